@@ -1,0 +1,36 @@
+# The public namespace: read at run time too (lazy loading), so this is the one place where a name is made public.
+from ._errors import (
+    CorruptShardError,
+    DuplicateRunError,
+    FormatVersionError,
+    InputError,
+    MissingDataError,
+    MissingDependencyError,
+    NotAStudyError,
+    RunspreadError,
+    RunspreadWarning,
+    StorageError,
+    StudyError,
+    TrainingError,
+)
+from ._results import Excluded, Result, Table
+
+__version__: str
+
+__all__ = [
+    "CorruptShardError",
+    "DuplicateRunError",
+    "Excluded",
+    "FormatVersionError",
+    "InputError",
+    "MissingDataError",
+    "MissingDependencyError",
+    "NotAStudyError",
+    "Result",
+    "RunspreadError",
+    "RunspreadWarning",
+    "StorageError",
+    "StudyError",
+    "Table",
+    "TrainingError",
+]

@@ -1,0 +1,112 @@
+"""Checks of arrays that users hand in. Each returns the array in the form the methods use, or says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ._errors import InputError
+
+
+def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the index of the first True."""
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
+
+
+def _at(index: tuple[int, ...]) -> str:
+    return str(index[0]) if len(index) == 1 else str(index)
+
+
+def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> NDArray[np.int64]:
+    """Return `values` as int64 if each is a whole number in ``low..high`` (no upper limit when None).
+
+    Raises
+    ------
+    InputError
+        Names the first offender and how many there are.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "iubf":
+        raise InputError(f"{name} has dtype {array.dtype}", "whole numbers")
+    bad = array < low if high is None else (array < low) | (array > high)
+    if array.dtype.kind == "f":
+        bad = bad | ~np.isfinite(array) | (array != np.floor(array))
+    if bad.any():
+        index = _first(bad)
+        span = f"whole numbers from {low}" + ("" if high is None else f" to {high}")
+        count = int(bad.sum())
+        raise InputError(
+            f"{name} has {count} value{'s' * (count > 1)} out of range, the first {array[index]} at {_at(index)}",
+            span,
+        )
+    return array.astype(np.int64)
+
+
+def check_labels(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.int64]:
+    """Return labels as int64 of shape [examples], each in ``0..n_classes-1``."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or array.size == 0:
+        raise InputError(f"labels have shape {array.shape}", "one axis [examples], not empty")
+    return check_integers(array, "labels", 0, None if n_classes is None else n_classes - 1)
+
+
+def check_logits(logits: ArrayLike, *, shape: tuple[int | None, ...], name: str = "logits") -> NDArray[Any]:
+    """Return logits as a floating array of the given shape without NaN.
+
+    Parameters
+    ----------
+    logits : array_like
+        Logits or probabilities; the last axis is classes.
+    shape : tuple
+        Expected length of every axis, None where any length will do.
+    name : str
+        How to call the array in the error.
+
+    Raises
+    ------
+    InputError
+        Wrong number of axes or lengths, not numbers, or NaN (the first one and the count are named).
+    """
+    array = np.asarray(logits)
+    fits = array.ndim == len(shape) and all(e is None or a == e for a, e in zip(array.shape, shape, strict=False))
+    if not fits:
+        expected = "(" + ", ".join("any" if e is None else str(e) for e in shape) + ")"
+        raise InputError(
+            f"{name} of shape {array.shape}",
+            f"{expected}",
+            "The axes are [examples, classes] for one run, [runs, examples, classes] for several.",
+        )
+    if array.dtype.kind in "iub":
+        array = array.astype(np.float64)
+    if array.dtype.kind != "f":
+        raise InputError(f"{name} of dtype {array.dtype}", "floating-point numbers")
+    bad = np.isnan(array)
+    if bad.any():
+        raise InputError(
+            f"{name} hold {int(bad.sum())} NaN, the first at {_at(_first(bad))}",
+            "numbers",
+            "A run whose outputs are NaN has diverged: record it with status 'diverged' instead.",
+        )
+    return array
+
+
+def check_choice(value: Any, name: str, choices: Collection[str]) -> str:
+    """Return `value` if it is one of `choices`; else raise an InputError that suggests the nearest."""
+    if value in choices:
+        return value
+    near = get_close_matches(str(value), list(choices), n=1)
+    raise InputError(
+        f"unknown {name} {value!r}",
+        f"one of {', '.join(sorted(choices))}",
+        f"Did you mean {near[0]!r}?" if near else "",
+    )
+
+
+def check_keywords(given: Collection[str], known: Collection[str], what: str) -> None:
+    """Raise an InputError for the first of `given` that is not in `known`."""
+    for name in given:
+        check_choice(name, f"{what} keyword", known)

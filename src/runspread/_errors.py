@@ -1,0 +1,90 @@
+"""What can go wrong, as one tree.
+
+::
+
+    RunspreadError
+    ├── InputError (also ValueError)        an argument or an array is not what the function takes
+    ├── MissingDependencyError (ImportError) an optional package is needed; names the extra to install
+    ├── TrainingError                        a training could not start or finish
+    └── StudyError                           a study folder, or what is asked of it
+        ├── NotAStudyError                   the folder holds no study
+        ├── FormatVersionError               written by a newer runspread
+        ├── CorruptShardError                a file differs from its checksum, or cannot be read
+        ├── DuplicateRunError                a run of that id is already there
+        ├── MissingDataError (also KeyError) the split, metric or weights asked for were not recorded
+        └── StorageError (also OSError)      the file system refused (no space, no permission)
+
+    RunspreadWarning (UserWarning)           the answer stands, with a reservation
+"""
+
+from __future__ import annotations
+
+
+class RunspreadError(Exception):
+    """Base of every error that runspread raises on purpose.
+
+    Parameters
+    ----------
+    found : str
+        What was found.
+    expected : str, optional
+        What would have been right.
+    hint : str, optional
+        What to do next.
+    """
+
+    def __init__(self, found: str, expected: str = "", hint: str = "") -> None:
+        super().__init__(found, expected, hint)
+        self.found, self.expected, self.hint = found, expected, hint
+
+    def __str__(self) -> str:
+        text = f"{self.found}; expected {self.expected}" if self.expected else self.found
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class InputError(RunspreadError, ValueError):
+    """An argument or an array is not what the function takes."""
+
+
+class MissingDependencyError(RunspreadError, ImportError):
+    """An optional package is needed and not installed."""
+
+
+class TrainingError(RunspreadError):
+    """A training could not start or finish."""
+
+
+class StudyError(RunspreadError):
+    """Something is wrong with a study folder, or with what is asked of it."""
+
+
+class NotAStudyError(StudyError):
+    """The folder holds no study."""
+
+
+class FormatVersionError(StudyError):
+    """The study was written in a format newer than this runspread reads."""
+
+
+class CorruptShardError(StudyError):
+    """A shard's file differs from its checksum, or cannot be read."""
+
+
+class DuplicateRunError(StudyError):
+    """A run of that id is already in the study."""
+
+
+class MissingDataError(StudyError, KeyError):
+    """The split, metric or weights asked for were not recorded."""
+
+    __str__ = RunspreadError.__str__  # KeyError would print the repr of its arguments
+
+
+class StorageError(StudyError, OSError):
+    """The file system refused: no space left, no permission, not a local path."""
+
+    __str__ = RunspreadError.__str__  # OSError would read the arguments as (errno, strerror, filename)
+
+
+class RunspreadWarning(UserWarning):
+    """The answer stands, with a reservation that the reader should know."""

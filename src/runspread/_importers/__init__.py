@@ -1,0 +1,1 @@
+"""Ways in for runs that were trained elsewhere; one module a source."""

@@ -1,0 +1,1 @@
+"""The methods: pure functions from arrays to frozen results. No files, no torch, no printing."""

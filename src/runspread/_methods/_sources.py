@@ -1,0 +1,114 @@
+"""What a method reads run outputs from: an array, or anything that hands them out in chunks (a study's reader does)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._checks import check_labels
+from .._errors import InputError
+from .._results import Excluded
+
+CHUNK_BYTES = 64 * 2**20
+
+
+@runtime_checkable
+class RunOutputs(Protocol):
+    """Outputs of many runs on one set of examples.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(runs, examples, classes)`` for logits or probabilities, ``(runs, examples)`` for predicted classes.
+    labels : ndarray of int64 [examples] or None
+        True classes.
+    run_ids : tuple of str
+        Id of each run, in the order of the first axis.
+    excluded : tuple of Excluded
+        Runs of the study that have no usable outputs, each with its reason.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def labels(self) -> NDArray[np.int64] | None: ...
+    @property
+    def run_ids(self) -> tuple[str, ...]: ...
+    @property
+    def excluded(self) -> tuple[Excluded, ...]: ...
+
+    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
+        """Yield the outputs of consecutive runs, at most `max_bytes` at a time (but at least one run)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayOutputs:
+    """`RunOutputs` over one array, in memory or memory-mapped."""
+
+    array: NDArray[Any]
+    labels: NDArray[np.int64] | None
+    excluded: tuple[Excluded, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(runs, examples[, classes])``."""
+        return self.array.shape
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """``run 0``, ``run 1``, ..."""
+        return tuple(f"run {index}" for index in range(len(self.array)))
+
+    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
+        """Yield slices along the first axis."""
+        step = max(1, int(max_bytes // max(1, self.array[:1].nbytes)))
+        for start in range(0, len(self.array), step):
+            yield self.array[start : start + step]
+
+
+def as_outputs(source: Any, labels: ArrayLike | None = None, *, split: str = "test") -> RunOutputs:
+    """Return `source` as `RunOutputs`.
+
+    Parameters
+    ----------
+    source : array_like, RunOutputs or study
+        Logits or probabilities [runs, examples, classes], predicted classes [runs, examples] of an integer type,
+        a study's reader, or a study (of which `split` is read).
+    labels : array_like of int [examples], optional
+        True classes; taken from the source where it has them.
+    split : str
+        Which split of a study to read.
+
+    Raises
+    ------
+    InputError
+        The array has the wrong number of axes, no runs or no examples, or the labels do not fit it.
+    """
+    outputs = source.predictions(split) if hasattr(source, "predictions") else source
+    if not isinstance(outputs, RunOutputs):
+        outputs = _from_array(np.asarray(source) if not isinstance(source, np.ndarray) else source, labels)
+    elif labels is not None:
+        raise InputError(
+            "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
+        )
+    if 0 in outputs.shape:
+        raise InputError(f"outputs of shape {outputs.shape}", "at least one run and one example")
+    return outputs
+
+
+def _from_array(array: NDArray[Any], labels: ArrayLike | None) -> ArrayOutputs:
+    classes = array.ndim == 2 and array.dtype.kind in "iub"
+    if not classes and not (array.ndim == 3 and array.dtype.kind == "f"):
+        raise InputError(
+            f"outputs of shape {array.shape} and dtype {array.dtype}",
+            "floating-point logits [runs, examples, classes] or whole-number predicted classes [runs, examples]",
+        )
+    checked = None if labels is None else check_labels(labels, None if classes else array.shape[2])
+    if checked is not None and len(checked) != array.shape[1]:
+        raise InputError(f"{len(checked)} labels for {array.shape[1]} examples", "one label an example")
+    return ArrayOutputs(array, checked)

@@ -1,0 +1,32 @@
+"""Plots: each takes a result and an Axes and returns the Axes; one module here per method, loaded when asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from .._errors import InputError
+from .._results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Name of the result's class -> (module here, function): the main picture that ``result.plot()`` draws.
+_MAIN: dict[str, tuple[str, str]] = {}
+
+
+def plot(result: Result, ax: Axes | None = None) -> Axes:
+    """Draw a result's main picture on `ax`, or on a new figure."""
+    if type(result).__name__ not in _MAIN:
+        raise InputError(f"no plot for {type(result).__name__}", f"one of {', '.join(sorted(_MAIN))}")
+    module, function = _MAIN[type(result).__name__]
+    return getattr(importlib.import_module(f"{__name__}.{module}"), function)(result, ax)
+
+
+def new_axes(ax: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axes:
+    """Return `ax`, or the axes of a new figure of the given size in inches."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]

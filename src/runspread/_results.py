@@ -1,0 +1,226 @@
+"""What every method returns: a frozen record that can show itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from rich.table import Table as RichTable
+
+
+class Table:
+    """Named columns of equal length; prints itself in a terminal, a notebook and a report.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        Column name to values (numbers, strings, booleans or None), all of one length.
+    formats : mapping of str to str, optional
+        Column name to format specification, for example ``{"accuracy": ".2%"}``. Default for floats is ``.4g``.
+    title : str, optional
+        Shown above the table.
+    """
+
+    def __init__(
+        self,
+        columns: Mapping[str, Sequence[Any] | np.ndarray],
+        *,
+        formats: Mapping[str, str] | None = None,
+        title: str = "",
+    ) -> None:
+        self.columns = {name: [to_plain(value) for value in values] for name, values in columns.items()}
+        self.formats = dict(formats or {})
+        self.title = title
+        lengths = {name: len(values) for name, values in self.columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise InputError(f"columns of different lengths: {lengths}", "one length")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), []))
+
+    def __getitem__(self, name: str) -> list[Any]:
+        if name not in self.columns:
+            raise InputError(f"no column {name!r}", f"one of {', '.join(self.columns)}")
+        return self.columns[name]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Iterate over the rows as tuples in column order."""
+        return zip(*self.columns.values(), strict=True)
+
+    def head(self, n: int) -> Table:
+        """Return the first `n` rows as a table."""
+        columns = {name: values[:n] for name, values in self.columns.items()}
+        return Table(columns, formats=self.formats, title=self.title)
+
+    def format_cell(self, column: str, value: Any) -> str:
+        """Return `value` as the text that is shown in `column`."""
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return "–"
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return str(value)
+        return format(value, self.formats.get(column, "" if isinstance(value, int) else ".4g"))
+
+    def is_numeric(self, column: str) -> bool:
+        """Whether all values of `column` are numbers or missing."""
+        values = self.columns[column]
+        return all(v is None or (isinstance(v, (int, float)) and not isinstance(v, bool)) for v in values)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return column name to list of plain values."""
+        return {name: list(values) for name, values in self.columns.items()}
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame`` (needs pandas)."""
+        from ._optional import require
+
+        return require("pandas", "Table.to_pandas").DataFrame(self.columns)
+
+    def __rich__(self) -> RichTable:
+        from rich import box
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(title=self.title or None, box=box.SIMPLE_HEAD, title_justify="left")
+        for name in self.columns:
+            table.add_column(Text(name), justify="right" if self.is_numeric(name) else "left")
+        for row in self.rows():
+            cells = (self.format_cell(name, value) for name, value in zip(self.columns, row, strict=True))
+            table.add_row(*(Text(cell) for cell in cells))
+        return table
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=200, color_system=None, force_terminal=False)
+        with console.capture() as capture:
+            console.print(self)
+        return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f"<td>{escape(self.format_cell(name, value))}</td>"
+                for name, value in zip(self.columns, row, strict=True)
+            )
+            + "</tr>"
+            for row in self.rows()
+        )
+        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Excluded:
+    """A run that a result leaves out.
+
+    Attributes
+    ----------
+    run : str
+        Id of the run.
+    reason : str
+        Why: its status, or what it lacks.
+    """
+
+    run: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Result:
+    """Base of every method's result: a frozen dataclass with ``table``, ``sentence``, ``plot`` and ``to_json``.
+
+    A subclass adds its numbers as fields (arrays with their axes named in the docstring) and writes
+    ``table`` and ``sentence``; its plot is registered in ``runspread._plots``.
+
+    Attributes
+    ----------
+    excluded : tuple of Excluded
+        Runs that were left out, each with its reason.
+    warnings : tuple of str
+        Reservations that the reader should know.
+    """
+
+    excluded: tuple[Excluded, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def table(self) -> Table:
+        """Return the result's numbers as a table."""
+        raise NotImplementedError
+
+    def sentence(self) -> str:
+        """Return one quotable sentence: n, estimate, interval, and what it does not show."""
+        raise NotImplementedError
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the result's main picture.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; a new figure when None.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes drawn on.
+        """
+        from . import _plots
+
+        return _plots.plot(self, ax)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain Python values (arrays become nested lists)."""
+        return {field.name: to_plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """Return ``to_dict`` as strict JSON; NaN becomes ``null``, infinities become strings."""
+        return json.dumps(json_safe(self.to_dict()), indent=indent, allow_nan=False)
+
+    def __str__(self) -> str:
+        return f"{self.sentence()}\n\n{self.table()}"
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.warnings)
+        return f"<p>{escape(self.sentence())}</p>{f'<ul>{notes}</ul>' if notes else ''}{self.table()._repr_html_()}"
+
+
+def to_plain(value: Any) -> Any:
+    """Return `value` with arrays, records and mappings turned into plain lists, dicts and scalars."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Result):
+        return value.to_dict()
+    if isinstance(value, Table):
+        return value.to_dict()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def json_safe(value: Any) -> Any:
+    """Return plain data with NaN as None and infinities as ``"inf"`` or ``"-inf"``, which strict JSON can hold."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, dict):
+        return {key: json_safe(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [json_safe(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""The study on disk: specification, shards, index, recording, reading."""

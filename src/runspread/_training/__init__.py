@@ -1,0 +1,1 @@
+"""Training: the only floor where torch lives."""
