@@ -14,6 +14,7 @@ from ._errors import (
     TrainingError,
 )
 from ._results import Excluded, Result, Table
+from ._study.records import Seeds
 
 __version__: str
 
@@ -29,6 +30,7 @@ __all__ = [
     "Result",
     "RunspreadError",
     "RunspreadWarning",
+    "Seeds",
     "StorageError",
     "StudyError",
     "Table",
