@@ -14,25 +14,40 @@ from ._errors import (
     TrainingError,
 )
 from ._results import Excluded, Result, Table
+from ._study.readers import Curves, Metrics, Predictions
+from ._study.recorder import RunRecorder
 from ._study.records import Seeds
+from ._study.shards import RunFacts
+from ._study.study import Runs, Study, create_study, open_study
+from ._study.verify import Verification
 
 __version__: str
 
 __all__ = [
     "CorruptShardError",
+    "Curves",
     "DuplicateRunError",
     "Excluded",
     "FormatVersionError",
     "InputError",
+    "Metrics",
     "MissingDataError",
     "MissingDependencyError",
     "NotAStudyError",
+    "Predictions",
     "Result",
+    "RunFacts",
+    "RunRecorder",
+    "Runs",
     "RunspreadError",
     "RunspreadWarning",
     "Seeds",
     "StorageError",
+    "Study",
     "StudyError",
     "Table",
     "TrainingError",
+    "Verification",
+    "create_study",
+    "open_study",
 ]

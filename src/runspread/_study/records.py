@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -38,12 +39,22 @@ class Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for role in SEED_ROLES:
             seed = getattr(self, role)
-            if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63):
-                raise InputError(f"seed {role}={seed!r}", "a whole number from 0 to 2**63 - 1, or None")
+            if seed is not None:
+                msgspec.structs.force_setattr(self, role, _checked_seed(seed, role))
 
     def to_dict(self) -> dict[str, int | None]:
         """Return role to seed."""
         return {role: getattr(self, role) for role in SEED_ROLES}
+
+
+def _checked_seed(seed: Any, role: str) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise InputError(f"seed {role}={seed!r}", "a whole number from 0 to 2**63 - 1, or None")
+    return number
 
 
 SEED_ROLES = ("init", "order", "augment")

@@ -1,0 +1,180 @@
+"""Recording one run from a training loop of one's own."""
+
+from __future__ import annotations
+
+import math
+import platform
+import socket
+import time
+import traceback
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._checks import check_labels, check_logits
+from .._errors import InputError
+from .records import RunRecord
+
+if TYPE_CHECKING:
+    from .study import Study
+
+
+class RunRecorder:
+    """Takes down one run; a context manager that publishes the run when the block ends.
+
+    An exception inside the block is not swallowed: the run is published as failed, with what it had logged and the
+    traceback, and the exception goes on. See `Study.record`.
+    """
+
+    def __init__(self, study: Study, record: RunRecord) -> None:
+        self._study = study
+        self._record = record
+        self._curves: dict[str, list[tuple[int, float]]] = {}
+        self._started = time.time()
+
+    @property
+    def id(self) -> str:
+        """Id of the run."""
+        return self._record.id
+
+    def log(self, step: int, /, **metrics: float) -> None:
+        """Log metrics at a step.
+
+        Parameters
+        ----------
+        step : int
+            Step or epoch, >= 0; each metric's steps must increase.
+        **metrics : float
+            Values by name; tensors and arrays of one element are taken as numbers. NaN and infinity are kept.
+        """
+        at = _step(step)
+        for name, value in metrics.items():
+            curve = self._curves.setdefault(name, [])
+            if curve and at <= curve[-1][0]:
+                raise InputError(f"metric {name!r} logged at step {at} after step {curve[-1][0]}", "increasing steps")
+            curve.append((at, _number(value, name)))
+
+    def predictions(
+        self, split: str, logits: ArrayLike, *, labels: ArrayLike | None = None, step: int | None = None
+    ) -> None:
+        """Keep the outputs on one split.
+
+        Parameters
+        ----------
+        split : str
+            Name of the split, for example ``"test"``.
+        logits : array_like [examples, classes]
+            Logits (or log-probabilities); a torch tensor on any device will do.
+        labels : array_like of int [examples], optional
+            True classes, where the study was created without them.
+        step : int, optional
+            At which step; None means the end of training.
+        """
+        known = self._labels(split, labels)
+        array = check_logits(to_numpy(logits), shape=(len(known), None))
+        if known.max() >= array.shape[1]:
+            raise InputError(
+                f"labels up to {known.max()} for logits of {array.shape[1]} classes", f"labels below {array.shape[1]}"
+            )
+        self._record.predictions[split, None if step is None else _step(step)] = array
+        self._record.labels[split] = known
+
+    def weights(self, model: Any, step: int | None = None) -> None:
+        """Keep the parameters.
+
+        Parameters
+        ----------
+        model : torch.nn.Module or mapping of str to array
+            A module (its ``state_dict()`` is taken) or arrays or tensors by name.
+        step : int, optional
+            At which step; None means the end of training.
+        """
+        state = model.state_dict() if hasattr(model, "state_dict") else model
+        if not isinstance(state, Mapping) or not state:
+            raise InputError(
+                f"weights of type {type(model).__name__}", "a module or a mapping of names to arrays, not empty"
+            )
+        self._record.weights[None if step is None else _step(step)] = {
+            str(name): np.array(to_numpy(value)) for name, value in state.items()
+        }
+
+    def diverged(self, reason: str = "") -> None:
+        """Mark the run as diverged: it is kept, named and counted, and left out of analyses."""
+        self._record.status, self._record.error = "diverged", reason or None
+
+    def _labels(self, split: str, labels: ArrayLike | None) -> NDArray[np.int64]:
+        known = self._study.splits.get(split)
+        if known is None and labels is None:
+            declared = ", ".join(self._study.splits) or "none"
+            raise InputError(
+                f"no labels for split {split!r}",
+                f"a split that the study was created with ({declared}), or labels",
+                f"Pass labels=..., or create the study with splits={{{split!r}: labels}}.",
+            )
+        if known is None:
+            return check_labels(np.asarray(to_numpy(labels)))
+        if labels is not None and not np.array_equal(known, to_numpy(labels)):
+            raise InputError(f"labels for split {split!r} that differ from the study's", "the same labels, or none")
+        return known
+
+    def __enter__(self) -> RunRecorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        record = self._record
+        if error is not None:
+            record.status, record.error = "failed", "".join(traceback.format_exception(kind, error, trace))
+        record.metrics = {
+            name: (np.array([at for at, _ in curve], dtype=np.int64), np.array([value for _, value in curve]))
+            for name, curve in self._curves.items()
+        }
+        self._study.publish([record], provenance=provenance(self._started))
+
+
+def provenance(started: float) -> dict[str, Any]:
+    """Return when, where and with what a shard was made: facts that differ between two equal trainings.
+
+    Parameters
+    ----------
+    started : float
+        ``time.time()`` at the start.
+    """
+    from .. import __version__
+
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "runspread": __version__,
+    }
+
+
+def to_numpy(value: Any) -> Any:
+    """Return a torch tensor (any device, any float type) as an array; anything else as it is."""
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach().cpu()
+    if str(tensor.dtype) == "torch.bfloat16":  # NumPy has no such type
+        tensor = tensor.float()
+    return tensor.numpy()
+
+
+def _number(value: Any, name: str) -> float:
+    try:
+        return float(to_numpy(value))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"metric {name!r} is {value!r}", "a number (NaN is kept)") from error
+
+
+def _step(step: Any) -> int:
+    number = float(step)
+    if not math.isfinite(number) or number < 0 or number != int(number):
+        raise InputError(f"step {step!r}", "a whole number >= 0")
+    return int(step)

@@ -1,0 +1,250 @@
+"""One shard: runs that were trained, recorded or imported together, in one folder that never changes.
+
+::
+
+    shards/<id>/
+        shard.json                what the runs are: ids, seeds, hyperparameters, status, what was recorded
+        metrics.safetensors       values/<metric> [runs, points], lengths/<metric> [runs],
+                                  steps/<metric> [points], or [runs, points] where runs differ
+        predictions.safetensors   logits/<split>[@<step>] [runs, examples, classes], labels/<split> [examples]
+        weights.safetensors       final/<parameter> or step-<step>/<parameter> [runs, ...]
+        provenance.json           when, where and how long: the only file that differs between two equal trainings
+        SHA256SUMS                checksums of the files above but provenance.json, as sha256sum writes them
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import CorruptShardError, FormatVersionError, InputError
+from .files import (
+    CHECKSUMS,
+    checksums,
+    published_folder,
+    sha256_bytes,
+    storage_errors,
+    write_bytes,
+    write_json,
+    write_tensors,
+)
+from .records import RunRecord, Seeds, Status
+
+FORMAT_VERSION = 1
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a study knows of a run without opening its arrays.
+
+    Attributes
+    ----------
+    id : str
+        Unique in the study.
+    seeds : Seeds
+        Seeds by role.
+    hyperparameters : dict
+        As recorded.
+    status : {"completed", "diverged", "failed"}
+        How the run ended.
+    error : str or None
+        Why it diverged or failed.
+    accuracy : dict of str to float
+        Share of examples whose largest logit is the label, for each split with final predictions.
+    predictions : tuple of (split, step or None)
+        Which predictions were recorded; None is the end of training.
+    weights : tuple of (step or None)
+        At which steps weights were recorded.
+    metrics : tuple of str
+        Names of the logged metrics.
+    """
+
+    id: str
+    seeds: Seeds
+    hyperparameters: dict[str, Any]
+    status: Status
+    error: str | None = None
+    accuracy: dict[str, float] = {}
+    predictions: tuple[tuple[str, int | None], ...] = ()
+    weights: tuple[int | None, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis."""
+
+    version: int
+    position: int
+    runs: tuple[RunFacts, ...]
+    labels: dict[str, str]
+
+
+def prediction_key(split: str, step: int | None) -> str:
+    """Return the name of a prediction tensor."""
+    return f"logits/{split}" if step is None else f"logits/{split}@{step}"
+
+
+def weight_key(step: int | None, parameter: str) -> str:
+    """Return the name of a weight tensor."""
+    return f"final/{parameter}" if step is None else f"step-{step}/{parameter}"
+
+
+def write_shard(
+    target: Path, records: Sequence[RunRecord], *, position: int, dtype: str, provenance: Mapping[str, Any]
+) -> None:
+    """Write `records` as the shard folder `target`, all or nothing."""
+    stacked = {
+        "metrics.safetensors": _stack_metrics(records),
+        "predictions.safetensors": _stack_predictions(records, dtype),
+        "weights.safetensors": _stack_weights(records),
+    }
+    files = {name: tensors for name, tensors in stacked.items() if tensors}
+    facts = _shard_facts(records, files.get("predictions.safetensors", {}), position)
+    with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
+        for name, tensors in files.items():
+            write_tensors(folder / name, tensors)
+        write_json(folder / "shard.json", facts)
+        write_json(folder / "provenance.json", dict(provenance))
+        write_bytes(folder / CHECKSUMS, checksums(folder, ["shard.json", *files]))
+
+
+def read_facts(folder: Path) -> ShardFacts:
+    """Read ``shard.json``.
+
+    Raises
+    ------
+    CorruptShardError
+        It is missing or not what was written.
+    FormatVersionError
+        A newer runspread wrote it.
+    """
+    path = folder / "shard.json"
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=_Version).version
+        if version > FORMAT_VERSION:
+            raise FormatVersionError(
+                f"{path} has format version {version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
+            )
+        return msgspec.json.decode(data, type=ShardFacts)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptShardError(
+            f"{path} cannot be read ({error})",
+            "the facts of a shard",
+            "`runspread verify` names every corrupt shard; move those away, and train or copy them again.",
+        ) from error
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+def _shard_facts(records: Sequence[RunRecord], stored: Mapping[str, NDArray[Any]], position: int) -> ShardFacts:
+    labels = {
+        key.removeprefix("labels/"): sha256_bytes(array.tobytes())
+        for key, array in stored.items()
+        if key.startswith("labels/")
+    }
+    runs = tuple(_run_facts(record, row, stored) for row, record in enumerate(records))
+    return ShardFacts(version=FORMAT_VERSION, position=position, runs=runs, labels=labels)
+
+
+def _run_facts(record: RunRecord, row: int, stored: Mapping[str, NDArray[Any]]) -> RunFacts:
+    # Accuracy is taken from what is stored (half precision ties included), so that a reader gets the same number.
+    accuracy = {
+        split: float(np.mean(stored[prediction_key(split, None)][row].argmax(axis=-1) == stored[f"labels/{split}"]))
+        for split, step in record.predictions
+        if step is None and record.status == "completed"
+    }
+    return RunFacts(
+        id=record.id,
+        seeds=record.seeds,
+        hyperparameters=record.hyperparameters,
+        status=record.status,
+        error=record.error,
+        accuracy=accuracy,
+        predictions=tuple(sorted(record.predictions, key=_by_split_and_step)),
+        weights=tuple(sorted(record.weights, key=_by_step)),
+        metrics=tuple(sorted(record.metrics)),
+    )
+
+
+def _by_step(step: int | None) -> int:
+    return sys.maxsize if step is None else step
+
+
+def _by_split_and_step(key: tuple[str, int | None]) -> tuple[str, int]:
+    return key[0], _by_step(key[1])
+
+
+def _stack_metrics(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    for name in _keys(records, lambda record: record.metrics):
+        curves = [record.metrics.get(name, (np.empty(0, np.int64), np.empty(0))) for record in records]
+        lengths = np.array([len(steps) for steps, _ in curves], dtype=np.int64)
+        steps = np.full((len(curves), lengths.max()), -1, dtype=np.int64)
+        values = np.full(steps.shape, np.nan, dtype=np.float32)
+        for row, (at, logged) in enumerate(curves):
+            steps[row, : len(at)], values[row, : len(at)] = at, logged
+        shared = bool((steps == steps[0]).all())
+        tensors |= {
+            f"values/{name}": values,
+            f"lengths/{name}": lengths,
+            f"steps/{name}": steps[0] if shared else steps,
+        }
+    return tensors
+
+
+def _stack_predictions(records: Sequence[RunRecord], dtype: str) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    for split, step in _keys(records, lambda record: record.predictions):
+        rows = _rows(records, lambda record, key=(split, step): record.predictions.get(key), f"predictions {split!r}")
+        fits = dtype == "float32" or float(np.nanmax(np.abs(rows), initial=0.0, where=np.isfinite(rows))) <= FLOAT16_MAX
+        tensors[prediction_key(split, step)] = rows.astype(dtype if fits else "float32")
+        tensors[f"labels/{split}"] = _shared_labels(records, split)
+    return tensors
+
+
+def _shared_labels(records: Sequence[RunRecord], split: str) -> NDArray[Any]:
+    given = [record.labels[split] for record in records if split in record.labels]
+    if not given or any(not np.array_equal(labels, given[0]) for labels in given):
+        raise InputError(
+            f"runs of one shard with {'different' if given else 'no'} labels for split {split!r}", "the same labels"
+        )
+    return given[0].astype(np.min_scalar_type(int(given[0].max())))
+
+
+def _stack_weights(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    for step in _keys(records, lambda record: record.weights):
+        names = _keys(records, lambda record, step=step: record.weights.get(step, {}))
+        for name in names:
+            rows = _rows(
+                records, lambda record, at=step, name=name: record.weights.get(at, {}).get(name), f"weights {name!r}"
+            )
+            tensors[weight_key(step, name)] = rows
+    return tensors
+
+
+def _keys(records: Sequence[RunRecord], of: Callable[[RunRecord], Mapping[Any, Any]]) -> list[Any]:
+    """Return the keys that occur in any record, in order of first appearance."""
+    return list(dict.fromkeys(key for record in records for key in of(record)))
+
+
+def _rows(records: Sequence[RunRecord], of: Callable[[RunRecord], NDArray[Any] | None], what: str) -> NDArray[Any]:
+    """Stack one array a run; runs without it get NaN (zero for whole numbers)."""
+    arrays = [of(record) for record in records]
+    first = next(array for array in arrays if array is not None)
+    shapes = {array.shape for array in arrays if array is not None}
+    if len(shapes) > 1:
+        raise InputError(
+            f"{what} of shapes {sorted(shapes)} in one shard", "one shape", "Publish such runs one by one."
+        )
+    missing = np.full(first.shape, np.nan if first.dtype.kind == "f" else 0, dtype=first.dtype)
+    return np.stack([missing if array is None else array for array in arrays])

@@ -1,0 +1,505 @@
+"""A study: a designed set of runs, and the folder that holds it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, overload
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._checks import check_choice, check_labels
+from .._errors import (
+    CorruptShardError,
+    DuplicateRunError,
+    FormatVersionError,
+    InputError,
+    NotAStudyError,
+    RunspreadWarning,
+    StudyError,
+)
+from .._results import Table
+from .files import CHECKSUMS, map_tensors, published_folder, storage_errors, write_bytes, write_json, write_tensors
+from .readers import Metrics, Part, Predictions, read_weights
+from .recorder import RunRecorder, to_numpy
+from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, digest, run_id
+from .shards import FORMAT_VERSION, RunFacts, ShardFacts, read_facts, write_shard
+from .verify import Verification, verify_study
+
+INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
+
+
+class StudyFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``study.json``."""
+
+    format: str = "runspread-study"
+    version: int = FORMAT_VERSION
+    recipe: dict[str, Any] | None = None
+    splits: tuple[str, ...] = ()
+
+
+class Runs(Sequence[RunFacts]):
+    """The runs of a study, as facts; prints as a table."""
+
+    def __init__(self, facts: Sequence[RunFacts]) -> None:
+        self._facts = tuple(facts)
+        self._by_id = {run.id: run for run in self._facts}
+
+    @overload
+    def __getitem__(self, index: int | str) -> RunFacts: ...
+    @overload
+    def __getitem__(self, index: slice) -> Runs: ...
+    def __getitem__(self, index: int | str | slice) -> RunFacts | Runs:
+        if isinstance(index, str):
+            return self._by_id[check_choice(index, "run", self._by_id)]
+        return Runs(self._facts[index]) if isinstance(index, slice) else self._facts[index]
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def __contains__(self, run: object) -> bool:
+        return run in self._by_id or run in self._facts
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Id of each run."""
+        return tuple(self._by_id)
+
+    def count(self, value: Any) -> int:
+        """Return how many runs have the status `value`."""
+        return sum(run.status == check_choice(value, "status", STATUSES) for run in self._facts)
+
+    def table(self) -> Table:
+        """Return a row a run: id, status, seeds by role, hyperparameters, accuracy on each split."""
+        columns: dict[str, list[Any]] = {
+            "run": [run.id for run in self._facts],
+            "status": [run.status for run in self._facts],
+        }
+        for role in SEED_ROLES:
+            columns[f"seed {role}"] = [getattr(run.seeds, role) for run in self._facts]
+        for name in _names(run.hyperparameters for run in self._facts):
+            columns[name] = [run.hyperparameters.get(name) for run in self._facts]
+        accuracies = _names(run.accuracy for run in self._facts)
+        for split in accuracies:
+            columns[f"accuracy {split}"] = [run.accuracy.get(split) for run in self._facts]
+        return Table(columns, formats={f"accuracy {split}": ".2%" for split in accuracies})
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+class Study:
+    """A study that is open. Made by `create_study` or `open_study`, not directly.
+
+    Attributes
+    ----------
+    path : Path
+        The study's folder.
+    recipe : dict or None
+        What is trained, as plain values, where runspread trains it.
+    splits : dict of str to ndarray of int64 [examples]
+        Labels of the splits that the study was created with.
+    """
+
+    def __init__(self, path: Path, facts: StudyFacts, splits: dict[str, NDArray[np.int64]]) -> None:
+        self.path = path
+        self.recipe = facts.recipe
+        self.splits = splits
+        self._shards: dict[str, ShardFacts] = {}
+        self.refresh()
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {status}" for status in STATUSES if (n := self.runs.count(status)))
+        return f"<Study {str(self.path)!r}: {counts or 'no runs'}>"
+
+    # ------------------------------------------------------------------ reading
+
+    def refresh(self) -> None:
+        """Look at the folder again: runs that another process published since appear."""
+        index = _read_index(self.path) if not self._shards else self._shards
+        folder = self.path / "shards"
+        names = sorted(e.name for e in os.scandir(folder) if not e.name.startswith(".")) if folder.is_dir() else []
+        self.corrupt: dict[str, str] = {}
+        found = {name: index[name] if name in index else self._read(name) for name in names}
+        self._shards = {name: facts for name, facts in found.items() if facts is not None}
+        self._arranged: tuple[Runs, list[Part]] | None = None
+        self._kept = {run.id for facts in self._shards.values() for run in facts.runs if run.status != "failed"}
+        if len(self._shards.keys() - index.keys()) >= INDEX_AFTER or index.keys() - self._shards.keys():
+            _write_index(self.path, self._shards)
+
+    def _read(self, name: str) -> ShardFacts | None:
+        try:
+            return read_facts(self.path / "shards" / name)
+        except CorruptShardError as error:
+            self.corrupt[name] = str(error)
+            return None
+
+    def _arrange(self) -> tuple[Runs, list[Part]]:
+        """Order the shards, and let a completed run supersede failed attempts of the same id."""
+        if self._arranged is None:
+            ordered = sorted(self._shards.items(), key=lambda item: (item[1].position, item[0]))
+            places = _places(ordered)
+            parts = [
+                Part(self.path / "shards" / name, facts, rows)
+                for name, facts in ordered
+                if (rows := tuple(row for row in range(len(facts.runs)) if (name, row) in places))
+            ]
+            self._arranged = Runs([run for part in parts for run in part.runs]), parts
+        return self._arranged
+
+    @property
+    def runs(self) -> Runs:
+        """The runs: ids, seeds by role, hyperparameters, status, what was recorded, accuracy."""
+        return self._arrange()[0]
+
+    def predictions(self, split: str = "test", *, step: int | None = None) -> Predictions:
+        """Return a lazy reader of the outputs on a split.
+
+        Parameters
+        ----------
+        split : str
+            Name of the split.
+        step : int, optional
+            At which step; None means the end of training.
+
+        Returns
+        -------
+        Predictions
+            Reader with ``shape`` (runs, examples, classes), ``labels``, ``chunks()`` and ``to_array()``.
+
+        Raises
+        ------
+        MissingDataError
+            No completed run has such predictions; the message lists what was recorded.
+        """
+        return Predictions(self._arrange()[1], split, step, self.corrupt)
+
+    def metrics(self) -> Metrics:
+        """Return the logged metrics: a mapping from name to `Curves`."""
+        return Metrics(self._arrange()[1])
+
+    def weights(self, run: str | RunFacts, *, step: int | None = None) -> dict[str, NDArray[Any]]:
+        """Return the parameters of one run by name, memory-mapped.
+
+        Parameters
+        ----------
+        run : str or RunFacts
+            The run, or its id.
+        step : int, optional
+            At which step; None means the end of training.
+        """
+        facts = self.runs[run.id if isinstance(run, RunFacts) else run]
+        part = next(part for part in self._arrange()[1] if facts in part.runs)
+        return read_weights(part, facts, step)
+
+    def verify(self) -> Verification:
+        """Compare every file of every shard with its checksum; the result names each corrupt shard."""
+        return verify_study(self.path)
+
+    # ------------------------------------------------------------------ writing
+
+    def is_recorded(
+        self, *, seeds: Seeds | Mapping[str, int] | int | None = None, hyperparameters: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Whether a run of these seeds and hyperparameters is in the study and did not fail.
+
+        A loop that asks this before each run goes on where it was interrupted.
+        """
+        return run_id(as_seeds(seeds), hyperparameters or {}) in self._kept
+
+    def record(
+        self,
+        *,
+        seeds: Seeds | Mapping[str, int] | int | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        id: str | None = None,
+    ) -> RunRecorder:
+        """Return a recorder for one run, to be used in a ``with`` statement.
+
+        Parameters
+        ----------
+        seeds : Seeds, mapping or int, optional
+            Seeds by role; one number stands for all three roles.
+        hyperparameters : mapping, optional
+            What identifies the configuration: plain values.
+        id : str, optional
+            Id of the run; by default made from its seeds and hyperparameters.
+
+        Raises
+        ------
+        DuplicateRunError
+            A run of that id is there and did not fail.
+        """
+        by_role, values = as_seeds(seeds), dict(hyperparameters or {})
+        identity = run_id(by_role, values) if id is None else str(id)
+        self._refuse_duplicates([identity])
+        return RunRecorder(self, RunRecord(id=identity, seeds=by_role, hyperparameters=values))
+
+    def publish(
+        self,
+        records: Sequence[RunRecord],
+        *,
+        provenance: Mapping[str, Any],
+        position: int | None = None,
+        dtype: str = "float16",
+    ) -> str:
+        """Write runs as one shard, all or nothing.
+
+        Parameters
+        ----------
+        records : sequence of RunRecord
+            The runs; they share the shapes of what was recorded.
+        provenance : mapping
+            When, where and how long: facts that differ between two equal trainings.
+        position : int, optional
+            Orders shards in the study; by default after all that are there.
+        dtype : {"float16", "float32"}
+            Precision of predictions; float32 is taken where a value does not fit into float16.
+
+        Returns
+        -------
+        str
+            Id of the shard. The id follows from the ids of the runs: publishing the same runs again changes nothing.
+        """
+        if not records:
+            raise InputError("no runs to publish", "at least one run")
+        name = self._shard_name([record.id for record in records])
+        at = len(self._kept) if position is None else position
+        target = self.path / "shards" / name
+        check_choice(dtype, "dtype", ("float16", "float32"))
+        write_shard(target, records, position=at, dtype=dtype, provenance=provenance)
+        self._shards[name] = read_facts(target)
+        self._kept |= {run.id for run in self._shards[name].runs if run.status != "failed"}
+        self._arranged = None
+        return name
+
+    def _shard_name(self, runs: Sequence[str]) -> str:
+        """Return the shard's id; a run that failed before gets a new one at each attempt."""
+        name = digest("\n".join(runs).encode())
+        attempt = 1
+        while attempt_name(name, attempt) in self._shards and all(
+            run.status == "failed" for run in self._shards[attempt_name(name, attempt)].runs
+        ):
+            attempt += 1
+        return attempt_name(name, attempt)
+
+    def _refuse_duplicates(self, runs: Sequence[str]) -> None:
+        there = [run for run in runs if run in self._kept]
+        if there:
+            raise DuplicateRunError(
+                f"{len(there)} run{'s' * (len(there) > 1)} already in the study, the first {there[0]!r}",
+                "runs whose seeds and hyperparameters, or ids, differ",
+                "Skip it with study.is_recorded(...), or give id=... to keep a repetition.",
+            )
+
+    def merge(self, other: Study) -> list[str]:
+        """Copy the shards of another study into this one.
+
+        Parameters
+        ----------
+        other : Study
+            A study of the same recipe and splits. It is left as it is.
+
+        Returns
+        -------
+        list of str
+            Ids of the shards that were copied; those that were here already are skipped.
+
+        Raises
+        ------
+        StudyError
+            Recipes or labels differ, or the other study has corrupt shards. Nothing is copied.
+        DuplicateRunError
+            The studies hold different runs of one id. Nothing is copied.
+        """
+        new = self._shards_to_copy(other)
+        for name in new:
+            with storage_errors(f"copying shard {name}"), published_folder(self.path / "shards" / name) as folder:
+                shutil.copytree(other.path / "shards" / name, folder, dirs_exist_ok=True)
+        self.refresh()
+        return new
+
+    def _shards_to_copy(self, other: Study) -> list[str]:
+        self._refuse_other_design(other)
+        new = [name for name in other._shards if not _same_shard(self, other, name)]
+        runs = {run.id: run for name in new for run in other._shards[name].runs if run.status != "failed"}
+        self._refuse_duplicates(list(runs))
+        return new
+
+    def _refuse_other_design(self, other: Study) -> None:
+        if (self.recipe or other.recipe) and self.recipe != other.recipe:
+            ours, theirs = self.recipe or {}, other.recipe or {}
+            differ = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
+            raise StudyError(f"the studies have different recipes (they differ in {', '.join(differ)})", "one recipe")
+        for split in self.splits.keys() & other.splits.keys():
+            if not np.array_equal(self.splits[split], other.splits[split]):
+                raise StudyError(f"the studies have different labels for split {split!r}", "the same examples")
+        problems = other.verify()
+        if not problems.ok:
+            raise CorruptShardError(
+                problems.sentence(), hint="Repair or remove those shards first; nothing was copied."
+            )
+
+
+def create_study(
+    path: str | os.PathLike[str],
+    *,
+    splits: Mapping[str, ArrayLike] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+) -> Study:
+    """Create a study in a new or empty folder.
+
+    Parameters
+    ----------
+    path : str or path
+        The study's folder; it is made, with its parents.
+    splits : mapping of str to array_like of int [examples], optional
+        True classes of the splits that runs will be evaluated on.
+    recipe : mapping, optional
+        What is trained, as plain values.
+
+    Returns
+    -------
+    Study
+        The study, open.
+
+    Raises
+    ------
+    StudyError
+        The folder holds a study already, or other files.
+    """
+    folder = Path(path)
+    labels = {str(name): check_labels(to_numpy(values)) for name, values in (splits or {}).items()}
+    if (folder / "study.json").exists():
+        raise StudyError(
+            f"{folder} holds a study already", "a new folder", "Open it with open_study, or choose another."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudyError(f"{folder} is not empty and holds no study", "a new or empty folder")
+    facts = StudyFacts(recipe=None if recipe is None else dict(recipe), splits=tuple(labels))
+    with storage_errors(f"creating the study {folder}"):
+        (folder / "shards").mkdir(parents=True, exist_ok=True)
+        if labels:
+            write_tensors(folder / "labels.safetensors", labels)
+        temporary = folder / ".study.json"
+        write_json(temporary, facts)
+        temporary.rename(folder / "study.json")
+    return Study(folder, facts, labels)
+
+
+def open_study(path: str | os.PathLike[str]) -> Study:
+    """Open a study.
+
+    Parameters
+    ----------
+    path : str or path
+        The study's folder.
+
+    Raises
+    ------
+    NotAStudyError
+        The folder is missing, or holds no readable ``study.json``.
+    FormatVersionError
+        A newer runspread wrote the study.
+    """
+    folder = Path(path)
+    try:
+        data = (folder / "study.json").read_bytes()
+        facts = msgspec.json.decode(data, type=StudyFacts)
+    except OSError as error:
+        raise NotAStudyError(
+            f"{folder} holds no study ({'no study.json' if folder.is_dir() else 'no such folder'})",
+            "a folder made by runspread",
+            "Make one with create_study, rs.train or `runspread train`.",
+        ) from error
+    except msgspec.MsgspecError as error:
+        raise NotAStudyError(f"{folder / 'study.json'} cannot be read ({error})", "the facts of a study") from error
+    if facts.version > FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{folder} has format version {facts.version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
+        )
+    labels = map_tensors(folder / "labels.safetensors") if facts.splits else {}
+    study = Study(folder, facts, {name: array.astype(np.int64) for name, array in labels.items()})
+    if study.corrupt:
+        warnings.warn(_corrupt_message(study), RunspreadWarning, stacklevel=2)
+    return study
+
+
+def _corrupt_message(study: Study) -> str:
+    names = ", ".join(study.corrupt)
+    return (
+        f"{len(study.corrupt)} shard(s) of {study.path} cannot be read and are left out: {names}. See study.verify()."
+    )
+
+
+def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
+    """Return seeds by role; a single number stands for all three roles."""
+    if isinstance(seeds, Seeds):
+        return seeds
+    if seeds is None:
+        return Seeds()
+    if isinstance(seeds, Mapping):
+        for role in seeds:
+            check_choice(role, "seed role", SEED_ROLES)
+        return Seeds(**seeds)
+    return Seeds(init=seeds, order=seeds, augment=seeds)
+
+
+def attempt_name(name: str, attempt: int) -> str:
+    """Return the id of a shard at its first, second, ... attempt."""
+    return name if attempt == 1 else f"{name}-{attempt}"
+
+
+def _places(ordered: Sequence[tuple[str, ShardFacts]]) -> set[tuple[str, int]]:
+    """Return the (shard, row) of the attempt that counts for each run: the last, or the first that did not fail."""
+    chosen: dict[str, tuple[str, int]] = {}
+    status: dict[str, str] = {}
+    for name, facts in ordered:
+        for row, run in enumerate(facts.runs):
+            if status.get(run.id, "failed") == "failed":
+                chosen[run.id], status[run.id] = (name, row), run.status
+    return set(chosen.values())
+
+
+def _names(mappings: Iterator[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def _same_shard(ours: Study, theirs: Study, name: str) -> bool:
+    if name not in ours._shards:
+        return False
+    sums = [(study.path / "shards" / name / CHECKSUMS).read_bytes() for study in (ours, theirs)]
+    if sums[0] != sums[1]:
+        raise DuplicateRunError(f"shard {name} differs between the studies", "equal shards, or other runs")
+    return True
+
+
+def _index_path(study: Path) -> Path:
+    return study / ".cache" / f"index-{FORMAT_VERSION}.msgpack"
+
+
+def _read_index(study: Path) -> dict[str, ShardFacts]:
+    """Return what the cache knows of the shards; it is never the truth and may be deleted at any time."""
+    try:
+        return msgspec.msgpack.decode(_index_path(study).read_bytes(), type=dict[str, ShardFacts])
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+
+
+def _write_index(study: Path, shards: dict[str, ShardFacts]) -> None:
+    path = _index_path(study)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
+    with suppress(OSError):  # a study on a read-only disk is merely slower to open
+        path.parent.mkdir(exist_ok=True)
+        write_bytes(temporary, msgspec.msgpack.encode(shards))
+        temporary.replace(path)

@@ -1,0 +1,423 @@
+"""A study on disk: what is written can be read, a kill loses nothing that was published, and bad input is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread._study.records import RunRecord
+
+LABELS = np.array([0, 1, 2, 1, 0])
+
+
+def record_run(study, seed, rng, **hyperparameters):
+    logits = rng.normal(size=(len(LABELS), 3)).astype(np.float32)
+    with study.record(seeds=seed, hyperparameters=hyperparameters) as run:
+        for step in range(seed + 2):
+            run.log(step, loss=1 / (step + 1), accuracy=0.5)
+        run.predictions("test", logits)
+        run.weights({"w": np.full((2, 2), seed, np.float32)})
+    return logits
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def study(tmp_path):
+    return rs.create_study(tmp_path / "study", splits={"test": LABELS})
+
+
+@pytest.fixture
+def filled(study, rng):
+    study.logits = np.stack([record_run(study, seed, rng, lr=0.1) for seed in range(4)])
+    return study
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "provenance.json" and ".cache" not in path.parts
+    }
+
+
+# ------------------------------------------------------------------ what is written can be read
+
+
+def test_round_trip(filled):
+    study = rs.open_study(filled.path)
+    assert study.runs.ids == filled.runs.ids
+    reader = study.predictions("test")
+    assert reader.shape == (4, 5, 3)
+    np.testing.assert_array_equal(reader.labels, LABELS)
+    np.testing.assert_array_equal(reader.to_array(), filled.logits.astype(np.float16))
+    np.testing.assert_array_equal(reader[2], filled.logits[2].astype(np.float16))
+    np.testing.assert_array_equal(reader[1:3], filled.logits[1:3].astype(np.float16))
+    assert study.weights(study.runs[3].id)["w"][0, 0] == 3
+    assert study.runs[0].seeds == rs.Seeds(init=0, order=0, augment=0)
+    assert study.runs[0].hyperparameters == {"lr": 0.1}
+
+
+def test_accuracy_is_that_of_the_stored_logits(filled):
+    for run, logits in zip(filled.runs, filled.predictions("test").to_array(), strict=True):
+        assert run.accuracy["test"] == np.mean(logits.argmax(-1) == LABELS)
+
+
+@pytest.mark.parametrize("max_bytes", [1, 31, 60, 10**6])
+def test_chunks_are_bounded_and_complete(filled, max_bytes):
+    chunks = list(filled.predictions("test").chunks(max_bytes))
+    one = chunks[0][:1].nbytes
+    assert all(chunk.nbytes <= max(max_bytes, one) for chunk in chunks)
+    np.testing.assert_array_equal(np.concatenate(chunks), filled.logits.astype(np.float16))
+
+
+def test_ragged_metrics_keep_their_lengths(filled):
+    curves = filled.metrics()["loss"]
+    np.testing.assert_array_equal(curves.lengths, [2, 3, 4, 5])
+    assert curves.values.shape == (4, 5)
+    assert np.isnan(curves.values[0, 2:]).all()
+    steps, values = curves.of(filled.runs.ids[1])
+    np.testing.assert_array_equal(steps, [0, 1, 2])
+    np.testing.assert_allclose(values, [1, 1 / 2, 1 / 3], rtol=1e-6)
+
+
+def test_files_open_without_runspread(filled):
+    from safetensors.numpy import load_file
+
+    shard = next((filled.path / "shards").iterdir())
+    assert json.loads((shard / "shard.json").read_text())["runs"][0]["status"] == "completed"
+    assert load_file(shard / "predictions.safetensors")["logits/test"].shape == (1, 5, 3)
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=shard, check=True)
+
+
+def test_large_logits_are_kept_in_float32(study):
+    logits = np.full((5, 3), 1e6, np.float32)
+    with study.record(seeds=0) as run:
+        run.predictions("test", logits)
+    np.testing.assert_array_equal(study.predictions("test")[0], logits)
+
+
+def test_predictions_and_weights_at_steps(study, rng):
+    with study.record(seeds=0) as run:
+        for step in (0, 10):
+            run.predictions("test", np.full((5, 3), step, np.float32), step=step)
+            run.weights({"a/b": np.array([step])}, step=step)
+    assert study.predictions("test", step=10)[0][0, 0] == 10
+    assert study.weights(study.runs[0], step=10)["a/b"] == [10]
+    with pytest.raises(rs.MissingDataError, match="split 'test' at step 0, split 'test' at step 10"):
+        study.predictions("test")
+    with pytest.raises(rs.MissingDataError, match="no final weights; expected one of: step 0, step 10"):
+        study.weights(study.runs[0])
+
+
+def test_a_shard_of_several_runs(study):
+    records = [
+        RunRecord(
+            id=f"run-{index}",
+            predictions={("test", None): np.full((5, 3), index, np.float32)} if index != 1 else {},
+            labels={"test": LABELS},
+            status="completed" if index != 2 else "diverged",
+            metrics={"loss": (np.arange(index + 1), np.arange(index + 1.0))},
+        )
+        for index in range(4)
+    ]
+    name = study.publish(records, provenance={})
+    assert study.publish(records, provenance={"again": True}) == name
+    reader = study.predictions("test")
+    assert reader.run_ids == ("run-0", "run-3")
+    assert {(e.run, e.reason) for e in reader.excluded} == {("run-1", "no split 'test'"), ("run-2", "diverged")}
+    np.testing.assert_array_equal(reader.to_array()[:, 0, 0], [0, 3])
+    np.testing.assert_array_equal(study.metrics()["loss"].lengths, [1, 2, 3, 4])
+
+
+def test_torch_modules_and_tensors(study):
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(2, 3).to(torch.bfloat16)
+    with study.record(seeds=0) as run:
+        run.log(1, loss=torch.tensor(0.25, requires_grad=True))
+        run.predictions("test", torch.zeros(5, 3, dtype=torch.bfloat16, requires_grad=True))
+        run.weights(model)
+    np.testing.assert_array_equal(study.weights(study.runs[0])["weight"], model.weight.detach().float().numpy())
+    assert study.metrics()["loss"].values[0, 0] == 0.25
+
+
+def test_recording_needs_no_torch(tmp_path):
+    code = f"""
+    import sys; sys.modules["torch"] = None
+    import numpy as np, runspread as rs
+    study = rs.create_study({str(tmp_path / "s")!r}, splits={{"test": [0, 1]}})
+    with study.record(seeds=1) as run:
+        run.log(0, loss=1.0); run.predictions("test", np.eye(2)); run.weights({{"w": np.ones(2)}})
+    assert study.runs[0].accuracy == {{"test": 1.0}}
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_same_content_is_written_bit_for_bit(tmp_path):
+    studies = []
+    for name in ("a", "b"):
+        study = rs.create_study(tmp_path / name, splits={"test": LABELS})
+        for seed in range(3):
+            record_run(study, seed, np.random.default_rng(seed))
+        studies.append(tree(study.path))
+    assert studies[0] == studies[1]
+
+
+def test_index_is_only_a_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("runspread._study.study.INDEX_AFTER", 2)
+    study = rs.create_study(tmp_path / "s", splits={"test": LABELS})
+    for seed in range(3):
+        record_run(study, seed, np.random.default_rng(seed))
+    ids = rs.open_study(study.path).runs.ids
+    index = next((study.path / ".cache").iterdir())
+    assert rs.open_study(study.path).runs.ids == ids
+    index.write_bytes(b"not an index")
+    assert rs.open_study(study.path).runs.ids == ids
+    shutil.rmtree(study.path / ".cache")
+    assert rs.open_study(study.path).runs.ids == ids
+    rs.open_study(study.path)
+    shutil.rmtree(study.path / "shards" / study.runs.ids[0], ignore_errors=True)
+    shutil.rmtree(sorted((study.path / "shards").iterdir())[0])
+    assert len(rs.open_study(study.path).runs) == 2
+
+
+def test_another_process_sees_what_was_published(filled, rng):
+    other = rs.open_study(filled.path)
+    record_run(filled, 9, rng)
+    assert len(other.runs) == 4
+    other.refresh()
+    assert len(other.runs) == 5
+
+
+# ------------------------------------------------------------------ failures
+
+
+def test_an_exception_leaves_a_failed_run_and_goes_on(filled):
+    with pytest.raises(ZeroDivisionError), filled.record(seeds=50) as run:
+        run.log(0, loss=1.0)
+        raise ZeroDivisionError("boom")
+    failed = rs.open_study(filled.path).runs[run.id]
+    assert failed.status == "failed"
+    assert "ZeroDivisionError: boom" in failed.error
+    assert len(filled.predictions("test")) == 4
+    assert filled.predictions("test").excluded == (rs.Excluded(run.id, "failed"),)
+    assert filled.metrics()["loss"].of(run.id)[1] == [1.0]
+
+
+def test_a_failed_run_can_be_tried_again(study, rng):
+    for _ in range(2):
+        with pytest.raises(RuntimeError), study.record(seeds=0):
+            raise RuntimeError("no luck")
+    assert not study.is_recorded(seeds=0)
+    record_run(study, 0, rng)
+    assert study.is_recorded(seeds=0)
+    reopened = rs.open_study(study.path)
+    assert [run.status for run in reopened.runs] == ["completed"]
+    assert len(list((study.path / "shards").iterdir())) == 3
+
+
+def test_diverged_runs_are_named(filled):
+    with filled.record(seeds=60) as run:
+        run.log(0, loss=float("nan"))
+        run.diverged("loss is NaN")
+    assert filled.runs[run.id].status == "diverged"
+    assert filled.predictions("test").excluded == (rs.Excluded(run.id, "diverged"),)
+
+
+def test_two_runs_of_one_id_are_refused(filled, rng):
+    before = tree(filled.path)
+    with pytest.raises(rs.DuplicateRunError, match="already in the study"):
+        record_run(filled, 2, rng, lr=0.1)
+    assert tree(filled.path) == before
+    with filled.record(seeds=2, hyperparameters={"lr": 0.1}, id="a repetition"):
+        pass
+    assert "a repetition" in filled.runs
+
+
+def test_names_from_users_are_never_paths(study):
+    with study.record(seeds=0, id="../../etc/passwd") as run:
+        run.log(0, **{"../up": 1.0})
+        run.weights({"/root": np.ones(1)})
+    assert study.runs[0].id == "../../etc/passwd"
+    assert all(len(path.name) == 16 for path in (study.path / "shards").iterdir())
+    assert study.metrics()["../up"].values[0, 0] == 1
+
+
+@pytest.mark.parametrize(
+    ("logits", "message"),
+    [
+        (np.zeros((4, 3)), r"logits of shape \(4, 3\); expected \(5, any\)"),
+        (np.zeros((5, 3, 1)), r"logits of shape \(5, 3, 1\)"),
+        (np.zeros((5, 2)), "labels up to 2 for logits of 2 classes"),
+        (np.full((5, 3), np.nan), r"logits hold 15 NaN, the first at \(0, 0\)"),
+        (np.full((5, 3), "a"), "dtype"),
+    ],
+)
+def test_bad_logits_are_refused(study, logits, message):
+    with pytest.raises(rs.InputError, match=message), study.record(seeds=0) as run:
+        run.predictions("test", logits)
+
+
+def test_bad_labels_are_refused(tmp_path, study):
+    with pytest.raises(rs.InputError, match="labels has 1 value out of range, the first -1 at 2"):
+        rs.create_study(tmp_path / "bad", splits={"test": [0, 1, -1]})
+    assert not (tmp_path / "bad").exists()
+    with pytest.raises(rs.InputError, match="no labels for split 'val'"), study.record(seeds=0) as run:
+        run.predictions("val", np.zeros((5, 3)))
+    with pytest.raises(rs.InputError, match="differ from the study's"), study.record(seeds=1) as run:
+        run.predictions("test", np.zeros((5, 3)), labels=[0, 0, 0, 0, 0])
+
+
+def test_metric_steps_must_increase(study):
+    with pytest.raises(rs.InputError, match="logged at step 3 after step 3"), study.record(seeds=0) as run:
+        run.log(3, loss=1.0)
+        run.log(3, loss=1.0)
+
+
+def test_hyperparameters_must_be_plain(study):
+    with pytest.raises(rs.InputError, match="hyperparameters that JSON cannot hold"):
+        study.record(seeds=0, hyperparameters={"lr": object()})
+
+
+@pytest.mark.parametrize("seeds", [-1, 1.5, {"weights": 3}, "x"])
+def test_bad_seeds_are_refused(study, seeds):
+    with pytest.raises(rs.InputError, match="expected"):
+        study.record(seeds=seeds)
+
+
+def test_no_study_and_newer_study(tmp_path, filled):
+    with pytest.raises(rs.NotAStudyError, match="no such folder"):
+        rs.open_study(tmp_path / "nowhere")
+    with pytest.raises(rs.NotAStudyError, match=r"no study\.json"):
+        rs.open_study(tmp_path)
+    with pytest.raises(rs.StudyError, match="holds a study already"):
+        rs.create_study(filled.path)
+    with pytest.raises(rs.StudyError, match="not empty"):
+        rs.create_study(tmp_path)
+    facts = json.loads((filled.path / "study.json").read_text())
+    (filled.path / "study.json").write_text(json.dumps(facts | {"version": 99}))
+    with pytest.raises(rs.FormatVersionError, match=r"version 99; expected at most 1\. Upgrade"):
+        rs.open_study(filled.path)
+    (filled.path / "study.json").write_text("{")
+    with pytest.raises(rs.NotAStudyError, match="cannot be read"):
+        rs.open_study(filled.path)
+
+
+def test_unknown_names_suggest_the_nearest(filled):
+    with pytest.raises(rs.MissingDataError, match=r"split 'tset'.*expected one of: split 'test'"):
+        filled.predictions("tset")
+    with pytest.raises(rs.MissingDataError, match="no metric 'los'; expected one of accuracy, loss"):
+        filled.metrics()["los"]
+    with pytest.raises(rs.InputError, match="unknown run"):
+        filled.weights("nobody")
+
+
+def test_verify_names_each_corrupt_shard(filled):
+    assert filled.verify().ok
+    assert "All 4 shards (4 runs)" in filled.verify().sentence()
+    shards = sorted((filled.path / "shards").iterdir())
+    data = bytearray((shards[0] / "predictions.safetensors").read_bytes())
+    data[-1] ^= 1
+    (shards[0] / "predictions.safetensors").write_bytes(data)
+    (shards[1] / "shard.json").write_text("{")
+    (shards[2] / "weights.safetensors").unlink()
+    found = filled.verify()
+    assert set(found.corrupt) == {shard.name for shard in shards[:3]}
+    assert "predictions.safetensors differs" in found.corrupt[shards[0].name][0]
+    assert all(shard.name in found.sentence() for shard in shards[:3])
+    with pytest.warns(rs.RunspreadWarning, match=shards[1].name):
+        reopened = rs.open_study(filled.path)
+    assert len(reopened.runs) == 3
+    assert rs.Excluded(f"shard {shards[1].name}", "corrupt") in reopened.predictions("test").excluded
+
+
+def test_a_truncated_file_is_named(filled):
+    shard = sorted((filled.path / "shards").iterdir())[0]
+    path = shard / "predictions.safetensors"
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(rs.CorruptShardError, match=shard.name):
+        rs.open_study(filled.path).predictions("test").to_array()
+
+
+def test_a_full_disk_loses_nothing(filled):
+    """A limit on file size stands for a full disk: the same errors come from the operating system."""
+    code = f"""
+    import resource, numpy as np, runspread as rs
+    study = rs.open_study({str(filled.path)!r})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    try:
+        with study.record(seeds=99) as run:
+            run.weights({{"w": np.zeros(10_000)}})
+    except rs.StorageError as error:
+        print(error)
+    """
+    before = tree(filled.path)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert "writing shard" in done.stdout
+    assert "Everything published before is as it was." in done.stdout
+    assert tree(filled.path) == before
+    assert filled.verify().ok
+
+
+def test_kill_in_the_middle_of_recording_loses_only_that_run(filled):
+    code = f"""
+    import os, signal, numpy as np, runspread as rs
+    study = rs.open_study({str(filled.path)!r})
+    with study.record(seeds=7) as run:
+        run.log(0, loss=1.0)
+    with study.record(seeds=8) as run:
+        run.log(0, loss=1.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    assert subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False).returncode == -9
+    reopened = rs.open_study(filled.path)
+    assert len(reopened.runs) == 5
+    assert reopened.verify().ok
+
+
+# ------------------------------------------------------------------ merging
+
+
+def test_merge_copies_what_is_new(tmp_path, filled, rng):
+    other = rs.create_study(tmp_path / "other", splits={"test": LABELS})
+    for seed in (10, 11):
+        record_run(other, seed, rng, lr=0.1)
+    assert len(filled.merge(other)) == 2
+    assert filled.merge(other) == []
+    assert len(filled.runs) == 6
+    assert filled.verify().ok
+
+
+def test_merge_refuses_conflicts_before_copying(tmp_path, filled, rng):
+    before = tree(filled.path)
+    other = rs.create_study(tmp_path / "other", splits={"test": LABELS})
+    record_run(other, 10, rng, lr=0.1)
+    record_run(other, 3, rng, lr=0.1)  # same seeds and hyperparameters, other numbers
+    with pytest.raises(rs.DuplicateRunError):
+        filled.merge(other)
+    relabelled = rs.create_study(tmp_path / "labels", splits={"test": (LABELS + 1) % 3})
+    with pytest.raises(rs.StudyError, match="different labels"):
+        filled.merge(relabelled)
+    recipe = rs.create_study(tmp_path / "recipe", recipe={"lr": 1})
+    with pytest.raises(rs.StudyError, match=r"different recipes .*lr"):
+        filled.merge(recipe)
+    assert tree(filled.path) == before
+
+
+def test_different_labels_in_one_split_are_noticed(study, tmp_path):
+    free = rs.create_study(tmp_path / "free")
+    for seed, labels in enumerate((LABELS, LABELS)):
+        with free.record(seeds=seed) as run:
+            run.predictions("test", np.zeros((5, 3)), labels=labels if seed == 0 else (labels + 1) % 3)
+    with pytest.raises(rs.StudyError, match="different labels for split 'test'"):
+        free.predictions("test")
