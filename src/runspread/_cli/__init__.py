@@ -1,1 +1,77 @@
-"""The command line."""
+"""The command line: each command opens a study, calls a method and shows the result.
+
+Exit status: 0, or 1 where the answer to the command's question is 'no', or 2 where it cannot answer (and why).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from .._errors import RunspreadError
+
+# Command -> (module here that holds it as `command`, its line of help); the module is imported when it is called.
+COMMANDS = {
+    "demo": ("demo", "Train 64 small networks on digits, ask what their spread means, write report.html."),
+    "train": ("train", "Train a recipe many times over seeds and hyperparameters; completes what is missing."),
+    "info": ("info", "Show what a study holds."),
+    "verify": ("verify", "Compare every file of a study with its checksum."),
+    "variance": ("variance", "How much of the spread in accuracy is real, and how much is the finite test set."),
+    "report": ("report", "Write a study's report as one HTML page that opens offline."),
+}
+
+
+class _Commands(click.Group):
+    """Knows every command's name and line of help without importing it, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(f"{__name__}.{COMMANDS[cmd_name][0]}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RunspreadError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from .. import __version__
+
+        click.echo(f"runspread {__version__}")
+        ctx.exit()
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version."
+)
+def cli() -> None:
+    """Train the same network twice and you get two networks: measure the spread, and use it."""
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    click.echo(f"warning: {message}", err=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    warnings.showwarning = _show_warning  # a reader of the terminal has no use for our file names and line numbers
+    try:
+        cli.main(prog_name="runspread")
+    except KeyboardInterrupt:
+        sys.exit(130)

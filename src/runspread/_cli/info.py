@@ -1,0 +1,76 @@
+"""``runspread info``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from .show import json_option, show_data, show_table, study_argument
+
+
+@click.command("info")
+@study_argument
+@click.option("--runs", "n_runs", default=10, show_default=True, help="How many runs to list (0: none, -1: all).")
+@json_option
+def command(study: str, n_runs: int, as_json: bool) -> None:
+    """Show what a study holds: runs by status, what was recorded, accuracy, the first runs."""
+    from .._study.study import open_study
+
+    opened = open_study(study)
+    shown = len(opened.runs) if n_runs < 0 else min(n_runs, len(opened.runs))
+    facts = _facts(opened)
+    table = opened.runs[:shown].table()
+    if as_json:
+        show_data({**facts, "runs": table})
+        return
+    for name, value in facts.items():
+        click.echo(f"{name:12s} {_text(value)}")
+    show_table(table)
+    if 0 < shown < len(opened.runs):
+        click.echo(f"... and {len(opened.runs) - shown} more (--runs -1 lists all)")
+
+
+def _facts(study: Any) -> dict[str, Any]:
+    runs = list(study.runs)
+    accuracies: dict[str, list[float]] = {}
+    for run in runs:
+        for split, value in run.accuracy.items():
+            accuracies.setdefault(split, []).append(value)
+    return {
+        "study": str(study.path),
+        "recipe": (study.recipe or {}).get("name"),
+        "runs": len(runs),
+        "status": dict(Counter(run.status for run in runs)),
+        "corrupt": sorted(study.corrupt),
+        "predictions": _recorded(runs, lambda run: {split for split, _ in run.predictions}),
+        "metrics": _recorded(runs, lambda run: run.metrics),
+        "weights": sum(bool(run.weights) for run in runs),
+        "accuracy": {split: _spread(values) for split, values in accuracies.items()},
+    }
+
+
+def _recorded(runs: list[Any], names: Any) -> dict[str, int]:
+    """Return name to the number of runs that recorded it."""
+    return dict(Counter(name for run in runs for name in names(run)))
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    import numpy as np
+
+    return {
+        "runs": len(values),
+        "mean": float(np.mean(values)),
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
+        "min": min(values),
+        "max": max(values),
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return f"{value:.4f}" if isinstance(value, float) else "none" if value is None else str(value)

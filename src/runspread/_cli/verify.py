@@ -1,0 +1,20 @@
+"""``runspread verify``."""
+
+from __future__ import annotations
+
+import click
+
+from .show import json_option, show, study_argument
+
+
+@click.command("verify")
+@study_argument
+@json_option
+@click.pass_context
+def command(ctx: click.Context, study: str, as_json: bool) -> None:
+    """Compare every file of a study with its checksum. Exit status 0 when all agree, 1 when not."""
+    from .._study.study import open_study
+
+    found = open_study(study).verify()
+    show(found, as_json=as_json)
+    ctx.exit(0 if found.ok else 1)

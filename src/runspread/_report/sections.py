@@ -1,0 +1,228 @@
+"""Sections of the report. A method adds its section by one line in `SECTIONS`."""
+
+from __future__ import annotations
+
+import importlib
+import io
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .._errors import MissingDataError, RunspreadError
+from .._results import Result, Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .._study.study import Study
+
+# The one place where a section is registered, in the order of the page: "module:function", the function from a Study
+# to a Section, or to None where the study holds nothing for it.
+SECTIONS = (
+    "runspread._report.sections:trained",
+    "runspread._report.sections:accuracy",
+    "runspread._report.sections:curves",
+    "runspread._report.sections:variance",
+)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What a figure rests on."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with what it shows and what it does not.
+
+    Attributes
+    ----------
+    svg : str
+        The drawing, as markup.
+    shows, does_not_show : str
+        One sentence each.
+    paper : Paper or None
+        What it rests on.
+    """
+
+    svg: str
+    shows: str
+    does_not_show: str
+    paper: Paper | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    Attributes
+    ----------
+    title : str
+        Heading.
+    lead : str
+        The answer in a sentence.
+    figures : tuple of Figure
+        Drawings.
+    tables : tuple of Table
+        Tables; they can be sorted by column.
+    notes : tuple of str
+        Reservations, and runs left out.
+    """
+
+    title: str
+    lead: str
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def build_sections(study: Study) -> list[Section]:
+    """Return the sections that the study has something for; one that cannot be made says why."""
+    built = (_build(entry, study) for entry in SECTIONS)
+    return [section for section in built if section is not None]
+
+
+def _build(entry: str, study: Study) -> Section | None:
+    module, _, name = entry.partition(":")
+    make: Callable[[Any], Section | None] = getattr(importlib.import_module(module), name)
+    try:
+        return make(study)
+    except MissingDataError:
+        return None
+    except RunspreadError as error:
+        return Section(name.capitalize(), f"Not available: {error}")
+
+
+def figure(
+    draw: Callable[[Axes], Any],
+    *,
+    shows: str,
+    does_not_show: str,
+    paper: Paper | None = None,
+    size: tuple[float, float] = (6.4, 3.2),
+) -> Figure:
+    """Return a drawing as inline SVG.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws on the Axes that it is given.
+    shows, does_not_show : str
+        One sentence each.
+    paper : Paper, optional
+        What it rests on.
+    size : tuple of float
+        Width and height in inches.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Drawing
+
+    style: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": shows, "font.size": 9, "axes.titlesize": 10}
+    with mpl.rc_context(style):  # the salt keeps ids of one page apart and the same every time
+        drawing = Drawing(figsize=size, layout="constrained")
+        draw(drawing.subplots())
+        buffer = io.StringIO()
+        drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    return Figure(svg[svg.index("<svg") :], shows, does_not_show, paper)
+
+
+def notes_of(result: Result) -> tuple[str, ...]:
+    """Return a result's reservations and what it left out, as sentences."""
+    if not result.excluded:
+        return result.warnings
+    counted = Counter(item.reason for item in result.excluded)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counted.items())
+    named = ", ".join(item.run for item in result.excluded[:10])
+    return (*result.warnings, f"Left out: {reasons} ({named}{', ...' if len(result.excluded) > 10 else ''}).")
+
+
+# ---------------------------------------------------------------------- sections of any study
+
+
+def trained(study: Study) -> Section:
+    """Say what was trained: how many runs, how they ended, the recipe."""
+    counts = Counter(run.status for run in study.runs)
+    ended = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none so far"
+    lead = f"{len(study.runs)} runs: {ended}."
+    tables = [_recipe_table(study.recipe)] if study.recipe else []
+    troubled = [run for run in study.runs if run.status != "completed"]
+    if troubled:
+        reasons = [(run.error or "").strip().rpartition("\n")[2] for run in troubled]
+        columns = {"run": [run.id for run in troubled], "status": [run.status for run in troubled], "reason": reasons}
+        tables.append(Table(columns, title="Runs that did not complete"))
+    notes = tuple(f"Shard {name} cannot be read and is left out." for name in study.corrupt)
+    return Section("What was trained", lead, tables=tuple(tables), notes=notes)
+
+
+def _recipe_table(recipe: dict[str, Any]) -> Table:
+    flat = {
+        key if inner is None else f"{key}.{inner}": value
+        for key, item in recipe.items()
+        for inner, value in (item.items() if isinstance(item, dict) else [(None, item)])
+    }
+    values = [", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value) for value in flat.values()]
+    return Table({"setting": list(flat), "value": values}, title="Recipe")
+
+
+def accuracy(study: Study) -> Section | None:
+    """Show the spread of accuracy over runs."""
+    import numpy as np
+
+    from .._plots.study import plot_accuracy
+
+    split = next((split for run in study.runs for split in run.accuracy), None)
+    if split is None:
+        return None
+    values = [run.accuracy[split] for run in study.runs if split in run.accuracy]
+    sd = f", standard deviation {100 * np.std(values, ddof=1):.3f} points" if len(values) > 1 else ""
+    lead = (
+        f"On split {split!r}, {len(values)} runs have accuracy {100 * np.mean(values):.2f} % on average{sd}, "
+        f"from {100 * min(values):.2f} to {100 * max(values):.2f} %."
+    )
+    drawn = figure(
+        lambda ax: plot_accuracy(values, ax),
+        shows="A dot a run: its accuracy. The band is one standard deviation to either side of the mean.",
+        does_not_show="Whether the runs would differ on other examples: see the variance section for that.",
+        size=(6.4, 2.6),
+    )
+    return Section("Accuracy over runs", lead, (drawn,), (study.runs.table(),))
+
+
+def curves(study: Study) -> Section | None:
+    """Draw the logged metrics over training."""
+    from .._plots.study import plot_curves
+
+    metrics = study.metrics()
+    if not metrics:
+        return None
+    drawn = tuple(
+        figure(
+            lambda ax, name=name: plot_curves(metrics[name], ax),
+            shows=f"{name} over training, a thin line a run, with the median run and the band that holds 80 % of runs.",
+            does_not_show="Why runs part ways, or whether a difference matters.",
+            size=(6.4, 2.8),
+        )
+        for name in list(metrics)[:6]
+    )
+    left = len(metrics) - len(drawn)
+    note = (f"{left} more metrics are in the study: {', '.join(list(metrics)[6:])}.",) if left else ()
+    return Section("Training curves", f"{len(metrics)} metrics were logged.", drawn, notes=note)
+
+
+def variance(study: Study) -> Section | None:
+    """Say how much of the spread is real."""
+    from .. import variance as variance_of
+
+    result = variance_of(study)
+    drawn = figure(
+        result.plot,
+        shows="Accuracies of the runs, against the law they would follow if runs erred independently on each example.",
+        does_not_show="What other test examples would give; the interval above says how sure the estimate is.",
+        paper=Paper("Jordan 2023, On the Variance of Neural Network Training", "https://arxiv.org/abs/2304.01910"),
+    )
+    return Section("Variance of training", result.sentence(), (drawn,), (result.table(),), notes_of(result))
