@@ -1,0 +1,107 @@
+"""The command line: output, JSON, exit status, and how long --help takes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from runspread._cli import COMMANDS, cli
+from tests.factories import make_study
+
+
+@pytest.fixture
+def invoke():
+    def run(*words):
+        return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return make_study(tmp_path_factory.mktemp("cli") / "study")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(invoke, name):
+    result = invoke(name, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.output
+
+
+def test_help_lists_every_command_without_importing_any():
+    code = (
+        "import sys; from runspread._cli import cli; cli.main(['--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert all(name in output for name in COMMANDS)
+    assert not [name for name in ("numpy", "torch", "rich", "matplotlib") if f" {name} " in output]
+
+
+def test_help_is_quick():
+    def seconds():
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "runspread", "--help"], check=True, capture_output=True)
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def test_info(invoke, study):
+    result = invoke("info", study.path, "--runs", 2)
+    assert result.exit_code == 0
+    assert "completed 6" in result.output
+    assert study.runs[1].id in result.output
+    assert "and 4 more" in result.output
+    assert study.runs[2].id not in result.output
+
+
+def test_info_json(invoke, study):
+    facts = json.loads(invoke("info", study.path, "--json").output)
+    assert facts["runs"]["run"] == list(study.runs.ids)
+    assert facts["accuracy"]["test"]["runs"] == 6
+
+
+def test_verify_says_yes_and_no(invoke, tmp_path):
+    study = make_study(tmp_path / "study")
+    assert invoke("verify", study.path).exit_code == 0
+    shard = next((study.path / "shards").iterdir())
+    (shard / "weights.safetensors").write_bytes(b"")
+    result = invoke("verify", study.path)
+    assert result.exit_code == 1
+    assert shard.name in result.output
+
+
+def test_variance(invoke, study):
+    result = invoke("variance", study.path, "--json")
+    assert result.exit_code == 0
+    assert {"var_test", "var_dist", "var_ind"} <= json.loads(result.output).keys()
+
+
+def test_report(invoke, study, tmp_path):
+    target = tmp_path / "page.html"
+    result = invoke("report", study.path, "-o", target)
+    assert result.output == f"wrote {target}\n"
+    assert target.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "variance", "report"])
+def test_no_study_is_exit_status_2(command, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "runspread", command, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "holds no study" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_split_is_exit_status_2(invoke, study):
+    result = invoke("variance", study.path, "--split", "validation")
+    assert result.exit_code == 2
+    assert "expected one of: split 'test'" in result.output
