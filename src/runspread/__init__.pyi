@@ -13,6 +13,8 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._methods.diversity import Diversity, diversity
+from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._results import Excluded, Result, Table
 from ._study.records import Seeds
 
@@ -20,6 +22,7 @@ __version__: str
 
 __all__ = [
     "CorruptShardError",
+    "Diversity",
     "DuplicateRunError",
     "Excluded",
     "FormatVersionError",
@@ -30,9 +33,13 @@ __all__ = [
     "Result",
     "RunspreadError",
     "RunspreadWarning",
+    "Scores",
     "Seeds",
     "StorageError",
     "StudyError",
     "Table",
     "TrainingError",
+    "diversity",
+    "ensemble_probabilities",
+    "scores",
 ]
