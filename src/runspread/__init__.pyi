@@ -13,6 +13,8 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._methods.diversity import Diversity, diversity
+from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -26,6 +28,7 @@ __version__: str
 __all__ = [
     "CorruptShardError",
     "Curves",
+    "Diversity",
     "DuplicateRunError",
     "Excluded",
     "FormatVersionError",
@@ -41,6 +44,7 @@ __all__ = [
     "Runs",
     "RunspreadError",
     "RunspreadWarning",
+    "Scores",
     "Seeds",
     "StorageError",
     "Study",
@@ -50,4 +54,7 @@ __all__ = [
     "Verification",
     "create_study",
     "open_study",
+    "diversity",
+    "ensemble_probabilities",
+    "scores",
 ]

@@ -69,6 +69,17 @@ class ArrayOutputs:
         step = max(1, int(max_bytes // max(1, self.array[:1].nbytes)))
         for start in range(0, len(self.array), step):
             yield self.array[start : start + step]
+            _forget_pages(self.array)
+
+
+def _forget_pages(array: NDArray[Any]) -> None:
+    """Tell the system that the pages read so far are not needed, so that a large file does not fill the memory."""
+    mapped = getattr(array, "_mmap", None)
+    # A private (copy-on-write) map would lose its changes; one that others share reads the file again.
+    if mapped is not None and getattr(array, "mode", "c") != "c" and hasattr(mapped, "madvise"):
+        import mmap
+
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def as_outputs(source: Any, labels: ArrayLike | None = None, *, split: str = "test") -> RunOutputs:

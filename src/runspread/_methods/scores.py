@@ -1,0 +1,265 @@
+"""How good one run and the average of several runs are: accuracy, likelihood, Brier score, calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._errors import InputError
+from .._results import Result, Table
+from ._calibration import Reliability, reliability
+from ._members import Floats, Member, Members, read_members
+
+WEIGHT_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Scores(Result):
+    """Scores of the averaged probabilities and of every member.
+
+    Attributes
+    ----------
+    accuracy, nll, brier, ece : float
+        Of the ensemble ``sum_j w_j p_j``: share of correct top-1 classes (ties to the lowest class), mean
+        ``-log p_y`` in nats, mean squared distance to the one-hot label (0 to 2), expected calibration error.
+    gibbs_nll : float
+        Weighted mean of the members' NLL; never below `nll`.
+    accuracy_se, nll_se : float
+        Standard errors over the examples, with the runs held fixed.
+    member_accuracy, member_nll, member_brier, member_ece : ndarray [members]
+        The same of each member alone.
+    weights : ndarray [members]
+        Weight of each member in the ensemble; they sum to 1.
+    run_ids : tuple of str
+        Ids of the members.
+    n_examples, n_classes : int
+        Size of the set.
+    reliability : Reliability
+        Counts, accuracy and confidence by bin, of the ensemble.
+    """
+
+    accuracy: float
+    nll: float
+    brier: float
+    ece: float
+    gibbs_nll: float
+    accuracy_se: float
+    nll_se: float
+    member_accuracy: Floats
+    member_nll: Floats
+    member_brier: Floats
+    member_ece: Floats
+    weights: Floats
+    run_ids: tuple[str, ...]
+    n_examples: int
+    n_classes: int
+    reliability: Reliability
+
+    @property
+    def n_members(self) -> int:
+        """Number of members."""
+        return len(self.weights)
+
+    def table(self) -> Table:
+        """Return the ensemble, the members' mean and every member as rows."""
+        members = (self.member_accuracy, self.member_nll, self.member_brier, self.member_ece)
+        ensemble = (self.accuracy, self.nll, self.brier, self.ece)
+        columns = {
+            name: [whole, float(self.weights @ each), *each]
+            for name, whole, each in zip(("accuracy", "NLL", "Brier", "ECE"), ensemble, members, strict=True)
+        }
+        who = ["ensemble", "mean of members", *self.run_ids]
+        return Table(
+            {"predictor": who, "weight": [None, None, *self.weights], **columns},
+            formats={"accuracy": ".2%", "NLL": ".4f", "Brier": ".4f", "ECE": ".4f", "weight": ".3g"},
+        )
+
+    def sentence(self) -> str:
+        """Return the scores in words."""
+        bins = len(self.reliability.counts)
+        core = (
+            f"accuracy {self.accuracy:.2%} (standard error {self.accuracy_se:.2%}), NLL {self.nll:.4f} "
+            f"(standard error {self.nll_se:.4f}), Brier score {self.brier:.4f} and ECE {self.ece:.4f} ({bins} bins) "
+            f"on {self.n_examples} examples"
+        )
+        caveat = "The errors are over examples; they do not say what other seeds would give."
+        if self.n_members == 1:
+            return f"One run reaches {core}. {caveat}"
+        return (
+            f"The average of {self.n_members} runs reaches {core}; its members alone average accuracy "
+            f"{self.weights @ self.member_accuracy:.2%} and NLL {self.gibbs_nll:.4f}. {caveat}"
+        )
+
+
+def scores(
+    outputs: Any,
+    labels: ArrayLike | None = None,
+    *,
+    split: str = "test",
+    weights: ArrayLike | None = None,
+    kind: str = "auto",
+    n_bins: int = 15,
+    closed: str = "left",
+    ignore_index: int | None = None,
+) -> Scores:
+    """Score runs one by one and as an ensemble that averages their probabilities.
+
+    Reads one run at a time: memory is a few times [examples, classes], whatever the number of runs.
+
+    Parameters
+    ----------
+    outputs : array_like, RunOutputs or study
+        Logits or probabilities [runs, examples, classes], or [examples, classes] for one run; or a study.
+    labels : array_like of int [examples], optional
+        True classes; taken from the source where it has them.
+    split : str
+        Which split of a study to score.
+    weights : array_like [runs], optional
+        Non-negative weights that sum to 1 (equal by default). Runs of weight zero are left out.
+    kind : {"auto", "logits", "probabilities"}
+        What the numbers are.
+    n_bins : int
+        Bins of the calibration error.
+    closed : {"left", "right"}
+        Which end of a bin belongs to it; matters only for confidences on an edge.
+    ignore_index : int, optional
+        Examples with this label are left out.
+
+    Returns
+    -------
+    Scores
+        Of the ensemble and of each member. Runs with NaN or infinite outputs are excluded and named; with given
+        weights they are an error, because the rest would no longer sum to 1.
+
+    Raises
+    ------
+    InputError
+        Shapes, labels or weights do not fit; rows of probabilities do not sum to 1; no usable run.
+
+    References
+    ----------
+    Wenzel et al. (2020), arXiv 2006.13570, section 5; Guo et al. (2017), arXiv 1706.04599, for ECE.
+    """
+    members = read_members(outputs, labels, split=split, kind=kind, ignore_index=ignore_index)
+    running = _Running(members, _check_weights(weights, len(members)), n_bins, closed)
+    for member in members:
+        running.add(member)
+    return running.finish()
+
+
+def ensemble_probabilities(outputs: Any, *, weights: ArrayLike | None = None, kind: str = "auto") -> Floats:
+    """Average the class probabilities of several runs: ``p(c|x) = sum_j w_j p_j(c|x)``.
+
+    Parameters
+    ----------
+    outputs : array_like or RunOutputs
+        Logits or probabilities [runs, examples, classes].
+    weights : array_like [runs], optional
+        Non-negative weights that sum to 1 (equal by default).
+    kind : {"auto", "logits", "probabilities"}
+        What the numbers are.
+
+    Returns
+    -------
+    ndarray of float64 [examples, classes]
+        Averaged probabilities; never averaged logits or weights.
+    """
+    has_labels = getattr(outputs, "labels", None) is not None
+    shape = outputs.shape if hasattr(outputs, "shape") else np.shape(outputs)
+    members = read_members(outputs, None if has_labels else np.zeros(shape[-2], np.int64), kind=kind)
+    running = _Running(members, _check_weights(weights, len(members)), 1, "left")
+    for member in members:
+        running.add(member)
+    return running.probabilities()
+
+
+def _check_weights(weights: ArrayLike | None, n_runs: int) -> Floats | None:
+    if weights is None:
+        return None
+    array = np.asarray(weights, dtype=np.float64)
+    if array.shape != (n_runs,):
+        raise InputError(f"weights of shape {array.shape} for {n_runs} runs", "one weight a run")
+    if not (array >= 0).all() or abs(array.sum() - 1) > max(WEIGHT_TOLERANCE, 1e-15 * n_runs):
+        raise InputError(f"weights from {array.min():g}, summing to {array.sum()!r}", "non-negative weights, sum 1")
+    return array
+
+
+class _Running:
+    """Sums over members, from which the ensemble's and each member's scores follow."""
+
+    def __init__(self, members: Members, weights: Floats | None, n_bins: int, closed: str) -> None:
+        self.members, self.given = members, weights
+        self.labels, self.n_bins, self.closed = members.labels, n_bins, closed
+        n, self.rows = len(members.labels), np.arange(len(members.labels))
+        self.total = np.zeros((n, members.n_classes))
+        self.log_total = np.full(n, -np.inf)
+        self.alone: list[tuple[float, float, float, float]] = []
+        self.indices: list[int] = []
+
+    def add(self, member: Member) -> None:
+        weight = 1.0 if self.given is None else float(self.given[member.index])
+        if weight == 0:
+            return
+        truth = member.true_class(self.labels)
+        self.total += weight * member.probabilities
+        self.log_total = np.logaddexp(self.log_total, truth + np.log(weight))
+        accuracy, brier, bins = self._point_scores(member.probabilities)
+        self.alone.append((float(accuracy.mean()), float(-truth.mean()), brier, bins.ece))
+        self.indices.append(member.index)
+
+    def _point_scores(self, probabilities: Floats) -> tuple[NDArray[np.bool_], float, Reliability]:
+        top = probabilities.argmax(axis=1)
+        correct = top == self.labels
+        squared = np.einsum("mc,mc->m", probabilities, probabilities) - 2 * probabilities[self.rows, self.labels] + 1
+        bins = reliability(probabilities[self.rows, top], correct, n_bins=self.n_bins, closed=self.closed)
+        return correct, float(squared.mean()), bins
+
+    def probabilities(self) -> Floats:
+        self._check_complete()
+        return self.total / (len(self.indices) if self.given is None else 1.0)
+
+    def _check_complete(self) -> None:
+        if not self.indices:
+            raise self.members.nothing_left()
+        lost = [i for i in self.members.invalid if self.given is not None and self.given[i] > 0]
+        if lost:
+            run, reason = self.members.outputs.run_ids[lost[0]], self.members.invalid[lost[0]]
+            raise InputError(f"{run} has a weight but no usable outputs: {reason}", "weights on valid runs only")
+
+    def finish(self) -> Scores:
+        probabilities = self.probabilities()
+        n = len(self.labels)
+        weights = np.full(len(self.indices), 1 / len(self.indices)) if self.given is None else self.given[self.indices]
+        losses = (np.log(len(self.indices)) if self.given is None else 0.0) - self.log_total
+        correct, brier, bins = self._point_scores(probabilities)
+        accuracies, nlls, briers, eces = np.array(self.alone).T
+        ids = self.members.outputs.run_ids
+        return Scores(
+            accuracy=float(correct.mean()),
+            nll=float(losses.mean()),
+            brier=brier,
+            ece=bins.ece,
+            gibbs_nll=float(weights @ nlls),
+            accuracy_se=standard_error(correct.astype(np.float64)),
+            nll_se=standard_error(losses),
+            member_accuracy=accuracies,
+            member_nll=nlls,
+            member_brier=briers,
+            member_ece=eces,
+            weights=weights,
+            run_ids=tuple(ids[i] for i in self.indices),
+            n_examples=n,
+            n_classes=self.members.n_classes,
+            reliability=bins,
+            excluded=self.members.excluded(),
+        )
+
+
+def standard_error(values: Floats) -> float:
+    """Return the standard error of the mean; NaN for a single or an infinite value."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return float("nan")
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
