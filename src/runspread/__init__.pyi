@@ -13,6 +13,7 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._methods.dynamics.weight_metrics import weight_metrics
 from ._results import Excluded, Result, Table
 
 __version__: str
@@ -33,4 +34,5 @@ __all__ = [
     "StudyError",
     "Table",
     "TrainingError",
+    "weight_metrics",
 ]
