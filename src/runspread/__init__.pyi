@@ -15,6 +15,7 @@ from ._errors import (
 )
 from ._methods.diversity import Diversity, diversity
 from ._methods.scores import Scores, ensemble_probabilities, scores
+from ._methods.dynamics.weight_metrics import weight_metrics
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -57,4 +58,5 @@ __all__ = [
     "diversity",
     "ensemble_probabilities",
     "scores",
+    "weight_metrics",
 ]

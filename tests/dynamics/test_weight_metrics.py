@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread._methods.dynamics.weight_metrics import WEIGHT_METRICS
+
+
+def test_closed_form_of_one_matrix():
+    """Singular values 3 and 4, so norm 5; entries 3, 0, 0, -4 and biases 1, 2, 3, 10."""
+    got = rs.weight_metrics([np.diag([3.0, -4.0]), np.array([1.0, 2.0, 3.0, 10.0])])
+    assert tuple(got) == WEIGHT_METRICS
+    expected = [7, 5, -1, 4, 7 / 5, -1 / 4, 3.5, 0.5, -1 / 4, 0, 8.25, 4, 2, 50 / 3]
+    assert list(got.values()) == pytest.approx(expected, rel=1e-14)
+    population = rs.weight_metrics([np.diag([3.0, -4.0]), np.array([1.0, 2.0, 3.0, 10.0])], variance="population")
+    assert [population[n] for n in ("variance_lambda", "var_w", "var_b")] == pytest.approx([0.25, 6.1875, 12.5])
+
+
+def test_stacked_runs_equal_single_runs():
+    rng = np.random.default_rng(0)
+    stack = {"fc1.weight": rng.normal(size=(5, 7, 4)), "fc1.bias": rng.normal(size=(5, 7))}
+    together = rs.weight_metrics(stack, stacked=True)
+    for run in range(5):
+        alone = rs.weight_metrics({name: array[run] for name, array in stack.items()})
+        assert [v[run] for v in together.values()] == pytest.approx(list(alone.values()), rel=1e-13)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_diverged_run_is_nan_and_leaves_the_others_alone(bad):
+    weights = np.random.default_rng(1).normal(size=(3, 4, 4))
+    clean = rs.weight_metrics({"a.weight": weights.copy()}, stacked=True)
+    weights[1, 2, 3] = bad
+    got = rs.weight_metrics({"a.weight": weights}, stacked=True)
+    for name in WEIGHT_METRICS[:11]:
+        assert np.isnan(got[name][1])
+        np.testing.assert_array_equal(got[name][[0, 2]], clean[name][[0, 2]])
+
+
+def test_tiny_singular_values_count_as_zero_but_not_in_the_largest():
+    got = rs.weight_metrics([np.diag([1.0, 9e-6])])
+    assert (got["mean_lambda"], got["variance_lambda"]) == (0.5, 0.5)
+    assert rs.weight_metrics([np.diag([9e-6, 9e-6])])["spectral"] == pytest.approx(9e-6)
+
+
+def test_no_biases_and_zero_layers_are_undefined_not_errors():
+    got = rs.weight_metrics([np.zeros((2, 3))])
+    assert np.isnan([got[n] for n in ("code_sparsity", "computational_sparsity", "mean_b", "median_b", "var_b")]).all()
+    with_other = rs.weight_metrics([np.zeros((2, 2)), np.eye(2)])
+    assert with_other["code_sparsity"] == pytest.approx(2 / np.sqrt(2))
+
+
+def test_encoder_does_not_split_heads_and_skips_embeddings():
+    rng = np.random.default_rng(2)
+    layer = "encoder.layer.0."
+    names = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense")
+    weights = {f"{layer}{n}.weight": rng.normal(size=(6, 6)) for n in names}
+    weights[f"{layer}intermediate.dense.weight"] = rng.normal(size=(12, 6))
+    weights[f"{layer}output.dense.weight"] = rng.normal(size=(6, 12))
+    biases = {f"{layer}intermediate.dense.bias": rng.normal(size=12), f"{layer}output.dense.bias": rng.normal(size=6)}
+    noise = {
+        "embeddings.word_embeddings.weight": rng.normal(size=(50, 6)),
+        f"{layer}attention.self.query.bias": rng.normal(size=6),
+        f"{layer}output.LayerNorm.weight": np.ones(6),
+        f"{layer}output.LayerNorm.bias": np.ones(6),
+        "cls.predictions.decoder.weight": rng.normal(size=(50, 6)),
+    }
+    expected = rs.weight_metrics([*weights.values(), *biases.values()])
+    assert rs.weight_metrics({**noise, **weights, **biases}) == pytest.approx(expected)
+
+
+def test_fused_attention_equals_separate_heads():
+    rng = np.random.default_rng(3)
+    fused, out = rng.normal(size=(24, 8)), rng.normal(size=(8, 8))
+    heads = fused.reshape(3, 2, 4, 8)
+    separate = dict(zip(("W_Q", "W_K", "W_V"), heads, strict=True)) | {"W_O": out}
+    names = {"attn.in_proj_weight": fused, "attn.out_proj.weight": out}
+    assert rs.weight_metrics(names, heads=2) == pytest.approx(rs.weight_metrics(separate), nan_ok=True)
+    transposed = {"attn.c_attn.weight": fused.T, "attn.c_proj.weight": out}
+    assert rs.weight_metrics(transposed, heads=2) == pytest.approx(rs.weight_metrics(separate), nan_ok=True)
+
+
+def test_torch_modules_are_read_without_importing_torch_here():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Embedding(9, 5), torch.nn.Linear(5, 4), torch.nn.LayerNorm(4), torch.nn.Linear(4, 3)
+    )
+    linears = [part for part in model if isinstance(part, torch.nn.Linear)]
+    bare = [p.detach().numpy() for part in linears for p in (part.weight, part.bias)]
+    assert rs.weight_metrics(model) == pytest.approx(rs.weight_metrics(bare))
+    assert rs.weight_metrics(model.to(torch.bfloat16))["l1"] == pytest.approx(rs.weight_metrics(bare)["l1"], rel=1e-2)
+
+
+def test_torch_encoder_layer_tells_its_heads():
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.TransformerEncoderLayer(8, nhead=2, dim_feedforward=16)
+    with_state = rs.weight_metrics(layer.state_dict(), heads=2)
+    assert rs.weight_metrics(layer) == pytest.approx(with_state)
+    assert rs.weight_metrics(layer, architecture="encoder")["l1"] != pytest.approx(with_state["l1"])
+
+
+def test_downsampling_and_batch_norm_of_a_convolutional_network_do_not_count():
+    rng = np.random.default_rng(4)
+    counted = {
+        "conv1.weight": rng.normal(size=(4, 3, 3, 3)),
+        "fc.weight": rng.normal(size=(5, 4)),
+        "fc.bias": np.ones(5),
+    }
+    others = {
+        "layer1.downsample.0.weight": rng.normal(size=(4, 4, 1, 1)),
+        "bn1.weight": np.ones(4),
+        "bn1.bias": np.ones(4),
+        "bn1.running_var": np.full(4, 7.0),
+        "bn1.num_batches_tracked": np.array(3),
+        "conv1.bias": np.ones(4),
+    }
+    assert rs.weight_metrics(counted | others) == pytest.approx(rs.weight_metrics(counted))
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        ({}, {}, "no weights"),
+        ([np.ones(3)], {}, "only biases"),
+        ({"a.weight": np.eye(2)}, {"architecture": "transfomer"}, "Did you mean 'transformer'"),
+        ({"a.weight": np.eye(2)}, {"architecture": "transformer"}, "no transformer weights among a.weight"),
+        ({"q_proj.weight": np.ones((3, 4))}, {"heads": 2}, "3 rows; expected a multiple of 2 heads"),
+        ({"a": np.ones((2, 3, 3)), "b": np.ones((3, 3, 3))}, {"stacked": True}, "leading axes"),
+        ([np.eye(2)], {"architecture": "mlp"}, "unnamed arrays"),
+        ([np.eye(2)], {"variance": "biased"}, "unknown variance"),
+    ],
+)
+def test_bad_input_is_named(weights, options, message):
+    with pytest.raises(rs.InputError, match=message):
+        rs.weight_metrics(weights, **options)
