@@ -14,8 +14,8 @@ from ._errors import (
     TrainingError,
 )
 from ._methods.diversity import Diversity, diversity
-from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._methods.dynamics.weight_metrics import weight_metrics
+from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -54,9 +54,9 @@ __all__ = [
     "TrainingError",
     "Verification",
     "create_study",
-    "open_study",
     "diversity",
     "ensemble_probabilities",
+    "open_study",
     "scores",
     "weight_metrics",
 ]
