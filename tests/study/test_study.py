@@ -151,6 +151,16 @@ def test_torch_modules_and_tensors(study):
     assert study.metrics()["loss"].values[0, 0] == 0.25
 
 
+def test_weight_metrics_are_logged_under_their_names(study):
+    weights = {"a.weight": np.eye(3), "a.bias": np.ones(3)}
+    with study.record(seeds=0) as run:
+        run.log_weights(weights, 5, variance="population")
+    expected = rs.weight_metrics(weights, variance="population")
+    assert set(study.metrics()) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(study.metrics()[name].of(run.id)[1], value, rtol=1e-6)
+
+
 def test_recording_needs_no_torch(tmp_path):
     code = f"""
     import sys; sys.modules["torch"] = None

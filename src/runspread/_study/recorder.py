@@ -57,6 +57,22 @@ class RunRecorder:
                 raise InputError(f"metric {name!r} logged at step {at} after step {curve[-1][0]}", "increasing steps")
             curve.append((at, _number(value, name)))
 
+    def log_weights(self, model: Any, step: int, /, **options: Any) -> None:
+        """Log the fourteen weight metrics at a step, for the study of training dynamics.
+
+        Parameters
+        ----------
+        model : torch.nn.Module or mapping of str to array
+            A module, or arrays or tensors by name.
+        step : int
+            Step or epoch.
+        **options
+            As for `weight_metrics`: ``architecture``, ``heads``, ``variance``.
+        """
+        from .._methods.dynamics.weight_metrics import weight_metrics
+
+        self.log(step, **weight_metrics(model, **options))
+
     def predictions(
         self, split: str, logits: ArrayLike, *, labels: ArrayLike | None = None, step: int | None = None
     ) -> None:
