@@ -13,6 +13,13 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._methods.variance.estimate import variance
+from ._methods.variance.null import poisson_binomial_pmf
+from ._methods.variance.outcomes import predicted_classes
+from ._methods.variance.pairs import PairDeviations, pair_deviations
+from ._methods.variance.result import VarianceResult
+from ._methods.variance.statistics import RunStatistics, run_statistics
+from ._methods.variance.sums import RunSums
 from ._results import Excluded, Result, Table
 from ._study.records import Seeds
 
@@ -27,7 +34,10 @@ __all__ = [
     "MissingDataError",
     "MissingDependencyError",
     "NotAStudyError",
+    "PairDeviations",
     "Result",
+    "RunStatistics",
+    "RunSums",
     "RunspreadError",
     "RunspreadWarning",
     "Seeds",
@@ -35,4 +45,10 @@ __all__ = [
     "StudyError",
     "Table",
     "TrainingError",
+    "VarianceResult",
+    "pair_deviations",
+    "poisson_binomial_pmf",
+    "predicted_classes",
+    "run_statistics",
+    "variance",
 ]
