@@ -16,6 +16,13 @@ from ._errors import (
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.scores import Scores, ensemble_probabilities, scores
+from ._methods.variance.estimate import variance
+from ._methods.variance.null import poisson_binomial_pmf
+from ._methods.variance.outcomes import predicted_classes
+from ._methods.variance.pairs import PairDeviations, pair_deviations
+from ._methods.variance.result import VarianceResult
+from ._methods.variance.statistics import RunStatistics, run_statistics
+from ._methods.variance.sums import RunSums
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -43,6 +50,10 @@ __all__ = [
     "RunFacts",
     "RunRecorder",
     "Runs",
+    "PairDeviations",
+    "Result",
+    "RunStatistics",
+    "RunSums",
     "RunspreadError",
     "RunspreadWarning",
     "Scores",
@@ -59,4 +70,10 @@ __all__ = [
     "open_study",
     "scores",
     "weight_metrics",
+    "VarianceResult",
+    "pair_deviations",
+    "poisson_binomial_pmf",
+    "predicted_classes",
+    "run_statistics",
+    "variance",
 ]

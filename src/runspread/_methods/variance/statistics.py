@@ -1,0 +1,342 @@
+"""`RunStatistics`: what the variance methods need from the outcomes of many runs, in one pass and in exact integers."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice, check_labels
+from ..._errors import InputError
+from .counting import add_votes, column_sums, split_sums, weighted_sums
+from .outcomes import Outcome, Outcomes, as_outcomes, checked_correct, classes_of
+from .sums import RunSums, group_edges, sum_of_squares
+
+GROUPS = 20
+
+
+class _Segment(NamedTuple):
+    """Per-run numbers of consecutive runs: correct on the two halves of the examples, and a fingerprint."""
+
+    start: int
+    correct: NDArray[np.int64]
+    prints: NDArray[np.uint64]
+
+
+class RunStatistics:
+    """Sums over the outcomes of many runs, from which every variance and calibration estimate follows.
+
+    Outcomes come in chunks of runs, in any chunking and, where `n_runs` is given, in any order; every accumulator is an
+    exact integer, so the result does not depend on it. Partial statistics merge.
+
+    Parameters
+    ----------
+    labels : array_like of int [examples], optional
+        True classes. Needed for `update`; for `update_correct` give `n_examples` instead.
+    n_examples : int, optional
+        Number of examples, when there are no labels.
+    n_classes : int, optional
+        Number of classes; otherwise the largest class seen decides.
+    n_runs : int, optional
+        How many runs there will be. With it the statistics keep sums by contiguous groups of runs (for the grouped
+        jackknife) and votes by the first and second half of the runs; without it there is one group, and votes are
+        kept by even and odd runs.
+    groups : int
+        Number of groups of runs.
+    votes : bool
+        Whether to count votes (for `calibration`); needs predictions, and K more comparisons an example.
+    first_half : array_like of bool [examples], optional
+        The first of two halves of the examples; default the even indices.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> statistics = rs.RunStatistics(labels=np.array([0, 1, 1]), n_runs=4)
+    >>> statistics.update(np.array([[0, 1, 1], [0, 0, 1]]))
+    >>> statistics.update(np.array([[1, 1, 1], [0, 1, 0]]))
+    >>> statistics.sums
+    RunSums(n_runs=4, n_examples=3, t1=9, t2=21, s2=27)
+    """
+
+    def __init__(
+        self,
+        labels: ArrayLike | None = None,
+        *,
+        n_examples: int | None = None,
+        n_classes: int | None = None,
+        n_runs: int | None = None,
+        groups: int = GROUPS,
+        votes: bool = True,
+        first_half: ArrayLike | None = None,
+    ) -> None:
+        self.labels = None if labels is None else check_labels(labels, n_classes)
+        self.n_examples = _examples(self.labels, n_examples)
+        self.declared_runs = n_runs
+        if groups < 1 or (n_runs is not None and n_runs < 1):
+            raise InputError(f"groups={groups} and n_runs={n_runs}", "at least one group and one run")
+        self.first_half = _half(first_half, self.n_examples)
+        self.edges = group_edges(n_runs, min(groups, n_runs)) if n_runs else np.array([0, 0])
+        self._class_limit = n_classes
+        self._segments: list[_Segment] = []
+        self._right = np.zeros((len(self.edges) - 1, self.n_examples), np.int64)
+        self._weighted = np.zeros(self.n_examples, np.int64)
+        self._votes = np.zeros((2, n_classes or 0, self.n_examples), np.int32) if votes else None
+        self._abstained = np.zeros((2, self.n_examples), np.int32)
+        self._half_runs = [0, 0]
+
+    def update(self, outputs: ArrayLike, *, start: int | None = None, nan: str = "raise") -> None:
+        """Count the outputs of consecutive runs.
+
+        Parameters
+        ----------
+        outputs : array_like
+            Logits [runs, examples, classes] of any floating type, or predicted classes [runs, examples]; -1 means no
+            prediction: never correct, and an extra class for the votes.
+        start : int, optional
+            Position of the first of these runs among all; default the one after the last.
+        nan : {"raise", "abstain"}
+            What NaN in logits means: an error, or no prediction.
+        """
+        check_choice(nan, "nan", ("abstain", "raise"))
+        if self.labels is None:
+            raise InputError("predictions without labels", "labels= at construction, or update_correct")
+        array = np.asarray(outputs)
+        if array.ndim not in (2, 3) or array.shape[1] != self.n_examples:
+            raise InputError(f"outputs of shape {array.shape}", f"[runs, {self.n_examples}] or with a class axis")
+        if len(array):
+            predicted = classes_of(array, nan, self._class_limit)
+            self._add(Outcome(predicted == self.labels, predicted), start)
+
+    def update_correct(self, correct: ArrayLike, *, start: int | None = None, packed: bool = False) -> None:
+        """Count the correctness of consecutive runs.
+
+        Parameters
+        ----------
+        correct : array_like of bool or 0/1 [runs, examples]
+            Which examples each run gets right; with `packed`, the bytes of ``numpy.packbits(..., axis=1)``.
+        start : int, optional
+            Position of the first of these runs among all; default the one after the last.
+        packed : bool
+            Whether `correct` is packed, eight examples a byte.
+        """
+        array = np.asarray(correct)
+        width = -(-self.n_examples // 8) if packed else self.n_examples
+        if array.ndim != 2 or array.shape[1] != width or (packed and array.dtype != np.uint8):
+            raise InputError(f"correct of shape {array.shape} and dtype {array.dtype}", f"[runs, {width}]")
+        if self._votes is not None and self._votes.any():
+            raise InputError("correctness after predictions", "one kind of outcome", "Pass votes=False for both.")
+        self._votes = None
+        if len(array):
+            bits = np.unpackbits(array, axis=1, count=self.n_examples).view(bool) if packed else checked_correct(array)
+            self._add(Outcome(bits, None), start)
+
+    def merge(self, other: RunStatistics) -> None:
+        """Add the runs of `other`, a part of the same whole.
+
+        With `n_runs` given to both, the parts must hold different positions; otherwise the runs of `other` come after.
+        """
+        same = (
+            self.n_examples == other.n_examples
+            and self.declared_runs == other.declared_runs
+            and np.array_equal(self.edges, other.edges)
+            and np.array_equal(self.first_half, other.first_half)
+            and (self._votes is None) == (other._votes is None)
+        )
+        if not same:
+            raise InputError("statistics of another set of examples or another plan of runs", "the same arguments")
+        shift = self.n_runs if self.declared_runs is None else 0
+        for segment in other._segments:
+            self._claim(segment._replace(start=segment.start + shift))
+        self._right += other._right
+        self._weighted += other._weighted
+        self._abstained += other._abstained
+        self._half_runs = [a + b for a, b in zip(self._half_runs, other._half_runs, strict=True)]
+        if self._votes is not None and other._votes is not None:
+            self._widen(other._votes.shape[1])
+            self._votes[:, : other._votes.shape[1]] += other._votes
+
+    def _claim(self, segment: _Segment) -> None:
+        """Keep a segment of runs, whose positions must be free."""
+        stop = segment.start + len(segment.correct)
+        if segment.start < 0 or (self.declared_runs is not None and stop > self.declared_runs):
+            raise InputError(f"runs {segment.start} to {stop - 1}", f"positions below n_runs={self.declared_runs}")
+        for held in self._segments:
+            if held.start < stop and segment.start < held.start + len(held.correct):
+                raise InputError(f"runs {segment.start} to {stop - 1} twice", "each run once")
+        self._segments.append(segment)
+
+    def _add(self, outcome: Outcome, start: int | None) -> None:
+        correct, predicted = outcome
+        if start is None:
+            start = max((held.start + len(held.correct) for held in self._segments), default=0)
+        correct = np.ascontiguousarray(correct)
+        counts = split_sums(correct, self.first_half)
+        self._claim(_Segment(start, counts, _fingerprints(correct, predicted)))
+        self._weighted += weighted_sums(correct, counts.sum(axis=1))
+        for group, rows in self._by_group(start, len(correct)):
+            self._right[group] += column_sums(correct[rows])
+        for half, rows in self._by_half(start, len(correct)):
+            self._half_runs[half] += len(correct[rows])
+            if predicted is not None and self._votes is not None:
+                self._count_votes(half, predicted[rows])
+
+    def _count_votes(self, half: int, predicted: NDArray[np.signedinteger[Any]]) -> None:
+        if not len(predicted):
+            return
+        self._widen(int(predicted.max()) + 1)
+        assert self._votes is not None
+        add_votes(self._votes[half], predicted)
+        if predicted.min() < 0:
+            self._abstained[half] += (predicted < 0).sum(axis=0, dtype=np.int32)
+
+    def _widen(self, n_classes: int) -> None:
+        """Make room for the votes of `n_classes` classes."""
+        assert self._votes is not None
+        extra = n_classes - self._votes.shape[1]
+        if extra > 0:
+            self._votes = np.pad(self._votes, ((0, 0), (0, extra), (0, 0)))
+
+    def _by_group(self, start: int, count: int) -> list[tuple[int, slice]]:
+        """Return the rows of a chunk that belong to each group of runs."""
+        if self.declared_runs is None:
+            return [(0, slice(0, count))]
+        bounds = np.clip(self.edges - start, 0, count)
+        pairs = zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
+        return [(group, slice(low, high)) for group, (low, high) in enumerate(pairs) if low < high]
+
+    def _by_half(self, start: int, count: int) -> list[tuple[int, slice]]:
+        """Return the rows of a chunk that belong to each half of the runs."""
+        if self.declared_runs is None:
+            return [(0, slice(start % 2, count, 2)), (1, slice(1 - start % 2, count, 2))]
+        middle = min(max(self.declared_runs // 2 - start, 0), count)
+        return [(0, slice(0, middle)), (1, slice(middle, count))]
+
+    def _joined(self, field: str) -> NDArray[Any]:
+        if not self._segments:
+            raise InputError("no runs were counted", "at least one", "Call update first.")
+        return np.concatenate([getattr(held, field) for held in sorted(self._segments, key=lambda held: held.start)])
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs counted so far."""
+        return sum(len(held.correct) for held in self._segments)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, without the extra one for abstentions; 0 where votes are not counted."""
+        return 0 if self._votes is None else self._votes.shape[1]
+
+    @property
+    def correct_by_half(self) -> NDArray[np.int64]:
+        """Correct predictions of each run on the two halves of the examples [runs, 2]."""
+        return self._joined("correct")
+
+    @property
+    def correct(self) -> NDArray[np.int64]:
+        """Correct predictions of each run [runs]."""
+        return self.correct_by_half.sum(axis=1)
+
+    @property
+    def right(self) -> NDArray[np.int64]:
+        """Runs that are right on each example [examples]."""
+        return self._right.sum(axis=0)
+
+    @property
+    def right_by_group(self) -> NDArray[np.int64]:
+        """Runs of each contiguous group that are right on each example [groups, examples]."""
+        return self._right
+
+    @property
+    def weighted(self) -> NDArray[np.int64]:
+        """Correct predictions of the runs that are right on each example, summed [examples]."""
+        return self._weighted
+
+    @property
+    def votes(self) -> NDArray[np.int32]:
+        """Votes by half of the runs [2, examples, classes]; a last class holds abstentions where there are any."""
+        if self._votes is None or not self._votes.size:
+            raise InputError("votes were not counted", "statistics of predictions with votes=True")
+        votes = self._votes.transpose(0, 2, 1)
+        return np.concatenate([votes, self._abstained[..., None]], axis=2) if self._abstained.any() else votes
+
+    @property
+    def half_runs(self) -> tuple[int, int]:
+        """Number of runs in each half of the runs."""
+        return self._half_runs[0], self._half_runs[1]
+
+    @property
+    def duplicate_pairs(self) -> int:
+        """Pairs of runs with identical outcomes (by a 64-bit fingerprint)."""
+        times = np.unique(self._joined("prints"), return_counts=True)[1]
+        return int((times * (times - 1) // 2).sum())
+
+    @property
+    def sums(self) -> RunSums:
+        """The three exact integers, with the numbers of runs and examples."""
+        counts = self.correct
+        return RunSums(
+            len(counts), self.n_examples, int(counts.sum()), sum_of_squares(counts), sum_of_squares(self.right)
+        )
+
+    def require_complete(self) -> None:
+        """Raise an InputError when fewer runs were counted than declared."""
+        if self.declared_runs is not None and self.n_runs != self.declared_runs:
+            raise InputError(f"{self.n_runs} of {self.declared_runs} runs were counted", "all of them")
+
+    def __repr__(self) -> str:
+        return f"RunStatistics({self.n_runs} runs, {self.n_examples} examples)"
+
+    @classmethod
+    def from_outcomes(cls, outcomes: Outcomes, **settings: Any) -> RunStatistics:
+        """Count all `outcomes` (see `as_outcomes`); `settings` go to the constructor."""
+        runs, examples = outcomes.shape
+        statistics = cls(n_examples=examples, n_runs=runs, **settings)
+        for outcome in outcomes.chunks():
+            statistics._add(outcome, None)
+        return statistics
+
+
+def run_statistics(
+    source: Any, labels: ArrayLike | None = None, *, split: str = "test", nan: str = "raise", **settings: Any
+) -> RunStatistics:
+    """Return the `RunStatistics` of a whole source: an array, a memory map, a study or its reader.
+
+    Parameters
+    ----------
+    source, labels, split
+        As for `variance`.
+    nan : {"raise", "abstain", "drop_run"}
+        What NaN in logits means.
+    **settings
+        Passed to `RunStatistics`.
+    """
+    outcomes = as_outcomes(source, labels, split=split, nan=nan, n_classes=settings.get("n_classes"))
+    return RunStatistics.from_outcomes(outcomes, **settings)
+
+
+def _examples(labels: NDArray[np.int64] | None, n_examples: int | None) -> int:
+    if labels is None and n_examples is None:
+        raise InputError("neither labels nor n_examples", "one of them")
+    count = len(labels) if labels is not None else int(n_examples or 0)
+    if count < 1 or (n_examples is not None and n_examples != count):
+        raise InputError(f"n_examples={n_examples} with {count} labels", "at least one example, and equal numbers")
+    return count
+
+
+def _half(first_half: ArrayLike | None, n_examples: int) -> NDArray[np.bool_]:
+    if first_half is None:
+        return np.arange(n_examples) % 2 == 0
+    half = np.asarray(first_half)
+    if half.shape != (n_examples,) or half.dtype != bool:
+        raise InputError(f"first_half of shape {half.shape} and dtype {half.dtype}", f"booleans [{n_examples}]")
+    return half
+
+
+def _fingerprints(correct: NDArray[np.bool_], predicted: NDArray[Any] | None) -> NDArray[np.uint64]:
+    """Return 64 bits for each run that equal runs share: checksums of its classes and of its packed hits."""
+    rows = np.ascontiguousarray(correct if predicted is None else predicted)
+    checks = [[zlib.crc32(row) for row in part] for part in (rows, np.packbits(correct, axis=1))]
+    return np.array([2**32, 1], np.uint64) @ np.array(checks, np.uint64)
