@@ -13,6 +13,14 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._methods.trimming.levels import (
+    Trimming,
+    optimal_trimming,
+    trimmed_distance,
+    trimming_level,
+    trimming_level_grid,
+)
+from ._methods.trimming.margins import clip_gaps, logit_gap, margins
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -47,7 +55,15 @@ __all__ = [
     "StudyError",
     "Table",
     "TrainingError",
+    "Trimming",
     "Verification",
+    "clip_gaps",
     "create_study",
+    "logit_gap",
+    "margins",
     "open_study",
+    "optimal_trimming",
+    "trimmed_distance",
+    "trimming_level",
+    "trimming_level_grid",
 ]
