@@ -23,6 +23,14 @@ from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
+from ._methods.trimming.levels import (
+    Trimming,
+    optimal_trimming,
+    trimmed_distance,
+    trimming_level,
+    trimming_level_grid,
+)
+from ._methods.trimming.margins import clip_gaps, logit_gap, margins
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -63,7 +71,9 @@ __all__ = [
     "Table",
     "TrainingError",
     "VarianceResult",
+    "Trimming",
     "Verification",
+    "clip_gaps",
     "create_study",
     "diversity",
     "ensemble_probabilities",
@@ -75,4 +85,11 @@ __all__ = [
     "scores",
     "variance",
     "weight_metrics",
+    "logit_gap",
+    "margins",
+    "open_study",
+    "optimal_trimming",
+    "trimmed_distance",
+    "trimming_level",
+    "trimming_level_grid",
 ]
