@@ -16,13 +16,6 @@ from ._errors import (
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.scores import Scores, ensemble_probabilities, scores
-from ._methods.variance.estimate import variance
-from ._methods.variance.null import poisson_binomial_pmf
-from ._methods.variance.outcomes import predicted_classes
-from ._methods.variance.pairs import PairDeviations, pair_deviations
-from ._methods.variance.result import VarianceResult
-from ._methods.variance.statistics import RunStatistics, run_statistics
-from ._methods.variance.sums import RunSums
 from ._methods.trimming.levels import (
     Trimming,
     optimal_trimming,
@@ -31,6 +24,13 @@ from ._methods.trimming.levels import (
     trimming_level_grid,
 )
 from ._methods.trimming.margins import clip_gaps, logit_gap, margins
+from ._methods.variance.estimate import variance
+from ._methods.variance.null import poisson_binomial_pmf
+from ._methods.variance.outcomes import predicted_classes
+from ._methods.variance.pairs import PairDeviations, pair_deviations
+from ._methods.variance.result import VarianceResult
+from ._methods.variance.statistics import RunStatistics, run_statistics
+from ._methods.variance.sums import RunSums
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -70,26 +70,25 @@ __all__ = [
     "StudyError",
     "Table",
     "TrainingError",
-    "VarianceResult",
     "Trimming",
+    "VarianceResult",
     "Verification",
     "clip_gaps",
     "create_study",
     "diversity",
     "ensemble_probabilities",
+    "logit_gap",
+    "margins",
     "open_study",
+    "optimal_trimming",
     "pair_deviations",
     "poisson_binomial_pmf",
     "predicted_classes",
     "run_statistics",
     "scores",
-    "variance",
-    "weight_metrics",
-    "logit_gap",
-    "margins",
-    "open_study",
-    "optimal_trimming",
     "trimmed_distance",
     "trimming_level",
     "trimming_level_grid",
+    "variance",
+    "weight_metrics",
 ]
