@@ -103,7 +103,7 @@ def figure(
     shows: str,
     does_not_show: str,
     paper: Paper | None = None,
-    size: tuple[float, float] = (6.4, 3.2),
+    size: tuple[float, float] = (5.4, 2.9),
 ) -> Figure:
     """Return a drawing as inline SVG.
 
@@ -121,7 +121,7 @@ def figure(
     import matplotlib as mpl
     from matplotlib.figure import Figure as Drawing
 
-    style: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": shows, "font.size": 9, "axes.titlesize": 10}
+    style: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": shows, "font.size": 9.5, "axes.titlesize": 10.5}
     with mpl.rc_context(style):  # the salt keeps ids of one page apart and the same every time
         drawing = Drawing(figsize=size, layout="constrained")
         draw(drawing.subplots())
@@ -148,7 +148,7 @@ def trained(study: Study) -> Section:
     """Say what was trained: how many runs, how they ended, the recipe."""
     counts = Counter(run.status for run in study.runs)
     ended = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none so far"
-    lead = f"{len(study.runs)} runs: {ended}."
+    lead = f"{len(study.runs)} run{'s' * (len(study.runs) != 1)}: {ended}."
     tables = [_recipe_table(study.recipe)] if study.recipe else []
     troubled = [run for run in study.runs if run.status != "completed"]
     if troubled:
@@ -188,7 +188,7 @@ def accuracy(study: Study) -> Section | None:
         lambda ax: plot_accuracy(values, ax),
         shows="A dot a run: its accuracy. The band is one standard deviation to either side of the mean.",
         does_not_show="Whether the runs would differ on other examples: see the variance section for that.",
-        size=(6.4, 2.6),
+        size=(5.4, 2.4),
     )
     return Section("Accuracy over runs", lead, (drawn,), (study.runs.table(),))
 
@@ -205,7 +205,7 @@ def curves(study: Study) -> Section | None:
             lambda ax, name=name: plot_curves(metrics[name], ax),
             shows=f"{name} over training, a thin line a run, with the median run and the band that holds 80 % of runs.",
             does_not_show="Why runs part ways, or whether a difference matters.",
-            size=(6.4, 2.8),
+            size=(5.4, 2.6),
         )
         for name in list(metrics)[:6]
     )
