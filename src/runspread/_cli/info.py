@@ -20,19 +20,25 @@ def command(study: str, n_runs: int, as_json: bool) -> None:
 
     opened = open_study(study)
     shown = len(opened.runs) if n_runs < 0 else min(n_runs, len(opened.runs))
-    facts = _facts(opened)
+    facts = facts_of(opened)
     table = opened.runs[:shown].table()
     if as_json:
         show_data({**facts, "runs": table})
         return
-    for name, value in facts.items():
-        click.echo(f"{name:12s} {_text(value)}")
+    print_facts(facts)
     show_table(table)
     if 0 < shown < len(opened.runs):
         click.echo(f"... and {len(opened.runs) - shown} more (--runs -1 lists all)")
 
 
-def _facts(study: Any) -> dict[str, Any]:
+def print_facts(facts: dict[str, Any]) -> None:
+    """Print what `facts_of` returned, a line each."""
+    for name, value in facts.items():
+        click.echo(f"{name:12s} {_text(value)}")
+
+
+def facts_of(study: Any) -> dict[str, Any]:
+    """Return the facts that ``info`` shows: counts by status, what was recorded, spread of accuracy."""
     runs = list(study.runs)
     accuracies: dict[str, list[float]] = {}
     for run in runs:

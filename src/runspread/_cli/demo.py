@@ -1,0 +1,30 @@
+"""``runspread demo``."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from .progress import duration, training_progress
+
+
+@click.command("demo")
+@click.option("-o", "--out", default="runspread-demo", show_default=True, type=click.Path(file_okay=False))
+@click.option("--runs", type=click.IntRange(min=2), default=64, show_default=True, help="How many networks to train.")
+def command(out: str, runs: int) -> None:
+    """Train 64 small networks on digits, ask what their spread means, write report.html.
+
+    Nothing is fetched: the digits come with scikit-learn. The same command again only analyses.
+    """
+    import runspread as rs
+
+    from .._report.page import write_report
+
+    started = time.perf_counter()
+    with training_progress() as progress:
+        study = rs.train("digits-mlp", runs=runs, out=out, progress=progress)
+    trained = time.perf_counter() - started
+    click.echo(f"{len(study.runs)} runs in {study.path} ({duration(trained)})")
+    click.echo(rs.variance(study).sentence())
+    click.echo(f"wrote {write_report(study)}")

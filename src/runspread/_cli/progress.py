@@ -1,0 +1,78 @@
+"""Progress of a training: a bar on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from .._training.progress import TrainingProgress
+
+LINE_EVERY = 10.0  # seconds between plain lines
+
+
+@contextmanager
+def training_progress() -> Generator[Callable[[TrainingProgress], None]]:
+    """Yield what `train` calls with its progress; it goes to standard error, so that results can be piped."""
+    if sys.stderr.isatty():
+        with _bar() as update:
+            yield update
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _bar() -> Generator[Callable[[TrainingProgress], None]]:
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from .show import console
+
+    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=1.0)
+
+        def update(now: TrainingProgress) -> None:
+            bar.update(task, completed=now.fraction, description=describe(now))
+
+        yield update
+
+
+def _lines() -> Callable[[TrainingProgress], None]:
+    last_time, last_text = -LINE_EVERY, ""
+
+    def update(now: TrainingProgress) -> None:
+        nonlocal last_time, last_text
+        text = describe(now)
+        due = time.monotonic() - last_time >= LINE_EVERY or now.runs_done == now.runs_total
+        if due and text != last_text:
+            last_time, last_text = time.monotonic(), text
+            click.echo(text, err=True)
+
+    return update
+
+
+def describe(now: TrainingProgress) -> str:
+    """Return runs done, current accuracy and time left as one line."""
+    parts = [f"{now.runs_done}/{now.runs_total} runs"]
+    if now.accuracy is not None:
+        parts.append(f"accuracy {100 * now.accuracy:.2f} %")
+    if now.remaining is not None and now.runs_done < now.runs_total:
+        parts.append(f"{duration(now.remaining)} left")
+    if now.message:
+        parts.append(now.message)
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as "45 s", "3 min 20 s" or "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

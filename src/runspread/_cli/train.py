@@ -1,0 +1,79 @@
+"""``runspread train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .progress import training_progress
+from .show import json_option
+
+
+@click.command("train")
+@click.argument("recipe")
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=32, show_default=True, help="How many runs the study holds."
+)
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The study's folder.")
+@click.option("--data", help="Where the data are: a folder of image parquet, a text file, or a name on the hub.")
+@click.option("--vary", default="init,order,augment", show_default=True, help="Seed roles that differ between runs.")
+@click.option("--seed", default=0, show_default=True, help="Base seed, from which all others follow.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the recipe, e.g. --set lr=0.1.")
+@click.option(
+    "--search",
+    "spaces",
+    multiple=True,
+    metavar="NAME=SPACE",
+    help='Draw a hyperparameter a run, e.g. --search "l2=loguniform(1e-3,1e3)".',
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Shards trained at once [default: one a core or GPU].")
+@click.option("--stack", default="auto", show_default=True, help="Runs trained in one program, or auto to measure.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto.")
+@json_option
+def command(
+    recipe: str,
+    runs: int,
+    out: str,
+    data: str | None,
+    vary: str,
+    settings: tuple[str, ...],
+    spaces: tuple[str, ...],
+    stack: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train RECIPE many times over seeds and hyperparameters.
+
+    RECIPE is the name of a recipe (an unknown one lists all), or file.py:name for one of your own. The same command
+    again completes what is missing.
+    """
+    import runspread as rs
+
+    from .._training.search import parse_search, parse_settings
+
+    overrides = parse_settings(settings) | ({"data": data} if data else {})
+    with training_progress() as progress:
+        study = rs.train(
+            rs.recipe(recipe, **overrides),
+            runs=runs,
+            out=out,
+            vary=tuple(role for role in vary.split(",") if role),
+            search=parse_search(spaces) or None,
+            stack=int(stack) if stack.isdecimal() else stack,
+            progress=progress,
+            **options,
+        )
+    _summarise(study, as_json)
+
+
+def _summarise(study: Any, as_json: bool) -> None:
+    from .info import facts_of, print_facts
+    from .show import show_data
+
+    facts = facts_of(study)
+    if as_json:
+        show_data(facts)
+        return
+    print_facts(facts)
+    click.echo(f"next: runspread variance {study.path}, runspread report {study.path}")
