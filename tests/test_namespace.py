@@ -24,6 +24,14 @@ def test_import_loads_nothing_heavy():
     assert not [name for name in HEAVY if name in modules]
 
 
+def test_import_takes_at_most_twice_as_long_as_numpy():
+    def seconds(module):
+        code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+        return float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+
+    assert min(seconds("runspread") for _ in range(5)) <= 2 * min(seconds("numpy") for _ in range(5))
+
+
 def test_all_is_the_public_set():
     stub = ast.parse((Path(rs.__file__).parent / "__init__.pyi").read_text())
     imported = {

@@ -1,0 +1,101 @@
+"""``runspread train`` and ``demo`` as a user calls them, from another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import runspread as rs
+
+pytest.importorskip("torch")
+
+
+def command(*words):
+    return [sys.executable, "-m", "runspread", *map(str, words)]
+
+
+def run(*words, check=True):
+    return subprocess.run(command(*words), capture_output=True, text=True, check=check)
+
+
+def train_words(out, *more):
+    return ("train", "digits-mlp", "--runs", 12, "--out", out, "--set", "epochs=3", "--set", "hidden=(16,)", *more)
+
+
+def shards(out):
+    folder = out / "shards"
+    return (
+        {path.name: path.stat().st_ino for path in folder.iterdir() if path.name[0] != "."} if folder.exists() else {}
+    )
+
+
+def test_train_then_ask(tmp_path):
+    done = run(*train_words(tmp_path / "s", "--json"))
+    facts = json.loads(done.stdout)
+    assert facts["status"] == {"completed": 12}
+    assert "12/12 runs" in done.stderr
+    study = rs.open_study(tmp_path / "s")
+    assert len({run.seeds for run in study.runs}) == 12
+    assert "runs" in run("variance", study.path).stdout
+
+
+def test_kill_and_go_on(tmp_path):
+    """Kill -9 in the middle, then the same command: complete, nothing trained twice, every file sound."""
+    out = tmp_path / "s"
+    words = ("train", "digits-mlp", "--runs", 48, "--out", out, "--set", "epochs=60")
+    process = subprocess.Popen(command(*words), stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while len(shards(out)) < 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = shards(out)
+    assert 0 < len(rs.open_study(out).runs) < 48, "the kill came too late or too early"
+    run(*words)
+    study = rs.open_study(out)
+    assert study.runs.count("completed") == len(study.runs) == 48
+    assert before.items() <= shards(out).items()  # what was there was not written again
+    written = [facts.id for shard in study._shards.values() for facts in shard.runs]
+    assert len(written) == len(set(written))
+    assert "agree with their checksums" in run("verify", out).stdout
+    after = shards(out)
+    run(*words)  # once more: there is nothing left to do
+    assert shards(out) == after
+
+
+def test_train_refuses_another_recipe_in_the_same_folder(tmp_path):
+    out = tmp_path / "s"
+    run(*train_words(out))
+    done = run(*train_words(out, "--set", "lr=0.5"), check=False)
+    assert done.returncode == 2
+    assert "holds another study: lr is" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("digits-mpl",), "Did you mean 'digits-mlp'?"),
+        (("digits-mlp", "--set", "epoch=3"), "Did you mean 'epochs'?"),
+        (("digits-mlp", "--set", "epochs"), "="),
+        (("digits-mlp", "--vary", "inti"), "Did you mean 'init'?"),
+        (("mnist-mlp",), "data"),
+    ],
+)
+def test_bad_input_is_one_clear_error(tmp_path, words, message):
+    done = run("train", *words, "--out", tmp_path / "s", check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_demo(tmp_path):
+    done = run("demo", "--out", tmp_path / "demo", "--runs", 8)
+    assert (tmp_path / "demo" / "report.html").read_text().startswith("<!doctype html>")
+    assert "points of spread" in done.stdout
