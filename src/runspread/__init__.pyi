@@ -21,6 +21,7 @@ from ._methods.trimming.levels import (
     trimming_level_grid,
 )
 from ._methods.trimming.margins import clip_gaps, logit_gap, margins
+from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -56,6 +57,7 @@ __all__ = [
     "Table",
     "TrainingError",
     "Trimming",
+    "TrimmingLevels",
     "Verification",
     "clip_gaps",
     "create_study",
@@ -64,6 +66,7 @@ __all__ = [
     "open_study",
     "optimal_trimming",
     "trimmed_distance",
+    "trimming",
     "trimming_level",
     "trimming_level_grid",
 ]

@@ -103,9 +103,13 @@ def row_chunks(rows: int, width: int) -> Iterator[slice]:
 def distance(nodes: Nodes, c: float) -> Floats:
     """Return d(c) of each candidate, shape [candidates]."""
     upper, lower = nodes.excess(np.full(nodes.rows, c))
-    half_line = np.maximum(upper.max(-1), 1.0 - c - lower.min(-1))
-    np.minimum.accumulate(lower, axis=-1, out=lower)
-    return np.maximum(np.maximum(half_line, (upper - lower).max(-1) / 2), 0.0)
+    highest, lowest = upper.max(-1), lower.min(-1)
+    worst = np.maximum(np.maximum(highest, 1.0 - c - lowest), 0.0)
+    rows = np.flatnonzero(highest - lowest > 2 * worst)  # elsewhere no interval can be worse than the half-lines
+    if len(rows):
+        running = np.minimum.accumulate(lower[rows], axis=-1)
+        worst[rows] = np.maximum(worst[rows], (upper[rows] - running).max(-1) / 2)
+    return worst
 
 
 def smallest_level(nodes: Nodes, delta: tuple[float, float]) -> Floats:
