@@ -96,7 +96,7 @@ class Block:
     order : ndarray [candidates, examples]
         Example of each sorted value.
     left, right : ndarray [candidates, examples]
-        Number of pooled values below, and at or below, each sorted value.
+        Number of pooled values below, and at or below, each sorted value; one array where no values are tied.
     values : ndarray [candidates, examples]
         The sorted values.
     """
@@ -112,7 +112,8 @@ class Block:
         order = np.argsort(values, axis=-1)
         ordered = np.take_along_axis(values, order, -1)
         left = np.searchsorted(pool.values, ordered, side="left")
-        return cls(order, left, np.searchsorted(pool.values, ordered, side="right"), ordered)
+        right = np.searchsorted(pool.values, ordered, side="right")
+        return cls(order, left, left if np.array_equal(left, right) else right, ordered)
 
     def levels(self, examples: Indices, pool: Pool, mass: Floats, delta: tuple[float, float], mode: Mode) -> Floats:
         """Return the level of each candidate on some examples, given the pool's cumulative mass."""
@@ -128,7 +129,8 @@ class Block:
 
     def _reference_mass(self, rows: slice, mass: Floats, knots: tuple[Floats, Floats] | None) -> tuple[Floats, Floats]:
         if knots is None:
-            return mass.take(self.left[rows]), mass.take(self.right[rows])
+            below = mass.take(self.left[rows])
+            return below, below if self.right is self.left else mass.take(self.right[rows])
         interpolated = interpolated_mass(*knots, self.values[rows])
         return interpolated, interpolated
 
