@@ -31,6 +31,7 @@ from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
+from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -72,6 +73,7 @@ __all__ = [
     "TrainingError",
     "Trimming",
     "VarianceResult",
+    "TrimmingLevels",
     "Verification",
     "clip_gaps",
     "create_study",
@@ -87,6 +89,7 @@ __all__ = [
     "run_statistics",
     "scores",
     "trimmed_distance",
+    "trimming",
     "trimming_level",
     "trimming_level_grid",
     "variance",

@@ -140,6 +140,28 @@ def test_pipeline_grid_levels_pair_by_pair(name, kind):
     np.testing.assert_allclose(np.mean(levels, axis=0), mean, **DISTANCE)
 
 
+@pipelines
+@kinds
+@modes
+def test_pipeline_as_one_call(name, kind, mode):
+    logits, first = vectors[f"{name}__logits"], int(vectors[f"{name}__n_candidates"])
+    found = rs.trimming(
+        logits[:first],
+        logits[first:],
+        reference=kind,
+        mode=mode,
+        epsilon=float(vectors[f"{name}__epsilon"]),
+        indices=vectors[f"{name}__idx"],
+    )
+    key = {"step": "alpha_hat_step", "published": "alpha_hat_published_exact"}[mode]
+    np.testing.assert_allclose(found.levels, vectors[f"{name}__{kind}_{key}"], **LEVEL)
+    assert found.delta[0] == pytest.approx(float(vectors[f"{name}__delta_{mode}"]), abs=1e-12)
+    if mode == "published":
+        np.testing.assert_array_equal(found.grid_levels, vectors[f"{name}__{kind}_alpha_hat_published_grid"])
+        mean = vectors[f"{name}__{kind}_alpha_hat_published_grid_mean"]
+        np.testing.assert_allclose(found.grid_mean, mean, **DISTANCE)
+
+
 @pytest.mark.parametrize(("kind", "key"), [("saturate", "clip__clip_out"), ("published", "clip__published_out")])
 def test_clipping(kind, key):
     low, high = vectors["clip__bounds"]

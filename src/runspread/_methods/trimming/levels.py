@@ -145,13 +145,19 @@ def threshold_terms(
         if not threshold >= 0:
             raise InputError(f"threshold {threshold}", "a distance, 0 or more")
         return float(threshold), 0.0
-    chosen = threshold or ("dkw" if mode == "step" else "published")
-    check_choice(chosen, "threshold", THRESHOLDS)
+    chosen = check_choice(default_threshold(threshold, mode), "threshold", THRESHOLDS)
     if chosen == "rigorous":
         bound = math.log(4 / epsilon) / 2
         return math.sqrt(bound / m), math.sqrt(bound / n)
     dkw = math.sqrt((n + m) / (2 * n * m) * math.log(2 / epsilon))
     return dkw + (1 / m if chosen == "published" else 0.0), 0.0
+
+
+def default_threshold(threshold: Threshold | float | None, mode: Mode) -> Threshold | float:
+    """Return the threshold, that of the mode if none is given."""
+    if threshold is not None:
+        return threshold
+    return "dkw" if mode == "step" else "published"
 
 
 def trimmed_distance(reference: ArrayLike, candidate: ArrayLike, alphas: ArrayLike, *, mode: Mode = "step") -> Floats:

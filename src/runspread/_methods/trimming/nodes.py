@@ -53,14 +53,21 @@ class Nodes:
         """Return the nodes of some candidates; arrays that all candidates share stay shared."""
         if len(rows) == self.rows:
             return self
-        parts = (self.upper_reference, self.upper_candidate, self.lower_reference, self.lower_candidate)
-        return Nodes(*(part if len(part) == 1 else part[rows] for part in parts))
+
+        def taken(part: Floats) -> Floats:
+            return part if len(part) == 1 else part[rows]
+
+        upper = taken(self.upper_candidate)
+        lower = upper if self.lower_candidate is self.upper_candidate else taken(self.lower_candidate)
+        return Nodes(taken(self.upper_reference), upper, taken(self.lower_reference), lower)
 
     def excess(self, c: Floats) -> tuple[Floats, Floats]:
         """Return reference minus c times candidate mass at the right ends and at the left ends."""
-        upper = self.upper_candidate * c[:, None]
-        lower = self.lower_candidate * c[:, None]
-        return np.subtract(self.upper_reference, upper, out=upper), np.subtract(self.lower_reference, lower, out=lower)
+        scaled = self.upper_candidate * c[:, None]
+        upper = self.upper_reference - scaled
+        if self.lower_candidate is not self.upper_candidate:
+            scaled = self.lower_candidate * c[:, None]
+        return upper, np.subtract(self.lower_reference, scaled, out=scaled)
 
 
 def candidate_nodes(left: Floats, right: Floats, cumulative: Floats) -> Nodes:
@@ -69,12 +76,17 @@ def candidate_nodes(left: Floats, right: Floats, cumulative: Floats) -> Nodes:
     Parameters
     ----------
     left, right : ndarray [candidates, n]
-        Reference mass below, and at or below, each sorted value.
+        Reference mass below, and at or below, each sorted value; one array where the two are the same.
     cumulative : ndarray [candidates or 1, n + 1]
         Candidate mass of the first 0, 1, ... n sorted values.
     """
-    edge = np.zeros((len(left), 1))
-    return Nodes(np.hstack([left, edge + 1.0]), cumulative, np.hstack([edge, right]), cumulative)
+    rows, size = left.shape
+    reference = np.empty((rows, size + 2))
+    reference[:, 0], reference[:, 1:-1], reference[:, -1] = 0.0, left, 1.0
+    below = reference[:, 1:]
+    if right is not left:
+        reference = np.concatenate([reference[:, :1], right], axis=1)
+    return Nodes(below, cumulative, reference[:, : size + 1], cumulative)
 
 
 def reference_nodes(left: Floats, right: Floats, cumulative: Floats) -> Nodes:
@@ -103,9 +115,13 @@ def row_chunks(rows: int, width: int) -> Iterator[slice]:
 def distance(nodes: Nodes, c: float) -> Floats:
     """Return d(c) of each candidate, shape [candidates]."""
     upper, lower = nodes.excess(np.full(nodes.rows, c))
-    half_line = np.maximum(upper.max(-1), 1.0 - c - lower.min(-1))
-    np.minimum.accumulate(lower, axis=-1, out=lower)
-    return np.maximum(np.maximum(half_line, (upper - lower).max(-1) / 2), 0.0)
+    highest, lowest = upper.max(-1), lower.min(-1)
+    worst = np.maximum(np.maximum(highest, 1.0 - c - lowest), 0.0)
+    rows = np.flatnonzero(highest - lowest > 2 * worst)  # elsewhere no interval can be worse than the half-lines
+    if len(rows):
+        running = np.minimum.accumulate(lower[rows], axis=-1)
+        worst[rows] = np.maximum(worst[rows], (upper[rows] - running).max(-1) / 2)
+    return worst
 
 
 def smallest_level(nodes: Nodes, delta: tuple[float, float]) -> Floats:

@@ -1,0 +1,131 @@
+"""Scalar outputs [statistics, runs, examples] of many runs, read from arrays or a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Excluded
+from .._sources import RunOutputs, as_outputs
+from .margins import MARGINS, Floats, Margin, clip_gaps, margins
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How outputs become scalars.
+
+    Attributes
+    ----------
+    margin : str or None
+        Kind of margin; None for the gap of up to two classes, one-vs-rest of more.
+    classes : (int, int) or None
+        Classes of the pairwise margin.
+    clip : (float, float) or None
+        Bounds to which scalars are saturated.
+    """
+
+    margin: Margin | None = None
+    classes: tuple[int, int] | None = None
+    clip: tuple[float, float] | None = None
+
+    def scalars(self, logits: NDArray[Any], labels: NDArray[np.int64] | None) -> Floats:
+        """Return [statistics, runs, examples] of logits [runs, examples, classes]."""
+        kind = self.kind(logits.shape[-1])
+        values = margins(logits, kind, labels=labels, classes=self.classes)
+        values = np.moveaxis(values, -1, 0) if kind == "one-vs-rest" else values[None]
+        return values if self.clip is None else clip_gaps(values, self.clip)
+
+    def kind(self, classes: int) -> Margin:
+        """Return the kind of margin that outputs of that many classes get."""
+        return self.margin or ("gap" if classes <= 2 else "one-vs-rest")
+
+
+@dataclass(frozen=True)
+class Scalars:
+    """Scalar outputs of the usable runs of a source.
+
+    Attributes
+    ----------
+    values : ndarray [statistics, runs, examples]
+        One statistic, or one a class for the one-vs-rest margin.
+    run_ids : tuple of str
+        Ids of the runs.
+    excluded : tuple of Excluded
+        Runs without usable outputs.
+    margin : str
+        Kind of margin.
+    """
+
+    values: Floats
+    run_ids: tuple[str, ...]
+    excluded: tuple[Excluded, ...]
+    margin: str
+    _outputs: RunOutputs
+    _reading: Reading
+    _rows: NDArray[np.intp]
+
+    def of_ensemble(self, runs: NDArray[np.intp]) -> Floats:
+        """Return the scalars [statistics, 1, examples] of the averaged logits of some runs."""
+        wanted = self._rows[runs]
+        total, start = np.zeros(self._outputs.shape[1:]), 0
+        for chunk in self._outputs.chunks():
+            inside = wanted[(wanted >= start) & (wanted < start + len(chunk))] - start
+            total += chunk[inside].sum(0, dtype=np.float64)
+            start += len(chunk)
+        return self._reading.scalars((total / len(runs))[None], self._outputs.labels)
+
+
+def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Reading) -> Scalars:
+    """Read scalar outputs of every run; runs with NaN among their outputs are excluded and named.
+
+    Parameters
+    ----------
+    source : array_like, RunOutputs or study
+        Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
+    labels : array_like of int [examples], optional
+        True classes, for margins that need them.
+    split : str
+        Split of a study.
+    reading : Reading
+        How outputs become scalars.
+    """
+    if reading.margin is not None:
+        check_choice(reading.margin, "kind of margin", MARGINS)
+    outputs = as_outputs(_with_classes(source), labels, split=split)
+    if len(outputs.shape) != 3:
+        raise InputError("predicted classes", "logits or scalar outputs", "Classes alone have no distribution of gaps.")
+    values, kept, excluded = [], [], list(outputs.excluded)
+    for run, logits in enumerate(_runs(outputs)):
+        if np.isnan(logits).any():
+            excluded.append(Excluded(outputs.run_ids[run], "NaN among its outputs"))
+            continue
+        values.append(reading.scalars(logits[None], outputs.labels))
+        kept.append(run)
+    if not kept:
+        raise InputError(
+            "no run has usable outputs", "at least one", "; ".join(f"{e.run}: {e.reason}" for e in excluded)
+        )
+    ids = tuple(outputs.run_ids[run] for run in kept)
+    kind = reading.kind(outputs.shape[2])
+    return Scalars(
+        np.concatenate(values, 1), ids, tuple(excluded), kind, outputs, reading, np.array(kept, dtype=np.intp)
+    )
+
+
+def _with_classes(source: Any) -> Any:
+    """Return scalar outputs [runs, examples] as logits of one class; anything else as it is."""
+    if isinstance(source, RunOutputs) or hasattr(source, "predictions"):
+        return source
+    array = np.asarray(source) if not isinstance(source, np.ndarray) else source
+    return array[..., None] if array.ndim == 2 and array.dtype.kind == "f" else array
+
+
+def _runs(outputs: RunOutputs) -> Iterator[NDArray[Any]]:
+    for chunk in outputs.chunks():
+        yield from chunk
