@@ -24,6 +24,7 @@ from ._methods.trimming.levels import (
     trimming_level_grid,
 )
 from ._methods.trimming.margins import clip_gaps, logit_gap, margins
+from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._methods.variance.estimate import variance
 from ._methods.variance.null import poisson_binomial_pmf
 from ._methods.variance.outcomes import predicted_classes
@@ -31,7 +32,6 @@ from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
-from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -72,8 +72,8 @@ __all__ = [
     "Table",
     "TrainingError",
     "Trimming",
-    "VarianceResult",
     "TrimmingLevels",
+    "VarianceResult",
     "Verification",
     "clip_gaps",
     "create_study",
