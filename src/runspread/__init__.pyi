@@ -13,6 +13,8 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._methods.powerlaw import PowerLawFit, fit_power_law
+from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -34,6 +36,7 @@ __all__ = [
     "MissingDataError",
     "MissingDependencyError",
     "NotAStudyError",
+    "PowerLawFit",
     "Predictions",
     "Result",
     "RunFacts",
@@ -46,8 +49,13 @@ __all__ = [
     "Study",
     "StudyError",
     "Table",
+    "TailComparison",
     "TrainingError",
+    "TruncatedPowerLawFit",
     "Verification",
+    "compare_tails",
     "create_study",
+    "fit_power_law",
+    "fit_truncated_power_law",
     "open_study",
 ]
