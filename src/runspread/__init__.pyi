@@ -32,6 +32,8 @@ from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
+from ._methods.powerlaw import PowerLawFit, fit_power_law
+from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -55,6 +57,7 @@ __all__ = [
     "MissingDependencyError",
     "NotAStudyError",
     "PairDeviations",
+    "PowerLawFit",
     "Predictions",
     "Result",
     "RunFacts",
@@ -70,6 +73,7 @@ __all__ = [
     "Study",
     "StudyError",
     "Table",
+    "TailComparison",
     "TrainingError",
     "Trimming",
     "TrimmingLevels",
@@ -81,6 +85,12 @@ __all__ = [
     "ensemble_probabilities",
     "logit_gap",
     "margins",
+    "TruncatedPowerLawFit",
+    "Verification",
+    "compare_tails",
+    "create_study",
+    "fit_power_law",
+    "fit_truncated_power_law",
     "open_study",
     "optimal_trimming",
     "pair_deviations",
