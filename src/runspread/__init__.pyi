@@ -15,7 +15,9 @@ from ._errors import (
 )
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.weight_metrics import weight_metrics
+from ._methods.powerlaw import PowerLawFit, fit_power_law
 from ._methods.scores import Scores, ensemble_probabilities, scores
+from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._methods.trimming.levels import (
     Trimming,
     optimal_trimming,
@@ -32,8 +34,6 @@ from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
-from ._methods.powerlaw import PowerLawFit, fit_power_law
-from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -77,20 +77,18 @@ __all__ = [
     "TrainingError",
     "Trimming",
     "TrimmingLevels",
+    "TruncatedPowerLawFit",
     "VarianceResult",
     "Verification",
     "clip_gaps",
+    "compare_tails",
     "create_study",
     "diversity",
     "ensemble_probabilities",
-    "logit_gap",
-    "margins",
-    "TruncatedPowerLawFit",
-    "Verification",
-    "compare_tails",
-    "create_study",
     "fit_power_law",
     "fit_truncated_power_law",
+    "logit_gap",
+    "margins",
     "open_study",
     "optimal_trimming",
     "pair_deviations",
