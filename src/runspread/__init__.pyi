@@ -13,6 +13,7 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._methods._candidates import Candidates, read_candidates
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.powerlaw import PowerLawFit, fit_power_law
@@ -34,6 +35,7 @@ from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
+from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -45,10 +47,13 @@ from ._study.verify import Verification
 __version__: str
 
 __all__ = [
+    "Candidates",
     "CorruptShardError",
     "Curves",
+    "CrossValidatedSelection",
     "Diversity",
     "DuplicateRunError",
+    "EnsembleSelection",
     "Excluded",
     "FormatVersionError",
     "InputError",
@@ -102,4 +107,7 @@ __all__ = [
     "trimming_level_grid",
     "variance",
     "weight_metrics",
+    "read_candidates",
+    "scores",
+    "select_ensemble",
 ]

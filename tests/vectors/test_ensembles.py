@@ -71,3 +71,49 @@ def test_diversity(prefix):
     close(found.expected_entropy, f"{prefix}_expected_entropy")
     close(found.mutual_information, f"{prefix}_mutual_info")
     close(found.brier_diversity, f"{prefix}_brier_diversity")
+
+
+# --- greedy selection ------------------------------------------------------------------------------------------------
+
+OBJECTIVES = {"brier": "brier", "err": "error", "nll": "nll"}
+
+
+def check_path(selection: rs.EnsembleSelection, key: str) -> None:
+    np.testing.assert_array_equal(selection.path, vectors[f"{key}_path"])
+    if f"{key}_score" in vectors:
+        close(selection.path_scores, f"{key}_score")
+    if f"{key}_weights" in vectors:
+        close(selection.weights, f"{key}_weights")
+
+
+@pytest.mark.parametrize(("pool", "size", "replacement", "early_stop"), matching(r"(\w+)_K(\d+)_rep(\d)_es(\d)_path"))
+def test_greedy_paths(pool, size, replacement, early_stop):
+    found = rs.select_ensemble(
+        vectors[f"{pool}_probs"],
+        vectors[f"{pool}_labels"],
+        int(size),
+        replacement=replacement == "1",
+        early_stop=early_stop == "1",
+    )
+    check_path(found, f"{pool}_K{size}_rep{replacement}_es{early_stop}")
+
+
+@pytest.mark.parametrize(("pool", "objective", "size"), matching(r"(\w+)_(brier|err|nll)_K(\d+)_path"))
+def test_greedy_paths_of_other_objectives(pool, objective, size):
+    probabilities, labels = vectors[f"{pool}_probs"], vectors[f"{pool}_labels"]
+    found = rs.select_ensemble(probabilities, labels, int(size), objective=OBJECTIVES[objective])
+    check_path(found, f"{pool}_{objective}_K{size}")
+
+
+@pytest.mark.parametrize(("pool", "size"), matching(r"([a-zA-Z]+)_K(\d+)_path"))
+def test_greedy_paths_with_defaults(pool, size):
+    found = rs.select_ensemble(vectors[f"{pool}_probs"], vectors[f"{pool}_labels"], int(size))
+    check_path(found, f"{pool}_K{size}")
+
+
+@pytest.mark.parametrize("pool", [g[0] for g in matching(r"(\w+)_valid")])
+def test_invalid_candidates(pool):
+    valid = vectors[f"{pool}_valid"].astype(bool)
+    found = rs.select_ensemble(vectors[f"{pool}_probs"], vectors[f"{pool}_labels"], 1)
+    np.testing.assert_array_equal(~np.isnan(found.single_scores), valid)
+    assert [item.run for item in found.excluded] == [found.run_ids[i] for i in np.flatnonzero(~valid)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,16 @@ class Members:
                 if member is not None:
                     yield member
                 index += 1
+
+    def at(self, index: int) -> Member:
+        """Return one run; an array is read at that place only, other sources from their start."""
+        array = getattr(self.outputs, "array", None)
+        blocks = (block for chunk in self.outputs.chunks() for block in chunk)
+        block = next(islice(blocks, index, None)) if array is None else array[index]
+        member = self._member(index, block)
+        if member is None:
+            raise InputError(f"{self.outputs.run_ids[index]} cannot be used: {self.invalid[index]}", "a valid run")
+        return member
 
     def _member(self, index: int, block: NDArray[Any]) -> Member | None:
         values = block if self.keep is None else block[self.keep]

@@ -1,0 +1,419 @@
+"""Greedy forward selection of an ensemble from trained runs (Caruana et al. 2004), with its controls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._checks import check_choice, check_integers
+from .._results import Result, Table
+from ._candidates import (
+    OBJECTIVES,
+    Candidates,
+    Indices,
+    Objective,
+    check_finite,
+    mixture_losses,
+    prior_loss,
+    read_candidates,
+)
+from ._members import Floats
+from .scores import standard_error
+
+# A second copy of the only good candidate gives the same mixture; without this, rounding could call it an improvement.
+ROUNDING = 1e-12
+ENOUGH_EXAMPLES, ENOUGH_CANDIDATES = 300, 20
+NAMES = {"nll": "NLL", "brier": "Brier score", "error": "error rate"}
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidatedSelection:
+    """Selection repeated on part of the examples and scored on the rest: how much of the score is over-fitting.
+
+    Attributes
+    ----------
+    folds : int
+        Number of parts; each is held out once.
+    in_sample : float
+        Mean score of the selected ensembles on the examples that selected them.
+    held_out, held_out_se : float
+        Score of the same on the examples held out, and its standard error over examples.
+    held_out_single, held_out_top_k : float
+        The same procedure with the best single candidate and with the top K instead of greedy selection.
+    gain_over_single, gain_over_single_se, gain_over_top_k, gain_over_top_k_se : float
+        Held-out score of the alternative minus that of greedy selection (positive: greedy is better), paired by
+        example.
+    """
+
+    folds: int
+    in_sample: float
+    held_out: float
+    held_out_se: float
+    held_out_single: float
+    held_out_top_k: float
+    gain_over_single: float
+    gain_over_single_se: float
+    gain_over_top_k: float
+    gain_over_top_k_se: float
+
+    @property
+    def optimism(self) -> float:
+        """Held-out minus in-sample score."""
+        return self.held_out - self.in_sample
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EnsembleSelection(Result):
+    """The members of an ensemble, how they were chosen, and what choosing bought.
+
+    Positions count along the first axis of the source, excluded candidates included.
+
+    Attributes
+    ----------
+    path : ndarray of int64 [steps]
+        Candidate added at each step.
+    path_scores : ndarray of float64 [steps]
+        Objective after each step, on the examples that selected; lower is better.
+    counts, weights : ndarray [candidates]
+        How often each candidate was chosen, and that divided by the number of steps. Zero for most is normal.
+    members : ndarray of int64 [size]
+        Distinct members in the order in which they entered.
+    stop_reason : {"size", "no improvement", "max steps"}
+        Why selection ended.
+    requested_size : int
+        Distinct members asked for.
+    objective : {"nll", "brier", "error"}
+        What was minimised.
+    replacement, early_stop : bool
+        Whether a candidate may enter again; whether a step must improve the score.
+    single_scores : ndarray of float64 [candidates]
+        Objective of each candidate alone; NaN for excluded ones.
+    top_k : ndarray of int64 [requested size]
+        Best candidates alone.
+    top_k_score : float
+        Objective of their average with equal weights.
+    random_scores : ndarray of float64 [draws]
+        Objective of random subsets of as many candidates, equal weights.
+    cross_validation : CrossValidatedSelection or None
+        Over-fitting of the selection; None when not asked for.
+    prior_score : float
+        Objective of a predictor that always gives the label frequencies.
+    run_ids : tuple of str [candidates]
+        Ids of the candidates.
+    n_examples : int
+        Examples that selected.
+    """
+
+    path: Indices
+    path_scores: Floats
+    counts: Indices
+    weights: Floats
+    members: Indices
+    stop_reason: str
+    requested_size: int
+    objective: str
+    replacement: bool
+    early_stop: bool
+    single_scores: Floats
+    top_k: Indices
+    top_k_score: float
+    random_scores: Floats
+    cross_validation: CrossValidatedSelection | None
+    prior_score: float
+    run_ids: tuple[str, ...]
+    n_examples: int
+
+    @property
+    def size(self) -> int:
+        """Number of distinct members."""
+        return len(self.members)
+
+    @property
+    def n_candidates(self) -> int:
+        """Number of candidates, excluded ones included."""
+        return len(self.weights)
+
+    @property
+    def score(self) -> float:
+        """Objective of the ensemble on the examples that selected it; flatters it."""
+        return float(self.path_scores[-1])
+
+    @property
+    def best_single(self) -> int:
+        """Position of the best candidate alone."""
+        return int(np.nanargmin(self.single_scores))
+
+    @property
+    def best_single_score(self) -> float:
+        """Objective of the best candidate alone."""
+        return float(np.nanmin(self.single_scores))
+
+    @property
+    def n_infinite(self) -> int:
+        """Valid candidates with an infinite score alone."""
+        return int(np.isinf(self.single_scores).sum())
+
+    @property
+    def n_worse_than_prior(self) -> int:
+        """Valid candidates worse than always predicting the label frequencies."""
+        return int((self.single_scores > self.prior_score).sum())
+
+    @property
+    def member_ids(self) -> tuple[str, ...]:
+        """Ids of the distinct members."""
+        return tuple(self.run_ids[i] for i in self.members)
+
+    def table(self) -> Table:
+        """Return the distinct members with their weights."""
+        entered = [int(np.argmax(self.path == i)) for i in self.members]
+        name = NAMES[self.objective]
+        return Table(
+            {
+                "member": self.member_ids,
+                "count": self.counts[self.members],
+                "weight": self.weights[self.members],
+                f"{name} alone": self.single_scores[self.members],
+                f"{name} on entry": self.path_scores[entered],
+            },
+            formats={"weight": ".3f"},
+        )
+
+    def sentence(self) -> str:
+        """Return what was chosen, and what choosing bought."""
+        name = NAMES[self.objective]
+        head = (
+            f"Greedy selection {'with' if self.replacement else 'without'} replacement kept {self.size} of "
+            f"{self.n_candidates} candidates ({_stop_words(self)}): {name} {self.score:.4f} on "
+            f"{self.n_examples} examples, against {self.best_single_score:.4f} for the best single candidate and "
+            f"{self.top_k_score:.4f} for the {len(self.top_k)} best with equal weights."
+        )
+        checked = self.cross_validation
+        tail = (
+            f" The examples that selected flatter it: cross-validated selection gives {checked.held_out:.4f} "
+            f"(standard error {checked.held_out_se:.4f}), an optimism of {checked.optimism:.4f}."
+            if checked
+            else " The examples that selected flatter it; score it on others."
+        )
+        return f"{head}{tail} All other candidates have weight zero, which is normal."
+
+
+def _stop_words(result: EnsembleSelection) -> str:
+    return {
+        "size": f"the {result.size} asked for",
+        "no improvement": f"of {result.requested_size} asked for; nothing more improved the score",
+        "max steps": f"of {result.requested_size} asked for; the limit of {len(result.path)} steps was reached",
+    }[result.stop_reason]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How to select: one record, so that selection and its cross-validation cannot differ."""
+
+    size: int
+    objective: str
+    replacement: bool
+    early_stop: bool
+    max_steps: int
+
+    def start(self, candidates: Candidates, rows: Indices | None = None) -> Objective:
+        return OBJECTIVES[self.objective](candidates, rows)
+
+
+def select_ensemble(
+    candidates: Any,
+    labels: ArrayLike | None = None,
+    size: int = 5,
+    *,
+    split: str = "validation",
+    replacement: bool = True,
+    objective: str = "nll",
+    early_stop: bool = True,
+    max_steps: int | None = None,
+    folds: int = 5,
+    n_random: int = 100,
+    seed: int = 0,
+    kind: str = "auto",
+    ignore_index: int | None = None,
+) -> EnsembleSelection:
+    """Choose the members of an ensemble from trained runs by greedy forward selection.
+
+    Each step adds the candidate that gives the best score of the averaged probabilities (the lowest position on
+    ties), until `size` distinct members are in. The scores are exact and incremental.
+
+    Parameters
+    ----------
+    candidates : array_like, RunOutputs, study or Candidates
+        Logits or probabilities [runs, examples, classes], in memory or memory-mapped; a study; or what
+        `read_candidates` returned.
+    labels : array_like of int [examples], optional
+        True classes; taken from the source where it has them.
+    size : int
+        Distinct members wanted. A member chosen again counts in the weights only.
+    split : str
+        Which split of a study to select on. Never the one to report on.
+    replacement : bool
+        Whether a candidate may be chosen again, which gives it more weight.
+    objective : {"nll", "brier", "error"}
+        What to minimise.
+    early_stop : bool
+        Stop when no candidate improves the score; the ensemble may then be smaller than `size`.
+    max_steps : int, optional
+        Limit of the number of steps; ``max(50, 10 * size)`` by default.
+    folds : int
+        Parts for cross-validated selection, which measures the over-fitting; 0 to leave it out.
+    n_random : int
+        Random subsets of `size` to compare with.
+    seed : int
+        Seed of folds and random subsets. The selection itself is deterministic.
+    kind : {"auto", "logits", "probabilities"}
+        What the numbers are.
+    ignore_index : int, optional
+        Examples with this label are left out.
+
+    Returns
+    -------
+    EnsembleSelection
+        Members, weights, path, controls. Candidates with NaN or infinite outputs are excluded and named.
+
+    Raises
+    ------
+    InputError
+        No usable candidate, none with a finite score, or arguments out of range.
+
+    References
+    ----------
+    Caruana et al. (2004), ICML; Wenzel et al. (2020), arXiv 2006.13570, algorithm 1 (``hyper_ens``).
+    """
+    check_choice(objective, "objective", OBJECTIVES)
+    size = int(check_integers(size, "size", 1, None))
+    pool = read_candidates(candidates, labels, split=split, kind=kind, ignore_index=ignore_index)
+    steps = max(50, 10 * size) if max_steps is None else int(check_integers(max_steps, "max_steps", 1, None))
+    settings = _Settings(min(size, len(pool)), objective, replacement, early_stop, steps)
+    start = settings.start(pool)
+    alone = start.scores()
+    check_finite(alone, pool)
+    path, path_scores, reason = _greedy(start, settings, len(pool))
+    rng = np.random.default_rng(seed)
+    top = np.argsort(alone, kind="stable")[: settings.size]
+    subsets = [rng.permutation(len(pool))[: settings.size] for _ in range(n_random)]
+    controls = mixture_losses(pool, objective, [top, *subsets]).mean(axis=1)
+    return _result(
+        pool,
+        settings,
+        path=path,
+        path_scores=path_scores,
+        alone=alone,
+        stop_reason=reason,
+        requested_size=size,
+        top=top,
+        top_k_score=float(controls[0]),
+        random_scores=controls[1:],
+        cross_validation=_cross_validate(pool, settings, folds, rng),
+    )
+
+
+def _greedy(start: Objective, settings: _Settings, n: int) -> tuple[Indices, Floats, str]:
+    """Return the path, the score after each step, and why it ended."""
+    path: list[int] = []
+    path_scores: list[float] = []
+    admissible = np.ones(n, dtype=bool)
+    while len(set(path)) < settings.size and len(path) < settings.max_steps:
+        scores = start.scores()
+        left = np.flatnonzero(admissible)
+        best = int(left[np.argmin(scores[left])])
+        if settings.early_stop and path and not _improves(float(scores[best]), path_scores[-1]):
+            return np.array(path), np.array(path_scores), "no improvement"
+        path.append(best)
+        path_scores.append(float(scores[best]))
+        start.add(best)
+        admissible[best] = settings.replacement
+    return np.array(path), np.array(path_scores), "size" if len(set(path)) == settings.size else "max steps"
+
+
+def _improves(score: float, best: float) -> bool:
+    return score < best - ROUNDING * max(1.0, abs(best))
+
+
+def _cross_validate(
+    pool: Candidates, settings: _Settings, folds: int, rng: np.random.Generator
+) -> CrossValidatedSelection | None:
+    n = len(pool.labels)
+    folds = min(int(check_integers(folds, "folds", 0, None)), n)
+    if folds < 2:
+        return None
+    parts = np.array_split(rng.permutation(n), folds)
+    in_sample: list[float] = []
+    mixtures: list[Indices] = []
+    for held_out in parts:
+        kept = np.setdiff1d(np.arange(n), held_out)
+        start = settings.start(pool, kept)
+        ranking = np.argsort(start.scores(), kind="stable")
+        path, path_scores, _ = _greedy(start, settings, len(pool))
+        in_sample.append(path_scores[-1])
+        mixtures += [path, ranking[:1], ranking[: settings.size]]
+    losses = mixture_losses(pool, settings.objective, mixtures).reshape(folds, 3, n)
+    order = np.concatenate(parts)
+    greedy, single, top = np.concatenate([losses[f][:, part] for f, part in enumerate(parts)], axis=1)[
+        :, np.argsort(order)
+    ]
+    return CrossValidatedSelection(
+        folds,
+        float(np.mean(in_sample)),
+        float(greedy.mean()),
+        standard_error(greedy),
+        float(single.mean()),
+        float(top.mean()),
+        *_paired(single, greedy),
+        *_paired(top, greedy),
+    )
+
+
+def _paired(other: Floats, greedy: Floats) -> tuple[float, float]:
+    with np.errstate(invalid="ignore"):
+        difference = other - greedy
+    return float(difference.mean()), standard_error(difference)
+
+
+def _result(pool: Candidates, settings: _Settings, *, path: Indices, alone: Floats, top: Indices, **rest: Any) -> Any:
+    n = len(pool.members)
+    counts = np.bincount(pool.valid[path], minlength=n)
+    single = np.full(n, np.nan)
+    single[pool.valid] = alone
+    entered = np.sort(np.unique(path, return_index=True)[1])
+    return EnsembleSelection(
+        path=pool.valid[path],
+        counts=counts,
+        weights=counts / len(path),
+        members=pool.valid[path[entered]],
+        objective=settings.objective,
+        replacement=settings.replacement,
+        early_stop=settings.early_stop,
+        single_scores=single,
+        top_k=pool.valid[top],
+        prior_score=prior_loss(pool.labels, settings.objective),
+        run_ids=pool.members.outputs.run_ids,
+        n_examples=len(pool.labels),
+        excluded=pool.members.excluded(),
+        warnings=_reservations(pool, rest["requested_size"]),
+        **rest,
+    )
+
+
+def _reservations(pool: Candidates, requested: int) -> tuple[str, ...]:
+    present = np.unique(pool.labels)
+    said: list[tuple[bool | NDArray[np.bool_], str]] = [
+        (requested > len(pool), f"{requested} members were asked for, only {len(pool)} candidates are valid"),
+        (len(present) == 1, f"all labels are class {present[0]}: the scores say little"),
+        (
+            len(pool.labels) < ENOUGH_EXAMPLES,
+            f"{len(pool.labels)} examples select poorly; use at least {ENOUGH_EXAMPLES}",
+        ),
+        (
+            len(pool) < ENOUGH_CANDIDATES,
+            f"{len(pool)} candidates are few to choose from; {ENOUGH_CANDIDATES} or more pay off",
+        ),
+    ]
+    return tuple(text for applies, text in said if applies)

@@ -1,0 +1,280 @@
+"""Greedy selection: exactness, edge cases, and the defects of published scripts that must not come back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import runspread as rs
+
+OBJECTIVES = ("nll", "brier", "error")
+
+
+def softmax(logits):
+    e = np.exp(logits - logits.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+def pool(seed=0, runs=12, examples=80, classes=4):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, examples)
+    logits = rng.normal(0, 1.2, (runs, examples, classes))
+    logits[:, np.arange(examples), labels] += rng.uniform(-0.5, 2, (runs, 1))
+    return softmax(logits), labels
+
+
+def score(probabilities, labels, objective):
+    truth = probabilities[np.arange(len(labels)), labels]
+    if objective == "nll":
+        return -np.log(truth).mean()
+    if objective == "brier":
+        return ((probabilities - np.eye(probabilities.shape[1])[labels]) ** 2).sum(-1).mean()
+    return (probabilities.argmax(-1) != labels).mean()
+
+
+def naive(probabilities, labels, size, objective="nll", replacement=True, early_stop=True, max_steps=50):
+    """The pseudocode of the specification, recomputing everything."""
+    path, path_scores = [], []
+    while len(set(path)) < size and len(path) < max_steps:
+        admissible = [j for j in range(len(probabilities)) if replacement or j not in path]
+        tried = [score(probabilities[[*path, j]].mean(0), labels, objective) for j in admissible]
+        best = int(np.argmin(tried))
+        if early_stop and path and not tried[best] < path_scores[-1] - 1e-12:
+            break
+        path.append(admissible[best])
+        path_scores.append(tried[best])
+    return path, path_scores
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(OBJECTIVES), st.booleans(), st.booleans())
+def test_equals_the_naive_loop(seed, objective, replacement, early_stop):
+    probabilities, labels = pool(seed, runs=7, examples=50)
+    expected, expected_scores = naive(probabilities, labels, 4, objective, replacement, early_stop)
+    found = rs.select_ensemble(
+        probabilities, labels, 4, objective=objective, replacement=replacement, early_stop=early_stop, folds=0
+    )
+    np.testing.assert_allclose(found.path_scores, expected_scores, atol=1e-11)
+    np.testing.assert_array_equal(found.path, expected)
+
+
+def test_error_objective_minimises_the_error_not_the_accuracy():
+    probabilities, labels = pool()
+    found = rs.select_ensemble(probabilities, labels, 1, objective="error")
+    assert found.path[0] == np.argmax((probabilities.argmax(-1) == labels).mean(-1))
+
+
+def test_a_path_with_repeats_addresses_the_right_members():
+    labels = np.arange(300) % 3
+    rng = np.random.default_rng(1)
+    weak = softmax(rng.normal(0, 2, (3, 300, 3)) + np.eye(3)[labels] * 1.3)
+    strong = softmax(rng.normal(0, 2, (300, 3)) + np.eye(3)[labels] * 2.2)
+    candidates = np.stack([weak[0], weak[1], strong, weak[2]])
+    found = rs.select_ensemble(candidates, labels, 3)
+    assert len(found.path) > found.size > 1
+    assert found.table()["count"] == [found.path.tolist().count(i) for i in found.members]
+    assert found.table()["NLL alone"] == found.single_scores[found.members].tolist()
+    scored = rs.scores(candidates, labels, weights=found.weights)
+    assert scored.nll == pytest.approx(found.score, abs=1e-12)
+
+
+def test_every_example_counts_also_those_of_a_last_partial_batch():
+    probabilities, labels = pool(examples=131)
+    found = rs.select_ensemble(probabilities, labels, 3)
+    chosen = probabilities[found.path].mean(0)
+    assert found.n_examples == 131
+    assert found.score == pytest.approx(score(chosen, labels, "nll"), abs=1e-12)
+
+
+def test_logits_are_not_taken_for_probabilities():
+    probabilities, labels = pool()
+    logits = np.log(probabilities) + 3.0
+    from_logits, from_probabilities = (rs.select_ensemble(x, labels, 3) for x in (logits, probabilities))
+    np.testing.assert_array_equal(from_logits.path, from_probabilities.path)
+    assert from_logits.best_single_score == pytest.approx(from_probabilities.best_single_score)
+
+
+def test_the_best_prefix_is_returned_not_the_last():
+    for seed in range(5):
+        found = rs.select_ensemble(*pool(seed), 6)
+        assert (np.diff(found.path_scores) < 0).all()
+        assert found.score == found.path_scores.min()
+
+
+def test_ties_go_to_the_lowest_position_every_time():
+    probabilities, labels = pool()
+    copied = np.concatenate([probabilities, probabilities])
+    for objective in OBJECTIVES:
+        paths = [rs.select_ensemble(copied, labels, 4, objective=objective, seed=seed).path for seed in range(3)]
+        assert all((path == paths[0]).all() for path in paths)
+        assert paths[0].max() < len(probabilities)
+    without = rs.select_ensemble(copied[[0, 1, 12]], labels, 3, replacement=False, early_stop=False)
+    assert sorted(without.path) == [0, 1, 2]
+
+
+def test_a_second_copy_of_the_only_good_candidate_is_no_improvement():
+    labels = np.arange(200) % 2
+    good = np.where(np.eye(2)[labels] == 1, 0.9, 0.1) + np.linspace(-0.05, 0.05, 200)[:, None] * [1, -1]
+    bad = 1 - good
+    for objective in ("nll", "brier"):
+        found = rs.select_ensemble(np.stack([bad, good]), labels, 2, objective=objective)
+        assert found.path.tolist() == [1]
+        assert found.stop_reason == "no improvement"
+        assert "zero, which is normal" in found.sentence()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10_000))
+def test_invariances(seed):
+    probabilities, labels = pool(seed)
+    base = rs.select_ensemble(probabilities, labels, 3, folds=0)
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(labels))
+    np.testing.assert_array_equal(rs.select_ensemble(probabilities[:, rows], labels[rows], 3, folds=0).path, base.path)
+    order = rng.permutation(len(probabilities))
+    np.testing.assert_array_equal(order[rs.select_ensemble(probabilities[order], labels, 3, folds=0).path], base.path)
+    shifted = np.log(probabilities) + rng.normal(0, 5, (1, len(labels), 1))
+    np.testing.assert_array_equal(rs.select_ensemble(shifted, labels, 3, folds=0, kind="logits").path, base.path)
+    more = np.concatenate([probabilities, pool(seed + 1, runs=1)[0]])
+    assert rs.select_ensemble(more, labels, 3, folds=0).path_scores[0] <= base.path_scores[0]
+    assert rs.select_ensemble(probabilities, labels, 1).path[0] == np.argmin(base.single_scores)
+
+
+def test_weights():
+    found = rs.select_ensemble(*pool(), 5)
+    assert found.weights.sum() == pytest.approx(1, abs=1e-12)
+    assert (found.weights >= 0).all()
+    assert set(np.flatnonzero(found.weights)) == set(found.members)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5])
+def test_size_must_be_positive(size):
+    with pytest.raises(rs.InputError):
+        rs.select_ensemble(*pool(), size)
+
+
+def test_more_members_than_candidates():
+    probabilities, labels = pool(runs=3)
+    found = rs.select_ensemble(probabilities, labels, 10, replacement=False, early_stop=False)
+    assert (found.size, found.stop_reason, found.requested_size) == (3, "size", 10)
+    np.testing.assert_allclose(found.weights, 1 / 3)
+    assert any("only 3 candidates" in text for text in found.warnings)
+    assert rs.select_ensemble(probabilities, labels, 1).weights.max() == 1
+
+
+def test_the_number_of_steps_is_limited():
+    probabilities, labels = pool(runs=2)
+    found = rs.select_ensemble(probabilities[:1].repeat(2, 0), labels, 2, early_stop=False, max_steps=6)
+    assert found.path.tolist() == [0] * 6
+    assert found.stop_reason == "max steps"
+    assert len(rs.select_ensemble(probabilities[:1].repeat(2, 0), labels, 2, early_stop=False).path) == 50
+
+
+def test_infinite_and_invalid_candidates():
+    probabilities, labels = pool(runs=5)
+    probabilities[0, 3] = np.nan
+    probabilities[1, 7] = np.eye(4)[(labels[7] + 1) % 4]
+    found = rs.select_ensemble(probabilities, labels, 4, replacement=False, early_stop=False)
+    assert [item.run for item in found.excluded] == ["run 0"]
+    assert found.n_infinite == 1
+    assert set(found.path) == {1, 2, 3, 4}
+    assert np.isnan(found.single_scores[0])
+    hopeless = np.broadcast_to(np.eye(4)[(labels + 1) % 4], (3, 80, 4)).copy()
+    with pytest.raises(rs.InputError, match="3 with an infinite score"):
+        rs.select_ensemble(hopeless, labels, 2)
+
+
+def test_far_below_the_best_on_one_example_is_ranked_by_its_true_score():
+    labels = np.zeros(10, int)
+    logits = np.zeros((2, 10, 2))
+    logits[0, :, 0] = 20.0
+    logits[0, 0] = [-2000.0, 0.0]
+    logits[1, :, 0] = 800.0
+    found = rs.select_ensemble(logits, labels, 1)
+    assert found.single_scores[0] == pytest.approx(200.0, rel=1e-6)
+    assert found.path.tolist() == [1]
+
+
+def test_worse_than_the_prior():
+    probabilities, labels = pool(runs=3)
+    probabilities[1] = 0.25
+    frequencies = np.bincount(labels) / len(labels)
+    found = rs.select_ensemble(probabilities, labels, 1)
+    assert found.prior_score == pytest.approx(-(frequencies * np.log(frequencies)).sum())
+    assert found.n_worse_than_prior >= 1
+
+
+def test_one_class_and_one_label():
+    found = rs.select_ensemble(np.zeros((3, 4, 1)), np.zeros(4, int), 2, kind="logits")
+    assert found.path.tolist() == [0]
+    assert any("all labels are class 0" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_controls(objective):
+    probabilities, labels = pool()
+    found = rs.select_ensemble(probabilities, labels, 3, objective=objective)
+    alone = [score(p, labels, objective) for p in probabilities]
+    top = np.argsort(alone, kind="stable")[:3]
+    np.testing.assert_array_equal(found.top_k, top)
+    assert found.top_k_score == pytest.approx(score(probabilities[top].mean(0), labels, objective), abs=1e-12)
+    assert found.best_single_score == pytest.approx(min(alone), abs=1e-12)
+    assert len(found.random_scores) == 100
+    assert np.median(found.random_scores) > found.score
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_cross_validated_selection_by_hand(objective):
+    probabilities, labels = pool(examples=41)
+    found = rs.select_ensemble(probabilities, labels, 3, objective=objective, folds=4, n_random=0, seed=5)
+    held, inside, single = 0.0, [], 0.0
+    for part in np.array_split(np.random.default_rng(5).permutation(41), 4):
+        kept = np.setdiff1d(np.arange(41), part)
+        path, path_scores = naive(probabilities[:, kept], labels[kept], 3, objective)
+        inside.append(path_scores[-1])
+        held += score(probabilities[path][:, part].mean(0), labels[part], objective) * len(part) / 41
+        single += score(probabilities[path[0], part], labels[part], objective) * len(part) / 41
+    checked = found.cross_validation
+    assert checked is not None
+    assert checked.held_out == pytest.approx(held, abs=1e-12)
+    assert checked.in_sample == pytest.approx(np.mean(inside), abs=1e-12)
+    assert checked.optimism == pytest.approx(held - np.mean(inside), abs=1e-12)
+    assert checked.gain_over_single == pytest.approx(single - held, abs=1e-12)
+
+
+def test_selection_flatters_and_cross_validation_says_so():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 60)
+    noise = softmax(rng.normal(0, 1, (200, 60, 3)))  # nothing to learn: every difference is luck
+    checked = rs.select_ensemble(noise, labels, 5).cross_validation
+    assert checked is not None
+    assert checked.optimism > 0.1
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_streaming_gives_the_same(objective, monkeypatch, tmp_path):
+    probabilities, labels = pool()
+    expected = rs.select_ensemble(probabilities, labels, 3, objective=objective)
+    np.save(tmp_path / "p.npy", probabilities)
+    monkeypatch.setattr("runspread._methods._candidates.CACHE_BYTES", 0)
+    found = rs.select_ensemble(np.load(tmp_path / "p.npy", mmap_mode="r"), labels, 3, objective=objective)
+    np.testing.assert_array_equal(found.path, expected.path)
+    np.testing.assert_array_equal(found.random_scores, expected.random_scores)
+
+
+def test_candidates_are_read_once():
+    probabilities, labels = pool()
+    read = rs.read_candidates(probabilities, labels)
+    for size in (1, 3, 5):
+        fresh = rs.select_ensemble(probabilities, labels, size)
+        np.testing.assert_array_equal(rs.select_ensemble(read, size=size).path, fresh.path)
+
+
+def test_few_examples_and_candidates_are_said():
+    found = rs.select_ensemble(*pool(), 3)
+    assert any("80 examples" in text for text in found.warnings)
+    assert any("12 candidates" in text for text in found.warnings)
+    assert "optimism" in found.sentence()
+    assert "cross-validated" not in rs.select_ensemble(*pool(), 3, folds=0).sentence()
