@@ -18,6 +18,7 @@ from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.powerlaw import PowerLawFit, fit_power_law
 from ._methods.scores import Scores, ensemble_probabilities, scores
+from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
 from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._methods.trimming.levels import (
     Trimming,
@@ -35,7 +36,6 @@ from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
-from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -49,8 +49,8 @@ __version__: str
 __all__ = [
     "Candidates",
     "CorruptShardError",
-    "Curves",
     "CrossValidatedSelection",
+    "Curves",
     "Diversity",
     "DuplicateRunError",
     "EnsembleSelection",
@@ -99,15 +99,14 @@ __all__ = [
     "pair_deviations",
     "poisson_binomial_pmf",
     "predicted_classes",
+    "read_candidates",
     "run_statistics",
     "scores",
+    "select_ensemble",
     "trimmed_distance",
     "trimming",
     "trimming_level",
     "trimming_level_grid",
     "variance",
     "weight_metrics",
-    "read_candidates",
-    "scores",
-    "select_ensemble",
 ]
