@@ -11,6 +11,7 @@ import pytest
 import runspread as rs
 from runspread._report import sections
 from runspread._report.page import write_report
+from runspread._report.variance import variance as variance_section
 from tests.factories import make_study
 
 VOID = {"meta", "br", "link", "input", "img", "hr"}
@@ -76,7 +77,7 @@ def test_every_figure_says_what_it_shows_and_does_not(page):
 
 def test_lead_of_the_variance_section_is_the_sentence(tmp_path):
     study = make_study(tmp_path / "study")
-    section = sections.variance(study)
+    section = variance_section(study)
     assert section.lead == rs.variance(study).sentence()
 
 

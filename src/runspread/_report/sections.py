@@ -23,7 +23,7 @@ SECTIONS = (
     "runspread._report.sections:trained",
     "runspread._report.sections:accuracy",
     "runspread._report.sections:curves",
-    "runspread._report.sections:variance",
+    "runspread._report.variance:variance",
 )
 
 
@@ -212,17 +212,3 @@ def curves(study: Study) -> Section | None:
     left = len(metrics) - len(drawn)
     note = (f"{left} more metrics are in the study: {', '.join(list(metrics)[6:])}.",) if left else ()
     return Section("Training curves", f"{len(metrics)} metrics were logged.", drawn, notes=note)
-
-
-def variance(study: Study) -> Section | None:
-    """Say how much of the spread is real."""
-    from .. import variance as variance_of
-
-    result = variance_of(study)
-    drawn = figure(
-        result.plot,
-        shows="Accuracies of the runs, against the law they would follow if runs erred independently on each example.",
-        does_not_show="What other test examples would give; the interval above says how sure the estimate is.",
-        paper=Paper("Jordan 2023, On the Variance of Neural Network Training", "https://arxiv.org/abs/2304.01910"),
-    )
-    return Section("Variance of training", result.sentence(), (drawn,), (result.table(),), notes_of(result))
