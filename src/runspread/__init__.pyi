@@ -38,6 +38,9 @@ from ._study.records import Seeds
 from ._study.shards import RunFacts
 from ._study.study import Runs, Study, create_study, open_study
 from ._study.verify import Verification
+from ._training.progress import TrainingProgress
+from ._training.recipes import Recipe, recipe, recipe_names
+from ._training.train import train
 
 __version__: str
 
@@ -55,6 +58,7 @@ __all__ = [
     "NotAStudyError",
     "PairDeviations",
     "Predictions",
+    "Recipe",
     "Result",
     "RunFacts",
     "RunRecorder",
@@ -70,6 +74,7 @@ __all__ = [
     "StudyError",
     "Table",
     "TrainingError",
+    "TrainingProgress",
     "Trimming",
     "VarianceResult",
     "Verification",
@@ -84,8 +89,11 @@ __all__ = [
     "pair_deviations",
     "poisson_binomial_pmf",
     "predicted_classes",
+    "recipe",
+    "recipe_names",
     "run_statistics",
     "scores",
+    "train",
     "trimmed_distance",
     "trimming_level",
     "trimming_level_grid",
