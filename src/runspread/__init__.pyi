@@ -43,6 +43,9 @@ from ._study.records import Seeds
 from ._study.shards import RunFacts
 from ._study.study import Runs, Study, create_study, open_study
 from ._study.verify import Verification
+from ._training.progress import TrainingProgress
+from ._training.recipes import Recipe, recipe, recipe_names
+from ._training.train import train
 
 __version__: str
 
@@ -64,6 +67,7 @@ __all__ = [
     "PairDeviations",
     "PowerLawFit",
     "Predictions",
+    "Recipe",
     "Result",
     "RunFacts",
     "RunRecorder",
@@ -80,6 +84,7 @@ __all__ = [
     "Table",
     "TailComparison",
     "TrainingError",
+    "TrainingProgress",
     "Trimming",
     "TrimmingLevels",
     "TruncatedPowerLawFit",
@@ -100,9 +105,12 @@ __all__ = [
     "poisson_binomial_pmf",
     "predicted_classes",
     "read_candidates",
+    "recipe",
+    "recipe_names",
     "run_statistics",
     "scores",
     "select_ensemble",
+    "train",
     "trimmed_distance",
     "trimming",
     "trimming_level",

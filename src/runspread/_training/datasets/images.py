@@ -1,0 +1,154 @@
+"""Images with labels in the Hugging Face layout (``image: {bytes, path}``, ``label``), decoded once and cached."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._optional import require
+from .base import Dataset, Split, make_dataset
+from .cache import cache_folder, save_array
+
+_WHITE = np.full(1, 255, np.float32)
+_DECODER_VERSION = "1"  # part of the cache's key: raise it when decoding changes
+
+
+def load_images(data: str | None, *, pool: int = 1, scale: str = "standard", **options: Any) -> Dataset:
+    """Return the images of a folder with ``train*.parquet`` and ``test*.parquet``, or of a hub data set.
+
+    Parameters
+    ----------
+    data : str
+        A folder, or a name that the ``datasets`` library knows.
+    pool : int
+        Average blocks of pool x pool pixels; 1 leaves the images as they are.
+    scale : {"standard", "unit"}
+        Subtract the training images' mean and divide by their deviation, a channel; or divide by 255.
+    **options
+        See `make_dataset`.
+
+    Returns
+    -------
+    Dataset
+        uint8 images [examples, channels, height, width], float32 where pooled.
+    """
+    check_choice(scale, "scale", ("standard", "unit"))
+    if data is None:
+        raise InputError(
+            "no data for a recipe that needs images",
+            "data=FOLDER with train.parquet and test.parquet, or data=NAME of a hub data set",
+        )
+    folder = Path(data).expanduser()
+    read = _read_folder if folder.exists() else _read_hub
+    train, test = read(data, "train"), read(data, "test")
+    n_classes = int(max(train.labels.max(), test.labels.max())) + 1
+    train, test = _pooled(train, pool), _pooled(test, pool)
+    mean, std = _channel_statistics(train.inputs) if scale == "standard" else (np.zeros(1, np.float32), _WHITE)
+    return make_dataset(train, test, n_classes, subset=options, mean=mean, std=std)
+
+
+def _read_folder(data: str, split: str) -> Split:
+    folder = Path(data).expanduser()
+    paths = sorted(folder.glob(f"{split}*.parquet")) if folder.is_dir() else []
+    if not paths:
+        raise InputError(f"no {split}*.parquet in {folder}", "a folder with train*.parquet and test*.parquet")
+    key = _content_key(paths)
+    cached = [cache_folder(folder) / f"{split}-{key}-{part}.npy" for part in ("images", "labels")]
+    if not all(path.is_file() for path in cached):
+        parquet: Any = require("pyarrow.parquet", "reading image parquet")
+        say(f"decoding {split} images of {folder.name} (once; kept in {cached[0].parent})")
+        images, labels = decode_table([parquet.read_table(path) for path in paths])
+        for path, array in zip(cached, (images, labels), strict=True):
+            save_array(path, array)
+    images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in cached)
+    return Split(images, np.asarray(labels))
+
+
+def _read_hub(data: str, split: str) -> Split:
+    datasets: Any = require("datasets", f"loading {data!r}, which is no folder here,")
+    try:
+        table = datasets.load_dataset(data, split=split).with_format("arrow")[:]
+    except Exception as error:  # the library raises its own, the hub's and the network's errors
+        raise InputError(
+            f"data={data!r} is no folder, and the hub gave no split {split!r} ({error})", "a folder or a hub name"
+        ) from error
+    return Split(*decode_table([table]))
+
+
+def decode_table(tables: list[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return uint8 images [examples, channels, height, width] and labels from Arrow tables.
+
+    Raises
+    ------
+    InputError
+        A column is missing, an image cannot be decoded (the first is named), or sizes differ.
+    """
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    for table in tables:
+        image_column, label_column = _columns(table)
+        labels += table.column(label_column).to_pylist()
+        for cell in table.column(image_column).to_pylist():
+            images.append(_decode(cell, len(images)))
+    shapes = {image.shape for image in images}
+    if len(shapes) != 1:
+        raise InputError(f"images of shapes {sorted(shapes)[:3]}", "images of one size and mode")
+    return np.stack(images), np.array(labels, np.int64)
+
+
+def _columns(table: Any) -> tuple[str, str]:
+    names = set(table.column_names)
+    image = next((name for name in ("image", "img") if name in names), None)
+    label = next((name for name in ("label", "labels", "fine_label") if name in names), None)
+    if image is None or label is None:
+        raise InputError(f"columns {sorted(names)}", "image (a struct of bytes and path) and label")
+    return image, label
+
+
+def _decode(cell: Any, index: int) -> NDArray[np.uint8]:
+    image_module: Any = require("PIL.Image", "decoding images")
+    try:
+        pixels = np.asarray(image_module.open(io.BytesIO(cell["bytes"])), dtype=np.uint8)
+    except (OSError, TypeError, KeyError) as error:
+        raise InputError(f"image {index} cannot be decoded ({error})", "PNG or JPEG bytes") from error
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _pooled(split: Split, pool: int) -> Split:
+    if pool == 1:
+        return split
+    n, channels, height, width = split.inputs.shape
+    if pool < 1 or height % pool or width % pool:
+        raise InputError(f"pool={pool} for images of {height} x {width}", "a divisor of height and width")
+    blocks = split.inputs.reshape(n, channels, height // pool, pool, width // pool, pool)
+    return Split(blocks.mean(axis=(3, 5), dtype=np.float32), split.labels)
+
+
+def _channel_statistics(images: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and deviation of each channel [channels, 1, 1] over the training images, summed in float64."""
+    axes = (0, 2, 3)
+    mean = images.mean(axis=axes, dtype=np.float64)
+    squares = [np.square(block, dtype=np.float64).sum(axis=axes) for block in np.array_split(images, 16)]
+    std = np.sqrt(np.maximum(np.sum(squares, axis=0) * images.shape[1] / images.size - mean**2, 1e-12))
+    return mean.astype(np.float32)[:, None, None], std.astype(np.float32)[:, None, None]
+
+
+def _content_key(paths: list[Path]) -> str:
+    state = hashlib.sha256(_DECODER_VERSION.encode())
+    for path in paths:
+        with path.open("rb") as file:
+            state.update(hashlib.file_digest(file, "sha256").digest())
+    return state.hexdigest()[:16]
+
+
+def say(text: str) -> None:
+    """Tell the user, on the error stream, why nothing happens for a while."""
+    sys.stderr.write(f"runspread: {text}\n")

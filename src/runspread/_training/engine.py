@@ -1,0 +1,163 @@
+"""The training of one stack of runs, a step at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .._errors import InputError
+from .build import build_network
+from .cadence import total_steps
+from .datasets import load_dataset
+from .feed import DeviceSplit, Feed, to_device
+from .hyperparameters import make_segments, most_specific, per_run
+from .losses import IGNORED, to_logits
+from .modules import dropout_names
+from .optimizers import StackOptimizer
+from .plan import RunPlan
+from .programs import Program, StepResult, make_program, set_dropout_keys
+from .recipes import Recipe
+from .schedules import schedule_factors
+from .seeding import fold_seed
+from .stack import build_seeded, make_stack
+
+_EVALUATED_AT_ONCE = 2**24  # outputs of a stack that are held while a split is evaluated
+_DROPOUT_STREAM = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A recipe with its data on a device: what all stacks of one structure share.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        What is trained.
+    splits : dict of str to DeviceSplit
+        Data by split.
+    device : torch.device
+        Where.
+    n_classes : int
+        Classes of the data set.
+    fingerprint : str
+        Digest of the data.
+    """
+
+    recipe: Recipe
+    splits: dict[str, DeviceSplit]
+    device: torch.device
+    n_classes: int
+    fingerprint: str
+
+    def build(self) -> nn.Module:
+        """Return a network, drawn from torch's global generator."""
+        shape = tuple(self.splits["train"].inputs.shape[1:])
+        return build_network(self.recipe, shape, self.n_classes)
+
+    def check_fingerprint(self, expected: str) -> None:
+        """Raise unless the data are those that the study was planned with."""
+        if expected and expected != self.fingerprint:
+            raise InputError(
+                f"data with fingerprint {self.fingerprint}",
+                expected,
+                "The data differ from those that the study was planned with: point data= at the same files.",
+            )
+
+    def labels(self, split: str) -> Tensor:
+        """Return the labels that count on a split, flat."""
+        labels = self.splits[split].labels
+        return labels[labels != IGNORED]
+
+
+def make_task(recipe: Recipe, device: str | torch.device = "cpu") -> Task:
+    """Load a recipe's data onto a device."""
+    dataset, device = load_dataset(recipe), torch.device(device)
+    for name in recipe.evaluate:
+        dataset.split(name)
+    splits = {name: to_device(dataset.split(name), dataset, device) for name in {"train", *recipe.evaluate}}
+    return Task(recipe, splits, device, dataset.n_classes, dataset.fingerprint)
+
+
+class StackTraining:
+    """The training of one stack, a step at a time.
+
+    Parameters
+    ----------
+    task : Task
+        Recipe and data.
+    plans : sequence of RunPlan
+        Runs of one structure.
+    program : str
+        Name of the program (see ``programs``).
+    """
+
+    def __init__(self, task: Task, plans: Sequence[RunPlan], program: str) -> None:
+        self.task, self.plans, recipe = task, plans, task.recipe
+        modules = [build_seeded(task.build, plan.seeds.init or 0) for plan in plans]
+        self.stack = make_stack(modules, task.device)
+        self.module = modules[0].to(task.device)
+        self.program: Program = make_program(program, self.module, recipe.loss)
+        self.feed = Feed(recipe, plans, task.splits["train"])
+        self.total = total_steps(recipe.epochs, recipe.steps, self.feed.per_epoch)
+        self.factors = schedule_factors(
+            recipe.schedule,
+            self.total,
+            self.feed.per_epoch,
+            warmup=recipe.warmup,
+            drops=recipe.drops,
+            factor=recipe.drop_factor,
+        )
+        self.optimizer = self._make_optimizer()
+        self.smoothing = per_run(recipe, plans, "label_smoothing", task.device)
+        self._set_up_dropout()
+        self.diverged_at = torch.full((len(plans),), -1, dtype=torch.int64, device=task.device)
+        self.done = 0
+
+    def _make_optimizer(self) -> StackOptimizer:
+        recipe, device = self.task.recipe, self.task.device
+        return StackOptimizer(
+            recipe.optimizer,
+            self.stack.values,
+            self.stack.gradients,
+            make_segments(recipe, self.plans, self.stack.layout, device),
+            momentum=per_run(recipe, self.plans, "momentum", device).unsqueeze(1),
+            options={name: getattr(recipe, name) for name in ("nesterov", "beta1", "beta2", "eps")},
+        )
+
+    def _set_up_dropout(self) -> None:
+        for name in dropout_names(self.module):
+            source = most_specific(self.plans, "dropout", name)
+            self.stack.buffers[f"{name}.rate"] = per_run(self.task.recipe, self.plans, source, self.task.device)
+        keys = [fold_seed(plan.seeds.augment or 0, _DROPOUT_STREAM) for plan in self.plans]
+        self.dropout_keys = torch.tensor(keys, dtype=torch.int32, device=self.task.device)
+
+    def step(self) -> StepResult:
+        """Do one optimiser step of all runs; return its losses and accuracies."""
+        inputs, targets = self.feed(self.done)
+        set_dropout_keys(self.stack, self.module, self.dropout_keys, self.done)
+        result = self.program.gradients(self.stack, inputs, targets, self.smoothing)
+        self.optimizer.step(float(self.factors[self.done]))
+        newly = ~torch.isfinite(result.loss) & (self.diverged_at < 0)
+        self.diverged_at.masked_fill_(newly, self.done)
+        self.done += 1
+        return result
+
+    def all_diverged(self) -> bool:
+        """Whether no run is left whose loss is finite."""
+        return bool((self.diverged_at >= 0).all())
+
+    def logits(self, split: str) -> Tensor:
+        """Return logits [runs, examples, classes] of a split, in evaluation mode."""
+        data = self.task.splits[split]
+        width = max(1, self.task.n_classes * max(1, data.labels[:1].numel()))
+        chunk = max(1, _EVALUATED_AT_ONCE // (len(self.plans) * width))
+        examples = torch.arange(len(data.inputs), device=self.task.device)
+        return torch.cat([self._logits(data, index) for index in examples.split(chunk)], dim=1)
+
+    def _logits(self, data: DeviceSplit, index: Tensor) -> Tensor:
+        outputs = self.program.outputs(self.stack, data.gather(index))
+        labels = data.labels[index]
+        return to_logits(self.task.recipe.loss, outputs if labels.ndim == 1 else outputs[:, labels != IGNORED])

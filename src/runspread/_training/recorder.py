@@ -1,0 +1,151 @@
+"""What is kept of the runs of a stack while they train, and the records that come of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .._study.records import RunRecord
+from .cadence import record_steps
+from .engine import StackTraining
+from .losses import evaluate_logits
+from .programs import StepResult
+
+_NOT_KEPT = ("num_batches_tracked", "rate", "key")  # buffers that are no part of what was learned
+
+
+class Recorder:
+    """Collects metrics, predictions and weights of a stack in training.
+
+    Parameters
+    ----------
+    training : StackTraining
+        What is watched; its recipe says what to keep and when.
+
+    Attributes
+    ----------
+    seconds : float
+        Time that recording has taken.
+    accuracy : float or None
+        Mean accuracy over the runs on the first evaluated split at the latest point.
+    """
+
+    def __init__(self, training: StackTraining) -> None:
+        self.training, self.recipe = training, training.task.recipe
+        self.points = frozenset(record_steps(self.recipe.record, training.total, training.feed.per_epoch))
+        self.seconds = 0.0
+        self.accuracy: float | None = None
+        self._sums = torch.zeros(2, len(training.plans), device=training.task.device)
+        self._batches = 0
+        self._curves: dict[str, tuple[list[int], list[Tensor]]] = {}
+        self._predictions: dict[tuple[str, int | None], NDArray[Any]] = {}
+        self._weights: dict[int | None, dict[str, NDArray[Any]]] = {}
+
+    def count(self, result: StepResult) -> None:
+        """Add a step to the training loss and accuracy that the next point reports."""
+        self._sums += torch.stack(result)
+        self._batches += 1
+
+    def visit(self) -> None:
+        """Record what is due at the present step."""
+        started, step = time.perf_counter(), self.training.done
+        if step in self.points:
+            self._add_metrics(step, self._training_metrics())
+        for split in self.recipe.evaluate:
+            self._visit_split(split, step)
+        if step in self.recipe.checkpoint_at:
+            self._add_weights(step)
+        if step == self.training.total and self.recipe.keep_weights:
+            self._add_weights(None)
+        self.seconds += time.perf_counter() - started
+
+    def _visit_split(self, split: str, step: int) -> None:
+        measured, kept = step in self.points, step in self.recipe.predict_at
+        if not measured and not kept:
+            return
+        logits = self.training.logits(split)
+        if measured:
+            metrics = split_metrics(split, logits, self.training.task.labels(split))
+            self._add_metrics(step, metrics)
+            if split == self.recipe.evaluate[0]:
+                self.accuracy = float(metrics[f"{split}_accuracy"].mean())
+        if kept:
+            self._add_predictions(split, step, logits)
+        if step == self.training.total:
+            self._add_predictions(split, None, logits)
+
+    def _training_metrics(self) -> dict[str, Tensor]:
+        """Return mean training loss and accuracy over the batches since the last point."""
+        if not self._batches:
+            return {}
+        loss, accuracy = self._sums / self._batches
+        self._sums, self._batches = torch.zeros_like(self._sums), 0
+        return {"train_loss": loss, "train_accuracy": accuracy}
+
+    def _add_metrics(self, step: int, values: dict[str, Tensor]) -> None:
+        for name, value in values.items():
+            steps, points = self._curves.setdefault(name, ([], []))
+            steps.append(step)
+            points.append(value)
+
+    def _add_predictions(self, split: str, step: int | None, logits: Tensor) -> None:
+        self._predictions[split, step] = logits.float().cpu().numpy()
+
+    def _add_weights(self, step: int | None) -> None:
+        stack = self.training.stack
+        buffers = {n: b for n, b in stack.buffers.items() if n.rpartition(".")[2] not in _NOT_KEPT}
+        kept = {**stack.parameters, **buffers}
+        self._weights[step] = {name: tensor.detach().cpu().numpy().copy() for name, tensor in kept.items()}
+
+    def records(self) -> list[RunRecord]:
+        """Return one record a run; a run that diverged keeps its log up to there, and no final predictions."""
+        curves = {
+            name: (np.array(steps, np.int64), torch.stack(points).float().cpu().numpy())
+            for name, (steps, points) in self._curves.items()
+        }
+        labels = {name: self.training.task.labels(name).cpu().numpy() for name in self.recipe.evaluate}
+        return [self._record(run, at, curves, labels) for run, at in enumerate(self.training.diverged_at.tolist())]
+
+    def _record(
+        self,
+        run: int,
+        diverged_at: int,
+        curves: dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]],
+        labels: dict[str, NDArray[np.int64]],
+    ) -> RunRecord:
+        """Return the record of one run; `diverged_at` counts the steps that were done before, -1 if it did not."""
+        diverged, plan = diverged_at >= 0, self.training.plans[run]
+        last = diverged_at if diverged else self.training.total
+
+        def kept(step: int | None) -> bool:
+            return not diverged or (step is not None and step <= last)
+
+        predictions = {key: logits[run] for key, logits in self._predictions.items() if kept(key[1])}
+        return RunRecord(
+            id=plan.id,
+            seeds=plan.seeds,
+            hyperparameters=dict(plan.hyperparameters),
+            status="diverged" if diverged else "completed",
+            error=f"the training loss was not finite at step {diverged_at + 1}" if diverged else None,
+            metrics={
+                name: (steps[steps <= last], values[steps <= last, run]) for name, (steps, values) in curves.items()
+            },
+            predictions=predictions,
+            labels={split: labels[split] for split, _ in predictions},
+            weights={
+                step: {name: values[run] for name, values in named.items()}
+                for step, named in self._weights.items()
+                if kept(step)
+            },
+        )
+
+
+def split_metrics(split: str, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Return mean negative log-likelihood and accuracy [runs] of logits on a split."""
+    nll, correct = evaluate_logits(logits, targets)
+    return {f"{split}_loss": nll / targets.numel(), f"{split}_accuracy": correct / targets.numel()}

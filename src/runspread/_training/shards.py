@@ -1,0 +1,130 @@
+"""Trains one shard: the unit of work, of commit and of distribution."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .._study.records import RunRecord
+from .engine import StackTraining, Task, make_task
+from .plan import RunPlan, structural
+from .recipes import Recipe, recipe_from_dict
+from .recorder import Recorder
+
+_TICK_SECONDS = 0.2
+
+Tick = Callable[[float, float | None], None]
+"""Called now and then with the share of the shard that is trained and the latest mean accuracy, if there is one."""
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """All that a worker needs to train a shard, as plain data that can be sent anywhere.
+
+    Attributes
+    ----------
+    study : str
+        Folder of the study.
+    recipe : dict
+        `Recipe.to_dict`.
+    plans : tuple of RunPlan
+        Runs of one structure.
+    program, width : str, int
+        How a stack is trained, and of how many runs it is.
+    device : str
+        Such as "cpu" or "cuda:0".
+    fingerprint : str
+        Digest of the data that the driver saw; a worker that sees other data refuses.
+    position : int
+        Number of the shard's first run in the plan, by which a study orders its shards.
+    threads : int
+        Intra-op threads of the worker.
+    """
+
+    study: str
+    recipe: dict[str, Any]
+    plans: tuple[RunPlan, ...]
+    program: str
+    width: int
+    device: str = "cpu"
+    fingerprint: str = ""
+    position: int = 0
+    threads: int = 1
+
+    def task_recipe(self) -> Recipe:
+        """Return the recipe with the hyperparameters that all runs of the shard share put in."""
+        return recipe_from_dict(self.recipe).replace(**structural(self.plans[0]))
+
+
+def stacks(plans: Sequence[RunPlan], width: int) -> Iterator[Sequence[RunPlan]]:
+    """Yield the runs in stacks of at most `width`."""
+    for start in range(0, len(plans), width):
+        yield plans[start : start + width]
+
+
+def train_shard(task: Task, job: ShardJob, tick: Tick | None = None) -> tuple[list[RunRecord], dict[str, Any]]:
+    """Return the records of a shard's runs, and how they came about (which differs from time to time)."""
+    started, recording = time.perf_counter(), 0.0
+    records: list[RunRecord] = []
+    for plans in stacks(job.plans, job.width):
+        before, share = len(records) / len(job.plans), len(plans) / len(job.plans)
+
+        def stack_tick(done: float, accuracy: float | None, before: float = before, share: float = share) -> None:
+            if tick is not None:
+                tick(before + share * done, accuracy)
+
+        recorder = train_stack(task, plans, job.program, stack_tick)
+        recording += recorder.seconds
+        records += recorder.records()
+    return records, _provenance(job, time.perf_counter() - started, recording)
+
+
+def train_stack(task: Task, plans: Sequence[RunPlan], program: str, tick: Tick) -> Recorder:
+    """Train runs of one structure together; return what was recorded."""
+    training = StackTraining(task, plans, program)
+    recorder = Recorder(training)
+    recorder.visit()
+    ticked = time.perf_counter()
+    while training.done < training.total:
+        recorder.count(training.step())
+        recorder.visit()
+        if time.perf_counter() - ticked > _TICK_SECONDS:
+            ticked = time.perf_counter()
+            tick(training.done / training.total, recorder.accuracy)
+            if training.all_diverged():
+                break
+    tick(1.0, recorder.accuracy)
+    return recorder
+
+
+def run_job(job: ShardJob, tick: Tick | None = None, task: Task | None = None) -> str:
+    """Train a shard and publish it in the study's folder; return the shard's id. What a worker calls."""
+    from .._study.study import open_study
+
+    torch.set_num_threads(job.threads)
+    task = task or make_task(job.task_recipe(), job.device)
+    task.check_fingerprint(job.fingerprint)
+    records, provenance = train_shard(task, job, tick)
+    study = open_study(job.study)
+    return study.publish(records, provenance=provenance, position=job.position, dtype=task.recipe.logits_dtype)
+
+
+def _provenance(job: ShardJob, seconds: float, recording: float) -> dict[str, Any]:
+    return {
+        "seconds": seconds,
+        "recording_seconds": recording,
+        "program": job.program,
+        "stack": job.width,
+        "device": job.device,
+        "host": platform.node(),
+        "process": os.getpid(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,115 @@
+"""Trains the runs of a study that are not there yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from .._errors import StudyError
+from .._optional import require
+from .._results import to_plain
+from .._study.study import Study, create_study, open_study
+from .plan import plan_runs
+from .progress import TrainingProgress
+from .recipes import Recipe
+from .recipes import recipe as make_recipe
+from .search import Distribution, as_search
+
+Progress = Callable[[TrainingProgress], None]
+
+
+def train(
+    recipe: str | Recipe,
+    *,
+    runs: int,
+    out: str | os.PathLike[str],
+    vary: Sequence[str] = ("init", "order", "augment"),
+    seed: int = 0,
+    search: Mapping[str, Any] | None = None,
+    executor: str | Executor = "local",
+    workers: int | None = None,
+    stack: int | str = "auto",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Study:
+    """Train a recipe many times; complete what is missing when called again.
+
+    Parameters
+    ----------
+    recipe : str or Recipe
+        What to train: see `recipe`.
+    runs : int
+        How many runs the study shall hold. Run i is the same however many there are.
+    out : path
+        Folder of the study; created, or gone on with.
+    vary : sequence of {"init", "order", "augment"}
+        Roles whose seed differs between the runs; the others' is the same in all.
+    seed : int
+        Base seed, from which all seeds and searched hyperparameters follow.
+    search : mapping of str to distribution, optional
+        Hyperparameters that are drawn a run: ``{"l2": "loguniform(1e-3,1e3)", "lr": [0.1, 0.3]}``; a list is a grid.
+    executor : {"local"} or concurrent.futures.Executor
+        Where shards are trained.
+    workers : int, optional
+        Shards that are trained at once; by default one a core, or one a GPU.
+    stack : int or "auto"
+        Runs that are trained in one program; "auto" measures.
+    device : str
+        "cpu", "cuda", "cuda:1", or "auto": a GPU where there is one.
+    progress : callable, optional
+        Called several times a second with a `TrainingProgress`.
+
+    Returns
+    -------
+    Study
+        The study, with all runs.
+
+    Raises
+    ------
+    InputError
+        Unknown recipe, role or hyperparameter; no data where the recipe needs some.
+    StudyError
+        The folder holds a study of another recipe or plan; the message says what differs.
+    TrainingError
+        Some shards could not be trained; the others are in the study, and the message names those that are not.
+    """
+    require("torch", "training")
+    from .driver import Driver
+
+    chosen = make_recipe(recipe)
+    space = as_search(search)
+    plans = plan_runs(chosen, runs, vary=vary, seed=seed, search=space)
+    driver = Driver(chosen, plans, executor=executor, workers=workers, stack=stack, device=device, progress=progress)
+    design = study_design(chosen, vary=vary, seed=seed, search=space, fingerprint=driver.task.fingerprint)
+    study = open_or_create(Path(out), design, driver.labels())
+    driver.train_missing(study)
+    study.refresh()
+    return study
+
+
+def study_design(
+    recipe: Recipe, *, vary: Sequence[str], seed: int, search: Mapping[str, Distribution], fingerprint: str
+) -> dict[str, Any]:
+    """Return what ``study.json`` says is trained: the recipe, the seed plan, the search space, the data's digest."""
+    plan = {"vary": sorted(vary), "seed": seed, "search": {name: str(where) for name, where in search.items()}}
+    return to_plain({**recipe.identity(), **plan, "data_fingerprint": fingerprint})
+
+
+def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, Any]) -> Study:
+    """Open the study at `path` if its design is the same, create it if there is none."""
+    if not (path / "study.json").exists():
+        return create_study(path, splits=labels, recipe=design)
+    study = open_study(path)
+    theirs = study.recipe or {}
+    differ = [key for key in {**theirs, **design} if theirs.get(key) != design.get(key)]
+    if differ:
+        listed = [f"{key} is {theirs.get(key)!r} there and {design.get(key)!r} here" for key in differ]
+        more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""
+        raise StudyError(
+            f"{path} holds another study: {'; '.join(listed[:3])}{more}",
+            hint="Choose another folder, or give what the study was made with.",
+        )
+    return study

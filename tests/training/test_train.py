@@ -1,0 +1,119 @@
+"""rs.train: what is trained, what is skipped, and that it is the same every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import runspread as rs
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+TINY = {"epochs": 2, "hidden": (16,), "record": "1 epoch"}
+
+
+def tiny(**overrides) -> rs.Recipe:
+    return rs.recipe("digits-mlp", **{**TINY, **overrides})
+
+
+def deterministic_files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "provenance.json" and ".cache" not in path.parts
+    }
+
+
+def test_trains_what_is_asked_for(tmp_path):
+    study = rs.train(tiny(epochs=10, hidden=(64,), lr=3e-3), runs=6, out=tmp_path / "s")
+    assert len(study.runs) == 6
+    assert {run.status for run in study.runs} == {"completed"}
+    assert study.predictions("test").shape == (6, 360, 10)
+    assert min(run.accuracy["test"] for run in study.runs) > 0.9
+    assert study.metrics()["test_accuracy"].values.shape == (6, 10)
+    assert study.verify().ok
+
+
+def test_trained_twice_is_bit_for_bit_the_same(tmp_path):
+    for name in ("a", "b"):
+        rs.train(tiny(), runs=6, out=tmp_path / name)
+    first, second = (deterministic_files(tmp_path / name) for name in ("a", "b"))
+    assert first.keys() == second.keys()
+    assert first == second
+
+
+def test_goes_on_with_what_is_missing(tmp_path):
+    whole = rs.train(tiny(), runs=6, out=tmp_path / "whole")
+    study = rs.train(tiny(), runs=3, out=tmp_path / "parts")
+    before = {run.id for run in study.runs}
+    study = rs.train(tiny(), runs=6, out=tmp_path / "parts")
+    assert before < set(study.runs.ids) == set(whole.runs.ids)
+    for run in whole.runs:
+        for name, value in whole.weights(run).items():
+            np.testing.assert_array_equal(study.weights(run.id)[name], value)
+
+
+def test_other_recipe_in_the_same_folder_is_refused(tmp_path):
+    rs.train(tiny(), runs=2, out=tmp_path / "s")
+    with pytest.raises(rs.StudyError, match=r"lr is 0\.001 there and 0\.5 here"):
+        rs.train(tiny(lr=0.5), runs=2, out=tmp_path / "s")
+    with pytest.raises(rs.StudyError, match="seed is 0 there and 1 here"):
+        rs.train(tiny(), runs=2, out=tmp_path / "s", seed=1)
+
+
+def test_a_role_that_does_not_vary_keeps_its_seed(tmp_path):
+    study = rs.train(tiny(), runs=4, out=tmp_path / "s", vary=("order",))
+    assert len({run.seeds.init for run in study.runs}) == 1
+    assert len({run.seeds.order for run in study.runs}) == 4
+
+
+def test_same_init_seed_starts_from_the_same_weights(tmp_path):
+    study = rs.train(tiny(epochs=0), runs=3, out=tmp_path / "s", vary=("order",))
+    first, *rest = (study.weights(run) for run in study.runs)
+    for weights in rest:
+        for name, value in first.items():
+            np.testing.assert_array_equal(weights[name], value)
+
+
+def test_nothing_varies(tmp_path):
+    with pytest.raises(rs.InputError, match="Vary a seed role"):
+        rs.train(tiny(), runs=2, out=tmp_path / "s", vary=())
+
+
+def test_progress_ends_with_all_runs(tmp_path):
+    seen: list[rs.TrainingProgress] = []
+    rs.train(tiny(), runs=4, out=tmp_path / "s", progress=seen.append)
+    assert seen[-1].runs_done == seen[-1].runs_total == 4
+    assert seen[-1].fraction == 1
+    rs.train(tiny(), runs=4, out=tmp_path / "s", progress=seen.append)
+    assert seen[-1].runs_done == 4
+
+
+def test_an_error_in_the_progress_callback_stops_the_training(tmp_path):
+    def stop(progress: rs.TrainingProgress) -> None:
+        if progress.elapsed > 0.05:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rs.train(tiny(epochs=2000), runs=8, out=tmp_path / "s", progress=stop)
+    assert len(rs.open_study(tmp_path / "s").runs) == 0
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_stack_width_does_not_matter(tmp_path, width):
+    wide = rs.train(tiny(), runs=8, out=tmp_path / "wide", stack=8, workers=1)
+    narrow = rs.train(tiny(), runs=8, out=tmp_path / "narrow", stack=width, workers=1)
+    for run in wide.runs:
+        for name, value in wide.weights(run).items():
+            np.testing.assert_allclose(narrow.weights(run.id)[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_recipe_without_data_says_what_is_missing(tmp_path):
+    with pytest.raises(rs.InputError, match=r"train\.parquet"):
+        rs.train("mnist-mlp", runs=2, out=tmp_path / "s")
+    with pytest.raises(rs.InputError, match="digits-mlp"):
+        rs.train("digit-mlp", runs=2, out=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
