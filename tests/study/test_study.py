@@ -100,6 +100,12 @@ def test_files_open_without_runspread(filled):
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=shard, check=True)
 
 
+def test_files_have_the_permissions_of_any_new_file(filled, tmp_path):
+    (tmp_path / "plain").touch()
+    modes = {path.stat().st_mode for path in filled.path.rglob("*") if path.is_file()}
+    assert modes == {(tmp_path / "plain").stat().st_mode}
+
+
 def test_large_logits_are_kept_in_float32(study):
     logits = np.full((5, 3), 1e6, np.float32)
     with study.record(seeds=0) as run:

@@ -62,7 +62,10 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays as one safetensors file and flush it to disk."""
     from safetensors.numpy import save_file
 
+    path.touch()
+    mode = path.stat().st_mode
     save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)
+    path.chmod(mode)  # the library writes files that only their owner may read
     flush(path)
 
 
