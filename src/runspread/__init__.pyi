@@ -29,13 +29,20 @@ from ._methods.trimming.levels import (
 )
 from ._methods.trimming.margins import clip_gaps, logit_gap, margins
 from ._methods.trimming.typicality import TrimmingLevels, trimming
+from ._methods.variance.accuracy import RunAccuracies, run_accuracies
+from ._methods.variance.calibration import CalibrationResult, calibration
+from ._methods.variance.compare import Comparison, compare, holm
 from ._methods.variance.estimate import variance
 from ._methods.variance.null import poisson_binomial_pmf
 from ._methods.variance.outcomes import predicted_classes
 from ._methods.variance.pairs import PairDeviations, pair_deviations
+from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance
 from ._methods.variance.result import VarianceResult
+from ._methods.variance.sources import SourceComponents, SourceGroups, variance_by_source
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
+from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
+from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -50,7 +57,9 @@ from ._training.train import train
 __version__: str
 
 __all__ = [
+    "CalibrationResult",
     "Candidates",
+    "Comparison",
     "CorruptShardError",
     "CrossValidatedSelection",
     "Curves",
@@ -59,6 +68,7 @@ __all__ = [
     "EnsembleSelection",
     "Excluded",
     "FormatVersionError",
+    "GapPlan",
     "InputError",
     "Metrics",
     "MissingDataError",
@@ -69,7 +79,9 @@ __all__ = [
     "Predictions",
     "Recipe",
     "Result",
+    "RunAccuracies",
     "RunFacts",
+    "RunPlan",
     "RunRecorder",
     "RunStatistics",
     "RunSums",
@@ -77,7 +89,11 @@ __all__ = [
     "RunspreadError",
     "RunspreadWarning",
     "Scores",
+    "SeedSelection",
     "Seeds",
+    "SelectionModel",
+    "SourceComponents",
+    "SourceGroups",
     "StorageError",
     "Study",
     "StudyError",
@@ -88,33 +104,46 @@ __all__ = [
     "Trimming",
     "TrimmingLevels",
     "TruncatedPowerLawFit",
+    "TwoGroupTasks",
     "VarianceResult",
     "Verification",
+    "calibration",
     "clip_gaps",
+    "compare",
     "compare_tails",
     "create_study",
     "diversity",
     "ensemble_probabilities",
     "fit_power_law",
     "fit_truncated_power_law",
+    "holm",
     "logit_gap",
     "margins",
     "open_study",
     "optimal_trimming",
     "pair_deviations",
+    "plan_gap",
+    "plan_runs",
+    "plan_superiority",
+    "plan_variance",
     "poisson_binomial_pmf",
     "predicted_classes",
     "read_candidates",
     "recipe",
     "recipe_names",
+    "run_accuracies",
     "run_statistics",
     "scores",
+    "seed_selection",
+    "seed_selection_model",
     "select_ensemble",
     "train",
     "trimmed_distance",
     "trimming",
     "trimming_level",
     "trimming_level_grid",
+    "two_group_tasks",
     "variance",
+    "variance_by_source",
     "weight_metrics",
 ]

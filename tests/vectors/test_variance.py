@@ -151,3 +151,107 @@ def test_published_pair(case):
     found = rs.pair_deviations(correct=np.array(pattern, np.uint8))
     for name in ("dev", "se", "z"):
         assert_expected(case, name, getattr(found, f"pair_{name}" if name == "dev" else f"pair_dev_{name}"))
+
+
+def classes_of(case: str) -> int | None:
+    return int(vectors[f"{case}__K"]) if has(case, "K") else None
+
+
+PREDICTED = [c for c in CASES if has(c, "P", "y")]
+
+
+@pytest.mark.parametrize("case", PREDICTED)
+def test_calibration(case):
+    result = rs.calibration(vectors[f"{case}__P"], vectors[f"{case}__y"], n_classes=classes_of(case))
+    found = result.to_dict()
+    for name in EXPECTED[case]:
+        assert_expected(case, name, found[name])
+    # the gap of the plug-in disagreement, pairs of a run with itself included, is at most the exact error
+    plug_in = result.disagreement * (result.n_runs - 1) / result.n_runs
+    assert abs(plug_in - result.err) <= result.cace_exact + 1e-12
+    assert result.var_ind == pytest.approx(result.disagreement_correctness / (2 * result.n_examples), rel=1e-12)
+
+
+TASK_KEYS = {"err", "var_test", "var_ind", "var_dist"}
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if "err" in EXPECTED[c] and not has(c, "P")])
+def test_two_group_tasks(case):
+    """The case has no inputs of its own: it uses the predictions whose classes make as many tasks."""
+    assert set(EXPECTED[case]) == TASK_KEYS
+    count = len(vectors[f"{case}__exp__err"])
+    candidates = (c for c in PREDICTED if "var_test" in EXPECTED[c])
+    results = [rs.two_group_tasks(vectors[f"{c}__P"], vectors[f"{c}__y"], n_classes=classes_of(c)) for c in candidates]
+    (result,) = [result for result in results if len(result.mask) == count]
+    for name in EXPECTED[case]:
+        assert_expected(case, name, getattr(result, name))
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if has(c, "XA", "XB")])
+def test_comparison(case):
+    found = rs.compare(correct=(vectors[f"{case}__XA"], vectors[f"{case}__XB"])).to_dict()
+    for name in EXPECTED[case]:
+        assert_expected(case, name, found[name])
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if has(c, "X") and vectors[f"{c}__X"].ndim == 4])
+def test_crossed_sources(case):
+    matrix = vectors[f"{case}__X"]
+    levels = matrix.shape[:3]
+    order = np.random.default_rng(0).permutation(int(np.prod(levels)))
+    seeds = np.stack(np.unravel_index(order, levels), axis=1)
+    flat = matrix.reshape(-1, matrix.shape[3])[order]
+    for result in (rs.variance_by_source(correct=matrix), rs.variance_by_source(correct=flat, seeds=seeds)):
+        found = result.to_dict()
+        for name in EXPECTED[case]:
+            assert_expected(case, name, found[name])
+
+
+PLANS = [c for c in CASES if has(c, "VA", "VB", "delta", "tau2", "n")]
+
+
+@pytest.mark.parametrize("case", PLANS)
+def test_plan_runs(case):
+    names = ("VA", "VB", "delta", "tau2", "n", "alpha", "power")
+    columns = {name: vectors[f"{case}__{name}"] for name in names}
+    plans = [
+        rs.plan_runs(
+            row["delta"],
+            variance=row["VA"],
+            variance_b=row["VB"],
+            tau2=row["tau2"],
+            n_examples=row["n"],
+            alpha=row["alpha"],
+            power=row["power"],
+        )
+        for row in ({name: column[i].item() for name, column in columns.items()} for i in range(len(columns["VA"])))
+    ]
+    for name in EXPECTED[case]:
+        assert_expected(case, name, [getattr(plan, name) for plan in plans])
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if has(c, "rho")])
+def test_plan_variance(case):
+    rows = zip(*(vectors[f"{case}__{name}"].tolist() for name in ("rho", "alpha", "power")), strict=True)
+    assert_expected(case, "runs", [rs.plan_variance(rho, alpha=alpha, power=power) for rho, alpha, power in rows])
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if has(c, "gamma")])
+def test_plan_superiority(case):
+    rows = zip(*(vectors[f"{case}__{name}"].tolist() for name in ("gamma", "alpha", "power")), strict=True)
+    found = [rs.plan_superiority(gamma, alpha=alpha, power=power) for gamma, alpha, power in rows]
+    assert_expected(case, "runs", found)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if has(c, "N", "lam")])
+def test_selection_model(case):
+    pairs = zip(vectors[f"{case}__lam"].tolist(), vectors[f"{case}__N"].tolist(), strict=True)
+    models = [rs.seed_selection_model(1.0, lam, [count]) for lam, count in pairs]
+    for name in EXPECTED[case]:
+        assert_expected(case, name, [getattr(model, name)[0] for model in models])
+
+
+def test_every_expected_key_was_read():
+    """Runs last: it fails when a case of the file fits none of the patterns above."""
+    unread = {key for key in vectors.unread() if "__exp__" in key}
+    assert not unread

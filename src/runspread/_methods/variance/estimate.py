@@ -14,12 +14,12 @@ from ..._errors import InputError
 from .forms import Forms, SecondPass
 from .intervals import fixed_interval, population_interval, satterthwaite, two_way_variance
 from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
-from .outcomes import Outcomes, as_outcomes
+from .outcomes import Outcomes
 from .pairs import PairDeviations, scan_pairs
 from .result import VarianceResult, root
 from .selection import best_of_gain, top_gain
-from .statistics import GROUPS, RunStatistics
-from .sums import RunSums, jackknife_examples, jackknife_groups, jackknife_runs, number
+from .statistics import GROUPS, RunStatistics, counted
+from .sums import RunSums, jackknife_examples, jackknife_groups, jackknife_runs, number, ratio
 
 PAIR_POLICIES = ("all", "auto", "none")
 _PAIR_WORK = 2e10  # runs times examples squared that takes a second or two
@@ -108,13 +108,8 @@ def variance(
     if not 0 < level < 1:
         raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
     check_choice(pairs, "pairs", PAIR_POLICIES)
-    outcomes: Outcomes | None = None
-    if isinstance(source, RunStatistics):
-        statistics = source
-        statistics.require_complete()
-    else:
-        outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
-        statistics = RunStatistics.from_outcomes(outcomes, groups=groups, votes=False, first_half=first_half)
+    settings = {"groups": groups, "votes": False, "first_half": first_half}
+    statistics, outcomes = counted(source, labels, settings, correct=correct, split=split, nan=nan, missing=missing)
     forms = Forms.of(statistics.n_examples, clusters=clusters, weights=weights, strata=strata, priors=priors)
     second = _second(outcomes, statistics, forms)
     found = _pairs(outcomes, statistics, pairs, pair_threshold)
@@ -174,11 +169,6 @@ def _numbers(
         "right": statistics.right,
         "duplicate_pairs": statistics.duplicate_pairs,
     }
-
-
-def ratio(numerator: float, denominator: float) -> float:
-    """Return a quotient, NaN where the denominator is 0 or NaN."""
-    return numerator / denominator if denominator else math.nan
 
 
 def _moments(sums: RunSums, statistics: RunStatistics) -> dict[str, Any]:

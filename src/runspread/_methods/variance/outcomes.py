@@ -32,6 +32,10 @@ class Outcomes(Protocol):
     @property
     def shape(self) -> tuple[int, int]: ...
     @property
+    def labels(self) -> NDArray[np.int64] | None: ...
+    @property
+    def n_classes(self) -> int | None: ...
+    @property
     def run_ids(self) -> tuple[str, ...]: ...
     @property
     def excluded(self) -> tuple[Excluded, ...]: ...
@@ -160,6 +164,8 @@ class CorrectOutcomes:
     correct: NDArray[Any]
     keep: NDArray[np.bool_]
     examples: NDArray[np.bool_]
+    labels: None = None
+    n_classes: None = None
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +84,9 @@ class RunStatistics:
         self._segments: list[_Segment] = []
         self._right = np.zeros((len(self.edges) - 1, self.n_examples), np.int64)
         self._weighted = np.zeros(self.n_examples, np.int64)
-        self._votes = np.zeros((2, n_classes or 0, self.n_examples), np.int32) if votes else None
+        width = n_classes or (0 if self.labels is None else int(self.labels.max()) + 1)
+        self._votes = np.zeros((2, width, self.n_examples), np.int32) if votes else None
+        self._first: NDArray[np.bool_] | None = None
         self._abstained = np.zeros((2, self.n_examples), np.int32)
         self._half_runs = [0, 0]
 
@@ -152,6 +155,7 @@ class RunStatistics:
             self._claim(segment._replace(start=segment.start + shift))
         self._right += other._right
         self._weighted += other._weighted
+        self._first = other._first if self._first is None else self._first
         self._abstained += other._abstained
         self._half_runs = [a + b for a, b in zip(self._half_runs, other._half_runs, strict=True)]
         if self._votes is not None and other._votes is not None:
@@ -176,6 +180,8 @@ class RunStatistics:
         counts = split_sums(correct, self.first_half)
         self._claim(_Segment(start, counts, _fingerprints(correct, predicted)))
         self._weighted += weighted_sums(correct, counts.sum(axis=1))
+        if start == 0:
+            self._first = correct[0].copy()
         for group, rows in self._by_group(start, len(correct)):
             self._right[group] += column_sums(correct[rows])
         for half, rows in self._by_half(start, len(correct)):
@@ -263,6 +269,13 @@ class RunStatistics:
         return np.concatenate([votes, self._abstained[..., None]], axis=2) if self._abstained.any() else votes
 
     @property
+    def first_run(self) -> NDArray[np.bool_]:
+        """Which examples the first run gets right [examples]."""
+        if self._first is None:
+            raise InputError("the first run was not counted", "the run at position 0")
+        return self._first
+
+    @property
     def half_runs(self) -> tuple[int, int]:
         """Number of runs in each half of the runs."""
         return self._half_runs[0], self._half_runs[1]
@@ -293,7 +306,13 @@ class RunStatistics:
     def from_outcomes(cls, outcomes: Outcomes, **settings: Any) -> RunStatistics:
         """Count all `outcomes` (see `as_outcomes`); `settings` go to the constructor."""
         runs, examples = outcomes.shape
-        statistics = cls(n_examples=examples, n_runs=runs, **settings)
+        plan: dict[str, Any] = {
+            "n_examples": examples,
+            "n_runs": runs,
+            "n_classes": outcomes.n_classes,
+            "labels": outcomes.labels,
+        }
+        statistics = cls(**(plan | settings))
         for outcome in outcomes.chunks():
             statistics._add(outcome, None)
         return statistics
@@ -315,6 +334,22 @@ def run_statistics(
     """
     outcomes = as_outcomes(source, labels, split=split, nan=nan, n_classes=settings.get("n_classes"))
     return RunStatistics.from_outcomes(outcomes, **settings)
+
+
+def counted(
+    source: Any, labels: ArrayLike | None, settings: Mapping[str, Any], **reading: Any
+) -> tuple[RunStatistics, Outcomes | None]:
+    """Return the statistics of a source and its outcomes; statistics are their own, without outcomes.
+
+    `settings` go to `RunStatistics`, `reading` to `as_outcomes`.
+    """
+    if isinstance(source, RunStatistics):
+        if labels is not None or reading.get("correct") is not None:
+            raise InputError("statistics with labels or correctness beside them", "one source")
+        source.require_complete()
+        return source, None
+    outcomes = as_outcomes(source, labels, **reading)
+    return RunStatistics.from_outcomes(outcomes, **settings), outcomes
 
 
 def _examples(labels: NDArray[np.int64] | None, n_examples: int | None) -> int:

@@ -103,6 +103,11 @@ def number(value: Fraction | None) -> float:
     return math.nan if value is None else float(value)
 
 
+def ratio(numerator: float, denominator: float) -> float:
+    """Return a quotient, NaN where the denominator is 0 or NaN."""
+    return numerator / denominator if denominator else math.nan
+
+
 def _jackknife(numerators: NDArray[Any], divisor: int) -> float:
     """Return the delete-one jackknife variance of ``numerators / divisor``."""
     count = len(numerators)

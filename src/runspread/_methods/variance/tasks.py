@@ -1,0 +1,160 @@
+"""Two-group tasks: every way to call classes positive or negative, judged from one set of predictions (spec 4.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._errors import InputError
+from ..._results import Result, Table
+from .outcomes import Outcomes, as_outcomes
+from .sums import RunSums, number, sum_of_squares
+
+_MOST_CLASSES = 16
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TwoGroupTasks(Result):
+    """Spread of accuracy in each two-group task, beside what its error rate predicts.
+
+    Attributes
+    ----------
+    n_runs, n_examples, n_classes : int
+        R, n and K.
+    mask : ndarray of int64 [tasks]
+        Task m calls class k positive if bit k of m is set; m runs over 1..2^(K-1)-1.
+    err, var_test, var_ind, var_dist : ndarray of float64 [tasks]
+        Error rate, and the variances as in `VarianceResult`.
+    """
+
+    n_runs: int
+    n_examples: int
+    n_classes: int
+    mask: NDArray[np.int64]
+    err: NDArray[np.float64]
+    var_test: NDArray[np.float64]
+    var_ind: NDArray[np.float64]
+    var_dist: NDArray[np.float64]
+
+    @property
+    def sd_predicted(self) -> NDArray[np.float64]:
+        """``sqrt(err / (2 n))`` of each task: exact for calibrated runs whose errors are independent."""
+        return np.sqrt(self.err / (2 * self.n_examples))
+
+    @property
+    def squared_correlation(self) -> float:
+        """Squared correlation over tasks of the predicted with the measured standard deviation."""
+        return float(np.corrcoef(self.sd_predicted, np.sqrt(self.var_test))[0, 1] ** 2)
+
+    @property
+    def binomial_error_ratio(self) -> float:
+        """How many times larger the binomial's squared error on the variances is than that of err/(2n)."""
+        binomial = self.err * (1 - self.err) / self.n_examples
+        ours = np.square(self.var_test - self.err / (2 * self.n_examples)).sum()
+        return float(np.square(self.var_test - binomial).sum() / ours)
+
+    def table(self) -> Table:
+        """Return a row a task."""
+        columns = {
+            "positive classes": [self._members(mask) for mask in self.mask.tolist()],
+            "error": self.err,
+            "sd": 100 * np.sqrt(self.var_test),
+            "predicted sd": 100 * self.sd_predicted,
+        }
+        return Table(columns, formats={"error": ".2%", "sd": ".4f", "predicted sd": ".4f"})
+
+    def _members(self, mask: int) -> str:
+        return " ".join(str(k) for k in range(self.n_classes) if mask >> k & 1)
+
+    def sentence(self) -> str:
+        """Return the answer in one sentence."""
+        return (
+            f"Over {len(self.mask)} two-group tasks made of {self.n_classes} classes ({self.n_runs} runs, "
+            f"{self.n_examples} examples), sqrt(err/(2n)) explains {self.squared_correlation:.0%} of the variation of "
+            f"the standard deviation, and the binomial law misses the variances by {self.binomial_error_ratio:.1f} "
+            f"times the squared error; predictions were collapsed, no network was trained on the tasks."
+        )
+
+
+def two_group_tasks(
+    source: Any,
+    labels: ArrayLike | None = None,
+    *,
+    n_classes: int | None = None,
+    split: str = "test",
+    nan: str = "raise",
+) -> TwoGroupTasks:
+    """Return the variance of every two-group task that the classes make (2304.01910, section 5; spec 4.4).
+
+    Parameters
+    ----------
+    source, labels, n_classes, split, nan
+        As for `calibration`.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two runs, or more than 16 classes.
+    """
+    outcomes = as_outcomes(source, labels, split=split, nan=nan, n_classes=n_classes)
+    assert outcomes.labels is not None
+    runs, examples = outcomes.shape
+    if runs < 2:
+        raise InputError("one run", "two runs or more, to have a variance")
+    size = _size(outcomes, outcomes.labels, n_classes or outcomes.n_classes)
+    confusion, votes = _confusion_and_votes(outcomes, outcomes.labels, size)
+    tasks = np.arange(1, 2 ** (size - 1))
+    sums = [_task_sums(confusion, votes, outcomes.labels, mask) for mask in tasks.tolist()]
+    return TwoGroupTasks(
+        n_runs=runs,
+        n_examples=examples,
+        n_classes=size,
+        mask=tasks,
+        err=np.array([float(1 - task.mean_acc) for task in sums]),
+        var_test=np.array([number(task.var_test) for task in sums]),
+        var_ind=np.array([number(task.var_ind) for task in sums]),
+        var_dist=np.array([number(task.var_dist) for task in sums]),
+        excluded=outcomes.excluded,
+    )
+
+
+def _size(outcomes: Outcomes, labels: NDArray[np.int64], n_classes: int | None) -> int:
+    """Return the number of classes: as given, or the largest that occurs."""
+    if n_classes is None:
+        n_classes = 1 + max(int(labels.max()), *(int(p.max()) for _, p in outcomes.chunks() if p is not None))
+    if not 2 <= n_classes <= _MOST_CLASSES:
+        raise InputError(f"{n_classes} classes", f"2 to {_MOST_CLASSES}: there are 2^(K-1) - 1 tasks")
+    return n_classes
+
+
+def _confusion_and_votes(
+    outcomes: Outcomes, labels: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return confusion matrices [runs, true, predicted] and votes [examples, classes]; abstentions are in neither."""
+    confusion: list[NDArray[np.int64]] = []
+    votes = np.zeros((len(labels), size), np.int64)
+    for _, predicted in outcomes.chunks():
+        assert predicted is not None
+        confusion.append(_confusion(predicted, labels, size))
+        for k in range(size):
+            votes[:, k] += (predicted == k).sum(axis=0)
+    return np.concatenate(confusion), votes
+
+
+def _confusion(predicted: NDArray[Any], labels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    cells = labels * size + predicted + np.arange(len(predicted))[:, None] * size**2
+    flat = np.bincount(cells[predicted >= 0], minlength=len(predicted) * size**2)
+    return flat.reshape(len(predicted), size, size)
+
+
+def _task_sums(confusion: NDArray[np.int64], votes: NDArray[np.int64], labels: NDArray[np.int64], mask: int) -> RunSums:
+    """Return the sums of one task: right is whoever is in the group of the true class."""
+    size = votes.shape[1]
+    positive = (mask >> np.arange(size)) & 1
+    same = positive[:, None] == positive
+    correct = confusion[:, same].sum(axis=1)
+    right = np.where(positive[labels], votes @ positive, votes @ (1 - positive))
+    return RunSums(len(confusion), len(labels), int(correct.sum()), sum_of_squares(correct), sum_of_squares(right))

@@ -1,0 +1,268 @@
+"""`seed_selection`: is a lucky seed better (spec 7)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._errors import InputError
+from ..._results import Result, Table
+from .estimate import variance
+from .result import VarianceResult, points
+
+_GRID = np.linspace(-12.0, 12.0, 24001)
+_STEP = _GRID[1] - _GRID[0]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SelectionModel(Result):
+    """What the best of N runs is worth when accuracies are normal (spec 7).
+
+    Attributes
+    ----------
+    sd : float
+        Standard deviation of accuracy on the examples that pick.
+    lam : float
+        Share of that variance that is distribution-wise, in [0, 1].
+    counts : tuple of int
+        N.
+    e_max : ndarray of float [N]
+        Mean of the largest of N standard normals.
+    apparent_gain, fresh_gain : ndarray of float [N]
+        Expected advantage on the examples that pick, and on fresh ones.
+    p_above_mean, p_beats_random, p_truly_best : ndarray of float [N]
+        Probability that the selected run is above the mean on the distribution, beats a random run, is the best of N.
+    """
+
+    sd: float
+    lam: float
+    counts: tuple[int, ...]
+    e_max: NDArray[np.float64]
+    apparent_gain: NDArray[np.float64]
+    fresh_gain: NDArray[np.float64]
+    p_above_mean: NDArray[np.float64]
+    p_beats_random: NDArray[np.float64]
+    p_truly_best: NDArray[np.float64]
+
+    def table(self) -> Table:
+        """Return a row for each N."""
+        columns = {
+            "best of": self.counts,
+            "looks better by": 100 * self.apparent_gain,
+            "is better by": 100 * self.fresh_gain,
+            "above average": self.p_above_mean,
+            "beats a random run": self.p_beats_random,
+            "is the best": self.p_truly_best,
+        }
+        shares = dict.fromkeys(("above average", "beats a random run", "is the best"), ".1%")
+        formats = {"looks better by": ".3f", "is better by": ".3f", **shares}
+        return Table(columns, formats=formats, title="Picking the best of N runs, percentage points")
+
+    def sentence(self) -> str:
+        """Return the answer in one sentence."""
+        return (
+            f"The best of {self.counts[-1]} runs looks {points(self.apparent_gain[-1])} points better than the mean "
+            f"and is {points(self.fresh_gain[-1])} points better on fresh data, if accuracies are normal with standard "
+            f"deviation {points(self.sd)} points of which a share of {self.lam:.1%} is real."
+        )
+
+
+def seed_selection_model(sd: float, lam: float, counts: Sequence[int] = (2, 5, 10, 20, 50, 100)) -> SelectionModel:
+    """Return what picking the best of N runs is worth under normal accuracies.
+
+    Parameters
+    ----------
+    sd : float
+        Standard deviation of accuracy between runs, on the examples that pick.
+    lam : float
+        Share of its square that is distribution-wise (``kr20`` of a `VarianceResult`); from 0 to 1.
+    counts : sequence of int
+        For which N.
+    """
+    if not sd >= 0 or not 0 <= lam <= 1:
+        raise InputError(f"sd={sd} and lam={lam}", "sd of zero or more, and a share from 0 to 1")
+    if not counts or min(counts) < 1:
+        raise InputError(f"counts={counts}", "numbers of runs from 1 on")
+    highest = np.array([_mean_of_largest(lambda x: x, count) for count in counts])
+    above = _probabilities(lam, 1 - lam, counts)
+    beats = _probabilities(lam, 2 - lam, counts)
+    return SelectionModel(
+        sd=sd,
+        lam=lam,
+        counts=tuple(counts),
+        e_max=highest,
+        apparent_gain=sd * highest,
+        fresh_gain=lam * sd * highest,
+        p_above_mean=above,
+        p_beats_random=beats,
+        p_truly_best=np.array([_truly_best(lam, count) for count in counts]),
+    )
+
+
+def _mean_of_largest(function: Any, count: int) -> float:
+    """Return the mean of a function of the largest of `count` standard normals (the trapezoid rule, exact here)."""
+    from scipy.special import log_ndtr
+
+    log_density = math.log(count) - _GRID**2 / 2 - math.log(2 * math.pi) / 2 + (count - 1) * log_ndtr(_GRID)
+    return float((function(_GRID) * np.exp(log_density)).sum() * _STEP)
+
+
+def _probabilities(signal: float, noise: float, counts: Sequence[int]) -> NDArray[np.float64]:
+    """Return E Phi(sqrt(signal/noise) Z_(N)) for each N."""
+    from scipy.special import ndtr
+
+    if noise == 0:
+        return np.array([1 - 0.5**count for count in counts])
+    slope = math.sqrt(signal / noise)
+    return np.array([_mean_of_largest(lambda x: ndtr(slope * x), count) for count in counts])
+
+
+def _truly_best(lam: float, count: int) -> float:
+    """Return N E[Phi2(A, H; sqrt(lam))^(N-1)], the chance that the run picked is the best on the distribution."""
+    if lam == 1:
+        return 1.0
+    nodes = np.arange(-8.0125, 8.05, 0.025)  # no node at zero, where Owen's formula divides
+    weights = np.exp(-(nodes**2) / 2) / math.sqrt(2 * math.pi) * 0.025
+    rho, rest = math.sqrt(lam), math.sqrt(1 - lam)
+    seen = nodes[:, None]
+    true = rho * seen + rest * nodes
+    below = _bivariate_normal(seen, true, rho, rest)
+    return float(count * (weights[:, None] * weights * below ** (count - 1)).sum())
+
+
+def _bivariate_normal(h: NDArray[np.float64], k: NDArray[np.float64], rho: float, rest: float) -> NDArray[np.float64]:
+    """Return the bivariate normal distribution function by Owen's T function (1956); `rest` is sqrt(1 - rho^2)."""
+    from scipy.special import ndtr, owens_t
+
+    k = np.where(k == 0, 1e-300, k)
+    t_h, t_k = owens_t(h, (k - rho * h) / (h * rest)), owens_t(k, (h - rho * k) / (k * rest))
+    return np.clip((ndtr(h) + ndtr(k)) / 2 - t_h - t_k - np.where(h * k < 0, 0.5, 0.0), 0.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SeedSelection(Result):
+    """What picking the best run on one half of the test set was worth on the other half.
+
+    Attributes
+    ----------
+    n_runs, n_examples : int
+        R and n.
+    top_quarter_gain1, top_quarter_gain2 : float
+        Advantage of the best quarter of runs on the half that picked them, and on the other.
+    counts : tuple of int
+        N of the next two.
+    best_of_gain1, best_of_gain2 : ndarray of float [N]
+        Expected advantage of the best of N runs, over all subsets of N of these runs; NaN where there are fewer.
+    slope_half : float
+        Regression slope of the second half's accuracy on the first's: the share that transfers.
+    kr20 : float
+        Share of the variance on the whole test set that is distribution-wise.
+    first, second : ndarray of float [runs]
+        Accuracy of each run on the two halves.
+    model : SelectionModel
+        What picking on the whole test set is worth, if accuracies are normal.
+    """
+
+    n_runs: int
+    n_examples: int
+    top_quarter_gain1: float
+    top_quarter_gain2: float
+    counts: tuple[int, ...]
+    best_of_gain1: NDArray[np.float64]
+    best_of_gain2: NDArray[np.float64]
+    slope_half: float
+    kr20: float
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    model: SelectionModel
+
+    @property
+    def transfer(self) -> float:
+        """Share of the best quarter's advantage that is left on the other half."""
+        return self.top_quarter_gain2 / self.top_quarter_gain1 if self.top_quarter_gain1 else math.nan
+
+    def table(self) -> Table:
+        """Return a row for each way to pick."""
+        columns = {
+            "picked": ["best quarter", *(f"best of {count}" for count in self.counts)],
+            "on the half that picked": 100 * np.array([self.top_quarter_gain1, *self.best_of_gain1]),
+            "on the other half": 100 * np.array([self.top_quarter_gain2, *self.best_of_gain2]),
+        }
+        formats = dict.fromkeys(list(columns)[1:], ".3f")
+        return Table(columns, formats=formats, title="Advantage over the mean run, percentage points")
+
+    def sentence(self) -> str:
+        """Return the answer in one sentence."""
+        return (
+            f"The best quarter of {self.n_runs} runs on one half of {self.n_examples} examples is "
+            f"{points(self.top_quarter_gain1)} points above the mean there and {points(self.top_quarter_gain2)} on the "
+            f"other half, so {max(0.0, self.transfer):.0%} of the advantage of a lucky seed transfers; picking on the "
+            f"whole test set, the best of {self.model.counts[-1]} would look {points(self.model.apparent_gain[-1])} "
+            f"points better and be {points(self.model.fresh_gain[-1])} better, if accuracies are normal."
+        )
+
+
+def seed_selection(
+    source: Any = None,
+    labels: ArrayLike | None = None,
+    *,
+    correct: ArrayLike | None = None,
+    counts: Sequence[int] = (2, 5, 10),
+    split: str = "test",
+    nan: str = "raise",
+    first_half: ArrayLike | None = None,
+) -> SeedSelection:
+    """Return what picking the best seed is worth on examples that did not pick it.
+
+    Parameters
+    ----------
+    source : VarianceResult, or as for `variance`
+        The runs.
+    labels, correct, split, nan, first_half
+        As for `variance`.
+    counts : sequence of int
+        For which N to say what the best of N runs is worth.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two runs or two examples.
+    """
+    if isinstance(source, VarianceResult):
+        found = source
+    else:
+        found = variance(
+            source,
+            labels,
+            correct=correct,
+            split=split,
+            nan=nan,
+            first_half=first_half,
+            best_of=counts,
+            pairs="none",
+        )
+    if math.isnan(found.cov_half):
+        raise InputError(f"{found.n_runs} runs on {found.n_examples} examples", "two runs and two halves of examples")
+    share = 0.0 if math.isnan(found.kr20) else min(1.0, max(0.0, found.kr20))
+    first, second = found.correct_by_half.T / np.array(found.half_sizes)[:, None]
+    return SeedSelection(
+        n_runs=found.n_runs,
+        n_examples=found.n_examples,
+        top_quarter_gain1=found.top_quarter_gain1,
+        top_quarter_gain2=found.top_quarter_gain2,
+        counts=found.best_of,
+        best_of_gain1=found.best_of_gain1,
+        best_of_gain2=found.best_of_gain2,
+        slope_half=found.slope_half,
+        kr20=found.kr20,
+        first=first,
+        second=second,
+        model=seed_selection_model(found.sd_test, share, found.best_of),
+        excluded=found.excluded,
+        warnings=found.warnings,
+    )

@@ -1,0 +1,122 @@
+"""Calibration, disagreement and two-group tasks: definitions by brute force, bounds, edge cases."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+import runspread as rs
+
+
+@pytest.fixture(scope="module")
+def votes():
+    rng = np.random.default_rng(0)
+    q = rng.dirichlet(np.full(5, 0.3), 60)
+    predictions = np.stack([[rng.choice(5, p=row) for row in q] for _ in range(14)])
+    labels = np.array([rng.choice(5, p=row) for row in q])
+    return predictions, labels
+
+
+def test_disagreement_over_run_pairs_and_triples(votes):
+    predictions, labels = votes
+    result = rs.calibration(predictions, labels)
+    pairs = [(a != b).mean() for a, b in itertools.combinations(predictions, 2)]
+    triples = [((a != b) & (b != c) & (a != c)).mean() for a, b, c in itertools.combinations(predictions, 3)]
+    one_right = [((a == labels) != (b == labels)).mean() for a, b in itertools.combinations(predictions, 2)]
+    assert result.disagreement == pytest.approx(np.mean(pairs), rel=1e-12)
+    assert result.three_distinct == pytest.approx(np.mean(triples), rel=1e-12)
+    assert result.disagreement_correctness == pytest.approx(np.mean(one_right), rel=1e-12)
+
+
+def test_bounds(votes):
+    result = rs.calibration(*votes)
+    assert result.cwce >= result.cace
+    assert result.cace <= 2
+    assert result.var_binom >= result.var_ind * (result.n_runs - 1) / result.n_runs
+    one_bin = rs.calibration(*votes, bins=1)
+    assert one_bin.cace == 0  # labels and votes both sum to n
+    assert result.to_dict()["cace_15"] == result.cace
+
+
+def test_two_runs_have_no_triples(votes):
+    result = rs.calibration(votes[0][:2], votes[1])
+    assert math.isnan(result.three_distinct)
+    assert math.isnan(result.var_cal_free)
+    assert not math.isnan(result.disagreement)
+    assert "disagree" in result.sentence()
+
+
+def test_one_run(votes):
+    result = rs.calibration(votes[0][:1], votes[1])
+    assert math.isnan(result.disagreement)
+    assert math.isnan(result.cace_crossfit)
+    assert result.err == pytest.approx((votes[0][0] != votes[1]).mean())
+    assert "takes two" in result.sentence()
+
+
+def test_abstention_is_a_class_of_its_own():
+    predictions = np.array([[-1, 0, 1], [-1, 1, 1], [0, -1, 1]])
+    result = rs.calibration(predictions, [0, 1, 1], n_classes=2)
+    assert result.n_classes == 3
+    assert result.disagreement == pytest.approx((2 / 3 + 1 + 0) / 3)
+
+
+def test_out_of_range(votes):
+    with pytest.raises(rs.InputError, match="labels has"):
+        rs.calibration(*votes, n_classes=4)
+    with pytest.raises(rs.InputError, match="predictions has"):
+        rs.calibration(votes[0], np.zeros(60, int), n_classes=4)
+    with pytest.raises(rs.InputError, match="bins"):
+        rs.calibration(*votes, bins=0)
+    with pytest.raises(rs.InputError, match="votes"):
+        rs.calibration(rs.run_statistics(*votes, votes=False))
+
+
+def test_statistics_give_the_same(votes):
+    statistics = rs.run_statistics(*votes)
+    assert rs.calibration(statistics).to_json() == rs.calibration(*votes).to_json()
+
+
+def test_curve_of_calibrated_votes():
+    """Labels drawn from the vote shares themselves: the curve lies on the diagonal."""
+    rng = np.random.default_rng(1)
+    q = rng.dirichlet(np.full(3, 0.5), 4000)
+    cumulative = q.cumsum(axis=1)
+    predictions = (rng.random((200, 4000, 1)) > cumulative).sum(axis=2)
+    labels = (rng.random((4000, 1)) > cumulative).sum(axis=1)
+    result = rs.calibration(predictions, labels)
+    filled = result.curve_cells > 200
+    np.testing.assert_allclose(result.curve_hit[filled], result.curve_share[filled], atol=0.08)
+    assert result.cace_crossfit < 0.06
+    assert result.var_cal_labels == pytest.approx(result.var_ind, rel=0.05)
+    assert result.var_cal_free == pytest.approx(result.var_ind, rel=0.05)
+
+
+def test_tasks_by_collapsing(votes):
+    predictions, labels = votes
+    tasks = rs.two_group_tasks(predictions, labels)
+    assert len(tasks.mask) == 15
+    for row, mask in enumerate(tasks.mask.tolist()):
+        positive = np.array([mask >> k & 1 for k in range(5)])
+        one = rs.variance(positive[predictions], positive[labels], pairs="none")
+        found = tasks.err[row], tasks.var_test[row], tasks.var_ind[row], tasks.var_dist[row]
+        expected = 1 - one.mean_acc, one.var_test, one.var_ind, one.var_dist
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+    assert len(tasks.table()) == 15
+    assert "15 two-group tasks" in tasks.sentence()
+
+
+def test_tasks_with_abstentions():
+    predictions, labels = np.array([[0, -1, 2], [1, 1, 2]]), np.array([0, 1, 2])
+    tasks = rs.two_group_tasks(predictions, labels)
+    # abstaining is wrong in every task: run 0 has example 1 wrong whatever the groups
+    np.testing.assert_allclose(tasks.err, [(1 + 1) / 6, (1 + 1) / 6, 1 / 6])
+
+
+@pytest.mark.parametrize(("runs", "classes", "found"), [(1, 3, "one run"), (3, 17, "17 classes"), (3, 1, "1 classes")])
+def test_tasks_refuse(runs, classes, found):
+    with pytest.raises(rs.InputError, match=found):
+        rs.two_group_tasks(np.zeros((runs, 4), int), np.zeros(4, int), n_classes=classes)

@@ -1,0 +1,291 @@
+"""Comparison, plans and seed selection: against scipy, closed forms, published figures, simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import runspread as rs
+
+
+def matrices(seed=0, runs=(12, 9), examples=200, gap=0.0):
+    rng = np.random.default_rng(seed)
+    p = rng.beta(4, 1, examples)
+    return rng.random((runs[0], examples)) < p, rng.random((runs[1], examples)) < np.clip(p - gap, 0, 1)
+
+
+def test_welch_and_mann_whitney_against_scipy():
+    a, b = matrices(gap=0.03)
+    result = rs.compare(correct=(a, b))
+    reference = stats.ttest_ind(a.mean(axis=1), b.mean(axis=1), equal_var=False)
+    assert result.t_welch == pytest.approx(reference.statistic, rel=1e-9)
+    assert result.p_welch == pytest.approx(reference.pvalue, rel=1e-9)
+    assert result.df_welch == pytest.approx(reference.df, rel=1e-9)
+    assert result.ci_fixed == pytest.approx(tuple(reference.confidence_interval()), rel=1e-9)
+    u = stats.mannwhitneyu(a.sum(axis=1), b.sum(axis=1)).statistic
+    assert result.p_superiority == pytest.approx(u / (12 * 9))
+
+
+def test_mcnemar_against_scipy():
+    a, b = matrices(1)
+    result = rs.compare(correct=(a, b))
+    only_a, only_b = int((a[0] & ~b[0]).sum()), int((b[0] & ~a[0]).sum())
+    assert (result.mcnemar_b, result.mcnemar_c) == (only_a, only_b)
+    assert result.mcnemar_p == pytest.approx(stats.binomtest(only_a, only_a + only_b).pvalue, rel=1e-12)
+
+
+def test_one_run_of_each_still_has_mcnemar():
+    a, b = matrices(2, runs=(1, 1))
+    result = rs.compare(correct=(a, b))
+    assert math.isnan(result.p_welch)
+    assert math.isnan(result.se_dist)
+    assert 0 < result.mcnemar_p <= 1
+    assert result.verdict("distribution") == "undecided"
+    assert "two runs of each" in result.sentence()
+
+
+def test_clear_difference_is_found_and_named():
+    a, b = matrices(3, runs=(30, 30), examples=2000, gap=0.1)
+    result = rs.compare(correct=(b, a), names=("old", "new"))
+    assert result.verdict() == "B"
+    assert result.sentence().startswith("Is new better than old? Yes, on this test set and on the distribution")
+    assert result.table()["better"][-1] == "new"
+
+
+def test_same_runs_are_undecided():
+    a, _ = matrices(4)
+    result = rs.compare(correct=(a, a))
+    assert result.delta == 0
+    assert result.verdict("test set") == result.verdict() == "undecided"
+    assert result.mcnemar_p == 1
+
+
+def test_distribution_verdict_is_harder_than_the_test_set():
+    """Many runs on few examples: the difference on these examples is known, on others it is not."""
+    rng = np.random.default_rng(5)
+    p_a, p_b = rng.uniform(0.3, 1, 40), rng.uniform(0.3, 1, 40)
+    result = rs.compare(correct=(rng.random((400, 40)) < p_a, rng.random((400, 40)) < p_b))
+    assert result.verdict("test set") != "undecided"
+    assert result.verdict("distribution") == "undecided"
+    assert math.isinf(result.runs_dist)
+    assert "No number of runs" in result.sentence()
+
+
+def test_unpaired_statistics_and_predictions_agree():
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, 3, 50)
+    a, b = rng.integers(0, 3, (8, 50)), rng.integers(0, 3, (6, 50))
+    direct = rs.compare(a, b, labels)
+    streamed = rs.compare(rs.run_statistics(a, labels), rs.run_statistics(b, labels))
+    assert direct.to_json() == streamed.to_json()
+
+
+def test_other_examples_are_refused():
+    a, b = matrices(7)
+    with pytest.raises(rs.InputError, match="the same examples"):
+        rs.compare(correct=(a, b[:, 1:]))
+    with pytest.raises(rs.InputError, match="different labels"):
+        rs.compare(rs.run_statistics(a * 1, np.ones(200, int)), rs.run_statistics(b * 1, np.zeros(200, int)))
+    with pytest.raises(rs.InputError):
+        rs.compare()
+    with pytest.raises(rs.InputError, match="level"):
+        rs.compare(correct=(a, b), level=95)
+    with pytest.raises(rs.InputError, match="question"):
+        rs.compare(correct=(a, b)).verdict("both")
+
+
+def test_equal_and_constant_accuracies():
+    result = rs.compare(correct=(np.ones((3, 4), int), np.zeros((3, 4), int)))
+    assert result.p_welch == 0
+    assert math.isinf(result.t_welch)
+    same = rs.compare(correct=(np.ones((3, 4), int), np.ones((3, 4), int)))
+    assert math.isnan(same.t_welch)
+    assert same.verdict("test set") == "undecided"
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(rs.holm([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
+    with pytest.raises(rs.InputError):
+        rs.holm([0.1, 1.2])
+    with pytest.raises(rs.InputError):
+        rs.holm([])
+
+
+# ------------------------------------------------------------------ plans
+
+
+CIFAR = 0.00149**2
+
+
+@pytest.mark.parametrize(
+    ("gap", "normal", "exact"), [(0.005, 2, 3), (0.003, 4, 6), (0.002, 9, 10), (0.001, 35, 36), (0.0005, 140, 141)]
+)
+def test_published_plan_figures(gap, normal, exact):
+    plan = rs.plan_runs(gap, variance=CIFAR)
+    assert (plan.runs_fixed_normal, plan.runs_fixed_t) == (normal, exact)
+
+
+def test_single_runs_and_a_priori_figures():
+    assert 100 * rs.plan_gap(1, variance=CIFAR).gap_fixed_normal == pytest.approx(0.59, abs=0.005)
+    for error, n, sd, gap in ((0.05, 10_000, 0.158, 0.44), (0.24, 50_000, 0.155, 0.43)):
+        plan = rs.plan_gap(1, error=error, n_examples=n)
+        assert 100 * math.sqrt(plan.var_a) == pytest.approx(sd, abs=0.0005)
+        assert 100 * plan.gap_noise == pytest.approx(gap, abs=0.005)
+
+
+def test_plan_gap_inverts_plan_runs():
+    for runs in (2, 5, 30):
+        gap = rs.plan_gap(runs, variance=CIFAR, tau2=0.001, n_examples=10_000)
+        assert rs.plan_runs(gap.gap_fixed_t * 1.000001, variance=CIFAR).runs_fixed_t == runs
+        again = rs.plan_runs(gap.gap_dist * 1.000001, variance=CIFAR, tau2=0.001, n_examples=10_000)
+        assert again.runs_dist == runs
+
+
+def test_t_plan_against_simulation():
+    rng = np.random.default_rng(0)
+    runs = rs.plan_runs(1.2, variance=1.0).runs_fixed_t
+    a, b = rng.normal(1.2, 1, (20_000, runs)), rng.normal(0, 1, (20_000, runs))
+    power = (stats.ttest_ind(a, b, axis=1).pvalue < 0.05).mean()
+    assert 0.8 - 4 * 0.003 < power < 0.86
+
+
+def test_plans_from_results():
+    a, b = matrices(8, runs=(20, 20))
+    result = rs.compare(correct=(a, b))
+    plan = rs.plan_runs(0.05, result)
+    assert (plan.var_a, plan.var_b) == (result.var_a, result.var_b)
+    assert not math.isnan(plan.runs_dist)
+    assert "On the distribution" in plan.sentence()
+    from_variance = rs.plan_runs(0.05, rs.variance(correct=a))
+    assert math.isnan(from_variance.runs_dist)
+    assert from_variance.var_a == result.var_a
+    assert "20 runs" in from_variance.sentence()
+    assert len(plan.table()) == 3
+    assert len(rs.plan_gap(5, result).table()) == 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"gap": 0},
+        {"gap": -0.1},
+        {"gap": math.nan},
+        {"gap": 0.1, "variance": -1},
+        {"gap": 0.1, "power": 0.01},
+        {"gap": 0.1, "alpha": 0},
+        {"gap": 0.1, "error": 0.1},
+        {"gap": 0.1, "variance": None},
+        {"gap": 0.1, "tau2": -1},
+    ],
+)
+def test_plans_refuse(arguments):
+    settings = {"variance": 1.0} | arguments
+    with pytest.raises(rs.InputError):
+        rs.plan_runs(settings.pop("gap"), **settings)
+
+
+def test_one_run_cannot_plan():
+    with pytest.raises(rs.InputError, match="one run"):
+        rs.plan_runs(0.01, rs.variance(correct=[[1, 0, 1]]))
+
+
+def test_no_variance_needs_two_runs():
+    assert rs.plan_runs(0.01, variance=0.0).runs_fixed_t == 2
+    assert rs.plan_gap(3, variance=0.0).gap_fixed_t == 0
+
+
+@pytest.mark.parametrize(("ratio", "runs"), [(1.47**2, 10), (0.80**2, 50), (0.65**2, 100), (0.34**2, 1000)])
+def test_published_variance_plans(ratio, runs):
+    """The published ratios are rounded to two digits."""
+    assert rs.plan_variance(ratio) == pytest.approx(runs, rel=0.08)
+
+
+def test_bouthillier():
+    assert rs.plan_superiority(0.75, power=0.95) == 29
+    with pytest.raises(rs.InputError):
+        rs.plan_superiority(0.5)
+    with pytest.raises(rs.InputError):
+        rs.plan_variance(0)
+
+
+# ------------------------------------------------------------------ a lucky seed
+
+
+def test_selection_model_against_simulation():
+    lam, count = 0.3, 8
+    rng = np.random.default_rng(1)
+    true = math.sqrt(lam) * rng.normal(size=(200_000, count))
+    seen = true + math.sqrt(1 - lam) * rng.normal(size=true.shape)
+    picked = np.take_along_axis(true, seen.argmax(axis=1)[:, None], axis=1)[:, 0]
+    model = rs.seed_selection_model(1.0, lam, [count])
+    assert model.apparent_gain[0] == pytest.approx(seen.max(axis=1).mean(), abs=0.01)
+    assert model.fresh_gain[0] == pytest.approx(picked.mean(), abs=0.01)
+    assert model.p_above_mean[0] == pytest.approx((picked > 0).mean(), abs=0.005)
+    fresh = math.sqrt(lam) * rng.normal(size=len(picked))
+    assert model.p_beats_random[0] == pytest.approx((picked > fresh).mean(), abs=0.005)
+    assert model.p_truly_best[0] == pytest.approx((picked == true.max(axis=1)).mean(), abs=0.005)
+
+
+def test_selection_model_figures_of_the_specification():
+    model = rs.seed_selection_model(0.00149, 0.02533, [20])
+    assert model.p_above_mean[0] == pytest.approx(0.618, abs=0.001)
+    assert model.p_beats_random[0] == pytest.approx(0.584, abs=0.001)
+    assert model.p_truly_best[0] == pytest.approx(0.0853, abs=0.0005)
+    cifar = rs.seed_selection_model(0.00149, (0.033 / 0.149) ** 2, [10, 100])
+    np.testing.assert_allclose(100 * cifar.apparent_gain, [0.229, 0.374], atol=0.0006)
+    np.testing.assert_allclose(100 * cifar.fresh_gain, [0.011, 0.018], atol=0.0006)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.001, 0.5, 0.99, 1.0])
+def test_selection_model_limits(lam):
+    model = rs.seed_selection_model(1.0, lam, [1, 2, 7])
+    assert model.e_max[0] == pytest.approx(0, abs=1e-12)
+    assert model.e_max[1] == pytest.approx(1 / math.sqrt(math.pi), rel=1e-9)
+    np.testing.assert_array_less(-1e-9, model.p_truly_best)
+    assert model.p_truly_best[0] == pytest.approx(1, abs=1e-6)
+    if lam == 0:
+        np.testing.assert_allclose(model.p_truly_best, [1, 1 / 2, 1 / 7], atol=1e-6)
+        np.testing.assert_allclose(model.p_above_mean, 0.5, atol=1e-9)
+    if lam == 1:
+        np.testing.assert_allclose(model.p_above_mean, [0.5, 0.75, 1 - 2**-7])
+        np.testing.assert_allclose(model.p_beats_random, [1 / 2, 2 / 3, 7 / 8], atol=1e-9)
+
+
+def test_empirical_selection_over_all_subsets():
+    from itertools import combinations
+
+    matrix = np.random.default_rng(2).random((7, 30)) < 0.6
+    result = rs.seed_selection(correct=matrix, counts=[3, 9])
+    first, second = matrix[:, ::2].mean(axis=1), matrix[:, 1::2].mean(axis=1)
+    gains = []
+    for subset in combinations(range(7), 3):
+        rows = list(subset)
+        best = first[rows] == first[rows].max()
+        gains.append((first[rows][best].mean(), second[rows][best].mean()))
+    expected = np.mean(gains, axis=0) - (first.mean(), second.mean())
+    assert (result.best_of_gain1[0], result.best_of_gain2[0]) == pytest.approx(tuple(expected), rel=1e-10)
+    assert math.isnan(result.best_of_gain1[1])
+    assert "transfers" in result.sentence()
+
+
+def test_selection_refuses():
+    with pytest.raises(rs.InputError):
+        rs.seed_selection(correct=[[1, 0, 1]])
+    with pytest.raises(rs.InputError):
+        rs.seed_selection_model(1.0, 1.2)
+    with pytest.raises(rs.InputError):
+        rs.seed_selection_model(1.0, 0.2, [0])
+
+
+def test_run_accuracies_shrink_to_the_mean():
+    matrix = matrices(9)[0]
+    result = rs.run_accuracies(correct=matrix)
+    found = rs.variance(correct=matrix)
+    share = min(1, max(0, found.kr20))
+    np.testing.assert_allclose(result.accuracy, matrix.mean(axis=1))
+    np.testing.assert_allclose(result.estimate, found.mean_acc + share * (result.accuracy - found.mean_acc))
+    assert len(result.table()) == 12
+    assert "run " in result.sentence()
