@@ -9,11 +9,12 @@ from torch import Tensor
 
 from .augmentations import parse_augmentation
 from .hashing import random_integers
+from .losses import IGNORED
 from .seeding import fold_seed
 
 
 class Augmenter:
-    """Applies a recipe's augmentations to batches [runs, batch, channels, height, width].
+    """Applies a recipe's augmentations to batches: images [runs, batch, channels, height, width], or tokens.
 
     Parameters
     ----------
@@ -23,9 +24,12 @@ class Augmenter:
         Augmentation seed of each run.
     device : torch.device
         Where the batches are.
+    vocabulary : int
+        Number of tokens, the mask token (the last) included, where the inputs are tokens.
     """
 
-    def __init__(self, names: Sequence[str], seeds: Sequence[int], device: torch.device) -> None:
+    def __init__(self, names: Sequence[str], seeds: Sequence[int], device: torch.device, vocabulary: int = 0) -> None:
+        self.vocabulary = vocabulary
         self.steps = [parse_augmentation(name) for name in names]
         self.seeds, self.device = seeds, device
         self._epoch, self._keys = -1, torch.empty(0)
@@ -33,17 +37,20 @@ class Augmenter:
     def __bool__(self) -> bool:
         return bool(self.steps)
 
-    def __call__(self, images: Tensor, examples: Tensor, epoch: int) -> Tensor:
-        """Return the augmented batch; `examples` [runs, batch] says which example each image is."""
+    def __call__(self, inputs: Tensor, targets: Tensor, examples: Tensor, epoch: int) -> tuple[Tensor, Tensor]:
+        """Return the augmented batch; `examples` [runs, batch] says which example each input is."""
         if not self.steps:
-            return images
+            return inputs, targets
         if epoch != self._epoch:
             self._epoch, self._keys = epoch, self._draw_keys(epoch)
         counters = examples.to(torch.int32)
         for number, (name, size) in enumerate(self.steps):
             keys = self._keys[:, 2 * number : 2 * number + 2]
-            images = _APPLY[name](images, keys, counters, size)
-        return images
+            if name == "mask":
+                inputs, targets = mask_tokens(inputs, keys, counters, size / 100, self.vocabulary)
+            else:
+                inputs = _APPLY[name](inputs, keys, counters, size)
+        return inputs, targets
 
     def _draw_keys(self, epoch: int) -> Tensor:
         """Return keys [runs, 2 * augmentations]: two streams for each."""
@@ -83,6 +90,22 @@ def _cutout(images: Tensor, keys: Tensor, counters: Tensor, size: int) -> Tensor
     y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
     in_rows, in_columns = (y >= top) & (y < top + size), (x >= left) & (x < left + size)
     return images * ~(in_rows.unsqueeze(-1) & in_columns.unsqueeze(-2)).unsqueeze(2)
+
+
+def mask_tokens(tokens: Tensor, keys: Tensor, counters: Tensor, share: float, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """Return tokens with a share hidden, and as targets the tokens at those positions, -1 at the others.
+
+    Of the chosen positions 80 % show the mask token, 10 % a random token, 10 % the token itself (Devlin et al., 2019).
+    """
+    length = tokens.shape[-1]
+    position = counters.unsqueeze(-1) * length + torch.arange(length, dtype=torch.int32, device=tokens.device)
+    chance = random_integers(keys[:, :1, None], position, 10_000)
+    fate = random_integers(keys[:, 1:, None], position, 10 * vocabulary)
+    chosen = chance < round(share * 10_000)
+    shown = torch.where(
+        fate < 8 * vocabulary, vocabulary - 1, torch.where(fate < 9 * vocabulary, fate % vocabulary, tokens)
+    )
+    return torch.where(chosen, shown, tokens), torch.where(chosen, tokens, IGNORED)
 
 
 _APPLY = {"flip": _flip, "crop": _shift, "shift": _shift, "cutout": _cutout}

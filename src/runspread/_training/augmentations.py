@@ -11,6 +11,7 @@ AUGMENTATIONS: dict[str, str | None] = {
     "crop": "pixels of zero padding on each side before a random crop to the old size",
     "shift": "largest shift in pixels, along each axis, zeros moving in",
     "cutout": "side of the square that is blanked",
+    "mask": "percentage of tokens that are to be guessed, as for BERT",
 }
 
 

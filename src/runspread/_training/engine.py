@@ -100,7 +100,7 @@ class StackTraining:
         self.stack = make_stack(modules, task.device)
         self.module = modules[0].to(task.device)
         self.program: Program = make_program(program, self.module, recipe.loss)
-        self.feed = Feed(recipe, plans, task.splits["train"])
+        self.feed = Feed(recipe, plans, task.splits["train"], task.n_classes)
         self.total = total_steps(recipe.epochs, recipe.steps, self.feed.per_epoch)
         self.factors = schedule_factors(
             recipe.schedule,

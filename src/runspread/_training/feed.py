@@ -69,14 +69,17 @@ class Feed:
         The runs, for their seeds.
     split : DeviceSplit
         Training data.
+    n_classes : int
+        Classes, or tokens.
     """
 
-    def __init__(self, recipe: Recipe, plans: Sequence[RunPlan], split: DeviceSplit) -> None:
+    def __init__(self, recipe: Recipe, plans: Sequence[RunPlan], split: DeviceSplit, n_classes: int) -> None:
         self.split, self.n, self.runs = split, len(split.inputs), len(plans)
         self.batch = recipe.batch_size or self.n
         self.per_epoch = steps_per_epoch(self.n, recipe.batch_size, recipe.drop_last)
         self.orders = [plan.seeds.order or 0 for plan in plans]
-        self.augmenter = Augmenter(recipe.augment, [plan.seeds.augment or 0 for plan in plans], split.inputs.device)
+        seeds = [plan.seeds.augment or 0 for plan in plans]
+        self.augmenter = Augmenter(recipe.augment, seeds, split.inputs.device, n_classes)
         self._epoch, self._order = -1, torch.empty(0)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
@@ -89,7 +92,7 @@ class Feed:
             self._epoch, self._order = epoch, self._draw(epoch)
         index = self._order[:, number * self.batch : (number + 1) * self.batch]
         inputs = self.split.gather(index)
-        return self.augmenter(inputs, index, epoch), self.split.labels[index]
+        return self.augmenter(inputs, self.split.labels[index], index, epoch)
 
     def _draw(self, epoch: int) -> Tensor:
         drawn = {seed: epoch_order(seed, epoch, self.n) for seed in set(self.orders)}

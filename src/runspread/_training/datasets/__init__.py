@@ -18,6 +18,7 @@ DATASETS = {
     "digits": Entry("datasets.digits:load_digits", _SUBSET),
     "images": Entry("datasets.images:load_images", {**_SUBSET, "pool": 1, "scale": "standard"}),
     "modular-addition": Entry("datasets.synthetic:load_modular_addition", {"p": 113, "fraction": 0.3, "data_seed": 0}),
+    "text": Entry("datasets.text:load_text", {"length": 64, "test_share": 0.1, "mask_percent": 15}),
     "sparse-parity": Entry(
         "datasets.synthetic:load_sparse_parity",
         {"bits": 40, "subset": 3, "train_examples": 1000, "test_examples": 100, "data_seed": 0},

@@ -22,7 +22,7 @@ def load_modular_addition(data: str | None, *, p: int, fraction: float, data_see
     if not 0 < cut < p * p:
         raise InputError(f"fraction={fraction} of {p * p} pairs", "at least one pair for training and one for testing")
     splits = {"train": Split(pairs[:cut], labels[:cut]), "test": Split(pairs[cut:], labels[cut:])}
-    return with_fingerprint(Dataset(splits, p))
+    return with_fingerprint(Dataset(splits, p + 1))  # the vocabulary: p numbers and the "=" token, never an answer
 
 
 def load_sparse_parity(
