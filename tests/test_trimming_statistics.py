@@ -154,7 +154,6 @@ def test_bootstrap_halves_reject_more_often_than_disjoint_ones(correlation, boot
     assert measured["split"] <= 0.018  # 0.75 % expected, 1500 runs
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("width", [8, 10, 12, 15])
 def test_clipping_to_zero_makes_equal_laws_differ_and_step_mode_cures_it(width):
     """The published path on equal laws: fine while few values are clipped, infinite when a fifth are."""
