@@ -146,10 +146,9 @@ def _half_line_root(nodes: Nodes, delta: tuple[float, float]) -> Floats:
 
 def _largest_root(reference: Floats, candidate: Floats, delta: tuple[float, float]) -> Floats:
     """Return the largest c at which a line ``reference - c candidate`` meets the threshold; inf if one never does."""
-    above = reference - delta[0]
-    slope = candidate + delta[1]
+    above, slope = np.broadcast_arrays(reference - delta[0], candidate + delta[1])
     out = np.where(above > SLACK, np.inf, -np.inf)
-    return np.divide(above, slope, out=out, where=np.broadcast_to(slope > 0, out.shape)).max(-1)
+    return np.divide(above, slope, out=out, where=slope > 0).max(-1)
 
 
 def _raise_for_intervals(nodes: Nodes, c: Floats, delta: tuple[float, float]) -> Floats:

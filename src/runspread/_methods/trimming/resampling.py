@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,7 @@ from .nodes import Floats, candidate_nodes, row_chunks, smallest_level
 RESAMPLE = ("bootstrap", "split")
 TABLE_BYTES = 2**28  # tables of one block of candidates
 
+T = TypeVar("T")
 Indices = NDArray[np.intp]
 Draw = tuple[Indices, Indices]  # examples of the candidates, examples of the reference
 
@@ -184,13 +186,18 @@ def resampled_levels(candidates: Floats, references: Floats, plan: Plan, workers
     for rows in _blocks(candidates):
         block = Block.of(candidates[rows], pool)
 
-        def one(replicate: int, rows: slice = rows, block: Block = block) -> None:
+        def one(replicate: int, block: Block = block) -> Floats:
             examples = plan.draws[replicate][0]
-            levels[replicate, rows] = block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)
+            return block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)
 
-        with ThreadPoolExecutor(workers or os.cpu_count()) as threads:
-            list(threads.map(one, range(len(plan.draws))))
+        levels[:, rows] = in_threads(one, len(plan.draws), workers)
     return levels
+
+
+def in_threads(function: Callable[[int], T], count: int, workers: int | None) -> list[T]:
+    """Return ``function(0), ... function(count - 1)``, computed by as many threads as there are processors if None."""
+    with ThreadPoolExecutor(workers or os.cpu_count()) as threads:
+        return list(threads.map(function, range(count)))
 
 
 def _blocks(candidates: Floats) -> Iterator[slice]:

@@ -70,15 +70,23 @@ class Scalars:
     _reading: Reading
     _rows: NDArray[np.intp]
 
-    def of_ensemble(self, runs: NDArray[np.intp]) -> Floats:
-        """Return the scalars [statistics, 1, examples] of the averaged logits of some runs."""
-        wanted = self._rows[runs]
-        total, start = np.zeros(self._outputs.shape[1:]), 0
+    def of_ensembles(self, members: NDArray[np.bool_]) -> Floats:
+        """Return the scalars [statistics, ensembles, examples] of averaged logits.
+
+        Parameters
+        ----------
+        members : ndarray of bool [ensembles, runs]
+            Which runs each ensemble averages.
+        """
+        weights = np.zeros((len(members), self._outputs.shape[0]))
+        weights[:, self._rows] = members
+        total, start = np.zeros((len(members), *self._outputs.shape[1:])), 0
         for chunk in self._outputs.chunks():
-            inside = wanted[(wanted >= start) & (wanted < start + len(chunk))] - start
-            total += chunk[inside].sum(0, dtype=np.float64)
+            here = weights[:, start : start + len(chunk)]
+            used = here.any(0)  # excluded runs may hold NaN
+            total += np.tensordot(here[:, used], chunk[used].astype(np.float64), axes=1)
             start += len(chunk)
-        return self._reading.scalars((total / len(runs))[None], self._outputs.labels)
+        return self._reading.scalars(total / weights.sum(1)[:, None, None], self._outputs.labels)
 
 
 def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Reading) -> Scalars:

@@ -247,7 +247,7 @@ def _across_halves(tested: Scalars, settings: Settings, plan: Plan) -> tuple[Flo
 def _reference_values(pool: Scalars, runs: NDArray[np.intp], kind: ReferenceKind) -> Floats:
     """Return the scalars [statistics, runs, examples] whose pooled distribution is the reference."""
     if kind == "ensemble":
-        return pool.of_ensemble(runs)
+        return pool.of_ensembles(np.isin(np.arange(len(pool.run_ids)), runs)[None])
     if kind == "single" and len(runs) != 1:
         raise InputError(f"{len(runs)} reference runs for reference='single'", "exactly one")
     return pool.values[:, runs]

@@ -1,0 +1,268 @@
+"""trimming(): levels of many runs over resamplings, against the direct route; settings, references, bad inputs."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread._methods.trimming.resampling import Plan, draw_examples, resampled_levels
+
+
+def made_gaps(runs=9, examples=61, seed=0, decimals=8):
+    """Scalar outputs of runs that share examples and differ in scale and shift."""
+    rng = np.random.default_rng(seed)
+    base = rng.normal(size=examples) * 3
+    gaps = (
+        base * np.exp(rng.normal(size=(runs, 1)) * 0.3) + rng.normal(size=(runs, 1)) + rng.normal(size=(runs, examples))
+    )
+    return np.round(gaps, decimals)
+
+
+def written_out(candidates, references, kind, draws, mode, delta):
+    """Section 7, replicate by replicate, through the function for one pair of samples."""
+    levels = []
+    for own, other in draws:
+        sample = references[:, other].ravel() if kind == "mixture" else references.mean(0)[other]
+        levels.append(rs.trimming_level(sample, candidates[:, own], threshold=delta, mode=mode))
+    return np.array(levels)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 8])
+@pytest.mark.parametrize("mode", ["step", "published"])
+@pytest.mark.parametrize("kind", ["mixture", "ensemble"])
+@pytest.mark.parametrize("resample", ["bootstrap", "split", None])
+def test_shortcut_equals_the_direct_route_exactly(decimals, mode, kind, resample):
+    gaps = made_gaps(decimals=decimals, seed=decimals)
+    found = rs.trimming(
+        gaps[:5], gaps[5:], reference=kind, resample=resample, replicates=12, mode=mode, threshold=0.11, seed=3
+    )
+    draws = draw_examples(61, resample, 12, None, np.random.default_rng(3))
+    direct = written_out(gaps[:5], gaps[5:], kind, draws, mode, 0.11)
+    assert np.array_equal(found.levels, direct)
+    assert np.unique(direct).size > 2
+
+
+def test_halves():
+    for own, other in draw_examples(61, "split", 20, None, np.random.default_rng(0)):
+        assert (len(own), len(other)) == (30, 31)
+        assert sorted([*own, *other]) == list(range(61))
+    for own, other in draw_examples(61, "bootstrap", 20, None, np.random.default_rng(0)):
+        assert (len(own), len(other)) == (30, 31)
+    found = rs.trimming(made_gaps(), resample="split", replicates=2)
+    assert (found.n, found.m) == (30, 31)
+
+
+def test_result_does_not_depend_on_blocks_threads_or_order(monkeypatch):
+    gaps = made_gaps(runs=12)
+    plain = rs.trimming(gaps[:6], gaps[6:], replicates=7)
+    assert np.array_equal(rs.trimming(gaps[:6], gaps[6:], replicates=7, workers=1).levels, plain.levels)
+    turned = rs.trimming(gaps[:6][::-1], gaps[6:][::-1], replicates=7)
+    assert np.array_equal(turned.levels[:, ::-1], plain.levels)
+    monkeypatch.setattr("runspread._methods.trimming.resampling.TABLE_BYTES", 5000)
+    monkeypatch.setattr("runspread._methods.trimming.nodes.CHUNK_VALUES", 100)
+    assert np.array_equal(rs.trimming(gaps[:6], gaps[6:], replicates=7).levels, plain.levels)
+
+
+def test_seed_decides_the_draws():
+    gaps = made_gaps()
+    one, again, other = (rs.trimming(gaps, seed=seed, replicates=5).levels for seed in (1, 1, 2))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+def test_without_references_the_halves_serve_each_other():
+    gaps = made_gaps(runs=9)
+    whole = rs.trimming(gaps, replicates=6)
+    assert np.array_equal(whole.levels[:, :5], rs.trimming(gaps[:5], gaps[5:], replicates=6).levels)
+    assert np.array_equal(whole.levels[:, 5:], rs.trimming(gaps[5:], gaps[:5], replicates=6).levels)
+    assert whole.n_references.tolist() == [4] * 5 + [5] * 4
+
+
+def test_sampled_reference_is_a_noisy_mixture():
+    gaps = made_gaps(runs=8, examples=400)
+    sampled = rs.trimming(gaps[:4], gaps[4:], reference="sampled", replicates=200, resample="split")
+    mixture = rs.trimming(gaps[:4], gaps[4:], reference="mixture", replicates=200, resample="split")
+    assert not np.array_equal(sampled.levels, mixture.levels)
+    assert np.abs(sampled.mean - mixture.mean).max() < 0.03
+    assert np.array_equal(
+        sampled.levels, rs.trimming(gaps[:4], gaps[4:], reference="sampled", replicates=200, resample="split").levels
+    )
+
+
+def test_single_reference():
+    gaps = made_gaps()
+    found = rs.trimming(gaps[:3], gaps[3:4], reference="single", resample=None)
+    assert found.levels[0].tolist() == rs.trimming_level(gaps[3], gaps[:3]).tolist()
+    with pytest.raises(rs.InputError, match="exactly one"):
+        rs.trimming(gaps[:3], gaps[3:], reference="single")
+
+
+# --- more than two classes -------------------------------------------------------------------------------------------
+
+
+def test_classes_are_tested_one_by_one_at_their_share_of_epsilon():
+    logits = np.random.default_rng(2).normal(size=(8, 90, 3)) * np.linspace(0.3, 3, 8)[:, None, None]
+    found = rs.trimming(logits[:4], logits[4:], resample="split", replicates=4, epsilon=0.06)
+    values = rs.margins(logits)
+    for k in range(3):
+        one = rs.trimming(values[:4, :, k], values[4:, :, k], resample="split", replicates=4, epsilon=0.02)
+        assert np.array_equal(found.class_levels[k], one.levels)
+    assert np.array_equal(found.levels, found.class_levels.max(0))
+    assert found.margin == "one-vs-rest"
+
+
+def test_ensemble_averages_the_logits_first():
+    logits = np.random.default_rng(3).normal(size=(6, 90, 3)) * 3
+    found = rs.trimming(logits[:3], logits[3:], reference="ensemble", resample=None)
+    mean = rs.margins(logits[3:].mean(0))
+    assert found.class_levels is not None
+    for k in range(3):
+        expected = rs.trimming_level(mean[:, k], rs.margins(logits[:3])[..., k], epsilon=0.01 / 3)
+        assert np.array_equal(found.class_levels[k, 0], expected)
+
+
+def test_binary_one_vs_rest_gives_the_level_of_the_gap_for_both_classes():
+    logits = np.random.default_rng(4).normal(size=(6, 90, 2)) * np.linspace(0.3, 3, 6)[:, None, None]
+    both = rs.trimming(logits, margin="one-vs-rest", resample="split", threshold=0.1, replicates=5)
+    gap = rs.trimming(logits, resample="split", threshold=0.1, replicates=5)
+    assert gap.margin == "gap"
+    np.testing.assert_allclose(both.class_levels, [gap.levels] * 2, atol=1e-12)
+
+
+@pytest.mark.parametrize("margin", ["top-two", "true-class", "pairwise"])
+def test_other_margins(margin):
+    rng = np.random.default_rng(5)
+    logits, labels = rng.normal(size=(6, 90, 3)) * 2, rng.integers(3, size=90)
+    extra = {"classes": (0, 2)} if margin == "pairwise" else {}
+    found = rs.trimming(logits, margin=margin, labels=labels, resample="split", replicates=3, **extra)
+    values = rs.margins(logits, margin, labels=labels, **extra)
+    assert np.array_equal(found.levels, rs.trimming(values, resample="split", replicates=3).levels)
+
+
+def test_clip_saturates():
+    gaps = made_gaps() * 4
+    clipped = rs.trimming(gaps, clip=(-2, 2), replicates=4)
+    assert np.array_equal(clipped.levels, rs.trimming(np.clip(gaps, -2, 2), replicates=4).levels)
+
+
+# --- the result ------------------------------------------------------------------------------------------------------
+
+
+def test_summary_of_the_replicates():
+    gaps = made_gaps(examples=200)
+    gaps[0] /= 50  # so narrow that no trimming helps
+    found = rs.trimming(gaps[:5], gaps[5:], replicates=40)
+    levels = found.levels
+    assert np.isinf(levels[:, 0]).all()
+    assert found.median[0] == found.upper[0] == math.inf
+    assert found.mean == pytest.approx(np.where(levels >= 0.5, 0.5, levels).mean(0))
+    assert found.censored == pytest.approx((levels >= 0.5).mean(0))
+    assert found.rejected == pytest.approx((levels > 0).mean(0))
+    ordered = np.sort(levels, axis=0)
+    assert (found.lower.tolist(), found.upper.tolist()) == (ordered[1].tolist(), ordered[37].tolist())
+    assert found.median.tolist() == ordered[19].tolist()
+    assert found.grid_mean == pytest.approx(found.grid_levels.mean(0))
+    assert (found.grid_levels >= np.minimum(levels, 0.5) - 1e-12).all()
+    assert not np.isnan(found.levels).any()
+
+
+def test_result_shows_itself():
+    gaps = made_gaps(runs=30, examples=400)
+    found = rs.trimming(gaps, replicates=9)
+    table = found.table()
+    assert len(table) == 30
+    assert table["mean level"] == sorted(table["mean level"], reverse=True)
+    count = int(found.atypical.sum())
+    assert 0 < count < 30
+    assert found.sentence().startswith(f"{count} of 30 runs are told from the mixture")
+    assert "n = 200, m = 200" in found.sentence()
+    assert "not which examples" in found.sentence()
+    plain = json.loads(found.to_json())
+    settings = ("margin", "reference", "resample", "mode", "threshold", "epsilon", "n", "m", "cap")
+    assert [plain[name] for name in settings] == ["gap", "mixture", "bootstrap", "step", "dkw", 0.01, 200, 200, 0.5]
+    assert found.warnings == ()
+
+
+def test_rigorous_threshold_grows_with_the_level():
+    found = rs.trimming(made_gaps(), threshold="rigorous", replicates=4)
+    assert found.delta[1] > 0
+    assert np.isfinite(found.levels).all()
+    assert "rigorous" in found.sentence()
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def test_diverged_runs_are_excluded_and_named():
+    gaps = made_gaps()
+    broken = gaps.copy()
+    broken[2, 5] = math.nan
+    found = rs.trimming(broken[:5], gaps[5:], replicates=3)
+    assert [(e.run, e.reason) for e in found.excluded] == [("run 2", "NaN among its outputs")]
+    assert found.run_ids == ("run 0", "run 1", "run 3", "run 4")
+    assert np.array_equal(found.levels, rs.trimming(gaps[[0, 1, 3, 4]], gaps[5:], replicates=3).levels)
+    with pytest.raises(rs.InputError, match="no run has usable outputs"):
+        rs.trimming(broken[2:3], gaps[5:])
+
+
+def test_excluded_runs_stay_out_of_the_ensemble():
+    logits = np.random.default_rng(6).normal(size=(7, 40, 2))
+    broken = logits.copy()
+    broken[5, 0, 0] = math.nan
+    found = rs.trimming(broken[:3], broken[3:], reference="ensemble", replicates=3)
+    expected = rs.trimming(logits[:3], logits[[3, 4, 6]], reference="ensemble", replicates=3)
+    assert np.array_equal(found.levels, expected.levels)
+    assert [e.run for e in found.excluded] == ["run 2"]
+
+
+def test_reservations_are_told():
+    gaps = made_gaps(runs=30)
+    assert "only 4 run(s)" in rs.trimming(gaps[:5], gaps[5:9], replicates=2).warnings[0]
+    assert "2 candidate(s) have exactly the outputs" in rs.trimming(gaps[:5], gaps[3:], replicates=2).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"reference": "mixtur"}, "Did you mean 'mixture'"),
+        ({"resample": "bootstraps"}, "Did you mean 'bootstrap'"),
+        ({"mode": "exact"}, "unknown mode"),
+        ({"margin": "gaps"}, "Did you mean 'gap'"),
+        ({"replicates": 0}, "0 replicates"),
+        ({"epsilon": 0}, "between 0 and 1"),
+        ({"indices": [[0, 61]]}, "out of range"),
+        ({"indices": [0, 1]}, "indices of shape"),
+        ({"indices": [[0]]}, "at least two"),
+    ],
+)
+def test_impossible_settings_are_errors(arguments, message):
+    with pytest.raises(rs.InputError, match=message):
+        rs.trimming(made_gaps(), **arguments)
+
+
+def test_impossible_outputs_are_errors():
+    gaps = made_gaps()
+    with pytest.raises(rs.InputError, match="at least two, or references"):
+        rs.trimming(gaps[:1])
+    with pytest.raises(rs.InputError, match="the same examples"):
+        rs.trimming(gaps[:4], gaps[4:, 1:])
+    with pytest.raises(rs.InputError, match="predicted classes"):
+        rs.trimming((gaps > 0).astype(int))
+    gaps[0, 0] = math.inf
+    rs.trimming(gaps, replicates=2)
+    with pytest.raises(rs.InputError, match="infinite outputs"):
+        rs.trimming(gaps, replicates=2, mode="published")
+    with pytest.raises(TypeError):
+        rs.trimming(gaps, eps=0.1)
+
+
+def test_plan_draws_each_replicate_alone():
+    gaps = made_gaps(runs=6)
+    draws = draw_examples(61, "bootstrap", 4, None, np.random.default_rng(0))
+    whole = resampled_levels(gaps[:3], gaps[3:], Plan(draws, (0.1, 0.0), "step"), workers=2)
+    parts = [resampled_levels(gaps[:3], gaps[3:], Plan([draw], (0.1, 0.0), "step"), workers=1) for draw in draws]
+    assert np.array_equal(whole, np.concatenate(parts))
