@@ -14,6 +14,9 @@ from ._errors import (
     TrainingError,
 )
 from ._methods.dynamics.weight_metrics import weight_metrics
+from ._methods.hmm.fit import fit_hmm
+from ._methods.hmm.model import HiddenMarkovModel
+from ._methods.hmm.selection import HmmSelection, select_hmm
 from ._results import Excluded, Result, Table
 
 __version__: str
@@ -23,6 +26,8 @@ __all__ = [
     "DuplicateRunError",
     "Excluded",
     "FormatVersionError",
+    "HiddenMarkovModel",
+    "HmmSelection",
     "InputError",
     "MissingDataError",
     "MissingDependencyError",
@@ -34,5 +39,7 @@ __all__ = [
     "StudyError",
     "Table",
     "TrainingError",
+    "fit_hmm",
+    "select_hmm",
     "weight_metrics",
 ]
