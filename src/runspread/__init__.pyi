@@ -16,6 +16,9 @@ from ._errors import (
 from ._methods._candidates import Candidates, read_candidates
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.weight_metrics import weight_metrics
+from ._methods.hmm.fit import fit_hmm
+from ._methods.hmm.model import HiddenMarkovModel
+from ._methods.hmm.selection import HmmSelection, select_hmm
 from ._methods.powerlaw import PowerLawFit, fit_power_law
 from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
@@ -69,6 +72,8 @@ __all__ = [
     "Excluded",
     "FormatVersionError",
     "GapPlan",
+    "HiddenMarkovModel",
+    "HmmSelection",
     "InputError",
     "Metrics",
     "MissingDataError",
@@ -114,6 +119,7 @@ __all__ = [
     "create_study",
     "diversity",
     "ensemble_probabilities",
+    "fit_hmm",
     "fit_power_law",
     "fit_truncated_power_law",
     "holm",
@@ -137,6 +143,7 @@ __all__ = [
     "seed_selection",
     "seed_selection_model",
     "select_ensemble",
+    "select_hmm",
     "train",
     "trimmed_distance",
     "trimming",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 import runspread as rs
 from runspread._methods.dynamics.weight_metrics import WEIGHT_METRICS
+from runspread._methods.hmm.expectation import expectation, log_parameters
+from runspread._methods.hmm.kernels import load_kernels
+from runspread._methods.hmm.parameters import as_frames
 
 from .loading import Vectors
 
@@ -28,3 +33,145 @@ def test_weight_metrics(case):
     for key in expected:
         got = rs.weight_metrics(weights, variance=estimators[key])
         np.testing.assert_allclose(list(got.values()), V[f"{case}/{key}"], rtol=1e-9, atol=1e-15)
+
+
+# --- hidden Markov models -------------------------------------------------------------------------------------------
+
+HMM_CASES = [str(case) for case in V["cases_hmm"]]
+PARAMETERS = ("startprob", "transmat", "means", "covars")
+
+
+@pytest.fixture(params=["compiled", "plain"])
+def kernels(request, monkeypatch):
+    """Run with numba's recursions, and as if numba were not installed."""
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    else:
+        monkeypatch.setitem(sys.modules, "numba", None)
+    return load_kernels()
+
+
+def has(case: str, prefix: str) -> bool:
+    return any(key.startswith(prefix) for key in keys_of(case))
+
+
+def sequences(case: str) -> list[np.ndarray]:
+    return np.split(V[f"{case}/X"], np.cumsum(V[f"{case}/lengths"])[:-1])
+
+
+def parameters(case: str, prefix: str) -> dict[str, np.ndarray]:
+    return {name: V[f"{case}/{prefix}{name}"] for name in PARAMETERS}
+
+
+def fitted(case: str) -> rs.HiddenMarkovModel:
+    prior = V[f"{case}/covars_prior"]
+    return rs.fit_hmm(
+        sequences(case),
+        int(V[f"{case}/n_components"]),
+        initial=parameters(case, "init_"),
+        covariance=str(V[f"{case}/covariance_type"]),
+        iterations=int(V[f"{case}/n_iter"]),
+        tolerance=float(V[f"{case}/tol"]),
+        prior=prior,
+        mode="compat",
+    )
+
+
+def check_scores(model: rs.HiddenMarkovModel, case: str, prefix: str) -> None:
+    runs = sequences(case)
+
+    def expected(key: str) -> np.ndarray:
+        return V[f"{case}/{prefix}{key}"]
+
+    np.testing.assert_allclose(model.score(runs), expected("loglik"), rtol=1e-6)
+    np.testing.assert_allclose(model.score_runs(runs), expected("loglik_per_seq"), rtol=1e-6)
+    np.testing.assert_allclose(np.concatenate(model.posterior(runs)), expected("posteriors"), atol=1e-6)
+    decoded = model.decode(runs)
+    np.testing.assert_array_equal(np.concatenate(decoded.paths), expected("viterbi_path"))
+    np.testing.assert_allclose(decoded.log_probability, expected("viterbi_logprob_per_seq"), rtol=1e-6)
+    np.testing.assert_allclose(decoded.log_probability.sum(), expected("viterbi_logprob"), rtol=1e-6)
+    assert model.n_parameters == expected("n_params")
+    np.testing.assert_allclose(model.aic(runs), expected("aic"), rtol=1e-6)
+    np.testing.assert_allclose(model.bic(runs), expected("bic"), rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "init_out_")])
+def test_scores_at_given_parameters(case, kernels):
+    check_scores(rs.HiddenMarkovModel(**parameters(case, "init_")), case, "init_out_")
+
+
+@pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "out_") and has(case, "out_posteriors")])
+def test_fit_of_one_start(case, kernels):
+    model = fitted(case)
+    for name in PARAMETERS:
+        np.testing.assert_allclose(getattr(model, name), V[f"{case}/out_{name}"], atol=1e-6, err_msg=name)
+    np.testing.assert_allclose(model.history, V[f"{case}/out_loglik_history"], rtol=1e-6)
+    assert len(model.history) == V[f"{case}/out_iterations"]
+    check_scores(model, case, "out_")
+
+
+@pytest.mark.parametrize("case", [case for case in HMM_CASES if V[f"{case}/init_startprob"].ndim == 2])
+def test_fit_of_several_starts_at_once(case, kernels):
+    model, runs = fitted(case), sequences(case)
+    each = [model.restart(index) for index in range(len(model.restarts))]
+    for name in PARAMETERS:
+        np.testing.assert_allclose([getattr(m, name) for m in each], V[f"{case}/out_{name}"], atol=1e-6, err_msg=name)
+    np.testing.assert_allclose([m.history for m in each], V[f"{case}/out_loglik_history"], rtol=1e-6)
+    np.testing.assert_allclose([m.score(runs) for m in each], V[f"{case}/out_loglik"], rtol=1e-6)
+    np.testing.assert_allclose([m.log_likelihood for m in each], V[f"{case}/out_loglik"], rtol=1e-6)
+    np.testing.assert_allclose([m.aic(runs) for m in each], V[f"{case}/out_aic"], rtol=1e-6)
+    np.testing.assert_allclose([m.bic(runs) for m in each], V[f"{case}/out_bic"], rtol=1e-6)
+    assert model.log_likelihood == max(m.log_likelihood for m in each)
+
+
+@pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "enum_")])
+def test_brute_force_enumeration(case, kernels):
+    model, runs = rs.HiddenMarkovModel(**parameters(case, "init_")), sequences(case)
+    np.testing.assert_allclose(model.score(runs), V[f"{case}/enum_loglik"], rtol=1e-12)
+    np.testing.assert_allclose(np.concatenate(model.posterior(runs)), V[f"{case}/enum_posteriors"], atol=1e-12)
+    sums = expectation(as_frames(runs), model.parameters(), kernels)
+    np.testing.assert_allclose(sums.xi[:, :, 0], V[f"{case}/enum_xi_sum"], atol=1e-12)
+    decoded = model.decode(runs)
+    np.testing.assert_allclose(decoded.log_probability.sum(), V[f"{case}/enum_viterbi_logprob"], rtol=1e-12)
+    np.testing.assert_array_equal(np.concatenate(decoded.paths), V[f"{case}/enum_viterbi_path"])
+
+
+def in_log_space(model: rs.HiddenMarkovModel, runs: list[np.ndarray], kernels) -> tuple[np.ndarray, np.ndarray, float]:
+    frames = as_frames(runs)
+    logs = log_parameters(model.parameters())
+    parts = [kernels.smooth_log(np.ascontiguousarray(p), *logs) for p in frames.split(model.log_density(frames))]
+    return np.concatenate([p[0] for p in parts]), sum(p[1] for p in parts), sum(p[2] for p in parts)
+
+
+SINGLE = [(case, "init_") for case in HMM_CASES if V[f"{case}/init_startprob"].ndim == 1]
+SINGLE += [(case, "out_") for case, _ in SINGLE if has(case, "out_startprob")]
+
+
+@pytest.mark.parametrize(("case", "prefix"), SINGLE)
+def test_certified_scaling_equals_log_space(case, prefix, kernels):
+    model, runs = rs.HiddenMarkovModel(**parameters(case, prefix)), sequences(case)
+    gamma, xi, total = in_log_space(model, runs, kernels)
+    sums = expectation(as_frames(runs), model.parameters(), kernels)
+    np.testing.assert_allclose(sums.total[0], total, rtol=1e-9)
+    np.testing.assert_allclose(np.concatenate(model.posterior(runs)), gamma, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(sums.xi[:, :, 0], xi, rtol=1e-9, atol=1e-9)
+
+
+def test_a_lost_path_is_noticed_and_recovered(kernels):
+    """Some case of the file must make the scaled recursion wrong without an error, and the certificate notice it."""
+    noticed: list[str] = []
+    for case in (case for case in HMM_CASES if has(case, "init_out_")):
+        model, frames = rs.HiddenMarkovModel(**parameters(case, "init_")), as_frames(sequences(case))
+        if expectation(frames, model.parameters(), kernels).fallbacks:
+            noticed.append(case)
+            assert model.score(frames) == pytest.approx(float(V[f"{case}/init_out_loglik"]), rel=1e-9)
+    scaled = [abs(plain_scaled(case, kernels) - float(V[f"{case}/init_out_loglik"])) for case in noticed]
+    assert max(scaled, default=0.0) > 1.0
+
+
+def plain_scaled(case: str, kernels) -> float:
+    """Log-likelihood by the scaled recursion alone."""
+    model, frames = rs.HiddenMarkovModel(**parameters(case, "init_")), as_frames(sequences(case))
+    b, top = kernels.relative(model.log_density(frames)[:, :, None])
+    norms = kernels.smooth(np.exp(b), frames.offsets, model.startprob[:, None], model.transmat[:, :, None])[2]
+    return float(np.log(norms).sum() + top.sum())
