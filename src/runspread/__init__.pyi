@@ -46,6 +46,15 @@ from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
+from ._plots.calibration import plot_calibration_curve, plot_task_spread
+from ._plots.variance import (
+    plot_accuracy_distribution,
+    plot_comparison,
+    plot_plan,
+    plot_seed_selection,
+    plot_sources,
+    plot_split_halves,
+)
 from ._results import Excluded, Result, Table
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
@@ -132,6 +141,14 @@ __all__ = [
     "plan_runs",
     "plan_superiority",
     "plan_variance",
+    "plot_accuracy_distribution",
+    "plot_calibration_curve",
+    "plot_comparison",
+    "plot_plan",
+    "plot_seed_selection",
+    "plot_sources",
+    "plot_split_halves",
+    "plot_task_spread",
     "poisson_binomial_pmf",
     "predicted_classes",
     "read_candidates",

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Name of the result's class -> (module here, function): the main picture that ``result.plot()`` draws.
-_MAIN: dict[str, tuple[str, str]] = {}
+_MAIN: dict[str, tuple[str, str]] = {
+    "CalibrationResult": ("calibration", "plot_calibration_curve"),
+    "Comparison": ("variance", "plot_comparison"),
+    "GapPlan": ("variance", "plot_plan"),
+    "RunPlan": ("variance", "plot_plan"),
+    "SeedSelection": ("variance", "plot_seed_selection"),
+    "SourceComponents": ("variance", "plot_sources"),
+    "SourceGroups": ("variance", "plot_sources"),
+    "TwoGroupTasks": ("calibration", "plot_task_spread"),
+    "VarianceResult": ("variance", "plot_accuracy_distribution"),
+}
 
 
 def plot(result: Result, ax: Axes | None = None) -> Axes:

@@ -170,15 +170,15 @@ class GapPlan(Result):
             ],
             "gap in points": [100 * value for value in values],
         }
-        return Table(columns, formats={"gap in points": ".3f"}, title=f"{self.runs} runs of each")
+        return Table(columns, formats={"gap in points": ".3f"}, title=f"Runs of each configuration: {self.runs}")
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         gap = self.gap_fixed_normal if math.isnan(self.gap_fixed_t) else self.gap_fixed_t
         dist = f"; {points(self.gap_dist)} points on the distribution" if not math.isnan(self.gap_dist) else ""
-        plural = "run" if self.runs == 1 else "runs"
+        subject = "One run of each configuration shows" if self.runs == 1 else f"{self.runs} runs of each show"
         return (
-            f"{self.runs} {plural} of each configuration show a gap of {points(gap)} points on this test set{dist} "
+            f"{subject} a gap of {points(gap)} points on this test set{dist} "
             f"(level {self.alpha:.0%}, power {self.power:.0%}; {self.basis}); differences below "
             f"{points(self.gap_noise)} points are within noise."
         )

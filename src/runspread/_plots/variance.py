@@ -1,0 +1,293 @@
+"""Plots of the variance of training: what of the spread is real, whether it transfers, where it comes from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._methods.variance.null import poisson_binomial_pmf
+from .._methods.variance.result import root
+from . import new_axes
+from .study import BLUE, GREY, ORANGE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .._methods.variance.compare import Comparison
+    from .._methods.variance.plan import GapPlan, RunPlan
+    from .._methods.variance.result import VarianceResult
+    from .._methods.variance.sources import SourceComponents, SourceGroups
+    from .._methods.variance.transfer import SeedSelection
+
+
+def _clean(ax: Axes) -> Axes:
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _legend_above(ax: Axes, columns: int = 2) -> None:
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+
+
+def _bin_edges(counts: NDArray[np.int64], law: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return edges half-way between counts, in equal steps, that cover the runs and all but 10^-6 of the law."""
+    cumulative = np.cumsum(law)
+    low = min(int(counts.min()), int(np.searchsorted(cumulative, 5e-7)))
+    high = max(int(counts.max()), min(len(law) - 1, int(np.searchsorted(cumulative, 1 - 5e-7))))
+    step = max(1, math.ceil((high - low + 1) / min(40.0, max(8.0, 2.5 * math.sqrt(len(counts))))))
+    return np.arange(low - 0.5, high + step + 0.5, step)
+
+
+def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -> Axes:
+    """Draw the runs' accuracies against the law they would follow if they erred independently on each example.
+
+    Parameters
+    ----------
+    result : VarianceResult
+        Of `variance`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax)
+    law = poisson_binomial_pmf(result.right / result.n_runs)
+    edges = _bin_edges(result.correct, law)
+    scale = 100 / result.n_examples
+    spread = "" if math.isnan(result.sd_test) else f": sd {100 * result.sd_test:.3g} points"
+    ax.hist(
+        result.correct * scale,
+        bins=(edges * scale).tolist(),
+        color=BLUE,
+        alpha=0.45,
+        edgecolor="white",
+        linewidth=0.5,
+        label=f"{result.n_runs} runs{spread}",
+    )
+    mass = np.add.reduceat(np.append(law, 0.0), np.clip(np.ceil(edges[:-1]), 0, len(law)).astype(int))
+    steps = np.repeat(edges, 2)[1:-1] * scale
+    label = f"if errors were independent: sd {100 * result.sd_ind:.3g} points"
+    ax.plot(steps, np.repeat(mass * result.n_runs, 2), color=ORANGE, linewidth=1.8, label=label)
+    ax.axvline(100 * result.mean_acc, color=GREY, linewidth=1, linestyle="--", label="mean")
+    ax.set(xlabel="accuracy of a run (%)", ylabel="runs")
+    _legend_above(ax, 1)
+    return _clean(ax)
+
+
+def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = None) -> Axes:
+    """Draw each run's accuracy on one half of the test set against that on the other.
+
+    What is real shows on both halves: the slope of the line is the share of an advantage that transfers.
+
+    Parameters
+    ----------
+    result : VarianceResult or SeedSelection
+        With two runs or more.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    from .._methods.variance.transfer import SeedSelection
+
+    ax = new_axes(ax, width=4.6, height=4.2)
+    if isinstance(result, SeedSelection):
+        first, second = result.first, result.second
+    else:
+        first, second = result.correct_by_half.T / np.array(result.half_sizes)[:, None]
+    ax.plot(100 * first, 100 * second, "o", color=BLUE, markersize=5, alpha=_opacity(len(first)), markeredgewidth=0)
+    ends = np.array([first.min(), first.max()])
+    slope = 0.0 if math.isnan(result.slope_half) else result.slope_half
+    line = second.mean() + slope * (ends - first.mean())
+    ax.plot(100 * ends, 100 * line, color=ORANGE, linewidth=1.8, label=f"slope {slope:.2f}: what transfers")
+    full = second.mean() + ends - first.mean()
+    ax.plot(100 * ends, 100 * full, color=GREY, linewidth=1, linestyle="--", label="slope 1: all would transfer")
+    ax.set(xlabel="accuracy on one half (%)", ylabel="accuracy on the other half (%)")
+    _legend_above(ax, 1)
+    return _clean(ax)
+
+
+def _opacity(count: int) -> float:
+    return float(np.clip(20 / math.sqrt(count), 0.08, 0.8))
+
+
+def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
+    """Draw what the best of N runs gains on the half that picked it, and on the other.
+
+    Parameters
+    ----------
+    result : SeedSelection
+        Of `seed_selection`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax)
+    names = ["best\nquarter", *(f"best\nof {count}" for count in result.counts)]
+    first = 100 * np.array([result.top_quarter_gain1, *result.best_of_gain1])
+    second = 100 * np.array([result.top_quarter_gain2, *result.best_of_gain2])
+    at = np.arange(len(names))
+    ax.bar(at - 0.2, first, 0.38, color="white", edgecolor=GREY, hatch="///", label="on the half that picked")
+    ax.bar(at + 0.2, second, 0.38, color=BLUE, label="on the other half")
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set_xticks(at, names)
+    ax.set_ylabel("above the mean run (points)")
+    _legend_above(ax)
+    return _clean(ax)
+
+
+def plot_sources(result: SourceGroups | SourceComponents, ax: Axes | None = None) -> Axes:
+    """Draw the spread that each source of randomness brings.
+
+    Parameters
+    ----------
+    result : SourceGroups or SourceComponents
+        Of `variance_by_source`. Groups: standard deviation with one source varied at a time, with its real part.
+        Components: share of the variance of each source and interaction.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    from .._methods.variance.sources import SourceGroups
+
+    ax = new_axes(ax)
+    if isinstance(result, SourceGroups):
+        _draw_groups(result, ax)
+    else:
+        _draw_components(result, ax)
+    return _clean(ax)
+
+
+def _draw_groups(result: SourceGroups, ax: Axes) -> None:
+    from scipy.special import chdtri
+
+    at = np.arange(len(result.names))
+    spread = np.sqrt(result.var_test)
+    degrees = result.n_runs - 1
+    low, high = (spread * np.sqrt(degrees / chdtri(degrees, tail)) for tail in (0.025, 0.975))
+    bars = 100 * np.array([spread - low, high - spread])
+    ax.bar(
+        at - 0.2, 100 * spread, 0.38, yerr=bars, capsize=3, color="white", edgecolor=GREY, hatch="///", label="total"
+    )
+    real = 100 * np.array([root(value) for value in result.var_dist])
+    ends = 100 * np.array([[root(value) for value in row] for row in result.ci_dist]).T
+    reach = np.clip(np.array([real - ends[0], ends[1] - real]), 0, None)
+    ax.bar(at + 0.2, real, 0.38, yerr=reach, capsize=3, color=BLUE, label="real, on the distribution")
+    names = zip(result.names, result.n_runs.tolist(), strict=True)
+    ax.set_xticks(at, [f"{name}\n{runs} runs" for name, runs in names])
+    ax.set(xlabel="source of randomness varied", ylabel="sd of accuracy (points)")
+    _legend_above(ax)
+
+
+def _draw_components(result: SourceComponents, ax: Axes) -> None:
+    names = [name.replace(" x ", " × ") for name in result.table()["source"]]
+    at = np.arange(len(names))
+    total = result.total_test or math.nan
+    test, dist = 100 * result.comp_test / total, 100 * result.comp_dist / total
+    ax.barh(at - 0.2, test, 0.38, color="white", edgecolor=GREY, hatch="///", label="on this test set")
+    ax.barh(at + 0.2, dist, 0.38, color=BLUE, label="on the distribution")
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(at, names)
+    ax.invert_yaxis()
+    ax.set_xlabel("share of the variance on this test set (%)")
+    _legend_above(ax)
+
+
+def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
+    """Draw the difference between two configurations with its interval, on this test set and on the distribution.
+
+    Parameters
+    ----------
+    result : Comparison
+        Of `compare`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax, height=2.2)
+    rows = (("this test set", result.ci_fixed, BLUE, "o"), ("the distribution", result.ci_dist, ORANGE, "s"))
+    for at, (_, (low, high), color, marker) in enumerate(rows):
+        ax.plot([100 * low, 100 * high], [at, at], color=color, linewidth=2.5, solid_capstyle="butt")
+        ax.plot(100 * result.delta, at, marker, color=color, markersize=8)
+    ax.axvline(0, color=GREY, linewidth=1, linestyle="--")
+    ax.set_yticks([0, 1], [name for name, *_ in rows])
+    first, second = result.names
+    ax.set(ylim=(1.6, -0.6), xlabel=f"accuracy of {first} minus {second} (points, {result.level:.0%} interval)")
+    return _clean(ax)
+
+
+def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
+    """Draw the smallest gap that a number of runs of each configuration establishes.
+
+    Parameters
+    ----------
+    result : RunPlan or GapPlan
+        Of `plan_runs` or `plan_gap`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    from .._methods.variance.plan import RunPlan, plan_gap
+
+    ax = new_axes(ax)
+    runs, gap = (result.runs_fixed_t, result.gap) if isinstance(result, RunPlan) else (result.runs, result.gap_fixed_t)
+    counts = np.unique(np.geomspace(2, max(100, 4 * runs), 40).astype(int))
+    plans = [
+        plan_gap(
+            int(count),
+            variance=result.var_a,
+            variance_b=result.var_b,
+            n_examples=result.n_examples,
+            tau2=None if math.isnan(result.tau2) else result.tau2,
+            alpha=result.alpha,
+            power=result.power,
+        )
+        for count in counts
+    ]
+    ax.plot(counts, [100 * plan.gap_fixed_t for plan in plans], color=BLUE, linewidth=1.8, label="this test set")
+    if not math.isnan(plans[0].gap_dist):
+        # the normal law flatters few runs; what cannot be shown on this test set cannot be shown beyond it
+        dist = [100 * max(plan.gap_dist, plan.gap_fixed_t) for plan in plans]
+        ax.plot(counts, dist, color=ORANGE, linewidth=1.8, linestyle="--", label="the distribution")
+    if not math.isnan(gap):
+        ax.plot(runs, 100 * gap, "o", color="black", label=f"{runs} runs, {100 * gap:.3g} points")
+    ax.set(xscale="log", yscale="log", xlabel="runs of each configuration")
+    ax.set_ylabel(f"gap shown with {result.power:.0%} power (points)")
+    _plain_numbers(ax)
+    _legend_above(ax, 3)
+    return _clean(ax)
+
+
+def _plain_numbers(ax: Axes) -> None:
+    """Label logarithmic axes with plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,120 @@
+"""The plots show the numbers of their results; they were looked at by eye."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import runspread as rs
+
+mpl.use("agg")
+
+
+@pytest.fixture
+def ax():
+    from matplotlib.figure import Figure
+
+    return Figure(layout="constrained").subplots()
+
+
+@pytest.fixture(scope="module")
+def runs():
+    rng = np.random.default_rng(0)
+    q = rng.dirichlet(np.full(4, 0.3), 120)
+    cumulative = q.cumsum(axis=1)[:, :-1]
+    predictions = (rng.random((40, 120, 1)) > cumulative).sum(axis=2)
+    return predictions, (rng.random((120, 1)) > cumulative).sum(axis=1)
+
+
+def drawn(ax):
+    ax.figure.canvas.draw()
+    return {text.get_text() for text in ax.get_legend().get_texts()} if ax.get_legend() else set()
+
+
+def test_accuracy_distribution_holds_every_run_and_the_whole_law(ax, runs):
+    result = rs.variance(*runs)
+    assert result.plot(ax) is ax
+    assert sum(patch.get_height() for patch in ax.patches) == 40
+    steps = ax.lines[0].get_ydata()[::2]
+    assert steps.sum() == pytest.approx(40, rel=1e-5)
+    assert any(label.startswith("40 runs: sd") for label in drawn(ax))
+
+
+@pytest.mark.parametrize("correct", [np.ones((3, 5), int), np.zeros((2, 1), int), [[1, 0, 1]]])
+def test_accuracy_distribution_of_degenerate_runs(ax, correct):
+    result = rs.variance(correct=correct)
+    result.plot(ax)
+    assert sum(patch.get_height() for patch in ax.patches) == result.n_runs
+    drawn(ax)
+
+
+def test_split_halves(ax, runs):
+    result = rs.variance(*runs)
+    rs.plot_split_halves(result, ax)
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), 100 * result.correct_by_half[:, 0] / 60)
+    x, y = (ax.lines[1].get_xdata(), ax.lines[1].get_ydata())
+    assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(result.slope_half)
+    drawn(ax)
+
+
+def test_seed_selection(ax, runs):
+    result = rs.seed_selection(*runs)
+    result.plot(ax)
+    heights = [patch.get_height() for patch in ax.patches]
+    gains = [result.top_quarter_gain1, *result.best_of_gain1, result.top_quarter_gain2, *result.best_of_gain2]
+    np.testing.assert_allclose(heights, 100 * np.array(gains))
+    drawn(ax)
+
+
+def test_sources(ax, runs):
+    predictions, labels = runs
+    groups = rs.variance_by_source({"all": predictions[:20], "init": predictions[20:]}, labels)
+    groups.plot(ax)
+    np.testing.assert_allclose([p.get_height() for p in ax.patches[:2]], 100 * np.sqrt(groups.var_test))
+    drawn(ax)
+
+
+def test_source_components(ax, runs):
+    correct = (runs[0] == runs[1])[:36].reshape(3, 4, 3, -1)
+    result = rs.variance_by_source(correct=correct)
+    result.plot(ax)
+    np.testing.assert_allclose([p.get_width() for p in ax.patches[:7]], 100 * result.comp_test / result.total_test)
+    drawn(ax)
+
+
+def test_calibration_curve(ax, runs):
+    result = rs.calibration(*runs)
+    result.plot(ax)
+    assert len(ax.collections[1].get_offsets()) == (result.curve_cells > 0).sum()
+    assert f"gaps: CACE {result.cace:.3f}" in drawn(ax)
+
+
+def test_task_spread(ax, runs):
+    result = rs.two_group_tasks(*runs)
+    result.plot(ax)
+    assert len(ax.lines[0].get_xdata()) == 7
+    drawn(ax)
+
+
+def test_comparison(ax, runs):
+    correct = runs[0] == runs[1]
+    result = rs.compare(correct=(correct[:20], correct[20:]))
+    result.plot(ax)
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), 100 * np.array(result.ci_fixed))
+    drawn(ax)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        rs.plan_runs(0.01, variance=1e-4, tau2=0.01, n_examples=1000),
+        rs.plan_gap(1, error=0.1, n_examples=1000),
+        rs.plan_gap(5, variance=1e-4),
+    ],
+)
+def test_plan(ax, plan):
+    plan.plot(ax)
+    gaps = ax.lines[0].get_ydata()
+    assert (np.diff(gaps) < 0).all()
+    drawn(ax)
