@@ -31,6 +31,7 @@ from ._methods.trimming.levels import (
     trimming_level_grid,
 )
 from ._methods.trimming.margins import clip_gaps, logit_gap, margins
+from ._methods.trimming.representative import RepresentativeSize, representative_size
 from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._methods.variance.accuracy import RunAccuracies, run_accuracies
 from ._methods.variance.calibration import CalibrationResult, calibration
@@ -92,6 +93,7 @@ __all__ = [
     "PowerLawFit",
     "Predictions",
     "Recipe",
+    "RepresentativeSize",
     "Result",
     "RunAccuracies",
     "RunFacts",
@@ -154,6 +156,7 @@ __all__ = [
     "read_candidates",
     "recipe",
     "recipe_names",
+    "representative_size",
     "run_accuracies",
     "run_statistics",
     "scores",

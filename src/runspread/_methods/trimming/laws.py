@@ -1,0 +1,95 @@
+"""Two laws drawn from the same runs: a small one, and a large one whose values are sorted once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .margins import Floats
+from .nodes import Nodes, candidate_nodes, reference_nodes
+from .resampling import Indices, cumulative_mass
+
+
+@dataclass(frozen=True)
+class Merged:
+    """All values of one statistic [runs, examples], sorted together.
+
+    Attributes
+    ----------
+    values : ndarray [runs x examples]
+        Sorted values.
+    run, example : ndarray [runs x examples]
+        Where each came from.
+    start, stop : ndarray [runs x examples]
+        Positions of the first value equal to each, and after the last.
+    """
+
+    values: Floats
+    run: Indices
+    example: Indices
+    start: Indices
+    stop: Indices
+
+    @classmethod
+    def of(cls, values: Floats) -> Merged:
+        """Sort the values."""
+        order = np.argsort(values, axis=None)
+        run, example = np.divmod(order, values.shape[1])
+        ordered = values.ravel()[order]
+        first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        sizes = np.diff(np.append(first, ordered.size))
+        return cls(ordered, run, example, np.repeat(first, sizes), np.repeat(first + sizes, sizes))
+
+    def counts(self, runs: NDArray[np.int64], examples: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return how often each sorted value counts, given how often each run and each example does."""
+        return runs[self.run] * examples[self.example]
+
+    def mass(self, runs: NDArray[np.int64], examples: NDArray[np.int64]) -> Floats:
+        """Return the cumulative mass [values + 1] of the average of some runs' distributions on some examples."""
+        return cumulative_mass(self.counts(runs, examples), int(runs.sum() * examples.sum()))
+
+    def average(self, runs: NDArray[np.int64], examples: NDArray[np.int64]) -> Small:
+        """Return that average as a small law."""
+        counts = self.counts(runs, examples)
+        there = np.flatnonzero(counts)
+        return Small(self.start[there], self.stop[there], counts[there])
+
+    def ensemble(self, values: Floats, examples: NDArray[np.int64]) -> Small:
+        """Return the law of values [examples] that are not among the merged ones, on some examples."""
+        there = np.flatnonzero(examples)
+        there = there[np.argsort(values[there])]
+        left, right = (np.searchsorted(self.values, values[there], side=side) for side in ("left", "right"))
+        return Small(left, right, examples[there])
+
+
+@dataclass(frozen=True)
+class Small:
+    """A law with few values: where they fall among the merged values, and how often each counts.
+
+    Attributes
+    ----------
+    left, right : ndarray [values]
+        Number of merged values below, and at or below, each value, ascending.
+    counts : ndarray of int [values]
+        How often each value counts.
+    """
+
+    left: Indices
+    right: Indices
+    counts: NDArray[np.int64]
+
+    def nodes(self, mass: Floats, *, trimmed: bool) -> Nodes:
+        """Return the nodes of this law and one with a cumulative mass over the merged values.
+
+        Parameters
+        ----------
+        mass : ndarray [merged values + 1]
+            The other law.
+        trimmed : bool
+            Whether this law is the candidate, which is trimmed, or the reference.
+        """
+        own = cumulative_mass(self.counts, int(self.counts.sum()))[None]
+        build = candidate_nodes if trimmed else reference_nodes
+        return build(mass[self.left][None], mass[self.right][None], own)

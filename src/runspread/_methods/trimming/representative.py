@@ -1,0 +1,279 @@
+"""How many runs it takes to represent them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice, check_integers
+from ..._errors import InputError
+from ..._results import Result, Table
+from .laws import Merged
+from .levels import Threshold, default_threshold, threshold_terms
+from .margins import Floats, Margin
+from .nodes import distance, smallest_level
+from .resampling import Draw, draw_examples, in_threads
+from .scalars import Reading, Scalars, read_scalars
+
+KINDS = ("mixture", "ensemble")
+DIRECTIONS = ("few trimmed", "pool trimmed")
+COVERAGE = 0.95
+DEFAULT_SIZES = 10
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RepresentativeSize(Result):
+    """Trimming level and distance between what M runs give and the average of disjoint runs, as M grows.
+
+    Attributes
+    ----------
+    sizes : ndarray of int [sizes]
+        M, the number of runs.
+    kinds : tuple of str
+        What is made of the M runs: ``mixture`` (average of their distributions), ``ensemble`` (distribution of their
+        averaged logits).
+    directions : tuple of str
+        Which law is trimmed: that of the M runs (``few trimmed``), or that of the pool.
+    levels : ndarray [kinds, directions, subsets, sizes]
+        Levels of random subsets, candidate and reference on examples of their own.
+    distances : ndarray [kinds, subsets, sizes]
+        Kolmogorov distances between subset and pool on all examples: no error of the test set, but of the runs.
+    smallest : ndarray [kinds, directions]
+        Smallest size from which on the level of 95 % of the subsets is at most `tolerance`; inf if there is none.
+    pool_size : int
+        Runs in the pool.
+    tolerance : float
+        Level up to which a subset counts as representative.
+    delta, n, m, margin, resample, threshold, epsilon
+        As in `TrimmingLevels`.
+    """
+
+    sizes: NDArray[np.int64]
+    kinds: tuple[str, ...]
+    directions: tuple[str, ...]
+    levels: Floats
+    distances: Floats
+    smallest: Floats
+    pool_size: int
+    tolerance: float
+    delta: tuple[float, float]
+    n: int
+    m: int
+    margin: str
+    resample: str | None
+    threshold: str | float
+    epsilon: float
+
+    def recommended(self, kind: str = "mixture") -> int | None:
+        """Return the size from which M runs are representative in both directions; None if no size tried is."""
+        check_choice(kind, "kind", self.kinds)
+        size = self.smallest[self.kinds.index(kind)].max()
+        return int(size) if np.isfinite(size) else None
+
+    def quantile(self, q: float) -> Floats:
+        """Return a quantile over the subsets of the levels, shape [kinds, directions, sizes]."""
+        return np.quantile(self.levels, q, axis=2, method="inverted_cdf")
+
+    def table(self) -> Table:
+        """Return a row for each kind, direction and size."""
+        middle, upper, above = self.quantile(0.5), self.quantile(COVERAGE), (self.levels > self.tolerance).mean(2)
+        rows: list[tuple[Any, ...]] = []
+        for i, kind in enumerate(self.kinds):
+            for j, direction in enumerate(self.directions):
+                for k, size in enumerate(self.sizes):
+                    gap = float(np.median(self.distances[i, :, k]))
+                    rows.append((kind, direction, size, middle[i, j, k], upper[i, j, k], above[i, j, k], gap))
+        names = ("of M runs", "direction", "M", "median level", "95 % level", "not representative", "median distance")
+        return Table(dict(zip(names, zip(*rows, strict=True), strict=True)), formats={"not representative": ".0%"})
+
+    def sentence(self) -> str:
+        """Return the recommended sizes with what they rest on."""
+        found = "; ".join(f"the {kind} of {self._words(kind)}" for kind in self.kinds)
+        delta = sum(self.delta)
+        return (
+            f"{found[0].upper()}{found[1:]} (trimming level at most {self.tolerance:g} in both directions for 95 % of "
+            f"{self.levels.shape[2]} random subsets, against a pool of {self.pool_size} other runs, n = {self.n}, "
+            f"m = {self.m}, threshold {delta:.4f}). This assumes exchangeable runs and holds at "
+            "this number of examples: more examples resolve smaller differences, and may ask for more runs."
+        )
+
+    def _words(self, kind: str) -> str:
+        size = self.recommended(kind)
+        if size is None:
+            return f"up to {self.sizes[-1]} runs is not representative of the pool"
+        return f"{size} run{'s' * (size > 1)} or more is representative of the pool"
+
+
+def representative_size(
+    outputs: Any,
+    *,
+    sizes: Sequence[int] | None = None,
+    kinds: Sequence[Literal["mixture", "ensemble"]] = KINDS,
+    tolerance: float = 0.0,
+    resample: Literal["bootstrap", "split"] | None = "split",
+    replicates: int = 100,
+    threshold: Threshold | float | None = None,
+    epsilon: float = 0.01,
+    margin: Margin | None = None,
+    labels: ArrayLike | None = None,
+    classes: tuple[int, int] | None = None,
+    split: str = "test",
+    seed: int = 0,
+    workers: int | None = None,
+) -> RepresentativeSize:
+    """Return how many runs represent the average run, and how many make an ensemble that behaves like it.
+
+    In each replicate half of the runs, chosen at random, form the pool; nested random subsets of the rest are compared
+    with it, once with the subset as candidate and once with the pool. The mixture of M runs approaches the pool as M
+    grows; the ensemble, whose averaged logits have less noise than a run's, need not: it approaches another law.
+
+    Parameters
+    ----------
+    outputs : array_like, RunOutputs or study
+        Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
+    sizes : sequence of int, optional
+        Numbers of runs M to try, at most half of the runs; up to 10, evenly spaced on a log scale, by default.
+    kinds : sequence of {"mixture", "ensemble"}
+        What to make of the M runs.
+    tolerance : float
+        Level up to which a subset counts as representative.
+    resample, threshold, epsilon, margin, labels, classes, split, seed, workers
+        As in `trimming`; disjoint halves of the examples are the default here, because the threshold holds for them.
+    replicates : int
+        Number of random subsets of each size.
+
+    Returns
+    -------
+    RepresentativeSize
+        Levels and distances by size, and the smallest representative sizes.
+
+    Raises
+    ------
+    InputError
+        Fewer than four usable runs, or sizes out of range.
+
+    Notes
+    -----
+    Banerjee et al., arXiv 2406.08307.
+    """
+    for kind in kinds:
+        check_choice(kind, "kind", KINDS)
+    scalars = read_scalars(outputs, labels, split, Reading(margin, classes))
+    n_runs = len(scalars.run_ids)
+    chosen = _check_sizes(sizes, n_runs)
+    rng = np.random.default_rng(seed)
+    draws = draw_examples(scalars.values.shape[2], resample, replicates, None, rng)
+    draws = draws * (replicates if resample is None else 1)
+    orders = rng.permuted(np.tile(np.arange(n_runs), (len(draws), 1)), axis=1)
+    n, m = len(draws[0][0]), len(draws[0][1])
+    delta = threshold_terms(threshold, epsilon / len(scalars.values), n, m, "step")
+    study = Subsets(scalars, [Merged.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
+    found = in_threads(lambda index: study.compare(orders[index], draws[index]), len(draws), workers)
+    levels = np.stack([levels for levels, _ in found], axis=2)
+    return RepresentativeSize(
+        sizes=chosen,
+        kinds=tuple(kinds),
+        directions=DIRECTIONS,
+        levels=levels,
+        distances=np.stack([distances for _, distances in found], axis=1),
+        smallest=_smallest(levels, chosen, tolerance),
+        pool_size=n_runs - n_runs // 2,
+        tolerance=tolerance,
+        delta=delta,
+        n=n,
+        m=m,
+        margin=scalars.margin,
+        resample=resample,
+        threshold=default_threshold(threshold, "step"),
+        epsilon=epsilon,
+        excluded=scalars.excluded,
+    )
+
+
+def _check_sizes(sizes: Sequence[int] | None, n_runs: int) -> NDArray[np.int64]:
+    largest = n_runs // 2
+    if largest < 2:
+        raise InputError(f"{n_runs} usable runs", "at least 4: half of them form the pool")
+    if sizes is None:
+        return np.unique(np.geomspace(1, largest, DEFAULT_SIZES).round().astype(np.int64))
+    chosen = np.unique(check_integers(sizes, "sizes", 1, largest))
+    if not chosen.size:
+        raise InputError("no sizes", "at least one")
+    return chosen
+
+
+def _smallest(levels: Floats, sizes: NDArray[np.int64], tolerance: float) -> Floats:
+    """Return the first size from which on 95 % of the subsets stay within the tolerance, or inf."""
+    accepted = (levels <= tolerance).mean(2) >= COVERAGE
+    stays = np.minimum.accumulate(accepted[..., ::-1], axis=-1)[..., ::-1]
+    return np.where(stays.any(-1), sizes[stays.argmax(-1)], np.inf)
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """Compares nested subsets of the runs with a pool of others."""
+
+    scalars: Scalars
+    merged: list[Merged]
+    sizes: NDArray[np.int64]
+    kinds: tuple[str, ...]
+    delta: tuple[float, float]
+
+    def compare(self, order: NDArray[np.intp], draw: Draw) -> tuple[Floats, Floats]:
+        """Return levels [kinds, directions, sizes] and distances [kinds, sizes], the largest over the statistics.
+
+        Parameters
+        ----------
+        order : ndarray of int [runs]
+            The runs in random order: subsets are taken from its start, the pool is its second half.
+        draw : (candidate examples, reference examples)
+            Examples of the levels; the distances use all.
+        """
+        place = np.argsort(order)
+        members = place < self.sizes[:, None]
+        pool = (place >= len(order) // 2).astype(np.int64)
+        averaged = self.scalars.of_ensembles(members) if "ensemble" in self.kinds else None
+        levels = np.zeros((len(self.kinds), len(DIRECTIONS), len(self.sizes)))
+        distances = np.zeros((len(self.kinds), len(self.sizes)))
+        for statistic, merged in enumerate(self.merged):
+            against = Pooled(merged, pool, draw, self.delta)
+            for k, runs in enumerate(members.astype(np.int64)):
+                for i, kind in enumerate(self.kinds):
+                    values = averaged[statistic, k] if kind == "ensemble" and averaged is not None else None
+                    found, apart = against.compare(runs, values)
+                    levels[i, :, k] = np.maximum(levels[i, :, k], found)
+                    distances[i, k] = max(distances[i, k], apart)
+        return levels, distances
+
+
+class Pooled:
+    """The pool's law of one statistic on the candidates' examples, on the reference's, and on all."""
+
+    def __init__(self, merged: Merged, pool: NDArray[np.int64], draw: Draw, delta: tuple[float, float]) -> None:
+        n_examples = int(merged.example.max()) + 1
+        self.merged, self.delta = merged, delta
+        everything = np.ones(n_examples, dtype=np.int64)
+        self.examples = [np.bincount(half, minlength=n_examples) for half in draw] + [everything]
+        self.masses = [merged.mass(pool, examples) for examples in self.examples]
+
+    def compare(self, runs: NDArray[np.int64], averaged: Floats | None) -> tuple[tuple[float, float], float]:
+        """Return the levels in both directions, and the distance, of a subset of runs.
+
+        Parameters
+        ----------
+        runs : ndarray of int [runs]
+            1 for the runs in the subset.
+        averaged : ndarray [examples] or None
+            Scalars of their ensemble; the average of their distributions is compared if None.
+        """
+        laws = [
+            self.merged.average(runs, examples) if averaged is None else self.merged.ensemble(averaged, examples)
+            for examples in self.examples
+        ]
+        few = smallest_level(laws[0].nodes(self.masses[1], trimmed=True), self.delta)
+        pool = smallest_level(laws[1].nodes(self.masses[0], trimmed=False), self.delta)
+        return (float(few[0]), float(pool[0])), float(distance(laws[2].nodes(self.masses[2], trimmed=True), 1.0)[0])

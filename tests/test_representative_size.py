@@ -1,0 +1,132 @@
+"""How many runs represent them all: against the pair of samples, on a toy with a known answer, bad inputs."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread._methods.trimming.representative import _smallest
+from runspread._methods.trimming.resampling import draw_examples
+
+
+def toy(runs, examples, seed=0, noise=1.0):
+    """Section 6: a law of two bumps a run sees with seed noise of its own."""
+    rng = np.random.default_rng(seed)
+    signal = rng.choice([-2.0, 2.0], size=examples) + rng.normal(size=examples)
+    return signal + noise * rng.normal(size=(runs, examples))
+
+
+def drawn_as_the_function_does(runs, examples, resample, replicates, seed):
+    rng = np.random.default_rng(seed)
+    draws = draw_examples(examples, resample, replicates, None, rng)
+    return draws, rng.permuted(np.tile(np.arange(runs), (len(draws), 1)), axis=1)
+
+
+@pytest.mark.parametrize("decimals", [0, 8])
+@pytest.mark.parametrize("resample", ["split", "bootstrap"])
+def test_every_comparison_equals_the_pair_of_samples(decimals, resample):
+    gaps = np.round(toy(11, 75) * np.linspace(0.5, 2, 11)[:, None], decimals)
+    found = rs.representative_size(gaps, sizes=[1, 3, 5], replicates=6, resample=resample, threshold=0.06, seed=4)
+    draws, orders = drawn_as_the_function_does(11, 75, resample, 6, 4)
+    for subset, ((own, other), order) in enumerate(zip(draws, orders, strict=True)):
+        pool = gaps[order[5:]]
+        for k, size in enumerate(found.sizes):
+            runs = gaps[order[:size]]
+            for i, few in enumerate((runs, runs.mean(0, keepdims=True))):
+                trimmed = rs.trimming_level(pool[:, other].ravel(), few[:, own].ravel(), threshold=0.06)
+                backwards = rs.trimming_level(few[:, other].ravel(), pool[:, own].ravel(), threshold=0.06)
+                assert found.levels[i, :, subset, k] == pytest.approx([trimmed, backwards], abs=1e-12)
+                apart = rs.trimmed_distance(pool.ravel(), few.ravel(), 0.0)[0]
+                assert found.distances[i, subset, k] == pytest.approx(apart, abs=1e-12)
+    assert np.unique(found.levels).size > 10
+
+
+def test_classes_take_the_worst():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(8, 60, 3)) * np.linspace(0.3, 3, 8)[:, None, None]
+    found = rs.representative_size(logits, sizes=[1, 4], replicates=3, threshold=0.15)
+    draws, orders = drawn_as_the_function_does(8, 60, "split", 3, 0)
+    own, other = draws[2]
+    order = orders[2]
+    pool, mean = rs.margins(logits[order[4:]]), rs.margins(logits[order[:4]].mean(0))
+    expected = [rs.trimming_level(pool[:, other, k].ravel(), mean[own, k], threshold=0.15) for k in range(3)]
+    assert max(expected) > 0
+    assert found.levels[1, 0, 2, 1] == pytest.approx(max(expected), abs=1e-12)
+
+
+def test_toy_mixture_converges_and_ensemble_goes_elsewhere():
+    """Section 6 with 10,000 points: 0 at one run, 0.12 to 0.15 for ensembles of 20, 0.16 to 0.18 for those of 100."""
+    found = rs.representative_size(toy(200, 10_000), sizes=[1, 20, 100], replicates=3, resample=None, threshold=0.0326)
+    assert (found.levels[0] == 0).all()
+    ensemble = found.levels[1, 0]
+    assert (ensemble[:, 0] == 0).all()
+    assert 0.10 < np.median(ensemble[:, 1]) < 0.17
+    assert 0.14 < np.median(ensemble[:, 2]) < 0.20
+    mixture = np.median(found.distances[0], axis=0)
+    assert 0.004 < mixture[0] < 0.010
+    assert mixture[2] < 0.0015
+    assert found.recommended("mixture") == 1
+    assert found.recommended("ensemble") is None
+
+
+def test_unlike_runs_take_several():
+    """Runs that differ by a shift: one is not the average, many are."""
+    gaps = toy(60, 2000, noise=0.1) + np.random.default_rng(9).normal(0, 0.5, size=(60, 1))
+    found = rs.representative_size(gaps, kinds=["mixture"], replicates=40)
+    size = found.recommended()
+    assert size is not None
+    assert 2 < size <= 30
+    middle = found.quantile(0.95)[0, 0]
+    assert middle[0] > 0
+    assert middle[-1] == 0
+
+
+def test_smallest_size_is_where_the_level_stays():
+    levels = np.zeros((1, 1, 20, 4))
+    levels[0, 0, :3, 0] = levels[0, 0, :2, 1] = levels[0, 0, :1, 2] = 0.2
+    sizes = np.array([1, 2, 4, 8])
+    assert _smallest(levels, sizes, 0.0).item() == 4
+    assert _smallest(levels, sizes, 0.2).item() == 1
+    levels[0, 0, :5, 3] = math.inf
+    assert _smallest(levels, sizes, 0.2).item() == math.inf
+
+
+def test_result_shows_itself():
+    found = rs.representative_size(toy(20, 200), replicates=5)
+    assert found.sizes.tolist()[0] == 1
+    assert found.sizes.tolist()[-1] == 10
+    table = found.table()
+    assert len(table) == 4 * len(found.sizes)
+    assert found.sentence().startswith("The mixture of ")
+    assert "5 random subsets, against a pool of 10 other runs, n = 100, m = 100" in found.sentence()
+    assert json.loads(found.to_json())["pool_size"] == 10
+    again = rs.representative_size(toy(20, 200), replicates=5, workers=1)
+    assert np.array_equal(again.levels, found.levels)
+    assert np.array_equal(again.distances, found.distances)
+
+
+def test_excluded_runs_are_named_and_out():
+    gaps = toy(9, 100)
+    broken = np.insert(gaps, 4, math.nan, axis=0)
+    found = rs.representative_size(broken, replicates=3)
+    assert [e.run for e in found.excluded] == ["run 4"]
+    assert np.array_equal(found.levels, rs.representative_size(gaps, replicates=3).levels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"outputs": toy(3, 50)}, "at least 4"),
+        ({"sizes": [1, 6]}, "out of range"),
+        ({"sizes": []}, "no sizes"),
+        ({"kinds": ["ensembles"]}, "Did you mean 'ensemble'"),
+        ({"replicates": 0}, "0 replicates"),
+    ],
+)
+def test_impossible_settings_are_errors(arguments, message):
+    with pytest.raises(rs.InputError, match=message):
+        rs.representative_size(**{"outputs": toy(10, 50), **arguments})
