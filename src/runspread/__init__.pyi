@@ -1,4 +1,5 @@
 # The public namespace: read at run time too (lazy loading), so this is the one place where a name is made public.
+from . import nn
 from ._errors import (
     CorruptShardError,
     DuplicateRunError,
@@ -119,6 +120,7 @@ __all__ = [
     "holm",
     "logit_gap",
     "margins",
+    "nn",
     "open_study",
     "optimal_trimming",
     "pair_deviations",
@@ -138,9 +140,6 @@ __all__ = [
     "seed_selection_model",
     "select_ensemble",
     "train",
-    "run_statistics",
-    "scores",
-    "select_ensemble",
     "trimmed_distance",
     "trimming",
     "trimming_level",
