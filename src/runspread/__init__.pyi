@@ -1,4 +1,5 @@
 # The public namespace: read at run time too (lazy loading), so this is the one place where a name is made public.
+from . import nn
 from ._errors import (
     CorruptShardError,
     DuplicateRunError,
@@ -136,6 +137,7 @@ __all__ = [
     "holm",
     "logit_gap",
     "margins",
+    "nn",
     "open_study",
     "optimal_trimming",
     "pair_deviations",

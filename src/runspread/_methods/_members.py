@@ -105,10 +105,10 @@ class Members:
                 index += 1
 
     def at(self, index: int) -> Member:
-        """Return one run; an array is read at that place only, other sources from their start."""
-        array = getattr(self.outputs, "array", None)
+        """Return one run; a source without an index is read from its start."""
+        rows: Any = getattr(self.outputs, "array", self.outputs)
         blocks = (block for chunk in self.outputs.chunks() for block in chunk)
-        block = next(islice(blocks, index, None)) if array is None else array[index]
+        block = rows[index] if hasattr(rows, "__getitem__") else next(islice(blocks, index, None))
         member = self._member(index, block)
         if member is None:
             raise InputError(f"{self.outputs.run_ids[index]} cannot be used: {self.invalid[index]}", "a valid run")

@@ -1,0 +1,165 @@
+"""The alternating optimisation: what is updated when, reproducibility, logs and alarms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+import runspread as rs
+from runspread.nn._training import FACTOR_NAMES, _optimizer, _squares
+
+from .networks import mlp
+
+K = 3
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    x = torch.from_numpy(data.data[order] / 16).float()
+    y = torch.from_numpy(data.target[order]).long()
+    return (x[:600], y[:600]), (x[600:1200], y[600:1200]), (x[1200:], y[1200:])
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return mlp(64, 32, 10, dropout=0.1)
+
+
+def hyper(seed: int = 0, **options):
+    generator = torch.Generator().manual_seed(seed)
+    return rs.nn.hyper_batch_ensemble(network(seed), K, generator=generator, factors=("signs", 0.5), **options)
+
+
+def nll(ensemble, split) -> float:
+    return rs.scores(ensemble.predict(split[0]).numpy(), split[1].numpy()).nll
+
+
+def test_batch_ensemble_learns(digits):
+    train, _, test = digits
+    ensemble = rs.nn.batch_ensemble(network(), K, factors=("signs", 0.5), generator=torch.Generator().manual_seed(0))
+    log = rs.nn.train_ensemble(ensemble, *train, epochs=15, batch_size=50, lr=5e-3, schedule="cosine", l2=1e-5)
+    assert not ensemble.training
+    assert len(log.losses) == 15 * 12
+    assert log.losses[-10:].mean() < 0.3 * log.losses[:10].mean()
+    members = ensemble(test[0]).softmax(-1).detach().numpy()
+    scored = rs.scores(members, test[1].numpy())
+    assert scored.accuracy > 0.9
+    assert scored.nll < scored.gibbs_nll
+    assert rs.diversity(members, test[1].numpy()).disagreement > 0
+    assert "steps brought the training loss" in log.sentence()
+
+
+def test_hyper_batch_ensemble_learns_and_tunes(digits):
+    train, validation, test = digits
+    ensemble = hyper()
+    log = rs.nn.train_ensemble(
+        ensemble, *train, validation=validation, epochs=15, batch_size=50, lr=5e-3, tuning_rate=0.03
+    )
+    assert nll(ensemble, test) < 0.4
+    assert len(log.tuning_steps) == len(log.losses) // 3
+    assert log.mean.shape == (len(log.tuning_steps) + 1, K, 5)
+    assert np.abs(np.log(log.mean[-1] / log.mean[0])).max() > 0.1
+    assert (log.lower >= log.low * 0.999).all()
+    assert (log.upper <= log.high * 1.001).all()
+    assert len(log.table()) == K * 5
+    np.testing.assert_allclose(log.mean[-1], ensemble.bounds.mean().detach().numpy(), rtol=1e-5)
+
+
+def test_without_validation_the_bounds_stay(digits):
+    ensemble = hyper()
+    before = {name: value.clone() for name, value in ensemble.bounds.state_dict().items()}
+    log = rs.nn.train_ensemble(ensemble, *digits[0], epochs=1)
+    assert all(torch.equal(value, before[name]) for name, value in ensemble.bounds.state_dict().items())
+    assert len(log.tuning_steps) == 0
+
+
+def test_tuning_moves_the_bounds_only(digits):
+    train, validation, _ = digits
+    with_tuning, without = hyper(), hyper()
+    rs.nn.train_ensemble(with_tuning, train[0][:50], train[1][:50], validation=validation, epochs=3, batch_size=50)
+    rs.nn.train_ensemble(without, train[0][:50], train[1][:50], epochs=3, batch_size=50)
+    # Tuning happens after the third and last step only: it must leave the weights that the steps made.
+    for one, other in zip(with_tuning.network.parameters(), without.network.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert not torch.equal(with_tuning.bounds.log_upper, without.bounds.log_upper)
+
+
+def test_same_seed_same_training_and_the_global_state_is_kept(digits):
+    state = torch.get_rng_state()
+    ensembles = [hyper() for _ in range(2)]
+    torch.set_rng_state(state)
+    logs = []
+    for ensemble, rest in zip(ensembles, (1, 5), strict=True):
+        torch.manual_seed(rest)
+        before = torch.get_rng_state()
+        logs.append(rs.nn.train_ensemble(ensemble, *digits[0], validation=digits[1], epochs=2, seed=7))
+        assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(logs[0].losses, logs[1].losses)
+    np.testing.assert_array_equal(logs[0].mean, logs[1].mean)
+
+
+@torch.no_grad()
+def test_factors_have_their_own_rate_and_no_l2():
+    ensemble = rs.nn.batch_ensemble(network(), K)
+    slow, fast = _optimizer(ensemble, "adam", 0.1, 0.9, 0.5).param_groups
+    assert (slow["base"], fast["base"]) == (0.1, 0.05)
+    assert len(fast["params"]) == 2 * len(ensemble.layers)
+    before = float(_squares(ensemble, 1.0))
+    for name, parameter in ensemble.network.named_parameters():
+        if name.rpartition(".")[2] in FACTOR_NAMES:
+            parameter.mul_(3)
+    assert float(_squares(ensemble, 1.0)) == before
+    kernels = sum(float(layer.weight.square().sum()) for layer in ensemble.layers.values())
+    biases = sum(float(layer.bias.square().sum(1).mean()) for layer in ensemble.layers.values())
+    assert before == pytest.approx(kernels + biases)
+    one = float(_squares(ensemble, {"7": 2.0}))
+    last = ensemble.layers["7"]
+    assert one == pytest.approx(2 * float(last.weight.square().sum() + last.bias.square().sum(1).mean()))
+
+
+def test_alarm_when_all_members_sit_at_the_end(digits):
+    ensemble = hyper()
+    with torch.no_grad():
+        ensemble.bounds.log_lower[:, 0] = ensemble.bounds.log_high[0] - 1e-3
+        ensemble.bounds.log_upper[:, 0] = ensemble.bounds.log_high[0]
+    log = rs.nn.train_ensemble(ensemble, *digits[0], validation=digits[1], epochs=1)
+    assert any("upper end" in text and ensemble.hyperparameters[0].name in text for text in log.warnings)
+    assert "Alarms" in log.sentence()
+
+
+def test_alarm_when_all_members_coincide(digits):
+    log = rs.nn.train_ensemble(hyper(start="full"), *digits[0], validation=digits[1], epochs=1)
+    assert any("same hyperparameters" in text for text in log.warnings)
+
+
+def test_smoothing_by_row():
+    logits = torch.randn(K, 5, 4, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 3, 0])
+    rates = torch.rand(K, 5, dtype=torch.float64)
+    rows = [
+        nn.functional.cross_entropy(logits[k, i][None], labels[i][None], label_smoothing=float(rates[k, i]))
+        for k in range(K)
+        for i in range(5)
+    ]
+    torch.testing.assert_close(rs.nn.smoothed_cross_entropy(logits, labels, rates), torch.stack(rows).mean())
+
+
+def test_a_diverged_training_says_so(digits):
+    ensemble = rs.nn.batch_ensemble(network(), K)
+    with pytest.raises(rs.TrainingError, match="at step"):
+        rs.nn.train_ensemble(ensemble, *digits[0], epochs=5, optimizer="sgd", lr=1e6)
+
+
+def test_wrong_arguments(digits):
+    (x, y), _, _ = digits
+    with pytest.raises(rs.InputError, match="10 labels"):
+        rs.nn.train_ensemble(hyper(), x, y[:10])
+    with pytest.raises(rs.InputError, match="l2 hyperparameter"):
+        rs.nn.train_ensemble(hyper(), x, y, l2=0.1)
+    with pytest.raises(rs.InputError, match="optimizer"):
+        rs.nn.train_ensemble(hyper(), x, y, optimizer="lion")
