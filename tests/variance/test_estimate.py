@@ -347,3 +347,13 @@ def test_sampled_pairs_agree_with_all_pairs():
     assert sample.pair_dev_max == everything.pair_dev_max
     assert sample.n_pairs == 3000
     assert "sampled" in sample.sentence()
+
+
+def test_identical_runs_are_blamed_on_copies_only_where_chance_would_not_make_them():
+    rng = np.random.default_rng(0)
+    easy = rng.random((40, 30)) < 0.98
+    assert "would make about" in rs.variance(correct=easy).warnings[0]
+    hard = rng.random((40, 300)) < 0.5
+    assert not rs.variance(correct=hard).warnings
+    hard[1] = hard[0]
+    assert "1 pair of runs has identical outcomes: repeated seeds" in rs.variance(correct=hard).warnings[0]

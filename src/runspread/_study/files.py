@@ -45,8 +45,8 @@ def storage_errors(action: str) -> Generator[None]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a record or plain data as indented, key-sorted JSON and flush it to disk."""
-    encoded = msgspec.json.encode(value, order="sorted")
+    """Write a record or plain data as indented JSON, in the order of its fields, and flush it to disk."""
+    encoded = msgspec.json.encode(value)
     write_bytes(path, msgspec.json.format(encoded, indent=1) + b"\n")
 
 

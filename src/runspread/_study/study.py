@@ -77,18 +77,18 @@ class Runs(Sequence[RunFacts]):
         return sum(run.status == check_choice(value, "status", STATUSES) for run in self._facts)
 
     def table(self) -> Table:
-        """Return a row a run: id, status, seeds by role, hyperparameters, accuracy on each split."""
+        """Return a row a run: id, status, accuracy on each split, seeds by role, hyperparameters."""
         columns: dict[str, list[Any]] = {
             "run": [run.id for run in self._facts],
             "status": [run.status for run in self._facts],
         }
+        accuracies = _names(run.accuracy for run in self._facts)
+        for split in accuracies:
+            columns[f"accuracy {split}"] = [run.accuracy.get(split) for run in self._facts]
         for role in SEED_ROLES:
             columns[f"seed {role}"] = [getattr(run.seeds, role) for run in self._facts]
         for name in _names(run.hyperparameters for run in self._facts):
             columns[name] = [run.hyperparameters.get(name) for run in self._facts]
-        accuracies = _names(run.accuracy for run in self._facts)
-        for split in accuracies:
-            columns[f"accuracy {split}"] = [run.accuracy.get(split) for run in self._facts]
         return Table(columns, formats={f"accuracy {split}": ".2%" for split in accuracies})
 
     def __repr__(self) -> str:

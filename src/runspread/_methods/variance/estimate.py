@@ -149,10 +149,20 @@ def reservations(statistics: RunStatistics) -> tuple[str, ...]:
     pairs = statistics.duplicate_pairs
     if pairs:
         plural = "pairs of runs have" if pairs > 1 else "pair of runs has"
-        notes.append(f"{pairs} {plural} identical outcomes: repeated seeds or copies bias every variance and interval.")
+        notes.append(f"{pairs} {plural} identical outcomes: {_why_identical(pairs, statistics)}")
     if 1 < statistics.n_runs < 10:
         notes.append(f"{statistics.n_runs} runs only: the intervals are wide, and were checked from 10 runs on.")
     return tuple(notes)
+
+
+def _why_identical(pairs: int, statistics: RunStatistics) -> str:
+    """Say whether chance makes so many identical pairs: on a small test set with few errors it makes some."""
+    runs, right = statistics.n_runs, statistics.right
+    agree = (right * (right - 1) + (runs - right) * (runs - right - 1)) / (runs * (runs - 1))
+    expected = runs * (runs - 1) / 2 * float(np.prod(agree))
+    if pairs <= 3 * expected:
+        return f"independent errors on so small a test set would make about {expected:.0f}."
+    return "repeated seeds or copies bias every variance and interval."
 
 
 def _numbers(
