@@ -35,9 +35,11 @@ from ._methods.trimming.margins import clip_gaps, logit_gap, margins
 from ._methods.trimming.representative import RepresentativeSize, representative_size
 from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._methods.variance.accuracy import RunAccuracies, run_accuracies
+from ._methods.variance.audit import Audit, Finding, audit
 from ._methods.variance.calibration import CalibrationResult, calibration
 from ._methods.variance.compare import Comparison, compare, holm
 from ._methods.variance.estimate import variance
+from ._methods.variance.evidence import RunEvidence
 from ._methods.variance.null import poisson_binomial_pmf
 from ._methods.variance.outcomes import predicted_classes
 from ._methods.variance.pairs import PairDeviations, pair_deviations
@@ -71,6 +73,7 @@ from ._training.train import train
 __version__: str
 
 __all__ = [
+    "Audit",
     "CalibrationResult",
     "Candidates",
     "Comparison",
@@ -81,6 +84,7 @@ __all__ = [
     "DuplicateRunError",
     "EnsembleSelection",
     "Excluded",
+    "Finding",
     "FormatVersionError",
     "GapPlan",
     "HiddenMarkovModel",
@@ -97,6 +101,7 @@ __all__ = [
     "RepresentativeSize",
     "Result",
     "RunAccuracies",
+    "RunEvidence",
     "RunFacts",
     "RunPlan",
     "RunRecorder",
@@ -124,6 +129,7 @@ __all__ = [
     "TwoGroupTasks",
     "VarianceResult",
     "Verification",
+    "audit",
     "calibration",
     "clip_gaps",
     "compare",

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
+from .audit import audit_warnings
 from .estimate import reservations
 from .plan import runs_for_distribution, runs_for_fixed_t
 from .statistics import RunStatistics, counted
@@ -221,7 +222,11 @@ def compare(
     (first, outcomes_a), (second, outcomes_b) = pairs
     _check_same_examples(first, second)
     excluded = sum((found.excluded for found in (outcomes_a, outcomes_b) if found is not None), ())
-    notes = [f"{name}: {note}" for name, (found, _) in zip(names, pairs, strict=True) for note in reservations(found)]
+    notes = [
+        f"{name}: {note}"
+        for name, source, (found, _) in zip(names, (a, b), pairs, strict=True)
+        for note in audit_warnings(source) + reservations(found)
+    ]
     return Comparison(
         names=names, level=level, excluded=excluded, warnings=tuple(notes), **_numbers(first, second, 1 - level)
     )

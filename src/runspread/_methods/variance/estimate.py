@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from .audit import audit_warnings
 from .forms import Forms, SecondPass
 from .intervals import fixed_interval, population_interval, satterthwaite, two_way_variance
 from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
@@ -121,7 +122,7 @@ def variance(
         forms=second.results() if second is not None else {},
         run_ids=() if outcomes is None else outcomes.run_ids,
         excluded=() if outcomes is None else outcomes.excluded,
-        warnings=reservations(statistics),
+        warnings=audit_warnings(source) + reservations(statistics),
     )
 
 

@@ -1,0 +1,204 @@
+"""What an audit of seeds looks at: plain facts about runs, from arrays or from a study."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._errors import InputError, MissingDataError
+
+ROLES = ("init", "order", "augment")
+LOSSES = ("loss", "nll", "entropy", "perplexity")
+
+Prints = tuple[str | None, ...]
+
+
+def fingerprint(*arrays: Any) -> str:
+    """Return a digest that arrays of equal values and shapes share."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        values = np.ascontiguousarray(array)
+        digest.update(f"{values.dtype.str}{values.shape}".encode())
+        digest.update(values.data if values.size else b"")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunEvidence:
+    """Facts about runs by which copies and shared randomness can be told. What is not known is None.
+
+    Attributes
+    ----------
+    run_ids : tuple of str
+        Ids of the runs.
+    seeds : dict of str to tuple of (int or None)
+        Recorded seed of each run, by role.
+    configurations : tuple of str
+        Runs that are to be compared with each other have equal ones.
+    initial : tuple of (str or None)
+        Digest of each run's weights at step 0.
+    first_losses : tuple of (str or None)
+        Digest of each run's first logged losses.
+    predictions, final : tuple of (str or None)
+        Digest of each run's predictions, and of its weights at the end of training.
+    losses : ndarray of float [runs, points] or None
+        A loss logged at the same steps in all runs; NaN where it was not.
+    """
+
+    run_ids: tuple[str, ...]
+    seeds: dict[str, tuple[int | None, ...]] = field(default_factory=dict[str, tuple[int | None, ...]])
+    configurations: tuple[str, ...] = ()
+    initial: Prints = ()
+    first_losses: Prints = ()
+    predictions: Prints = ()
+    final: Prints = ()
+    losses: NDArray[np.float64] | None = None
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        seeds: Mapping[str, Sequence[int | None]] | None = None,
+        initial_weights: ArrayLike | None = None,
+        predictions: ArrayLike | None = None,
+        losses: ArrayLike | None = None,
+        configurations: Sequence[str] | None = None,
+        run_ids: Sequence[str] | None = None,
+    ) -> RunEvidence:
+        """Return the evidence in arrays whose first axis is runs.
+
+        Parameters
+        ----------
+        seeds : mapping of str to sequence of (int or None) [runs], optional
+            Recorded seeds by role: ``"init"``, ``"order"``, ``"augment"``.
+        initial_weights : array_like [runs, ...], optional
+            Weights before the first step, or a part of them.
+        predictions : array_like [runs, ...], optional
+            Outputs or predicted classes.
+        losses : array_like of float [runs, points], optional
+            Training loss, logged at the same steps in all runs, the first before or at the first step.
+        configurations : sequence of str [runs], optional
+            Name of each run's configuration; by default all are one.
+        run_ids : sequence of str [runs], optional
+            Ids; by default ``run 0``, ``run 1``, ...
+        """
+        given = {"initial_weights": initial_weights, "predictions": predictions, "losses": losses}
+        arrays = {name: np.asarray(value) for name, value in given.items() if value is not None}
+        by_role = {role: tuple(values) for role, values in (seeds or {}).items()}
+        lengths = {name: len(array) for name, array in arrays.items()} | {r: len(v) for r, v in by_role.items()}
+        lengths |= {"configurations": len(configurations)} if configurations is not None else {}
+        lengths |= {"run_ids": len(run_ids)} if run_ids is not None else {}
+        if len(set(lengths.values())) != 1:
+            raise InputError(f"numbers of runs {lengths}" if lengths else "no evidence", "one number of runs in all")
+        if set(by_role) - set(ROLES):
+            raise InputError(f"seeds of {', '.join(by_role)}", f"roles {', '.join(ROLES)}")
+        count = next(iter(lengths.values()))
+        curves = arrays["losses"].astype(np.float64) if "losses" in arrays else None
+        if curves is not None and curves.ndim != 2:
+            raise InputError(f"losses of shape {curves.shape}", "[runs, points]")
+        return cls(
+            run_ids=tuple(run_ids or (f"run {index}" for index in range(count))),
+            seeds=by_role,
+            configurations=tuple(configurations or [""] * count),
+            initial=_prints(arrays.get("initial_weights")),
+            predictions=_prints(arrays.get("predictions")),
+            first_losses=() if curves is None else tuple(_first_loss(row) for row in curves),
+            losses=curves,
+        )
+
+
+def _prints(array: NDArray[Any] | None) -> Prints:
+    return () if array is None else tuple(fingerprint(row) for row in array)
+
+
+def _first_loss(values: NDArray[Any]) -> str | None:
+    """Return the digest of a first loss, None where it says nothing: ln K is the loss of any uniform prediction."""
+    first = float(values[0])
+    uniform = abs(np.exp(min(first, 50.0)) - round(np.exp(min(first, 50.0)))) < 1e-3 if np.isfinite(first) else True
+    return None if uniform else fingerprint(values[:1])
+
+
+class AuditedStudy(Protocol):
+    """What the audit asks of a study."""
+
+    @property
+    def runs(self) -> Sequence[Any]: ...
+    def metrics(self) -> Mapping[str, Any]: ...
+    def weights(self, run: Any, *, step: int | None = None) -> dict[str, Any]: ...
+    def predictions(self, split: str = "test") -> Any: ...
+
+
+def study_evidence(study: AuditedStudy, *, split: str = "test", read: bool = True) -> RunEvidence:
+    """Return the evidence in a study; with ``read=False`` the recorded seeds alone, which cost nothing.
+
+    Runs that failed are left out: there is nothing of them to count twice.
+    """
+    runs = [run for run in study.runs if run.status != "failed"]
+    ids = tuple(run.id for run in runs)
+    facts: dict[str, Any] = {
+        "run_ids": ids,
+        "seeds": {role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
+        "configurations": tuple(json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in runs),
+    }
+    if not read:
+        return RunEvidence(**facts)
+    first, losses = _losses(study, ids)
+    return RunEvidence(
+        **facts,
+        initial=tuple(_weights(study, run, 0) for run in runs),
+        final=tuple(_weights(study, run, None) for run in runs),
+        predictions=_predictions(study, ids, split),
+        first_losses=first,
+        losses=losses,
+    )
+
+
+def _weights(study: AuditedStudy, run: Any, step: int | None) -> str | None:
+    """Return the digest of a run's weights at a step, None where they were not recorded."""
+    if step not in run.weights:
+        return None
+    return fingerprint(*(array for _, array in sorted(study.weights(run, step=step).items())))
+
+
+def _predictions(study: AuditedStudy, ids: tuple[str, ...], split: str) -> Prints:
+    try:
+        outputs = study.predictions(split)
+    except MissingDataError:
+        return ()
+    prints = [fingerprint(row) for chunk in outputs.chunks() for row in chunk]
+    by_id = dict(zip(outputs.run_ids, prints, strict=True))
+    return tuple(by_id.get(name) for name in ids)
+
+
+def _losses(study: AuditedStudy, ids: tuple[str, ...]) -> tuple[Prints, NDArray[np.float64] | None]:
+    """Return digests of the first logged losses, and the longest loss curve that was logged in steps all runs share."""
+    metrics = study.metrics()
+    names = [name for name in metrics if any(word in name.lower() for word in LOSSES)]
+    first: dict[str, list[str]] = {}
+    longest: NDArray[np.float64] | None = None
+    for name in names:
+        curves = metrics[name]
+        for row, run in enumerate(curves.run_ids):
+            digest = _first_loss(curves.values[row])
+            if digest is not None:
+                first.setdefault(run, []).append(f"{name} {digest}")
+        shared = (curves.steps == curves.steps[0]).all()
+        if shared and (longest is None or curves.values.shape[1] > longest.shape[1]):
+            longest = _by_run(curves, ids)
+    return tuple("; ".join(first[name]) if name in first else None for name in ids), longest
+
+
+def _by_run(curves: Any, ids: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return a curve's values [runs, points] in the order of `ids`, NaN for runs that lack it."""
+    rows = {run: row for row, run in enumerate(curves.run_ids)}
+    values = np.full((len(ids), curves.values.shape[1]), np.nan)
+    for at, name in enumerate(ids):
+        if name in rows:
+            values[at] = curves.values[rows[name]]
+    return values

@@ -1,0 +1,194 @@
+"""The seed audit finds what it says it finds, and nothing in clean runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import runspread as rs
+
+SEEDS = {"init": list(range(8)), "order": list(range(10, 18)), "augment": list(range(20, 28))}
+
+
+def kinds(audit):
+    return {(finding.kind, finding.severity) for finding in audit.findings}
+
+
+def losses(rng, orders, points=200, noise=0.1, trend=1.0):
+    """Training losses: a common smooth trend, noise of the batch (by order), and noise of the run."""
+    steps = np.arange(points)
+    batch = {order: rng.normal(size=points) for order in set(orders)}
+    own = rng.normal(size=(len(orders), points))
+    return trend * np.exp(-steps / 40) + 0.7 + noise * (0.8 * np.stack([batch[o] for o in orders]) + 0.6 * own)
+
+
+def clean(seed=0, **changes):
+    rng = np.random.default_rng(seed)
+    given = {
+        "seeds": SEEDS,
+        "initial_weights": rng.normal(size=(8, 5, 3)),
+        "predictions": rng.integers(0, 5, (8, 100)),
+        "losses": losses(rng, SEEDS["order"]),
+    }
+    return rs.RunEvidence.from_arrays(**(given | changes))
+
+
+def test_clean_runs_pass():
+    found = rs.audit(clean())
+    assert found.passed
+    assert not found.findings
+    assert not found.warnings
+    assert found.not_seen == ("final weights",)
+    assert found.sentence().startswith("Nothing speaks against independent seeds in 8 runs")
+
+
+def test_clean_runs_hardly_ever_fail():
+    """The level is 0.001 for each audit: 200 clean ones have no false alarm but with probability 0.2."""
+    failed = sum(not rs.audit(clean(seed)).passed for seed in range(200))
+    assert failed <= 3
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6, 0.001])
+def test_a_common_schedule_is_no_finding(noise):
+    """Smooth curves agree between all runs; only what fluctuates from step to step is evidence."""
+    rng = np.random.default_rng(1)
+    curves = losses(rng, range(8), noise=noise) + 1e-4 * np.arange(8)[:, None]
+    curves += 0.05 * np.sin(np.arange(200) / 6)
+    assert rs.audit(clean(losses=curves)).passed
+
+
+def test_same_initialisation_under_other_seeds():
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(8, 5, 3))
+    weights[3] = weights[6]
+    found = rs.audit(clean(initial_weights=weights))
+    assert kinds(found) == {("same initialisation", "flaw")}
+    assert found.findings[0].runs == ("run 3", "run 6")
+    assert not found.passed
+    assert "correlated" in found.warnings[0]
+
+
+def test_same_initialisation_by_first_losses():
+    rng = np.random.default_rng(3)
+    curves = losses(rng, SEEDS["order"])
+    curves[5, 0] = curves[1, 0]
+    evidence = clean(losses=curves, initial_weights=None)
+    assert kinds(rs.audit(evidence)) == {("same initialisation", "flaw")}
+    curves[:, 0] = np.log(10)  # what any network with a zero last layer starts from
+    assert rs.audit(clean(losses=curves, initial_weights=None)).passed
+
+
+def test_same_initialisation_as_designed_is_no_flaw():
+    weights = np.broadcast_to(np.random.default_rng(4).normal(size=(5, 3)), (8, 5, 3))
+    found = rs.audit(clean(initial_weights=weights, seeds=SEEDS | {"init": [7] * 8}))
+    assert kinds(found) == {("fixed seed", "note")}
+    assert found.passed
+    assert "what init adds" in found.findings[0].effect
+
+
+def test_unknown_seeds_and_equal_weights():
+    weights = np.ones((8, 2))
+    assert ("same initialisation", "flaw") in kinds(rs.audit(clean(initial_weights=weights, seeds=None)))
+
+
+def test_seed_not_honoured():
+    found = rs.audit(clean(seeds=SEEDS | {"init": [0, 0, 1, 2, 3, 4, 5, 6]}))
+    assert kinds(found) == {("seed not honoured", "note")}
+
+
+def test_same_data_order():
+    rng = np.random.default_rng(5)
+    orders = [10, 11, 12, 12, 14, 15, 16, 17]  # run 3 was given the order of run 2, whatever its recorded seed
+    found = rs.audit(clean(losses=losses(rng, orders)))
+    assert kinds(found) == {("same data order", "flaw")}
+    assert found.findings[0].runs == ("run 2", "run 3")
+    everyone = rs.audit(clean(losses=losses(rng, [1] * 8)))
+    assert kinds(everyone) == {("same data order", "flaw")}
+    assert len(everyone.findings[0].runs) == 8
+
+
+def test_same_data_order_as_designed_is_no_flaw():
+    rng = np.random.default_rng(6)
+    found = rs.audit(clean(losses=losses(rng, [1] * 8), seeds=SEEDS | {"order": [1] * 8}))
+    assert kinds(found) == {("fixed seed", "note")}
+
+
+def test_copied_runs_shrink_the_variance():
+    """Two of eight runs are one: the mean sample variance is short by the share of pairs that are equal."""
+    rng = np.random.default_rng(7)
+    predictions = rng.integers(0, 5, (8, 100))
+    predictions[4] = predictions[0]
+    found = rs.audit(clean(predictions=predictions))
+    assert kinds(found) == {("copied runs", "flaw")}
+    assert "under different seeds of init, order, augment" in found.findings[0].what
+    values = rng.normal(size=(200_000, 8))
+    values[:, 4] = values[:, 0]
+    short = 1 - values.var(axis=1, ddof=1).mean()
+    assert short == pytest.approx(2 / 56, abs=0.005)
+    assert "3.6%" in found.findings[0].effect
+    effective = 1 / values.mean(axis=1).var()
+    assert effective == pytest.approx(6.4, abs=0.1)
+    assert "6.4 runs" in found.findings[0].effect
+
+
+def test_augmentation_that_changes_nothing():
+    """Workers that seed themselves alike: runs that differ in the augmentation seed alone are identical."""
+    rng = np.random.default_rng(8)
+    seeds = {"init": [0] * 8, "order": [0] * 8, "augment": list(range(8))}
+    same = np.broadcast_to(rng.integers(0, 5, 100), (8, 100))
+    found = rs.audit(clean(predictions=same, seeds=seeds, initial_weights=None, losses=None))
+    assert "under different seeds of augment, which then changed nothing" in found.findings[0].what
+
+
+def test_repeated_seeds():
+    seeds = {role: values[:7] + values[:1] for role, values in SEEDS.items()}
+    found = rs.audit(clean(seeds=seeds, initial_weights=None, losses=None))
+    assert kinds(found) == {("repeated seeds", "flaw")}
+    other = clean(seeds=seeds, initial_weights=None, losses=None, configurations=["a"] * 7 + ["b"])
+    assert rs.audit(other).passed
+
+
+def test_study(tmp_path):
+    rng = np.random.default_rng(9)
+    labels = rng.integers(0, 3, 30)
+    study = rs.create_study(tmp_path / "study", splits={"test": labels})
+    initial = rng.normal(size=(4, 2))
+    for seed in range(6):
+        with study.record(seeds=rs.Seeds(init=seed, order=seed, augment=None)) as run:
+            for step in range(3):
+                run.log(step, loss=rng.normal())
+            run.weights({"w": initial if seed in (1, 2) else rng.normal(size=(4, 2))}, step=0)
+            run.predictions("test", rng.normal(size=(30, 3)))
+    found = rs.audit(study)
+    assert kinds(found) == {("same initialisation", "flaw")}
+    assert "initial weights" in found.looked_at
+    assert len(found.findings[0].runs) == 2
+
+
+def test_methods_warn_of_repeated_seeds(tmp_path):
+    rng = np.random.default_rng(10)
+    study = rs.create_study(tmp_path / "study", splits={"test": np.array([0, 1, 2])})
+    for number in range(12):
+        with study.record(seeds=number % 6, id=f"r{number}") as run:
+            run.predictions("test", rng.normal(size=(3, 3)))
+    for result in (rs.variance(study), rs.calibration(study), rs.compare(study, study)):
+        assert any("repeated seeds: 12 runs share" in warning for warning in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ({}, "no evidence"),
+        ({"seeds": {"init": [1, 2]}, "predictions": np.zeros((3, 2))}, "numbers of runs"),
+        ({"seeds": {"data": [1, 2]}}, "roles"),
+        ({"losses": np.zeros(4)}, "losses of shape"),
+    ],
+)
+def test_bad_evidence(arguments, found):
+    with pytest.raises(rs.InputError, match=found):
+        rs.RunEvidence.from_arrays(**arguments)
+
+
+def test_audit_refuses_arrays():
+    with pytest.raises(rs.InputError, match="from_arrays"):
+        rs.audit(np.zeros((3, 4)))
