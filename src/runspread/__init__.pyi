@@ -24,6 +24,8 @@ from ._methods.powerlaw import PowerLawFit, fit_power_law
 from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
 from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
+from ._methods.trimming.comparison import TrimmingScores, trimming_scores
+from ._methods.trimming.examples import TrimmedExamples, trimmed_examples
 from ._methods.trimming.levels import (
     Trimming,
     optimal_trimming,
@@ -123,8 +125,10 @@ __all__ = [
     "TailComparison",
     "TrainingError",
     "TrainingProgress",
+    "TrimmedExamples",
     "Trimming",
     "TrimmingLevels",
+    "TrimmingScores",
     "TruncatedPowerLawFit",
     "TwoGroupTasks",
     "VarianceResult",
@@ -174,9 +178,11 @@ __all__ = [
     "select_hmm",
     "train",
     "trimmed_distance",
+    "trimmed_examples",
     "trimming",
     "trimming_level",
     "trimming_level_grid",
+    "trimming_scores",
     "two_group_tasks",
     "variance",
     "variance_by_source",

@@ -41,6 +41,12 @@ class Reading:
         values = np.moveaxis(values, -1, 0) if kind == "one-vs-rest" else values[None]
         return values if self.clip is None else clip_gaps(values, self.clip)
 
+    def labels_of(self, kind: Margin, labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+        """Return the labels of the examples that have a scalar output."""
+        if labels is None or kind != "pairwise" or self.classes is None:
+            return labels
+        return labels[np.isin(labels, self.classes)]
+
     def kind(self, classes: int) -> Margin:
         """Return the kind of margin that outputs of that many classes get."""
         return self.margin or ("gap" if classes <= 2 else "one-vs-rest")
@@ -60,12 +66,15 @@ class Scalars:
         Runs without usable outputs.
     margin : str
         Kind of margin.
+    labels : ndarray of int64 [examples] or None
+        True classes of the examples.
     """
 
     values: Floats
     run_ids: tuple[str, ...]
     excluded: tuple[Excluded, ...]
     margin: str
+    labels: NDArray[np.int64] | None
     _outputs: RunOutputs
     _reading: Reading
     _rows: NDArray[np.intp]
@@ -122,7 +131,14 @@ def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Rea
     ids = tuple(outputs.run_ids[run] for run in kept)
     kind = reading.kind(outputs.shape[2])
     return Scalars(
-        np.concatenate(values, 1), ids, tuple(excluded), kind, outputs, reading, np.array(kept, dtype=np.intp)
+        values=np.concatenate(values, 1),
+        run_ids=ids,
+        excluded=tuple(excluded),
+        margin=kind,
+        labels=reading.labels_of(kind, outputs.labels),
+        _outputs=outputs,
+        _reading=reading,
+        _rows=np.array(kept, dtype=np.intp),
     )
 
 

@@ -1,0 +1,274 @@
+"""The trimming level beside accuracy, calibration and churn of the same runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Excluded, Result, Table
+from .._sources import RunOutputs, as_outputs
+from ..scores import scores
+from .margins import Floats
+from .typicality import TrimmingLevels, trimming
+
+SCORES = ("accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn")
+FEW_RUNS = 4
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrimmingScores(Result):
+    """Trimming level, accuracy, calibration and churn of every run, and how they go together.
+
+    Attributes
+    ----------
+    run_ids : tuple of str
+        The runs.
+    level : ndarray [runs]
+        Mean trimming level over the replicates, censored at 0.5.
+    values : ndarray [scores, runs]
+        The scores named in `names`: accuracy; NLL in nats; ECE; share of examples on which the run's predicted class
+        differs from that of the ensemble of the other runs, and, on average, from that of another run.
+    names : tuple of str
+        Names of the scores.
+    correlation, low, high : ndarray [scores]
+        Spearman's rank correlation of each score with the level, and its percentile bootstrap interval over runs.
+    confidence : float
+        Coverage of that interval.
+    bin_of : ndarray of int [runs]
+        Bin of each run by accuracy; the bins hold equally many runs, as far as ties allow.
+    within_share : float
+        Share of the levels' variance that is left inside the accuracy bins.
+    levels : TrimmingLevels
+        What the levels come from.
+    """
+
+    run_ids: tuple[str, ...]
+    level: Floats
+    values: Floats
+    names: tuple[str, ...]
+    correlation: Floats
+    low: Floats
+    high: Floats
+    confidence: float
+    bin_of: NDArray[np.int64]
+    within_share: float
+    levels: TrimmingLevels
+
+    def of(self, name: str) -> Floats:
+        """Return one score [runs] by name."""
+        return self.values[self.names.index(check_choice(name, "score", self.names))]
+
+    def table(self) -> Table:
+        """Return the rank correlation of each score with the level."""
+        columns = {
+            "score": self.names,
+            "mean": self.values.mean(1),
+            "Spearman with level": self.correlation,
+            "low": self.low,
+            "high": self.high,
+        }
+        return Table(columns, formats=dict.fromkeys(("Spearman with level", "low", "high"), "+.2f"))
+
+    def bins(self) -> Table:
+        """Return the spread of the level inside each accuracy bin."""
+        rows: list[tuple[Any, ...]] = []
+        for number in np.unique(self.bin_of):
+            inside = self.bin_of == number
+            accuracy, level = self.of("accuracy")[inside], self.level[inside]
+            quantiles = np.quantile(level, [0.05, 0.5, 0.95])
+            rows.append((accuracy.min(), accuracy.max(), int(inside.sum()), *quantiles))
+        names = ("accuracy from", "to", "runs", "level 5 %", "median", "95 %")
+        formats = {"accuracy from": ".2%", "to": ".2%"}
+        return Table(dict(zip(names, zip(*rows, strict=True), strict=True)), formats=formats)
+
+    def runs(self) -> Table:
+        """Return level and scores of every run."""
+        columns = {"run": self.run_ids, "level": self.level, **dict(zip(self.names, self.values, strict=True))}
+        return Table(columns, formats={"accuracy": ".2%"})
+
+    def sentence(self) -> str:
+        """Return how the level goes with accuracy, and how much of it accuracy leaves open."""
+        n_bins = len(np.unique(self.bin_of))
+        return (
+            f"Over {len(self.run_ids)} runs the trimming level has rank correlation {self.correlation[0]:+.2f} "
+            f"({self.confidence:.0%} interval {self.low[0]:+.2f} to {self.high[0]:+.2f}) with accuracy, and "
+            f"{self.within_share:.0%} of its variance remains inside {n_bins} bins of equal accuracy. The interval is "
+            "over runs, on these examples; a correlation says nothing about cause."
+        )
+
+
+def trimming_scores(
+    outputs: Any,
+    labels: ArrayLike | None = None,
+    *,
+    split: str = "test",
+    levels: TrimmingLevels | None = None,
+    n_accuracy_bins: int = 5,
+    n_bins: int = 15,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> TrimmingScores:
+    """Set the trimming level of every run beside its accuracy, NLL, ECE and churn.
+
+    Parameters
+    ----------
+    outputs : array_like, RunOutputs or study
+        Logits or probabilities [runs, examples, classes].
+    labels : array_like of int [examples], optional
+        True classes; taken from the source where it has them.
+    split : str
+        Which split of a study to read.
+    levels : TrimmingLevels, optional
+        Of the same runs; by default each half of the runs is compared with the other on disjoint halves of the
+        examples.
+    n_accuracy_bins : int
+        Bins by accuracy, inside which the spread of the level is told.
+    n_bins : int
+        Bins of the calibration error.
+    confidence : float
+        Coverage of the intervals.
+    resamples : int
+        Bootstrap resamples of the runs.
+    seed : int
+        Of the bootstrap, and of the levels where they are made here.
+
+    Returns
+    -------
+    TrimmingScores
+        Scores, rank correlations and bins.
+
+    Raises
+    ------
+    InputError
+        Fewer than four runs with both a level and scores; no labels.
+    """
+    read = as_outputs(outputs, labels, split=split)
+    if not 0 < confidence < 1 or n_accuracy_bins < 1 or resamples < 1:
+        raise InputError(f"confidence {confidence}, {n_accuracy_bins} bins, {resamples} resamples", "positive numbers")
+    if levels is None:
+        levels = trimming(read, resample="split", seed=seed)
+    scored = scores(read, n_bins=n_bins)
+    wanted = set(levels.run_ids) & set(scored.run_ids)
+    ids = tuple(run for run in scored.run_ids if run in wanted)
+    if len(ids) < FEW_RUNS:
+        raise InputError(f"{len(ids)} runs with a level and scores", f"at least {FEW_RUNS}")
+    rows = [scored.run_ids.index(run) for run in ids]
+    level = levels.mean[[levels.run_ids.index(run) for run in ids]]
+    own = np.stack([scored.member_accuracy, scored.member_nll, scored.member_ece])[:, rows]
+    values = np.vstack([own, churn(read, [read.run_ids.index(run) for run in ids])])
+    correlation, low, high = _rank_correlations(level, values, confidence, resamples, np.random.default_rng(seed))
+    bin_of = _equal_bins(values[0], n_accuracy_bins)
+    return TrimmingScores(
+        run_ids=ids,
+        level=level,
+        values=values,
+        names=SCORES,
+        correlation=correlation,
+        low=low,
+        high=high,
+        confidence=confidence,
+        bin_of=bin_of,
+        within_share=_within_share(level, bin_of),
+        levels=levels,
+        excluded=_either(scored.excluded, levels.excluded),
+        warnings=levels.warnings + _note(level),
+    )
+
+
+def _either(first: tuple[Excluded, ...], second: tuple[Excluded, ...]) -> tuple[Excluded, ...]:
+    known = {item.run for item in first}
+    return first + tuple(item for item in second if item.run not in known)
+
+
+def _note(level: Floats) -> tuple[str, ...]:
+    zero = (level == 0).mean()
+    if zero < 0.5:
+        return ()
+    return (f"{zero:.0%} of the levels are 0: the rank correlations rest on the other runs.",)
+
+
+def churn(outputs: RunOutputs, rows: list[int]) -> Floats:
+    """Return churn [2, runs]: with the ensemble of the other runs, and the mean over the other runs one by one.
+
+    Parameters
+    ----------
+    outputs : RunOutputs
+        Logits or probabilities, which are averaged as they are for the ensemble.
+    rows : list of int
+        The runs that count, by position; at least two.
+    """
+    total, kept = np.zeros(outputs.shape[1:]), set(rows)
+    votes = np.zeros(outputs.shape[1:], dtype=np.int64)
+    example = np.arange(outputs.shape[1])
+    for _, own in _numbered(outputs, kept):
+        total += own
+        votes[example, own.argmax(-1)] += 1
+    found = {run: _churn_of(own, total, votes, len(rows)) for run, own in _numbered(outputs, kept)}
+    return np.array([found[run] for run in rows]).T
+
+
+def _numbered(outputs: RunOutputs, kept: set[int]) -> Iterator[tuple[int, Floats]]:
+    run = 0
+    for chunk in outputs.chunks():
+        for own in chunk:
+            if run in kept:
+                yield run, own.astype(np.float64)
+            run += 1
+
+
+def _churn_of(own: Floats, total: Floats, votes: NDArray[np.int64], n_runs: int) -> tuple[float, float]:
+    predicted = own.argmax(-1)
+    agreeing = votes[np.arange(len(predicted)), predicted] - 1
+    others = (total - own).argmax(-1)
+    return float((predicted != others).mean()), float(1 - agreeing.mean() / (n_runs - 1))
+
+
+def _rank_correlations(
+    level: Floats, values: Floats, confidence: float, resamples: int, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Return Spearman's correlation of each row of `values` with the level, and percentile bootstrap limits."""
+    chosen = rng.integers(len(level), size=(resamples, len(level)))
+    tail = (1 - confidence) / 2
+    found = [
+        (spearman(level[None], row[None])[0], *_limits(spearman(level[chosen], row[chosen]), tail)) for row in values
+    ]
+    estimate, low, high = np.array(found).T
+    return estimate, low, high
+
+
+def spearman(first: Floats, second: Floats) -> Floats:
+    """Return the rank correlation of each pair of rows; NaN where a row is constant."""
+    from scipy.stats import rankdata
+
+    a, b = (np.asarray(rankdata(rows, axis=-1)) for rows in (first, second))
+    a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
+    scale = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+    return np.divide((a * b).sum(-1), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+
+
+def _limits(resampled: Floats, tail: float) -> tuple[float, float]:
+    defined = resampled[~np.isnan(resampled)]
+    if not defined.size:
+        return np.nan, np.nan
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _equal_bins(values: Floats, n_bins: int) -> NDArray[np.int64]:
+    edges = np.quantile(values, np.linspace(0, 1, n_bins + 1)[1:-1])
+    return np.searchsorted(edges, values, side="left").astype(np.int64)
+
+
+def _within_share(level: Floats, bin_of: NDArray[np.int64]) -> float:
+    """Return the pooled variance inside the bins over the total variance, each with its degrees of freedom."""
+    groups = [level[bin_of == number] for number in np.unique(bin_of)]
+    within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / max(len(level) - len(groups), 1)
+    total = float(level.var(ddof=1))
+    return within / total if total > 0 else float("nan")
