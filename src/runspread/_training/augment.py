@@ -92,9 +92,7 @@ def _cutout(images: Tensor, keys: Tensor, counters: Tensor, size: int) -> Tensor
     return images * ~(in_rows.unsqueeze(-1) & in_columns.unsqueeze(-2)).unsqueeze(2)
 
 
-def mask_tokens(
-    tokens: Tensor, keys: Tensor, counters: Tensor, share: float, vocabulary: int
-) -> tuple[Tensor, Tensor]:
+def mask_tokens(tokens: Tensor, keys: Tensor, counters: Tensor, share: float, vocabulary: int) -> tuple[Tensor, Tensor]:
     """Return tokens with a share hidden, and as targets the tokens at those positions, -1 at the others.
 
     Of the chosen positions 80 % show the mask token, 10 % a random token, 10 % the token itself (Devlin et al., 2019).
@@ -104,7 +102,9 @@ def mask_tokens(
     chance = random_integers(keys[:, :1, None], position, 10_000)
     fate = random_integers(keys[:, 1:, None], position, 10 * vocabulary)
     chosen = chance < round(share * 10_000)
-    shown = torch.where(fate < 8 * vocabulary, vocabulary - 1, torch.where(fate < 9 * vocabulary, fate % vocabulary, tokens))
+    shown = torch.where(
+        fate < 8 * vocabulary, vocabulary - 1, torch.where(fate < 9 * vocabulary, fate % vocabulary, tokens)
+    )
     return torch.where(chosen, shown, tokens), torch.where(chosen, tokens, IGNORED)
 
 

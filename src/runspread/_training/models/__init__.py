@@ -22,7 +22,5 @@ MODELS = {
         {"width": 128, "heads": 4, "hidden": 512, "layer_norm": False},
         {"shard": 4},
     ),
-    "masked-encoder": Entry(
-        "models.transformers:build_masked_encoder", {"width": 128, "heads": 4, "depth": 2}, _HEAVY
-    ),
+    "masked-encoder": Entry("models.transformers:build_masked_encoder", {"width": 128, "heads": 4, "depth": 2}, _HEAVY),
 }
