@@ -1,4 +1,4 @@
-"""The training floor against the vectors of the ensembles specification: optimisers, smoothed loss, schedule, search."""
+"""The training floor against the vectors of the ensembles specification."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -12,19 +12,17 @@ import torch
 from .._checks import check_choice
 from .._errors import InputError, TrainingError
 from .._study.study import Study
-from .engine import Task, make_task
-from .executors import Outcome, run_locally, run_with
+from .calibration import Choice, choose_program
+from .engine import choose_device
+from .executors import EXECUTORS, Borrowed, Cluster, Outcome, Place, Processes, Threads, Watch, run_jobs
 from .models import MODELS
-from .plan import RunPlan, deal_shards
-from .programs import candidate_programs
-from .progress import Scoreboard
+from .plan import RunPlan, deal_shards, structural
+from .progress import Scoreboard, TrainingProgress
 from .recipes import Recipe
-from .shards import ShardJob, run_job
-from .stack import build_seeded
-from .train import Progress
+from .shards import ShardJob, TaskCache
 
-EXECUTORS = ("local",)
 _LARGEST_SHARD = 8  # of models whose entry names no other size
+_GPU_SHARDS = 8  # times larger on a GPU, where a wide stack pays
 
 
 class Driver:
@@ -36,18 +34,27 @@ class Driver:
         plans: Sequence[RunPlan],
         *,
         executor: str | Executor,
+        options: Mapping[str, Any],
         workers: int | None,
         stack: int | str,
         device: str,
-        progress: Progress | None,
+        retries: int,
+        timeout: float | None,
+        progress: Callable[[TrainingProgress], None] | None,
     ) -> None:
         if isinstance(executor, str):
             check_choice(executor, "executor", EXECUTORS)
-        self.recipe, self.plans, self.executor, self.stack = recipe, plans, executor, stack
-        self.progress = progress
-        self.device = choose_device(device)
-        self.workers = workers or (1 if self.device != "cpu" else available_cores())
-        self.task: Task = make_task(recipe, self.device)
+        if stack != "auto" and (isinstance(stack, str) or stack < 1):
+            raise InputError(f"stack={stack!r}", "a number of runs, or 'auto'")
+        self.recipe, self.plans, self.executor, self.options = recipe, plans, executor, options
+        self.stack, self.retries, self.timeout, self.progress = stack, retries, timeout, progress
+        self.here = executor in ("local", "processes")  # else a worker's machine is not known, and chooses for itself
+        self.device = choose_device(device) if self.here else device
+        self.workers = workers or (1 if self.device.startswith("cuda") else available_cores())
+        self.tasks = TaskCache()
+        self.task = self.tasks.get(recipe, self.device if self.here else "cpu")
+        self.message = ""
+        self._choices: dict[str, Choice] = {}
 
     def labels(self) -> dict[str, Any]:
         """Return the labels of the splits whose predictions are kept."""
@@ -56,69 +63,79 @@ class Driver:
     def train_missing(self, study: Study) -> None:
         """Train every shard whose runs are not all in the study."""
         there = {run.id for run in study.runs if run.status != "failed"}
-        jobs = self._jobs(str(study.path), there)
+        jobs = self._jobs(str(study.path.resolve()), there)
         scores = Scoreboard([len(job.plans) for job in jobs], len(self.plans) - sum(len(job.plans) for job in jobs))
 
         def watch(finished: set[int]) -> None:
             if self.progress is not None:
-                self.progress(scores.progress(finished))
+                self.progress(scores.progress(finished, self.message))
 
         watch(set())
-        outcome = self._run(jobs, scores, watch) if jobs else Outcome()
+        if not jobs:
+            return
+        outcome = self._run(jobs, scores, watch)
         if outcome.failed or outcome.lost:
             raise TrainingError(_complaint(jobs, outcome))
 
     def _jobs(self, study: str, there: set[str]) -> list[ShardJob]:
         shards = deal_shards(self.plans, largest_shard(self.recipe, self.device), self.workers)
-        threads = max(1, available_cores() // min(self.workers, len(shards)))
+        threads = max(1, available_cores() // min(self.workers, len(shards))) if self.here else 1
         numbers = {plan.id: number for number, plan in enumerate(self.plans)}
-        program, width = self._choose(shards)
-        missing = [tuple(plan for plan in shard if plan.id not in there) for shard in shards]
-        return [
-            ShardJob(
-                study=study,
-                recipe=self.recipe.to_dict(),
-                plans=plans,
-                program=program,
-                width=width,
-                device=self.device,
-                fingerprint=self.task.fingerprint,
-                position=numbers[plans[0].id],
-                threads=threads,
-            )
-            for plans in missing
-            if plans
-        ]
+        missing = [(shard, tuple(plan for plan in shard if plan.id not in there)) for shard in shards]
+        return [self._job(study, shard, plans, numbers[plans[0].id], threads) for shard, plans in missing if plans]
 
-    def _choose(self, shards: list[list[RunPlan]]) -> tuple[str, int]:
-        module = build_seeded(self.task.build, 0)
-        width = max(map(len, shards)) if self.stack == "auto" else self.stack
-        if not isinstance(width, int) or width < 1:
-            raise InputError(f"stack={self.stack!r}", "a number of runs, or 'auto'")
-        return candidate_programs(module)[0], width
+    def _job(
+        self, study: str, shard: Sequence[RunPlan], plans: tuple[RunPlan, ...], position: int, threads: int
+    ) -> ShardJob:
+        choice = (
+            self._choose(shard, threads)
+            if self.here
+            else Choice("auto", 0 if self.stack == "auto" else int(self.stack))
+        )
+        recipe = self.recipe.replace(**structural(shard[0]))
+        task = self.tasks.get(recipe, self.task.device)
+        return ShardJob(
+            study=study,
+            recipe=recipe.to_dict(),
+            plans=plans,
+            program=choice.program,
+            width=choice.width,
+            device=self.device,
+            fingerprint=task.fingerprint,
+            position=position,
+            threads=threads,
+        )
 
-    def _run(self, jobs: list[ShardJob], scores: Scoreboard, watch: Any) -> Outcome:
-        threads = torch.get_num_threads()
+    def _choose(self, shard: Sequence[RunPlan], threads: int) -> Choice:
+        """Return how a shard is trained; shards of one structure and size are trained in one way."""
+        key = f"{sorted(structural(shard[0]).items())} {len(shard)}"
+        if key not in self._choices:
+            task = self.tasks.get(self.recipe.replace(**structural(shard[0])), self.device)
+            choice, memory = choose_program(task, shard, self.stack, workers=self.workers, threads=threads)
+            self._choices[key] = choice
+            self.message = f"{choice.program} program in stacks of {choice.width}, {memory.sentence()}"
+        return self._choices[key]
+
+    def _run(self, jobs: list[ShardJob], scores: Scoreboard, watch: Watch) -> Outcome:
+        place = self._place(jobs, scores)
+        before = torch.get_num_threads()
         torch.set_num_threads(jobs[0].threads)
         try:
-            if isinstance(self.executor, Executor):
-                return run_with(self.executor, jobs, lambda _, job: run_job(job), watch)
-            return run_locally(jobs, self.workers, scores, watch)
+            return run_jobs(place, jobs, watch=watch, retries=self.retries, timeout=self.timeout)
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(before)
+            if isinstance(place, Threads):
+                place.stop_all = True  # after an interrupt, or an error in the progress callback, the rest stops too
 
-
-def choose_device(device: str) -> str:
-    """Return the device that "auto" stands for, or the given one if torch has it."""
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"device {device!r}, which torch cannot use here ({error})", "cpu, cuda, cuda:1 or auto"
-        ) from error
-    return device
+    def _place(self, jobs: list[ShardJob], scores: Scoreboard) -> Place:
+        if isinstance(self.executor, Executor):
+            return Borrowed(self.executor)
+        if self.executor == "local":
+            return Threads(self.workers, self.tasks, scores)
+        if self.executor == "processes":
+            return Processes(self.workers)
+        defaults = {"workers": self.workers, "folder": f"{jobs[0].study}/.cache/slurm"}
+        return Cluster(self.executor, {**(defaults if self.executor == "slurm" else {}), **self.options})
 
 
 def available_cores() -> int:
@@ -130,10 +147,10 @@ def largest_shard(recipe: Recipe, device: str) -> int:
     """Return how many runs a shard may have: what a kill may cost, and on a GPU the widest stack."""
     entry = MODELS.get(recipe.model)
     size = entry.traits.get("shard", _LARGEST_SHARD) if entry else _LARGEST_SHARD
-    return size if device == "cpu" else 8 * size
+    return size * _GPU_SHARDS if device.startswith("cuda") else size
 
 
 def _complaint(jobs: list[ShardJob], outcome: Outcome) -> str:
     problems = {**outcome.lost, **outcome.failed}
-    lines = [f"shard of runs {jobs[k].plans[0].id}..{jobs[k].plans[-1].id}: {text}" for k, text in problems.items()]
-    return f"{len(problems)} of {len(jobs)} shards could not be trained; the rest is in the study. " + "; ".join(lines)
+    lines = [f"runs {jobs[k].plans[0].id} to {jobs[k].plans[-1].id}: {text}" for k, text in sorted(problems.items())]
+    return f"{len(problems)} of {len(jobs)} shards could not be trained, the rest is in the study; {'; '.join(lines)}"

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from .._errors import InputError
 from .build import build_network
-from .cadence import total_steps
+from .cadence import steps_per_epoch, total_steps
+from .checkpoints import Checkpoint, read_checkpoint, start_from
 from .datasets import load_dataset
 from .feed import DeviceSplit, Feed, to_device
 from .hyperparameters import make_segments, most_specific, per_run
 from .losses import IGNORED, to_logits
+from .memory import activation_floats
 from .modules import dropout_names
 from .optimizers import StackOptimizer
 from .plan import RunPlan
@@ -24,8 +27,16 @@ from .schedules import schedule_factors
 from .seeding import fold_seed
 from .stack import build_seeded, make_stack
 
-_EVALUATED_AT_ONCE = 2**24  # outputs of a stack that are held while a split is evaluated
+_EVALUATED_AT_ONCE = 2**24  # numbers that the forward pass of a stack may hold while a split is evaluated
 _DROPOUT_STREAM = 2**20
+
+
+@dataclass(frozen=True)
+class NetworkFacts:
+    """Parameters of a network, and numbers that an example leaves behind for the backward pass."""
+
+    parameters: int
+    activations: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +54,9 @@ class Task:
     n_classes : int
         Classes of the data set.
     fingerprint : str
-        Digest of the data.
+        Digest of the data, and of the checkpoint that runs start from.
+    checkpoint : Checkpoint or None
+        Weights that every run starts from.
     """
 
     recipe: Recipe
@@ -51,11 +64,29 @@ class Task:
     device: torch.device
     n_classes: int
     fingerprint: str
+    checkpoint: Checkpoint | None = None
 
     def build(self) -> nn.Module:
-        """Return a network, drawn from torch's global generator."""
+        """Return a network as a run starts from it, drawn from torch's global generator."""
         shape = tuple(self.splits["train"].inputs.shape[1:])
-        return build_network(self.recipe, shape, self.n_classes)
+        module = build_network(self.recipe, shape, self.n_classes)
+        if self.checkpoint is not None:
+            start_from(module, self.checkpoint)
+        return module
+
+    @cached_property
+    def facts(self) -> NetworkFacts:
+        """Sizes of the network, measured on two examples."""
+        module = build_seeded(self.build, 0).to(self.device)
+        two = self.splits["train"].gather(torch.arange(2, device=self.device))
+        return NetworkFacts(sum(p.numel() for p in module.parameters()), activation_floats(module, two))
+
+    @property
+    def steps(self) -> int:
+        """Length of a training in optimiser steps."""
+        recipe = self.recipe
+        per_epoch = steps_per_epoch(len(self.splits["train"].inputs), recipe.batch_size, recipe.drop_last)
+        return total_steps(recipe.epochs, recipe.steps, per_epoch)
 
     def check_fingerprint(self, expected: str) -> None:
         """Raise unless the data are those that the study was planned with."""
@@ -72,13 +103,26 @@ class Task:
         return labels[labels != IGNORED]
 
 
+def choose_device(device: str) -> str:
+    """Return the device that "auto" stands for, or the given one if torch has it."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {device!r}, unusable here ({error})", "cpu, cuda, cuda:1 or auto") from error
+    return device
+
+
 def make_task(recipe: Recipe, device: str | torch.device = "cpu") -> Task:
     """Load a recipe's data onto a device."""
     dataset, device = load_dataset(recipe), torch.device(device)
     for name in recipe.evaluate:
         dataset.split(name)
     splits = {name: to_device(dataset.split(name), dataset, device) for name in {"train", *recipe.evaluate}}
-    return Task(recipe, splits, device, dataset.n_classes, dataset.fingerprint)
+    checkpoint = None if recipe.start_from is None else read_checkpoint(recipe.start_from, recipe.fresh)
+    digests = dataset.fingerprint if checkpoint is None else f"{dataset.fingerprint}-{checkpoint.digest}"
+    return Task(recipe, splits, device, dataset.n_classes, digests, checkpoint)
 
 
 class StackTraining:
@@ -101,7 +145,7 @@ class StackTraining:
         self.module = modules[0].to(task.device)
         self.program: Program = make_program(program, self.module, recipe.loss)
         self.feed = Feed(recipe, plans, task.splits["train"], task.n_classes)
-        self.total = total_steps(recipe.epochs, recipe.steps, self.feed.per_epoch)
+        self.total = task.steps
         self.factors = schedule_factors(
             recipe.schedule,
             self.total,
@@ -152,8 +196,7 @@ class StackTraining:
     def logits(self, split: str) -> Tensor:
         """Return logits [runs, examples, classes] of a split, in evaluation mode."""
         data = self.task.splits[split]
-        width = max(1, self.task.n_classes * max(1, data.labels[:1].numel()))
-        chunk = max(1, _EVALUATED_AT_ONCE // (len(self.plans) * width))
+        chunk = max(1, _EVALUATED_AT_ONCE // (len(self.plans) * self.task.facts.activations))
         examples = torch.arange(len(data.inputs), device=self.task.device)
         return torch.cat([self._logits(data, index) for index in examples.split(chunk)], dim=1)
 

@@ -1,20 +1,40 @@
-"""Where shards are trained: threads of this process, a process pool, or any ``concurrent.futures.Executor``."""
+"""Where shards are trained: threads, processes, Ray, Slurm, or any ``concurrent.futures.Executor``."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-from .engine import Task, make_task
 from .progress import Scoreboard
-from .shards import ShardJob, run_job
+from .shards import ShardJob, TaskCache, run_job
 
+EXECUTORS = ("local", "processes", "ray", "slurm")
 _POLL_SECONDS = 0.25
 
 Watch = Callable[[set[int]], None]
 """Called now and then with the numbers of the jobs whose shards are in the study."""
+
+
+class Cancelled(Exception):
+    """Raised inside a worker thread when the driver has given up on it."""
+
+
+class LostWorkerError(Exception):
+    """Raised by an adapter when the machine or process that trained a shard is gone."""
 
 
 @dataclass
@@ -28,73 +48,187 @@ class Outcome:
     lost : dict of int to str
         Jobs whose worker was lost: they may be tried again.
     failed : dict of int to str
-        Jobs that ended with an error of their own, and which.
+        Jobs that ended with an error of their own or took too long, and why.
     """
 
     finished: set[int] = field(default_factory=set[int])
     lost: dict[int, str] = field(default_factory=dict[int, str])
     failed: dict[int, str] = field(default_factory=dict[int, str])
 
+    def note(self, number: int, future: Future[str]) -> None:
+        """Note how a job ended."""
+        error = CancelledError("cancelled") if future.cancelled() else future.exception()
+        if error is None:
+            self.finished.add(number)
+        elif isinstance(error, (BrokenExecutor, LostWorkerError, CancelledError)):
+            self.lost[number] = f"its worker was lost ({type(error).__name__}: {error})"
+        else:
+            self.failed[number] = f"{type(error).__name__}: {error}"
 
-class Cancelled(Exception):
-    """Raised inside a worker thread when the driver has given up."""
+
+class Place:
+    """Where shards are trained: how an executor is made, and what is sent to it."""
+
+    def executor(self) -> Executor:
+        """Return the executor of one round."""
+        raise NotImplementedError
+
+    def work(self, number: int, job: ShardJob) -> Callable[[], str]:
+        """Return the call that trains job `number` and returns the id of its shard."""
+        del number
+        return partial(run_job, job)
+
+    def give_up(self, executor: Executor, number: int, future: Future[str]) -> None:
+        """Free the worker of a job that hangs."""
+        future.cancel()
 
 
-def run_with(executor: Executor, jobs: Sequence[ShardJob], work: Callable[..., str], watch: Watch) -> Outcome:
-    """Submit ``work(number, job)`` for every job, call `watch` now and then, and say what became of all."""
-    outcome = Outcome()
-    futures: dict[Future[str], int] = {executor.submit(work, k, job): k for k, job in enumerate(jobs)}
+class Threads(Place):
+    """Threads of this process: torch lets go of the interpreter while it computes.
+
+    Parameters
+    ----------
+    workers : int
+        How many threads.
+    tasks : TaskCache
+        Data that are loaded already.
+    scores : Scoreboard
+        Told how far each shard is.
+    """
+
+    def __init__(self, workers: int, tasks: TaskCache, scores: Scoreboard) -> None:
+        self.workers, self.tasks, self.scores = workers, tasks, scores
+        self.stop_all = False
+        self._given_up: set[int] = set()
+
+    def executor(self) -> Executor:
+        """See `Place`."""
+        return ThreadPoolExecutor(self.workers, thread_name_prefix="runspread")
+
+    def work(self, number: int, job: ShardJob) -> Callable[[], str]:
+        """See `Place`."""
+
+        def tick(done: float, accuracy: float | None) -> None:
+            if self.stop_all or number in self._given_up:
+                raise Cancelled
+            self.scores.tick(number, done, accuracy)
+
+        return partial(run_job, job, tick, self.tasks)
+
+    def give_up(self, executor: Executor, number: int, future: Future[str]) -> None:
+        """Let the thread end at its next step."""
+        self._given_up.add(number)
+
+
+class Processes(Place):
+    """Processes of this machine."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def executor(self) -> Executor:
+        """See `Place`."""
+        return ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+
+    def give_up(self, executor: Executor, number: int, future: Future[str]) -> None:
+        """Kill the pool, whose processes cannot be told apart: its other jobs count as lost and are tried again."""
+        assert isinstance(executor, ProcessPoolExecutor)
+        for process in list(executor._processes.values()):
+            process.kill()
+
+
+class Cluster(Place):
+    """A Ray cluster or a Slurm queue."""
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name, self.options = name, options
+
+    def executor(self) -> Executor:
+        """See `Place`."""
+        from . import clusters
+
+        return (clusters.RayExecutor if self.name == "ray" else clusters.SlurmExecutor)(**self.options)
+
+
+class Borrowed(Place):
+    """An executor of the caller's, which is not shut down here."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def executor(self) -> Executor:
+        """See `Place`."""
+        return _KeptOpen(self._executor)
+
+
+class _KeptOpen(Executor):
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return self._executor.submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        return  # it is its owner's
+
+
+def run_jobs(place: Place, jobs: Sequence[ShardJob], *, watch: Watch, retries: int, timeout: float | None) -> Outcome:
+    """Train all jobs; those whose worker is lost are tried again in a new executor, `retries` times.
+
+    Parameters
+    ----------
+    place : Place
+        Where.
+    jobs : sequence of ShardJob
+        What to train.
+    watch : callable
+        See `Watch`.
+    retries : int
+        Further rounds for jobs whose worker was lost.
+    timeout : float or None
+        Seconds that a shard may take; one that takes longer is given up and named.
+    """
+    outcome, todo, losses = Outcome(), dict(enumerate(jobs)), 0
+    while todo and losses <= retries:
+        outcome.lost = {}
+        executor = place.executor()
+        try:
+            hung = _run_round(place, executor, todo, outcome, watch, timeout)
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+        losses += not hung  # where a pool was killed because a shard hung in it, the others are not to blame
+        todo = {number: jobs[number] for number in outcome.lost}
+    return outcome
+
+
+def _run_round(
+    place: Place,
+    executor: Executor,
+    todo: Mapping[int, ShardJob],
+    outcome: Outcome,
+    watch: Watch,
+    timeout: float | None,
+) -> bool:
+    """Train jobs in one executor; return whether one of them took too long."""
+    hung = False
+    futures = {executor.submit(place.work(number, job)): number for number, job in todo.items()}
+    started: dict[Future[str], float] = {}
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
         for future in done:
-            _note(outcome, futures[future], future)
+            outcome.note(futures[future], future)
+        for future in _overdue(pending, started, timeout):
+            outcome.failed[futures[future]] = f"no end after {timeout:g} seconds, given up"
+            pending.discard(future)
+            hung = True
+            place.give_up(executor, futures[future], future)
         watch(outcome.finished)
-    return outcome
+    return hung
 
 
-def _note(outcome: Outcome, number: int, future: Future[str]) -> None:
-    error = future.exception()
-    if error is None:
-        outcome.finished.add(number)
-    elif isinstance(error, BrokenExecutor):
-        outcome.lost[number] = f"its worker was lost ({error})"
-    else:
-        outcome.failed[number] = f"{type(error).__name__}: {error}"
-
-
-def run_locally(jobs: Sequence[ShardJob], workers: int, scores: Scoreboard, watch: Watch) -> Outcome:
-    """Train shards in threads of this process: torch lets go of the interpreter while it computes."""
-    cancelled, tasks = threading.Event(), _Tasks()
-
-    def work(number: int, job: ShardJob) -> str:
-        def tick(done: float, accuracy: float | None) -> None:
-            if cancelled.is_set():
-                raise Cancelled
-            scores.tick(number, done, accuracy)
-
-        return run_job(job, tick, tasks.get(job))
-
-    with ThreadPoolExecutor(workers, thread_name_prefix="runspread") as pool:
-        try:
-            return run_with(pool, jobs, work, watch)
-        except BaseException:  # an interrupt, or an error in the caller's progress callback
-            cancelled.set()
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-class _Tasks:
-    """Data of each structure, loaded once in this process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._made: dict[str, Task] = {}
-
-    def get(self, job: ShardJob) -> Task:
-        recipe = job.task_recipe()
-        key = f"{recipe.to_dict()} on {job.device}"
-        with self._lock:
-            if key not in self._made:
-                self._made[key] = make_task(recipe, job.device)
-            return self._made[key]
+def _overdue(pending: set[Future[str]], started: dict[Future[str], float], timeout: float | None) -> list[Future[str]]:
+    """Return the futures that have been running for longer than `timeout`; notes when each was first seen running."""
+    now = time.monotonic()
+    running = [future for future in pending if future.running()]
+    return [f for f in running if now - started.setdefault(f, now) > (timeout or float("inf"))]

@@ -19,8 +19,8 @@ from .options import complete_options
 # Hyperparameters that may differ between the runs of one stack; any other one that is searched starts a new stack.
 PER_RUN = ("lr", "momentum", "weight_decay", "l2", "label_smoothing", "dropout")
 GROUPED = ("lr", "weight_decay", "l2", "dropout")  # may be given for a part of the network: "l2.head"
-# Where the data lie, and what a reader of the study can look up, is no part of what is trained.
-_NOT_IDENTITY = ("data",)
+# Where files lie is no part of what is trained; what is in them is told by the data's fingerprint.
+_NOT_IDENTITY = ("data", "start_from")
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

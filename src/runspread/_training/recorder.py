@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .._methods.dynamics.weight_metrics import weight_metrics
 from .._study.records import RunRecord
 from .cadence import record_steps
 from .engine import StackTraining
@@ -56,6 +57,8 @@ class Recorder:
         started, step = time.perf_counter(), self.training.done
         if step in self.points:
             self._add_metrics(step, self._training_metrics())
+            if self.recipe.weight_metrics:
+                self._add_metrics(step, self._weight_metrics())
         for split in self.recipe.evaluate:
             self._visit_split(split, step)
         if step in self.recipe.checkpoint_at:
@@ -86,6 +89,12 @@ class Recorder:
         loss, accuracy = self._sums / self._batches
         self._sums, self._batches = torch.zeros_like(self._sums), 0
         return {"train_loss": loss, "train_accuracy": accuracy}
+
+    def _weight_metrics(self) -> dict[str, Tensor]:
+        """Return the fourteen metrics of the weights, computed for all runs at once."""
+        weights = {name: value.cpu().numpy() for name, value in self.training.stack.parameters.items()}
+        metrics = weight_metrics(weights, stacked=True)
+        return {name: torch.from_numpy(values) for name, values in metrics.items()}
 
     def _add_metrics(self, step: int, values: dict[str, Tensor]) -> None:
         for name, value in values.items():

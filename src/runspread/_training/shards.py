@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from .._study.records import RunRecord
-from .engine import StackTraining, Task, make_task
-from .plan import RunPlan, structural
+from .calibration import choose_program
+from .engine import StackTraining, Task, choose_device, make_task
+from .plan import RunPlan
 from .recipes import Recipe, recipe_from_dict
 from .recorder import Recorder
 
@@ -32,11 +34,11 @@ class ShardJob:
     study : str
         Folder of the study.
     recipe : dict
-        `Recipe.to_dict`.
+        `Recipe.to_dict`, with the hyperparameters that all runs of the shard share put in.
     plans : tuple of RunPlan
         Runs of one structure.
     program, width : str, int
-        How a stack is trained, and of how many runs it is.
+        How a stack is trained, and of how many runs it is; "auto" (and width 0) leaves it to the worker.
     device : str
         Such as "cpu" or "cuda:0".
     fingerprint : str
@@ -56,10 +58,6 @@ class ShardJob:
     fingerprint: str = ""
     position: int = 0
     threads: int = 1
-
-    def task_recipe(self) -> Recipe:
-        """Return the recipe with the hyperparameters that all runs of the shard share put in."""
-        return recipe_from_dict(self.recipe).replace(**structural(self.plans[0]))
 
 
 def stacks(plans: Sequence[RunPlan], width: int) -> Iterator[Sequence[RunPlan]]:
@@ -103,13 +101,33 @@ def train_stack(task: Task, plans: Sequence[RunPlan], program: str, tick: Tick) 
     return recorder
 
 
-def run_job(job: ShardJob, tick: Tick | None = None, task: Task | None = None) -> str:
+class TaskCache:
+    """Tasks that are loaded already, by recipe and device; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made: dict[str, Task] = {}
+
+    def get(self, recipe: Recipe, device: str | torch.device) -> Task:
+        """Return the task of a recipe, loading its data the first time."""
+        key = f"{recipe.to_dict()} on {device}"
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = make_task(recipe, device)
+            return self._made[key]
+
+
+def run_job(job: ShardJob, tick: Tick | None = None, tasks: TaskCache | None = None) -> str:
     """Train a shard and publish it in the study's folder; return the shard's id. What a worker calls."""
     from .._study.study import open_study
 
     torch.set_num_threads(job.threads)
-    task = task or make_task(job.task_recipe(), job.device)
+    device = choose_device(job.device)
+    task = (tasks or TaskCache()).get(recipe_from_dict(job.recipe), device)
     task.check_fingerprint(job.fingerprint)
+    if job.program == "auto":
+        choice, _ = choose_program(task, job.plans, job.width or "auto", workers=1, threads=job.threads)
+        job = replace(job, program=choice.program, width=choice.width)
     records, provenance = train_shard(task, job, tick)
     study = open_study(job.study)
     return study.publish(records, provenance=provenance, position=job.position, dtype=task.recipe.logits_dtype)

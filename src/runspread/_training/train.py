@@ -30,9 +30,12 @@ def train(
     seed: int = 0,
     search: Mapping[str, Any] | None = None,
     executor: str | Executor = "local",
+    executor_options: Mapping[str, Any] | None = None,
     workers: int | None = None,
     stack: int | str = "auto",
     device: str = "auto",
+    retries: int = 2,
+    shard_timeout: float | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """Train a recipe many times; complete what is missing when called again.
@@ -51,14 +54,22 @@ def train(
         Base seed, from which all seeds and searched hyperparameters follow.
     search : mapping of str to distribution, optional
         Hyperparameters that are drawn a run: ``{"l2": "loguniform(1e-3,1e3)", "lr": [0.1, 0.3]}``; a list is a grid.
-    executor : {"local"} or concurrent.futures.Executor
-        Where shards are trained.
+    executor : {"local", "processes", "ray", "slurm"} or concurrent.futures.Executor
+        Where shards are trained: in threads of this process, in processes of this machine, on a Ray cluster, through a
+        Slurm queue. All but "local" write to the study's folder on their own, so it must be one that they share.
+    executor_options : mapping, optional
+        For "ray": ``address`` ("HOST:PORT"), ``cpus`` and ``gpus`` (fractions too) of a shard. For "slurm":
+        ``folder``, ``cluster``, and what submitit takes (``slurm_partition``, ``timeout_min``, ``gpus_per_node``).
     workers : int, optional
         Shards that are trained at once; by default one a core, or one a GPU.
     stack : int or "auto"
         Runs that are trained in one program; "auto" measures.
     device : str
         "cpu", "cuda", "cuda:1", or "auto": a GPU where there is one.
+    retries : int
+        How often a shard is trained again whose worker was lost.
+    shard_timeout : float, optional
+        Seconds after which a shard counts as hanging: it is given up and named at the end.
     progress : callable, optional
         Called several times a second with a `TrainingProgress`.
 
@@ -82,7 +93,18 @@ def train(
     chosen = make_recipe(recipe)
     space = as_search(search)
     plans = plan_runs(chosen, runs, vary=vary, seed=seed, search=space)
-    driver = Driver(chosen, plans, executor=executor, workers=workers, stack=stack, device=device, progress=progress)
+    driver = Driver(
+        chosen,
+        plans,
+        executor=executor,
+        options=executor_options or {},
+        workers=workers,
+        stack=stack,
+        device=device,
+        retries=retries,
+        timeout=shard_timeout,
+        progress=progress,
+    )
     design = study_design(chosen, vary=vary, seed=seed, search=space, fingerprint=driver.task.fingerprint)
     study = open_or_create(Path(out), design, driver.labels())
     driver.train_missing(study)

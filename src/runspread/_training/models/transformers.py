@@ -35,8 +35,9 @@ class ModularTransformer(nn.Module):
         self.heads, self.size = heads, width // heads
         self.embed = nn.Parameter(torch.randn(vocabulary, width) / math.sqrt(width))
         self.position = nn.Parameter(torch.randn(3, width) / math.sqrt(width))
-        for name in ("W_K", "W_Q", "W_V"):
-            setattr(self, name, nn.Parameter(torch.randn(heads, self.size, width) / math.sqrt(width)))
+        self.W_K, self.W_Q, self.W_V = (
+            nn.Parameter(torch.randn(heads, self.size, width) / math.sqrt(width)) for _ in range(3)
+        )
         self.W_O = nn.Parameter(torch.randn(width, width) / math.sqrt(width))
         self.W_in = nn.Parameter(torch.randn(hidden, width) / math.sqrt(width))
         self.b_in = nn.Parameter(torch.zeros(hidden))
@@ -94,8 +95,8 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output [batch, positions, width]."""
-        projections = self.get_submodule("attention.self").children()
-        q, k, v = (project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for project in projections)
+        names = ("attention.self.query", "attention.self.key", "attention.self.value")
+        q, k, v = (self.get_submodule(name)(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for name in names)
         weights = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]), dim=-1)
         mixed = (weights @ v).transpose(1, 2).flatten(2)
         x = self.norm1(x + self.drop1(self.get_submodule("attention.output.dense")(mixed)))
