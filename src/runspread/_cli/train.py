@@ -30,6 +30,19 @@ from .show import json_option
 @click.option("--workers", type=click.IntRange(min=1), help="Shards trained at once [default: one a core or GPU].")
 @click.option("--stack", default="auto", show_default=True, help="Runs trained in one program, or auto to measure.")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto.")
+@click.option("--executor", default="local", show_default=True, help="local, processes, ray or slurm.")
+@click.option("--address", help="Address of the Ray cluster, HOST:PORT.")
+@click.option(
+    "--executor-set",
+    "executor_settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the executor, e.g. gpus=0.25 for ray, slurm_partition=gpu for slurm.",
+)
+@click.option(
+    "--retries", default=2, show_default=True, help="How often a shard is tried again when its worker is lost."
+)
+@click.option("--shard-timeout", type=float, help="Seconds after which a shard counts as hanging and is given up.")
 @json_option
 def command(
     recipe: str,
@@ -40,6 +53,8 @@ def command(
     settings: tuple[str, ...],
     spaces: tuple[str, ...],
     stack: str,
+    address: str | None,
+    executor_settings: tuple[str, ...],
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -53,6 +68,7 @@ def command(
     from .._training.search import parse_search, parse_settings
 
     overrides = parse_settings(settings) | ({"data": data} if data else {})
+    executor_options = parse_settings(executor_settings) | ({"address": address} if address else {})
     with training_progress() as progress:
         study = rs.train(
             rs.recipe(recipe, **overrides),
@@ -61,6 +77,7 @@ def command(
             vary=tuple(role for role in vary.split(",") if role),
             search=parse_search(spaces) or None,
             stack=int(stack) if stack.isdecimal() else stack,
+            executor_options=executor_options,
             progress=progress,
             **options,
         )
