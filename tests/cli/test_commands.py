@@ -77,6 +77,12 @@ def test_verify_says_yes_and_no(invoke, tmp_path):
     assert shard.name in result.output
 
 
+def test_recipes(invoke):
+    assert "digits-mlp" in invoke("recipes").output
+    assert "batch_size" in invoke("recipes", "digits-mlp").output
+    assert invoke("recipes", "digits-mpl").exit_code == 2
+
+
 def test_variance(invoke, study):
     result = invoke("variance", study.path, "--json")
     assert result.exit_code == 0

@@ -18,6 +18,7 @@ from .._errors import RunspreadError
 COMMANDS = {
     "demo": ("demo", "Train 64 small networks on digits, ask what their spread means, write report.html."),
     "train": ("train", "Train a recipe many times over seeds and hyperparameters; completes what is missing."),
+    "recipes": ("recipes", "List the recipes that can be trained by name."),
     "info": ("info", "Show what a study holds."),
     "verify": ("verify", "Compare every file of a study with its checksum."),
     "variance": ("variance", "How much of the spread in accuracy is real, and how much is the finite test set."),
