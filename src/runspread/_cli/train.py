@@ -60,8 +60,8 @@ def command(
 ) -> None:
     """Train RECIPE many times over seeds and hyperparameters.
 
-    RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own. The same command
-    again completes what is missing.
+    RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own. The same
+    command again completes what is missing.
     """
     import runspread as rs
 
