@@ -35,6 +35,7 @@ from ._methods.trimming.levels import (
 )
 from ._methods.trimming.margins import clip_gaps, logit_gap, margins
 from ._methods.trimming.representative import RepresentativeSize, representative_size
+from ._methods.trimming.same import SameModel, same_model
 from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._methods.variance.accuracy import RunAccuracies, run_accuracies
 from ._methods.variance.audit import Audit, Finding, audit
@@ -112,6 +113,7 @@ __all__ = [
     "Runs",
     "RunspreadError",
     "RunspreadWarning",
+    "SameModel",
     "Scores",
     "SeedSelection",
     "Seeds",
@@ -171,6 +173,7 @@ __all__ = [
     "representative_size",
     "run_accuracies",
     "run_statistics",
+    "same_model",
     "scores",
     "seed_selection",
     "seed_selection_model",

@@ -24,6 +24,8 @@ class Merged:
         Where each came from.
     start, stop : ndarray [runs x examples]
         Positions of the first value equal to each, and after the last.
+    ends : ndarray of int, or slice
+        Positions of the last of equal values; all, where no values are tied.
     """
 
     values: Floats
@@ -31,6 +33,7 @@ class Merged:
     example: Indices
     start: Indices
     stop: Indices
+    ends: Indices | slice
 
     @classmethod
     def of(cls, values: Floats) -> Merged:
@@ -40,7 +43,9 @@ class Merged:
         ordered = values.ravel()[order]
         first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
         sizes = np.diff(np.append(first, ordered.size))
-        return cls(ordered, run, example, np.repeat(first, sizes), np.repeat(first + sizes, sizes))
+        last = first + sizes
+        ends = slice(None) if len(first) == ordered.size else last - 1
+        return cls(ordered, run, example, np.repeat(first, sizes), np.repeat(last, sizes), ends)
 
     def counts(self, runs: NDArray[np.int64], examples: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how often each sorted value counts, given how often each run and each example does."""

@@ -97,6 +97,14 @@ class Scalars:
             start += len(chunk)
         return self._reading.scalars(total / weights.sum(1)[:, None, None], self._outputs.labels)
 
+    def mean_accuracy(self) -> float:
+        """Return the mean accuracy of the usable runs on all examples; NaN without labels or with one logit."""
+        labels = self._outputs.labels
+        if labels is None or self._outputs.shape[2] < 2:
+            return float("nan")
+        right = [float((logits.argmax(-1) == labels).mean()) for logits in _runs(self._outputs)]
+        return float(np.mean(np.array(right)[self._rows]))
+
 
 def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Reading) -> Scalars:
     """Read scalar outputs of every run; runs with NaN among their outputs are excluded and named.

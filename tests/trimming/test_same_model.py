@@ -1,0 +1,174 @@
+"""Regression test for training code: against permutations written out, its error rates, bad inputs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import runspread as rs
+
+
+def pipeline(rng, runs, examples=300, changed=0.0, classes=2):
+    """Logits of runs on fixed examples; a changed pipeline is sure of itself on a share of the examples."""
+    signal = 2 * np.random.default_rng(0).normal(size=(examples, classes))
+    logits = signal + rng.normal(size=(runs, examples, classes)) + 0.3 * rng.normal(size=(runs, 1, classes))
+    logits[:, : round(changed * examples), 1] += 15
+    return logits
+
+
+def test_every_permutation_written_out():
+    """Distances under the function's own draws, computed pair by pair with SciPy."""
+    rng = np.random.default_rng(1)
+    old, new = np.round(rng.normal(size=(5, 40)), 1), np.round(rng.normal(0.2, 1, size=(4, 40)), 1)
+    found = rs.same_model(old, new, permutations=199, epsilon=0.05, seed=7)
+    weights = np.random.default_rng(7).permuted(np.tile(np.repeat([-4, 5], [5, 4]), (199, 1)), axis=1)
+    runs = np.concatenate([old, new])
+    drawn = [stats.ks_2samp(runs[row > 0].ravel(), runs[row < 0].ravel(), method="asymp").statistic for row in weights]
+    observed = stats.ks_2samp(new.ravel(), old.ravel(), method="asymp").statistic
+    assert found.distance == pytest.approx(observed, abs=1e-12)
+    assert found.delta[0] == pytest.approx(np.sort(drawn)[-10], abs=1e-12)
+    assert found.p_value == pytest.approx((1 + (np.array(drawn) >= observed - 1e-12).sum()) / 200)
+    assert found.level == pytest.approx(
+        rs.trimming_level(old.ravel(), new.ravel(), threshold=found.delta[0]), abs=1e-12
+    )
+    curve = rs.trimmed_distance(old.ravel(), new.ravel(), found.alphas)
+    assert found.distances == pytest.approx(curve, abs=1e-12)
+
+
+def test_p_value_agrees_with_all_exchanges():
+    rng = np.random.default_rng(3)
+    old, new = rng.normal(size=(5, 60)), rng.normal(0.1, 1, size=(5, 60))
+    runs = np.concatenate([old, new])
+    splits = [
+        stats.ks_2samp(runs[list(chosen)].ravel(), np.delete(runs, chosen, axis=0).ravel(), method="asymp").statistic
+        for chosen in itertools.combinations(range(10), 5)
+    ]
+    found = rs.same_model(old, new, permutations=4999)
+    exact = (np.array(splits) >= found.distance - 1e-12).mean()
+    assert found.p_value == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 5000))
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 0.2])
+def test_false_alarms_are_as_rare_as_promised(epsilon):
+    rng = np.random.default_rng(5)
+    trials = 200
+    verdicts = [
+        rs.same_model(
+            pipeline(rng, 6, 100), pipeline(rng, 6, 100), alpha=0.0, epsilon=epsilon, permutations=99, seed=trial
+        ).same
+        for trial in range(trials)
+    ]
+    alarms = trials - sum(verdicts)
+    low, high = stats.binom.ppf([0.001, 0.999], trials, epsilon)
+    assert low <= alarms <= high
+
+
+@pytest.mark.parametrize(("changed", "same"), [(0.0, True), (0.04, True), (0.15, False), (0.4, False)])
+def test_changes_below_alpha_pass_and_those_above_do_not(changed, same):
+    rng = np.random.default_rng(6)
+    old, new = pipeline(rng, 20, 1000), pipeline(rng, 20, 1000, changed)
+    found = rs.same_model(old, new, alpha=0.08)
+    assert found.same == same
+    if changed > 0.05:
+        assert 0.6 * changed < found.level <= changed + 0.02  # the threshold takes its part: never too large
+        assert found.p_value == 0.001
+
+
+def test_narrower_outputs_are_not_the_same_at_any_level():
+    rng = np.random.default_rng(7)
+    old = pipeline(rng, 20)
+    found = rs.same_model(old, pipeline(rng, 20) / 50, alpha=0.9)
+    assert found.level == math.inf
+    assert not found.same
+    assert json.loads(found.to_json())["level"] == "inf"
+
+
+def test_identical_runs_are_the_same():
+    old = pipeline(np.random.default_rng(8), 6)
+    found = rs.same_model(old, old, alpha=0.0)
+    assert found.same
+    assert (found.level, found.distance, found.p_value) == (0.0, 0.0, 1.0)
+
+
+def test_classes_are_tested_together():
+    rng = np.random.default_rng(9)
+    old, new = pipeline(rng, 12, classes=4), pipeline(rng, 12, classes=4)
+    new[:, :90, 2] += 15
+    found = rs.same_model(old, new)
+    assert found.margin == "one-vs-rest"
+    assert found.class_levels.argmax() == 2
+    assert found.level == found.class_levels.max()
+    assert not found.same
+    values = rs.margins(old), rs.margins(new)
+    for k, level in enumerate(found.class_levels):
+        direct = rs.trimming_level(values[0][..., k].ravel(), values[1][..., k].ravel(), threshold=found.delta[0])
+        assert level == pytest.approx(direct, abs=1e-12)
+    assert "level of class 3" in found.table()[""]
+
+
+@pytest.mark.parametrize("threshold", ["dkw", "rigorous"])
+def test_independent_examples_have_a_bound_instead(threshold):
+    rng = np.random.default_rng(10)
+    old, new = rng.normal(size=(3, 500)), rng.normal(size=(4, 700))
+    found = rs.same_model(old, new, threshold=threshold)
+    assert found.same
+    assert math.isnan(found.p_value)
+    assert (found.examples_old, found.examples_new) == (500, 700)
+    if threshold == "dkw":
+        assert found.delta[0] == pytest.approx(math.sqrt(1200 / 700_000 * math.log(200)))
+    with pytest.raises(rs.InputError, match="different examples"):
+        rs.same_model(old, new)
+
+
+def test_result_shows_itself():
+    rng = np.random.default_rng(11)
+    labels = rng.integers(2, size=300)
+    old, new = pipeline(rng, 8), pipeline(rng, 9)
+    found = rs.same_model(old, new, labels=labels, alpha=0.1)
+    assert found.accuracy_old == pytest.approx((old.argmax(-1) == labels).mean())
+    assert found.accuracy_new == pytest.approx((new.argmax(-1) == labels).mean())
+    assert found.sentence().startswith("The outputs of 9 new runs are distributed as those of 8 old runs up to 0.1")
+    assert "go unseen" in found.sentence()
+    assert "mean accuracy, old" in found.table()[""]
+    assert math.isnan(rs.same_model(old, new).accuracy_old)
+
+
+def test_diverged_runs_are_excluded_and_named():
+    rng = np.random.default_rng(12)
+    old, new = pipeline(rng, 8), pipeline(rng, 9)
+    new[4, 0, 0] = math.nan
+    found = rs.same_model(old, new)
+    assert found.n_new == 8
+    assert [e.run for e in found.excluded] == ["run 4"]
+    clean = rs.same_model(old, np.delete(new, 4, axis=0))
+    assert (found.level, found.delta) == (clean.level, clean.delta)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"alpha": 1.0}, "ascending numbers from 0"),
+        ({"epsilon": 0.0}, "between 0 and 1"),
+        ({"epsilon": 1e-4}, "p-values down to"),
+        ({"permutations": 50}, "p-values down to 0.02"),
+        ({"threshold": "permutations"}, "Did you mean 'permutation'"),
+    ],
+)
+def test_impossible_settings_are_errors(arguments, message):
+    rng = np.random.default_rng(13)
+    with pytest.raises(rs.InputError, match=message):
+        rs.same_model(pipeline(rng, 6), pipeline(rng, 6), **arguments)
+
+
+def test_too_few_runs_cannot_answer():
+    rng = np.random.default_rng(14)
+    with pytest.raises(rs.InputError, match="3 old and 3 new runs"):
+        rs.same_model(pipeline(rng, 3), pipeline(rng, 3))
+    assert rs.same_model(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.05).threshold == "permutation"
+    with pytest.raises(rs.InputError, match="the same classes"):
+        rs.same_model(pipeline(rng, 6, classes=3), pipeline(rng, 6, classes=4))
