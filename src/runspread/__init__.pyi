@@ -14,15 +14,22 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
+from ._importers.spectra import spectra
+from ._importers.torch_weights import TorchCheckpoint, from_torch_checkpoint
 from ._methods._candidates import Candidates, read_candidates
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.hmm.fit import fit_hmm
 from ._methods.hmm.model import HiddenMarkovModel
 from ._methods.hmm.selection import HmmSelection, select_hmm
+from ._methods.layer_metrics import LayerMetrics, layer_metrics
+from ._methods.marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
 from ._methods.powerlaw import PowerLawFit, fit_power_law
 from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
+from ._methods.spectra import ModelSpectra
+from ._methods.spectral_numbers import density_distance, fit_without_fingers, spectral_distance
+from ._methods.spectrum import Spectrum, spectrum
 from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._methods.trimming.comparison import TrimmingScores, trimming_scores
 from ._methods.trimming.examples import TrimmedExamples, trimmed_examples
@@ -93,9 +100,12 @@ __all__ = [
     "HiddenMarkovModel",
     "HmmSelection",
     "InputError",
+    "LayerMetrics",
+    "MarchenkoPasturFit",
     "Metrics",
     "MissingDataError",
     "MissingDependencyError",
+    "ModelSpectra",
     "NotAStudyError",
     "PairDeviations",
     "PowerLawFit",
@@ -120,11 +130,13 @@ __all__ = [
     "SelectionModel",
     "SourceComponents",
     "SourceGroups",
+    "Spectrum",
     "StorageError",
     "Study",
     "StudyError",
     "Table",
     "TailComparison",
+    "TorchCheckpoint",
     "TrainingError",
     "TrainingProgress",
     "TrimmedExamples",
@@ -141,12 +153,17 @@ __all__ = [
     "compare",
     "compare_tails",
     "create_study",
+    "density_distance",
     "diversity",
     "ensemble_probabilities",
     "fit_hmm",
+    "fit_marchenko_pastur",
     "fit_power_law",
     "fit_truncated_power_law",
+    "fit_without_fingers",
+    "from_torch_checkpoint",
     "holm",
+    "layer_metrics",
     "logit_gap",
     "margins",
     "nn",
@@ -179,6 +196,9 @@ __all__ = [
     "seed_selection_model",
     "select_ensemble",
     "select_hmm",
+    "spectra",
+    "spectral_distance",
+    "spectrum",
     "train",
     "trimmed_distance",
     "trimmed_examples",

@@ -56,6 +56,10 @@ class PowerLawFit(Result):
         Whether alpha maximises the likelihood of the model that ends at xmax.
     ties : {"distinct", "copies"}
         Whether equal values are one candidate or one each.
+    raw_alpha : float or None
+        Exponent before the largest values were left out (`fit_without_fingers`).
+    num_fingers : int
+        How many of the largest values were left out; WeightWatcher's count, one less, where its rule was asked for.
     values : ndarray [n]
         The values, ascending.
     """
@@ -76,6 +80,8 @@ class PowerLawFit(Result):
     ks: str = "one_sided"
     truncated_mle: bool = False
     ties: str = "distinct"
+    raw_alpha: float | None = None
+    num_fingers: int = 0
     values: NDArray[np.float64]
 
     @property

@@ -1,0 +1,150 @@
+"""What the spectra read: named tensors that are loaded one at a time, and the layers that each of them holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_EMBEDDING = re.compile(r"(^|[._])(\w*embed\w*|wte|wpe|word_embeddings)[._]|^embed", re.IGNORECASE)
+_RECURRENT = re.compile(r"weight_(ih|hh|hr)_l\d+(_reverse)?$")
+_EXPERTS = re.compile(r"(^|[._])experts?[._]", re.IGNORECASE)
+_GATES = {1: ("",), 3: ("reset", "update", "new"), 4: ("input", "forget", "cell", "output")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightTensor:
+    """One tensor of a model, not yet loaded.
+
+    Attributes
+    ----------
+    name : str
+        As in the source.
+    shape : tuple of int
+        Of the tensor.
+    stored : str
+        Type it is stored in.
+    load : callable
+        Returns the array, in a type that NumPy has.
+    kind : str
+        "dense", "embedding", "conv", "conv_transposed", "stack", or "vector" for what holds no matrix.
+    groups : int
+        Groups of a convolution.
+    aliases : tuple of str
+        Other names of the same storage.
+    status : str
+        Why it cannot be analysed, where that is known already; else empty.
+    detail : str
+        More on that.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    stored: str
+    load: Callable[[], NDArray[Any]]
+    kind: str
+    groups: int = 1
+    aliases: tuple[str, ...] = ()
+    status: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer inside a tensor: its name and where it lies."""
+
+    name: str
+    rows: slice
+    shape: tuple[int, ...]
+
+
+def guessed_kind(name: str, shape: Sequence[int]) -> str:
+    """Return the kind of a tensor from its name and shape, where the source says no more."""
+    if len(shape) < 2 or 0 in shape:
+        return "vector"
+    if len(shape) == 2:
+        return "embedding" if _EMBEDDING.search(name) else "dense"
+    if len(shape) == 3 and _EXPERTS.search(name):
+        return "stack"
+    return "conv"
+
+
+def parts_of(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]], *, fused: bool = False) -> list[Part]:
+    """Return the layers that a tensor holds: query, key and value, the gates of a recurrent cell, or itself.
+
+    Parameters
+    ----------
+    tensor : WeightTensor
+        The tensor.
+    shapes : mapping of str to shape
+        Shapes of all tensors of the model; the number of gates follows from ``weight_hh``.
+    fused : bool
+        Keep fused tensors whole.
+    """
+    names: Sequence[str] = ("",)
+    if not fused and len(tensor.shape) == 2:
+        names = _names_of_parts(tensor, shapes)
+    rows = tensor.shape[0] // len(names) if tensor.shape else 0
+    if len(names) == 1:
+        return [Part(tensor.name, slice(None), tensor.shape)]
+    return [
+        Part(f"{tensor.name}[{name}]", slice(k * rows, (k + 1) * rows), (rows, *tensor.shape[1:]))
+        for k, name in enumerate(names)
+    ]
+
+
+def _names_of_parts(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]]) -> Sequence[str]:
+    rows, columns = tensor.shape
+    if tensor.name.endswith("in_proj_weight") and rows == 3 * columns:
+        return ("query", "key", "value")
+    if not _RECURRENT.search(tensor.name) or "weight_hr_" in tensor.name:
+        return ("",)
+    hidden = shapes.get(re.sub("weight_ih_", "weight_hh_", tensor.name), tensor.shape)
+    projection = shapes.get(re.sub("weight_(ih|hh)_", "weight_hr_", tensor.name))
+    size = projection[1] if projection is not None else hidden[1]
+    gates, rest = divmod(rows, size)
+    return _GATES.get(gates, ("",)) if rest == 0 else ("",)
+
+
+def is_depthwise(tensor: WeightTensor) -> bool:
+    """Whether each group of a convolution sees one channel, so that its blocks are single numbers or vectors."""
+    if tensor.kind not in ("conv", "conv_transposed") or len(tensor.shape) < 3:
+        return False
+    first, second = tensor.shape[:2]
+    per_group = (first // max(1, tensor.groups), second)
+    return second == 1 and first > 1 and (tensor.groups in (1, first) or min(per_group) == 1)
+
+
+def tensors_of_arrays(arrays: Mapping[str, Any], kinds: Mapping[str, str] | None = None) -> list[WeightTensor]:
+    """Return the arrays of a mapping as tensors; names of one storage become aliases of the first."""
+    found: dict[Any, WeightTensor] = {}
+    for name, array in arrays.items():
+        key = storage_key(array, name)
+        if key in found:
+            found[key] = replace(found[key], aliases=(*found[key].aliases, name))
+            continue
+        found[key] = _tensor_of_array(name, np.asarray(array), kinds or {})
+    return list(found.values())
+
+
+def _tensor_of_array(name: str, array: NDArray[Any], kinds: Mapping[str, str]) -> WeightTensor:
+    kind = kinds.get(name, guessed_kind(name, array.shape))
+    stored = str(array.dtype)
+    status = ""
+    if array.dtype.kind != "f":
+        kind, status = (kind, "quantised") if kind != "vector" and array.dtype.kind in "iu" else ("vector", "")
+    return WeightTensor(
+        name=name, shape=array.shape, stored=stored, load=lambda: array, kind=kind, status=status
+    )  # fmt: skip
+
+
+def storage_key(array: Any, name: str) -> Any:
+    """Return what two names share exactly when they name the same numbers in memory."""
+    if not isinstance(array, np.ndarray) or array.size == 0:
+        return name
+    facts = array.__array_interface__
+    return (facts["data"][0], array.shape, array.strides, array.dtype.str)
