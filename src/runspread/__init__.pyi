@@ -16,6 +16,11 @@ from ._errors import (
 )
 from ._methods._candidates import Candidates, read_candidates
 from ._methods.diversity import Diversity, diversity
+from ._methods.dynamics.analysis import TrainingDynamics, dynamics
+from ._methods.dynamics.outcome import Convergence, OutcomeRegression, convergence_index, outcome_regression
+from ._methods.dynamics.paths import trajectory_dissimilarity
+from ._methods.dynamics.prepare import PreparedSequences, prepare_sequences
+from ._methods.dynamics.training_map import MapEdge, TrainingMap, training_map
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.hmm.fit import fit_hmm
 from ._methods.hmm.model import HiddenMarkovModel
@@ -79,6 +84,7 @@ __all__ = [
     "CalibrationResult",
     "Candidates",
     "Comparison",
+    "Convergence",
     "CorruptShardError",
     "CrossValidatedSelection",
     "Curves",
@@ -101,6 +107,12 @@ __all__ = [
     "Predictions",
     "Recipe",
     "RepresentativeSize",
+    "MapEdge",
+    "MissingDataError",
+    "MissingDependencyError",
+    "NotAStudyError",
+    "OutcomeRegression",
+    "PreparedSequences",
     "Result",
     "RunAccuracies",
     "RunEvidence",
@@ -186,5 +198,16 @@ __all__ = [
     "two_group_tasks",
     "variance",
     "variance_by_source",
+    "TrainingDynamics",
+    "TrainingError",
+    "TrainingMap",
+    "convergence_index",
+    "dynamics",
+    "fit_hmm",
+    "outcome_regression",
+    "prepare_sequences",
+    "select_hmm",
+    "training_map",
+    "trajectory_dissimilarity",
     "weight_metrics",
 ]
