@@ -18,6 +18,11 @@ from ._importers.spectra import spectra
 from ._importers.torch_weights import TorchCheckpoint, from_torch_checkpoint
 from ._methods._candidates import Candidates, read_candidates
 from ._methods.diversity import Diversity, diversity
+from ._methods.dynamics.analysis import TrainingDynamics, dynamics
+from ._methods.dynamics.outcome import Convergence, OutcomeRegression, convergence_index, outcome_regression
+from ._methods.dynamics.paths import trajectory_dissimilarity
+from ._methods.dynamics.prepare import PreparedSequences, prepare_sequences
+from ._methods.dynamics.training_map import MapEdge, TrainingMap, training_map
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.hmm.fit import fit_hmm
 from ._methods.hmm.model import HiddenMarkovModel
@@ -87,6 +92,7 @@ __all__ = [
     "CalibrationResult",
     "Candidates",
     "Comparison",
+    "Convergence",
     "CorruptShardError",
     "CrossValidatedSelection",
     "Curves",
@@ -101,15 +107,18 @@ __all__ = [
     "HmmSelection",
     "InputError",
     "LayerMetrics",
+    "MapEdge",
     "MarchenkoPasturFit",
     "Metrics",
     "MissingDataError",
     "MissingDependencyError",
     "ModelSpectra",
     "NotAStudyError",
+    "OutcomeRegression",
     "PairDeviations",
     "PowerLawFit",
     "Predictions",
+    "PreparedSequences",
     "Recipe",
     "RepresentativeSize",
     "Result",
@@ -137,7 +146,9 @@ __all__ = [
     "Table",
     "TailComparison",
     "TorchCheckpoint",
+    "TrainingDynamics",
     "TrainingError",
+    "TrainingMap",
     "TrainingProgress",
     "TrimmedExamples",
     "Trimming",
@@ -152,9 +163,11 @@ __all__ = [
     "clip_gaps",
     "compare",
     "compare_tails",
+    "convergence_index",
     "create_study",
     "density_distance",
     "diversity",
+    "dynamics",
     "ensemble_probabilities",
     "fit_hmm",
     "fit_marchenko_pastur",
@@ -169,6 +182,7 @@ __all__ = [
     "nn",
     "open_study",
     "optimal_trimming",
+    "outcome_regression",
     "pair_deviations",
     "plan_gap",
     "plan_runs",
@@ -184,6 +198,7 @@ __all__ = [
     "plot_task_spread",
     "poisson_binomial_pmf",
     "predicted_classes",
+    "prepare_sequences",
     "read_candidates",
     "recipe",
     "recipe_names",
@@ -200,6 +215,8 @@ __all__ = [
     "spectral_distance",
     "spectrum",
     "train",
+    "training_map",
+    "trajectory_dissimilarity",
     "trimmed_distance",
     "trimmed_examples",
     "trimming",

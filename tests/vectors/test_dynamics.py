@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread._methods.dynamics.influence import posterior_gradient
+from runspread._methods.dynamics.outcome import detour_states
+from runspread._methods.dynamics.training_map import path_graph
 from runspread._methods.dynamics.weight_metrics import WEIGHT_METRICS
 from runspread._methods.hmm.expectation import expectation, log_parameters
 from runspread._methods.hmm.kernels import load_kernels
@@ -97,7 +100,9 @@ def check_scores(model: rs.HiddenMarkovModel, case: str, prefix: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "init_out_")])
 def test_scores_at_given_parameters(case, kernels):
-    check_scores(rs.HiddenMarkovModel(**parameters(case, "init_")), case, "init_out_")
+    model = rs.HiddenMarkovModel(**parameters(case, "init_"))
+    assert (model.covariance, model.n_states) == (V[f"{case}/covariance_type"], V[f"{case}/n_components"])
+    check_scores(model, case, "init_out_")
 
 
 @pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "out_") and has(case, "out_posteriors")])
@@ -175,3 +180,89 @@ def plain_scaled(case: str, kernels) -> float:
     b, top = kernels.relative(model.log_density(frames)[:, :, None])
     norms = kernels.smooth(np.exp(b), frames.offsets, model.startprob[:, None], model.transmat[:, :, None])[2]
     return float(np.log(norms).sum() + top.sum())
+
+
+@pytest.mark.parametrize("case", [case for case in HMM_CASES if f"{case}/raw" in V])
+def test_standardising_each_run(case):
+    lengths = V[f"{case}/lengths"]
+    raw = np.split(V[f"{case}/raw"], np.cumsum(lengths)[:-1])
+    prepared = rs.prepare_sequences(raw, columns=[str(name) for name in V[f"{case}/columns"]])
+    np.testing.assert_allclose(np.concatenate(prepared.sequences), V[f"{case}/X"], atol=1e-9)
+    np.testing.assert_array_equal(prepared.lengths, lengths)
+    assert len(V[f"{case}/accuracy"]) == lengths.sum()
+
+
+@pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "inf_")])
+def test_influence(case):
+    model, runs = rs.HiddenMarkovModel(**parameters(case, "out_")), sequences(case)
+    filtered = np.concatenate(model.filtered(runs))
+    np.testing.assert_allclose(filtered, V[f"{case}/inf_filtered"], atol=1e-9)
+    gradient = posterior_gradient(model, V[f"{case}/X"], filtered)
+    np.testing.assert_allclose(gradient, V[f"{case}/inf_gradient"], rtol=1e-6, atol=1e-6)
+    edges = rs.training_map(model, runs, top=3).edges
+    np.testing.assert_array_equal([(e.source, e.target) for e in edges], V[f"{case}/inf_edges"])
+    np.testing.assert_array_equal([e.occurrences for e in edges], V[f"{case}/inf_edge_occurrences"])
+    np.testing.assert_array_equal([e.runs for e in edges], V[f"{case}/inf_edge_runs"])
+    everything = rs.training_map(model, runs, top=model.n_metrics).edges
+    for row, (edge, short) in enumerate(zip(everything, edges, strict=True)):
+        index = [model.metric_names.index(name) for name in edge.features]
+        importance, movement = V[f"{case}/inf_edge_importance"][row], V[f"{case}/inf_edge_movement"][row]
+        np.testing.assert_allclose(edge.influence, importance[index], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(edge.movement, movement[index], atol=1e-9)
+        assert [model.metric_names.index(n) for n in short.features] == V[f"{case}/inf_edge_top3"][row].tolist()
+
+
+# --- analysis -------------------------------------------------------------------------------------------------------
+
+ANALYSIS_CASES = [str(case) for case in V["cases_analysis"]]
+
+
+@pytest.mark.parametrize("case", ANALYSIS_CASES)
+def test_analysis_of_paths(case):
+    def expected(key: str) -> np.ndarray:
+        return V[f"{case}/{key}"]
+
+    cuts = np.cumsum(expected("lengths"))[:-1]
+    paths, curves = np.split(expected("paths"), cuts), np.split(expected("accuracy"), cuts)
+    transmat = expected("transmat")
+    assert transmat.shape[0] == expected("n_components")
+    found = rs.convergence_index(curves, float(expected("threshold")))
+    np.testing.assert_array_equal(found.index, expected("convergence_index"))
+    np.testing.assert_array_equal(found.capped, expected("convergence_capped"))
+    graph = path_graph(paths, transmat, found.capped)
+    np.testing.assert_allclose(graph["occupancy"], expected("state_distribution"), atol=1e-9)
+    np.testing.assert_array_equal(graph["edge_occurrences"], expected("edge_occurrences"))
+    np.testing.assert_array_equal(graph["edge_runs"], expected("edge_runs"))
+    np.testing.assert_allclose(graph["pruned_transmat"], expected("pruned_transmat"), atol=1e-9)
+    np.testing.assert_allclose(graph["edge_mean_convergence"], expected("edge_mean_convergence"), atol=1e-9)
+    np.testing.assert_allclose(graph["edge_sd_convergence"], expected("edge_sd_convergence"), atol=1e-9)
+    assert graph["is_linear"] == expected("is_linear")
+    assert [len(route) for route in graph["routes"]] == expected("collapsed_path_length").tolist()
+    for ground, key in (("tv", "dissimilarity_tv"), ("label", "dissimilarity_label_wasserstein")):
+        got = rs.trajectory_dissimilarity(graph["occupancy"], ground=ground)
+        np.testing.assert_allclose(got, expected(key), atol=1e-9)
+
+
+@pytest.mark.parametrize("case", ANALYSIS_CASES)
+def test_regression_and_detours(case):
+    shares, index = V[f"{case}/state_distribution"], V[f"{case}/convergence_index"]
+    fit = rs.outcome_regression(shares, index, V[f"{case}/lengths"])
+    np.testing.assert_allclose(fit.target, V[f"{case}/target"], atol=1e-9)
+    np.testing.assert_allclose(fit.coef, V[f"{case}/coef"], atol=1e-9)
+    np.testing.assert_allclose(fit.r_squared, V[f"{case}/r_squared"], atol=1e-9)
+    np.testing.assert_allclose(fit.f_statistic, V[f"{case}/f_statistic"], rtol=1e-9)
+    np.testing.assert_allclose(fit.f_pvalue, V[f"{case}/f_pvalue"], rtol=1e-6)
+    assert fit.rank == V[f"{case}/rank"]
+    states = detour_states(shares, index, fit)
+    np.testing.assert_array_equal(states.optional, V[f"{case}/optional"])
+    np.testing.assert_array_equal(states.detour, V[f"{case}/detour"])
+
+
+ORIGIN = {"hmmlearn_version", "numpy_version"}
+INPUTS = {"covars_prior", "n_iter", "tol"}  # of cases that are only scored
+
+
+def test_every_expected_value_was_looked_at():
+    """Runs last in this file; truths of synthetic cases are what produced the data, not what a method must give."""
+    names = {key: key.partition("/")[2] for key in V.unread() - ORIGIN}
+    assert not {key for key, name in names.items() if not name.startswith("true_") and name not in INPUTS}
