@@ -81,6 +81,9 @@ from ._study.records import Seeds
 from ._study.shards import RunFacts
 from ._study.study import Runs, Study, create_study, open_study
 from ._study.verify import Verification
+from ._training.ensembles.artifact import Ensemble, load_ensemble
+from ._training.ensembles.cost import EnsembleCost
+from ._training.ensembles.from_study import make_ensemble
 from ._training.progress import TrainingProgress
 from ._training.recipes import Recipe, recipe, recipe_names
 from ._training.train import train
@@ -98,6 +101,8 @@ __all__ = [
     "Curves",
     "Diversity",
     "DuplicateRunError",
+    "Ensemble",
+    "EnsembleCost",
     "EnsembleSelection",
     "Excluded",
     "Finding",
@@ -177,7 +182,9 @@ __all__ = [
     "from_torch_checkpoint",
     "holm",
     "layer_metrics",
+    "load_ensemble",
     "logit_gap",
+    "make_ensemble",
     "margins",
     "nn",
     "open_study",

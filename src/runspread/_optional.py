@@ -13,6 +13,8 @@ _EXTRAS = {
     "pyarrow": "train",
     "PIL": "train",
     "numba": "fast",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
     "datasets": "huggingface",
 }
 

@@ -8,9 +8,10 @@ from torch import nn
 
 import runspread as rs
 
-from .networks import lenet, mlp, resnet20, wide_resnet
+from .networks import build, mlp
 
 K, B = 3, 4
+GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 
 
 def count(module: nn.Module) -> int:
@@ -150,7 +151,7 @@ def materialise(layer, inputs, outputs, groups, extra):
 
 
 def test_dropout_differs_by_row_and_only_in_training():
-    ensemble = rs.nn.hyper_batch_ensemble(mlp(6, 50, 3), 2, generator=seeded()).eval()
+    ensemble = rs.nn.hyper_batch_ensemble(mlp(6, 50, 3, 0.5), 2, generator=seeded()).eval()
     dropout = next(m for m in ensemble.modules() if isinstance(m, rs.nn.RowDropout))
     ensemble(torch.zeros(4, 6))
     x = torch.ones(8, 1000)
@@ -203,7 +204,7 @@ def published_space(network) -> list[rs.nn.Hyperparameter]:
 )
 def test_wide_resnet_has_the_published_parameter_counts(classes, plain, batch, hyper_batch):
     with torch.device("meta"):
-        network = wide_resnet(classes)
+        network = build("wide-resnet", COLOUR, classes)
     assert count(network) == plain
     network = network.to_empty(device="cpu")
     assert count(rs.nn.batch_ensemble(network, 4)) == batch
@@ -214,7 +215,7 @@ def test_wide_resnet_has_the_published_parameter_counts(classes, plain, batch, h
 
 @pytest.mark.parametrize(("classes", "plain"), [(10, 272_282), (100, 278_132)])
 def test_resnet20_parameter_counts(classes, plain):
-    network = resnet20(classes)
+    network = build("resnet20", COLOUR, classes)
     assert count(network) == plain
     kernels = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     channels = sum(m.weight.shape[0] + m.weight.shape[1] for m in kernels)
@@ -223,9 +224,11 @@ def test_resnet20_parameter_counts(classes, plain):
 
 
 @pytest.mark.parametrize(
-    ("network", "shape"), [(mlp(), (1, 28, 28)), (lenet(), (1, 28, 28)), (lenet(3, 10, 32), (3, 32, 32))]
+    ("name", "shape", "options"),
+    [("mlp", GREY, {"hidden": (200, 200)}), ("lenet", GREY, {}), ("lenet", COLOUR, {})],
 )
-def test_small_networks_in_all_forms(network, shape):
+def test_small_networks_in_all_forms(name, shape, options):
+    network = build(name, shape, **options)
     sizes = [(m.weight[0].numel(), *m.weight.shape[:2]) for m in network.modules() if hasattr(m, "weight")]
     per_member = sum(fan_out + fan_in for _, fan_out, fan_in in sizes)
     outputs = sum(fan_out for _, fan_out, _ in sizes)
@@ -241,7 +244,7 @@ def test_small_networks_in_all_forms(network, shape):
 
 
 def test_mc_dropout():
-    network = mlp(6, 40, 3, dropout=0.5).train()
+    network = mlp(6, 40, 3, 0.5).train()
     x = torch.randn(5, 6, generator=seeded())
     state = torch.get_rng_state()
     passes = rs.nn.mc_dropout(network, x, passes=7, seed=1)

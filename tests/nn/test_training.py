@@ -117,8 +117,8 @@ def test_factors_have_their_own_rate_and_no_l2():
     kernels = sum(float(layer.weight.square().sum()) for layer in ensemble.layers.values())
     biases = sum(float(layer.bias.square().sum(1).mean()) for layer in ensemble.layers.values())
     assert before == pytest.approx(kernels + biases)
-    one = float(_squares(ensemble, {"7": 2.0}))
-    last = ensemble.layers["7"]
+    one = float(_squares(ensemble, {"layers.2": 2.0}))
+    last = ensemble.layers["layers.2"]
     assert one == pytest.approx(2 * float(last.weight.square().sum() + last.bias.square().sum(1).mean()))
 
 

@@ -1,0 +1,1 @@
+"""Ensembles as things to ship, and the procedures that train them."""

@@ -1,0 +1,309 @@
+"""An ensemble as a thing to ship: predict, save, load, export, and what it costs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from ..._checks import check_integers
+from ..._errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StorageError
+from ..._optional import require
+from ..._study.files import map_tensors, sha256, storage_errors, write_json, write_tensors
+from ...nn import BatchEnsemble
+from .conversion import Conversion, conversion_of, rebuild
+from .cost import EnsembleCost, measure_cost
+from .members import EnsembleModule, MemberStack
+
+FORMAT, VERSION = "runspread-ensemble", 1
+FACTS, TENSORS = "ensemble.json", "weights.safetensors"
+
+
+class EnsembleFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``ensemble.json``.
+
+    Attributes
+    ----------
+    members : tuple of dict
+        Of each member its ``id``, ``weight`` and, where known, ``seeds`` and ``hyperparameters``.
+    conversion : Conversion
+        How the members lie in the network.
+    recipe : dict or None
+        The recipe of the members, which also builds the network; None for a network of the user's own.
+    shape : tuple of int or None
+        Shape of one input.
+    n_classes : int or None
+        Number of classes.
+    selection : dict
+        How the members were chosen: objective, scores, over-fitting.
+    sha256 : str
+        Checksum of the weights.
+    """
+
+    format: str = FORMAT
+    version: int = VERSION
+    members: tuple[dict[str, Any], ...]
+    conversion: Conversion = Conversion()
+    recipe: dict[str, Any] | None = None
+    shape: tuple[int, ...] | None = None
+    n_classes: int | None = None
+    selection: dict[str, Any] = {}
+    sha256: str = ""
+
+
+class Ensemble:
+    """Trained members with their weights: predicts, saves itself, becomes a module or an ONNX file.
+
+    Made by `make_ensemble` from a study, by `Ensemble.of` from networks, or by `load_ensemble`.
+
+    Attributes
+    ----------
+    facts : EnsembleFacts
+        Members, weights, origin.
+    """
+
+    def __init__(self, module: EnsembleModule, facts: EnsembleFacts) -> None:
+        self._module, self.facts = module, facts
+
+    @classmethod
+    def of(
+        cls,
+        members: Sequence[nn.Module] | BatchEnsemble,
+        *,
+        weights: ArrayLike | None = None,
+        ids: Sequence[str] | None = None,
+        mean: ArrayLike = 0.0,
+        std: ArrayLike = 1.0,
+    ) -> Ensemble:
+        """Make an ensemble of networks in memory.
+
+        Parameters
+        ----------
+        members : sequence of nn.Module, or BatchEnsemble
+            Networks that return logits [examples, classes]; or a batch or hyper-batch ensemble.
+        weights : array_like [members], optional
+            Non-negative, sum 1; equal by default.
+        ids : sequence of str, optional
+            Names of the members.
+        mean, std : array_like
+            Inputs are scaled as ``(x - mean) / std`` first.
+        """
+        batch = isinstance(members, BatchEnsemble)
+        core = members.eval() if batch else MemberStack(members)
+        count = members.members if batch else len(members)
+        checked = _check_weights(weights, count)
+        scaling = (torch.as_tensor(mean, dtype=torch.float32), torch.as_tensor(std, dtype=torch.float32))
+        names = [f"member {k}" for k in range(count)] if ids is None else list(ids)
+        facts = EnsembleFacts(
+            members=tuple({"id": name, "weight": float(w)} for name, w in zip(names, checked, strict=True)),
+            conversion=conversion_of(core),
+        )
+        return cls(EnsembleModule(core, checked.tolist(), scaling), facts)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weights of the members; they sum to 1."""
+        return np.array([member["weight"] for member in self.facts.members])
+
+    @property
+    def member_ids(self) -> tuple[str, ...]:
+        """Ids of the members."""
+        return tuple(str(member["id"]) for member in self.facts.members)
+
+    def __len__(self) -> int:
+        return len(self.facts.members)
+
+    def __repr__(self) -> str:
+        return f"<ensemble of {len(self)}: {', '.join(self.member_ids)}>"
+
+    def module(self) -> nn.Module:
+        """Return the ensemble as an ``nn.Module``: inputs as in the data set to averaged class probabilities."""
+        return self._module
+
+    def predict(self, inputs: ArrayLike | Tensor, *, batch_size: int = 1024) -> NDArray[np.float64]:
+        """Return the averaged class probabilities [examples, classes].
+
+        Parameters
+        ----------
+        inputs : array_like or Tensor [examples, ...]
+            As in the data set that the members were trained on: they are scaled here.
+        batch_size : int
+            Examples in one pass, all members at once.
+        """
+        return np.tensordot(self.weights, self.member_probabilities(inputs, batch_size=batch_size), axes=1)
+
+    @torch.no_grad()
+    def member_probabilities(self, inputs: ArrayLike | Tensor, *, batch_size: int = 1024) -> NDArray[np.float64]:
+        """Return the class probabilities of every member [members, examples, classes], for `scores` and `diversity`."""
+        rows = inputs if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
+        if not len(rows):
+            raise InputError("no inputs", "at least one example")
+        size = int(check_integers(batch_size, "batch_size", 1, None))
+        device = self._module.weights.device
+        parts = [self._module.member_probabilities(part.to(device), stacked=True) for part in rows.split(size)]
+        return torch.cat(parts, dim=1).double().cpu().numpy()
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the ensemble as a new folder: ``ensemble.json`` and ``weights.safetensors``.
+
+        Parameters
+        ----------
+        folder : path
+            Must not exist; appears whole or not at all.
+
+        Raises
+        ------
+        StorageError
+            The folder exists, or the file system refused.
+        """
+        target = Path(folder)
+        if target.exists():
+            raise StorageError(f"{target} exists", "a new folder", "Choose another name, or move it away.")
+        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        with storage_errors(f"saving the ensemble to {target}"):
+            draft.mkdir(parents=True)
+            try:
+                write_tensors(draft / TENSORS, _tensors(self._module))
+                write_json(draft / FACTS, msgspec.structs.replace(self.facts, sha256=sha256(draft / TENSORS)))
+                draft.rename(target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        return target
+
+    def to_onnx(self, path: str | os.PathLike[str], example: ArrayLike | Tensor) -> Path:
+        """Write the ensemble as an ONNX file (needs ``runspread[onnx]``).
+
+        Parameters
+        ----------
+        path : path
+            File to write.
+        example : array_like or Tensor [examples, ...]
+            A few inputs, for shape and type; the number of examples stays free.
+        """
+        for name in ("onnx", "onnxscript"):
+            require(name, "ONNX export")
+        x = example if isinstance(example, Tensor) else torch.as_tensor(np.asarray(example))
+        if len(x) < 2:
+            x = torch.cat([x, x])  # a single example would be taken for a fixed size
+        program = torch.onnx.export(
+            self._module,
+            (x,),
+            input_names=["inputs"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("examples")},),
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        program.save(str(path))
+        return Path(path)
+
+    def cost(self, example: ArrayLike | Tensor, *, single: nn.Module | None = None, repeats: int = 20) -> EnsembleCost:
+        """Measure what the ensemble costs against one of its members.
+
+        Parameters
+        ----------
+        example : array_like or Tensor [examples, ...]
+            Inputs to time a prediction of.
+        single : nn.Module, optional
+            What to compare with; the first member by default. A batch ensemble has no plain member: give the network
+            that it was made from.
+        repeats : int
+            Timed predictions of each; the smallest time counts.
+        """
+        x = example if isinstance(example, Tensor) else torch.as_tensor(np.asarray(example))
+        return measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
+
+
+def load_ensemble(folder: str | os.PathLike[str], *, network: nn.Module | None = None) -> Ensemble:
+    """Open an ensemble that `Ensemble.save` wrote. Nothing in the folder is executed.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    network : nn.Module, optional
+        A network of the members' architecture; needed where they were not made by one of runspread's own models.
+
+    Raises
+    ------
+    NotAStudyError
+        The folder holds no ensemble.
+    FormatVersionError
+        Written by a newer runspread.
+    CorruptShardError
+        The weights differ from their checksum.
+    InputError
+        A network is needed, or the one given does not fit.
+    """
+    path = Path(folder)
+    facts = _read_facts(path)
+    if not (path / TENSORS).is_file() or sha256(path / TENSORS) != facts.sha256:
+        raise CorruptShardError(f"{path / TENSORS} is missing or differs from its checksum", "the file as saved")
+    tensors = {name: torch.from_numpy(np.array(value)) for name, value in map_tensors(path / TENSORS).items()}
+    scaling = (tensors.pop("scaling/mean"), tensors.pop("scaling/std"))
+    core = rebuild(facts.conversion, _template(facts, network), tensors, len(facts.members))
+    margin = (facts.recipe or {}).get("loss") == "hinge"
+    weights = [member["weight"] for member in facts.members]
+    return Ensemble(EnsembleModule(core, weights, scaling, margin=margin), facts)
+
+
+def _read_facts(path: Path) -> EnsembleFacts:
+    if not (path / FACTS).is_file():
+        raise NotAStudyError(f"{path} holds no {FACTS}", "a folder that Ensemble.save wrote")
+    raw = (path / FACTS).read_bytes()
+    try:
+        head: Any = msgspec.json.decode(raw)
+        if head.get("format") == FORMAT and head.get("version", 0) > VERSION:
+            raise FormatVersionError(
+                f"an ensemble of format {head['version']}", f"at most {VERSION}", "Update runspread."
+            )
+        return msgspec.convert(head, EnsembleFacts)
+    except (msgspec.DecodeError, msgspec.ValidationError, AttributeError) as error:
+        raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error
+
+
+def _template(facts: EnsembleFacts, network: nn.Module | None) -> nn.Module:
+    if network is not None:
+        return network
+    recipe = facts.recipe or {}
+    if not recipe or ":" in str(recipe.get("model", ":")) or facts.shape is None or facts.n_classes is None:
+        raise InputError(
+            "an ensemble of a network of one's own",
+            "network=, a module of the same architecture",
+            "Code that a file names is never run.",
+        )
+    from ..build import plain_network
+    from ..recipes import recipe_from_dict
+
+    return plain_network(recipe_from_dict(recipe), facts.shape, facts.n_classes)
+
+
+def _tensors(module: EnsembleModule) -> dict[str, NDArray[Any]]:
+    """Return the arrays to save: stacked along a first axis of members where these are alike."""
+    core, scaling = module.core, {"scaling/mean": module.mean, "scaling/std": module.std}
+    if isinstance(core, MemberStack):
+        states: list[Mapping[str, Tensor]] = [network.state_dict() for network in core.networks]
+        if core.alike:
+            values = {f"stacked/{name}": torch.stack([state[name] for state in states]) for name in states[0]}
+        else:
+            values = {f"{k}/{name}": value for k, state in enumerate(states) for name, value in state.items()}
+    else:
+        values = dict(core.state_dict())
+    return {name: value.detach().cpu().numpy() for name, value in {**values, **scaling}.items()}
+
+
+def _check_weights(weights: ArrayLike | None, members: int) -> NDArray[np.float64]:
+    array = np.full(members, 1 / members) if weights is None else np.asarray(weights, dtype=np.float64)
+    if array.shape != (members,) or (array < 0).any() or abs(array.sum() - 1) > 1e-9:
+        raise InputError(f"weights {array.tolist()} for {members} members", "one each, non-negative, sum 1")
+    return array
