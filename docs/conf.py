@@ -32,3 +32,5 @@ Everything public is an attribute of ``runspread``.
 
 {listed}
 """)
+# Types in docstrings name shapes, such as "ndarray [runs, examples]"; they are prose, not references to look up.
+suppress_warnings = ["ref.python"]

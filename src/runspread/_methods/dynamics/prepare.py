@@ -133,7 +133,7 @@ def prepare_sequences(
     Notes
     -----
     A metric that is constant in every run, or was never recorded, is dropped; one constant in some runs is 0 there
-    (constant: standard deviation at most 1e-12 · max(1, |mean|)). Source: Hu et al. 2023, section 3.
+    (constant: standard deviation at most 1e-12 · max(1, abs(mean))). Source: Hu et al. 2023, section 3.
     """
     check_choice(diverged, "diverged", ("exclude", "truncate"))
     check_choice(standardize, "standardize", ("run", "pooled", "none"))
