@@ -153,6 +153,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         fields = dict(overrides)
         if "epochs" in fields or "steps" in fields:  # giving one withdraws the other
             fields = {"epochs": None, "steps": None} | fields
+        for part in ("model", "dataset"):
+            if fields.get(part, getattr(self, part)) != getattr(self, part):  # another one has other options
+                fields = {f"{part}_options": {}} | fields
         base = self.to_dict() | {name: fields.pop(name) for name in list(fields) if name in self.__struct_fields__}
         return _complete(base, fields)
 
