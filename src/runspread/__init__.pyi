@@ -37,6 +37,7 @@ from ._methods.spectral_numbers import density_distance, fit_without_fingers, sp
 from ._methods.spectrum import Spectrum, spectrum
 from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._methods.trimming.comparison import TrimmingScores, trimming_scores
+from ._methods.trimming.curve import TrimmingCurve, trimming_curve
 from ._methods.trimming.examples import TrimmedExamples, trimmed_examples
 from ._methods.trimming.levels import (
     Trimming,
@@ -66,6 +67,15 @@ from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
 from ._plots.calibration import plot_calibration_curve, plot_task_spread
+from ._plots.trimming import (
+    plot_representative_size,
+    plot_same_model,
+    plot_trimmed_cdf,
+    plot_trimmed_examples,
+    plot_trimming_curve,
+    plot_trimming_levels,
+    plot_trimming_scores,
+)
 from ._plots.variance import (
     plot_accuracy_distribution,
     plot_comparison,
@@ -157,6 +167,7 @@ __all__ = [
     "TrainingProgress",
     "TrimmedExamples",
     "Trimming",
+    "TrimmingCurve",
     "TrimmingLevels",
     "TrimmingScores",
     "TruncatedPowerLawFit",
@@ -199,10 +210,17 @@ __all__ = [
     "plot_calibration_curve",
     "plot_comparison",
     "plot_plan",
+    "plot_representative_size",
+    "plot_same_model",
     "plot_seed_selection",
     "plot_sources",
     "plot_split_halves",
     "plot_task_spread",
+    "plot_trimmed_cdf",
+    "plot_trimmed_examples",
+    "plot_trimming_curve",
+    "plot_trimming_levels",
+    "plot_trimming_scores",
     "poisson_binomial_pmf",
     "predicted_classes",
     "prepare_sequences",
@@ -227,6 +245,7 @@ __all__ = [
     "trimmed_distance",
     "trimmed_examples",
     "trimming",
+    "trimming_curve",
     "trimming_level",
     "trimming_level_grid",
     "trimming_scores",

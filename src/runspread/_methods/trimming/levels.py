@@ -81,11 +81,10 @@ def shares(size: int) -> Floats:
 
 
 def masses(sample: Floats, values: Floats) -> tuple[Floats, Floats]:
-    """Return the share of a sorted sample below, and at or below, each of the values."""
-    return (
-        np.searchsorted(sample, values, side="left") / sample.size,
-        np.searchsorted(sample, values, side="right") / sample.size,
-    )
+    """Return the share of a sorted sample below, and at or below, each of the values; one array without ties."""
+    left, right = (np.searchsorted(sample, values, side=side) for side in ("left", "right"))
+    below = left / sample.size
+    return below, below if np.array_equal(left, right) else right / sample.size
 
 
 def interpolated_mass(knots: Floats, cumulative: Floats, values: Floats) -> Floats:

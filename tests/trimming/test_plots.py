@@ -1,0 +1,128 @@
+"""Plots draw the numbers of their results."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+import runspread as rs
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+
+
+def made(runs=16, examples=200):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=examples)
+    gaps = np.where(labels, 2, -2) + rng.normal(size=(runs, examples)) * 1.5 + rng.normal(size=(runs, 1))
+    return np.stack([-gaps / 2, gaps / 2], axis=-1), labels
+
+
+def lines(ax):
+    return {line.get_label(): np.asarray(line.get_xydata()) for line in ax.lines}
+
+
+def drawn(ax):
+    """Render the figure, so that what cannot be drawn fails."""
+    ax.figure.canvas.draw()
+    return ax
+
+
+def test_curve_and_threshold():
+    rng = np.random.default_rng(1)
+    curve = rs.trimming_curve(rng.normal(size=200), rng.normal(0.8, 1, size=200), threshold="rigorous", epsilon=0.5)
+    found = lines(drawn(curve.plot()))
+    assert np.array_equal(found["distance left after trimming"], np.stack([curve.alphas, curve.distances], -1))
+    assert np.array_equal(found["threshold (rigorous)"][:, 1], curve.accepted_up_to(curve.alphas))
+    ((level, height),) = found[f"level {curve.level:.3f}"]
+    assert level == curve.level > 0
+    assert height == pytest.approx(np.interp(level, curve.alphas, curve.distances), abs=2e-3)
+
+
+def test_curve_without_a_level_says_so():
+    curve = rs.trimming_curve(np.linspace(-5, 5, 300), np.linspace(-0.1, 0.1, 300))
+    ax = drawn(rs.plot_trimming_curve(curve))
+    assert "no level suffices" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert curve.sentence().startswith("No trimming makes")
+    assert curve.trimmed_by == 0.5
+    drawn(rs.plot_trimmed_cdf(curve))
+
+
+def test_distributions_before_and_after():
+    rng = np.random.default_rng(2)
+    reference, candidate = rng.normal(size=300), np.append(rng.normal(size=240), rng.normal(5, 0.3, size=60))
+    curve = rs.trimming_curve(reference, candidate)
+    ax = drawn(rs.plot_trimmed_cdf(curve, output="gap"))
+    found = lines(ax)
+    values, before = found["candidate"].T
+    assert before == pytest.approx([(candidate <= value).mean() for value in values])
+    after = found[f"candidate, {curve.trimmed_by:.1%} trimmed"][:, 1]
+    apart = np.abs(after - found["reference"][:, 1]).max()
+    assert apart == pytest.approx(curve.delta[0], abs=1e-9)  # trimmed just enough
+    assert ax.get_xlabel() == "gap"
+    assert len(curve.table()) == 13
+
+
+def test_infinite_values_can_be_drawn():
+    curve = rs.trimming_curve([-np.inf, 0, 1, 2], [0, 1, 3, np.inf])
+    drawn(rs.plot_trimmed_cdf(curve))
+
+
+def test_levels_of_runs():
+    logits, _ = made()
+    levels = rs.trimming(logits, replicates=20)
+    found = lines(drawn(levels.plot()))
+    points = np.concatenate([found["told apart in at most half of the replicates"], found["in more than half"]])
+    assert points[points[:, 0].argsort(), 1].tolist() == sorted(levels.mean)
+    assert len(found["in more than half"]) == levels.atypical.sum() > 0
+
+
+def test_representative_size():
+    logits, _ = made()
+    sizes = rs.representative_size(logits, replicates=10)
+    found = lines(drawn(sizes.plot()))
+    assert set(found) == {f"{k}, {d} trimmed" for k in ("mixture", "ensemble") for d in ("M runs", "pool")}
+    middle = np.minimum(sizes.quantile(0.5), 0.5)
+    assert found["ensemble, pool trimmed"][:, 1].tolist() == middle[1, 1].tolist()
+
+
+@pytest.mark.parametrize("score", ["accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn"])
+def test_level_against_scores(score):
+    logits, labels = made()
+    scores = rs.trimming_scores(logits, labels, resamples=20)
+    ax = drawn(rs.plot_trimming_scores(scores, score=score))
+    points = next(xy for label, xy in lines(ax).items() if label.startswith("run; Spearman"))
+    assert points[:, 1].tolist() == scores.level.tolist()
+    assert points[:, 0] == pytest.approx(scores.of(score) * (1 if score == "NLL" else 100))
+    drawn(scores.plot())
+
+
+def test_trimmed_examples():
+    logits, labels = made()
+    examples = rs.trimmed_examples(logits, labels=labels)
+    found = lines(drawn(examples.plot()))
+    assert found["class 1"][:, 1].tolist() == examples.trimmed[labels == 1].tolist()
+    drawn(rs.plot_trimmed_examples(rs.trimmed_examples(logits)))
+
+
+def test_same_model():
+    logits, _ = made()
+    same = rs.same_model(logits[:8], logits[8:] + np.array([0, 2.0]), permutations=99)
+    found = lines(drawn(same.plot()))
+    assert found["distance left after trimming"][:, 1].tolist() == same.distances.tolist()
+    assert found["threshold (permutation)"][0, 1] == same.delta[0]
+
+
+def test_curves_refuse_what_they_cannot_draw():
+    with pytest.raises(rs.InputError, match="from 0"):
+        rs.trimming_curve([0.0], [1.0], alphas=[0.1, 0.2])
+    with pytest.raises(rs.InputError, match="one axis"):
+        rs.trimming_curve([0.0], [[1.0]])
