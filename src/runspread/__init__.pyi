@@ -29,9 +29,25 @@ from ._methods.hmm.model import HiddenMarkovModel
 from ._methods.hmm.selection import HmmSelection, select_hmm
 from ._methods.layer_metrics import LayerMetrics, layer_metrics
 from ._methods.marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
+from ._methods.norm_measures import (
+    NormMeasures,
+    accuracy_of,
+    margin_percentile,
+    norm_measures,
+    output_margins,
+    path_norm,
+)
 from ._methods.powerlaw import PowerLawFit, fit_power_law
 from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
+from ._methods.sharpness import (
+    SharpnessMeasures,
+    noise_level,
+    pac_bayes_measures,
+    sharpness_measures,
+    worst_case_radius,
+)
+from ._methods.smoothing import SmoothingResult, svd_smoothing, truncate_weights
 from ._methods.spectra import ModelSpectra
 from ._methods.spectral_numbers import density_distance, fit_without_fingers, spectral_distance
 from ._methods.spectrum import Spectrum, spectrum
@@ -66,6 +82,7 @@ from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
+from ._methods.weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_distances
 from ._plots.calibration import plot_calibration_curve, plot_task_spread
 from ._plots.trimming import (
     plot_representative_size,
@@ -96,6 +113,7 @@ from ._training.ensembles.cost import EnsembleCost
 from ._training.ensembles.from_study import make_ensemble
 from ._training.progress import TrainingProgress
 from ._training.recipes import Recipe, recipe, recipe_names
+from ._training.torch_network import TorchNetwork, fold_batch_norm
 from ._training.train import train
 
 __version__: str
@@ -104,6 +122,7 @@ __all__ = [
     "Audit",
     "CalibrationResult",
     "Candidates",
+    "ClippedWeight",
     "Comparison",
     "Convergence",
     "CorruptShardError",
@@ -128,6 +147,7 @@ __all__ = [
     "MissingDataError",
     "MissingDependencyError",
     "ModelSpectra",
+    "NormMeasures",
     "NotAStudyError",
     "OutcomeRegression",
     "PairDeviations",
@@ -152,6 +172,8 @@ __all__ = [
     "SeedSelection",
     "Seeds",
     "SelectionModel",
+    "SharpnessMeasures",
+    "SmoothingResult",
     "SourceComponents",
     "SourceGroups",
     "Spectrum",
@@ -161,6 +183,7 @@ __all__ = [
     "Table",
     "TailComparison",
     "TorchCheckpoint",
+    "TorchNetwork",
     "TrainingDynamics",
     "TrainingError",
     "TrainingMap",
@@ -174,9 +197,12 @@ __all__ = [
     "TwoGroupTasks",
     "VarianceResult",
     "Verification",
+    "WeightDistances",
+    "accuracy_of",
     "audit",
     "calibration",
     "clip_gaps",
+    "clip_traps",
     "compare",
     "compare_tails",
     "convergence_index",
@@ -190,18 +216,25 @@ __all__ = [
     "fit_power_law",
     "fit_truncated_power_law",
     "fit_without_fingers",
+    "fold_batch_norm",
     "from_torch_checkpoint",
     "holm",
     "layer_metrics",
     "load_ensemble",
     "logit_gap",
     "make_ensemble",
+    "margin_percentile",
     "margins",
     "nn",
+    "noise_level",
+    "norm_measures",
     "open_study",
     "optimal_trimming",
     "outcome_regression",
+    "output_margins",
+    "pac_bayes_measures",
     "pair_deviations",
+    "path_norm",
     "plan_gap",
     "plan_runs",
     "plan_superiority",
@@ -236,9 +269,11 @@ __all__ = [
     "seed_selection_model",
     "select_ensemble",
     "select_hmm",
+    "sharpness_measures",
     "spectra",
     "spectral_distance",
     "spectrum",
+    "svd_smoothing",
     "train",
     "training_map",
     "trajectory_dissimilarity",
@@ -249,8 +284,11 @@ __all__ = [
     "trimming_level",
     "trimming_level_grid",
     "trimming_scores",
+    "truncate_weights",
     "two_group_tasks",
     "variance",
     "variance_by_source",
+    "weight_distances",
     "weight_metrics",
+    "worst_case_radius",
 ]

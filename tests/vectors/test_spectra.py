@@ -243,3 +243,109 @@ def test_scale_does_not_matter_here_and_does_there(case):
     assert theirs["alpha"] == pytest.approx(value(case, "ww_alpha"), rel=1e-9)
     assert ("success" if theirs.status == "ok" else "failed") == value(case, "ww_status")
     assert theirs.detail == value(case, "ww_warning")
+
+
+# --------------------------------------------------------------- one network, trained on scikit-learn's digits
+
+
+NETWORKS = cases("perm", "n_train", "train_acc")
+
+
+def parameters(case: str, kind: str) -> dict[str, np.ndarray]:
+    return {f.removeprefix(f"{kind}."): value(case, f) for f in FIELDS[case] if f.startswith(f"{kind}.")}
+
+
+def network(case: str):
+    """The sequential network that the names and shapes of its parameters describe."""
+    nn = pytest.importorskip("torch").nn
+    weights = {int(n.split(".")[0]): w for n, w in parameters(case, "param").items() if n.endswith("weight")}
+    layers = []
+    for place in range(max(weights) + 1):
+        weight = weights.get(place)
+        if weight is not None and weight.ndim == 4:
+            layers.append(nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=weight.shape[2] // 2))
+        elif weight is not None:
+            layers.append(nn.Linear(weight.shape[1], weight.shape[0]))
+        elif place - 1 in weights:
+            layers.append(nn.ReLU())
+        else:  # between the kernels and the matrices: pooling, then flattening
+            layers.append(nn.MaxPool2d(2) if isinstance(layers[-1], nn.ReLU) else nn.Flatten())
+    return nn.Sequential(*layers)
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def trained(request):
+    datasets = pytest.importorskip("sklearn.datasets")
+    case = request.param
+    inputs, labels = datasets.load_digits(return_X_y=True)
+    order, n = value(case, "perm"), value(case, "n_train")
+    inputs = (inputs[order] / 16).astype(np.float32).reshape(-1, 1, 8, 8)
+    weights = parameters(case, "param")
+    return case, rs.TorchNetwork(network(case)), weights, (inputs, labels[order], n)
+
+
+def test_network_reaches_its_accuracy(trained):
+    case, net, weights, (inputs, labels, n) = trained
+    assert f"{case}/seed" in VECTORS
+    assert value(case, "seed") >= 0
+    for part, name in ((slice(None, n), "train_acc"), (slice(n, None), "test_acc")):
+        assert rs.accuracy_of(net, inputs[part], labels[part])(weights) == pytest.approx(value(case, name), abs=0.003)
+
+
+def test_svd_smoothed_accuracy(trained):
+    case, net, weights, (inputs, labels, n) = trained
+    shares = sorted({int(f[3:].split("_")[0]) for f in FIELDS[case] if f.startswith("svd")})
+    for part, name in ((slice(None, n), "train"), (slice(n, None), "test")):
+        result = rs.svd_smoothing(weights, rs.accuracy_of(net, inputs[part], labels[part]), [s / 100 for s in shares])
+        for share, accuracy in zip(shares, result.accuracy, strict=True):
+            assert accuracy == pytest.approx(value(case, f"svd{share}_{name}_acc"), abs=0.003)
+
+
+def test_weightwatcher_table_of_the_network(trained):
+    case, _, weights, _ = trained
+    found = rs.spectra(weights, parity="weightwatcher", min_eigenvalues=50)
+    modules = [name for name, _ in network(case).named_modules()]
+    names = [str(name) for name in value(case, "ww_min50.longname")]
+    assert sorted(found.used) == sorted(f"{name}.weight" for name in names)
+    layers = [found[f"{name}.weight"] for name in names]
+    table = {
+        "layer_id": [modules.index(name) for name in names],
+        "N": [layer.spectrum.N for layer in layers], "M": [layer.spectrum.M for layer in layers],
+        "rf": [layer.spectrum.receptive_field for layer in layers], "num_evals": [x.n_eigenvalues for x in layers],
+    } | {
+        column: [layer[ours] for layer in layers]
+        for column, ours in {
+            "alpha": "alpha", "D": "D", "xmin": "xmin", "sigma": "sigma", "lambda_max": "spectral_norm",
+            "alpha_weighted": "alpha_weighted", "log_alpha_norm": "log_alpha_norm", "log_norm": "log_norm",
+            "stable_rank": "stable_rank", "entropy": "entropy",
+        }.items()
+    }  # fmt: skip
+    check(case, {f"ww_min50.{column}": numbers_ for column, numbers_ in table.items()}, rel=1e-9)
+    check(case, {f"ww_min50_summary.{name}": mean for name, mean in found.means.items()}, rel=1e-9)
+
+
+def test_norm_measures_of_the_network(trained):
+    case, net, weights, (inputs, labels, n) = trained
+    logits = net.logits(weights, inputs[:n])
+    margin = rs.margin_percentile(logits, labels[:n])
+    path = rs.path_norm(net, weights, inputs.shape[1:])
+    found = rs.norm_measures(weights, n, initial=parameters(case, "init"), margin=margin, path_norm=path).raw
+    assert margin == pytest.approx(value(case, "margin_10pct"), rel=1e-4)
+    assert np.median(rs.output_margins(logits, labels[:n])) == pytest.approx(value(case, "margin_median"), rel=1e-4)
+    assert found["inverse_margin_sq"] == pytest.approx(value(case, "inverse_margin_sq"), rel=1e-3)
+    names = ("log_prod_spec", "log_prod_fro", "param_norm", "dist_fro_init", "dist_spec_init", "fro_over_spec",
+             "path_norm", "num_params")  # fmt: skip
+    check(case, {name: found[name] for name in names}, rel=1e-6)
+    assert found["distance_from_init"] == pytest.approx(value(case, "distance_from_init_pgdl"), rel=1e-6)
+
+
+@pytest.mark.parametrize("case", cases("trunc10_k"))
+def test_truncation(case):
+    weight = value(case, "W").astype(np.float64)
+    for share in (10, 20):
+        changed = rs.truncate_weights({"w": weight}, share / 100)["w"]
+        blocks = changed.reshape(*changed.shape[:2], -1)
+        ranks = {int(np.linalg.matrix_rank(blocks[:, :, k])) for k in range(blocks.shape[2])}
+        assert ranks == {value(case, f"trunc{share}_k")}
+        residual = np.linalg.norm(weight - changed) / np.linalg.norm(weight)
+        assert residual == pytest.approx(value(case, f"trunc{share}_rel_residual"), rel=1e-9)

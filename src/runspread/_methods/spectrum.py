@@ -203,6 +203,18 @@ def matrices_of(
     return np.moveaxis(flat, 3, 1).reshape(-1, *flat.shape[1:3])
 
 
+def tensor_of_matrices(
+    blocks: NDArray[Any], *, shape: tuple[int, ...], layout: str = "auto", groups: int = 1
+) -> NDArray[Any]:
+    """Return the tensor of `shape` whose `matrices_of` (as slices) are `blocks`."""
+    if layout == "stack" or len(shape) == 2:
+        return blocks.reshape(shape)
+    grouped = np.moveaxis(blocks.reshape(groups, -1, *blocks.shape[1:]), 1, 3)
+    if layout == "conv_transposed":
+        grouped = np.swapaxes(grouped, 1, 2)
+    return grouped.reshape(shape)
+
+
 def _grouped(kernel: Floats, groups: int, *, transposed: bool) -> Floats:
     """Return a kernel as [groups, out/groups, in/groups, k1, ..., kd]."""
     if groups < 1 or kernel.shape[0] % groups:
