@@ -318,3 +318,12 @@ def test_threads_change_nothing():
     one, two = (rs.fit_hmm(runs, 3, restarts=8, iterations=5, workers=w) for w in (1, 2))
     for a, b in zip(one.restarts, two.restarts, strict=True):
         np.testing.assert_allclose(a.history, b.history, rtol=1e-10)
+
+
+def test_compiled_code_leaves_the_processor_as_it_was():
+    """The recursions take numbers below 1e-308 for 0; nobody else's arithmetic may."""
+    numba_kernels = pytest.importorskip("runspread._methods.hmm.kernels_numba")
+    b = np.ones((4, 2, 3))
+    numba_kernels.smooth(b, np.array([0, 4]), np.full((2, 3), 0.5), np.full((2, 2, 3), 0.5))
+    assert np.float64(1e-310) / 2 > 0
+    assert (np.full(64, 1e-310) * 0.5 > 0).all()

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .kernels_numpy import CLAMP, SMALLEST_NORM, SMALLEST_RATIO
+from .flush import FLUSH_TO_ZERO, exchange_control
+from .kernels_numpy import HOPELESS, SMALLEST_NORM, SMALLEST_RATIO, TINY
 from .parameters import Array, Mask
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -53,7 +54,7 @@ def gaussian(white: Array, constant: Array, out: Array) -> None:
 
 @_compiled
 def relative(log_b: Array) -> tuple[Array, Array]:
-    """Return log-densities relative to the largest of each frame and model, clamped, and those largest [frames, B]."""
+    """Return log-densities relative to the largest of each frame and model, and those largest [frames, B]."""
     n_frames, n_states, n_models = log_b.shape
     b, top = np.empty(log_b.shape), np.empty((n_frames, n_models))
     for t in range(n_frames):
@@ -67,7 +68,7 @@ def relative(log_b: Array) -> tuple[Array, Array]:
             row, out = log_b[t, j], b[t, j]
             for r in range(n_models):
                 value = row[r] - largest[r]
-                out[r] = CLAMP if value < CLAMP else value
+                out[r] = -np.inf if value < HOPELESS else value
     return b, top
 
 
@@ -96,7 +97,8 @@ def _forward(b: Array, first: int, last: int, start: Array, trans: Array, alpha:
         for j in range(n_states):
             value = alpha[t, j]
             for r in range(n_models):
-                value[r] *= inverse[r]
+                weight = value[r] * inverse[r]
+                value[r] = 0.0 if weight < TINY else weight  # this way round NaN stays
 
 
 @_inlined
@@ -130,8 +132,9 @@ def _look_back(before: Array, weight: Array, future: Array, mass: Array, top: Ar
             for r in range(n_models):
                 pair[r] += past[r] * w[r]
         for r in range(n_models):
-            past[r] *= ahead[r]
-            back[r] = ahead[r] * top[r]
+            smoothed, later = past[r] * ahead[r], ahead[r] * top[r]
+            past[r] = 0.0 if smoothed < TINY else smoothed
+            back[r] = 0.0 if later < TINY else later
 
 
 @_compiled
@@ -146,7 +149,7 @@ def _backward(b: Array, first: int, last: int, trans: Array, alpha: Array, xi: A
                 weight[j, r] = b[t, j, r] * beta[j, r]
         _look_ahead(trans, weight, alpha[t - 1], future, mass, top)
         for r in range(n_models):
-            exact[r] &= SMALLEST_RATIO * top[r] < mass[r] < np.inf
+            exact[r] &= SMALLEST_RATIO * top[r] < mass[r] < np.inf and top[r] > SMALLEST_NORM
             mass[r] = 1.0 / mass[r]
             top[r] = 1.0 / top[r]
         _look_back(alpha[t - 1], weight, future, mass, top, xi, beta)
@@ -160,14 +163,17 @@ def smooth(b: Array, offsets: NDArray[np.int64], start: Array, trans: Array) -> 
     gamma, norms = np.empty(b.shape), np.empty((len(b), n_models))
     xi = np.zeros((n_sequences, n_states, n_states, n_models))
     exact = np.ones((n_sequences, n_models), dtype=np.bool_)
+    walk = np.where(trans < TINY, 0.0, trans)  # for the recursions; the expected transitions keep the tiny ones
+    control = exchange_control(np.uint32(FLUSH_TO_ZERO))  # pyright: ignore[reportCallIssue]
     for s in range(n_sequences):
         first, last = offsets[s], offsets[s + 1]
-        _forward(b, first, last, start, trans, gamma, norms)
+        _forward(b, first, last, start, walk, gamma, norms)
         for t in range(first, last):
             for r in range(n_models):
                 exact[s, r] &= SMALLEST_NORM < norms[t, r] < np.inf
-        _backward(b, first, last, trans, gamma, xi[s], exact[s])
+        _backward(b, first, last, walk, gamma, xi[s], exact[s])
         xi[s] *= trans
+    exchange_control(control)  # pyright: ignore[reportCallIssue]
     return gamma, xi, norms, exact
 
 

@@ -15,9 +15,12 @@ BLOCK = 2**15
 SMALLEST_NORM, SMALLEST_RATIO = 1e-100, 1e-180
 """Below these a scaled recursion may have dropped a path that matters later (the exactness certificate)."""
 
+TINY = 1e-300
+"""Weights below it count as 0: numbers below 1e-308 are very slow to compute with, and hopeless states have many."""
 
-CLAMP = -690.0
-"""Its exponential is 1e-300; the certificate's argument rests on it."""
+
+HOPELESS = -690.0
+"""Relative log-densities below it (1e-300) count as minus infinity."""
 
 
 def gaussian(white: Array, constant: Array, out: Array) -> None:
@@ -28,10 +31,12 @@ def gaussian(white: Array, constant: Array, out: Array) -> None:
 
 
 def relative(log_b: Array) -> tuple[Array, Array]:
-    """Return log-densities relative to the largest of each frame and model, clamped, and those largest [frames, B]."""
+    """Return log-densities relative to the largest of each frame and model, and those largest [frames, B]."""
     top = log_b.max(axis=1)
     with np.errstate(invalid="ignore"):
-        return np.maximum(log_b - top[:, None], CLAMP), top
+        b = log_b - top[:, None]
+        b[b < HOPELESS] = -np.inf
+    return b, top
 
 
 def _by_time(offsets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -63,13 +68,19 @@ def smooth(b: Array, offsets: NDArray[np.int64], start: Array, trans: Array) -> 
         Their logarithms add up to the log-likelihood (of `b`).
     exact : ndarray of bool [S, B]
         Certificate: no path can have been lost to underflow.
+
+    Notes
+    -----
+    What counts as 0 is below 1e-300, thus below 1e-200 of the mass after division by the smallest norm that the
+    certificate lets pass, and the future can magnify it by at most 1e180. So what is certified is exact to 1e-20.
     """
     dense, pi, a = (np.ascontiguousarray(np.moveaxis(v, -1, 0)) for v in (b, start, trans))  # models first
+    walk = _without_tiny(a.copy())
     times = _by_time(offsets)
     with np.errstate(all="ignore"):
-        alpha, norms = _forward(dense, times, pi, a)
+        alpha, norms = _forward(dense, times, pi, walk)
         ok = (norms > SMALLEST_NORM) & (norms < np.inf)
-        scaled, ahead = _backward(dense, times, alpha, a, ok)
+        scaled, ahead = _backward(dense, times, alpha, walk, ok)
         gamma, exact = alpha, np.logical_and.reduceat(ok, offsets[:-1], axis=1)
         xi = np.stack(
             [
@@ -86,7 +97,7 @@ def _forward(b: Array, times: list[NDArray[np.int64]], start: Array, trans: Arra
         ahead = start[:, None] if t == 0 else alpha[:, rows - 1] @ trans
         value = ahead * b[:, rows]
         norms[:, rows] = value.sum(axis=2)
-        alpha[:, rows] = value / norms[:, rows, None]
+        alpha[:, rows] = _without_tiny(value / norms[:, rows, None])
     return alpha, norms
 
 
@@ -99,11 +110,16 @@ def _backward(b: Array, times: list[NDArray[np.int64]], alpha: Array, trans: Arr
         future = weight @ back
         before = alpha[:, rows - 1]
         mass, top = (before * future).sum(axis=2, keepdims=True), future.max(axis=2, keepdims=True)
-        ok[:, rows - 1] &= ((mass > SMALLEST_RATIO * top) & (mass < np.inf))[..., 0]
+        ok[:, rows - 1] &= ((mass > SMALLEST_RATIO * top) & (mass < np.inf) & (top > SMALLEST_NORM))[..., 0]
         scaled[:, rows - 1], ahead[:, rows] = before / mass, weight
-        alpha[:, rows - 1] = before * future / mass
-        beta[:, rows - 1] = future / top
+        alpha[:, rows - 1] = _without_tiny(before * future / mass)
+        beta[:, rows - 1] = _without_tiny(future / top)
     return scaled, ahead
+
+
+def _without_tiny(values: Array) -> Array:
+    values[values < TINY] = 0.0
+    return values
 
 
 def _log_sum(values: Array, axis: int) -> Array:
