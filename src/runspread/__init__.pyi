@@ -34,6 +34,7 @@ from ._methods.trimming.margins import clip_gaps, logit_gap, margins
 from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._methods.variance.accuracy import RunAccuracies, run_accuracies
 from ._methods.variance.audit import Audit, Finding, audit
+from ._methods.variance.boundaries import sequential_boundaries
 from ._methods.variance.calibration import CalibrationResult, calibration
 from ._methods.variance.compare import Comparison, compare, holm
 from ._methods.variance.estimate import variance
@@ -45,6 +46,7 @@ from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.sources import SourceComponents, SourceGroups, variance_by_source
 from ._methods.variance.statistics import RunStatistics, run_statistics
+from ._methods.variance.stopping import Look, StoppingRule, stopping_rule
 from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
@@ -88,6 +90,7 @@ __all__ = [
     "HiddenMarkovModel",
     "HmmSelection",
     "InputError",
+    "Look",
     "Metrics",
     "MissingDataError",
     "MissingDependencyError",
@@ -113,6 +116,7 @@ __all__ = [
     "SelectionModel",
     "SourceComponents",
     "SourceGroups",
+    "StoppingRule",
     "StorageError",
     "Study",
     "StudyError",
@@ -167,6 +171,8 @@ __all__ = [
     "seed_selection_model",
     "select_ensemble",
     "select_hmm",
+    "sequential_boundaries",
+    "stopping_rule",
     "train",
     "trimmed_distance",
     "trimming",
