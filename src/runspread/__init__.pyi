@@ -68,6 +68,7 @@ from ._methods.trimming.same import SameModel, same_model
 from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._methods.variance.accuracy import RunAccuracies, run_accuracies
 from ._methods.variance.audit import Audit, Finding, audit
+from ._methods.variance.boundaries import sequential_boundaries
 from ._methods.variance.calibration import CalibrationResult, calibration
 from ._methods.variance.compare import Comparison, compare, holm
 from ._methods.variance.estimate import variance
@@ -79,6 +80,7 @@ from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.sources import SourceComponents, SourceGroups, variance_by_source
 from ._methods.variance.statistics import RunStatistics, run_statistics
+from ._methods.variance.stopping import Look, StoppingRule, stopping_rule
 from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
@@ -141,6 +143,7 @@ __all__ = [
     "HmmSelection",
     "InputError",
     "LayerMetrics",
+    "Look",
     "MapEdge",
     "MarchenkoPasturFit",
     "Metrics",
@@ -177,6 +180,7 @@ __all__ = [
     "SourceComponents",
     "SourceGroups",
     "Spectrum",
+    "StoppingRule",
     "StorageError",
     "Study",
     "StudyError",
@@ -269,10 +273,12 @@ __all__ = [
     "seed_selection_model",
     "select_ensemble",
     "select_hmm",
+    "sequential_boundaries",
     "sharpness_measures",
     "spectra",
     "spectral_distance",
     "spectrum",
+    "stopping_rule",
     "svd_smoothing",
     "train",
     "training_map",

@@ -15,7 +15,6 @@ from .audit import audit_warnings
 from .forms import Forms, SecondPass
 from .intervals import fixed_interval, population_interval, satterthwaite, two_way_variance
 from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
-from .outcomes import Outcomes
 from .pairs import PairDeviations, scan_pairs
 from .result import VarianceResult, root
 from .selection import best_of_gain, top_gain
@@ -55,7 +54,7 @@ def variance(
     ----------
     source : array_like, RunOutputs, study or RunStatistics, optional
         Logits [runs, examples, classes], predicted classes [runs, examples] (-1 for no prediction), a study, or
-        statistics that were accumulated elsewhere; those lack the second pass, so the jackknife over runs is grouped.
+        statistics that were accumulated elsewhere (without ``keep_bits`` their jackknife over runs is grouped).
     labels : array_like of int [examples], optional
         True classes; taken from the source where it has them.
     correct : array_like of bool or 0/1 [runs, examples], optional
@@ -109,11 +108,12 @@ def variance(
     if not 0 < level < 1:
         raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
     check_choice(pairs, "pairs", PAIR_POLICIES)
-    settings = {"groups": groups, "votes": False, "first_half": first_half}
+    settings = {"groups": groups, "votes": False, "first_half": first_half, "keep_bits": True}
     statistics, outcomes = counted(source, labels, settings, correct=correct, split=split, nan=nan, missing=missing)
     forms = Forms.of(statistics.n_examples, clusters=clusters, weights=weights, strata=strata, priors=priors)
-    second = _second(outcomes, statistics, forms)
-    found = _pairs(outcomes, statistics, pairs, pair_threshold)
+    packed = statistics.packed
+    second = _second(packed, statistics, forms)
+    found = _pairs(packed, statistics, pairs, pair_threshold)
     numbers = _numbers(statistics, level, tuple(best_of), None if second is None else second.weighted)
     return VarianceResult(
         **numbers,
@@ -126,22 +126,22 @@ def variance(
     )
 
 
-def _second(outcomes: Outcomes | None, statistics: RunStatistics, forms: Forms) -> SecondPass | None:
-    """Return the second pass over the outcomes, None where there are none to go through."""
-    if outcomes is None:
+def _second(packed: NDArray[np.uint8] | None, statistics: RunStatistics, forms: Forms) -> SecondPass | None:
+    """Return the second pass over the correctness, None where it was not kept."""
+    if packed is None:
         if forms.asked:
-            raise InputError("statistics alone", "the outcomes", "Clusters, weights and strata need a second pass.")
+            raise InputError("statistics without bits", "keep_bits=True", "Clusters, weights and strata need them.")
         return None
-    return SecondPass(outcomes, statistics, forms)
+    return SecondPass(packed, statistics, forms)
 
 
 def _pairs(
-    outcomes: Outcomes | None, statistics: RunStatistics, policy: str, threshold: float | None
+    packed: NDArray[np.uint8] | None, statistics: RunStatistics, policy: str, threshold: float | None
 ) -> PairDeviations | None:
     work = statistics.n_runs * statistics.n_examples**2
-    if outcomes is None or policy == "none" or (policy == "auto" and work > _PAIR_WORK):
+    if packed is None or policy == "none" or (policy == "auto" and work > _PAIR_WORK):
         return None
-    return scan_pairs(outcomes, threshold=threshold)
+    return scan_pairs(packed, statistics.n_examples, threshold=threshold)
 
 
 def reservations(statistics: RunStatistics) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
-from .counting import row_sums
-from .outcomes import Outcomes
+from .counting import row_sums, unpacked_rows
 from .statistics import RunStatistics
 from .sums import RunSums, number
 
@@ -95,12 +94,12 @@ class Forms:
 class SecondPass:
     """Goes through the outcomes again, now that the number of runs that are right on each example is known."""
 
-    def __init__(self, outcomes: Outcomes, statistics: RunStatistics, forms: Forms) -> None:
+    def __init__(self, packed: NDArray[np.uint8], statistics: RunStatistics, forms: Forms) -> None:
         self.statistics, self.forms = statistics, forms
         columns = statistics.right[:, None].astype(np.float64)  # exact: sums stay far below 2**53
         weighted: list[NDArray[np.int64]] = []
         self._values: dict[str, list[NDArray[Any]]] = {"clusters": [], "weights": [], "strata": [], "stratified": []}
-        for correct, _ in outcomes.chunks():
+        for correct in unpacked_rows(packed, statistics.n_examples):
             weighted.append(row_sums(correct, columns)[:, 0].astype(np.int64))
             self._add(correct)
         self.weighted = np.concatenate(weighted)

@@ -13,14 +13,20 @@ from ..._checks import check_choice, check_integers
 from ..._errors import InputError
 from ..._results import Excluded
 from .._sources import CHUNK_BYTES, RunOutputs, as_outputs
+from .half import half_argmax
 
 NAN_POLICIES = ("abstain", "drop_run", "raise")
 MISSING_POLICIES = ("drop_run", "intersect", "raise")
 ABSTAINED = -1
+CLASS_BYTES = 2**23  # predicted classes are gone through several times, which is faster while they are in cache
 
 
 class Outcome(NamedTuple):
-    """Consecutive runs: which examples are right, and what was predicted (None where only the former is known)."""
+    """Consecutive runs: which examples are right, and what was predicted (None where only the former is known).
+
+    The arrays hold until the next chunk is asked for, which may be written over them: fresh memory costs more time
+    than the counting.
+    """
 
     correct: NDArray[np.bool_]
     predicted: NDArray[np.signedinteger[Any]] | None
@@ -40,7 +46,7 @@ class Outcomes(Protocol):
     @property
     def excluded(self) -> tuple[Excluded, ...]: ...
 
-    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[Outcome]:
+    def chunks(self) -> Iterator[Outcome]:
         """Yield the outcomes of consecutive runs."""
         ...
 
@@ -72,7 +78,7 @@ def predicted_classes(outputs: ArrayLike, *, nan: str = "raise") -> NDArray[np.s
         raise InputError(
             f"outputs of shape {array.shape} and dtype {array.dtype}", "floating-point rows [..., classes]"
         )
-    best = array.argmax(axis=-1)
+    best = half_argmax(array) if array.dtype == np.float16 else array.argmax(axis=-1)
     undefined = np.isnan(np.take_along_axis(array, best[..., None], axis=-1)[..., 0])  # argmax stops at the first NaN
     if undefined.any():
         if nan == "raise":
@@ -99,9 +105,20 @@ def checked_classes(predicted: NDArray[Any], n_classes: int | None) -> NDArray[n
     if predicted.dtype.kind not in "iub":
         predicted = check_integers(predicted, "predictions", ABSTAINED, None if n_classes is None else n_classes - 1)
     high = int(predicted.max())
-    if predicted.min() < ABSTAINED or (n_classes is not None and high >= n_classes):
+    if (predicted.dtype.kind == "i" and predicted.min() < ABSTAINED) or (n_classes is not None and high >= n_classes):
         check_integers(predicted, "predictions", ABSTAINED, None if n_classes is None else n_classes - 1)
     return compact(predicted, high + 1 if n_classes is None else n_classes)
+
+
+def hits(
+    predicted: NDArray[np.signedinteger[Any]], labels: NDArray[np.int64], out: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Return where compact predictions are the label, without widening them; `out` is used where it is long enough."""
+    high = np.iinfo(predicted.dtype).max
+    narrow = np.where(labels <= high, labels, ABSTAINED - 1).astype(predicted.dtype)
+    return np.equal(
+        predicted, narrow, out=out[: len(predicted)] if out is not None and len(out) >= len(predicted) else None
+    )
 
 
 def classes_of(outputs: NDArray[Any], nan: str, n_classes: int | None) -> NDArray[np.signedinteger[Any]]:
@@ -145,16 +162,19 @@ class PredictedOutcomes:
         """Runs that are left out, by the source or for NaN."""
         return self.outputs.excluded + left_out(self.outputs.run_ids, self.keep, "NaN in its outputs")
 
-    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[Outcome]:
+    def chunks(self) -> Iterator[Outcome]:
         """Yield correctness and predicted classes of consecutive runs."""
         start = 0
+        correct: NDArray[np.bool_] | None = None
         nan = "raise" if self.nan == "drop_run" else self.nan
-        for chunk in self.outputs.chunks(max_bytes):
+        for chunk in self.outputs.chunks(CHUNK_BYTES if len(self.outputs.shape) == 3 else CLASS_BYTES):
             kept = self.keep[start : start + len(chunk)]
             start += len(chunk)
             if kept.any():
-                predicted = classes_of(chunk if kept.all() else chunk[kept], nan, self.n_classes)
-                yield Outcome(predicted == self.labels, predicted)
+                rows = np.asarray(chunk)  # slices of a memory map are slow to make
+                predicted = classes_of(rows if kept.all() else rows[kept], nan, self.n_classes)
+                correct = hits(predicted, self.labels, correct)
+                yield Outcome(correct, predicted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,12 +203,12 @@ class CorrectOutcomes:
         names = tuple(f"run {index}" for index in range(len(self.keep)))
         return left_out(names, self.keep, "not evaluated on every example")
 
-    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[Outcome]:
+    def chunks(self) -> Iterator[Outcome]:
         """Yield correctness of consecutive runs."""
-        step = max(1, int(max_bytes // max(1, self.correct[:1].nbytes)))
+        step = max(1, int(CLASS_BYTES // max(1, self.correct[:1].nbytes)))
         for start in range(0, len(self.correct), step):
             kept = self.keep[start : start + step]
-            rows = np.ma.getdata(self.correct[start : start + step])
+            rows = np.asarray(np.ma.getdata(self.correct[start : start + step]))
             rows = rows if kept.all() else rows[kept]
             if len(rows):
                 yield Outcome(checked_correct(rows if self.examples.all() else rows[:, self.examples]), None)

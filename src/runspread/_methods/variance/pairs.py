@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
-from .outcomes import Outcomes, as_outcomes
+from .counting import unpacked_rows
+from .outcomes import as_outcomes
 
 _BLOCK = 512
 
@@ -108,22 +110,24 @@ def pair_deviations(
         Of the sample.
     """
     outcomes = as_outcomes(source, labels, correct=correct, split=split)
-    return scan_pairs(outcomes, threshold=threshold, sample=sample, seed=seed)
+    packed = np.concatenate([np.packbits(chunk.correct, axis=1) for chunk in outcomes.chunks()])
+    found = scan_pairs(packed, outcomes.shape[1], threshold=threshold, sample=sample, seed=seed)
+    return replace(found, excluded=outcomes.excluded)
 
 
 def scan_pairs(
-    outcomes: Outcomes,
+    packed: NDArray[np.uint8],
+    examples: int,
     *,
     threshold: float | None = None,
     sample: int | None = None,
     seed: int | np.random.Generator = 0,
 ) -> PairDeviations:
-    """Return the deviations of all pairs, or of a random sample."""
-    runs, examples = outcomes.shape
+    """Return the deviations of all pairs, or of a random sample, from correctness in bits [runs, bytes]."""
+    runs = len(packed)
     threshold = default_pair_threshold(runs, examples) if threshold is None else threshold
     if not 0 <= threshold <= 1 or (sample is not None and sample < 1):
         raise InputError(f"threshold={threshold} and sample={sample}", "a threshold from 0 to 1, at least one pair")
-    packed = np.concatenate([np.packbits(chunk.correct, axis=1) for chunk in outcomes.chunks()])
     scan = _Scan(packed, examples, threshold)
     if sample is None:
         for start in range(0, examples, _BLOCK):
@@ -143,7 +147,6 @@ def scan_pairs(
         pair_dev_se=error,
         pair_dev_z=z,
         sampled=sample is not None,
-        excluded=outcomes.excluded,
     )
 
 
@@ -166,10 +169,8 @@ class _Scan:
         self.limit = math.ceil(Fraction(repr(float(threshold))) * self.runs**2)
         self.best, self.signed, self.pair, self.count, self.pairs = -1, 0, (-1, -1), 0, 0
 
-    def _rows(self) -> Any:
-        step = max(1, 2**25 // self.examples)
-        for start in range(0, self.runs, step):
-            yield np.unpackbits(self.packed[start : start + step], axis=1, count=self.examples)
+    def _rows(self) -> Iterator[NDArray[np.bool_]]:
+        return unpacked_rows(self.packed, self.examples)
 
     def block(self, start: int) -> None:
         """Look at the pairs whose first example is in a block."""

@@ -29,7 +29,7 @@ class VarianceResult(Result):
     """How much of the spread in accuracy between runs is real, and how much is noise of the finite test set.
 
     All quantities are fractions: accuracies in [0, 1], variances in squared fractions. What is not defined (one run,
-    one example, no second pass over the outcomes) is NaN. Negative estimates of ``var_dist`` stay negative.
+    one example, statistics that kept no bits) is NaN. Negative estimates of ``var_dist`` stay negative.
 
     Attributes
     ----------

@@ -210,7 +210,7 @@ def variance_by_source(
     table = _seeds_of(source, outcomes, roles) if seeds is None else np.asarray(seeds)
     if table.shape != (outcomes.shape[0], 3):
         raise InputError(f"seeds of shape {table.shape}", f"[runs, 3], here ({outcomes.shape[0]}, 3)")
-    matrix = np.concatenate([chunk.correct for chunk in outcomes.chunks()])
+    matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     cells = _cells(table)
     if cells is not None:
         return _crossed(matrix[cells], roles)

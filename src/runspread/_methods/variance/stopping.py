@@ -1,0 +1,275 @@
+"""When to stop training more runs: looks at the data that together keep their error rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
+from .boundaries import sequential_boundaries
+from .plan import runs_for_fixed_t
+from .result import points
+from .sums import ratio
+
+KINDS = ("gap", "se")
+_FIRST = 5
+_GROWTH = 1.3
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Look(Result):
+    """What one look at the runs says.
+
+    Attributes
+    ----------
+    rule : StoppingRule
+        The rule.
+    number : int
+        Which look, from 1.
+    runs : int
+        Runs looked at.
+    answered : bool
+        Whether the question is answered.
+    verdict : str
+        ``"known"``, ``"better"``, ``"worse"``, ``"smaller than the gap"``, or ``"undecided"``.
+    estimate, low, high : float
+        Against a baseline: the difference in mean accuracy, and an interval that holds at all looks together.
+        Otherwise: the standard error of the mean accuracy, and its upper bound at all looks together (`low` is 0).
+    mean_acc : float
+        Mean accuracy of the runs.
+    next_runs : int or None
+        How many runs there should be at the next look; None when there is none.
+    """
+
+    rule: StoppingRule
+    number: int
+    runs: int
+    answered: bool
+    verdict: str
+    estimate: float
+    low: float
+    high: float
+    mean_acc: float
+    next_runs: int | None
+
+    @property
+    def stop(self) -> bool:
+        """Whether to stop: the question is answered, or the runs are used up."""
+        return self.answered or self.next_runs is None
+
+    def table(self) -> Table:
+        """Return the look as one row, in percentage points."""
+        columns = {
+            "look": [self.number],
+            "runs": [self.runs],
+            "verdict": [self.verdict],
+            "difference" if self.rule.against else "standard error": [100 * self.estimate],
+            "low": [100 * self.low],
+            "high": [100 * self.high],
+        }
+        return Table(columns, formats=dict.fromkeys(("difference", "standard error", "low", "high"), ".3f"))
+
+    def sentence(self) -> str:
+        """Return the answer in one sentence."""
+        state = self.verdict[0].upper() + self.verdict[1:]
+        error = f"chance of a wrong stop at most {self.rule.alpha:.0%} over all looks"
+        if self.rule.against:
+            interval = f"{100 * self.low:+.2f} to {100 * self.high:+.2f}"
+            numbers = f"difference {100 * self.estimate:+.2f} points (interval {interval}"
+        else:
+            numbers = f"standard error of the mean {points(self.estimate)} points (at most {points(self.high)}"
+        goal = f"{self.rule.kind} {points(self.rule.value)} points"
+        return f"{state} after {self.runs} runs: {numbers}; {error}), asked for {goal}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoppingRule:
+    """A plan of looks at a growing number of runs, whose error rate holds for all looks together.
+
+    The schedule is fixed beforehand, so a training that was interrupted goes on as if it had not been.
+
+    Attributes
+    ----------
+    kind : {"gap", "se"}
+        ``"se"``: until the standard error of the mean accuracy on this test set is at most `value`. ``"gap"``: against
+        a baseline, until the sign of the difference is known or the difference is known to be smaller than `value`;
+        without one, until there are runs enough to show a gap of `value` against another configuration with as many
+        runs and as much spread.
+    value : float
+        As a fraction (0.001 is a tenth of a point).
+    looks : tuple of int
+        Numbers of runs at which to look.
+    against : int
+        Runs of the baseline; 0 without one.
+    alpha : float
+        Chance that the rule stops with a wrong claim.
+    power : float
+        For a gap without a baseline: the power that the runs are to have.
+    """
+
+    kind: str
+    value: float
+    looks: tuple[int, ...]
+    against: int = 0
+    alpha: float = 0.05
+    power: float = 0.8
+
+    def next_look(self, runs: int) -> int | None:
+        """Return the number of runs at the first look beyond `runs`, None when there is none."""
+        return next((look for look in self.looks if look > runs), None)
+
+    def look(self, accuracies: ArrayLike, baseline: ArrayLike | None = None) -> Look:
+        """Look at the accuracies of the runs so far.
+
+        Parameters
+        ----------
+        accuracies : array_like of float [runs]
+            Accuracy of each run, as fractions. Runs beyond the last planned look that is reached are not looked at:
+            looking at any other number would spend error that was not planned.
+        baseline : array_like of float [runs], optional
+            Accuracies of the baseline; its number of runs is part of the plan.
+
+        Raises
+        ------
+        InputError
+            There are fewer runs than at the first look, or the baseline is not the planned one.
+        """
+        values, other = _checked(accuracies), None if baseline is None else _checked(baseline)
+        if (0 if other is None else len(other)) != self.against:
+            raise InputError(f"a baseline of {0 if other is None else len(other)} runs", f"{self.against}, as planned")
+        number = int(np.searchsorted(self.looks, len(values), "right"))
+        if not number:
+            raise InputError(f"{len(values)} runs", f"{self.looks[0]} or more, the first look")
+        values = values[: self.looks[number - 1]]
+        answer = self._spread(values) if other is None else self._difference(values, other, number)
+        return Look(
+            rule=self,
+            number=number,
+            runs=len(values),
+            mean_acc=float(values.mean()),
+            next_runs=self.looks[number] if number < len(self.looks) else None,
+            **answer,
+        )
+
+    def _spread(self, values: NDArray[np.float64]) -> dict[str, Any]:
+        """Bound the spread from above at all looks together (chi-square, an equal part of alpha a look)."""
+        from scipy.special import chdtri
+
+        runs = len(values)
+        variance = float(values.var(ddof=1))
+        quantile = float(chdtri(runs - 1, 1 - self.alpha / len(self.looks)))
+        highest = (runs - 1) * variance / quantile
+        known = math.sqrt(highest / runs) <= self.value
+        if self.kind == "gap":
+            known = runs_for_fixed_t(self.value, highest, highest, 0.05, self.power) <= runs
+        return {
+            "answered": known,
+            "verdict": "known" if known else "undecided",
+            "estimate": math.sqrt(variance / runs),
+            "low": 0.0,
+            "high": math.sqrt(highest / runs),
+        }
+
+    def _difference(self, values: NDArray[np.float64], other: NDArray[np.float64], number: int) -> dict[str, Any]:
+        """Give the repeated confidence interval of the difference (Jennison and Turnbull 1989), by Welch's t."""
+        from scipy.special import ndtr, stdtrit
+
+        first, second = values.var(ddof=1) / len(values), other.var(ddof=1) / len(other)
+        degrees = ratio((first + second) ** 2, first**2 / (len(values) - 1) + second**2 / (len(other) - 1))
+        tail = float(ndtr(-self.boundaries[number - 1]))
+        half = 0.0 if math.isnan(degrees) else float(-stdtrit(degrees, tail)) * math.sqrt(first + second)
+        delta = float(values.mean() - other.mean())
+        low, high = delta - half, delta + half
+        verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
+        if verdict == "undecided" and max(-low, high) < self.value:
+            verdict = "smaller than the gap"
+        return {
+            "answered": verdict != "undecided",
+            "verdict": verdict,
+            "estimate": delta,
+            "low": low,
+            "high": high,
+        }
+
+    @cached_property
+    def boundaries(self) -> NDArray[np.float64]:
+        """Return the boundary of |Z| at each look against the baseline.
+
+        The information of a look is that of runs and baseline of equal spread; the difference of means at a later look
+        has the earlier ones as independent increments, since the baseline stays the same.
+        """
+        information = [1 / (1 / self.against + 1 / look) for look in self.looks]
+        return sequential_boundaries(information, self.alpha)
+
+
+def stopping_rule(
+    question: str,
+    *,
+    max_runs: int,
+    against: int = 0,
+    looks: Sequence[int] | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> StoppingRule:
+    """Return the rule for a question such as ``"gap=0.1"`` or ``"se=0.02"``, in percentage points.
+
+    Parameters
+    ----------
+    question : str
+        What is to be known; see `StoppingRule`.
+    max_runs : int
+        Runs at the last look.
+    against : int
+        Runs of a baseline to compare with; 0 for none. The baseline needs two runs.
+    looks : sequence of int, optional
+        Numbers of runs at which to look, increasing; default 5, and then a third more each time.
+    alpha : float
+        Chance that the rule stops with a wrong claim.
+    power : float
+        For a gap without a baseline.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.stopping_rule("se=0.02", max_runs=40).looks
+    (5, 6, 8, 11, 14, 18, 24, 31, 40)
+    """
+    kind, sign, text = (part.strip() for part in question.partition("="))
+    check_choice(kind, "question", KINDS)
+    try:
+        value = float(text) / 100
+    except ValueError:
+        value = math.nan
+    if sign != "=" or not 0 < value < 1:
+        raise InputError(f"question {question!r}", "'gap=0.1' or 'se=0.02', in percentage points")
+    if not 0 < alpha < power < 1:
+        raise InputError(f"alpha={alpha} and power={power}", "0 < alpha < power < 1")
+    if against == 1 or against < 0 or (against and kind == "se"):
+        raise InputError(f"a baseline of {against} runs for {kind}", "two runs or more, and a gap")
+    planned = tuple(looks) if looks is not None else _schedule(max_runs)
+    if not planned or planned[0] < 2 or planned[-1] > max_runs or list(planned) != sorted(set(planned)):
+        raise InputError(f"looks at {planned} of {max_runs} runs", "increasing numbers from 2 to max_runs")
+    return StoppingRule(kind=kind, value=value, looks=planned, against=against, alpha=alpha, power=power)
+
+
+def _schedule(max_runs: int) -> tuple[int, ...]:
+    """Return looks at 5 runs and a third more each time, the last at `max_runs`."""
+    looks = [max_runs]
+    while looks[-1] > _FIRST:
+        looks.append(max(_FIRST, min(looks[-1] - 1, round(looks[-1] / _GROWTH))))
+    return tuple(reversed(looks))
+
+
+def _checked(accuracies: ArrayLike) -> NDArray[np.float64]:
+    values = np.asarray(accuracies, np.float64)
+    if values.ndim != 1 or not bool(((values >= 0) & (values <= 1)).all()):
+        raise InputError(f"accuracies of shape {values.shape}", "one number from 0 to 1 a run", "Not percentages.")
+    return values

@@ -1,0 +1,141 @@
+"""Stopping rules: published boundaries, and simulated error rates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import runspread as rs
+
+
+def test_published_boundaries():
+    """Five equally spaced looks, two-sided 0.05: Lan and DeMets (1983), as tabulated by Reboussin et al. (2000)."""
+    bounds = rs.sequential_boundaries([1, 2, 3, 4, 5], 0.05)
+    np.testing.assert_allclose(bounds, [4.8769, 3.3569, 2.6803, 2.2898, 2.0310], atol=2e-4)
+
+
+def test_one_look_is_the_fixed_test():
+    assert rs.sequential_boundaries([7.0], 0.05)[0] == pytest.approx(1.959964, abs=1e-6)
+
+
+def test_boundaries_keep_their_level_on_random_walks():
+    rng = np.random.default_rng(0)
+    information = np.array([5.0, 7, 12, 20, 21])
+    bounds = rs.sequential_boundaries(information, 0.1)
+    steps = rng.normal(size=(200_000, 5)) * np.sqrt(np.diff(information, prepend=0))
+    crossed = (np.abs(steps.cumsum(axis=1) / np.sqrt(information)) >= bounds).any(axis=1).mean()
+    assert crossed == pytest.approx(0.1, abs=4 * math.sqrt(0.09 / 200_000))
+
+
+def follow(rule, draw, baseline=None):
+    """Train until known: hand the rule the runs it asks for."""
+    runs = draw(rule.looks[-1])
+    count = rule.next_look(0)
+    while True:
+        look = rule.look(runs[:count], baseline)
+        if look.stop:
+            return look
+        count = look.next_runs
+
+
+def test_standard_error_is_known_when_it_says_so():
+    rng = np.random.default_rng(1)
+    sd, rule = 0.0015, rs.stopping_rule("se=0.03", max_runs=80)
+    looks = [follow(rule, lambda n: 0.94 + sd * rng.normal(size=n)) for _ in range(1000)]
+    wrong = [look.answered and sd / math.sqrt(look.runs) > rule.value for look in looks]
+    assert np.mean(wrong) <= 0.05
+    assert np.mean([look.answered for look in looks]) > 0.95
+    needed = (sd / rule.value) ** 2
+    assert needed < np.mean([look.runs for look in looks]) < 2.5 * needed
+
+
+def test_gap_without_baseline_has_its_power():
+    rng = np.random.default_rng(2)
+    sd, rule = 0.0015, rs.stopping_rule("gap=0.15", max_runs=120)
+    looks = [follow(rule, lambda n: 0.94 + sd * rng.normal(size=n)) for _ in range(500)]
+    needed = rs.plan_runs(rule.value, variance=sd**2).runs_fixed_t
+    wrong = [look.answered and look.runs < needed for look in looks]
+    assert np.mean(wrong) <= 0.05
+    assert np.mean([look.answered for look in looks]) > 0.95
+
+
+@pytest.mark.parametrize("runs_a", [10, 40])
+def test_comparison_with_a_baseline_keeps_its_error_rate(runs_a):
+    rng = np.random.default_rng(3)
+    rule = rs.stopping_rule("gap=0.2", max_runs=60, against=runs_a)
+    verdicts = []
+    for _ in range(1000):
+        baseline = 0.94 + 0.0015 * rng.normal(size=runs_a)
+        verdicts.append(follow(rule, lambda n: 0.94 + 0.0015 * rng.normal(size=n), baseline).verdict)
+    wrong = np.mean([verdict in ("better", "worse") for verdict in verdicts])
+    assert wrong <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 1000)
+
+
+def test_real_difference_is_found_early():
+    rng = np.random.default_rng(4)
+    rule = rs.stopping_rule("gap=0.05", max_runs=200, against=50)
+    looks = []
+    for _ in range(200):
+        baseline = 0.94 + 0.0015 * rng.normal(size=50)
+        looks.append(follow(rule, lambda n: 0.942 + 0.0015 * rng.normal(size=n), baseline))
+    assert np.mean([look.verdict == "better" for look in looks]) > 0.97
+    assert np.mean([look.runs for look in looks]) < 60
+
+
+def test_no_difference_can_be_known_too():
+    rng = np.random.default_rng(5)
+    rule = rs.stopping_rule("gap=0.2", max_runs=200, against=200)
+    baseline = 0.94 + 0.0015 * rng.normal(size=200)
+    look = follow(rule, lambda n: 0.94 + 0.0015 * rng.normal(size=n), baseline)
+    assert look.verdict == "smaller than the gap"
+    assert look.answered
+    assert "Smaller than the gap after" in look.sentence()
+
+
+def test_looks_are_planned_and_others_are_not_taken():
+    """Runs beyond a planned look are not looked at: a stop depends on the plan alone, however shards come in."""
+    rule = rs.stopping_rule("se=0.02", max_runs=40)
+    values = 0.9 + 0.001 * np.random.default_rng(6).normal(size=40)
+    assert rule.look(values[:9]).to_json() == rule.look(values[:8]).to_json()
+    assert rule.look(values[:9]).next_runs == 11
+    assert rule.look(values).stop
+    assert len(rule.look(values).table()) == 1
+
+
+def test_equal_accuracies_are_known():
+    assert rs.stopping_rule("se=0.02", max_runs=10).look(np.full(5, 0.5)).verdict == "known"
+    same = rs.stopping_rule("gap=0.02", max_runs=10, against=3).look(np.full(5, 0.5), np.full(3, 0.5))
+    assert same.verdict == "smaller than the gap"
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("gap", {}),
+        ("gap=x", {}),
+        ("gap=-1", {}),
+        ("gap=nan", {}),
+        ("width=1", {}),
+        ("se=0.1", {"against": 5}),
+        ("gap=0.1", {"against": 1}),
+        ("gap=0.1", {"alpha": 0}),
+        ("gap=0.1", {"max_runs": 1}),
+        ("gap=0.1", {"looks": [5, 5]}),
+        ("gap=0.1", {"looks": [5, 60]}),
+    ],
+)
+def test_bad_questions(question, options):
+    with pytest.raises(rs.InputError):
+        rs.stopping_rule(question, **({"max_runs": 50} | options))
+
+
+def test_bad_looks():
+    rule = rs.stopping_rule("gap=0.1", max_runs=50, against=5)
+    with pytest.raises(rs.InputError, match="first look"):
+        rule.look([0.5, 0.5], [0.5] * 5)
+    with pytest.raises(rs.InputError, match="as planned"):
+        rule.look([0.5] * 10)
+    with pytest.raises(rs.InputError, match="Not percentages"):
+        rule.look([94.0] * 10, [0.9] * 5)
