@@ -24,32 +24,33 @@ DROPS, BASE, FACTOR = (60, 120, 160), 0.1, 0.2
     [("sgd", "sgd", False), ("nesterov", "sgd", True), ("adam", "adam", False), ("adamw", "adamw", False)],
 )
 def test_optimiser(key, kind, nesterov):
-    values = torch.from_numpy(VECTORS["opt_p0"].copy())
+    start = torch.from_numpy(VECTORS["opt_p0"])
+    runs, size = start.shape
+    values = start.flatten().clone()
     gradients = torch.zeros_like(values)
     lr, decay = (torch.from_numpy(VECTORS[name])[:, None] for name in ("opt_lr", "opt_wd"))
     decoupled = kind == "adamw"
     none = torch.zeros_like(decay)
-    segment = Segment(0, values.shape[1], lr, decay if decoupled else none, none if decoupled else decay)
+    segment = Segment(0, size, lr, decay if decoupled else none, none if decoupled else decay)
     options = {"nesterov": nesterov, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-    optimizer = StackOptimizer(
-        kind, values, gradients, [segment], momentum=torch.full_like(lr, MOMENTUM), options=options
-    )
+    momentum = torch.full_like(lr, MOMENTUM)
+    optimizer = StackOptimizer(kind, values, gradients, runs, [segment], momentum=momentum, options=options)
     for gradient in VECTORS["opt_grads"]:
-        gradients.copy_(torch.from_numpy(gradient))
+        gradients.copy_(torch.from_numpy(gradient).flatten())
         optimizer.step(1.0)
-    np.testing.assert_allclose(values.numpy(), VECTORS[f"opt_{key}"], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(values.view(runs, size).numpy(), VECTORS[f"opt_{key}"], rtol=1e-10, atol=1e-12)
 
 
 def test_label_smoothing():
     logits, labels, smoothing = (torch.from_numpy(VECTORS[f"ls_{name}"]) for name in ("logits", "labels", "eps"))
-    found = loss_of_stack("cross_entropy", logits.clone(), labels, smoothing)
+    found = loss_of_stack("cross_entropy", logits.transpose(1, 2), labels, smoothing)
     np.testing.assert_allclose(found.loss.numpy(), VECTORS["ls_ce"], rtol=1e-10)
     for run, expected in enumerate(VECTORS["ls_ce"]):
         one = logits[run].clone().requires_grad_()
         loss = loss_of_one("cross_entropy", one, labels[run], smoothing[run])
         assert loss.item() == pytest.approx(expected, rel=1e-10)
         loss.backward()
-        np.testing.assert_allclose(found.gradient[run].numpy(), one.grad.numpy(), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(found.gradient[run].T.numpy(), one.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
 def test_schedule():

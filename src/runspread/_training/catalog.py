@@ -56,7 +56,8 @@ _MODULAR: dict[str, Any] = {
     "epochs": 10_000,
     "batch_size": 2048,
     "drop_last": False,
-    "record": "100 epochs",
+    "record": "10 epochs",
+    "weight_metrics": True,
 }
 
 # [H] MLP with 128 hidden units, batch 32, SGD 0.1, weight decay 0.01 (coupled), hinge loss.
@@ -70,7 +71,8 @@ _PARITY: dict[str, Any] = {
     "weight_decay": 0.01,
     "epochs": 1000,
     "batch_size": 32,
-    "record": "20 epochs",
+    "record": "10 epochs",
+    "weight_metrics": True,
 }
 
 # [C] VGG-like, 3 blocks of (conv, conv, pool), dense layers of 128; optimiser as for the second task there.
@@ -162,10 +164,10 @@ CATALOG: dict[str, dict[str, Any]] = {
     "cifar10-resnet9-small": _RESNET9
     | {
         "dataset_options": {"train_examples": 5000, "test_examples": 2000},
-        "model_options": {"width": 16},
+        "model_options": {"width": 8},
         "epochs": 8,
         "batch_size": 250,
-        "record": "1 epoch",
+        "record": "2 epochs",
     },
     "cifar10-resnet20": _WENZEL_CIFAR | {"model": "resnet20"},
     "cifar10-resnet20-small": _WENZEL_CIFAR
@@ -177,7 +179,7 @@ CATALOG: dict[str, dict[str, Any]] = {
         "epochs": 10,
         "drops": (3, 6, 8),
         "batch_size": 128,
-        "record": "1 epoch",
+        "record": "2 epochs",
     },
     # [H] ResNet-18 with a 3x3 stem, AdamW 1e-3, batch 256, crop and flip; epochs are ours.
     "cifar10-resnet18": {
@@ -201,7 +203,7 @@ CATALOG: dict[str, dict[str, Any]] = {
         "epochs": 10,
         "drops": (3, 6, 8),
         "batch_size": 128,
-        "record": "1 epoch",
+        "record": "2 epochs",
     },
     "cifar10-vgg": _VGG,
     # Ours: 16 x 16 pixels, 2,000 images, narrow blocks.
@@ -212,7 +214,7 @@ CATALOG: dict[str, dict[str, Any]] = {
         "epochs": 20,
         "drops": (10, 15),
         "batch_size": 64,
-        "record": "1 epoch",
+        "record": "2 epochs",
     },
     "modular-addition": _MODULAR,
     # Ours, after [H]: p = 31, half of the pairs, full batch, rate 3e-3, second beta 0.98.

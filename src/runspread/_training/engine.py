@@ -15,7 +15,7 @@ from .cadence import steps_per_epoch, total_steps
 from .checkpoints import Checkpoint, read_checkpoint, start_from
 from .datasets import load_dataset
 from .feed import DeviceSplit, Feed, to_device
-from .hyperparameters import make_segments, most_specific, per_run
+from .hyperparameters import coefficient, make_segments, most_specific, per_run
 from .losses import IGNORED, to_logits
 from .memory import activation_floats
 from .modules import dropout_names
@@ -157,7 +157,8 @@ class StackTraining:
         self.optimizer = self._make_optimizer()
         self.smoothing = per_run(recipe, plans, "label_smoothing", task.device)
         self._set_up_dropout()
-        self.diverged_at = torch.full((len(plans),), -1, dtype=torch.int64, device=task.device)
+        self._finite = torch.ones(len(plans), dtype=torch.bool, device=task.device)
+        self._finite_steps = torch.zeros(len(plans), dtype=torch.int64, device=task.device)
         self.done = 0
 
     def _make_optimizer(self) -> StackOptimizer:
@@ -166,32 +167,41 @@ class StackTraining:
             recipe.optimizer,
             self.stack.values,
             self.stack.gradients,
+            len(self.stack),
             make_segments(recipe, self.plans, self.stack.layout, device),
-            momentum=per_run(recipe, self.plans, "momentum", device).unsqueeze(1),
+            momentum=coefficient(recipe, self.plans, "momentum", device),
             options={name: getattr(recipe, name) for name in ("nesterov", "beta1", "beta2", "eps")},
         )
 
     def _set_up_dropout(self) -> None:
+        self.drops = False
         for name in dropout_names(self.module):
             source = most_specific(self.plans, "dropout", name)
-            self.stack.buffers[f"{name}.rate"] = per_run(self.task.recipe, self.plans, source, self.task.device)
+            rates = per_run(self.task.recipe, self.plans, source, self.task.device)
+            self.stack.buffers[f"{name}.rate"] = rates
+            self.drops = self.drops or bool((rates > 0).any())
         keys = [fold_seed(plan.seeds.augment or 0, _DROPOUT_STREAM) for plan in self.plans]
         self.dropout_keys = torch.tensor(keys, dtype=torch.int32, device=self.task.device)
 
     def step(self) -> StepResult:
         """Do one optimiser step of all runs; return its losses and accuracies."""
         inputs, targets = self.feed(self.done)
-        set_dropout_keys(self.stack, self.module, self.dropout_keys, self.done)
+        if self.drops:
+            set_dropout_keys(self.stack, self.module, self.dropout_keys, self.done)
         result = self.program.gradients(self.stack, inputs, targets, self.smoothing)
         self.optimizer.step(float(self.factors[self.done]))
-        newly = ~torch.isfinite(result.loss) & (self.diverged_at < 0)
-        self.diverged_at.masked_fill_(newly, self.done)
+        self._finite.logical_and_(result.loss < float("inf"))  # NaN is not
+        self._finite_steps += self._finite
         self.done += 1
         return result
 
     def all_diverged(self) -> bool:
         """Whether no run is left whose loss is finite."""
-        return bool((self.diverged_at >= 0).all())
+        return not bool(self._finite.any())
+
+    def diverged_at(self) -> list[int]:
+        """Return for each run the steps done before its loss was no longer finite; -1 where it still is."""
+        return torch.where(self._finite, -1, self._finite_steps).tolist()
 
     def logits(self, split: str) -> Tensor:
         """Return logits [runs, examples, classes] of a split, in evaluation mode."""

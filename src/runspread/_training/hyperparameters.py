@@ -19,48 +19,51 @@ def per_run(recipe: Recipe, plans: Sequence[RunPlan], name: str, device: torch.d
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
+def coefficient(recipe: Recipe, plans: Sequence[RunPlan], name: str | None, device: torch.device) -> Tensor:
+    """Return a hyperparameter as [runs, 1] where the plans have it, and as a scalar [] where it is the recipe's.
+
+    It hangs on whether it is searched, not on whether the values differ: so a run is computed in one way in any stack.
+    """
+    if name is None:
+        return torch.zeros((), device=device)
+    if name in plans[0].hyperparameters:
+        return per_run(recipe, plans, name, device).unsqueeze(1)
+    return torch.tensor(float(getattr(recipe, name)), device=device)
+
+
 def most_specific(plans: Sequence[RunPlan], name: str, part: str) -> str:
     """Return the longest searched name that covers `part` of the network: "l2.head" covers "head.weight"."""
     words = part.split(".")
     candidates = [f"{name}.{'.'.join(words[:n])}" for n in range(len(words), 0, -1)]
-    return next((c for c in candidates if any(c in plan.hyperparameters for plan in plans)), name)
+    return next((c for c in candidates if c in plans[0].hyperparameters), name)
 
 
 def make_segments(recipe: Recipe, plans: Sequence[RunPlan], layout: Layout, device: torch.device) -> list[Segment]:
-    """Return the segments of a stack: runs of parameters whose coefficients have the same sources."""
-    sources: list[tuple[int, int, tuple[str, str, str] | tuple[str, None, None]]] = []
+    """Return the segments of a stack; neighbours whose coefficients all runs share are merged."""
+    segments: list[Segment] = []
+    previous: tuple[str, ...] = ()
+    by_run = "momentum" in plans[0].hyperparameters
     for name, (offset, shape) in layout.places.items():
         lr, decay, l2 = (most_specific(plans, key, name) for key in ("lr", "weight_decay", "l2"))
         exempt = recipe.decay == "weights" and len(shape) < 2
-        source = (lr, None, None) if exempt else (lr, decay, l2)
-        if sources and sources[-1][2] == source:
-            offset = sources.pop()[0]
-        sources.append((offset, layout.places[name][0] + shape.numel(), source))
-    return [_segment(recipe, plans, start, stop, *source, device=device) for start, stop, source in sources]
+        sources = (lr,) if exempt else (lr, decay, l2)
+        made = _segment(recipe, plans, (offset, offset + shape.numel()), sources, device)
+        if sources == previous and not made.by_run and not by_run:
+            made = _segment(recipe, plans, (segments.pop().start, made.stop), sources, device)
+        segments.append(made)
+        previous = sources
+    return segments
 
 
 def _segment(
-    recipe: Recipe,
-    plans: Sequence[RunPlan],
-    start: int,
-    stop: int,
-    lr: str,
-    decay: str | None,
-    l2: str | None,
-    *,
-    device: torch.device,
+    recipe: Recipe, plans: Sequence[RunPlan], span: tuple[int, int], sources: tuple[str, ...], device: torch.device
 ) -> Segment:
-    def column(name: str | None) -> Tensor:
-        values = torch.zeros(len(plans), device=device) if name is None else per_run(recipe, plans, name, device)
-        return values.unsqueeze(1)
-
-    penalty = column(l2) * (2 / recipe.l2_reference)  # the gradient of c * w**2 is 2 c w
+    lr, weight_decay, l2 = (coefficient(recipe, plans, name, device) for name in (*sources, None, None)[:3])
+    penalty = l2 * (2 / recipe.l2_reference)  # the gradient of c * w**2 is 2 c w
     decoupled = recipe.optimizer == "adamw"
-    weight_decay = column(decay)
     return Segment(
-        start,
-        stop,
-        lr=column(lr),
+        *span,
+        lr=lr,
         decay=weight_decay if decoupled else torch.zeros_like(weight_decay),
         coupled=penalty if decoupled else penalty + weight_decay,
     )

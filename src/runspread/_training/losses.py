@@ -39,29 +39,29 @@ def accuracy_of_one(loss: str, outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def loss_of_stack(loss: str, outputs: Tensor, targets: Tensor, smoothing: Tensor) -> LossValue:
-    """Return loss and analytic gradient for outputs [runs, batch, classes], targets [runs, batch], smoothing [runs]."""
+    """Return loss and analytic gradient for outputs [runs, classes, batch], targets [runs, batch], smoothing [runs]."""
     return (_hinge if loss == "hinge" else _cross_entropy)(outputs, targets, smoothing)
 
 
 def _hinge(outputs: Tensor, targets: Tensor, smoothing: Tensor) -> LossValue:
     del smoothing  # a margin loss has no distribution over classes to smooth
-    sign = (2 * targets - 1).to(outputs.dtype).unsqueeze(-1)
+    sign = (2 * targets - 1).to(outputs.dtype).unsqueeze(1)
     margin = 1 - outputs * sign
-    gradient = torch.where(margin > 0, sign, 0).mul_(-1 / outputs.shape[1])
+    inside = (margin > 0).to(outputs.dtype)
+    gradient = inside.mul_(sign).mul_(-1 / outputs.shape[2])
     return LossValue(margin.clamp(min=0).mean(dim=(1, 2)), gradient, (margin < 1).float().mean(dim=(1, 2)))
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, smoothing: Tensor) -> LossValue:
-    batch, classes = outputs.shape[1:]
-    index = targets.unsqueeze(-1)
-    log_p = torch.log_softmax(outputs, dim=-1)
-    right = log_p.gather(-1, index)
+    classes, batch = outputs.shape[1:]
+    index = targets.unsqueeze(1)
+    log_p = torch.log_softmax(outputs, dim=1)
+    right = log_p.gather(1, index)
+    loss = (smoothing - 1) * right.mean(dim=(1, 2)) - smoothing * log_p.mean(dim=(1, 2))
+    accuracy = (right >= log_p.amax(dim=1, keepdim=True)).float().mean(dim=(1, 2))
     weight = smoothing.view(-1, 1, 1)
-    loss = ((weight - 1) * right.squeeze(-1).mean(1, keepdim=True).unsqueeze(-1)).flatten()
-    loss = loss - smoothing * log_p.mean(dim=(1, 2))
-    accuracy = (outputs.gather(-1, index) >= outputs.amax(dim=-1, keepdim=True)).float().mean(dim=(1, 2))
     gradient = log_p.exp_().sub_(weight / classes)
-    gradient.scatter_add_(-1, index, (weight - 1).expand(index.shape))
+    gradient.scatter_add_(1, index, (weight - 1).expand(index.shape))
     return LossValue(loss, gradient.div_(batch), accuracy)
 
 
@@ -72,7 +72,6 @@ def to_logits(loss: str, outputs: Tensor) -> Tensor:
 
 def evaluate_logits(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return summed negative log-likelihood [runs] and right answers [runs] of logits [runs, examples, classes]."""
-    log_p = torch.log_softmax(logits.double(), dim=-1)
-    index = targets.expand(logits.shape[:-1]).unsqueeze(-1)
-    nll = -log_p.gather(-1, index).sum(dim=(1, 2))
-    return nll, (logits.argmax(dim=-1) == targets).sum(dim=1)
+    by_class = logits.transpose(1, 2).double().contiguous()
+    right = torch.log_softmax(by_class, dim=1).gather(1, targets.expand(logits.shape[:2]).unsqueeze(1))
+    return -right.sum(dim=(1, 2)), (logits.argmax(dim=-1) == targets).sum(dim=1)

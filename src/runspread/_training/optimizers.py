@@ -11,7 +11,7 @@ from torch import Tensor
 from .._checks import check_choice
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
-_BLOCK = 2**16  # elements that are updated at once: several tensors of this size stay in a core's cache
+_BLOCK = 2**16  # numbers that are updated at once: several tensors of this size stay in a core's cache
 _SMALLEST_RATE = 1e-20  # a rate of 0 is taken as this, which moves no float32 weight and divides nothing by zero
 
 
@@ -22,8 +22,8 @@ class Segment:
     Attributes
     ----------
     start, stop : int
-        Columns of the stack.
-    lr, decay, coupled : Tensor [runs, 1]
+        Numbers of one run before its begin and before its end.
+    lr, decay, coupled : Tensor, [] where all runs share it, or [runs, 1]
         Base rate; coefficient of decoupled decay (times the rate); coefficient of the weights in the gradient.
     """
 
@@ -33,20 +33,28 @@ class Segment:
     decay: Tensor
     coupled: Tensor
 
+    @property
+    def by_run(self) -> bool:
+        """Whether a coefficient differs between runs: the segment is then one parameter, and is seen as [runs, n]."""
+        return max(self.lr.ndim, self.decay.ndim, self.coupled.ndim) > 0
+
 
 class StackOptimizer:
-    """Updates rows of parameters in place.
+    """Updates the parameters of a stack in place.
 
     Parameters
     ----------
     kind : {"sgd", "adam", "adamw"}
         AdamW is Adam whose segments carry `decay` instead of `coupled`.
-    values, gradients : Tensor [runs, parameters]
-        Parameters, and the gradients that are read at each step (and overwritten by it).
+    values, gradients : Tensor [runs * parameters]
+        Parameters, and the gradients that are read at each step (and overwritten by it); one block a parameter, which
+        holds that parameter of all runs.
+    runs : int
+        How many runs.
     segments : list of Segment
-        Together all columns.
-    momentum : Tensor [runs, 1]
-        Momentum of SGD.
+        Together all parameters.
+    momentum : Tensor, [] or [runs, 1]
+        Momentum of SGD; [] where a segment is of several parameters.
     options : mapping
         ``nesterov``, ``beta1``, ``beta2``, ``eps``.
     """
@@ -56,6 +64,7 @@ class StackOptimizer:
         kind: str,
         values: Tensor,
         gradients: Tensor,
+        runs: int,
         segments: list[Segment],
         *,
         momentum: Tensor,
@@ -63,52 +72,56 @@ class StackOptimizer:
     ) -> None:
         check_choice(kind, "optimizer", OPTIMIZERS)
         self.adaptive = kind != "sgd"
-        self.values, self.gradients, self.segments = values, gradients, segments
+        self.values, self.gradients, self.runs, self.segments = values, gradients, runs, segments
+        self.momentum, self.options, self.steps = momentum, options, 0
         self._decays = [bool((segment.decay != 0).any()) for segment in segments]
         self._coupled = [bool((segment.coupled != 0).any()) for segment in segments]
-        self.momentum, self.options, self.steps = momentum, options, 0
         needs_first = self.adaptive or bool((momentum != 0).any())
-        self.first = torch.zeros_like(values) if needs_first else None
-        self.second = torch.zeros_like(values) if self.adaptive else None
+        self.first = torch.zeros_like(values) if needs_first else values.new_empty(0)
+        self.second = torch.zeros_like(values) if self.adaptive else values.new_empty(0)
 
     def step(self, factor: float) -> None:
         """Do one update with every run's base rate times `factor`."""
         self.steps += 1
         for segment, decays, coupled in zip(self.segments, self._decays, self._coupled, strict=True):
             rate = segment.lr * factor
-            for columns in _blocks(segment, len(self.values)):
-                value, gradient = self.values[:, columns], self.gradients[:, columns]
+            for value, gradient, first, second in self._blocks(segment):
                 if coupled:
                     gradient.addcmul_(value, segment.coupled)
                 if decays:
                     value.mul_(1 - rate * segment.decay)
-                (self._adam if self.adaptive else self._sgd)(value, gradient, columns, rate)
+                if self.adaptive:
+                    self._adam(value, gradient, first, second, rate)
+                else:
+                    self._sgd(value, gradient, first, rate)
 
-    def _sgd(self, value: Tensor, gradient: Tensor, columns: slice, rate: Tensor) -> None:
-        if self.first is None:
+    def _blocks(self, segment: Segment) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Yield values, gradients and both moments of a segment, block by block."""
+        tensors = (self.values, self.gradients, self.first, self.second)
+        start, stop = self.runs * segment.start, self.runs * segment.stop
+        shape, width = (-1,), _BLOCK
+        if segment.by_run or self.momentum.ndim:
+            shape, width = (self.runs, segment.stop - segment.start), max(1, _BLOCK // self.runs)
+        whole = [tensor[start:stop].view(shape) if len(tensor) else tensor for tensor in tensors]
+        for at in range(0, whole[0].shape[-1], width):
+            values, gradients, first, second = (tensor[..., at : at + width] for tensor in whole)
+            yield values, gradients, first, second
+
+    def _sgd(self, value: Tensor, gradient: Tensor, velocity: Tensor, rate: Tensor) -> None:
+        if not len(self.first):
             value.addcmul_(gradient, rate, value=-1)
             return
-        velocity = self.first[:, columns]
         velocity.mul_(self.momentum).add_(gradient)
         if self.options["nesterov"]:
             velocity = gradient.addcmul_(velocity, self.momentum)
         value.addcmul_(velocity, rate, value=-1)
 
-    def _adam(self, value: Tensor, gradient: Tensor, columns: slice, rate: Tensor) -> None:
+    def _adam(self, value: Tensor, gradient: Tensor, first: Tensor, second: Tensor, rate: Tensor) -> None:
         """Move by ``-rate / c1 * m / (sqrt(v) / sqrt(c2) + eps)``, the rate folded into the denominator."""
-        assert self.first is not None
-        assert self.second is not None
         beta1, beta2, eps = (self.options[name] for name in ("beta1", "beta2", "eps"))
-        first, second = self.first[:, columns], self.second[:, columns]
         first.lerp_(gradient, 1 - beta1)
         second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         inverse = (beta1**self.steps - 1) / rate.clamp(min=_SMALLEST_RATE)
         denominator = torch.sqrt(second, out=gradient)
         denominator.mul_(inverse / (1 - beta2**self.steps) ** 0.5).add_(inverse * eps)
         value.addcdiv_(first, denominator)
-
-
-def _blocks(segment: Segment, runs: int) -> Iterator[slice]:
-    width = max(1, _BLOCK // runs)
-    for start in range(segment.start, segment.stop, width):
-        yield slice(start, min(start + width, segment.stop))

@@ -65,8 +65,8 @@ class VmapProgram(_ModuleProgram):
         step: Any = vmap(grad_and_value(self._loss, has_aux=True), in_dims=(0, 0, axis, axis, 0))
         gradients, (losses, found) = step(stack.parameters, stack.buffers, inputs, targets, smoothing)
         accuracies, stack.buffers = found
-        rows = [gradients[name].reshape(len(stack), -1) for name in stack.layout.places]
-        torch.cat(rows, dim=1, out=stack.gradients)
+        for name, gradient in gradients.items():
+            stack.gradient_views[name].copy_(gradient)
         return StepResult(losses, accuracies)
 
     def outputs(self, stack: Stack, inputs: Tensor) -> Tensor:
@@ -93,7 +93,8 @@ class LoopProgram(_ModuleProgram):
             outputs = self._forward(own, buffers, inputs[at])
             loss = loss_of_one(self.loss, outputs, targets[at], smoothing[run])
             found = torch.autograd.grad(loss, list(own.values()), allow_unused=True, materialize_grads=True)
-            torch.cat([gradient.reshape(-1) for gradient in found], out=stack.gradients[run])
+            for name, gradient in zip(own, found, strict=True):
+                stack.gradient_views[name][run].copy_(gradient)
             losses.append(loss.detach())
             accuracies.append(accuracy_of_one(self.loss, outputs.detach(), targets[at]))
         return StepResult(torch.stack(losses), torch.stack(accuracies))
@@ -114,8 +115,13 @@ class LoopProgram(_ModuleProgram):
         return torch.stack(rows)
 
 
+_pass_where_positive: Any = torch.ops.aten.threshold_backward.grad_input  # one pass, where a mask would take three
+
+
 class DenseProgram:
     """Multilayer perceptrons with gradients written out in batched matrix products; buffers are reused between steps.
+
+    Outputs are kept class by class, [runs, classes, batch]: a softmax over few classes is many times faster that way.
 
     Parameters
     ----------
@@ -136,32 +142,35 @@ class DenseProgram:
         x = inputs.flatten(2).expand(len(stack), -1, -1)
         activations, masks = self._forward(stack, x)
         found = loss_of_stack(self.loss, activations[-1], targets.expand(len(stack), -1), smoothing)
-        self._backward(stack, x, activations, masks, found.gradient)
+        self._backward(stack, x, activations, masks, found.gradient.transpose(1, 2))
         return StepResult(found.loss, found.accuracy)
 
     def outputs(self, stack: Stack, inputs: Tensor) -> Tensor:
         """See `Program`."""
-        parameters = stack.parameters
         x = inputs.flatten(1).expand(len(stack), -1, -1)
         for layer in range(self.depth):
-            bias = parameters[f"layers.{layer}.bias"].unsqueeze(1)
-            x = torch.baddbmm(bias, x, parameters[f"layers.{layer}.weight"].transpose(1, 2))
+            weight, bias = self._layer(stack, layer)
+            x = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
             x = x.relu_() if layer < self.depth - 1 else x
         return x
 
     def _forward(self, stack: Stack, x: Tensor) -> tuple[list[Tensor], list[Tensor | None]]:
-        parameters = stack.parameters
+        """Return the layers' outputs ([runs, batch, width], the last [runs, classes, batch]), and dropout masks."""
         activations: list[Tensor] = []
         masks: list[Tensor | None] = []
-        for layer, width in enumerate(self.widths):
+        for layer, width in enumerate(self.widths[:-1]):
             z = self._buffer("z", layer, (len(stack), x.shape[1], width), x)
-            bias = parameters[f"layers.{layer}.bias"].unsqueeze(1)
-            torch.baddbmm(bias, x, parameters[f"layers.{layer}.weight"].transpose(1, 2), out=z)
-            if layer < self.depth - 1:
-                masks.append(self._dropout(stack, layer, z.relu_()))
+            weight, bias = self._layer(stack, layer)
+            torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2), out=z)
+            masks.append(self._dropout(stack, layer, z.relu_()))
             activations.append(z)
             x = z
+        weight, bias = self._layer(stack, self.depth - 1)
+        activations.append(torch.baddbmm(bias.unsqueeze(2), weight, x.transpose(1, 2)))
         return activations, masks
+
+    def _layer(self, stack: Stack, layer: int) -> tuple[Tensor, Tensor]:
+        return stack.parameters[f"layers.{layer}.weight"], stack.parameters[f"layers.{layer}.bias"]
 
     def _dropout(self, stack: Stack, layer: int, z: Tensor) -> Tensor | None:
         """Apply dropout in place; return what the gradient is multiplied by, None where no run drops anything."""
@@ -189,7 +198,7 @@ class DenseProgram:
             mask = masks[layer - 1]
             if mask is not None:
                 delta.mul_(mask)
-            delta.mul_(below > 0)  # a dropped unit is 0 below, so its gradient is 0 either way
+            _pass_where_positive(delta, below, 0, grad_input=delta)  # a dropped unit is 0 below too
 
     def _buffer(self, kind: str, layer: int, shape: tuple[int, ...], like: Tensor) -> Tensor:
         key = (kind, layer, tuple(shape))

@@ -118,7 +118,7 @@ class Recorder:
             for name, (steps, points) in self._curves.items()
         }
         labels = {name: self.training.task.labels(name).cpu().numpy() for name in self.recipe.evaluate}
-        return [self._record(run, at, curves, labels) for run, at in enumerate(self.training.diverged_at.tolist())]
+        return [self._record(run, at, curves, labels) for run, at in enumerate(self.training.diverged_at())]
 
     def _record(
         self,

@@ -1,4 +1,4 @@
-"""The parameters of many runs in one tensor [runs, parameters], with views by name."""
+"""The parameters of many runs in one buffer, with a view [runs, *shape] by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ _GENERATOR_LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class Layout:
-    """Where each parameter lies in a run's row: name to (offset, shape)."""
+    """Where each parameter lies: name to (offset in numbers of one run, shape).
+
+    A stack's buffer holds one block a parameter, and the block holds that parameter of every run: so each is
+    contiguous, which batched matrix products need, and all of them can be updated in one sweep.
+    """
 
     places: Mapping[str, tuple[int, torch.Size]]
     size: int
@@ -30,10 +34,11 @@ class Layout:
             offset += parameter.numel()
         return cls(places, offset)
 
-    def views(self, rows: Tensor) -> dict[str, Tensor]:
-        """Return each parameter as a view [runs, *shape] of rows [runs, parameters]."""
+    def views(self, buffer: Tensor) -> dict[str, Tensor]:
+        """Return each parameter as a view [runs, *shape] of a buffer [runs * parameters]."""
+        runs = len(buffer) // self.size
         return {
-            name: rows[:, offset : offset + shape.numel()].unflatten(1, shape) if shape else rows[:, offset]
+            name: buffer[runs * offset : runs * (offset + shape.numel())].view(runs, *shape)
             for name, (offset, shape) in self.places.items()
         }
 
@@ -46,12 +51,12 @@ class Stack:
     ----------
     layout : Layout
         Where parameters lie.
-    values, gradients : Tensor [runs, parameters]
+    values, gradients : Tensor [runs * parameters]
         Parameters and the latest gradient.
     buffers : dict of str to Tensor [runs, ...]
         Running statistics of batch normalisation, keys and rates of dropout.
     parameters, gradient_views : dict of str to Tensor [runs, *shape]
-        The rows by name; views, so they follow every update in place.
+        The same by name; views, so they follow every update in place.
     """
 
     layout: Layout
@@ -64,7 +69,7 @@ class Stack:
         self.gradient_views = self.layout.views(self.gradients)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.values) // self.layout.size
 
 
 def build_seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
@@ -77,8 +82,8 @@ def build_seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
 def make_stack(modules: Sequence[nn.Module], device: torch.device) -> Stack:
     """Return the stack of modules of one architecture."""
     layout = Layout.of(modules[0])
-    rows = [torch.cat([p.detach().reshape(-1) for p in module.parameters()]) for module in modules]
-    values = torch.stack(rows).to(device)
+    blocks = zip(*(tuple(module.parameters()) for module in modules), strict=True)
+    values = torch.cat([torch.stack(block).detach().reshape(-1) for block in blocks]).to(device)
     names = [name for name, _ in modules[0].named_buffers()]
     columns = zip(*(tuple(buffer for _, buffer in module.named_buffers()) for module in modules), strict=True)
     buffers = {name: torch.stack(column).to(device) for name, column in zip(names, columns, strict=True)}

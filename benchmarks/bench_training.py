@@ -1,0 +1,236 @@
+"""Training many seeds: runspread against the plain PyTorch loop over seeds, and a loop with a DataLoader.
+
+For each task all sides train the same network with the same optimiser on the same data: runspread with `rs.train` (the
+study on disk included), the plain loop with its data in tensors and torch's default threads, one seed after another.
+The sides take turns, several times over, and the shortest time of each counts. One line a task: runs x epochs a second.
+
+    python benchmarks/bench_training.py [--data ../shared/data] [--repeats 3] [--only NAME] [--device cpu]
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import runspread as rs
+from runspread._training.engine import Task, make_task
+from runspread._training.losses import loss_of_one
+
+
+@dataclass
+class Case:
+    """A recipe, how many runs, and what makes it short enough to be timed."""
+
+    recipe: str
+    runs: int
+    data: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    loop_runs: int = 2  # how many of the runs the loops train: their time is the same for each
+    goal: str = ""
+    loader: bool = False
+
+    def make(self, data: Path) -> rs.Recipe:
+        """Return the recipe, with nothing recorded but the end."""
+        found = str(data / self.data) if self.data else None
+        return rs.recipe(self.recipe, record="none", weight_metrics=False, data=found, **self.options)
+
+
+CPU_CASES = [
+    Case("digits-mlp", 64, options={"epochs": 10}, goal="4x; 10x a DataLoader", loader=True),
+    Case("mnist-mlp", 32, "mnist", {"steps": 20}, goal="1.5x"),
+    Case("mnist-mlp-small", 32, "mnist", {"epochs": 0.2}),
+    Case("mnist-lenet", 16, "mnist", {"steps": 15}, goal="1.5x"),
+    Case("sparse-parity", 40, options={"epochs": 10}, goal="8x", loader=True),
+    Case("modular-addition-small", 8, options={"epochs": 150}),
+    Case("cifar10-resnet9-small", 4, "cifar10", {"steps": 4}, loop_runs=1),
+]
+
+
+def plain_run(task: Task, seed: int) -> float:
+    """Train one seed in the ordinary way and evaluate it; return its test accuracy."""
+    recipe, train = task.recipe, task.splits["train"]
+    torch.manual_seed(seed)
+    module = task.build().to(task.device)
+    optimizer = make_optimizer(recipe, module)
+    batch = recipe.batch_size or len(train.inputs)
+    smoothing = torch.tensor(recipe.label_smoothing, device=task.device)
+    step, total = 0, task.steps
+    while step < total:
+        order = torch.randperm(len(train.inputs), device=task.device)
+        for index in order.split(batch):
+            if step == total or (recipe.drop_last and len(index) < batch):
+                break
+            loss = loss_of_one(
+                recipe.loss, module(augmented(recipe, train.gather(index))), train.labels[index], smoothing
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+    return accuracy(task, module)
+
+
+def augmented(recipe: rs.Recipe, images: torch.Tensor) -> torch.Tensor:
+    """Flip, shift and blank as the recipe says, with torch's own generator (the usual batched code)."""
+    for name, _, size in (text.partition(":") for text in recipe.augment):
+        if name == "flip":
+            flips = torch.rand(len(images), device=images.device) < 0.5
+            images = torch.where(flips.view(-1, 1, 1, 1), images.flip(-1), images)
+        elif name in ("shift", "crop"):
+            images = shifted(images, int(size))
+        elif name == "cutout":
+            images = blanked(images, int(size))
+    return images
+
+
+def shifted(images: torch.Tensor, size: int) -> torch.Tensor:
+    n, _, height, width = images.shape
+    padded = torch.nn.functional.pad(images, (size,) * 4)
+    dy, dx = torch.randint(0, 2 * size + 1, (2, n), device=images.device)
+    rows = dy.view(-1, 1) + torch.arange(height, device=images.device)
+    columns = dx.view(-1, 1) + torch.arange(width, device=images.device)
+    example = torch.arange(n, device=images.device).view(-1, 1, 1)
+    return padded[example, :, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
+
+
+def blanked(images: torch.Tensor, size: int) -> torch.Tensor:
+    n, _, height, width = images.shape
+    top, left = torch.randint(0, height - size + 1, (2, n, 1), device=images.device)
+    y, x = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
+    inside = ((y >= top) & (y < top + size)).unsqueeze(2) & ((x >= left) & (x < left + size)).unsqueeze(1)
+    return images * ~inside.unsqueeze(1)
+
+
+def make_optimizer(recipe: rs.Recipe, module: torch.nn.Module) -> torch.optim.Optimizer:
+    if recipe.optimizer == "sgd":
+        options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov and recipe.momentum > 0}
+        return torch.optim.SGD(module.parameters(), recipe.lr, weight_decay=recipe.weight_decay, **options)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    betas = (recipe.beta1, recipe.beta2)
+    return kind(module.parameters(), recipe.lr, betas=betas, weight_decay=recipe.weight_decay)
+
+
+@torch.no_grad()
+def accuracy(task: Task, module: torch.nn.Module) -> float:
+    module.eval()
+    test = task.splits["test"]
+    right = 0
+    for index in torch.arange(len(test.inputs), device=task.device).split(1000):
+        outputs = module(test.gather(index))
+        guess = (outputs[:, 0] > 0).long() if task.recipe.loss == "hinge" else outputs.argmax(-1)
+        right += int((guess == test.labels[index]).sum())
+    return right / len(test.inputs)
+
+
+def loader_run(task: Task, seed: int) -> float:
+    """Train one seed in the loop that most people write: a DataLoader over a TensorDataset, in the same process."""
+    recipe, train = task.recipe, task.splits["train"]
+    torch.manual_seed(seed)
+    module = task.build()
+    optimizer = make_optimizer(recipe, module)
+    dataset = torch.utils.data.TensorDataset(train.inputs, train.labels)
+    loader = torch.utils.data.DataLoader(
+        dataset, batch_size=recipe.batch_size, shuffle=True, drop_last=recipe.drop_last
+    )
+    smoothing = torch.tensor(recipe.label_smoothing)
+    step, total = 0, task.steps
+    while step < total:
+        for x, y in loader:
+            loss = loss_of_one(recipe.loss, module(x), y, smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+            if step == total:
+                break
+    return accuracy(task, module)
+
+
+def stacked_runs(recipe: rs.Recipe, runs: int, device: str) -> float:
+    folder = Path(tempfile.mkdtemp())
+    try:
+        study = rs.train(recipe, runs=runs, out=folder / "study", device=device)
+        return sum(run.accuracy.get("test", 0.0) for run in study.runs) / runs
+    finally:
+        shutil.rmtree(folder)
+
+
+def timed(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def with_threads(threads: int, call: Callable[[], Any]) -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return call()
+    finally:
+        torch.set_num_threads(before)
+
+
+def measure(case: Case, data: Path, repeats: int, device: str) -> dict[str, float]:
+    """Return runs x epochs per second of each side."""
+    recipe = case.make(data)
+    task = make_task(recipe, device)
+    n = len(task.splits["train"].inputs)
+    epochs = task.steps * (recipe.batch_size or n) / n
+
+    def loop() -> None:
+        for seed in range(case.loop_runs):
+            plain_run(task, seed)
+
+    sides: dict[str, tuple[int, Callable[[], Any]]] = {
+        "runspread": (case.runs, lambda: stacked_runs(recipe, case.runs, device)),
+        "loop": (case.loop_runs, loop),
+        "one thread": (case.loop_runs, lambda: with_threads(1, loop)),
+    }
+    if case.loader:
+        sides["DataLoader"] = (case.loop_runs, lambda: [loader_run(task, seed) for seed in range(case.loop_runs)])
+    best = dict.fromkeys(sides, float("inf"))
+    for repeat in range(repeats + 1):  # the first round warms up (and lets runspread choose its stack)
+        for name, (runs, call) in sides.items():
+            seconds = timed(call) / runs
+            best[name] = min(best[name], seconds) if repeat else float("inf")
+    return {name: epochs / seconds for name, seconds in best.items()}
+
+
+def main(cases: list[Case] | None = None) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, device {options.device}")
+    print("runs x epochs a second; in brackets how many times faster runspread is")
+    print(f"{'recipe':<24}{'runs':>5}{'runspread':>11}{'loop':>18}{'loop, 1 thread':>18}{'DataLoader':>18}  goal")
+    for case in cases or CPU_CASES:
+        if options.only not in (None, case.recipe):
+            continue
+        if case.data and not (options.data / case.data).is_dir():
+            print(f"{case.recipe:<24} left out: no {options.data / case.data}")
+            continue
+        rate = measure(case, options.data, options.repeats, options.device)
+        ours = rate["runspread"]
+        cells = [
+            f"{rate[k]:.2f} ({ours / rate[k]:.1f}x)" if k in rate else "" for k in ("loop", "one thread", "DataLoader")
+        ]
+        print(
+            f"{case.recipe:<24}{case.runs:>5}{ours:>11.2f}{''.join(f'{c:>18}' for c in cells)}  {case.goal}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
