@@ -126,3 +126,14 @@ def test_curves_refuse_what_they_cannot_draw():
         rs.trimming_curve([0.0], [1.0], alphas=[0.1, 0.2])
     with pytest.raises(rs.InputError, match="one axis"):
         rs.trimming_curve([0.0], [[1.0]])
+
+
+def test_report_section(tmp_path):
+    from runspread._report.trimming import trimming as section_of
+    from tests.factories import make_study
+
+    section = section_of(make_study(tmp_path / "study", runs=12, examples=120))
+    assert section.title == "Typical runs"
+    assert "of 12 runs" in section.lead
+    assert len(section.figures) == 3
+    assert all(figure.paper and figure.svg.startswith("<svg") for figure in section.figures)

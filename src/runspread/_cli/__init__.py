@@ -22,6 +22,8 @@ COMMANDS = {
     "info": ("info", "Show what a study holds."),
     "verify": ("verify", "Compare every file of a study with its checksum."),
     "variance": ("variance", "How much of the spread in accuracy is real, and how much is the finite test set."),
+    "trimming": ("trimming", "Which runs are typical: how much of a run's outputs the average run does not explain."),
+    "same": ("same", "Whether new training code gives the outputs of the old; exit status 0 yes, 1 no."),
     "report": ("report", "Write a study's report as one HTML page that opens offline."),
 }
 

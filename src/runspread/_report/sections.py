@@ -24,6 +24,7 @@ SECTIONS = (
     "runspread._report.sections:accuracy",
     "runspread._report.sections:curves",
     "runspread._report.variance:variance",
+    "runspread._report.trimming:trimming",
 )
 
 

@@ -1,0 +1,49 @@
+"""``runspread trimming``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .show import json_option, show, split_option, study_argument
+
+
+@click.command("trimming")
+@study_argument
+@click.option("--against", metavar="STUDY", type=click.Path(), help="Other runs to compare with; else the other half.")
+@click.option("--reference", default="mixture", show_default=True, help="mixture, sampled, ensemble or single.")
+@click.option("--resample", default="split", show_default=True, help="split, bootstrap (as published) or none.")
+@click.option("--replicates", default=100, show_default=True, help="Number of resamplings.")
+@click.option("--threshold", default="dkw", show_default=True, help="dkw, published, rigorous, or a distance.")
+@click.option("--epsilon", default=0.01, show_default=True, help="Significance.")
+@click.option("--mode", default="step", show_default=True, help="step or published.")
+@split_option
+@json_option
+def command(
+    study: str,
+    against: str | None,
+    resample: str,
+    threshold: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Which runs are typical: how much of each run's outputs the average run does not explain."""
+    import runspread as rs
+
+    found = rs.trimming(
+        rs.open_study(study),
+        None if against is None else rs.open_study(against),
+        resample=None if resample == "none" else resample,  # type: ignore[arg-type]
+        threshold=number_or_name(threshold),
+        **options,
+    )
+    show(found, as_json=as_json)
+
+
+def number_or_name(text: str) -> Any:
+    """Return a threshold that was typed: a number, or the name of a bound."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,69 @@
+"""``runspread trimming`` and ``runspread same``."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import runspread as rs
+from runspread._cli import cli
+from tests.factories import make_study
+
+
+def invoke(*words):
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """The old runs, new runs of the same code, and new runs whose outputs are a tenth as large."""
+    folder = tmp_path_factory.mktemp("same")
+    old, new, changed = (folder / name for name in ("old", "new", "changed"))
+    make_study(old, runs=8, examples=200, classes=2, seed=0)
+    labels = rs.open_study(old).predictions("test").labels
+    truth = np.eye(2)[labels]
+    for path, scale, seed in ((new, 1.0, 1), (changed, 0.1, 2)):
+        study, rng = rs.create_study(path, splits={"test": labels}), np.random.default_rng(seed)
+        for number in range(8):
+            with study.record(seeds=number, hyperparameters={"lr": 0.1}) as run:
+                run.predictions("test", scale * (2 * truth + rng.normal(size=truth.shape)))
+    return old, new, changed
+
+
+def test_trimming(studies):
+    result = invoke("trimming", studies[0], "--replicates", 5)
+    assert result.exit_code == 0
+    assert "8 runs" in result.output
+    levels = rs.trimming(rs.open_study(studies[0]), resample="split", replicates=5)
+    found = json.loads(invoke("trimming", studies[0], "--replicates", 5, "--json").output)
+    assert found["mean"] == levels.mean.tolist()
+    assert found["run_ids"] == list(rs.open_study(studies[0]).runs.ids)
+
+
+def test_trimming_options(studies):
+    words = ("--against", studies[2], "--resample", "none", "--threshold", "0.2", "--reference", "ensemble", "--json")
+    found = json.loads(invoke("trimming", studies[0], *words).output)
+    assert found["delta"] == [0.2, 0.0]
+    assert (found["resample"], found["reference"], found["n"]) == (None, "ensemble", 200)
+    assert invoke("trimming", studies[0], "--reference", "mixtures").exit_code == 2
+
+
+def test_same_answers_with_its_exit_status(studies):
+    old, new, changed = studies
+    yes = invoke("same", old, new, "--alpha", 0.05)
+    assert yes.exit_code == 0
+    assert "are distributed as those" in yes.output
+    no = invoke("same", old, changed, "--alpha", 0.05)
+    assert no.exit_code == 1
+    assert "are not distributed as those" in " ".join(no.output.split())
+    assert json.loads(invoke("same", old, changed, "--json").output)["same"] is False
+
+
+def test_same_that_cannot_answer_is_exit_status_2(studies, tmp_path):
+    other = make_study(tmp_path / "other", examples=90, classes=2).path
+    assert invoke("same", studies[0], other).exit_code == 2
+    assert invoke("same", studies[0], studies[1], "--permutations", 20).exit_code == 2
+    assert invoke("same", studies[0], studies[1], "--threshold", "0.9").exit_code == 0
