@@ -45,11 +45,14 @@ def main() -> None:
         info = [sys.executable, "-m", "runspread", "info", str(folder)]
         timed = min(seconds(lambda: subprocess.run(info, check=True, capture_output=True)) for _ in range(3))
         rows.append(("runspread info (whole process)", timed))
+        help_text = [sys.executable, "-m", "runspread", "--help"]
+        timed = min(seconds(lambda: subprocess.run(help_text, check=True, capture_output=True)) for _ in range(5))
+        rows.append(("runspread --help (whole process)", timed))
         study = rs.open_study(folder)
         rows.append(("one pass over predictions", seconds(lambda: sum(len(c) for c in study.predictions().chunks()))))
     print(f"A study of {runs} runs, one shard each")
     for name, value in rows:
-        print(f"  {name:32s} {value:8.3f} s")
+        print(f"  {name:34s} {value:8.3f} s")
 
 
 if __name__ == "__main__":
