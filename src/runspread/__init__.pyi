@@ -73,6 +73,7 @@ from ._methods.variance.calibration import CalibrationResult, calibration
 from ._methods.variance.compare import Comparison, compare, holm
 from ._methods.variance.estimate import variance
 from ._methods.variance.evidence import RunEvidence
+from ._methods.variance.independence import IndependenceTest, independence_test
 from ._methods.variance.null import poisson_binomial_pmf
 from ._methods.variance.outcomes import predicted_classes
 from ._methods.variance.pairs import PairDeviations, pair_deviations
@@ -141,6 +142,7 @@ __all__ = [
     "GapPlan",
     "HiddenMarkovModel",
     "HmmSelection",
+    "IndependenceTest",
     "InputError",
     "LayerMetrics",
     "Look",
@@ -223,6 +225,7 @@ __all__ = [
     "fold_batch_norm",
     "from_torch_checkpoint",
     "holm",
+    "independence_test",
     "layer_metrics",
     "load_ensemble",
     "logit_gap",

@@ -24,6 +24,10 @@ COMMANDS = {
     "variance": ("variance", "How much of the spread in accuracy is real, and how much is the finite test set."),
     "trimming": ("trimming", "Which runs are typical: how much of a run's outputs the average run does not explain."),
     "same": ("same", "Whether new training code gives the outputs of the old; exit status 0 yes, 1 no."),
+    "compare": ("compare", "Whether study B is better than study A; exit status 1 when that is not shown."),
+    "plan": ("plan", "How many runs a gap takes, from a study or from an error rate."),
+    "audit": ("audit", "Whether the seeds of the runs were independent."),
+    "sources": ("sources", "Which source of randomness the spread comes from."),
     "report": ("report", "Write a study's report as one HTML page that opens offline."),
 }
 

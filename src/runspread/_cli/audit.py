@@ -1,0 +1,25 @@
+"""``runspread audit``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .show import json_option, show, split_option, study_argument
+
+
+@click.command("audit")
+@study_argument
+@split_option
+@json_option
+def command(study: str, split: str, as_json: bool) -> None:
+    """Whether the seeds of the runs were independent: same starts, same orders, copies, repeats.
+
+    Exit status 1 when something makes the intervals wrong.
+    """
+    import runspread as rs
+
+    result = rs.audit(rs.open_study(study), split=split)
+    show(result, as_json=as_json)
+    sys.exit(0 if result.passed else 1)

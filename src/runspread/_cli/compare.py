@@ -1,0 +1,40 @@
+"""``runspread compare``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from .show import json_option, show, split_option
+
+QUESTIONS = {"distribution": "distribution", "test-set": "test set"}
+
+
+@click.command("compare")
+@click.argument("a", type=click.Path())
+@click.argument("b", type=click.Path())
+@split_option
+@click.option("--level", default=0.95, show_default=True, help="Of intervals and of the verdict.")
+@click.option(
+    "--on",
+    "question",
+    type=click.Choice(list(QUESTIONS)),
+    default="distribution",
+    show_default=True,
+    help="Where B has to be better: on the distribution, or on this very test set.",
+)
+@json_option
+def command(a: str, b: str, split: str, level: float, question: str, as_json: bool) -> None:
+    """Whether study B is better than study A, on this test set and on the distribution.
+
+    Exit status 0 when B is better, 1 when it is not shown to be: usable as a gate in continuous integration.
+    """
+    import runspread as rs
+
+    names = (Path(a).resolve().name, Path(b).resolve().name)
+    names = names if names[0] != names[1] else ("A", "B")
+    result = rs.compare(rs.open_study(a), rs.open_study(b), split=split, level=level, names=names)
+    show(result, as_json=as_json)
+    sys.exit(0 if result.verdict(QUESTIONS[question]) == "B" else 1)

@@ -1,0 +1,109 @@
+"""The commands on variance, comparison, plans, audit and sources."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import runspread as rs
+from runspread._cli import cli
+from tests.factories import make_study
+
+
+@pytest.fixture
+def invoke():
+    return lambda *words: CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)
+
+
+def study_of(path, runs=12, scale=2.0, seed=0, examples=400, seeds=lambda number: number):
+    rng = np.random.default_rng(99)
+    labels = rng.integers(4, size=examples)
+    study = rs.create_study(path, splits={"test": labels})
+    noise = np.random.default_rng(seed)
+    for number in range(runs):
+        with study.record(seeds=seeds(number), id=f"run-{number}") as run:
+            run.predictions("test", scale * np.eye(4)[labels] + noise.normal(size=(examples, 4)))
+    return study
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies")
+    return study_of(folder / "old"), study_of(folder / "new", scale=3.0, seed=1)
+
+
+def test_compare_is_a_gate(invoke, studies):
+    old, new = (study.path for study in studies)
+    better = invoke("compare", old, new)
+    assert better.exit_code == 0
+    assert better.output.startswith("Is new better than old? Yes, on this test set and on the distribution")
+    worse = invoke("compare", new, old)
+    assert worse.exit_code == 1
+    assert "Is new better than old? Yes" in worse.output
+    same = invoke("compare", old, old)
+    assert same.exit_code == 1
+    assert "Undecided" in same.output
+    assert json.loads(invoke("compare", old, new, "--json").stdout)["delta"] < 0
+    assert invoke("compare", old, new, "--on", "test-set").exit_code == 0
+
+
+def test_compare_says_why_it_cannot(invoke, studies, tmp_path):
+    other = make_study(tmp_path / "other")
+    result = invoke("compare", studies[0].path, other.path)
+    assert result.exit_code == 2
+    assert "the same examples" in result.stderr
+
+
+def test_plan(invoke, studies):
+    old, new = (study.path for study in studies)
+    a_priori = invoke("plan", "--error", 5, "--examples", 10_000, "--gap", 0.1)
+    assert a_priori.exit_code == 0
+    assert "A gap of 0.10 points needs" in a_priori.output
+    assert "if runs are calibrated" in a_priori.output
+    from_study = json.loads(invoke("plan", old, "--gap", 1, "--json").stdout)
+    assert from_study["runs_fixed_t"] == rs.plan_runs(0.01, studies[0]).runs_fixed_t
+    both = json.loads(invoke("plan", old, "--against", new, "--gap", 1, "--json").stdout)
+    assert both["runs_dist"] is not None
+    assert "runs of each show a gap" in invoke("plan", old, "--runs", 20).output
+
+
+@pytest.mark.parametrize(
+    "words", [["--gap", 1], ["--error", 5, "--gap", 1], ["--error", 5, "--examples", 10], ["--gap", 1, "--runs", 2]]
+)
+def test_plan_refuses(invoke, words):
+    result = invoke("plan", *words)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+
+
+def test_audit(invoke, studies, tmp_path):
+    clean = invoke("audit", studies[0].path)
+    assert clean.exit_code == 0
+    assert "Nothing speaks against independent seeds in 12 runs" in clean.output
+    repeated = study_of(tmp_path / "repeated", seeds=lambda number: number % 6)
+    flawed = invoke("audit", repeated.path)
+    assert flawed.exit_code == 1
+    assert "repeated seeds" in flawed.output
+
+
+def test_sources(invoke, tmp_path):
+    def seeds(number):
+        if number < 6:
+            return number + 10
+        role = ("init", "order", "augment")[(number - 6) // 5]
+        return {"init": 0, "order": 0, "augment": 0} | {role: 100 + number}
+
+    study = study_of(tmp_path / "study", runs=21, seeds=seeds)
+    result = invoke("sources", study.path)
+    assert result.exit_code == 0
+    assert "init alone" in result.output
+    assert json.loads(invoke("sources", study.path, "--json").stdout)["names"] == ["all", "init", "order", "augment"]
+
+
+def test_sources_of_a_study_without_design(invoke, studies):
+    result = invoke("sources", studies[0].path)
+    assert result.exit_code == 2
+    assert "complete crossing" in result.stderr
