@@ -37,8 +37,8 @@ CNN = {
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
         "arm": 100,
-        "both": 200,
-        "tuned": 60,
+        "both": 120,
+        "tuned": 48,
         "fields": {"pool": 2, "train_examples": 2000, "epochs": 10, "batch_size": 64},
         "tuning": {"pool": 2, "train_examples": 1500, "validation": 500, "epochs": 5, "batch_size": 64},
         "pretraining": {"pool": 2, "train_examples": 8000, "epochs": 5, "batch_size": 64},
