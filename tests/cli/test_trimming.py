@@ -37,7 +37,7 @@ def test_trimming(studies):
     result = invoke("trimming", studies[0], "--replicates", 5)
     assert result.exit_code == 0
     assert "8 runs" in result.output
-    levels = rs.trimming(rs.open_study(studies[0]), resample="split", replicates=5)
+    levels = rs.trimming(rs.open_study(studies[0]), replicates=5)
     found = json.loads(invoke("trimming", studies[0], "--replicates", 5, "--json").output)
     assert found["mean"] == levels.mean.tolist()
     assert found["run_ids"] == list(rs.open_study(studies[0]).runs.ids)

@@ -13,7 +13,7 @@ from .show import json_option, show, split_option, study_argument
 @study_argument
 @click.option("--against", metavar="STUDY", type=click.Path(), help="Other runs to compare with; else the other half.")
 @click.option("--reference", default="mixture", show_default=True, help="mixture, sampled, ensemble or single.")
-@click.option("--resample", default="split", show_default=True, help="split, bootstrap (as published) or none.")
+@click.option("--resample", default="bootstrap", show_default=True, help="bootstrap (as published), split or none.")
 @click.option("--replicates", default=100, show_default=True, help="Number of resamplings.")
 @click.option("--threshold", default="dkw", show_default=True, help="dkw, published, rigorous, or a distance.")
 @click.option("--epsilon", default=0.01, show_default=True, help="Significance.")

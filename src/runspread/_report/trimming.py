@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 REPLICATES = 25  # a report is read for the picture; ask `runspread trimming` for more
 PAPER = Paper(
-    "Banerjee et al. 2025, Measuring training variability from stochastic optimization using robust nonparametric testing",
+    "Banerjee et al. 2025, Measuring training variability from stochastic optimization using robust nonparametric "
+    "testing",
     "https://arxiv.org/abs/2406.08307",
 )
 

@@ -18,6 +18,7 @@ from .nodes import Floats, candidate_nodes, row_chunks, smallest_level
 
 RESAMPLE = ("bootstrap", "split")
 TABLE_BYTES = 2**28  # tables of one block of candidates
+THREAD_BYTES = 2**32  # work arrays over the reference pool, of all threads together
 
 T = TypeVar("T")
 Indices = NDArray[np.intp]
@@ -179,9 +180,10 @@ def resampled_levels(candidates: Floats, references: Floats, plan: Plan, workers
     plan : Plan
         Draws and threshold.
     workers : int or None
-        Threads; as many as there are processors if None. The result does not depend on it.
+        Threads; if None as many as there are processors and memory for. The result does not depend on it.
     """
     pool = Pool(references)
+    workers = workers or max(1, min(os.cpu_count() or 1, THREAD_BYTES // (24 * pool.order.size)))
     levels = np.empty((len(plan.draws), len(candidates)))
     for rows in _blocks(candidates):
         block = Block.of(candidates[rows], pool)

@@ -13,7 +13,7 @@ from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
 from .laws import Merged
-from .levels import Pair, Threshold, check_alphas, threshold_terms
+from .levels import Pair, check_alphas, threshold_terms
 from .margins import Floats, Margin
 from .nodes import Nodes, distance, smallest_level
 from .resampling import in_threads
@@ -162,14 +162,7 @@ def same_model(
     reading = Reading(margin, classes)
     before, after = (read_scalars(source, labels, split, reading) for source in (old, new))
     _check_alike(before, after, threshold)
-    p_value = float("nan")
-    if threshold == "permutation":
-        exchanged, apart = _exchanged(before, after, permutations, epsilon, seed, workers)
-        delta = (_exceeded_with(exchanged, epsilon), 0.0)
-        p_value = float((1 + (exchanged >= apart).sum()) / (1 + len(exchanged)))
-    else:
-        sizes = after.values.shape[2], before.values.shape[2]
-        delta = threshold_terms(_bound(threshold), epsilon / len(before.values), *sizes, "step")
+    delta, p_value = _accepted_distance(before, after, threshold, epsilon, permutations, seed, workers)
     laws = [_nodes(first, second) for first, second in zip(before.values, after.values, strict=True)]
     levels = np.concatenate([smallest_level(nodes, delta) for nodes in laws])
     curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in CURVE] for nodes in laws]).max(0)
@@ -196,8 +189,25 @@ def same_model(
     )
 
 
-def _bound(threshold: str | float) -> Threshold | float:
-    return check_choice(threshold, "threshold", THRESHOLDS) if isinstance(threshold, str) else threshold  # type: ignore[return-value]
+def _accepted_distance(
+    old: Scalars,
+    new: Scalars,
+    threshold: str | float,
+    epsilon: float,
+    permutations: int,
+    seed: int,
+    workers: int | None,
+) -> tuple[tuple[float, float], float]:
+    """Return the threshold, as (constant, slope), and the p-value of equality, which only permutations give."""
+    if threshold == "permutation":
+        exchanged, apart = _exchanged(old, new, permutations, epsilon, seed, workers)
+        p_value = (1 + (exchanged >= apart).sum()) / (1 + len(exchanged))
+        return (_exceeded_with(exchanged, epsilon), 0.0), float(p_value)
+    if isinstance(threshold, str):
+        check_choice(threshold, "threshold", THRESHOLDS)
+    bound: Any = threshold
+    sizes = new.values.shape[2], old.values.shape[2]
+    return threshold_terms(bound, epsilon / len(old.values), *sizes, "step"), float("nan")
 
 
 def _nodes(old: Floats, new: Floats) -> Nodes:
