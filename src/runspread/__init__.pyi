@@ -58,6 +58,13 @@ from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
 from ._plots.calibration import plot_calibration_curve, plot_task_spread
+from ._plots.dynamics import (
+    plot_convergence_by_route,
+    plot_metric_by_state,
+    plot_state_ribbons,
+    plot_state_selection,
+)
+from ._plots.training_map import plot_training_map
 from ._plots.variance import (
     plot_accuracy_distribution,
     plot_comparison,
@@ -172,11 +179,16 @@ __all__ = [
     "plot_accuracy_distribution",
     "plot_calibration_curve",
     "plot_comparison",
+    "plot_convergence_by_route",
+    "plot_metric_by_state",
     "plot_plan",
     "plot_seed_selection",
     "plot_sources",
     "plot_split_halves",
+    "plot_state_ribbons",
+    "plot_state_selection",
     "plot_task_spread",
+    "plot_training_map",
     "poisson_binomial_pmf",
     "predicted_classes",
     "prepare_sequences",

@@ -21,6 +21,9 @@ _MAIN: dict[str, tuple[str, str]] = {
     "SourceComponents": ("variance", "plot_sources"),
     "SourceGroups": ("variance", "plot_sources"),
     "TwoGroupTasks": ("calibration", "plot_task_spread"),
+    "HmmSelection": ("dynamics", "plot_state_selection"),
+    "TrainingDynamics": ("training_map", "plot_training_map"),
+    "TrainingMap": ("training_map", "plot_training_map"),
     "VarianceResult": ("variance", "plot_accuracy_distribution"),
 }
 
