@@ -87,6 +87,13 @@ from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
 from ._methods.weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_distances
 from ._plots.calibration import plot_calibration_curve, plot_task_spread
+from ._plots.dynamics import (
+    plot_convergence_by_route,
+    plot_metric_by_state,
+    plot_state_ribbons,
+    plot_state_selection,
+)
+from ._plots.training_map import plot_training_map
 from ._plots.trimming import (
     plot_representative_size,
     plot_same_model,
@@ -249,13 +256,18 @@ __all__ = [
     "plot_accuracy_distribution",
     "plot_calibration_curve",
     "plot_comparison",
+    "plot_convergence_by_route",
+    "plot_metric_by_state",
     "plot_plan",
     "plot_representative_size",
     "plot_same_model",
     "plot_seed_selection",
     "plot_sources",
     "plot_split_halves",
+    "plot_state_ribbons",
+    "plot_state_selection",
     "plot_task_spread",
+    "plot_training_map",
     "plot_trimmed_cdf",
     "plot_trimmed_examples",
     "plot_trimming_curve",

@@ -27,6 +27,9 @@ _MAIN: dict[str, tuple[str, str]] = {
     "TrimmingLevels": ("trimming", "plot_trimming_levels"),
     "TrimmingScores": ("trimming", "plot_trimming_scores"),
     "TwoGroupTasks": ("calibration", "plot_task_spread"),
+    "HmmSelection": ("dynamics", "plot_state_selection"),
+    "TrainingDynamics": ("training_map", "plot_training_map"),
+    "TrainingMap": ("training_map", "plot_training_map"),
     "VarianceResult": ("variance", "plot_accuracy_distribution"),
 }
 

@@ -123,7 +123,8 @@ class TrainingDynamics(Result):
         for state in self.detours:
             slow, fast = self.mean_convergence_with(state)
             visits = int(self.map.visits[state])
-            parts.append(f"state {state} ({visits} runs, converging at checkpoint {slow:.0f} against {fast:.0f})")
+            odd = "" if slow > fast else ", though the others are slower"
+            parts.append(f"state {state} ({visits} runs, converging at checkpoint {slow:.0f} against {fast:.0f}{odd})")
         return f"Detours: {', '.join(parts)}. "
 
     def _regression_clause(self) -> str:
