@@ -17,6 +17,9 @@ from ._errors import (
 from ._importers.spectra import spectra
 from ._importers.torch_weights import TorchCheckpoint, from_torch_checkpoint
 from ._methods._candidates import Candidates, read_candidates
+from ._methods.corruptions.benchmark import CorruptionBenchmark, corruption_benchmark
+from ._methods.corruptions.operators import corrupt, corruption_names
+from ._methods.corruptions.outside import OutsideDetection, outside_detection
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.analysis import TrainingDynamics, dynamics
 from ._methods.dynamics.outcome import Convergence, OutcomeRegression, convergence_index, outcome_regression
@@ -47,6 +50,7 @@ from ._methods.sharpness import (
     sharpness_measures,
     worst_case_radius,
 )
+from ._methods.sizes import EnsembleSizes, ensemble_sizes
 from ._methods.smoothing import SmoothingResult, svd_smoothing, truncate_weights
 from ._methods.spectra import ModelSpectra
 from ._methods.spectral_numbers import density_distance, fit_without_fingers, spectral_distance
@@ -87,11 +91,22 @@ from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
 from ._methods.weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_distances
 from ._plots.calibration import plot_calibration_curve, plot_task_spread
+from ._plots.corruptions import plot_corruptions, plot_outside
 from ._plots.dynamics import (
     plot_convergence_by_route,
     plot_metric_by_state,
     plot_state_ribbons,
     plot_state_selection,
+)
+from ._plots.ensembles import (
+    plot_bounds,
+    plot_cost,
+    plot_diversity,
+    plot_diversity_against_score,
+    plot_ensemble_sizes,
+    plot_members,
+    plot_reliability,
+    plot_selection,
 )
 from ._plots.training_map import plot_training_map
 from ._plots.trimming import (
@@ -136,6 +151,7 @@ __all__ = [
     "Comparison",
     "Convergence",
     "CorruptShardError",
+    "CorruptionBenchmark",
     "CrossValidatedSelection",
     "Curves",
     "Diversity",
@@ -143,6 +159,7 @@ __all__ = [
     "Ensemble",
     "EnsembleCost",
     "EnsembleSelection",
+    "EnsembleSizes",
     "Excluded",
     "Finding",
     "FormatVersionError",
@@ -162,6 +179,7 @@ __all__ = [
     "NormMeasures",
     "NotAStudyError",
     "OutcomeRegression",
+    "OutsideDetection",
     "PairDeviations",
     "PowerLawFit",
     "Predictions",
@@ -219,11 +237,15 @@ __all__ = [
     "compare",
     "compare_tails",
     "convergence_index",
+    "corrupt",
+    "corruption_benchmark",
+    "corruption_names",
     "create_study",
     "density_distance",
     "diversity",
     "dynamics",
     "ensemble_probabilities",
+    "ensemble_sizes",
     "fit_hmm",
     "fit_marchenko_pastur",
     "fit_power_law",
@@ -246,6 +268,7 @@ __all__ = [
     "optimal_trimming",
     "outcome_regression",
     "output_margins",
+    "outside_detection",
     "pac_bayes_measures",
     "pair_deviations",
     "path_norm",
@@ -254,14 +277,24 @@ __all__ = [
     "plan_superiority",
     "plan_variance",
     "plot_accuracy_distribution",
+    "plot_bounds",
     "plot_calibration_curve",
     "plot_comparison",
     "plot_convergence_by_route",
+    "plot_corruptions",
+    "plot_cost",
+    "plot_diversity",
+    "plot_diversity_against_score",
+    "plot_ensemble_sizes",
+    "plot_members",
     "plot_metric_by_state",
+    "plot_outside",
     "plot_plan",
+    "plot_reliability",
     "plot_representative_size",
     "plot_same_model",
     "plot_seed_selection",
+    "plot_selection",
     "plot_sources",
     "plot_split_halves",
     "plot_state_ribbons",

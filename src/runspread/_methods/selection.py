@@ -209,7 +209,7 @@ def _stop_words(result: EnsembleSelection) -> str:
 
 
 @dataclass(frozen=True)
-class _Settings:
+class Settings:
     """How to select: one record, so that selection and its cross-validation cannot differ."""
 
     size: int
@@ -291,11 +291,11 @@ def select_ensemble(
     size = int(check_integers(size, "size", 1, None))
     pool = read_candidates(candidates, labels, split=split, kind=kind, ignore_index=ignore_index)
     steps = max(50, 10 * size) if max_steps is None else int(check_integers(max_steps, "max_steps", 1, None))
-    settings = _Settings(min(size, len(pool)), objective, replacement, early_stop, steps)
+    settings = Settings(min(size, len(pool)), objective, replacement, early_stop, steps)
     start = settings.start(pool)
     alone = start.scores()
     check_finite(alone, pool)
-    path, path_scores, reason = _greedy(start, settings, len(pool))
+    path, path_scores, reason = greedy(start, settings, len(pool))
     rng = np.random.default_rng(seed)
     top = np.argsort(alone, kind="stable")[: settings.size]
     subsets = [rng.permutation(len(pool))[: settings.size] for _ in range(n_random)]
@@ -315,7 +315,7 @@ def select_ensemble(
     )
 
 
-def _greedy(start: Objective, settings: _Settings, n: int) -> tuple[Indices, Floats, str]:
+def greedy(start: Objective, settings: Settings, n: int) -> tuple[Indices, Floats, str]:
     """Return the path, the score after each step, and why it ended."""
     path: list[int] = []
     path_scores: list[float] = []
@@ -338,7 +338,7 @@ def _improves(score: float, best: float) -> bool:
 
 
 def _cross_validate(
-    pool: Candidates, settings: _Settings, folds: int, rng: np.random.Generator
+    pool: Candidates, settings: Settings, folds: int, rng: np.random.Generator
 ) -> CrossValidatedSelection | None:
     n = len(pool.labels)
     folds = min(int(check_integers(folds, "folds", 0, None)), n)
@@ -351,33 +351,31 @@ def _cross_validate(
         kept = np.setdiff1d(np.arange(n), held_out)
         start = settings.start(pool, kept)
         ranking = np.argsort(start.scores(), kind="stable")
-        path, path_scores, _ = _greedy(start, settings, len(pool))
+        path, path_scores, _ = greedy(start, settings, len(pool))
         in_sample.append(path_scores[-1])
         mixtures += [path, ranking[:1], ranking[: settings.size]]
     losses = mixture_losses(pool, settings.objective, mixtures).reshape(folds, 3, n)
-    order = np.concatenate(parts)
-    greedy, single, top = np.concatenate([losses[f][:, part] for f, part in enumerate(parts)], axis=1)[
-        :, np.argsort(order)
-    ]
+    held_out_losses = [losses[fold][:, part] for fold, part in enumerate(parts)]
+    chosen, single, top = np.concatenate(held_out_losses, axis=1)
     return CrossValidatedSelection(
         folds,
         float(np.mean(in_sample)),
-        float(greedy.mean()),
-        standard_error(greedy),
+        float(chosen.mean()),
+        standard_error(chosen),
         float(single.mean()),
         float(top.mean()),
-        *_paired(single, greedy),
-        *_paired(top, greedy),
+        *_paired(single, chosen),
+        *_paired(top, chosen),
     )
 
 
-def _paired(other: Floats, greedy: Floats) -> tuple[float, float]:
+def _paired(other: Floats, chosen: Floats) -> tuple[float, float]:
     with np.errstate(invalid="ignore"):
-        difference = other - greedy
+        difference = other - chosen
     return float(difference.mean()), standard_error(difference)
 
 
-def _result(pool: Candidates, settings: _Settings, *, path: Indices, alone: Floats, top: Indices, **rest: Any) -> Any:
+def _result(pool: Candidates, settings: Settings, *, path: Indices, alone: Floats, top: Indices, **rest: Any) -> Any:
     n = len(pool.members)
     counts = np.bincount(pool.valid[path], minlength=n)
     single = np.full(n, np.nan)

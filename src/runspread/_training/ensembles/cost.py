@@ -68,8 +68,8 @@ class EnsembleCost(Result):
         """Return the cost in words."""
         times = f"{min(self.seconds, self.stacked_seconds) / self.single_seconds:.1f} times the time"
         return (
-            f"The {self.kind} ensemble of {self.members} has {self.parameters / self.single_parameters:.2f} times the "
-            f"parameters of a single network ({self.parameters:,} against {self.single_parameters:,}) and predicts "
+            f"The ensemble of {self.members} ({self.kind}) has {self.parameters / self.single_parameters:.2f} times "
+            f"the parameters of a single network ({self.parameters:,} against {self.single_parameters:,}) and predicts "
             f"{self.examples} examples in {times} ({1000 * min(self.seconds, self.stacked_seconds):.2f} ms), on this "
             "machine as it was loaded."
         )
