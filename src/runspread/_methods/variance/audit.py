@@ -147,7 +147,8 @@ def _evidence(source: Any, split: str) -> RunEvidence:
 def audit_warnings(source: Any) -> tuple[str, ...]:
     """Return the flaws that a study's records show, as sentences; nothing for bare arrays.
 
-    Repeated seeds, and configurations that are pooled. This costs nothing, so every method can ask it; copies among the predictions show in the statistics themselves.
+    Repeated seeds, and configurations that are pooled. This costs nothing, so every method can ask it; copies among
+    the predictions show in the statistics themselves.
     """
     if not hasattr(source, "runs") or not hasattr(source, "weights"):
         return ()
