@@ -140,6 +140,7 @@ from ._training.progress import TrainingProgress
 from ._training.recipes import Recipe, recipe, recipe_names
 from ._training.torch_network import TorchNetwork, fold_batch_norm
 from ._training.train import train
+from ._training.until import TrainedUntil, train_until
 
 __version__: str
 
@@ -215,6 +216,7 @@ __all__ = [
     "TailComparison",
     "TorchCheckpoint",
     "TorchNetwork",
+    "TrainedUntil",
     "TrainingDynamics",
     "TrainingError",
     "TrainingMap",
@@ -329,6 +331,7 @@ __all__ = [
     "stopping_rule",
     "svd_smoothing",
     "train",
+    "train_until",
     "training_map",
     "trajectory_dissimilarity",
     "trimmed_distance",

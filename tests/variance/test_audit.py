@@ -175,6 +175,15 @@ def test_methods_warn_of_repeated_seeds(tmp_path):
         assert any("repeated seeds: 12 runs share" in warning for warning in result.warnings)
 
 
+def test_methods_warn_of_pooled_configurations(tmp_path):
+    rng = np.random.default_rng(11)
+    study = rs.create_study(tmp_path / "study", splits={"test": np.array([0, 1, 2])})
+    for number in range(12):
+        with study.record(seeds=number, hyperparameters={"lr": 0.1 * (number % 3)}) as run:
+            run.predictions("test", rng.normal(size=(3, 3)))
+    assert any("3 configurations" in warning for warning in rs.variance(study).warnings)
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [

@@ -10,10 +10,16 @@ import pytest
 import runspread as rs
 
 
-def test_published_boundaries():
+@pytest.mark.parametrize(
+    ("kind", "published"),
+    [
+        ("obrien-fleming", [4.8769, 3.3569, 2.6803, 2.2898, 2.0310]),
+        ("pocock", [2.4380, 2.4268, 2.4101, 2.3966, 2.3859]),
+    ],
+)
+def test_published_boundaries(kind, published):
     """Five equally spaced looks, two-sided 0.05: Lan and DeMets (1983), as tabulated by Reboussin et al. (2000)."""
-    bounds = rs.sequential_boundaries([1, 2, 3, 4, 5], 0.05)
-    np.testing.assert_allclose(bounds, [4.8769, 3.3569, 2.6803, 2.2898, 2.0310], atol=2e-4)
+    np.testing.assert_allclose(rs.sequential_boundaries([1, 2, 3, 4, 5], 0.05, kind), published, atol=2e-4)
 
 
 def test_one_look_is_the_fixed_test():

@@ -15,6 +15,9 @@ from .show import json_option
 @click.option(
     "--runs", type=click.IntRange(min=1), default=32, show_default=True, help="How many runs the study holds."
 )
+@click.option("--until", metavar="QUESTION", help='Add runs until it is answered: "se=0.02" or "gap=0.1", in points.')
+@click.option("--max-runs", type=click.IntRange(min=2), default=200, show_default=True, help="With --until: at most.")
+@click.option("--against", type=click.Path(), help="With --until gap=...: the study to compare with.")
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The study's folder.")
 @click.option("--data", help="Where the data are: a folder of image parquet, a text file, or a name on the hub.")
 @click.option("--vary", default="init,order,augment", show_default=True, help="Seed roles that differ between runs.")
@@ -47,6 +50,9 @@ from .show import json_option
 def command(
     recipe: str,
     runs: int,
+    until: str | None,
+    max_runs: int,
+    against: str | None,
     out: str,
     data: str | None,
     vary: str,
@@ -69,28 +75,34 @@ def command(
 
     overrides = parse_settings(settings) | ({"data": data} if data else {})
     executor_options = parse_settings(executor_settings) | ({"address": address} if address else {})
+    planned: dict[str, Any] = {
+        "out": out,
+        "vary": tuple(role for role in vary.split(",") if role),
+        "search": parse_search(spaces) or None,
+        "stack": int(stack) if stack.isdecimal() else stack,
+        "executor_options": executor_options,
+        **options,
+    }
+    chosen = rs.recipe(recipe, **overrides)
     with training_progress() as progress:
-        study = rs.train(
-            rs.recipe(recipe, **overrides),
-            runs=runs,
-            out=out,
-            vary=tuple(role for role in vary.split(",") if role),
-            search=parse_search(spaces) or None,
-            stack=int(stack) if stack.isdecimal() else stack,
-            executor_options=executor_options,
-            progress=progress,
-            **options,
-        )
-    _summarise(study, as_json)
+        if until is None:
+            study, look = rs.train(chosen, runs=runs, progress=progress, **planned), None
+        else:
+            study, look = rs.train_until(
+                chosen, until=until, max_runs=max_runs, against=against, progress=progress, **planned
+            )
+    _summarise(study, look, as_json)
 
 
-def _summarise(study: Any, as_json: bool) -> None:
+def _summarise(study: Any, look: Any, as_json: bool) -> None:
     from .info import facts_of, print_facts
     from .show import show_data
 
     facts = facts_of(study)
     if as_json:
-        show_data(facts)
+        show_data(facts if look is None else facts | {"until": look.to_dict()})
         return
+    if look is not None:
+        click.echo(look.sentence())
     print_facts(facts)
     click.echo(f"next: runspread variance {study.path}, runspread report {study.path}")

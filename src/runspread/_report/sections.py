@@ -23,7 +23,9 @@ SECTIONS = (
     "runspread._report.sections:trained",
     "runspread._report.sections:accuracy",
     "runspread._report.sections:curves",
+    "runspread._report.variance:audit",
     "runspread._report.variance:variance",
+    "runspread._report.variance:calibration",
     "runspread._report.trimming:trimming",
 )
 

@@ -1,4 +1,4 @@
-"""The report's section on the variance of training."""
+"""The report's sections on the variance of training: what is real, what calibration predicts, the seeds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,57 @@ from .sections import Paper, Section, figure, notes_of
 if TYPE_CHECKING:
     from .._study.study import Study
 
+JORDAN = Paper("Jordan 2023, On the Variance of Neural Network Training", "https://arxiv.org/abs/2304.01910")
+JIANG = Paper("Jiang et al. 2021, Assessing Generalization via Disagreement", "https://arxiv.org/abs/2106.13799")
+
 
 def variance(study: Study) -> Section:
     """Say how much of the spread is real."""
+    from .. import plot_split_halves
     from .. import variance as variance_of
 
     result = variance_of(study)
+    drawn = [
+        figure(
+            result.plot,
+            shows="Accuracies of the runs, against the law they would follow if they erred independently on examples.",
+            does_not_show="What other test examples would give; the interval above says how sure the estimate is.",
+            paper=JORDAN,
+        )
+    ]
+    if result.n_runs > 1 and min(result.half_sizes) > 0:
+        drawn.append(
+            figure(
+                lambda ax: plot_split_halves(result, ax),
+                shows="A dot a run: its accuracy on two halves of the test set. The slope is what a lucky seed keeps.",
+                does_not_show="The halves are the examples of even and odd index; another split gives another slope.",
+                paper=JORDAN,
+                size=(4.6, 4.2),
+            )
+        )
+    return Section("Variance of training", result.sentence(), tuple(drawn), (result.table(),), notes_of(result))
+
+
+def calibration(study: Study) -> Section | None:
+    """Say how often runs disagree, and what that predicts."""
+    from .. import calibration as calibration_of
+
+    result = calibration_of(study)
+    if result.n_runs < 2:
+        return None
     drawn = figure(
         result.plot,
-        shows="Accuracies of the runs, against the law they would follow if runs erred independently on each example.",
-        does_not_show="What other test examples would give; the interval above says how sure the estimate is.",
-        paper=Paper("Jordan 2023, On the Variance of Neural Network Training", "https://arxiv.org/abs/2304.01910"),
+        shows="How often a class is the true one, by the share of runs that vote for it; bars are gaps of the CACE.",
+        does_not_show="With few runs the vote shares are coarse, which bends the curve even for calibrated runs.",
+        paper=JIANG,
+        size=(4.6, 4.4),
     )
-    return Section("Variance of training", result.sentence(), (drawn,), (result.table(),), notes_of(result))
+    return Section("Agreement and calibration", result.sentence(), (drawn,), (result.table(),), notes_of(result))
+
+
+def audit(study: Study) -> Section:
+    """Say whether the seeds of the runs were independent."""
+    from .. import audit as audit_of
+
+    result = audit_of(study)
+    return Section("Seed audit", result.sentence(), (), (result.table(),) if result.findings else (), notes_of(result))

@@ -145,15 +145,20 @@ def _evidence(source: Any, split: str) -> RunEvidence:
 
 
 def audit_warnings(source: Any) -> tuple[str, ...]:
-    """Return the flaws that the recorded seeds of a study show, as sentences; nothing for bare arrays.
+    """Return the flaws that a study's records show, as sentences; nothing for bare arrays.
 
-    This costs nothing, so every method can ask it; copies among the predictions show in the statistics themselves.
+    Repeated seeds, and configurations that are pooled. This costs nothing, so every method can ask it; copies among
+    the predictions show in the statistics themselves.
     """
     if not hasattr(source, "runs") or not hasattr(source, "weights"):
         return ()
     evidence = study_evidence(source, read=False)
     flaws = [finding for finding in repeated_seeds(evidence) if finding.severity == "flaw"]
-    return tuple(f"{finding.kind}: {finding.what}. {finding.effect}" for finding in flaws)
+    notes = [f"{finding.kind}: {finding.what}. {finding.effect}" for finding in flaws]
+    configurations = len(set(evidence.configurations))
+    if configurations > 1:
+        notes.append(f"The runs are of {configurations} configurations: the spread holds what hyperparameters add.")
+    return tuple(notes)
 
 
 # ------------------------------------------------------------------ what is looked for

@@ -9,6 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import check_choice
+
+SPENDING = ("obrien-fleming", "pocock")
 _NODES = 401
 
 
@@ -19,17 +22,16 @@ class _Density(NamedTuple):
     mass: NDArray[np.float64]
 
 
-def spending(fraction: float, alpha: float) -> float:
-    """Return the level spent when a fraction of the information is in (Lan and DeMets 1983, O'Brien-Fleming type).
-
-    Each side spends half of `alpha` by its own function.
-    """
+def spending(fraction: float, alpha: float, kind: str) -> float:
+    """Return the level spent when a fraction of the information is in (Lan and DeMets 1983)."""
     from scipy.special import ndtr, ndtri
 
-    return float(4 * ndtr(ndtri(alpha / 4) / math.sqrt(fraction))) if fraction > 0 else 0.0
+    if kind == "pocock":
+        return alpha * math.log1p((math.e - 1) * fraction)
+    return float(4 * ndtr(ndtri(alpha / 4) / math.sqrt(fraction)))  # each side spends half by its own function
 
 
-def sequential_boundaries(information: Sequence[float], alpha: float) -> NDArray[np.float64]:
+def sequential_boundaries(information: Sequence[float], alpha: float, kind: str = "pocock") -> NDArray[np.float64]:
     """Return the two-sided boundary of the standardised statistic at each look.
 
     The statistics have independent increments: ``Cov(Z_j, Z_k) = sqrt(I_j / I_k)`` for j < k. The recursion is that of
@@ -41,17 +43,20 @@ def sequential_boundaries(information: Sequence[float], alpha: float) -> NDArray
         Information at each look, increasing.
     alpha : float
         Level that all looks together keep.
+    kind : {"pocock", "obrien-fleming"}
+        How the level is spent: evenly, which stops early, or at the end, which hardly lowers the power.
 
     Returns
     -------
     ndarray of float64 [looks]
         |Z| at or above it stops the trial at that look.
     """
+    check_choice(kind, "kind", SPENDING)
     times = np.asarray(information, np.float64) / information[-1]
     bounds = np.empty(len(times))
     spent, density, before = 0.0, None, 0.0
     for look, time in enumerate(times.tolist()):
-        level = spending(time, alpha)
+        level = spending(time, alpha, kind)
         bounds[look] = _boundary(density, before, time, level - spent)
         density = _go_on(density, before, time, bounds[look])
         spent, before = level, time
