@@ -56,6 +56,12 @@ class Driver:
         self.message = ""
         self._choices: dict[str, Choice] = {}
 
+    def check_networks(self) -> None:
+        """Build the network of every structure once, so that what cannot be trained is said before a study is made."""
+        for overrides in {repr(made := structural(plan)): made for plan in self.plans}.values():
+            task = self.tasks.get(self.recipe.replace(**overrides), self.task.device)
+            _ = task.facts, task.steps
+
     def labels(self) -> dict[str, Any]:
         """Return the labels of the splits whose predictions are kept."""
         return {name: self.task.labels(name).cpu().numpy() for name in self.recipe.evaluate}

@@ -114,15 +114,30 @@ def choose_device(device: str) -> str:
     return device
 
 
-def make_task(recipe: Recipe, device: str | torch.device = "cpu") -> Task:
-    """Load a recipe's data onto a device."""
-    dataset, device = load_dataset(recipe), torch.device(device)
-    for name in recipe.evaluate:
-        dataset.split(name)
-    splits = {name: to_device(dataset.split(name), dataset, device) for name in {"train", *recipe.evaluate}}
+@dataclass(frozen=True, eq=False)
+class DeviceData:
+    """A data set on a device."""
+
+    splits: dict[str, DeviceSplit]
+    n_classes: int
+    fingerprint: str
+
+
+def load_data(recipe: Recipe, device: torch.device) -> DeviceData:
+    """Load onto a device the splits that a recipe trains and evaluates on."""
+    dataset = load_dataset(recipe)
+    names = dict.fromkeys(("train", *recipe.evaluate))
+    splits = {name: to_device(dataset.split(name), dataset, device) for name in names}
+    return DeviceData(splits, dataset.n_classes, dataset.fingerprint)
+
+
+def make_task(recipe: Recipe, device: str | torch.device = "cpu", data: DeviceData | None = None) -> Task:
+    """Return a recipe with its data on a device; `data` are those that are loaded already."""
+    device = torch.device(device)
+    data = data or load_data(recipe, device)
     checkpoint = None if recipe.start_from is None else read_checkpoint(recipe.start_from, recipe.fresh)
-    digests = dataset.fingerprint if checkpoint is None else f"{dataset.fingerprint}-{checkpoint.digest}"
-    return Task(recipe, splits, device, dataset.n_classes, digests, checkpoint)
+    digests = data.fingerprint if checkpoint is None else f"{data.fingerprint}-{checkpoint.digest}"
+    return Task(recipe, data.splits, device, data.n_classes, digests, checkpoint)
 
 
 class StackTraining:

@@ -101,7 +101,7 @@ def parse_distribution(text: str) -> Distribution:
         No such distribution, or its bounds are not two ordered numbers.
     """
     match = re.fullmatch(r"\s*([a-z]+)\s*\((.*)\)\s*", text, re.DOTALL)
-    if match is None:
+    if match is None or not match[2].strip():
         raise InputError(f"search {text!r}", "a distribution such as loguniform(1e-3,1e3) or choice(0.1,0.3)")
     values = parse_value(f"({match[2]},)")
     if not isinstance(values, tuple):  # words such as choice(sgd,adam)

@@ -14,7 +14,7 @@ import torch
 
 from .._study.records import RunRecord
 from .calibration import choose_program
-from .engine import StackTraining, Task, choose_device, make_task
+from .engine import DeviceData, StackTraining, Task, choose_device, load_data, make_task
 from .plan import RunPlan
 from .recipes import Recipe, recipe_from_dict
 from .recorder import Recorder
@@ -102,19 +102,26 @@ def train_stack(task: Task, plans: Sequence[RunPlan], program: str, tick: Tick) 
 
 
 class TaskCache:
-    """Tasks that are loaded already, by recipe and device; safe to use from several threads."""
+    """Tasks by recipe and device, data that several recipes share being loaded once; safe to use from threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: dict[str, Task] = {}
+        self._data: dict[str, DeviceData] = {}
 
     def get(self, recipe: Recipe, device: str | torch.device) -> Task:
         """Return the task of a recipe, loading its data the first time."""
         key = f"{recipe.to_dict()} on {device}"
         with self._lock:
             if key not in self._made:
-                self._made[key] = make_task(recipe, device)
+                self._made[key] = make_task(recipe, device, self._load(recipe, torch.device(device)))
             return self._made[key]
+
+    def _load(self, recipe: Recipe, device: torch.device) -> DeviceData:
+        key = f"{recipe.dataset} {recipe.dataset_options} {recipe.data} {recipe.evaluate} on {device}"
+        if key not in self._data:
+            self._data[key] = load_data(recipe, device)
+        return self._data[key]
 
 
 def run_job(job: ShardJob, tick: Tick | None = None, tasks: TaskCache | None = None) -> str:

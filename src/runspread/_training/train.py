@@ -105,6 +105,7 @@ def train(
         timeout=shard_timeout,
         progress=progress,
     )
+    driver.check_networks()
     design = study_design(chosen, vary=vary, seed=seed, search=space, fingerprint=driver.task.fingerprint)
     study = open_or_create(Path(out), design, driver.labels())
     driver.train_missing(study)
