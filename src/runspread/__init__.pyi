@@ -14,9 +14,13 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
-from ._importers.spectra import spectra
+from ._importers.corpora import paradox, study_spectra
+from ._importers.spectra import SpectraOptions, spectra
 from ._importers.torch_weights import TorchCheckpoint, from_torch_checkpoint
 from ._methods._candidates import Candidates, read_candidates
+from ._methods.corpus.associations import Association, Split
+from ._methods.corpus.grid_scores import GridScores, grid_scores
+from ._methods.corpus.paradox import MetricAnalysis, ParadoxAnalysis
 from ._methods.corruptions.benchmark import CorruptionBenchmark, corruption_benchmark
 from ._methods.corruptions.operators import corrupt, corruption_names
 from ._methods.corruptions.outside import OutsideDetection, outside_detection
@@ -30,9 +34,15 @@ from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.hmm.fit import fit_hmm
 from ._methods.hmm.model import HiddenMarkovModel
 from ._methods.hmm.selection import HmmSelection, select_hmm
-from ._methods.layer_metrics import LayerMetrics, layer_metrics
-from ._methods.marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
-from ._methods.norm_measures import (
+from ._methods.scores import Scores, ensemble_probabilities, scores
+from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
+from ._methods.sizes import EnsembleSizes, ensemble_sizes
+from ._methods.smoothing import SmoothingResult, svd_smoothing, truncate_weights
+from ._methods.spectra import ModelSpectra
+from ._methods.spectra.layer_metrics import LayerMetrics, layer_metrics
+from ._methods.spectra.marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
+from ._methods.spectra.models import ModelSpectra
+from ._methods.spectra.norm_measures import (
     NormMeasures,
     accuracy_of,
     margin_percentile,
@@ -40,19 +50,25 @@ from ._methods.norm_measures import (
     output_margins,
     path_norm,
 )
-from ._methods.powerlaw import PowerLawFit, fit_power_law
-from ._methods.scores import Scores, ensemble_probabilities, scores
-from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
-from ._methods.sharpness import (
+from ._methods.spectra.powerlaw import PowerLawFit, fit_power_law
+from ._methods.spectra.quality import QualityDifference, StudySpectra
+from ._methods.spectra.sharpness import (
     SharpnessMeasures,
     noise_level,
     pac_bayes_measures,
     sharpness_measures,
     worst_case_radius,
 )
-from ._methods.sizes import EnsembleSizes, ensemble_sizes
-from ._methods.smoothing import SmoothingResult, svd_smoothing, truncate_weights
-from ._methods.spectra import ModelSpectra
+from ._methods.spectra.smoothing import SmoothingResult, svd_smoothing, truncate_weights
+from ._methods.spectra.spectral_numbers import density_distance, fit_without_fingers, spectral_distance
+from ._methods.spectra.spectrum import Spectrum, spectrum
+from ._methods.spectra.tail_alternatives import (
+    TailComparison,
+    TruncatedPowerLawFit,
+    compare_tails,
+    fit_truncated_power_law,
+)
+from ._methods.spectra.weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_distances
 from ._methods.spectral_numbers import density_distance, fit_without_fingers, spectral_distance
 from ._methods.spectrum import Spectrum, spectrum
 from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
@@ -89,7 +105,6 @@ from ._methods.variance.stopping import Look, StoppingRule, stopping_rule
 from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
 from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
-from ._methods.weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_distances
 from ._plots.calibration import plot_calibration_curve, plot_task_spread
 from ._plots.corruptions import plot_corruptions, plot_outside
 from ._plots.dynamics import (
@@ -145,6 +160,7 @@ from ._training.until import TrainedUntil, train_until
 __version__: str
 
 __all__ = [
+    "Association",
     "Audit",
     "CalibrationResult",
     "Candidates",
@@ -165,6 +181,7 @@ __all__ = [
     "Finding",
     "FormatVersionError",
     "GapPlan",
+    "GridScores",
     "HiddenMarkovModel",
     "HmmSelection",
     "IndependenceTest",
@@ -173,6 +190,7 @@ __all__ = [
     "Look",
     "MapEdge",
     "MarchenkoPasturFit",
+    "MetricAnalysis",
     "Metrics",
     "MissingDataError",
     "MissingDependencyError",
@@ -182,9 +200,11 @@ __all__ = [
     "OutcomeRegression",
     "OutsideDetection",
     "PairDeviations",
+    "ParadoxAnalysis",
     "PowerLawFit",
     "Predictions",
     "PreparedSequences",
+    "QualityDifference",
     "Recipe",
     "RepresentativeSize",
     "Result",
@@ -207,11 +227,14 @@ __all__ = [
     "SmoothingResult",
     "SourceComponents",
     "SourceGroups",
+    "SpectraOptions",
     "Spectrum",
+    "Split",
     "StoppingRule",
     "StorageError",
     "Study",
     "StudyError",
+    "StudySpectra",
     "Table",
     "TailComparison",
     "TorchCheckpoint",
@@ -255,6 +278,7 @@ __all__ = [
     "fit_without_fingers",
     "fold_batch_norm",
     "from_torch_checkpoint",
+    "grid_scores",
     "holm",
     "independence_test",
     "layer_metrics",
@@ -273,6 +297,7 @@ __all__ = [
     "outside_detection",
     "pac_bayes_measures",
     "pair_deviations",
+    "paradox",
     "path_norm",
     "plan_gap",
     "plan_runs",
@@ -329,6 +354,7 @@ __all__ = [
     "spectral_distance",
     "spectrum",
     "stopping_rule",
+    "study_spectra",
     "svd_smoothing",
     "train",
     "train_until",

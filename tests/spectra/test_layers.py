@@ -7,8 +7,8 @@ import pytest
 from scipy import linalg, special, stats
 
 import runspread as rs
-from runspread._methods import spectral_numbers as numbers
-from runspread._methods.marchenko_pastur import triangular_density
+from runspread._methods.spectra import spectral_numbers as numbers
+from runspread._methods.spectra.marchenko_pastur import triangular_density
 
 RNG = np.random.default_rng(7)
 HEAVY = (RNG.normal(size=(120, 80)) @ np.diag(np.arange(1, 81) ** -0.7)).astype(np.float32)

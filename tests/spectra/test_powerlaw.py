@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread._methods._tails import bounded_slopes
-from runspread._methods.tail_alternatives import log_upper_gamma
+from runspread._methods.spectra.tail_alternatives import log_upper_gamma
+from runspread._methods.spectra.tails import bounded_slopes
 
 
 def brute_force(values, min_tail=2, xmax=None, two_sided=False):

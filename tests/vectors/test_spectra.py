@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize, special, stats
 
 import runspread as rs
-from runspread._methods import spectral_numbers as numbers
+from runspread._methods.spectra import spectral_numbers as numbers
 from tests.vectors.loading import Vectors
 
 VECTORS = Vectors("spectra")
@@ -138,7 +138,7 @@ def test_alternatives(case):
 
 
 def _spread(name, fit, plain) -> float:
-    from runspread._methods.tail_alternatives import _LAWS
+    from runspread._methods.spectra.tail_alternatives import _LAWS
 
     return float(np.std(plain - _LAWS[name](fit.tail, fit.xmin)[0]))
 
@@ -349,3 +349,73 @@ def test_truncation(case):
         assert ranks == {value(case, f"trunc{share}_k")}
         residual = np.linalg.norm(weight - changed) / np.linalg.norm(weight)
         assert residual == pytest.approx(value(case, f"trunc{share}_rel_residual"), rel=1e-9)
+
+
+# --------------------------------------------------------------- corpora of models
+
+
+@pytest.mark.parametrize("case", cases("x", "y", "group"))
+def test_association(case):
+    x, y, groups = (value(case, name) for name in ("x", "y", "group"))
+    table = {"m": x, "y": y, "g": groups}
+    analysis = rs.paradox(table, "m", "y", "g", n_resamples=50)["m"]
+    parts = {"all": analysis.overall} | {f"group{name}": part for name, part in analysis.partitions.items()}
+    assert len(parts) == len(np.unique(groups)) + 1
+    for name, part in parts.items():
+        fields = ("n", "slope", "intercept", "r2", "rmse", "tau_b", "tau_a", "rho", "pearson")
+        check(case, {f"{name}.{field}": getattr(part, field) for field in fields})
+    split = analysis.split
+    fields = ("slope_all", "slope_within", "slope_between", "weight_within", "r2_within")
+    check(case, {f"decomp.{field}": getattr(split, field) for field in fields})
+    check(case, {"tau_within": split.tau_within, "tau_between": split.tau_between})
+    weight = split.pair_weight
+    both = weight * split.tau_within + (1 - weight) * split.tau_between
+    assert both == pytest.approx(analysis.overall.tau_a, abs=1e-12)
+    share = split.weight_within
+    assert share * split.slope_within + (1 - share) * split.slope_between == pytest.approx(split.slope_all, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", cases("granulated_psi", "H"))
+def test_grid_scores(case):
+    columns = {str(axis): column for axis, column in enumerate(value(case, "H").T)}
+    scores = rs.grid_scores(value(case, "x"), value(case, "gap"), columns)
+    check(
+        case,
+        {"granulated_psi": scores.psi, "granulated_Psi": scores.Psi, "cmi": scores.score},
+    )
+    pairs, values = value(case, "cmi_pairs"), value(case, "cmi_values")
+    expected = {tuple(map(str, pair)): number for pair, number in zip(pairs, values, strict=True)}
+    found = dict(zip(scores.pairs, scores.information, strict=True))
+    assert found.keys() == expected.keys()
+    assert found == pytest.approx(expected, rel=1e-10, abs=1e-12)
+
+
+CORPORA = [(case, field.removesuffix(".stats")) for case in cases("stats_metrics") for field in FIELDS[case]
+           if field.endswith(".stats")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "subset"), CORPORA)
+def test_corpus_of_trained_models(case, subset):
+    table = {f.removeprefix("col."): value(case, f) for f in FIELDS[case] if f.startswith("col.")}
+    rows = np.ones(len(table["train_acc"]), dtype=bool) if subset.startswith("all") else table["train_acc"] >= 0.95
+    assert int(rows.sum()) == int("".join(filter(str.isdigit, subset)))
+    metrics = [str(name) for name in value(case, "stats_metrics")]
+    analysis = rs.paradox(
+        {name: column[rows] for name, column in table.items()}, metrics, "test_acc", "depth", n_resamples=20
+    )
+    columns = [str(name) for name in value(case, "stats_columns")]
+    for metric, expected in zip(metrics, value(case, f"{subset}.stats"), strict=True):
+        one = analysis[metric]
+        found = {name: getattr(one.overall, name) for name in ("tau_b", "rho", "r2", "rmse", "slope")}
+        found |= {n: getattr(one.split, n) for n in ("tau_within", "tau_between", "slope_within", "slope_between",
+                                                     "weight_within")}  # fmt: skip
+        found |= {f"tau_depth{depth}": part.tau_b for depth, part in one.partitions.items()}
+        np.testing.assert_allclose([found[name] for name in columns], expected, rtol=1e-10, atol=1e-12, err_msg=metric)
+
+
+def test_every_key_of_the_file_was_read(request):
+    ran = {item.originalname for item in request.session.items if item.path == request.node.path}
+    defined = {name for name in globals() if name.startswith("test_")}
+    if ran != defined:
+        pytest.skip("only a part of this file was run")
+    assert VECTORS.unread() == set()

@@ -3,68 +3,107 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypedDict, Unpack, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import check_choice
+from .._checks import check_choice, check_keywords
 from .._errors import InputError
-from .._methods.layer_metrics import LayerOptions
-from .._methods.spectra import ModelSpectra, analyse_tensors
-from .._methods.spectrum import CONV_MODES, Solver
-from .._methods.weight_tensors import WeightTensor, tensors_of_arrays
+from .._methods.spectra.layer_metrics import LayerOptions
+from .._methods.spectra.models import ModelSpectra, analyse_tensors
+from .._methods.spectra.quality import StudySpectra
+from .._methods.spectra.spectrum import CONV_MODES, Solver
+from .._methods.spectra.weight_tensors import WeightTensor, tensors_of_arrays
 from .torch_weights import TorchCheckpoint, tensors_of_module, tensors_of_state
 from .weight_files import tensors_of_safetensors
 
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 
 
-def spectra(
-    source: Any,
-    *,
-    parity: Literal["weightwatcher"] | None = None,
-    conv_mode: Literal["slices", "unfold"] = "slices",
-    mp_fit: bool = False,
-    n_shuffles: int = 0,
-    bootstrap: int = 0,
-    min_eigenvalues: int = 8,
-    min_fit: int = 20,
-    min_tail: int = 8,
-    min_evals: int | None = None,
-    include_embeddings: bool = False,
-    fused: bool = False,
-    depthwise: Literal["skip", "flatten"] = "skip",
-    max_size: int = 15_000,
-    kinds: Mapping[str, str] | None = None,
-    seed: int = 0,
-    workers: int | None = None,
-    device: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> ModelSpectra:
+@runtime_checkable
+class HoldsRuns(Protocol):
+    """What is needed of a study: facts of its runs, and weights by run and step."""
+
+    @property
+    def runs(self) -> Sequence[Any]: ...
+    def weights(self, run: Any, *, step: int | None = None) -> Mapping[str, NDArray[Any]]: ...
+
+
+class Module(Protocol):
+    """What is needed of a ``torch.nn.Module``."""
+
+    def named_modules(self) -> Any: ...
+    def state_dict(self) -> Any: ...
+
+
+class SpectraOptions(TypedDict, total=False):
+    """Keywords of `spectra`, `study_spectra` and, for studies, `paradox`; their meaning is in `spectra`."""
+
+    parity: Literal["weightwatcher"] | None
+    conv_mode: Literal["slices", "unfold"]
+    mp_fit: bool
+    n_shuffles: int
+    bootstrap: int
+    min_eigenvalues: int
+    min_fit: int
+    min_tail: int
+    min_evals: int | None
+    include_embeddings: bool
+    fused: bool
+    depthwise: Literal["skip", "flatten"]
+    max_size: int
+    kinds: Mapping[str, str] | None
+    seed: int
+    workers: int | None
+    device: str | None
+    progress: Callable[[int, int], None] | None
+
+
+_OF_LAYERS = (
+    "parity",
+    "conv_mode",
+    "mp_fit",
+    "n_shuffles",
+    "bootstrap",
+    "min_eigenvalues",
+    "min_fit",
+    "min_tail",
+    "seed",
+)
+_OF_MODELS = ("include_embeddings", "fused", "depthwise", "max_size", "workers", "progress")
+ModelSource = str | os.PathLike[str] | Mapping[str, Any] | TorchCheckpoint | Module
+
+
+@overload
+def spectra(source: HoldsRuns, **options: Unpack[SpectraOptions]) -> StudySpectra: ...
+@overload
+def spectra(source: ModelSource, **options: Unpack[SpectraOptions]) -> ModelSpectra: ...
+def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | StudySpectra:
     """Return scale and shape metrics of every weight tensor of a model, and their averages.
 
     Parameters
     ----------
-    source : path, module, mapping or checkpoint
+    source : path, module, mapping, checkpoint or study
         A safetensors file; a folder of them, sharded or not; a ``torch.nn.Module``; a mapping of name to array or
-        tensor (a state dict, ``study.weights(run)``); or what `from_torch_checkpoint` returns.
+        tensor (a state dict, ``study.weights(run)``); what `from_torch_checkpoint` returns; or a study, all of whose
+        runs are then read at the end of training (`study_spectra` reads other steps too).
     parity : "weightwatcher", optional
         Give the numbers of WeightWatcher 0.7.7 (see `layer_metrics`); failed fits then enter the averages as -1.
     conv_mode, mp_fit, n_shuffles, bootstrap, min_eigenvalues, min_fit, min_tail, seed
-        As in `layer_metrics`.
+        As in `layer_metrics`; conv_mode is "slices" or "unfold".
     min_evals : int, optional
         Smallest number of eigenvalues of a layer in the averages (50; with `parity`, `min_eigenvalues`).
     include_embeddings : bool
-        Whether averages include embeddings.
+        Whether averages include embeddings (False).
     fused : bool
-        Keep the fused projections of attention and the gates of recurrent layers in one matrix.
+        Keep the fused projections of attention and the gates of recurrent layers in one matrix (False).
     depthwise : {"skip", "flatten"}
         Skip depthwise kernels, or take each as one matrix [channels, positions].
     max_size : int
-        Layers with more columns are listed, not analysed.
+        Layers with more columns are listed, not analysed (15,000).
     kinds : mapping of str to str, optional
         Kind of a tensor by name, where it cannot be seen: "conv_transposed", "stack", "embedding", ...
     workers : int, optional
@@ -72,36 +111,44 @@ def spectra(
     device : str, optional
         Where PyTorch computes the eigenvalues, for example "cuda"; NumPy on this machine when None.
     progress : callable, optional
-        Called with the number of layers done and of tensors in all.
+        Called with the number of tensors (of a study: models) done and in all.
 
     Returns
     -------
-    ModelSpectra
-        One row a tensor, with a status; nothing is left out without a word.
+    ModelSpectra or StudySpectra
+        One row a tensor, with a status: nothing is left out without a word. For a study, one row a run.
 
     Raises
     ------
     InputError
-        The source holds no tensors, or is not one of the above.
+        The source holds no tensors or is not one of the above, or a keyword is unknown.
 
     References
     ----------
     Martin and Mahoney (2021), arXiv:2106.00734.
     """
-    check_choice(conv_mode, "conv_mode", [mode for mode in CONV_MODES if mode != "fft"])
-    check_choice(depthwise, "depthwise", ("skip", "flatten"))
-    options = LayerOptions(
-        conv_mode=conv_mode, parity=parity, min_eigenvalues=min_eigenvalues, min_fit=min_fit, min_tail=min_tail,
-        mp_fit=mp_fit, n_shuffles=n_shuffles, bootstrap=bootstrap, seed=seed,
+    check_keywords(options, SpectraOptions.__annotations__, "spectra")
+    check_choice(options.get("conv_mode", "slices"), "conv_mode", [mode for mode in CONV_MODES if mode != "fft"])
+    check_choice(options.get("depthwise", "skip"), "depthwise", ("skip", "flatten"))
+    if isinstance(source, HoldsRuns):
+        from .corpora import study_spectra
+
+        return study_spectra(source, **options)
+    return _spectra_of_model(source, dict(options))
+
+
+def _spectra_of_model(source: Any, options: Mapping[str, Any]) -> ModelSpectra:
+    device = options.get("device")
+    layer = LayerOptions(
+        **{name: options[name] for name in _OF_LAYERS if name in options},
         solver=None if device is None else torch_solver(device),
-    )  # fmt: skip
-    tensors, label = tensors_of(source, kinds)
-    return analyse_tensors(
-        tensors, options, source=label,
-        min_evals=min_evals if min_evals is not None else (min_eigenvalues if parity else 50),
-        include_embeddings=include_embeddings, fused=fused, depthwise=depthwise, max_size=max_size,
-        workers=workers, progress=progress,
-    )  # fmt: skip
+    )
+    min_evals = options.get("min_evals")
+    if min_evals is None:
+        min_evals = layer.min_eigenvalues if layer.matched else 50
+    tensors, label = tensors_of(source, options.get("kinds"))
+    model = {name: options[name] for name in _OF_MODELS if name in options}
+    return analyse_tensors(tensors, layer, source=label, min_evals=min_evals, **model)
 
 
 def tensors_of(source: Any, kinds: Mapping[str, str] | None = None) -> tuple[list[WeightTensor], str]:
@@ -118,9 +165,7 @@ def tensors_of(source: Any, kinds: Mapping[str, str] | None = None) -> tuple[lis
     raise InputError(
         f"a {type(source).__name__}",
         "a path, a torch module, a mapping of name to array, or rs.from_torch_checkpoint(path)",
-        "For one run of a study: rs.spectra(study.weights(run)). For all runs: rs.study_spectra(study)."
-        if hasattr(source, "weights") else "",
-    )  # fmt: skip
+    )
 
 
 def _tensors_of_path(path: Path, kinds: Mapping[str, str] | None) -> tuple[list[WeightTensor], str]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import InputError
-from .._methods.weight_tensors import WeightTensor, guessed_kind
+from .._methods.spectra.weight_tensors import WeightTensor, guessed_kind
 from .._study.recorder import to_numpy
 from .weight_files import tensors_of_safetensors
 

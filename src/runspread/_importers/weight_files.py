@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import InputError
-from .._methods.weight_tensors import WeightTensor, guessed_kind
+from .._methods.spectra.weight_tensors import WeightTensor, guessed_kind
 
 _HEADER_LIMIT = 100 * 2**20  # of the format
 _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",

@@ -140,7 +140,7 @@ def fold_batch_norm(module: Any) -> Any:
     layers = dict(traced.named_modules())
     for node in list(traced.graph.nodes):
         norm = layers.get(node.target) if node.op == "call_module" else None
-        if not isinstance(norm, torch.nn.modules.batchnorm._BatchNorm) or norm.running_mean is None:
+        if norm is None or not isinstance(norm, torch.nn.modules.batchnorm._BatchNorm) or norm.running_mean is None:
             continue
         before = node.args[0]
         layer = layers.get(before.target) if before.op == "call_module" and len(before.users) == 1 else None

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_labels, check_logits
-from .._errors import InputError
-from .._results import Result, Table
-from ._tails import Floats
+from ..._checks import check_labels, check_logits
+from ..._errors import InputError
+from ..._results import Result, Table
+from .tails import Floats
 from .weight_tensors import guessed_kind
 
 Weights = dict[str, NDArray[Any]]

@@ -9,9 +9,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice
-from .._errors import InputError
-from .._results import Result, Table
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
 from . import spectral_numbers as numbers
 from .powerlaw import PowerLawFit, fit_power_law
 from .randomised import mp_numbers, randomised_numbers, weightwatcher_randomised_numbers

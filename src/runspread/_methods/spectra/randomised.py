@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._tails import Floats
 from .marchenko_pastur import fit_marchenko_pastur
 from .spectral_numbers import density_distance, spectral_distance
 from .spectrum import Solver, Spectrum, gram_eigenvalues
+from .tails import Floats
 
 _WW_REPLICAS = 5  # pooled by WeightWatcher for its bulk of shuffled matrices
 _WW_FEW = 100  # below this many eigenvalues

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice
-from .._errors import InputError
-from .._results import Result, Table
-from ._tails import Floats
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
+from .tails import Floats
 
 CONV_MODES = ("slices", "unfold", "fft")
 LAYOUTS = ("auto", "dense", "conv", "conv_transposed", "stack")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._errors import InputError
-from .._results import Result, Table
-from ._tails import Floats
+from ..._errors import InputError
+from ..._results import Result, Table
+from .tails import Floats
 
 HALF_WIDTH = 0.1  # of the triangular kernel, where the eigenvalues have mean one
 _GRID_POINTS = 1000

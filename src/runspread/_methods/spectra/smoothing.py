@@ -9,14 +9,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice
-from .._errors import InputError
-from .._results import Result, Table
-from ._tails import Floats
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
 from .marchenko_pastur import fit_marchenko_pastur
 from .powerlaw import fit_power_law
 from .spectral_numbers import trace_log
 from .spectrum import matrices_of, rounding_floor, tensor_of_matrices
+from .tails import Floats
 from .weight_tensors import guessed_kind
 
 RULES = ("share", "power_law", "trace_log", "spikes")

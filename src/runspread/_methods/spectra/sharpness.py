@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice, check_labels
-from .._errors import InputError
-from .._results import Result, Table
+from ..._checks import check_choice, check_labels
+from ..._errors import InputError
+from ..._results import Result, Table
 from .norm_measures import Network, Weights, accuracy_of
 
 _EPSILON = 1e-3  # smallest noise on a weight, however small the weight

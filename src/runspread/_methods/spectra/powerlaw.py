@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice
-from .._errors import InputError
-from .._results import Result, Table
-from ._tails import Floats, Tails, tails_from, tails_of
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
+from .tails import Floats, Tails, tails_from, tails_of
 
 SMALL_SAMPLE = 20  # below this, WeightWatcher 0.7.7 uses n - 1 and tails of at least 8
 FIT_STATUSES = ("ok", "too_few_values", "degenerate")

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice
-from .._errors import InputError
-from .._results import Result, Table
-from ._tails import Floats
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
 from .powerlaw import PowerLawFit, fit_power_law
+from .tails import Floats
 
 ALTERNATIVES = ("truncated_power_law", "lognormal", "exponential", "stretched_exponential")
 _LOWEST = np.log(1e-307)  # log-likelihood of a value that a law calls impossible, as in `powerlaw`

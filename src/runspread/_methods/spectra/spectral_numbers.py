@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._errors import InputError
-from ._tails import Floats
+from ..._errors import InputError
 from .marchenko_pastur import HALF_WIDTH, triangular_density
 from .powerlaw import PowerLawFit, fit_power_law
 from .spectrum import Spectrum
+from .tails import Floats
 
 _WW_EPSILON = 1e-10
 _SUBDIVISIONS = 8  # of each piece of two densities in their distance

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._errors import InputError
-from .._results import Result, Table
-from ._tails import Floats
+from ..._errors import InputError
+from ..._results import Result, Table
 from .marchenko_pastur import fit_marchenko_pastur
 from .spectrum import matrices_of, tensor_of_matrices
+from .tails import Floats
 from .weight_tensors import WeightTensor, tensors_of_arrays
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import InputError
-from .._results import Result, Table
-from ._blas import available_cores, one_blas_thread
+from ..._errors import InputError
+from ..._results import Result, Table
+from .blas import available_cores, one_blas_thread
 from .layer_metrics import LayerMetrics, LayerOptions, measured
 from .weight_tensors import Part, WeightTensor, is_depthwise, parts_of
 

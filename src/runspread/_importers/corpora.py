@@ -1,0 +1,220 @@
+"""``rs.study_spectra`` and ``rs.paradox``: spectra of all runs of a study, and metrics against quality."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack
+
+import numpy as np
+
+from .._checks import check_keywords
+from .._errors import InputError
+from .._methods.corpus.paradox import ParadoxAnalysis, analyse_corpus, corpus_of
+from .._methods.spectra.models import ModelSpectra
+from .._methods.spectra.quality import StudySpectra
+from .._results import Excluded, Table
+from .spectra import HoldsRuns, SpectraOptions, spectra
+from .tables import as_table
+
+_NAMES_OF_MODELS = ("run", "model", "model_id", "id", "study")
+
+
+def study_spectra(
+    study: HoldsRuns,
+    *,
+    steps: Sequence[int | None] | Literal["all"] | None = None,
+    **options: Unpack[SpectraOptions],
+) -> StudySpectra:
+    """Return spectral metrics of every run of a study, at the end of training or over it.
+
+    Parameters
+    ----------
+    study : Study
+        With weights.
+    steps : sequence of (int or None), "all", optional
+        At which steps; None in it is the end of training. Only the end when None; every recorded step with "all".
+    **options
+        As in `spectra`; `progress` counts models.
+
+    Returns
+    -------
+    StudySpectra
+        Runs that did not complete, or have no weights, are counted and named.
+
+    Raises
+    ------
+    InputError
+        No run has weights.
+    """
+    check_keywords(options, SpectraOptions.__annotations__, "study_spectra")
+    progress = options.pop("progress", None)
+    facts, excluded = _usable(study.runs)
+    wanted = _steps(facts, steps)
+    facts, without = _with_weights(facts, wanted)
+    if not facts:
+        raise InputError(
+            f"no completed run of {len(study.runs)} has weights at {'these steps' if steps else 'the end'}",
+            "runs with weights",
+            "Record them with run.weights(model), or train with record='weights'.",
+        )
+    models: dict[tuple[int, int], ModelSpectra] = {}
+    for row, run in enumerate(facts):
+        for column, step in enumerate(wanted):
+            if step in run.weights:
+                models[row, column] = spectra(study.weights(run, step=step), **options)
+            if progress is not None:
+                progress(row * len(wanted) + column + 1, len(facts) * len(wanted))
+    metrics = _stacked({key: model.means for key, model in models.items()}, len(facts), len(wanted))
+    layers = _stacked({key: _layer_values(model) for key, model in models.items()}, len(facts), len(wanted))
+    return StudySpectra(
+        source=str(getattr(getattr(study, "path", None), "name", "the study")),
+        runs=tuple(str(run.id) for run in facts),
+        steps=tuple(wanted),
+        metrics=metrics,
+        layers=layers,
+        hyperparameters={name: [run.hyperparameters.get(name) for run in facts]
+                         for name in _names(run.hyperparameters for run in facts)},
+        accuracy={split: [run.accuracy.get(split) for run in facts] for split in _names(r.accuracy for r in facts)},
+        excluded=tuple(excluded + without),
+    )  # fmt: skip
+
+
+def _usable(runs: Sequence[Any]) -> tuple[list[Any], list[Excluded]]:
+    facts = [run for run in runs if run.status == "completed"]
+    return facts, [Excluded(str(run.id), run.status) for run in runs if run.status != "completed"]
+
+
+def _with_weights(facts: list[Any], steps: list[int | None]) -> tuple[list[Any], list[Excluded]]:
+    kept = [run for run in facts if any(step in run.weights for step in steps)]
+    return kept, [Excluded(str(run.id), "no weights") for run in facts if run not in kept]
+
+
+def _steps(facts: list[Any], steps: Sequence[int | None] | str | None) -> list[int | None]:
+    if steps is None:
+        return [None]
+    recorded = {step for run in facts for step in run.weights}
+    if isinstance(steps, str):
+        if steps != "all":
+            raise InputError(f"steps {steps!r}", "'all', or a sequence of steps")
+        return [*sorted(step for step in recorded if step is not None), *([None] if None in recorded else [])]
+    missing = [step for step in steps if step not in recorded]
+    if missing:
+        raise InputError(f"no run has weights at step {missing[0]}", f"steps among {sorted(map(str, recorded))}")
+    return list(steps)
+
+
+def _layer_values(model: ModelSpectra) -> dict[str, float]:
+    return {
+        f"{layer.name}/{name}": value
+        for layer in model.layers
+        for name, value in layer.metrics.items()
+        if layer.status == "ok"
+    }
+
+
+def _stacked(rows: Mapping[tuple[int, int], Mapping[str, float]], n_runs: int, n_steps: int) -> dict[str, Any]:
+    """Return name to array [runs, steps], NaN where a model lacks the name."""
+    names = dict.fromkeys(name for row in rows.values() for name in row)
+    found = {name: np.full((n_runs, n_steps), np.nan) for name in names}
+    for place, row in rows.items():
+        for name, value in row.items():
+            found[name][place] = value
+    return found
+
+
+def _names(mappings: Any) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def paradox(
+    table: Any,
+    metrics: Sequence[str] | str | None = None,
+    target: str = "test_accuracy",
+    partition: str = "depth",
+    *,
+    hyperparameters: Sequence[str] | None = None,
+    higher_is_better: bool = True,
+    n_resamples: int = 2000,
+    seed: int = 0,
+    spectra_options: SpectraOptions | None = None,
+) -> ParadoxAnalysis:
+    """Ask of each metric whether it tracks quality, or only tells architectures apart.
+
+    A metric can rise with accuracy over all models and fall with it among models of equal depth (Simpson's paradox).
+    Every metric is set against the target overall, inside partitions and between them, with permutation tests and a
+    bootstrap that respect the partitions, and gets a verdict.
+
+    Parameters
+    ----------
+    table : study, sequence of studies, StudySpectra, Table, mapping, data frame, list of mappings, or path
+        One row a model. Of studies the spectra of the final weights are taken. A path is CSV or Parquet.
+    metrics : str or sequence of str, optional
+        Columns to judge. When None: the spectral metrics of studies; of a table every numeric column that varies, is
+        not named here otherwise, and does not end in ``_accuracy``.
+    target : str
+        Column of quality, for example "test_accuracy".
+    partition : str
+        Column that partitions the models: depth, or another choice of architecture.
+    hyperparameters : sequence of str, optional
+        Columns of the grid, for granulated Kendall coefficients and the contest's mutual information.
+    higher_is_better : bool
+        Whether the target is an accuracy (True) or a gap (False); used for those scores alone.
+    n_resamples : int
+        Permutations, and bootstrap samples.
+    seed : int
+        Of both.
+    spectra_options : mapping, optional
+        Keywords of `spectra`, for studies.
+
+    Returns
+    -------
+    ParadoxAnalysis
+
+    Raises
+    ------
+    InputError
+        A column is missing or not of numbers, or fewer than three models remain.
+
+    References
+    ----------
+    Martin and Mahoney (2021), arXiv:2106.00734; Jiang et al. (2019, 2020) for the scores over the grid.
+    """
+    rows, known = _table_of(table, spectra_options or {})
+    axes = tuple(hyperparameters or ())
+    chosen = [metrics] if isinstance(metrics, str) else list(metrics or known)
+    chosen = chosen or _numeric(rows, {target, partition, *axes})
+    corpus = corpus_of(rows, chosen, target, partition, hyperparameters=axes)
+    return analyse_corpus(
+        corpus, target, partition, n_resamples=n_resamples, seed=seed, higher_is_better=higher_is_better
+    )
+
+
+def _table_of(source: Any, options: SpectraOptions) -> tuple[Table, list[str]]:
+    """Return the table, and the columns in it that are known to be metrics."""
+    studies = [source] if isinstance(source, (HoldsRuns, StudySpectra)) else source
+    if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):
+        if options:
+            raise InputError("spectra_options with a table", "them with studies alone")
+        return as_table(source), []
+    tables = [one if isinstance(one, StudySpectra) else study_spectra(one, **options) for one in studies]
+    rows: list[dict[str, Any]] = []
+    for one in tables:
+        table = one.to_table()
+        rows += [{"study": one.source} | dict(zip(table.columns, row, strict=True)) for row in table.rows()]
+    return as_table(rows), list(dict.fromkeys(name for one in tables for name in one.metrics))
+
+
+def _is_study(source: Any) -> bool:
+    return isinstance(source, (HoldsRuns, StudySpectra))
+
+
+def _numeric(table: Table, taken: set[str]) -> list[str]:
+    names = [
+        name
+        for name in table.columns
+        if name not in taken and name not in _NAMES_OF_MODELS and not name.endswith("_accuracy")
+        and table.is_numeric(name) and len({value for value in table[name] if value is not None}) > 1
+    ]  # fmt: skip
+    if not names:
+        raise InputError("no numeric column besides target and partition", "at least one metric")
+    return names

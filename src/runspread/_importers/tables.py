@@ -1,0 +1,75 @@
+"""Tables of models from what people keep them in: mappings, data frames, CSV and Parquet files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._errors import InputError
+from .._optional import require
+from .._results import Table
+
+
+def as_table(source: Any) -> Table:
+    """Return `source` as a `Table`.
+
+    Parameters
+    ----------
+    source : Table, mapping, data frame, list of mappings, or path
+        A path ends in ``.csv``, ``.tsv`` or ``.parquet``.
+
+    Raises
+    ------
+    InputError
+        Another kind of thing, an unknown ending, or an empty table.
+    """
+    if isinstance(source, Table):
+        table = source
+    elif isinstance(source, (str, os.PathLike)):
+        table = _from_path(Path(source))
+    elif isinstance(source, Mapping):
+        table = Table({str(name): list(column) for name, column in source.items()})
+    elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
+        table = Table({str(name): list(source[name]) for name in source.columns})
+    elif isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
+        names = dict.fromkeys(str(name) for row in source for name in row)
+        table = Table({name: [row.get(name) for row in source] for name in names})
+    else:
+        raise InputError(f"a {type(source).__name__}", "a table: a mapping of columns, a data frame, a CSV or Parquet")
+    if not len(table):
+        raise InputError("a table without rows", "a row a model")
+    return table
+
+
+def _from_path(path: Path) -> Table:
+    if not path.is_file():
+        raise InputError(f"no file {path}", "a CSV or Parquet table")
+    if path.suffix == ".parquet":
+        read = require("pyarrow.parquet", "reading a Parquet table").read_table(path)
+        return Table(read.to_pydict())
+    if path.suffix not in (".csv", ".tsv"):
+        raise InputError(f"a file that ends in {path.suffix or 'nothing'}", ".csv, .tsv or .parquet")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+    rows = [row for row in rows if row]
+    if not rows:
+        raise InputError(f"{path} is empty", "a header and a row a model")
+    ragged = next((k for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
+    if ragged is not None:
+        raise InputError(f"{path}: row {ragged} has {len(rows[ragged])} cells", f"{len(rows[0])} as in the header")
+    return Table({name: [_value(row[k]) for row in rows[1:]] for k, name in enumerate(rows[0])})
+
+
+def _value(cell: str) -> Any:
+    text = cell.strip()
+    if not text:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,1 @@
+"""Metrics against quality over a corpus of models."""

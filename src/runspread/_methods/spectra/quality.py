@@ -1,0 +1,259 @@
+"""Spectral metrics over training and over seeds: what a difference is worth beside the luck of a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
+from .tails import Floats
+
+_EXACT_FLIPS = 16  # runs up to which all sign flips are tried
+_RANDOM_FLIPS = 20_000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class QualityDifference(Result):
+    """A difference in one metric, set against the spread over seeds.
+
+    Attributes
+    ----------
+    metric : str
+        Name of the metric.
+    first, second : str
+        What is compared.
+    difference : float
+        Second minus first.
+    interval : tuple of float
+        95 % t interval of the difference.
+    p_value : float
+        Of no difference: sign flips of the runs' differences (paired), or a t test against the seed spread.
+    seed_sd : float
+        Standard deviation over runs that differ in seeds alone.
+    n : int
+        Number of runs (paired), or degrees of freedom of the spread plus one.
+    paired : bool
+        Whether each run was compared with itself.
+    """
+
+    metric: str
+    first: str
+    second: str
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    seed_sd: float
+    n: int
+    paired: bool
+
+    def table(self) -> Table:
+        """Return one row."""
+        return Table(
+            {
+                "metric": [self.metric], "first": [self.first], "second": [self.second],
+                "difference": [self.difference], "low": [self.interval[0]], "high": [self.interval[1]],
+                "p": [self.p_value], "seed sd": [self.seed_sd], "n": [self.n],
+            }
+        )  # fmt: skip
+
+    def sentence(self) -> str:
+        """Say whether the difference is more than seed noise."""
+        low, high = self.interval
+        more = "more than" if self.p_value < 0.05 else "not shown to be more than"
+        basis = f"paired over {self.n} runs" if self.paired else f"against the spread over seeds, {self.n - 1} df"
+        return (
+            f"{self.metric} differs by {self.difference:.3g} from {self.first} to {self.second} (95% interval "
+            f"{low:.3g} to {high:.3g}, p = {self.p_value:.3g}, {basis}): {more} seed noise, whose standard deviation "
+            f"is {self.seed_sd:.3g}. It does not show that the better value generalises better."
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StudySpectra(Result):
+    """Model-level spectral metrics of every run of a study, at one or more steps.
+
+    Attributes
+    ----------
+    source : str
+        What was read.
+    runs : tuple of str
+        Ids of the runs.
+    steps : tuple of (int or None)
+        Training steps; None is the end.
+    metrics : dict of str to ndarray [runs, steps]
+        Mean over layers by name; NaN where a run has no weights at a step.
+    hyperparameters : dict of str to list [runs]
+        By name.
+    accuracy : dict of str to list [runs]
+        Final accuracy by split.
+    layers : dict of str to ndarray [runs, steps]
+        ``"<layer>/<metric>"`` for layers that every run has.
+    """
+
+    source: str
+    runs: tuple[str, ...]
+    steps: tuple[int | None, ...]
+    metrics: dict[str, NDArray[np.float64]]
+    hyperparameters: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    accuracy: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
+    layers: dict[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+
+    def values(self, metric: str) -> NDArray[np.float64]:
+        """Return a metric [runs, steps]: of the model, or ``"<layer>/<metric>"`` of a layer."""
+        everything = self.metrics | self.layers
+        return everything[check_choice(metric, "metric", everything)]
+
+    def seed_sd(self, metric: str) -> NDArray[np.float64]:
+        """Return for each step the standard deviation over runs of equal hyperparameters [steps]."""
+        return _pooled_sd(self.values(metric), self._configurations())[0]
+
+    def table(self) -> Table:
+        """Return one row a metric and step: mean over runs, spread over seeds, number of runs."""
+        rows: list[tuple[Any, ...]] = []
+        for name, values in self.metrics.items():
+            spread = self.seed_sd(name)
+            for k, step in enumerate(self.steps):
+                known = values[:, k][np.isfinite(values[:, k])]
+                mean = float(np.mean(known)) if known.size else float("nan")
+                rows.append((name, _step_name(step), mean, float(spread[k]), len(known)))
+        columns = zip(*rows, strict=True)
+        return Table(dict(zip(("metric", "step", "mean", "seed sd", "runs"), map(list, columns), strict=True)))
+
+    def to_table(self) -> Table:
+        """Return one row a run with final metrics, hyperparameters and accuracies, for `paradox`."""
+        last = len(self.steps) - 1
+        columns: dict[str, Any] = {"run": self.runs, **self.hyperparameters}
+        columns |= {f"{split}_accuracy": values for split, values in self.accuracy.items()}
+        return Table(columns | {name: values[:, last] for name, values in self.metrics.items()})
+
+    def sentence(self) -> str:
+        """Give the exponent at the end with its spread over seeds."""
+        alphas, spread = self.values("alpha")[:, -1], self.seed_sd("alpha")[-1]
+        left = f"; {len(self.excluded)} runs left out" if self.excluded else ""
+        noise = f"{spread:.3g}" if np.isfinite(spread) else "unknown, since no two runs differ in seeds alone"
+        return (
+            f"Over {len(self.runs)} runs of {self.source} the average exponent at {_step_name(self.steps[-1])} is "
+            f"{np.nanmean(alphas):.2f}, with a standard deviation over seeds of {noise}{left}. Differences between "
+            "checkpoints below about three of these are within reach of a lucky seed."
+        )
+
+    def difference(self, metric: str, first: int | None, second: int | None) -> QualityDifference:
+        """Return how a metric changes between two steps, each run compared with itself.
+
+        Parameters
+        ----------
+        metric : str
+            Name.
+        first, second : int or None
+            Steps; None is the end of training.
+
+        Raises
+        ------
+        InputError
+            A step was not read, or fewer than two runs have both.
+        """
+        values = self.values(metric)
+        a, b = (values[:, self._place(step)] for step in (first, second))
+        known = np.isfinite(a) & np.isfinite(b)
+        changes = (b - a)[known]
+        if len(changes) < 2:
+            raise InputError(f"{len(changes)} runs have {metric} at both steps", "at least 2")
+        from scipy.special import stdtrit
+
+        n = len(changes)
+        mean, error = float(np.mean(changes)), float(np.std(changes, ddof=1) / np.sqrt(n))
+        half = float(stdtrit(n - 1, 0.975)) * error
+        spread = _pooled_sd(values[:, [self._place(second)]], self._configurations())[0][0]
+        return QualityDifference(
+            metric=metric,
+            first=_step_name(first),
+            second=_step_name(second),
+            difference=mean,
+            interval=(mean - half, mean + half),
+            p_value=_sign_flip_p(changes),
+            seed_sd=float(spread),
+            n=n,
+            paired=True,
+        )
+
+    def compare(self, metric: str, first: float, second: float, *, step: int | None = None) -> QualityDifference:
+        """Return whether two single models differ in a metric by more than two seeds of this study do.
+
+        Parameters
+        ----------
+        metric : str
+            Name.
+        first, second : float
+            Its value in the two models, for example ``rs.spectra(path).means["alpha"]``.
+        step : int or None
+            Step at which the study's spread is taken; its last by default.
+
+        Raises
+        ------
+        InputError
+            No two runs of the study differ in seeds alone.
+        """
+        column = len(self.steps) - 1 if step is None else self._place(step)
+        spread, free = _pooled_sd(self.values(metric)[:, [column]], self._configurations())
+        if not (free[0] > 0 and spread[0] > 0):
+            raise InputError("no two runs of equal hyperparameters", "at least two runs that differ in seeds alone")
+        from scipy.special import stdtr, stdtrit
+
+        error = float(np.sqrt(2) * spread[0])
+        difference, df = second - first, int(free[0])
+        half = float(stdtrit(df, 0.975)) * error
+        return QualityDifference(
+            metric=metric,
+            first=f"one model ({first:.3g})",
+            second=f"another ({second:.3g})",
+            difference=difference,
+            interval=(difference - half, difference + half),
+            p_value=float(2 * stdtr(df, -abs(difference) / error)),
+            seed_sd=float(spread[0]),
+            n=df + 1,
+            paired=False,
+        )
+
+    def _place(self, step: int | None) -> int:
+        if step not in self.steps:
+            raise InputError(f"step {step}", f"one of {', '.join(map(_step_name, self.steps))}")
+        return self.steps.index(step)
+
+    def _configurations(self) -> NDArray[np.intp]:
+        """Return for each run the number of its combination of hyperparameters."""
+        keys = [repr([column[row] for column in self.hyperparameters.values()]) for row in range(len(self.runs))]
+        return np.unique(keys, return_inverse=True)[1]
+
+
+def _step_name(step: int | None) -> str:
+    return "the end" if step is None else f"step {step}"
+
+
+def _pooled_sd(values: Floats, groups: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return for each column the standard deviation inside groups, pooled, and its degrees of freedom."""
+    squares, free = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    for k in range(values.shape[1]):
+        for group in np.unique(groups):
+            known = values[groups == group, k]
+            known = known[np.isfinite(known)]
+            if len(known) > 1:
+                squares[k] += float(np.sum((known - np.mean(known)) ** 2))
+                free[k] += len(known) - 1
+    return np.sqrt(np.divide(squares, free, out=np.full_like(squares, np.nan), where=free > 0)), free
+
+
+def _sign_flip_p(changes: Floats) -> float:
+    """Return the p-value of the mean change under flips of signs: all of them for few runs, a fixed sample for many."""
+    n = len(changes)
+    if n <= _EXACT_FLIPS:
+        flips = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+        sums = np.abs(flips @ changes)
+        return float(np.mean(sums >= abs(np.sum(changes)) * (1 - 1e-12)))
+    flips = np.random.default_rng(0).choice([-1.0, 1.0], size=(_RANDOM_FLIPS, n))
+    sums = np.abs(flips @ changes)
+    return float((1 + np.sum(sums >= abs(np.sum(changes)) * (1 - 1e-12))) / (_RANDOM_FLIPS + 1))

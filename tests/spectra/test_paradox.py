@@ -1,0 +1,310 @@
+"""Corpora with planted answers, identities, tests that keep their level, tables from everywhere, and studies."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import runspread as rs
+from runspread._methods.corpus.associations import association, holm, resampled, split_associations
+
+
+def planted(kind: str, seed: int = 0, n: int = 16) -> dict[str, list]:
+    """Three depths of `n` models whose metric is planted to be of one verdict."""
+    rng = np.random.default_rng(seed)
+    depth = np.repeat([1, 2, 4], n)
+    inner, other, step = rng.normal(size=3 * n), rng.normal(size=3 * n), np.repeat([0.0, 3.0, 6.0], n)
+    metric, target = {
+        "reversal": (inner + 2 * step, step - inner),
+        "masked": (inner + np.repeat([0.0, 6.0, 0.0], n), inner + np.repeat([0.0, 0.0, 6.0], n)),
+        "aggregate_only": (other + 2 * step, step + inner),
+        "consistent": (inner, inner),
+        "none": (inner, other),
+    }[kind]
+    noise = 0.3 * rng.normal(size=3 * n)
+    return {"run": [f"r{k}" for k in range(3 * n)], "depth": depth, "test_accuracy": target + noise, "metric": metric}
+
+
+@pytest.mark.parametrize("kind", ["reversal", "masked", "aggregate_only", "consistent", "none"])
+def test_planted_verdicts(kind):
+    analysis = rs.paradox(planted(kind), n_resamples=500)
+    assert analysis["metric"].verdict == kind
+    assert kind.replace("_", " ") in analysis.sentence()
+    assert "not a cause" in analysis["metric"].sentence()
+    assert len(analysis["metric"].table()) == 4
+
+
+def test_small_partitions_do_not_vote():
+    table = planted("reversal", n=5)
+    analysis = rs.paradox(table, n_resamples=500)
+    assert analysis["metric"].verdict != "reversal"
+    assert any("fewer than 6" in note for note in analysis.warnings)
+
+
+def test_against_scipy():
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 8, 40).astype(float), rng.integers(0, 8, 40).astype(float)
+    found = association(x, y)
+    assert found.tau_b == pytest.approx(stats.kendalltau(x, y).statistic)
+    assert found.rho == pytest.approx(stats.spearmanr(x, y).statistic)
+    line = stats.linregress(x, y)
+    assert (found.slope, found.intercept, found.pearson) == pytest.approx((line.slope, line.intercept, line.rvalue))
+    assert found.rmse == pytest.approx(np.sqrt(np.mean((y - line.intercept - line.slope * x) ** 2)))
+
+
+def test_within_slope_is_that_with_dummies():
+    rng = np.random.default_rng(2)
+    groups = rng.integers(0, 4, 50)
+    x, y = rng.normal(size=50) + groups, rng.normal(size=50) - groups
+    design = np.column_stack([x, *(groups == g for g in range(4))]).astype(float)
+    coefficients, *_ = np.linalg.lstsq(design, y, rcond=None)
+    found = split_associations(x, y, groups)
+    assert found.slope_within == pytest.approx(coefficients[0])
+    total = found.pair_weight * found.tau_within + (1 - found.pair_weight) * found.tau_between
+    assert total == pytest.approx(association(x, y).tau_a, abs=1e-12)
+    slopes = found.weight_within * found.slope_within + (1 - found.weight_within) * found.slope_between
+    assert slopes == pytest.approx(found.slope_all, abs=1e-12)
+
+
+def test_one_partition_and_constant_metrics():
+    x = np.arange(10.0)
+    alone = split_associations(x, x**2, np.zeros(10, dtype=int))
+    assert (alone.tau_within, alone.pair_weight) == (1, 1)
+    assert np.isnan(alone.tau_between)
+    analysis = rs.paradox({"depth": [1] * 10, "test_accuracy": x, "a": x, "b": [1.0] * 10}, ["a", "b"], n_resamples=50)
+    assert analysis["b"].verdict == "none"
+    assert np.isnan(analysis["b"].overall.tau_b)
+    assert any("share one depth" in note for note in analysis.warnings)
+
+
+def test_holm():
+    found = holm(np.array([0.01, 0.04, np.nan, 0.03]))
+    np.testing.assert_allclose(found, [0.03, 0.06, np.nan, 0.06])
+
+
+@pytest.mark.slow
+def test_permutation_tests_keep_their_level():
+    """Under no association, both p-values fall below 0.05 in about 5 % of corpora, whatever the partitions do."""
+    rng = np.random.default_rng(3)
+    low = np.zeros(2)
+    for _ in range(400):
+        groups = np.repeat([0, 1, 2], 8)
+        x, y = rng.normal(size=24), rng.normal(size=24) + groups
+        found = resampled(x, y, groups, n_resamples=200, level=0.95, rng=rng)
+        low += [found.p_all < 0.05, found.p_within < 0.05]
+    assert all(stats.binomtest(int(count), 400, 0.05).pvalue > 0.001 for count in low)
+
+
+@pytest.mark.slow
+def test_bootstrap_interval_of_the_inside_correlation_covers():
+    """Bivariate normal inside each partition: tau is 2/pi arcsin(rho)."""
+    rng = np.random.default_rng(4)
+    truth, groups, covered = 2 / np.pi * np.arcsin(0.5), np.repeat([0, 1, 2], 20), 0
+    for _ in range(200):
+        x = rng.normal(size=60)
+        y = 0.5 * x + np.sqrt(0.75) * rng.normal(size=60) - 5 * groups
+        low, high = resampled(x + groups, y, groups, n_resamples=400, level=0.95, rng=rng).tau_within_interval
+        covered += low <= truth <= high
+    assert 0.88 <= covered / 200 <= 1
+
+
+def test_missing_rows_are_named():
+    table = planted("consistent")
+    table["test_accuracy"] = [None if k == 0 else v for k, v in enumerate(table["test_accuracy"])]
+    table["depth"] = [None if k == 1 else v for k, v in enumerate(table["depth"])]
+    table["metric"] = [np.nan if k == 2 else v for k, v in enumerate(table["metric"])]
+    analysis = rs.paradox(table, n_resamples=20)
+    assert {(e.run, e.reason) for e in analysis.excluded} == {
+        ("r0", "no finite test_accuracy"), ("r1", "no depth"),
+    }  # fmt: skip
+    assert [e.run for e in analysis["metric"].excluded] == ["r2"]
+    assert analysis.n == 46
+    assert analysis["metric"].overall.n == 45
+
+
+@pytest.mark.parametrize("kind", ["mapping", "table", "frame", "rows", "csv", "tsv", "parquet"])
+def test_tables_from_everywhere(tmp_path, kind):
+    columns = {name: list(column) for name, column in planted("reversal").items()}
+    frame = pd.DataFrame(columns)
+    source = {
+        "mapping": lambda: columns,
+        "table": lambda: rs.Table(columns),
+        "frame": lambda: frame,
+        "rows": lambda: frame.to_dict("records"),
+        "csv": lambda: frame.to_csv(tmp_path / "t.csv", index=False) or tmp_path / "t.csv",
+        "tsv": lambda: frame.to_csv(tmp_path / "t.tsv", index=False, sep="\t") or str(tmp_path / "t.tsv"),
+        "parquet": lambda: frame.to_parquet(tmp_path / "t.parquet") or tmp_path / "t.parquet",
+    }[kind]()
+    analysis = rs.paradox(source, n_resamples=50)
+    assert [one.metric for one in analysis.analyses] == ["metric"]
+    assert analysis["metric"].overall.tau_b == pytest.approx(
+        rs.paradox(columns, n_resamples=50)["metric"].overall.tau_b
+    )
+    assert list(analysis["metric"].partitions) == ["1", "2", "4"]
+
+
+def test_results_do_not_depend_on_the_other_metrics():
+    table = planted("consistent")
+    alone = rs.paradox(table, "metric", n_resamples=100, seed=1)["metric"]
+    beside = rs.paradox(table | {"other": table["metric"][::-1]}, n_resamples=100, seed=1)["metric"]
+    assert alone.tests == beside.tests
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": "accuracy"}, "no column 'accuracy'"),
+        ({"partition": "depths"}, "no column 'depths'"),
+        ({"metrics": "run"}, "numbers"),
+        ({"n_resamples": 0}, "at least 1"),
+        ({"spectra_options": {"mp_fit": True}}, "studies alone"),
+    ],
+)
+def test_bad_questions_are_refused(change, message):
+    with pytest.raises(rs.InputError, match=message):
+        rs.paradox(planted("none"), **change)
+
+
+def test_bad_tables_are_refused(tmp_path):
+    unequal = {"a": [1], "b": []}
+    for source, message in (
+        (3, "a table"),
+        ({}, "without rows"),
+        (tmp_path / "no.csv", "no file"),
+        (unequal, "length"),
+    ):
+        with pytest.raises(rs.InputError, match=message):
+            rs.paradox(source)
+    (tmp_path / "t.xlsx").write_bytes(b"x")
+    with pytest.raises(rs.InputError, match=r"\.csv"):
+        rs.paradox(tmp_path / "t.xlsx")
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3\n")
+    with pytest.raises(rs.InputError, match="row 2 has 1 cells"):
+        rs.paradox(tmp_path / "t.csv")
+    with pytest.raises(rs.InputError, match="at least 3"):
+        rs.paradox({"depth": [1, 1], "test_accuracy": [0.1, 0.2], "m": [1, 2]})
+
+
+def test_grid_scores_of_a_perfect_metric():
+    grid = [(w, d, b) for w in (1, 2, 3) for d in (0, 1) for b in ("a", "b")]
+    gap = np.random.default_rng(0).permutation(len(grid)) / 10
+    columns = dict(zip(("width", "decay", "batch"), map(list, zip(*grid, strict=True)), strict=True))
+    perfect = rs.grid_scores(gap, gap, columns | {"constant": [1] * len(grid)})
+    assert perfect.axes == ("width", "decay", "batch")
+    assert perfect.Psi == 1
+    assert rs.grid_scores(-gap, gap, columns).Psi == -1
+    assert perfect.score == pytest.approx(1, abs=1e-9)
+    holes = rs.grid_scores(gap[:-1], gap[:-1], {name: column[:-1] for name, column in columns.items()})
+    assert np.isfinite(holes.Psi)
+    hole = {"a": ["x", "x", "y"], "b": ["u", "v", "u"]}
+    assert np.isnan(rs.grid_scores([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], hole).score)
+    with pytest.raises(rs.InputError, match="more than one value"):
+        rs.grid_scores([1.0, 2.0], [1.0, 2.0], {"a": [1, 1]})
+
+
+def test_grid_scores_reach_the_analysis():
+    rng = np.random.default_rng(0)
+    rows = [(d, w, b) for d in (1, 2) for w in (64, 128, 256) for b in (16, 64)]
+    depth, width, batch = map(list, zip(*rows, strict=True))
+    accuracy = rng.normal(size=len(rows))
+    table = {"depth": depth, "width": width, "batch": batch, "test_accuracy": accuracy, "m": accuracy}
+    analysis = rs.paradox(table, hyperparameters=["depth", "width", "batch"], n_resamples=20)
+    assert [one.metric for one in analysis.analyses] == ["m"]
+    assert analysis["m"].grid.Psi == -1  # it falls where the gap rises
+    assert analysis.table()["Psi"] == [-1]
+
+
+# --------------------------------------------------------------- studies
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Eight runs of two widths with weights at two steps, one of them diverged, one without weights."""
+    labels = np.arange(20) % 4
+    made = rs.create_study(tmp_path / "s", splits={"test": labels})
+    rng = np.random.default_rng(0)
+    for seed in range(10):
+        width = 60 if seed % 2 else 64
+        with made.record(seeds=rs.Seeds(init=seed, order=seed, augment=seed), hyperparameters={"width": width}) as run:
+            if seed == 8:
+                run.diverged("loss is NaN")
+                continue
+            run.predictions("test", rng.normal(size=(20, 4)))
+            if seed == 9:
+                continue
+            for step, strength in ((10, 0.0), (None, 0.8)):
+                weight = rng.normal(size=(80, width)) * np.arange(1, width + 1) ** -strength
+                run.weights({"fc.weight": weight.astype(np.float32), "fc.bias": np.zeros(80, np.float32)}, step)
+    return made
+
+
+def test_spectra_of_a_study(study):
+    found = rs.spectra(study)
+    assert len(found.runs) == 8
+    assert {e.reason for e in found.excluded} == {"diverged", "no weights"}
+    assert found.values("alpha").shape == (8, 1)
+    one = rs.spectra(study.weights(found.runs[3]))
+    assert found.values("alpha")[3, 0] == one.means["alpha"]
+    assert found.values("fc.weight/alpha")[3, 0] == one["fc.weight"]["alpha"]
+    assert "2 runs left out" in found.sentence()
+    assert json.loads(found.to_json())["steps"] == [None]
+
+
+def test_differences_between_checkpoints_against_seed_noise(study):
+    found = rs.study_spectra(study, steps="all", workers=1)
+    assert found.steps == (10, None)
+    change = found.difference("alpha", 10, None)
+    values = found.values("alpha")
+    assert change.difference == pytest.approx(np.mean(values[:, 1] - values[:, 0]))
+    test = stats.ttest_rel(values[:, 1], values[:, 0])
+    assert change.interval == pytest.approx(tuple(test.confidence_interval()))
+    assert change.p_value == pytest.approx(2 / 2**8)
+    assert "more than seed noise" in change.sentence()
+    groups = np.array([k % 2 for k in range(8)])
+    pooled = np.sqrt(np.mean([np.var(values[groups == g, 1], ddof=1) for g in (0, 1)]))
+    assert found.seed_sd("alpha")[1] == pytest.approx(pooled)
+    near = found.compare("alpha", 3.0, 3.0 + 0.1 * pooled)
+    far = found.compare("alpha", 3.0, 3.0 + 10 * pooled)
+    assert near.p_value > 0.5
+    assert far.p_value < 0.01
+    assert "not shown" in near.sentence()
+    with pytest.raises(rs.InputError, match="step 5"):
+        found.difference("alpha", 5, None)
+    with pytest.raises(rs.InputError, match="weights at step 77"):
+        rs.study_spectra(study, steps=[77])
+
+
+def test_comparison_keeps_its_level():
+    """Two models that differ by chance alone differ 'significantly' in about 5 % of cases."""
+    rng = np.random.default_rng(5)
+    low = 0
+    for _ in range(2000):
+        values = rng.normal(size=(8, 1))
+        spread = rs.StudySpectra(source="s", runs=tuple("abcdefgh"), steps=(None,), metrics={"alpha": values})
+        first, second = rng.normal(size=2)
+        low += spread.compare("alpha", first, second).p_value < 0.05
+    assert stats.binomtest(low, 2000, 0.05).pvalue > 0.001
+
+
+def test_paradox_of_studies(study):
+    analysis = rs.paradox(study, ["alpha", "log_norm"], partition="width", n_resamples=20)
+    assert analysis.n == 8
+    assert list(analysis["alpha"].partitions) == ["60", "64"]
+    everything = rs.paradox([study, rs.spectra(study)], partition="study", n_resamples=20)
+    assert everything.n == 16
+    assert {"alpha", "stable_rank", "entropy"} <= {one.metric for one in everything.analyses}
+    assert "width" not in {one.metric for one in everything.analyses}
+
+
+def test_a_study_without_weights_says_how_to_record_them(tmp_path):
+    made = rs.create_study(tmp_path / "s", splits={"test": np.arange(4)})
+    with made.record(seeds=1) as run:
+        run.predictions("test", np.eye(4))
+    with pytest.raises(rs.InputError, match="Record them"):
+        rs.spectra(made)
+    with pytest.raises(rs.InputError, match="Did you mean"):
+        rs.spectra(made, mp_fits=True)
