@@ -136,6 +136,7 @@ from ._study.verify import Verification
 from ._training.ensembles.artifact import Ensemble, load_ensemble
 from ._training.ensembles.cost import EnsembleCost
 from ._training.ensembles.from_study import make_ensemble
+from ._training.ensembles.procedures import TrainedEnsemble, deep_ensemble, hyper_deep_ensemble
 from ._training.progress import TrainingProgress
 from ._training.recipes import Recipe, recipe, recipe_names
 from ._training.torch_network import TorchNetwork, fold_batch_norm
@@ -215,6 +216,7 @@ __all__ = [
     "TailComparison",
     "TorchCheckpoint",
     "TorchNetwork",
+    "TrainedEnsemble",
     "TrainingDynamics",
     "TrainingError",
     "TrainingMap",
@@ -241,6 +243,7 @@ __all__ = [
     "corruption_benchmark",
     "corruption_names",
     "create_study",
+    "deep_ensemble",
     "density_distance",
     "diversity",
     "dynamics",
@@ -254,6 +257,7 @@ __all__ = [
     "fold_batch_norm",
     "from_torch_checkpoint",
     "holm",
+    "hyper_deep_ensemble",
     "independence_test",
     "layer_metrics",
     "load_ensemble",
