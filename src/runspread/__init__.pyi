@@ -37,8 +37,6 @@ from ._methods.hmm.selection import HmmSelection, select_hmm
 from ._methods.scores import Scores, ensemble_probabilities, scores
 from ._methods.selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
 from ._methods.sizes import EnsembleSizes, ensemble_sizes
-from ._methods.smoothing import SmoothingResult, svd_smoothing, truncate_weights
-from ._methods.spectra import ModelSpectra
 from ._methods.spectra.layer_metrics import LayerMetrics, layer_metrics
 from ._methods.spectra.marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
 from ._methods.spectra.models import ModelSpectra
@@ -69,9 +67,6 @@ from ._methods.spectra.tail_alternatives import (
     fit_truncated_power_law,
 )
 from ._methods.spectra.weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_distances
-from ._methods.spectral_numbers import density_distance, fit_without_fingers, spectral_distance
-from ._methods.spectrum import Spectrum, spectrum
-from ._methods.tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
 from ._methods.trimming.comparison import TrimmingScores, trimming_scores
 from ._methods.trimming.curve import TrimmingCurve, trimming_curve
 from ._methods.trimming.examples import TrimmedExamples, trimmed_examples
@@ -151,6 +146,7 @@ from ._study.verify import Verification
 from ._training.ensembles.artifact import Ensemble, load_ensemble
 from ._training.ensembles.cost import EnsembleCost
 from ._training.ensembles.from_study import make_ensemble
+from ._training.ensembles.procedures import TrainedEnsemble, deep_ensemble, hyper_deep_ensemble
 from ._training.progress import TrainingProgress
 from ._training.recipes import Recipe, recipe, recipe_names
 from ._training.torch_network import TorchNetwork, fold_batch_norm
@@ -239,6 +235,7 @@ __all__ = [
     "TailComparison",
     "TorchCheckpoint",
     "TorchNetwork",
+    "TrainedEnsemble",
     "TrainedUntil",
     "TrainingDynamics",
     "TrainingError",
@@ -266,6 +263,7 @@ __all__ = [
     "corruption_benchmark",
     "corruption_names",
     "create_study",
+    "deep_ensemble",
     "density_distance",
     "diversity",
     "dynamics",
@@ -280,6 +278,7 @@ __all__ = [
     "from_torch_checkpoint",
     "grid_scores",
     "holm",
+    "hyper_deep_ensemble",
     "independence_test",
     "layer_metrics",
     "load_ensemble",

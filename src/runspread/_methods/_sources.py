@@ -53,6 +53,7 @@ class ArrayOutputs:
     array: NDArray[Any]
     labels: NDArray[np.int64] | None
     excluded: tuple[Excluded, ...] = ()
+    ids: tuple[str, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,8 +62,8 @@ class ArrayOutputs:
 
     @property
     def run_ids(self) -> tuple[str, ...]:
-        """``run 0``, ``run 1``, ..."""
-        return tuple(f"run {index}" for index in range(len(self.array)))
+        """`ids`, or ``run 0``, ``run 1``, ..."""
+        return self.ids if self.ids is not None else tuple(f"run {index}" for index in range(len(self.array)))
 
     def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
         """Yield slices along the first axis."""

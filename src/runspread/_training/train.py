@@ -12,11 +12,11 @@ from .._errors import StudyError
 from .._optional import require
 from .._results import to_plain
 from .._study.study import Study, create_study, open_study
-from .plan import plan_runs
+from .plan import RunPlan, plan_runs
 from .progress import TrainingProgress
 from .recipes import Recipe
 from .recipes import recipe as make_recipe
-from .search import Distribution, as_search
+from .search import as_search
 
 Progress = Callable[[TrainingProgress], None]
 
@@ -88,13 +88,57 @@ def train(
         Some shards could not be trained; the others are in the study, and the message names those that are not.
     """
     require("torch", "training")
-    from .driver import Driver
-
     chosen = make_recipe(recipe)
     space = as_search(search)
     plans = plan_runs(chosen, runs, vary=vary, seed=seed, search=space)
-    driver = Driver(
+    design = {"vary": sorted(vary), "seed": seed, "search": {name: str(where) for name, where in space.items()}}
+    return train_plans(
         chosen,
+        plans,
+        design,
+        out=out,
+        executor=executor,
+        executor_options=executor_options,
+        workers=workers,
+        stack=stack,
+        device=device,
+        retries=retries,
+        shard_timeout=shard_timeout,
+        progress=progress,
+    )
+
+
+def train_plans(
+    recipe: Recipe,
+    plans: Sequence[RunPlan],
+    design: Mapping[str, Any],
+    *,
+    out: str | os.PathLike[str],
+    executor: str | Executor = "local",
+    executor_options: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    stack: int | str = "auto",
+    device: str = "auto",
+    retries: int = 2,
+    shard_timeout: float | None = None,
+    progress: Progress | None = None,
+) -> Study:
+    """Train the runs of a plan that are not in the study yet.
+
+    Parameters
+    ----------
+    recipe, plans : Recipe, sequence of RunPlan
+        What to train.
+    design : mapping
+        What ``study.json`` says of the plan, besides the recipe and the digest of the data; a study of another design
+        is refused.
+    **options
+        As for `train`.
+    """
+    from .driver import Driver
+
+    driver = Driver(
+        recipe,
         plans,
         executor=executor,
         options=executor_options or {},
@@ -106,19 +150,11 @@ def train(
         progress=progress,
     )
     driver.check_networks()
-    design = study_design(chosen, vary=vary, seed=seed, search=space, fingerprint=driver.task.fingerprint)
-    study = open_or_create(Path(out), design, driver.labels())
+    facts = to_plain({**recipe.identity(), **design, "data_fingerprint": driver.task.fingerprint})
+    study = open_or_create(Path(out), facts, driver.labels())
     driver.train_missing(study)
     study.refresh()
     return study
-
-
-def study_design(
-    recipe: Recipe, *, vary: Sequence[str], seed: int, search: Mapping[str, Distribution], fingerprint: str
-) -> dict[str, Any]:
-    """Return what ``study.json`` says is trained: the recipe, the seed plan, the search space, the data's digest."""
-    plan = {"vary": sorted(vary), "seed": seed, "search": {name: str(where) for name, where in search.items()}}
-    return to_plain({**recipe.identity(), **plan, "data_fingerprint": fingerprint})
 
 
 def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, Any]) -> Study:

@@ -57,13 +57,25 @@ def make_ensemble(
     MissingDataError
         A run's weights were not recorded.
     """
-    weights = _weights_by_run(chosen)
+    selection = chosen if isinstance(chosen, EnsembleSelection) else None
+    return weighted_ensemble(study, _weights_by_run(chosen), selection, network=network, data=data)
+
+
+def weighted_ensemble(
+    study: Study,
+    weights: Mapping[str, float],
+    selection: EnsembleSelection | None,
+    *,
+    network: nn.Module | None = None,
+    data: str | os.PathLike[str] | None = None,
+) -> Ensemble:
+    """Make an ensemble of runs with given weights; `make_ensemble` says the rest."""
     for name in weights:
         check_choice(name, "run", study.runs.ids)
     runs = [study.runs[name] for name in weights]
     recipe = _recipe_of(study, data)
     facts = EnsembleFacts(
-        members=tuple(_member(run, weights[run.id]) for run in runs), selection=_selection_facts(chosen)
+        members=tuple(_member(run, weights[run.id]) for run in runs), selection=_selection_facts(selection)
     )
     if network is not None or recipe is None:
         if network is None:
@@ -117,8 +129,8 @@ def _member(run: RunFacts, weight: float) -> dict[str, Any]:
     return {"id": run.id, "weight": weight, "seeds": run.seeds.to_dict(), "hyperparameters": run.hyperparameters}
 
 
-def _selection_facts(chosen: Any) -> dict[str, Any]:
-    if not isinstance(chosen, EnsembleSelection):
+def _selection_facts(chosen: EnsembleSelection | None) -> dict[str, Any]:
+    if chosen is None:
         return {}
     checked = chosen.cross_validation
     return {
