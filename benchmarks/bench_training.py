@@ -206,30 +206,30 @@ def measure(case: Case, data: Path, repeats: int, device: str) -> dict[str, floa
     return {name: epochs / seconds for name, seconds in best.items()}
 
 
-def main(cases: list[Case] | None = None) -> None:
-    parser = argparse.ArgumentParser()
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, device {options.device}")
+    cases = [case for case in CPU_CASES if options.only in (None, case.recipe)]
+    print_table(cases, options.data, options.repeats, options.device)
+
+
+def print_table(cases: list[Case], data: Path, repeats: int, device: str) -> None:
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, device {device}")
     print("runs x epochs a second; in brackets how many times faster runspread is")
     print(f"{'recipe':<24}{'runs':>5}{'runspread':>11}{'loop':>18}{'loop, 1 thread':>18}{'DataLoader':>18}  goal")
-    for case in cases or CPU_CASES:
-        if options.only not in (None, case.recipe):
+    for case in cases:
+        if case.data and not (data / case.data).is_dir():
+            print(f"{case.recipe:<24} left out: no {data / case.data}")
             continue
-        if case.data and not (options.data / case.data).is_dir():
-            print(f"{case.recipe:<24} left out: no {options.data / case.data}")
-            continue
-        rate = measure(case, options.data, options.repeats, options.device)
+        rate = measure(case, data, repeats, device)
         ours = rate["runspread"]
-        cells = [
-            f"{rate[k]:.2f} ({ours / rate[k]:.1f}x)" if k in rate else "" for k in ("loop", "one thread", "DataLoader")
-        ]
-        print(
-            f"{case.recipe:<24}{case.runs:>5}{ours:>11.2f}{''.join(f'{c:>18}' for c in cells)}  {case.goal}", flush=True
-        )
+        peers = (rate.get(name) for name in ("loop", "one thread", "DataLoader"))
+        cells = "".join(f"{f'{peer:.2f} ({ours / peer:.1f}x)' if peer else '':>18}" for peer in peers)
+        print(f"{case.recipe:<24}{case.runs:>5}{ours:>11.2f}{cells}  {case.goal}", flush=True)
 
 
 if __name__ == "__main__":

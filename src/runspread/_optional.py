@@ -16,6 +16,8 @@ _EXTRAS = {
     "onnx": "onnx",
     "onnxscript": "onnx",
     "datasets": "huggingface",
+    "ray": "ray",
+    "submitit": "slurm",
 }
 
 

@@ -35,13 +35,16 @@ class Choice:
     ----------
     program, width : str, int
         See ``programs``; runs in a stack.
-    why : str
-        What decided.
+    problem : str
+        Why the network cannot be stacked; empty where it can.
+    microseconds : float
+        What a step took, a run, when it was measured.
     """
 
     program: str
     width: int
-    why: str = ""
+    problem: str = ""
+    microseconds: float = 0.0
 
 
 def choose_program(
@@ -57,12 +60,20 @@ def choose_program(
     TrainingError
         Not even the narrowest stack fits into memory, or the `stack` that was asked for does not.
     """
-    programs = _working_programs(task, plans)
-    if not isinstance(stack, str):
-        width = min(stack, len(plans))
-        choice = Choice(programs[0] if width > 1 or programs == ("dense",) else programs[-1], width, "asked for")
-    else:
+    programs = candidate_programs(build_seeded(task.build, 0))
+    if isinstance(stack, str):
         choice = _remembered(task, plans, threads) or _measure(task, plans, programs, workers, threads)
+    elif stack == 1 or len(plans) == 1:
+        choice = Choice(programs[-1], 1)
+    else:
+        problem = _stacking_problem(task, plans, programs)
+        choice = Choice(programs[-1] if problem else programs[0], min(stack, len(plans)), problem)
+    if choice.problem:
+        warnings.warn(
+            f"this network cannot be stacked ({choice.problem}): its runs are trained one at a time",
+            RunspreadWarning,
+            stacklevel=2,
+        )
     memory = plan_memory(task, choice, workers)
     memory.check(choice.width)
     return choice, memory
@@ -81,36 +92,29 @@ def plan_memory(task: Task, choice: Choice, workers: int) -> MemoryPlan:
     return MemoryPlan(data, 4 * floats, workers, free_memory(task.device) + data)  # the data are loaded already
 
 
-def _working_programs(task: Task, plans: Sequence[RunPlan]) -> tuple[str, ...]:
-    """Return the programs that can train the network; say so if it cannot be stacked."""
-    programs = candidate_programs(build_seeded(task.build, 0))
+def _stacking_problem(task: Task, plans: Sequence[RunPlan], programs: tuple[str, ...]) -> str:
+    """Return why the network cannot be stacked, as torch says it; nothing where it can."""
     if "vmap" not in programs or task.steps == 0:
-        return programs
+        return ""
     try:
         StackTraining(task, [plans[0], plans[-1]], "vmap").step()
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
-        warnings.warn(
-            f"this network cannot be stacked ({reason}): its runs are trained one at a time",
-            RunspreadWarning,
-            stacklevel=2,
-        )
-        return ("loop",)
-    return programs
+        return str(error).strip().partition("\n")[0]
+    return ""
 
 
 def _measure(task: Task, plans: Sequence[RunPlan], programs: tuple[str, ...], workers: int, threads: int) -> Choice:
-    best, best_time = Choice(programs[-1], 1, "the only one that fits"), float("inf")
-    for program in reversed(programs):  # "loop" first, which is never the slowest by far
+    problem = _stacking_problem(task, plans, programs)
+    best = Choice(programs[-1], 1, problem, float("inf"))
+    for program in programs[-1:] if problem else reversed(programs):  # "loop" first, which is never far from the best
         for width in [w for w in _WIDTHS if w < len(plans)] + [len(plans)]:
-            candidate = Choice(program, width)
-            if width > 1 and not plan_memory(task, candidate, workers).fits:
+            if width > 1 and not plan_memory(task, Choice(program, width), workers).fits:
                 break
-            seconds = _time_step(task, plans[:width], program, threads) / width
-            if seconds > 2 * best_time:
+            cost = 1e6 * _time_step(task, plans[:width], program, threads) / width
+            if cost > 2 * best.microseconds:
                 break
-            if seconds < _GAIN * best_time:
-                best, best_time = Choice(program, width, f"{seconds * 1e6:.0f} us a run and step"), seconds
+            if cost < _GAIN * best.microseconds:
+                best = Choice(program, width, problem, cost)
     _remember(task, plans, threads, best)
     return best
 
