@@ -22,9 +22,13 @@ from ._methods.corruptions.operators import corrupt, corruption_names
 from ._methods.corruptions.outside import OutsideDetection, outside_detection
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.analysis import TrainingDynamics, dynamics
+from ._methods.dynamics.comparison import MapComparison, compare_maps
+from ._methods.dynamics.monitor import MonitorReading, RunMonitor
 from ._methods.dynamics.outcome import Convergence, OutcomeRegression, convergence_index, outcome_regression
 from ._methods.dynamics.paths import trajectory_dissimilarity
+from ._methods.dynamics.prefix import PrefixPrediction, predict_from_prefix
 from ._methods.dynamics.prepare import PreparedSequences, prepare_sequences
+from ._methods.dynamics.stability import MapStability, map_stability
 from ._methods.dynamics.training_map import MapEdge, TrainingMap, training_map
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.hmm.fit import fit_hmm
@@ -178,12 +182,20 @@ __all__ = [
     "MissingDependencyError",
     "ModelSpectra",
     "NormMeasures",
+    "MapComparison",
+    "MapEdge",
+    "MapStability",
+    "Metrics",
+    "MissingDataError",
+    "MissingDependencyError",
+    "MonitorReading",
     "NotAStudyError",
     "OutcomeRegression",
     "OutsideDetection",
     "PairDeviations",
     "PowerLawFit",
     "Predictions",
+    "PrefixPrediction",
     "PreparedSequences",
     "Recipe",
     "RepresentativeSize",
@@ -191,6 +203,7 @@ __all__ = [
     "RunAccuracies",
     "RunEvidence",
     "RunFacts",
+    "RunMonitor",
     "RunPlan",
     "RunRecorder",
     "RunStatistics",
@@ -237,6 +250,7 @@ __all__ = [
     "clip_gaps",
     "clip_traps",
     "compare",
+    "compare_maps",
     "compare_tails",
     "convergence_index",
     "corrupt",
@@ -262,6 +276,7 @@ __all__ = [
     "logit_gap",
     "make_ensemble",
     "margin_percentile",
+    "map_stability",
     "margins",
     "nn",
     "noise_level",
@@ -309,6 +324,7 @@ __all__ = [
     "plot_trimming_levels",
     "plot_trimming_scores",
     "poisson_binomial_pmf",
+    "predict_from_prefix",
     "predicted_classes",
     "prepare_sequences",
     "read_candidates",
