@@ -26,9 +26,13 @@ from ._methods.corruptions.operators import corrupt, corruption_names
 from ._methods.corruptions.outside import OutsideDetection, outside_detection
 from ._methods.diversity import Diversity, diversity
 from ._methods.dynamics.analysis import TrainingDynamics, dynamics
+from ._methods.dynamics.comparison import MapComparison, compare_maps
+from ._methods.dynamics.monitor import MonitorReading, RunMonitor
 from ._methods.dynamics.outcome import Convergence, OutcomeRegression, convergence_index, outcome_regression
 from ._methods.dynamics.paths import trajectory_dissimilarity
+from ._methods.dynamics.prefix import PrefixPrediction, predict_from_prefix
 from ._methods.dynamics.prepare import PreparedSequences, prepare_sequences
+from ._methods.dynamics.stability import MapStability, map_stability
 from ._methods.dynamics.training_map import MapEdge, TrainingMap, training_map
 from ._methods.dynamics.weight_metrics import weight_metrics
 from ._methods.hmm.fit import fit_hmm
@@ -184,13 +188,16 @@ __all__ = [
     "InputError",
     "LayerMetrics",
     "Look",
+    "MapComparison",
     "MapEdge",
+    "MapStability",
     "MarchenkoPasturFit",
     "MetricAnalysis",
     "Metrics",
     "MissingDataError",
     "MissingDependencyError",
     "ModelSpectra",
+    "MonitorReading",
     "NormMeasures",
     "NotAStudyError",
     "OutcomeRegression",
@@ -199,6 +206,7 @@ __all__ = [
     "ParadoxAnalysis",
     "PowerLawFit",
     "Predictions",
+    "PrefixPrediction",
     "PreparedSequences",
     "QualityDifference",
     "Recipe",
@@ -207,6 +215,7 @@ __all__ = [
     "RunAccuracies",
     "RunEvidence",
     "RunFacts",
+    "RunMonitor",
     "RunPlan",
     "RunRecorder",
     "RunStatistics",
@@ -257,6 +266,7 @@ __all__ = [
     "clip_gaps",
     "clip_traps",
     "compare",
+    "compare_maps",
     "compare_tails",
     "convergence_index",
     "corrupt",
@@ -284,6 +294,7 @@ __all__ = [
     "load_ensemble",
     "logit_gap",
     "make_ensemble",
+    "map_stability",
     "margin_percentile",
     "margins",
     "nn",
@@ -333,6 +344,7 @@ __all__ = [
     "plot_trimming_levels",
     "plot_trimming_scores",
     "poisson_binomial_pmf",
+    "predict_from_prefix",
     "predicted_classes",
     "prepare_sequences",
     "read_candidates",

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from .parameters import Array, Mask
+from .parameters import Array, Mask, log_sum
 
 BLOCK = 2**15
 """Frames at a time: many sequences together make the loop over time worth its cost."""
@@ -122,19 +122,13 @@ def _without_tiny(values: Array) -> Array:
     return values
 
 
-def _log_sum(values: Array, axis: int) -> Array:
-    top = np.max(values, axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0.0)
-    return np.log(np.exp(values - top).sum(axis=axis)) + np.squeeze(top, axis=axis)
-
-
 def forward_log(log_b: Array, log_start: Array, log_trans: Array) -> Array:
     """Return log p(s_t = k, z_1..z_t) [T, K] of one sequence."""
     alpha = np.empty_like(log_b)
     with np.errstate(all="ignore"):
         alpha[0] = log_start + log_b[0]
         for t in range(1, len(log_b)):
-            alpha[t] = log_b[t] + _log_sum(alpha[t - 1][:, None] + log_trans, axis=0)
+            alpha[t] = log_b[t] + log_sum(alpha[t - 1][:, None] + log_trans, axis=0)
     return alpha
 
 
@@ -143,9 +137,9 @@ def smooth_log(log_b: Array, log_start: Array, log_trans: Array) -> tuple[Array,
     alpha, beta = forward_log(log_b, log_start, log_trans), np.zeros_like(log_b)
     with np.errstate(all="ignore"):
         for t in range(len(log_b) - 2, -1, -1):
-            beta[t] = _log_sum(log_trans + log_b[t + 1] + beta[t + 1], axis=1)
-        total = float(_log_sum(alpha[-1], axis=0))
-        gamma = np.exp(alpha + beta - _log_sum(alpha + beta, axis=1)[:, None])
+            beta[t] = log_sum(log_trans + log_b[t + 1] + beta[t + 1], axis=1)
+        total = float(log_sum(alpha[-1], axis=0))
+        gamma = np.exp(alpha + beta - log_sum(alpha + beta, axis=1)[:, None])
         pairs = alpha[:-1, :, None] + log_trans + (log_b[1:] + beta[1:])[:, None, :] - total
         xi = np.exp(pairs).sum(axis=0)
     return gamma, xi, total

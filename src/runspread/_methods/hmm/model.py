@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from .densities import density
 from .expectation import expectation, log_parameters, smooth_block
 from .kernels import load_kernels, one_blas_thread
 from .parameters import Array, Frames, Parameters, as_frames, count_parameters
+
+if TYPE_CHECKING:
+    from ..dynamics.monitor import RunMonitor
 
 
 class Decoding(NamedTuple):
@@ -202,6 +205,31 @@ class HiddenMarkovModel(Result):
             self, startprob=params.start[0], transmat=params.trans[0], means=params.means[0], covars=params.covars[0],
             **changes,
         )  # fmt: skip
+
+    def monitor(self, detours: Sequence[int] = (), horizon: int = 0) -> RunMonitor:
+        """Return a monitor that takes one checkpoint's metrics at a time from a live training loop.
+
+        Parameters
+        ----------
+        detours : sequence of int
+            States to watch for (``TrainingDynamics.detours``).
+        horizon : int
+            Number of checkpoints that the run will have, for the risk of a detour.
+
+        Returns
+        -------
+        RunMonitor
+            ``monitor.update(metrics)`` gives the state and the risk.
+
+        Examples
+        --------
+        >>> monitor = result.model.monitor(result.detours, horizon=500)  # doctest: +SKIP
+        >>> reading = monitor.update(rs.weight_metrics(network))  # doctest: +SKIP
+        >>> reading.state, reading.risk  # doctest: +SKIP
+        """
+        from ..dynamics.monitor import RunMonitor
+
+        return RunMonitor(self, detours, horizon)
 
     def table(self) -> Table:
         """Return one row a state: start probability, probability to stay, mean of every metric."""

@@ -66,6 +66,14 @@ class Parameters:
         return np.logical_and.reduce([np.isfinite(a.reshape(len(a), -1)).all(axis=1) for a in arrays])
 
 
+def log_sum(values: Array, axis: int = 0) -> Array:
+    """Return log Σ exp along an axis; minus infinity where all terms are."""
+    top = np.max(values, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(values - top).sum(axis=axis)) + np.squeeze(top, axis=axis)
+
+
 def count_parameters(n_states: int, n_metrics: int, covariance: str) -> int:
     """Return the number of free parameters."""
     spread = n_metrics if covariance == "diag" else n_metrics * (n_metrics + 1) // 2

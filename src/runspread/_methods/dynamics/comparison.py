@@ -1,0 +1,171 @@
+"""Did a change of training remove the detour? Two sets of runs on one map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._errors import InputError
+from ..._results import Result, Table
+from ..hmm.parameters import Array, Frames
+from .analysis import TrainingDynamics
+from .paths import occupancy, trajectory_dissimilarity
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MapComparison(Result):
+    """Runs after a change, on the map of the runs before it.
+
+    Attributes
+    ----------
+    visits : ndarray of int64 [2, K]
+        Runs that visit each state of the first map, before and after.
+    n_runs : tuple of int
+        Before and after.
+    pvalue : ndarray [K]
+        Fisher's exact test that visiting does not depend on the change.
+    detours : tuple of int
+        Detour states of the first map.
+    own_detours : tuple of int
+        Detour states of the second runs' own map.
+    dissimilarity : tuple of float
+        Mean total-variation distance between runs, before and after, on the first map.
+    dissimilarity_change : tuple of float
+        After less before, with a 95 % bootstrap interval over runs: (estimate, low, high).
+    convergence_change : tuple of float
+        The same for the mean convergence checkpoint; NaN without outcomes.
+    log_density : tuple of float
+        Mean log-likelihood a checkpoint under the first map's model: far less after than before means that the map does
+        not describe the second runs.
+    """
+
+    visits: NDArray[np.int64]
+    n_runs: tuple[int, int]
+    pvalue: Array
+    detours: tuple[int, ...]
+    own_detours: tuple[int, ...]
+    dissimilarity: tuple[float, float]
+    dissimilarity_change: tuple[float, float, float]
+    convergence_change: tuple[float, float, float]
+    log_density: tuple[float, float]
+
+    @property
+    def removed(self) -> bool:
+        """Whether no run after the change visits a detour of the map before it, though some did before."""
+        before, after = (self.visits[row, list(self.detours)].sum() for row in (0, 1))
+        return bool(before > 0 and after == 0)
+
+    def table(self) -> Table:
+        """Return one row a state of the first map."""
+        return Table(
+            {
+                "state": np.arange(self.visits.shape[1]),
+                "runs before": [f"{v}/{self.n_runs[0]}" for v in self.visits[0]],
+                "runs after": [f"{v}/{self.n_runs[1]}" for v in self.visits[1]],
+                "p (Fisher)": self.pvalue,
+                "detour before": ["yes" if k in self.detours else "" for k in range(self.visits.shape[1])],
+            },
+            formats={"p (Fisher)": ".2g"},
+        )
+
+    def sentence(self) -> str:
+        """Return what became of the detours, and of the spread between runs."""
+        change, low, high = self.dissimilarity_change
+        own = ", ".join(map(str, self.own_detours))
+        return (
+            f"{self._detour_clause()} Runs differ by {self.dissimilarity[1]:.3f} in their time in the states against "
+            f"{self.dissimilarity[0]:.3f} before (change {change:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})."
+            + (f" On their own map the runs after the change have detours: {own}." if own else "")
+            + " Runs after the change are seen on the map of those before it; what that map lacks, it cannot show."
+        )
+
+    def _detour_clause(self) -> str:
+        if not self.detours:
+            return "There was no detour before the change."
+        parts = [
+            f"state {k}: {self.visits[0, k]} of {self.n_runs[0]} runs before, {self.visits[1, k]} of {self.n_runs[1]} "
+            f"after (p = {self.pvalue[k]:.2g})"
+            for k in self.detours
+        ]
+        return f"{'The detour is gone' if self.removed else 'The detour remains'} ({'; '.join(parts)})."
+
+
+def compare_maps(
+    before: TrainingDynamics, after: TrainingDynamics, *, bootstraps: int = 2000, seed: int = 0
+) -> MapComparison:
+    """Put runs after a change of training on the map of the runs before it.
+
+    Parameters
+    ----------
+    before, after : TrainingDynamics
+        Of `dynamics`, over the same metrics.
+    bootstraps : int
+        Resamples of the runs for the intervals.
+    seed : int
+
+    Returns
+    -------
+    MapComparison
+
+    Raises
+    ------
+    InputError
+        The second lacks a metric of the first.
+    """
+    columns = after.prepared.columns
+    missing = [name for name in before.prepared.columns if name not in columns]
+    if missing:
+        raise InputError(f"the second runs lack {', '.join(missing)}", "the metrics of the first map")
+    index = [columns.index(name) for name in before.prepared.columns]
+    frames = after.prepared.frames
+    frames = Frames(np.ascontiguousarray(frames.x[:, index]), frames.offsets, frames.names)
+    model, n_states = before.model, before.model.n_states
+    shares = before.map.occupancy, occupancy(model.decode(frames).paths, n_states)
+    visits = np.stack([(share > 0).sum(axis=0) for share in shares])
+    n_runs = len(shares[0]), len(shares[1])
+    spread = trajectory_dissimilarity(shares[0]), trajectory_dissimilarity(shares[1])
+    rng = np.random.default_rng(seed)
+    density = [model.score(runs) / len(runs.x) for runs in (before.prepared.frames, frames)]
+    return MapComparison(
+        visits=visits,
+        n_runs=n_runs,
+        pvalue=np.array([_fisher(visits[:, k], n_runs) for k in range(n_states)]),
+        detours=before.detours,
+        own_detours=after.detours,
+        dissimilarity=spread,
+        dissimilarity_change=_change(*shares, trajectory_dissimilarity, bootstraps, rng),
+        convergence_change=_convergence_change(before, after, bootstraps, rng),
+        log_density=(density[0], density[1]),
+        excluded=before.excluded + after.excluded,
+    )
+
+
+def _fisher(visits: NDArray[np.int64], n_runs: tuple[int, int]) -> float:
+    from scipy.stats import fisher_exact
+
+    return float(fisher_exact(np.stack([visits, np.array(n_runs) - visits]))[1])
+
+
+def _change(
+    a: Array, b: Array, statistic: Callable[[Array], Any], bootstraps: int, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Return the difference of a statistic of runs (first axis) and a percentile interval over resampled runs."""
+    draws = [
+        statistic(b[rng.integers(len(b), size=len(b))]) - statistic(a[rng.integers(len(a), size=len(a))])
+        for _ in range(bootstraps)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(statistic(b) - statistic(a)), float(low), float(high)
+
+
+def _convergence_change(
+    before: TrainingDynamics, after: TrainingDynamics, bootstraps: int, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    if before.capped is None or after.capped is None:
+        return float("nan"), float("nan"), float("nan")
+    times = before.capped.astype(np.float64), after.capped.astype(np.float64)
+    return _change(*times, np.mean, bootstraps, rng)

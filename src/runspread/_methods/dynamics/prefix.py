@@ -1,0 +1,277 @@
+"""Which early states foretell a slow run, judged on runs that the model has not seen."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._errors import InputError
+from ..._results import Result, Table
+from ..hmm.fit import fit_hmm
+from ..hmm.fitting import FitOptions
+from ..hmm.model import HiddenMarkovModel
+from ..hmm.parameters import Array, Frames
+from .analysis import TrainingDynamics
+from .paths import canonical_order, collapsed
+from .training_map import route_text
+
+Route = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PrefixPrediction(Result):
+    """How well the states of the first part of training foretell the rest.
+
+    Attributes
+    ----------
+    fractions : ndarray [F]
+        Share of a run that is known.
+    at_risk : ndarray of int64 [F]
+        Runs that had not converged by then: only they are judged.
+    auc : ndarray [F]
+        Chance that a slow run gets a higher probability of being slow than a fast one; NaN where all are alike.
+    auc_low, auc_high : ndarray [F]
+        95 % bootstrap interval over runs.
+    brier, brier_baseline : ndarray [F]
+        Mean squared error of the probability of being slow, and of the share of slow runs in the training runs.
+    route_probability, route_baseline : ndarray [F]
+        Mean probability given to the route that a run then took, and its frequency in the training runs.
+    slow : ndarray [F, runs]
+        Held-out probability that each run is slow; NaN where it had converged.
+    signs : tuple of dict
+        For each fraction, routes so far on one model of all runs: ``route``, ``runs``, ``mean_convergence``, ``slow``.
+    cut : ndarray [F]
+        A run is slow when it converges later than this checkpoint, the median of the runs at risk.
+    folds : int
+    """
+
+    fractions: Array
+    at_risk: NDArray[np.int64]
+    auc: Array
+    auc_low: Array
+    auc_high: Array
+    brier: Array
+    brier_baseline: Array
+    route_probability: Array
+    route_baseline: Array
+    slow: Array
+    signs: tuple[dict[str, Any], ...]
+    cut: Array
+    folds: int
+
+    def table(self) -> Table:
+        """Return one row a known share of training."""
+        return Table(
+            {
+                "known": self.fractions,
+                "runs at risk": self.at_risk,
+                "slow: after": self.cut,
+                "AUC, slow": self.auc,
+                "low": self.auc_low,
+                "high": self.auc_high,
+                "Brier": self.brier,
+                "Brier, base rate": self.brier_baseline,
+                "probability of the route taken": self.route_probability,
+                "its base rate": self.route_baseline,
+            },
+            formats={"known": ".0%"} | dict.fromkeys(("AUC, slow", "low", "high"), ".2f"),
+            title=f"Held-out runs, {self.folds} folds (slow: converging later than the median run at risk)",
+        )
+
+    def signs_table(self) -> Table:
+        """Return one row a route so far, for each known share."""
+        keys = ("known", "route", "runs", "mean_convergence", "slow")
+        return Table(
+            {key: [sign[key] for sign in self.signs] for key in keys},
+            formats={"known": ".0%", "mean_convergence": ".1f", "slow": ".0%"},
+        )
+
+    def sentence(self) -> str:
+        """Return the earliest share of training from which slow runs are told apart."""
+        clear = [i for i in range(len(self.fractions)) if self.auc_low[i] > 0.5]
+        head = "Judged on held-out runs that had not converged yet (slow: later than the median of these)"
+        if not clear:
+            return (
+                f"{head}, the states of early training do not tell slow runs from fast ones at any of the shares tried."
+            )
+        i = clear[0]
+        return (
+            f"{head}, the states of the first {self.fractions[i]:.0%} of training tell slow runs from fast ones with "
+            f"AUC {self.auc[i]:.2f} (95 % interval {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}, {self.at_risk[i]} "
+            "runs). "
+            "That a state foretells slowness does not say that leaving it sooner would help."
+        )
+
+
+def predict_from_prefix(
+    result: TrainingDynamics,
+    fractions: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.5),
+    *,
+    folds: int = 5,
+    **options: Unpack[FitOptions],
+) -> PrefixPrediction:
+    """Predict from the first part of training whether a run will be slow and which route it will take.
+
+    Parameters
+    ----------
+    result : TrainingDynamics
+        Of `dynamics`, with an outcome; gives the runs, the metrics and the number of states.
+    fractions : sequence of float
+        Shares of each run to predict from.
+    folds : int
+        Runs are divided into as many parts; each is predicted by a model of the others.
+    **options
+        As for `fit_hmm`; by default 4 restarts with the covariance of the result. ``seed`` divides the runs too.
+
+    Returns
+    -------
+    PrefixPrediction
+
+    Notes
+    -----
+    Nothing of a run's future is used: metrics are standardised with the mean and deviation of the training runs (not
+    each run's own), only the prefix is decoded, and the model has not seen the run. The probability is the share among
+    training runs with the same route so far, drawn towards the share for the same state and the share overall (one
+    pseudo-run each).
+    """
+    shares = np.asarray(fractions, dtype=np.float64)
+    if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares < 1)).all():
+        raise InputError(f"fractions {list(fractions)}", "numbers between 0 and 1")
+    if result.capped is None or result.convergence is None:
+        raise InputError("dynamics without an outcome", "dynamics(..., outcome=...)")
+    n = len(result.capped)
+    if not 2 <= folds <= n:
+        raise InputError(f"{folds} folds for {n} runs", f"2 to {n}")
+    settings: Any = {"covariance": result.model.covariance, "restarts": 4, "seed": 0, **options}
+    known = np.array([[_known(result, run, share) for run in range(n)] for share in shares])
+    cut = np.array([np.median(result.capped[row > 0]) if (row > 0).any() else np.nan for row in known])
+    late = result.capped > cut[:, None]
+    part = np.random.default_rng(settings["seed"]).permutation(n) % folds
+    held = np.full((4, *known.shape), np.nan)  # slow, share of slow runs, route taken, its frequency
+    for fold in range(folds):
+        seen = _Seen(result, np.flatnonzero(part != fold), known, late, settings)
+        for f, run in np.argwhere((known > 0) & (part == fold)):
+            held[:, f, run] = seen.predict(result, run, f)
+    everyone = _Seen(result, np.arange(n), known, late, settings)
+    signs = [sign for f, share in enumerate(shares) for sign in _signs(everyone, result.capped, f, float(share))]
+    return PrefixPrediction(fractions=shares, cut=cut, folds=folds, signs=tuple(signs), **_judged(held, late, settings))
+
+
+def _known(result: TrainingDynamics, run: int, share: float) -> int:
+    """Return how many checkpoints are known, or 0 for a run that has converged by then."""
+    known = max(1, int(share * result.prepared.lengths[run]))
+    done = result.convergence is not None and 0 <= result.convergence[run] < known
+    return 0 if done else known
+
+
+class _Seen:
+    """A model of the training runs and what became of them, by the route of their first part."""
+
+    def __init__(
+        self,
+        result: TrainingDynamics,
+        runs: NDArray[np.int64],
+        known: NDArray[np.int64],
+        late: NDArray[np.bool_],
+        settings: dict[str, Any],
+    ) -> None:
+        raw = result.prepared.raw.subset(runs)
+        center, scale = raw.x.mean(axis=0), raw.x.std(axis=0)
+        self.center, self.scale = center, np.where(scale > 0, scale, 1.0)
+        frames = Frames((raw.x - self.center) / self.scale, raw.offsets, raw.names)
+        model: HiddenMarkovModel = fit_hmm(frames, result.model.n_states, **settings)
+        self.model = model.permuted(canonical_order(model.decode(frames).paths, model.n_states))
+        self.routes = [collapsed(path) for path in self.model.decode(frames).paths]
+        self.known, self.late, self.runs = known, late[:, runs], runs
+        parts = frames.split(frames.x)
+        self.prefixes: list[dict[int, Route]] = []  # a share each: training run at risk -> its route so far
+        for row in known[:, runs]:
+            here = np.flatnonzero(row > 0)
+            cuts = self.model.decode([parts[i][: row[i]] for i in here]).paths if len(here) else []
+            self.prefixes.append({int(i): collapsed(path) for i, path in zip(here, cuts, strict=True)})
+
+    def predict(self, result: TrainingDynamics, run: int, f: int) -> tuple[float, float, float, float]:
+        """Return the probability that a run is slow, the share of slow runs; the same two for the route it takes."""
+        raw, at_risk = result.prepared.raw, self.prefixes[f]
+        x = (raw.x[raw.offsets[run] : raw.offsets[run + 1]] - self.center) / self.scale
+        so_far, whole = (collapsed(path) for path in self.model.decode([x[: self.known[f, run]], x]).paths)
+        same = [i for i, prefix in at_risk.items() if prefix == so_far]
+        state = [i for i, prefix in at_risk.items() if prefix[-1] == so_far[-1]]
+        taken = np.array([route == whole for route in self.routes])
+        slow, slow_base = self._share(self.late[f], list(at_risk), state, same)
+        route, route_base = self._share(taken, list(at_risk), state, same)
+        return slow, slow_base, route, route_base
+
+    @staticmethod
+    def _share(values: NDArray[np.bool_], at_risk: list[int], state: list[int], same: list[int]) -> tuple[float, float]:
+        """Return the share in `same`, drawn towards that in `state` and in `at_risk`; and the last of them."""
+        estimate = base = float(values[at_risk].mean()) if at_risk else 0.5
+        for group in (state, same):
+            estimate = (float(values[group].sum()) + estimate) / (len(group) + 1)
+        return estimate, base
+
+
+def _judged(held: Array, late: NDArray[np.bool_], settings: dict[str, Any]) -> dict[str, Any]:
+    """Compare what was predicted of held-out runs with what became of them."""
+    slow, base, route, route_base = held
+    rng = np.random.default_rng([settings["seed"], 1])
+    judged = ~np.isnan(slow)
+    areas = np.array([_auc_interval(slow[f, ok], late[f, ok], rng) for f, ok in enumerate(judged)])
+    return {
+        "at_risk": judged.sum(axis=1),
+        "auc": areas[:, 0],
+        "auc_low": areas[:, 1],
+        "auc_high": areas[:, 2],
+        "brier": _row_means(np.square(slow - late)),
+        "brier_baseline": _row_means(np.square(base - late)),
+        "route_probability": _row_means(route),
+        "route_baseline": _row_means(route_base),
+        "slow": slow,
+    }
+
+
+def _row_means(values: Array) -> Array:
+    """Return the mean of the numbers in each row; NaN where there are none."""
+    known = ~np.isnan(values)
+    return np.where(known.any(axis=1), np.nansum(values, axis=1) / np.maximum(known.sum(axis=1), 1), np.nan)
+
+
+def _auc(score: Array, late: NDArray[np.bool_]) -> float:
+    """Return the area under the ROC curve, ties counted half."""
+    high, low = score[late], score[~late]
+    if not len(high) or not len(low):
+        return float("nan")
+    return float((high[:, None] > low).mean() + 0.5 * (high[:, None] == low).mean())
+
+
+def _auc_interval(score: Array, late: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, float, float]:
+    if not late.any() or late.all():
+        return float("nan"), float("nan"), float("nan")
+    draws: list[float] = []
+    for _ in range(1000):
+        index = rng.integers(len(late), size=len(late))
+        draws.append(_auc(score[index], late[index]))
+    low, high = np.nanquantile(draws, [0.025, 0.975])
+    return _auc(score, late), float(low), float(high)
+
+
+def _signs(seen: _Seen, times: NDArray[np.int64], f: int, share: float) -> list[dict[str, Any]]:
+    groups: dict[Route, list[int]] = defaultdict(list)
+    for run, prefix in seen.prefixes[f].items():
+        groups[prefix].append(run)
+    rows = [
+        {
+            "known": share,
+            "route": route_text(prefix),
+            "runs": len(runs),
+            "mean_convergence": float(times[seen.runs[runs]].mean()),
+            "slow": float(seen.late[f, runs].mean()),
+        }
+        for prefix, runs in groups.items()
+    ]
+    return sorted(rows, key=lambda row: -row["runs"])
