@@ -25,6 +25,7 @@ SECTIONS = (
     "runspread._report.sections:curves",
     "runspread._report.variance:variance",
     "runspread._report.trimming:trimming",
+    "runspread._report.spectra:spectra",
 )
 
 
