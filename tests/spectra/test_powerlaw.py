@@ -154,13 +154,26 @@ def test_bootstrap_repeats_with_its_seed():
     assert (first.p_value, first.alpha_interval) == (second.p_value, second.alpha_interval)
 
 
+def p_values_of_true_power_laws(n_samples, **options):
+    rng = np.random.default_rng(8)
+    return np.array([
+        rs.fit_power_law((1 - rng.random(200)) ** (-1 / 1.5), bootstrap=100, seed=rng, **options).p_value
+        for _ in range(n_samples)
+    ])  # fmt: skip
+
+
 @pytest.mark.slow
 def test_bootstrap_p_values_are_uniform_on_true_power_laws():
-    rng = np.random.default_rng(8)
-    p_values = [
-        rs.fit_power_law((1 - rng.random(200)) ** (-1 / 1.5), bootstrap=100, seed=rng).p_value for _ in range(200)
-    ]
-    assert stats.kstest(p_values, "uniform").pvalue > 0.01
+    assert stats.kstest(p_values_of_true_power_laws(400, xmin=1.0), "uniform").pvalue > 0.01
+
+
+@pytest.mark.slow
+def test_bootstrap_rejects_no_more_than_it_says_when_it_chooses_xmin():
+    """The choice of xmin makes the test a little conservative: small p-values are rarer than their level."""
+    p_values = p_values_of_true_power_laws(300)
+    for level in (0.05, 0.1, 0.2):
+        assert stats.binomtest(int(np.sum(p_values < level)), 300, level, alternative="greater").pvalue > 0.01
+    assert np.mean(p_values < 0.5) > 0.25
 
 
 @pytest.mark.slow

@@ -390,7 +390,7 @@ def test_grid_scores(case):
     assert found == pytest.approx(expected, rel=1e-10, abs=1e-12)
 
 
-CORPORA = [(case, field.removesuffix(".stats")) for case in cases("stats_metrics") for field in FIELDS[case]
+CORPORA = [(case, field.removesuffix(".stats")) for case in cases("stats_metrics") for field in sorted(FIELDS[case])
            if field.endswith(".stats")]  # fmt: skip
 
 

@@ -28,6 +28,8 @@ COMMANDS = {
     "plan": ("plan", "How many runs a gap takes, from a study or from an error rate."),
     "audit": ("audit", "Whether the seeds of the runs were independent."),
     "sources": ("sources", "Which source of randomness the spread comes from."),
+    "spectra": ("spectra", "Scale and shape of weight matrices: of a study's runs, or of anyone's checkpoint."),
+    "paradox": ("paradox", "Whether metrics track quality, or only tell architectures apart (Simpson's paradox)."),
     "report": ("report", "Write a study's report as one HTML page that opens offline."),
 }
 

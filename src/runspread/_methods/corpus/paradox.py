@@ -348,9 +348,10 @@ def _verdict(one: MetricAnalysis, p_all: float, p_within: float) -> str:
 
 
 def _majority_shares_sign(one: MetricAnalysis) -> bool:
+    """Whether partitions with two thirds of the inside pairs do not contradict the sign inside (zero does not)."""
     voters = [part for part in one.partitions.values() if part.n >= _VOTERS]
     pairs = [part.n * (part.n - 1) for part in voters]
-    agreeing = sum(p for p, part in zip(pairs, voters, strict=True) if part.tau_a * one.split.tau_within > 0)
+    agreeing = sum(p for p, part in zip(pairs, voters, strict=True) if part.tau_a * one.split.tau_within >= 0)
     return agreeing >= _MAJORITY * sum(pairs) > 0
 
 

@@ -16,6 +16,7 @@ from . import spectral_numbers as numbers
 from .powerlaw import PowerLawFit, fit_power_law
 from .randomised import mp_numbers, randomised_numbers, weightwatcher_randomised_numbers
 from .spectrum import Solver, Spectrum, matrices_of, spectrum
+from .tails import Floats
 
 PARITY = "weightwatcher"
 _WW_THRESHOLD = 1e-5  # eigenvalues at or below are left out of WeightWatcher's fit, whatever the scale
@@ -86,6 +87,8 @@ class LayerMetrics(Result):
         The eigenvalues.
     fit : PowerLawFit or None
         The power law.
+    shuffled : ndarray [n] or None
+        Eigenvalues of one shuffle of the entries, where shuffles were asked for.
     detail : str
         More on the status, where there is more to say.
     """
@@ -99,6 +102,7 @@ class LayerMetrics(Result):
     aliases: tuple[str, ...] = ()
     spectrum: Spectrum | None = None
     fit: PowerLawFit | None = None
+    shuffled: NDArray[np.float64] | None = None
     detail: str = ""
 
     def __getitem__(self, name: str) -> float:
@@ -232,7 +236,7 @@ def measured(
     if not found.eigenvalues[-1] > 0:
         return LayerMetrics(status="zero", metrics={"norm": 0.0, "matrix_rank": 0}, spectrum=found, **facts)
     fit, status = _tail_fit(found, options)
-    metrics = _metrics(found, fit, options)
+    metrics, shuffled = _metrics(found, fit, options), None
     if options.n_shuffles:
         blocks = matrices_of(array, input_size=input_size, **arguments) * _scale(kind, options)
         if np.iscomplexobj(blocks):
@@ -243,9 +247,12 @@ def measured(
             blocks = np.ascontiguousarray(
                 np.swapaxes(blocks, 1, 2)
             )  # WeightWatcher turns kernels upright, not matrices
-        metrics |= _shuffled(found, blocks, name, options)
+        compared, shuffled = _shuffled(found, blocks, name, options)
+        metrics |= compared
     detail = _warning(metrics["alpha"]) if options.matched else ""
-    return LayerMetrics(status=status, metrics=metrics, spectrum=found, fit=fit, detail=detail, **facts)
+    return LayerMetrics(
+        status=status, metrics=metrics, spectrum=found, fit=fit, shuffled=shuffled, detail=detail, **facts
+    )
 
 
 def _warning(alpha: float) -> str:
@@ -313,7 +320,9 @@ def _tail_numbers(found: Spectrum, fit: PowerLawFit | None, missing: float) -> d
     return row
 
 
-def _shuffled(found: Spectrum, blocks: NDArray[Any], name: str, options: LayerOptions) -> dict[str, float]:
+def _shuffled(
+    found: Spectrum, blocks: NDArray[Any], name: str, options: LayerOptions
+) -> tuple[dict[str, float], Floats]:
     if options.matched:
         rng = np.random.RandomState(options.seed)
         return weightwatcher_randomised_numbers(found, blocks, rng, mp_fit=options.mp_fit)

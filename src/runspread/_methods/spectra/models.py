@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,9 +24,14 @@ _WW_AVERAGED = (
 _AVERAGED = (
     *_WW_AVERAGED, "D", "entropy", "num_spikes", "ERG_gap", "rand_distance", "rand_distance_density",
 )  # fmt: skip
-_COLUMNS = ("alpha", "sigma", "D", "log_spectral_norm", "log_norm", "stable_rank", "entropy")
+# Metric -> heading and format in the table of layers, where any layer has it.
+_COLUMNS = {
+    "alpha": ("alpha", ".2f"), "sigma": ("sigma", ".2f"), "D": ("D", ".3f"), "p_value": ("p", ".3f"),
+    "log_spectral_norm": ("log spec", ".2f"), "log_norm": ("log norm", ".2f"), "stable_rank": ("stable rank", ".1f"),
+    "entropy": ("entropy", ".3f"), "num_spikes": ("spikes", ".0f"), "mp_softrank": ("soft rank", ".2f"),
+    "rand_distance": ("distance", ".3f"), "rand_num_spikes": ("traps", ".1f"),
+}  # fmt: skip
 _WITHOUT_ROWS = ("not_a_matrix",)  # counted in the summary, listed only on request
-_FORMATS = {"alpha": ".2f", "sigma": ".2f", "D": ".3f", "log_spectral_norm": ".2f", "log_norm": ".2f"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,12 +86,15 @@ class ModelSpectra(Result):
             "layer": [layer.name for layer in rows],
             "kind": [layer.kind for layer in rows],
             "shape": ["x".join(map(str, layer.shape)) for layer in rows],
-            "eigenvalues": [layer.n_eigenvalues or None for layer in rows],
+            "n": [layer.n_eigenvalues or None for layer in rows],
             "status": [layer.status for layer in rows],
         }
-        names = [name for name in (*_COLUMNS, *_extra_columns(rows)) if any(name in row.metrics for row in rows)]
-        columns |= {name: [row.metrics.get(name) for row in rows] for name in names}
-        return Table(columns, formats=_FORMATS, title=f"Spectra of {self.source}")
+        formats: dict[str, str] = {}
+        for name, (heading, format_) in _COLUMNS.items():
+            if any(name in row.metrics for row in rows):
+                columns[heading] = [row.metrics.get(name) for row in rows]
+                formats[heading] = format_
+        return Table(columns, formats=formats, title=f"Spectra of {self.source}")
 
     def summary(self) -> Table:
         """Return one row a metric: mean and median over the layers used."""
@@ -105,11 +113,6 @@ class ModelSpectra(Result):
         return (
             text + " It may rank models of one architecture and depth; it does not compare models of different depth."
         )
-
-
-def _extra_columns(rows: Sequence[LayerMetrics]) -> tuple[str, ...]:
-    wanted = ("p_value", "num_spikes", "mp_softrank", "rand_distance", "rand_num_spikes")
-    return tuple(name for name in wanted if any(name in row.metrics for row in rows))
 
 
 def analyse_tensors(

@@ -187,6 +187,11 @@ def fit_power_law(
     InputError
         No values, values that are not positive and finite, or an option out of range.
 
+    Notes
+    -----
+    On true power laws the bootstrap p-value is uniform for a given xmin, and a little conservative where xmin is
+    chosen.
+
     References
     ----------
     Clauset, Shalizi, Newman (2009), "Power-law distributions in empirical data", sections 3 and 4.

@@ -134,6 +134,11 @@ class StudySpectra(Result):
     def sentence(self) -> str:
         """Give the exponent at the end with its spread over seeds."""
         alphas, spread = self.values("alpha")[:, -1], self.seed_sd("alpha")[-1]
+        if not np.isfinite(alphas).any():
+            return (
+                f"None of {len(self.runs)} runs of {self.source} has a layer with a fit and enough eigenvalues to "
+                "average (50 unless min_evals says otherwise)."
+            )
         left = f"; {len(self.excluded)} runs left out" if self.excluded else ""
         noise = f"{spread:.3g}" if np.isfinite(spread) else "unknown, since no two runs differ in seeds alone"
         return (

@@ -42,11 +42,12 @@ def randomised_numbers(
     *,
     mp_fit: bool,
     solver: Solver | None = None,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], Floats]:
     """Compare a spectrum with those of `n_shuffles` shuffles of its matrices.
 
     Distances are means over shuffles with their standard errors; ``rand_num_spikes`` counts correlation traps, spikes
-    that survive the shuffle because a few entries are huge (mean over shuffles).
+    that survive the shuffle because a few entries are huge (mean over shuffles). The eigenvalues of the first shuffle
+    come along, to be drawn.
     """
     draws = [shuffled_eigenvalues(blocks, rng, solver) for _ in range(n_shuffles)]
     distances = np.array([spectral_distance(spectrum.eigenvalues, draw) for draw in draws])
@@ -61,7 +62,7 @@ def randomised_numbers(
         "ww_softrank": float(np.mean(largest)) / top,
         "ww_maxdist": top - float(np.mean(largest)),
     }
-    return numbers | (_shuffled_bulk(spectrum, draws) if mp_fit else {})
+    return numbers | (_shuffled_bulk(spectrum, draws) if mp_fit else {}), draws[0]
 
 
 def _standard_error(values: Floats) -> float:
@@ -89,7 +90,7 @@ def mp_numbers(spectrum: Spectrum, eigenvalues: Floats, *, require_bulk: bool = 
 
 def weightwatcher_randomised_numbers(
     spectrum: Spectrum, blocks: NDArray[Any], rng: np.random.RandomState, *, mp_fit: bool
-) -> dict[str, float]:
+) -> tuple[dict[str, float], Floats]:
     """Return the same numbers from WeightWatcher's two draws (pooled replicas of small layers, then a single one)."""
     replicas = _WW_REPLICAS if spectrum.M * spectrum.receptive_field < _WW_FEW else 1
     pooled = np.sort(np.concatenate([shuffled_eigenvalues(blocks, rng) for _ in range(replicas)]))
@@ -104,4 +105,4 @@ def weightwatcher_randomised_numbers(
     if mp_fit:
         bulk = mp_numbers(spectrum, pooled, require_bulk=False)
         numbers |= {f"rand_{name}": value for name, value in bulk.items()}
-    return numbers
+    return numbers, single

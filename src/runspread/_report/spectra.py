@@ -1,0 +1,65 @@
+"""The report's section on weight spectra."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .sections import Figure, Paper, Section, figure, notes_of
+
+if TYPE_CHECKING:
+    from .._methods.spectra.models import ModelSpectra
+    from .._methods.spectra.quality import StudySpectra
+    from .._study.study import Study
+
+_PAPER = Paper(
+    "Martin and Mahoney 2021, A Simpson's paradox and the roles of scale versus shape metrics",
+    "https://arxiv.org/abs/2106.00734",
+)
+_MOST_MODELS = 300  # networks whose spectra are taken for a page
+
+
+def spectra(study: Study) -> Section | None:
+    """Show the exponent of the weights over runs and training, and one run layer by layer."""
+    from .. import spectra as spectra_of
+    from .. import study_spectra
+
+    with_weights = [run for run in study.runs if run.status == "completed" and run.weights]
+    if not with_weights:
+        return None
+    steps = {step for run in with_weights for step in run.weights}
+    everything = len(steps) * len(with_weights) <= _MOST_MODELS
+    result = study_spectra(study, steps="all") if everything else study_spectra(study)
+    one = with_weights[0]
+    model = spectra_of(study.weights(one, step=None if None in one.weights else one.weights[-1]))
+    notes = notes_of(result) + (() if everything else ("Steps before the end were left out to save time.",))
+    return Section("Weight spectra", result.sentence(), _figures(result, model, one.id), (result.table(),), notes)
+
+
+def _figures(result: StudySpectra, model: ModelSpectra, run: str) -> tuple[Figure, ...]:
+    from .._plots.spectra import plot_model, plot_power_law, plot_study_spectra
+
+    if not model.used:
+        return ()
+    layer = model[model.used[-1]]
+    assert layer.fit is not None  # layers that are averaged have one
+    return (
+        figure(
+            partial(plot_study_spectra, result),
+            shows="The exponent of the eigenvalue tail, averaged over layers, of every run.",
+            does_not_show="Quality: compare exponents only between models of one architecture and depth.",
+            paper=_PAPER,
+        ),
+        figure(
+            partial(plot_model, model),
+            shows=f"The exponent of each layer of run {run}, with its standard error.",
+            does_not_show="Whether a power law describes the layer; above 6 the exponent says little.",
+            paper=_PAPER,
+        ),
+        figure(
+            partial(plot_power_law, layer.fit),
+            shows=f"Eigenvalues of layer {layer.name} of run {run} on logarithmic axes, with the fitted tail.",
+            does_not_show="That no other law fits as well.",
+            paper=_PAPER,
+        ),
+    )
