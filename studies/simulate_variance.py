@@ -140,8 +140,8 @@ def audits(sets: int) -> str:
 
 PAGE = """# How often the variance methods are right
 
-Printed by `python studies/simulate_variance.py --sets {sets}`; {sets} simulated data sets a row, ± one standard error.
-Nothing here is asserted that the script did not count.
+Printed by `python studies/simulate_variance.py --sets {sets}`; {sets} simulated data sets a row (five times as many
+for the stopping rules), ± one standard error. Nothing here is asserted that the script did not count.
 
 ## Intervals for the distribution-wise variance
 
@@ -188,8 +188,8 @@ def main() -> None:
     parts = {
         "intervals": intervals(sets),
         "comparisons": comparisons(sets),
-        "spread": spread_rules(sets),
-        "baseline": baseline_rules(sets),
+        "spread": spread_rules(5 * sets),
+        "baseline": baseline_rules(5 * sets),
         "audits": audits(sets),
     }
     print(PAGE.format(sets=sets, examples=EXAMPLES, **parts), end="")
