@@ -28,6 +28,7 @@ COMMANDS = {
     "plan": ("plan", "How many runs a gap takes, from a study or from an error rate."),
     "audit": ("audit", "Whether the seeds of the runs were independent."),
     "sources": ("sources", "Which source of randomness the spread comes from."),
+    "dynamics": ("dynamics", "Why some runs are slow: latent states of training, their map, its detours."),
     "report": ("report", "Write a study's report as one HTML page that opens offline."),
 }
 
