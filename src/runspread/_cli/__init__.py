@@ -30,6 +30,7 @@ COMMANDS = {
     "sources": ("sources", "Which source of randomness the spread comes from."),
     "spectra": ("spectra", "Scale and shape of weight matrices: of a study's runs, or of anyone's checkpoint."),
     "paradox": ("paradox", "Whether metrics track quality, or only tell architectures apart (Simpson's paradox)."),
+    "dynamics": ("dynamics", "Why some runs are slow: latent states of training, their map, its detours."),
     "report": ("report", "Write a study's report as one HTML page that opens offline."),
 }
 

@@ -150,10 +150,12 @@ def _label(
     features: int,
 ) -> None:
     """Write labels where they cover neither a state nor another label, the roads of most runs first."""
+    from matplotlib.backends.backend_agg import RendererAgg
+
     taken = [_box(ax, places[s] - radius[s], places[s] + radius[s]) for s in places]
     below = {s: places[s] - np.array([0.0, radius[s]]) for s in places}
     taken += [_box(ax, below[s] - np.array([0.32, 0.4]), below[s] + np.array([0.32, 0.0])) for s in places]
-    renderer: Any = ax.figure.canvas.get_renderer()  # pyright: ignore[reportAttributeAccessIssue]
+    renderer: Any = RendererAgg(*ax.figure.bbox.size, ax.figure.dpi)  # measures text, whatever the canvas is
     ax.figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
     for edge, curve in roads:
         described = edge.describe().split(", ")[:features]

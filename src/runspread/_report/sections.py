@@ -28,6 +28,7 @@ SECTIONS = (
     "runspread._report.variance:calibration",
     "runspread._report.trimming:trimming",
     "runspread._report.spectra:spectra",
+    "runspread._report.dynamics:dynamics",
 )
 
 

@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
-from ..._results import Result, Table
+from ..._results import Excluded, Result, Table
 from ..hmm.fitting import FitOptions
 from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array
 from ..hmm.selection import HmmSelection, select_hmm
+from .logs import is_study, study_logs
 from .outcome import OutcomeRegression, convergence_index, detour_states, outcome_regression
 from .paths import canonical_order, trajectory_dissimilarity
 from .prepare import PreparedSequences, prepare_sequences
@@ -155,10 +156,12 @@ def dynamics(
 
     Parameters
     ----------
-    source : sequence or mapping of runs, or ndarray [runs, T, D]
-        Metric logs; a run is an array [T, D], a mapping of metric name to values [T], or a data frame.
+    source : study, sequence or mapping of runs, or ndarray [runs, T, D]
+        A study with logged metrics, or the logs themselves; a run is an array [T, D], a mapping of metric name to
+        values [T], or a data frame.
     metrics : sequence of str, optional
-        Which metrics to model (default: all but the outcome). Any will do; the paper takes ``weight_metrics``.
+        Which metrics to model (default: all but the outcome; of a study, the weight metrics that were logged). Any will
+        do; the paper takes ``weight_metrics``.
     outcome : str, array_like of int [runs], or sequence or mapping of array_like [T], optional
         What makes a run slow: the name of a logged metric or one curve a run (with `threshold`), or the checkpoint at
         which each run converged (−1 for never).
@@ -195,6 +198,9 @@ def dynamics(
     Source: Hu, Chen, Saphra, Cho, *Latent State Models of Training Dynamics*, TMLR 2023 (arXiv 2308.09543).
     """
     check_choice(preset, "preset", PRESETS)
+    left_out: tuple[Excluded, ...] = ()
+    if is_study(source):
+        source, metrics, left_out = study_logs(source, metrics, outcome, diverged)
     logs, curves = separate_outcome(source, outcome, metrics, columns)
     if columns is not None and metrics is None:
         metrics = [name for name in columns if name != outcome]
@@ -212,7 +218,8 @@ def dynamics(
     )
     selection = select_hmm(prepared.frames, states, criterion=criterion, columns=prepared.columns, **settings)
     found = convergence_of(curves, prepared, logs, threshold, direction, steps)
-    return interpret(prepared, selection, found, significance, permutations, settings.get("seed", 0))
+    result = interpret(prepared, selection, found, significance, permutations, settings.get("seed", 0))
+    return replace(result, excluded=left_out + result.excluded)
 
 
 def interpret(

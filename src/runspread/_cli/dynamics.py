@@ -1,0 +1,42 @@
+"""``runspread dynamics``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .show import console, json_option, show, show_table, study_argument
+
+
+@click.command("dynamics")
+@study_argument
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Metric to model; repeat for several.")
+@click.option("--outcome", metavar="NAME", help="Logged metric that says when a run has converged.")
+@click.option("--threshold", type=float, help="A run has converged when the outcome is beyond it.")
+@click.option("--below", is_flag=True, help="Converged means below the threshold (losses).")
+@click.option("--states", default=8, show_default=True, help="Largest number of states to try.")
+@click.option("--covariance", default="full", show_default=True, help="full, or diag when runs are few.")
+@click.option("--preset", default="default", show_default=True, help="default or paper.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the starting points and the split.")
+@click.option("--plot", "plot", type=click.Path(dir_okay=False), help="Draw the training map into this file.")
+@json_option
+def command(
+    study: str, metrics: tuple[str, ...], states: int, below: bool, plot: str | None, as_json: bool, **options: Any
+) -> None:
+    """Why some runs are slow: the latent states of training, the map that runs make, its detours."""
+    import runspread as rs
+
+    found = rs.dynamics(
+        rs.open_study(study),
+        metrics=metrics or None,
+        states=range(1, states + 1),
+        direction="below" if below else "above",
+        **options,
+    )
+    show(found, as_json=as_json)
+    if not as_json:
+        show_table(found.map.table())
+        console().print(found.selection.sentence())
+    if plot is not None:
+        found.plot().figure.savefig(plot)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,76 @@
+"""Metric logs of a study as the sequences that ``dynamics`` reads: one row a step at which all metrics were logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_choice
+from ..._errors import InputError, MissingDataError
+from ..._results import Excluded
+from ..hmm.parameters import Array
+from .weight_metrics import WEIGHT_METRICS
+
+Logs = dict[str, dict[str, Array]]
+
+
+def is_study(source: Any) -> bool:
+    """Whether a source hands out logged metrics by name, as a study does."""
+    return callable(getattr(source, "metrics", None)) and hasattr(source, "runs")
+
+
+def study_logs(
+    study: Any, metrics: Sequence[str] | None, outcome: Any, diverged: str
+) -> tuple[Logs, tuple[str, ...], tuple[Excluded, ...]]:
+    """Return run id to metric to values, the metrics to model, and the runs left out.
+
+    By default the weight metrics that were logged are modelled, or where there are none everything but the outcome.
+    A run that failed is left out; so is one that diverged, unless its sound part is wanted.
+    """
+    if outcome is not None and not isinstance(outcome, (str, Mapping)):
+        raise InputError("a list of outcomes for a study", "a metric's name, or a mapping from run id")
+    curves = study.metrics()
+    names = _names(curves, metrics, outcome)
+    wanted = dict.fromkeys([*names, outcome] if isinstance(outcome, str) else names)
+    read = {name: curves[check_choice(name, "metric", list(curves))] for name in wanted}
+    logs: Logs = {}
+    excluded: list[Excluded] = []
+    welcome = ("completed", "diverged") if diverged == "truncate" else ("completed",)
+    for run in study.runs:
+        log = _common_rows(run.id, read) if run.status in welcome else run.status
+        if isinstance(log, str):
+            excluded.append(Excluded(run.id, log))
+        else:
+            logs[run.id] = log
+    if not logs:
+        reason = excluded[0].reason if excluded else "no runs"
+        raise MissingDataError(f"no run with the metrics {', '.join(wanted)} ({reason})", "at least one")
+    return logs, names, tuple(excluded)
+
+
+def _names(curves: Mapping[str, Any], metrics: Sequence[str] | None, outcome: Any) -> tuple[str, ...]:
+    if metrics is not None:
+        return tuple(metrics)
+    weights = tuple(name for name in WEIGHT_METRICS if name in curves)
+    names = weights or tuple(name for name in curves if name != outcome)
+    if not names:
+        raise MissingDataError(
+            "no metrics were logged", "run.log(...) during training", "For weights: run.log_weights(model, step)."
+        )
+    return names
+
+
+def _common_rows(run: str, read: Mapping[str, Any]) -> dict[str, Array] | str:
+    """Return a run's values at the steps that all metrics share, or why there are none."""
+    absent = [name for name, curve in read.items() if run not in curve.run_ids]
+    if absent:
+        return f"no metric {absent[0]}"
+    logged: dict[str, tuple[NDArray[np.int64], NDArray[Any]]] = {name: curve.of(run) for name, curve in read.items()}
+    steps = reduce(np.intersect1d, [steps for steps, _ in logged.values()])
+    if not len(steps):
+        return "its metrics were logged at no common step"
+    return {n: v[np.isin(s, steps)].astype(np.float64) for n, (s, v) in logged.items()}

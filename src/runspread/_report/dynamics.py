@@ -1,0 +1,70 @@
+"""The report's section on training dynamics; only for studies that logged weight metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .sections import Paper, Section, figure, notes_of
+
+if TYPE_CHECKING:
+    from .._study.study import Study
+
+PAPER = Paper(
+    "Hu, Chen, Saphra, Cho 2023, Latent State Models of Training Dynamics", "https://arxiv.org/abs/2308.09543"
+)
+RESTARTS, MOST_STATES = 4, 6  # a report is read for the picture; ask `runspread dynamics` for more
+
+
+def dynamics(study: Study) -> Section | None:
+    """Draw the map of training and say which runs took a detour."""
+    import runspread as rs
+
+    from .._methods.dynamics.weight_metrics import WEIGHT_METRICS
+    from .._plots.dynamics import plot_state_ribbons
+
+    logged = study.metrics()
+    if not any(name in logged for name in WEIGHT_METRICS) or len(study.runs) < 3:
+        return None
+    outcome, threshold = _outcome(logged)
+    covariance = "diag" if len(study.runs) < 20 else "full"
+    result = rs.dynamics(
+        study,
+        outcome=outcome,
+        threshold=threshold,
+        states=range(1, MOST_STATES + 1),
+        restarts=RESTARTS,
+        covariance=covariance,
+    )
+    figures = (
+        figure(
+            result.plot,
+            shows="States of training by first visit, arrows as wide as the runs on them, and what changes there.",
+            does_not_show="Causes: a state is what the weight metrics look like, not why.",
+            paper=PAPER,
+            size=(9.0, 3.6),
+        ),
+        figure(
+            lambda ax: plot_state_ribbons(result, ax),
+            shows="Every run as a ribbon of its states.",
+            does_not_show="How sure each state is; boundaries between neighbours are soft.",
+            paper=PAPER,
+            size=(6.4, 3.2),
+        ),
+    )
+    said = "" if outcome is None else f" A run has converged when {outcome} is above {threshold:.3g}."
+    return Section("Training dynamics", result.sentence() + said, figures, _tables(result), notes_of(result))
+
+
+def _tables(result: Any) -> tuple[Any, ...]:
+    return result.table(), result.map.table(), result.selection.table()
+
+
+def _outcome(logged: Any) -> tuple[str | None, float | None]:
+    """Return an evaluation accuracy and 95 % of the median run's best, or nothing."""
+    names = [name for name in logged if name.endswith("accuracy") and not name.startswith("train")]
+    if not names:
+        return None, None
+    best = np.nanmax(logged[names[0]].values, axis=1)
+    return names[0], 0.95 * float(np.median(best))

@@ -1,0 +1,91 @@
+"""Dynamics of a study: its logs, the command, the section of the report."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import runspread as rs
+from runspread._cli import cli
+from runspread._report.dynamics import dynamics as section
+
+from .test_analysis import forked_runs
+
+NAMES = {"l1": "l1", "l2": "l2", "norm": "spectral"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Weight metrics every second step, loss at every step, a diverged run and a failed one."""
+    runs, index = forked_runs(10)
+    made = rs.create_study(tmp_path_factory.mktemp("dynamics") / "study", splits={})
+    for number, (name, log) in enumerate(runs.items()):
+        with made.record(seeds=number) as run:
+            for t in range(60):
+                run.log(2 * t, test_accuracy=float(t >= index[name]), **{NAMES[k]: v[t] for k, v in log.items()})
+                run.log(2 * t + 1, loss=1.0 / (t + 1))
+    with made.record(seeds=98) as run:
+        run.log(0, l1=1.0, l2=2.0, spectral=np.nan, test_accuracy=0.0)
+        run.diverged("not finite")
+    with pytest.raises(RuntimeError), made.record(seeds=99) as run:
+        raise RuntimeError("out of memory")
+    return made
+
+
+def test_a_study_is_read_at_the_steps_all_metrics_share(study):
+    options = {"outcome": "test_accuracy", "threshold": 0.5, "states": [4], "restarts": 3, "covariance": "diag"}
+    result = rs.dynamics(study, **options)
+    runs, index = forked_runs(10)
+    direct = rs.dynamics({n: {NAMES[k]: v for k, v in log.items()} for n, log in runs.items()}, outcome=index,
+                         states=[4], restarts=3, covariance="diag")  # fmt: skip
+    assert result.prepared.columns == ("l1", "l2", "spectral")
+    assert result.prepared.lengths.tolist() == [60] * 10
+    np.testing.assert_array_equal(result.convergence, direct.convergence)
+    assert {e.reason for e in result.excluded} == {"diverged", "failed"}
+    assert "2 set aside" in result.sentence()
+
+
+def test_metrics_at_no_common_step_are_refused(study):
+    with pytest.raises(rs.MissingDataError, match="no common step"):
+        rs.dynamics(study, metrics=["l1", "loss"], states=[2])
+    with pytest.raises(rs.InputError, match="Did you mean 'loss'"):
+        rs.dynamics(study, metrics=["los"], states=[2])
+    with pytest.raises(rs.InputError, match="a list of outcomes for a study"):
+        rs.dynamics(study, outcome=[1, 2, 3], states=[2])
+
+
+def test_the_command(study, tmp_path):
+    words = ["dynamics", str(study.path), "--outcome", "test_accuracy", "--threshold", "0.5", "--states", "3"]
+    words += ["--covariance", "diag", "--plot", str(tmp_path / "map.svg")]
+    result = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "10 runs" in result.output
+    assert "Transitions" in result.output
+    assert (tmp_path / "map.svg").read_text().startswith("<?xml")
+    machine = CliRunner().invoke(cli, [*words[:9], "diag", "--json"], catch_exceptions=False)
+    assert len(json.loads(machine.output)["map"]["paths"]) == 10
+
+
+def test_the_command_says_what_is_missing(study):
+    result = CliRunner().invoke(cli, ["dynamics", str(study.path), "--outcome", "test_accuracy"])
+    assert result.exit_code == 2
+    assert "without a threshold" in result.output
+
+
+def test_the_report_has_a_section(study):
+    made = section(study)
+    assert made.title == "Training dynamics"
+    assert len(made.figures) == 2
+    assert "test_accuracy is above 0.95" in made.lead
+    assert "<svg" in made.figures[0].svg
+
+
+def test_a_study_without_weight_metrics_has_none(tmp_path):
+    plain = rs.create_study(tmp_path / "plain", splits={})
+    for seed in range(4):
+        with plain.record(seeds=seed) as run:
+            run.log(1, loss=0.5)
+    assert section(plain) is None
