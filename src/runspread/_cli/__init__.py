@@ -28,6 +28,9 @@ COMMANDS = {
     "plan": ("plan", "How many runs a gap takes, from a study or from an error rate."),
     "audit": ("audit", "Whether the seeds of the runs were independent."),
     "sources": ("sources", "Which source of randomness the spread comes from."),
+    "ensemble": ("ensemble", "Choose the best ensemble from a study's runs, and write it as a folder to ship."),
+    "hyper-deep": ("hyper_deep", "Search hyperparameters and build an ensemble over them and over seeds."),
+    "hyper-batch": ("hyper_batch", "Train one network whose members learn their own hyperparameters."),
     "report": ("report", "Write a study's report as one HTML page that opens offline."),
 }
 

@@ -38,6 +38,8 @@ _MAIN: dict[str, tuple[str, str]] = {
     "HmmSelection": ("dynamics", "plot_state_selection"),
     "TrainingDynamics": ("training_map", "plot_training_map"),
     "TrainingMap": ("training_map", "plot_training_map"),
+    "TrainedBatchEnsemble": ("ensembles", "plot_trained_batch"),
+    "TrainedEnsemble": ("ensembles", "plot_trained"),
     "VarianceResult": ("variance", "plot_accuracy_distribution"),
 }
 

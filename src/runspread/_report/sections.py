@@ -27,6 +27,7 @@ SECTIONS = (
     "runspread._report.variance:variance",
     "runspread._report.variance:calibration",
     "runspread._report.trimming:trimming",
+    "runspread._report.ensembles:ensemble",
 )
 
 
