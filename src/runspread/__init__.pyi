@@ -161,6 +161,7 @@ from ._study.shards import RunFacts
 from ._study.study import Runs, Study, create_study, open_study
 from ._study.verify import Verification
 from ._training.ensembles.artifact import Ensemble, load_ensemble
+from ._training.ensembles.batch import TrainedBatchEnsemble, train_batch_ensemble
 from ._training.ensembles.cost import EnsembleCost
 from ._training.ensembles.from_study import make_ensemble
 from ._training.ensembles.procedures import TrainedEnsemble, deep_ensemble, hyper_deep_ensemble
@@ -257,6 +258,7 @@ __all__ = [
     "TailComparison",
     "TorchCheckpoint",
     "TorchNetwork",
+    "TrainedBatchEnsemble",
     "TrainedEnsemble",
     "TrainedUntil",
     "TrainingDynamics",
@@ -394,6 +396,7 @@ __all__ = [
     "study_spectra",
     "svd_smoothing",
     "train",
+    "train_batch_ensemble",
     "train_until",
     "training_map",
     "trajectory_dissimilarity",

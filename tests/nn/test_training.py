@@ -106,8 +106,9 @@ def test_same_seed_same_training_and_the_global_state_is_kept(digits):
 @torch.no_grad()
 def test_factors_have_their_own_rate_and_no_l2():
     ensemble = rs.nn.batch_ensemble(network(), K)
-    slow, fast = _optimizer(ensemble, "adam", 0.1, 0.9, 0.5).param_groups
+    slow, fast = _optimizer(ensemble, "adamw", 0.1, 0.9, 0.01, 0.5).param_groups
     assert (slow["base"], fast["base"]) == (0.1, 0.05)
+    assert (slow["weight_decay"], fast["weight_decay"]) == (0.01, 0.0)
     assert len(fast["params"]) == 2 * len(ensemble.layers)
     before = float(_squares(ensemble, 1.0))
     for name, parameter in ensemble.network.named_parameters():

@@ -31,6 +31,9 @@ COMMANDS = {
     "spectra": ("spectra", "Scale and shape of weight matrices: of a study's runs, or of anyone's checkpoint."),
     "paradox": ("paradox", "Whether metrics track quality, or only tell architectures apart (Simpson's paradox)."),
     "dynamics": ("dynamics", "Why some runs are slow: latent states of training, their map, its detours."),
+    "ensemble": ("ensemble", "Choose the best ensemble from a study's runs, and write it as a folder to ship."),
+    "hyper-deep": ("hyper_deep", "Search hyperparameters and build an ensemble over them and over seeds."),
+    "hyper-batch": ("hyper_batch", "Train one network whose members learn their own hyperparameters."),
     "report": ("report", "Write a study's report as one HTML page that opens offline."),
 }
 

@@ -41,6 +41,8 @@ _MAIN: dict[str, tuple[str, str]] = {
     "SourceGroups": ("variance", "plot_sources"),
     "Spectrum": ("spectra", "plot_spectrum"),
     "StudySpectra": ("spectra", "plot_study_spectra"),
+    "TrainedBatchEnsemble": ("ensembles", "plot_trained_batch"),
+    "TrainedEnsemble": ("ensembles", "plot_trained"),
     "TrainingDynamics": ("training_map", "plot_training_map"),
     "TrainingMap": ("training_map", "plot_training_map"),
     "TrimmedExamples": ("trimming", "plot_trimmed_examples"),

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from .._methods.scores import Scores
     from .._methods.selection import EnsembleSelection
     from .._methods.sizes import EnsembleSizes
+    from .._training.ensembles.batch import TrainedBatchEnsemble
     from .._training.ensembles.cost import EnsembleCost
+    from .._training.ensembles.procedures import TrainedEnsemble
     from ..nn._log import EnsembleTraining
 
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
@@ -173,6 +175,16 @@ def plot_bounds(result: EnsembleTraining, ax: Axes | None = None) -> Axes:
     ax.set(ylim=(-0.02, 1.02), xlabel="training step", ylabel="mean, place in its range (log scale)")
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), title="a line a member")
     return ax
+
+
+def plot_trained(result: TrainedEnsemble, ax: Axes | None = None) -> Axes:
+    """Draw the selection of a trained ensemble; of a deep ensemble, whose members are not selected, the reliability."""
+    return plot_reliability(result.scores, ax) if result.selection is None else plot_selection(result.selection, ax)
+
+
+def plot_trained_batch(result: TrainedBatchEnsemble, ax: Axes | None = None) -> Axes:
+    """Draw the course of the training: the bounds of a hyper-batch ensemble, the loss of a batch ensemble."""
+    return plot_bounds(result.log, ax)
 
 
 def plot_cost(result: EnsembleCost, ax: Axes | None = None) -> Axes:

@@ -29,6 +29,7 @@ SECTIONS = (
     "runspread._report.trimming:trimming",
     "runspread._report.spectra:spectra",
     "runspread._report.dynamics:dynamics",
+    "runspread._report.ensembles:ensemble",
 )
 
 

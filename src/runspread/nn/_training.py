@@ -18,7 +18,7 @@ from ._bounds import tuning_loss
 from ._ensembles import BatchEnsemble, HyperBatchEnsemble
 from ._log import EnsembleTraining, range_alarms
 
-OPTIMIZERS = ("adam", "sgd")
+OPTIMIZERS = ("adam", "adamw", "sgd")
 FACTOR_NAMES = ("input_factor", "output_factor", "response_input_factor", "response_output_factor")
 
 
@@ -33,6 +33,7 @@ def train_ensemble(
     optimizer: str = "adam",
     lr: float = 1e-3,
     momentum: float = 0.9,
+    weight_decay: float = 0.0,
     schedule: str = "constant",
     warmup: float = 0.0,
     drops: tuple[float, ...] = (),
@@ -61,10 +62,10 @@ def train_ensemble(
         Inputs and labels for tuning; without them the bounds stay where they start.
     epochs, batch_size : int
         Length of the training; a batch is that many examples for every member.
-    optimizer : {"adam", "sgd"}
+    optimizer : {"adam", "adamw", "sgd"}
         For the weights; SGD has Nesterov momentum.
-    lr, momentum : float
-        Base rate; momentum of SGD.
+    lr, momentum, weight_decay : float
+        Base rate; momentum of SGD; the optimiser's weight decay, on all weights but the factors.
     schedule : {"constant", "linear", "cosine", "drops"}
         Course of the rate.
     warmup : float
@@ -112,7 +113,7 @@ def train_ensemble(
         raise InputError("l2 for a hyper-batch ensemble", "an l2 hyperparameter, which it learns")
     per_epoch = -(-len(inputs) // batch_size)
     factors = schedule_factors(schedule, epochs * per_epoch, per_epoch, warmup=warmup, drops=drops, factor=drop_factor)
-    trainer = _Trainer(ensemble, _optimizer(ensemble, optimizer, lr, momentum, factor_rate), l2, seed)
+    trainer = _Trainer(ensemble, _optimizer(ensemble, optimizer, lr, momentum, weight_decay, factor_rate), l2, seed)
     tuner = (
         _Tuner(ensemble, *validation, batch_size, tuning_rate, tau, trainer.generator) if hyper and validation else None
     )
@@ -133,16 +134,19 @@ def _batches(n: int, size: int, epochs: int, generator: torch.Generator) -> Iter
 
 
 def _optimizer(
-    ensemble: BatchEnsemble, kind: str, lr: float, momentum: float, factor_rate: float
+    ensemble: BatchEnsemble, kind: str, lr: float, momentum: float, weight_decay: float, factor_rate: float
 ) -> torch.optim.Optimizer:
     """Return the optimiser of all weights; the factors' own rate is a group, since Adam ignores scaled gradients."""
     named = list(ensemble.network.named_parameters())
     fast = [p for name, p in named if name.rpartition(".")[2] in FACTOR_NAMES]
     slow = [p for name, p in named if name.rpartition(".")[2] not in FACTOR_NAMES]
-    groups = [{"params": slow, "lr": lr, "base": lr}, {"params": fast, "lr": lr, "base": lr * factor_rate}]
-    if kind == "adam":
-        return torch.optim.Adam(groups)
-    return torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0)
+    groups = [
+        {"params": slow, "lr": lr, "base": lr, "weight_decay": weight_decay},
+        {"params": fast, "lr": lr, "base": lr * factor_rate, "weight_decay": 0.0},
+    ]
+    if kind == "sgd":
+        return torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0)
+    return (torch.optim.AdamW if kind == "adamw" else torch.optim.Adam)(groups)
 
 
 def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: Tensor | None = None) -> Tensor:

@@ -1,0 +1,46 @@
+"""``runspread ensemble``."""
+
+from __future__ import annotations
+
+import click
+
+from .show import json_option, show, study_argument
+
+
+@click.command("ensemble")
+@study_argument
+@click.option("--size", type=click.IntRange(min=1), default=5, show_default=True, help="Distinct members.")
+@click.option("--split", default="validation", show_default=True, help="Split that chooses; not the one to report on.")
+@click.option("--objective", default="nll", show_default=True, help="nll, brier or error.")
+@click.option("--no-replacement", is_flag=True, help="Choose each run at most once: equal weights.")
+@click.option("--no-early-stop", is_flag=True, help="Fill the ensemble even where the score gets worse.")
+@click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
+@click.option("--data", help="Where the recipe's data are, for the scaling of the inputs.")
+@json_option
+def command(
+    study: str,
+    size: int,
+    split: str,
+    objective: str,
+    no_replacement: bool,
+    no_early_stop: bool,
+    out: str | None,
+    data: str | None,
+    as_json: bool,
+) -> None:
+    """Choose the best ensemble from the runs of STUDY, without training; -o writes it as a folder to ship."""
+    import runspread as rs
+
+    opened = rs.open_study(study)
+    chosen = rs.select_ensemble(
+        opened,
+        size=size,
+        split=split,
+        objective=objective,
+        replacement=not no_replacement,
+        early_stop=not no_early_stop,
+    )
+    show(chosen, as_json=as_json)
+    if out is not None:
+        folder = rs.make_ensemble(opened, chosen, data=data).save(out)
+        click.echo(f"wrote {folder}", err=as_json)

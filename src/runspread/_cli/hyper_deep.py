@@ -1,0 +1,68 @@
+"""``runspread hyper-deep``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .progress import training_progress
+from .show import json_option, show
+
+
+@click.command("hyper-deep")
+@click.argument("recipe")
+@click.option(
+    "--search",
+    "spaces",
+    multiple=True,
+    required=True,
+    metavar="NAME=SPACE",
+    help='Hyperparameter to search, e.g. --search "l2=loguniform(1e-3,1e3)".',
+)
+@click.option("--size", type=click.IntRange(min=1), default=3, show_default=True, help="Distinct members.")
+@click.option("--runs", type=click.IntRange(min=1), default=50, show_default=True, help="Candidates of the search.")
+@click.option(
+    "--variant",
+    default="stratified",
+    show_default=True,
+    help="stratified, unstratified, same-budget, fixed-init, or deep (the search's best from several seeds).",
+)
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The study's folder.")
+@click.option("--ship", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
+@click.option("--data", help="Where the data are: a folder of image parquet, or a name on the hub.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the recipe, e.g. validation=600.")
+@click.option("--seed", default=0, show_default=True, help="Base seed.")
+@click.option("--workers", type=click.IntRange(min=1), help="Shards trained at once.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto.")
+@json_option
+def command(
+    recipe: str,
+    spaces: tuple[str, ...],
+    variant: str,
+    ship: str | None,
+    data: str | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Search RECIPE's hyperparameters and build an ensemble over hyperparameters and initialisations.
+
+    The same command again goes on where it was interrupted.
+    """
+    import runspread as rs
+
+    from .._training.search import parse_search, parse_settings
+
+    overrides = parse_settings(settings) | ({"data": data} if data else {})
+    chosen = rs.recipe(recipe, **overrides)
+    with training_progress() as progress:
+        shared: dict[str, Any] = {**options, "search": parse_search(spaces), "progress": progress}
+        found = (
+            rs.deep_ensemble(chosen, **shared)
+            if variant == "deep"
+            else rs.hyper_deep_ensemble(chosen, variant=variant, **shared)
+        )
+    show(found, as_json=as_json)
+    if ship is not None:
+        click.echo(f"wrote {found.ensemble(data=data).save(ship)}", err=as_json)
