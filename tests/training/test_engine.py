@@ -82,6 +82,32 @@ def test_structures_are_searched_too(tmp_path):
     assert again.runs.ids == study.runs.ids
 
 
+@pytest.mark.parametrize(
+    ("recipe", "search", "message"),
+    [
+        ({}, {"l2.haed": "uniform(0,1)"}, "no part 'haed'"),
+        ({}, {"momentum": "uniform(0,1)"}, "momentum with adamw"),
+        ({"name": "modular-addition-small"}, {"dropout": "uniform(0,0.5)"}, "no dropout layer"),
+        ({"name": "modular-addition-small", "dropout": 0.5}, {}, "no dropout layer"),
+        ({"name": "sparse-parity-small"}, {"label_smoothing": "uniform(0,0.5)"}, "hinge"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(tmp_path, recipe, search, message):
+    recipe = dict(recipe)
+    made = rs.recipe(recipe.pop("name", "digits-mlp"), **recipe)
+    with pytest.raises(rs.InputError, match=message):
+        rs.train(made, runs=2, out=tmp_path / "s", search=search)
+    assert not (tmp_path / "s").exists()
+
+
+def test_dropout_of_one_layer():
+    search = as_search({"dropout.dropouts.1": [0.9], "dropout": [0.0]})
+    recipe = tiny(hidden=(16, 16))
+    training = StackTraining(make_task(recipe), plan_runs(recipe, 2, vary=("init",), seed=0, search=search), "dense")
+    assert training.stack.buffers["dropouts.0.rate"].tolist() == [0, 0]
+    torch.testing.assert_close(training.stack.buffers["dropouts.1.rate"], torch.tensor([0.9, 0.9]))
+
+
 def test_l2_and_rate_of_one_part_of_the_network():
     search = as_search({"l2.layers.1": [1e6], "lr.layers.0": [0.0]})
     recipe = tiny(optimizer="sgd", lr=0.01)

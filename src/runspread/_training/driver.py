@@ -15,11 +15,13 @@ from .._study.study import Study
 from .calibration import Choice, choose_program
 from .engine import choose_device
 from .executors import EXECUTORS, Borrowed, Cluster, Outcome, Place, Processes, Threads, Watch, run_jobs
+from .hyperparameters import check_parts
 from .models import MODELS
 from .plan import RunPlan, deal_shards, structural
 from .progress import Scoreboard, TrainingProgress
 from .recipes import Recipe
 from .shards import ShardJob, TaskCache
+from .stack import build_seeded
 
 _LARGEST_SHARD = 8  # of models whose entry names no other size
 _GPU_SHARDS = 8  # times larger on a GPU, where a wide stack pays
@@ -60,6 +62,7 @@ class Driver:
         """Build the network of every structure once, so that what cannot be trained is said before a study is made."""
         for overrides in {repr(made := structural(plan)): made for plan in self.plans}.values():
             task = self.tasks.get(self.recipe.replace(**overrides), self.task.device)
+            check_parts(task.recipe, self.plans[0].hyperparameters, build_seeded(task.build, 0))
             _ = task.facts, task.steps
 
     def labels(self) -> dict[str, Any]:

@@ -189,19 +189,18 @@ class StackTraining:
         )
 
     def _set_up_dropout(self) -> None:
-        self.drops = False
         for name in dropout_names(self.module):
             source = most_specific(self.plans, "dropout", name)
             rates = per_run(self.task.recipe, self.plans, source, self.task.device)
             self.stack.buffers[f"{name}.rate"] = rates
-            self.drops = self.drops or bool((rates > 0).any())
+            self.stack.drops |= bool((rates > 0).any())
         keys = [fold_seed(plan.seeds.augment or 0, _DROPOUT_STREAM) for plan in self.plans]
         self.dropout_keys = torch.tensor(keys, dtype=torch.int32, device=self.task.device)
 
     def step(self) -> StepResult:
         """Do one optimiser step of all runs; return its losses and accuracies."""
         inputs, targets = self.feed(self.done)
-        if self.drops:
+        if self.stack.drops:
             set_dropout_keys(self.stack, self.module, self.dropout_keys, self.done)
         result = self.program.gradients(self.stack, inputs, targets, self.smoothing)
         self.optimizer.step(float(self.factors[self.done]))

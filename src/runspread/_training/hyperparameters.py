@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .._errors import InputError
+from .modules import dropout_names
 from .optimizers import Segment
 from .plan import RunPlan
 from .recipes import Recipe
@@ -36,6 +39,20 @@ def most_specific(plans: Sequence[RunPlan], name: str, part: str) -> str:
     words = part.split(".")
     candidates = [f"{name}.{'.'.join(words[:n])}" for n in range(len(words), 0, -1)]
     return next((c for c in candidates if c in plans[0].hyperparameters), name)
+
+
+def check_parts(recipe: Recipe, hyperparameters: Mapping[str, Any], module: nn.Module) -> None:
+    """Raise if dropout is asked of a network without it, or a searched name is of no part of the network."""
+    layers, parameters = dropout_names(module), [name for name, _ in module.named_parameters()]
+    if not layers and (recipe.dropout or any(name.partition(".")[0] == "dropout" for name in hyperparameters)):
+        raise InputError(f"dropout for {recipe.model}, which has no dropout layer", "a network with nn.Dropout layers")
+    for name in hyperparameters:
+        kind, dot, part = name.partition(".")
+        found = layers if kind == "dropout" else parameters
+        if dot and not any(f"{full}.".startswith(f"{part}.") for full in found):
+            raise InputError(
+                f"{name}: the network has no part {part!r}", f"a beginning of one of {', '.join(found[:8])}"
+            )
 
 
 def make_segments(recipe: Recipe, plans: Sequence[RunPlan], layout: Layout, device: torch.device) -> list[Segment]:

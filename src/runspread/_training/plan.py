@@ -67,6 +67,10 @@ def check_searchable(recipe: Recipe, name: str) -> None:
     known = {*Recipe.__struct_fields__, *options} - {"name", "dataset", "data", "dataset_options", "model_options"}
     base, dot, _ = name.partition(".")
     check_choice(base if dot else name, "hyperparameter", GROUPED if dot else known)
+    if name == "momentum" and recipe.optimizer != "sgd":
+        raise InputError(f"a search over momentum with {recipe.optimizer}", "optimizer='sgd', which alone has it")
+    if name == "label_smoothing" and recipe.loss == "hinge":
+        raise InputError("a search over label_smoothing with a hinge loss", "loss='cross_entropy'")
 
 
 def structural(plan: RunPlan) -> dict[str, Any]:

@@ -174,9 +174,9 @@ class DenseProgram:
 
     def _dropout(self, stack: Stack, layer: int, z: Tensor) -> Tensor | None:
         """Apply dropout in place; return what the gradient is multiplied by, None where no run drops anything."""
-        rate = stack.buffers[f"dropouts.{layer}.rate"].view(-1, 1)
-        if not bool((rate > 0).any()):
+        if not stack.drops:
             return None
+        rate = stack.buffers[f"dropouts.{layer}.rate"].view(-1, 1)
         counters = torch.arange(z[0].numel(), dtype=torch.int32, device=z.device)
         bits = random_bits(stack.buffers[f"dropouts.{layer}.key"].view(-1, 1), counters)
         mask = (bits.float() >= rate * 2.0**31).view(z.shape) / (1 - rate).unsqueeze(-1)

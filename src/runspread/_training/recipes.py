@@ -126,6 +126,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         parse_cadence(self.record)
         for text in self.augment:
             parse_augmentation(text)
+        if self.loss == "hinge" and self.label_smoothing:
+            raise InputError(
+                f"label_smoothing={self.label_smoothing} with a hinge loss", "0", "It has no distribution."
+            )
         self._check_ranges()
 
     def _check_ranges(self) -> None:

@@ -55,6 +55,8 @@ class Stack:
         Parameters and the latest gradient.
     buffers : dict of str to Tensor [runs, ...]
         Running statistics of batch normalisation, keys and rates of dropout.
+    drops : bool
+        Whether any run has dropout.
     parameters, gradient_views : dict of str to Tensor [runs, *shape]
         The same by name; views, so they follow every update in place.
     """
@@ -63,6 +65,7 @@ class Stack:
     values: Tensor
     gradients: Tensor
     buffers: dict[str, Tensor]
+    drops: bool = False
 
     def __post_init__(self) -> None:
         self.parameters = self.layout.views(self.values)

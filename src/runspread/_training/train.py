@@ -137,6 +137,7 @@ def train_plans(
     """
     from .driver import Driver
 
+    recipe = _with_whole_paths(recipe)
     driver = Driver(
         recipe,
         plans,
@@ -155,6 +156,13 @@ def train_plans(
     driver.train_missing(study)
     study.refresh()
     return study
+
+
+def _with_whole_paths(recipe: Recipe) -> Recipe:
+    """Return the recipe with paths that a worker in another folder finds too; names on the hub stay as they are."""
+    paths = {name: getattr(recipe, name) for name in ("data", "start_from")}
+    found = {name: Path(path).expanduser() for name, path in paths.items() if path is not None}
+    return recipe.replace(**{name: str(path.resolve()) for name, path in found.items() if path.exists()})
 
 
 def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, Any]) -> Study:
