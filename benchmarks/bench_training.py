@@ -1,7 +1,8 @@
 """Training many seeds: runspread against the plain PyTorch loop over seeds, and a loop with a DataLoader.
 
 For each task all sides train the same network with the same optimiser on the same data: runspread as `rs.train` does
-(the study on disk included), the plain loop with its data in tensors and torch's default threads, one seed after another.
+(the study on disk included), the plain loop with its data in tensors and torch's default threads, one seed after
+another.
 The sides take turns, several times over, and the shortest time of each counts. A line a task: runs x epochs a second.
 The last column compares processor time with the loop on one thread, which a busy machine disturbs least: times the
 number of cores it is what an idle machine gives on the clock.

@@ -35,18 +35,26 @@ def _bar() -> Generator[Callable[[TrainingProgress], None]]:
     columns = (TextColumn("training"), BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=1.0)
+        told = ""
 
         def update(now: TrainingProgress) -> None:
+            nonlocal told
+            if now.message != told:
+                told = now.message
+                bar.console.print(told)
             bar.update(task, completed=now.fraction, description=describe(now))
 
         yield update
 
 
 def _lines() -> Callable[[TrainingProgress], None]:
-    last_time, last_text = -LINE_EVERY, ""
+    last_time, last_text, told = -LINE_EVERY, "", ""
 
     def update(now: TrainingProgress) -> None:
-        nonlocal last_time, last_text
+        nonlocal last_time, last_text, told
+        if now.message != told:
+            told = now.message
+            click.echo(told, err=True)
         text = describe(now)
         due = time.monotonic() - last_time >= LINE_EVERY or now.runs_done == now.runs_total
         if due and text != last_text:
@@ -63,8 +71,6 @@ def describe(now: TrainingProgress) -> str:
         parts.append(f"accuracy {100 * now.accuracy:.2f} %")
     if now.remaining is not None and now.runs_done < now.runs_total:
         parts.append(f"{duration(now.remaining)} left")
-    if now.message:
-        parts.append(now.message)
     return ", ".join(parts)
 
 
