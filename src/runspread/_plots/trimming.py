@@ -64,7 +64,7 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
     if beyond.any():
         ax.plot(place[beyond], high[beyond], "^", color=ORANGE, markersize=4, label=f"reaches beyond {result.cap:g}")
     ax.set(xlabel="run, by mean level", ylabel="trimming level", ylim=(-0.02, None))
-    return _finish(ax)
+    return _finish(ax, columns=1)
 
 
 def plot_trimming_curve(result: TrimmingCurve, ax: Axes | None = None) -> Axes:
@@ -253,7 +253,8 @@ def plot_trimming_scores(result: TrimmingScores, ax: Axes | None = None, *, scor
     percent = score != "NLL"
     scale = 100 if percent else 1
     row = result.names.index(score)
-    name = f"run; Spearman {result.correlation[row]:+.2f} ({result.low[row]:+.2f} to {result.high[row]:+.2f})"
+    rank = f"Spearman {result.correlation[row]:+.2f} ({result.low[row]:+.2f} to {result.high[row]:+.2f})"
+    name = f"run; {rank if np.isfinite(result.correlation[row]) else 'no rank correlation: all levels are equal'}"
     ax.plot(scale * values, result.level, "o", color=BLUE, markersize=4, alpha=0.6, markeredgewidth=0, label=name)
     if score == "accuracy":
         for number in np.unique(result.bin_of):
