@@ -140,6 +140,19 @@ def test_sharded_folder_as_hugging_face_writes_it(tmp_path, tiny):
         rs.spectra(tmp_path)
 
 
+def test_sharded_folder_that_hugging_face_wrote(tmp_path, tiny):
+    """The library behind ``save_pretrained`` and ``push_to_hub`` splits, names and indexes the shards itself."""
+    hub = pytest.importorskip("huggingface_hub")
+    hub.save_torch_state_dict(tiny.state_dict(), tmp_path, max_shard_size="60KB")
+    assert len(list(tmp_path.glob("model-*-of-*.safetensors"))) > 2
+    assert (tmp_path / "model.safetensors.index.json").is_file()
+    found, live = rs.spectra(tmp_path), rs.spectra(tiny)
+    assert found.used
+    for layer in live.layers:
+        if layer.status == "ok" and layer.kind == "dense":
+            assert found[layer.name]["alpha"] == pytest.approx(layer["alpha"], rel=1e-12)
+
+
 def test_index_names_are_not_paths(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": "../secret.safetensors"}}))
     with pytest.raises(rs.InputError, match="same folder"):

@@ -237,7 +237,8 @@ def _transfer(grouped: Floats, input_size: tuple[int, ...] | None) -> NDArray[An
 
 def gram_eigenvalues(blocks: NDArray[Any], solver: Solver | None = None) -> Floats:
     """Return the eigenvalues [blocks, M] of the smaller Gram matrix of each block, ascending, not negative."""
-    adjoint = np.swapaxes(blocks.conj(), 1, 2)
+    conjugate = blocks.conj() if np.iscomplexobj(blocks) else blocks  # a view of one array lets matmul halve its work
+    adjoint = np.swapaxes(conjugate, 1, 2)
     gram = blocks @ adjoint if blocks.shape[1] < blocks.shape[2] else adjoint @ blocks
     return np.maximum((solver or np.linalg.eigvalsh)(gram), 0.0)
 
