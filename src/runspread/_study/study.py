@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
@@ -26,7 +24,8 @@ from .._errors import (
     StudyError,
 )
 from .._results import Table
-from .files import CHECKSUMS, map_tensors, published_folder, storage_errors, write_bytes, write_json, write_tensors
+from .files import CHECKSUMS, map_tensors, published_folder, storage_errors, write_json, write_tensors
+from .index import read_index, write_index
 from .readers import Metrics, Part, Predictions, read_weights
 from .recorder import RunRecorder, to_numpy
 from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, digest, run_id
@@ -126,7 +125,7 @@ class Study:
 
     def refresh(self) -> None:
         """Look at the folder again: runs that another process published since appear."""
-        index = _read_index(self.path) if not self._shards else self._shards
+        index = read_index(self.path) if not self._shards else self._shards
         folder = self.path / "shards"
         names = sorted(e.name for e in os.scandir(folder) if not e.name.startswith(".")) if folder.is_dir() else []
         self.corrupt: dict[str, str] = {}
@@ -135,7 +134,7 @@ class Study:
         self._arranged: tuple[Runs, list[Part]] | None = None
         self._kept = {run.id for facts in self._shards.values() for run in facts.runs if run.status != "failed"}
         if len(self._shards.keys() - index.keys()) >= INDEX_AFTER or index.keys() - self._shards.keys():
-            _write_index(self.path, self._shards)
+            write_index(self.path, self._shards)
 
     def _read(self, name: str) -> ShardFacts | None:
         try:
@@ -482,24 +481,3 @@ def _same_shard(ours: Study, theirs: Study, name: str) -> bool:
     if sums[0] != sums[1]:
         raise DuplicateRunError(f"shard {name} differs between the studies", "equal shards, or other runs")
     return True
-
-
-def _index_path(study: Path) -> Path:
-    return study / ".cache" / f"index-{FORMAT_VERSION}.msgpack"
-
-
-def _read_index(study: Path) -> dict[str, ShardFacts]:
-    """Return what the cache knows of the shards; it is never the truth and may be deleted at any time."""
-    try:
-        return msgspec.msgpack.decode(_index_path(study).read_bytes(), type=dict[str, ShardFacts])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return {}
-
-
-def _write_index(study: Path, shards: dict[str, ShardFacts]) -> None:
-    path = _index_path(study)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")
-    with suppress(OSError):  # a study on a read-only disk is merely slower to open
-        path.parent.mkdir(exist_ok=True)
-        write_bytes(temporary, msgspec.msgpack.encode(shards))
-        temporary.replace(path)
