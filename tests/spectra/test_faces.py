@@ -137,6 +137,7 @@ def test_spectra_of_a_torch_checkpoint(tmp_path):
     assert refused.exit_code == 2
     assert "unpickled" in refused.output
     assert run("spectra", tmp_path / "m.pt", "--torch", "--parity", "weightwatcher").exit_code == 0
+    assert run("spectra", tmp_path / "m.pt", "--torch", "--device", "cpu").exit_code == 0
 
 
 def test_spectra_of_a_study(study):

@@ -21,6 +21,7 @@ from .show import json_option, show, show_table
 @click.option("--shuffles", "n_shuffles", default=0, show_default=True, help="Compare with this many shuffles.")
 @click.option("--bootstrap", default=0, show_default=True, help="Bootstrap samples for the p-value of the power law.")
 @click.option("--parity", type=click.Choice(["weightwatcher"]), help="Give the numbers of WeightWatcher 0.7.7.")
+@click.option("--device", help="Where PyTorch computes the eigenvalues, for example cuda; NumPy otherwise.")
 @click.option("--all", "all_tensors", is_flag=True, help="List tensors without a matrix too.")
 @click.option("--seed", default=0, show_default=True, help="Of shuffles and bootstrap.")
 @json_option
