@@ -15,12 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import runspread as rs
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from claims import Claim, claims_table, markdown_table, save
+from claims import Claim, claims_table, save
+from rows import Row, row, settings_table
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
@@ -48,31 +47,12 @@ def train(preset: dict[str, Any], data: str, work: Path, epochs: float, **fields
     return rs.train(recipe, runs=preset["runs"], out=work / name)
 
 
-def row(study: rs.Study) -> dict[str, float]:
-    spread, votes = rs.variance(study), rs.calibration(study)
-    return {
-        "R": spread.n_runs,
-        "mean": spread.mean_acc,
-        "sd": spread.sd_test,
-        "sd_ind": spread.sd_ind,
-        "F": spread.f_ratio,
-        "sd_dist": spread.sd_dist,
-        "lo": np.sqrt(max(spread.ci_pop_lo, 0)),
-        "hi": np.sqrt(max(spread.ci_pop_hi, 0)),
-        "var_dist": spread.var_dist,
-        "gde": votes.disagreement / votes.err,
-        "ratio": spread.sd_ind / np.sqrt(votes.var_cal_free),
-        "bound": spread.sd_ind / np.sqrt(votes.var_binary_formula),
-        "transfer": spread.top_quarter_gain2 / spread.top_quarter_gain1,
-    }
-
-
-def claims_of(rows: dict[str, dict[str, float]]) -> list[Claim]:
+def claims_of(rows: dict[str, Row]) -> list[Claim]:
     augmented = [found for name, found in rows.items() if "plain" not in name]
     last, plain = augmented[-1], rows[next(name for name in rows if "plain" in name)]
     falls = all(a["F"] > b["F"] for a, b in pairwise(augmented))
-    ratios = [found["ratio"] for found in rows.values()]
-    bounds = [found["bound"] for found in rows.values()]
+    ratios = [found["over free"] for found in rows.values()]
+    bounds = [found["over formula"] for found in rows.values()]
     return [
         Claim("1 duration", "F falls with the length of training", _list(augmented, "F"), falls),
         Claim(
@@ -81,18 +61,20 @@ def claims_of(rows: dict[str, dict[str, float]]) -> list[Claim]:
             f"F {last['F']:.2f}",
             last["F"] <= 2,
         ),
-        Claim("3 upper bound", "sd_ind <= 1.02 sqrt(err/2n)", _list(rows.values(), "bound"), max(bounds) <= 1.02),
+        Claim(
+            "3 upper bound", "sd_ind <= 1.02 sqrt(err/2n)", _list(rows.values(), "over formula"), max(bounds) <= 1.02
+        ),
         Claim(
             "4 label-free prediction",
             "sd_ind / sqrt((D-T3)/2n) in [0.88, 1.03]",
-            _list(rows.values(), "ratio"),
+            _list(rows.values(), "over free"),
             min(ratios) >= 0.88 and max(ratios) <= 1.03,
         ),
         Claim(
             "5 disagreement over error",
             "nearer to 1 with augmentation than without",
-            f"{last['gde']:.2f} with, {plain['gde']:.2f} without",
-            abs(1 - last["gde"]) < abs(1 - plain["gde"]),
+            f"{last['D/err']:.2f} with, {plain['D/err']:.2f} without",
+            abs(1 - last["D/err"]) < abs(1 - plain["D/err"]),
         ),
         Claim(
             "6 augmentation lowers the spread",
@@ -105,23 +87,6 @@ def claims_of(rows: dict[str, dict[str, float]]) -> list[Claim]:
 
 def _list(rows: Any, key: str) -> str:
     return ", ".join(f"{found[key]:.2f}" for found in rows)
-
-
-def settings_table(rows: dict[str, dict[str, float]]) -> str:
-    header = ("setting", "R", "mean", "sd", "sd_ind", "F", "sd_dist (95 %)", "D/err", "transfer of the top quarter")
-    body = [
-        (
-            name,
-            r["R"],
-            *(f"{100 * r[key]:.3f}" for key in ("mean", "sd", "sd_ind")),
-            f"{r['F']:.2f}",
-            f"{100 * r['sd_dist']:.3f} ({100 * r['lo']:.3f} to {100 * r['hi']:.3f})",
-            f"{r['gde']:.2f}",
-            f"{r['transfer']:.2f}",
-        )
-        for name, r in rows.items()
-    ]
-    return markdown_table(header, body)
 
 
 def main() -> None:
