@@ -49,7 +49,7 @@ def sequential_boundaries(information: Sequence[float], alpha: float, kind: str 
     Returns
     -------
     ndarray of float64 [looks]
-        |Z| at or above it stops the trial at that look.
+        abs(Z) at or above it stops the trial at that look.
     """
     check_choice(kind, "kind", SPENDING)
     times = np.asarray(information, np.float64) / information[-1]

@@ -201,7 +201,7 @@ class StoppingRule:
 
     @cached_property
     def boundaries(self) -> NDArray[np.float64]:
-        """Boundary of |Z| at each look against the baseline.
+        """Boundary of abs(Z) at each look against the baseline.
 
         The difference of means at a later look has the earlier ones as independent increments, since the baseline
         stays the same. Its noise makes the looks more alike than runs alone would, by an amount that hangs on the
