@@ -1,8 +1,7 @@
 """Training many seeds: runspread against the plain PyTorch loop over seeds, and a loop with a DataLoader.
 
 For each task all sides train the same network with the same optimiser on the same data: runspread as `rs.train` does
-(the study on disk included), the plain loop with its data in tensors and torch's default threads, one seed after
-another.
+(the study on disk included), the plain loop with its data in tensors and torch's default threads, seed after seed.
 The sides take turns, several times over, and the shortest time of each counts. A line a task: runs x epochs a second.
 The last column compares processor time with the loop on one thread, which a busy machine disturbs least: times the
 number of cores it is what an idle machine gives on the clock.
@@ -26,6 +25,7 @@ import runspread as rs
 from runspread._training.driver import Driver
 from runspread._training.engine import Task, make_task
 from runspread._training.losses import loss_of_one
+from runspread._training.modules import dropout_layers
 from runspread._training.plan import plan_runs
 
 
@@ -62,7 +62,7 @@ def plain_run(task: Task, seed: int) -> float:
     """Train one seed in the ordinary way and evaluate it; return its test accuracy."""
     recipe, train = task.recipe, task.splits["train"]
     torch.manual_seed(seed)
-    module = task.build().to(task.device)
+    module = plain_network(task)
     optimizer = make_optimizer(recipe, module)
     batch = recipe.batch_size or len(train.inputs)
     smoothing = torch.tensor(recipe.label_smoothing, device=task.device)
@@ -80,6 +80,14 @@ def plain_run(task: Task, seed: int) -> float:
             optimizer.step()
             step += 1
     return accuracy(task, module)
+
+
+def plain_network(task: Task) -> torch.nn.Module:
+    """Return the network without our dropout layers where there is no dropout."""
+    module = task.build().to(task.device)
+    for layer in dropout_layers(module).values():
+        layer.active = task.recipe.dropout > 0
+    return module
 
 
 def augmented(recipe: rs.Recipe, images: torch.Tensor) -> torch.Tensor:
@@ -138,7 +146,7 @@ def loader_run(task: Task, seed: int) -> float:
     """Train one seed in the loop that most people write: a DataLoader over a TensorDataset, in the same process."""
     recipe, train = task.recipe, task.splits["train"]
     torch.manual_seed(seed)
-    module = task.build()
+    module = plain_network(task)
     optimizer = make_optimizer(recipe, module)
     dataset = torch.utils.data.TensorDataset(train.inputs, train.labels)
     loader = torch.utils.data.DataLoader(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ torch = pytest.importorskip("torch")
 from runspread._training.augment import Augmenter  # noqa: E402
 from runspread._training.datasets.base import Dataset, Split, with_fingerprint  # noqa: E402
 from runspread._training.engine import StackTraining, Task  # noqa: E402
-from runspread._training.feed import Feed, to_device  # noqa: E402
+from runspread._training.feed import DeviceSplit, Feed, to_device  # noqa: E402
 from runspread._training.modules import KeyedDropout  # noqa: E402
 from runspread._training.plan import plan_runs  # noqa: E402
 from runspread._training.programs import set_dropout_keys  # noqa: E402
@@ -63,6 +64,17 @@ SEARCH = {
 }
 
 
+class DoubleTask(Task):
+    """A task in double precision, in which two ways of computing the same must agree closely."""
+
+    def build(self):
+        return super().build().double()
+
+
+def double(split: DeviceSplit) -> DeviceSplit:
+    return split if split.inputs.dtype == torch.int64 else replace(split, inputs=split.inputs.double())
+
+
 def make(case: str, runs: int = RUNS):
     name, dataset, options = CASES[case]
     recipe = rs.recipe(name, steps=STEPS, **options)
@@ -71,8 +83,8 @@ def make(case: str, runs: int = RUNS):
 
         dataset = load_dataset(recipe)
     device = torch.device("cpu")
-    splits = {split: to_device(dataset.split(split), dataset, device) for split in ("train", "test")}
-    task = Task(recipe, splits, device, dataset.n_classes, dataset.fingerprint)
+    splits = {split: double(to_device(dataset.split(split), dataset, device)) for split in ("train", "test")}
+    task = DoubleTask(recipe, splits, device, dataset.n_classes, dataset.fingerprint)
     search = parse_search(SEARCH[recipe.optimizer])
     plans = plan_runs(recipe, runs, vary=("init", "order", "augment"), seed=3, search=search)
     return task, plans
@@ -143,11 +155,11 @@ def test_stack_equals_single_runs_in_plain_torch(case, program):
         logits = training.program.outputs(training.stack, task.splits["test"].gather(torch.arange(8)))
     for run, plan in enumerate(plans):
         expected_losses, expected, expected_logits = plain_training(task, plan)
-        np.testing.assert_allclose(losses[run], expected_losses, rtol=2e-4, atol=2e-5)
+        np.testing.assert_allclose(losses[run], expected_losses, rtol=1e-6)
         for name, value in {**training.stack.parameters, **training.stack.buffers}.items():
             if name.rpartition(".")[2] not in ("key", "rate"):
-                torch.testing.assert_close(value[run], expected[name].detach(), rtol=2e-3, atol=2e-4)
-        torch.testing.assert_close(logits[run], expected_logits, rtol=5e-3, atol=1e-3)
+                torch.testing.assert_close(value[run], expected[name].detach(), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(logits[run], expected_logits, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -157,9 +169,9 @@ def test_a_run_is_the_same_in_any_stack(case):
     whole, part = StackTraining(task, plans, program), StackTraining(task, plans[5:7], program)
     for _ in range(whole.total):
         wide, narrow = whole.step(), part.step()
-        torch.testing.assert_close(wide.loss[5:7], narrow.loss, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(wide.loss[5:7], narrow.loss, rtol=1e-9, atol=1e-12)
     for name, value in part.stack.parameters.items():
-        torch.testing.assert_close(whole.stack.parameters[name][5:7], value, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(whole.stack.parameters[name][5:7], value, rtol=1e-7, atol=1e-10)
 
 
 def test_a_diverged_run_leaves_its_stack_mates_untouched():

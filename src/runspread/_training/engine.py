@@ -18,7 +18,7 @@ from .feed import DeviceSplit, Feed, to_device
 from .hyperparameters import coefficient, make_segments, most_specific, per_run
 from .losses import IGNORED, to_logits
 from .memory import activation_floats
-from .modules import dropout_names
+from .modules import dropout_layers
 from .optimizers import StackOptimizer
 from .plan import RunPlan
 from .programs import Program, StepResult, make_program, set_dropout_keys
@@ -189,11 +189,14 @@ class StackTraining:
         )
 
     def _set_up_dropout(self) -> None:
-        for name in dropout_names(self.module):
+        layers = dropout_layers(self.module)
+        for name in layers:
             source = most_specific(self.plans, "dropout", name)
             rates = per_run(self.task.recipe, self.plans, source, self.task.device)
             self.stack.buffers[f"{name}.rate"] = rates
             self.stack.drops |= bool((rates > 0).any())
+        for layer in layers.values():
+            layer.active = self.stack.drops
         keys = [fold_seed(plan.seeds.augment or 0, _DROPOUT_STREAM) for plan in self.plans]
         self.dropout_keys = torch.tensor(keys, dtype=torch.int32, device=self.task.device)
 

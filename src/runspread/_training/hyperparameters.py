@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import InputError
-from .modules import dropout_names
+from .modules import dropout_layers
 from .optimizers import Segment
 from .plan import RunPlan
 from .recipes import Recipe
@@ -43,7 +43,7 @@ def most_specific(plans: Sequence[RunPlan], name: str, part: str) -> str:
 
 def check_parts(recipe: Recipe, hyperparameters: Mapping[str, Any], module: nn.Module) -> None:
     """Raise if dropout is asked of a network without it, or a searched name is of no part of the network."""
-    layers, parameters = dropout_names(module), [name for name, _ in module.named_parameters()]
+    layers, parameters = list(dropout_layers(module)), [name for name, _ in module.named_parameters()]
     if not layers and (recipe.dropout or any(name.partition(".")[0] == "dropout" for name in hyperparameters)):
         raise InputError(f"dropout for {recipe.model}, which has no dropout layer", "a network with nn.Dropout layers")
     for name in hyperparameters:

@@ -54,6 +54,7 @@ def _hinge(outputs: Tensor, targets: Tensor, smoothing: Tensor) -> LossValue:
 
 def _cross_entropy(outputs: Tensor, targets: Tensor, smoothing: Tensor) -> LossValue:
     classes, batch = outputs.shape[1:]
+    smoothing = smoothing.to(outputs.dtype)
     index = targets.unsqueeze(1)
     log_p = torch.log_softmax(outputs, dim=1)
     right = log_p.gather(1, index)

@@ -17,11 +17,17 @@ class KeyedDropout(nn.Module):
     ----------
     whole_channels : bool
         Whether channels are dropped as a whole (``nn.Dropout2d``).
+
+    Attributes
+    ----------
+    active : bool
+        Set to False where no run drops anything, which saves the drawing of bits.
     """
 
     def __init__(self, whole_channels: bool = False) -> None:
         super().__init__()
         self.whole_channels = whole_channels
+        self.active = True
         self.rate: Tensor
         self.key: Tensor
         self.register_buffer("rate", torch.zeros(()))
@@ -29,7 +35,7 @@ class KeyedDropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x with entries zeroed at `rate` and the rest scaled up, in training; x itself in evaluation."""
-        if not self.training:
+        if not self.training or not self.active:
             return x
         shape = (*x.shape[:2], *(1,) * (x.ndim - 2)) if self.whole_channels else x.shape
         return x * keep_mask(self.key, shape, self.rate) / (1 - self.rate)
@@ -45,6 +51,6 @@ def prepare_module(module: nn.Module) -> nn.Module:
     return module
 
 
-def dropout_names(module: nn.Module) -> list[str]:
-    """Return the names of the dropout layers, in the module's order."""
-    return [name for name, child in module.named_modules() if isinstance(child, KeyedDropout)]
+def dropout_layers(module: nn.Module) -> dict[str, KeyedDropout]:
+    """Return the dropout layers by name, in the module's order."""
+    return {name: child for name, child in module.named_modules() if isinstance(child, KeyedDropout)}

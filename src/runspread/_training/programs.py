@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -11,7 +12,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from .hashing import mix, random_bits
 from .losses import accuracy_of_one, loss_of_one, loss_of_stack
 from .models.mlp import MLP
-from .modules import dropout_names
+from .modules import dropout_layers
 from .stack import Stack
 
 
@@ -84,13 +85,14 @@ class LoopProgram(_ModuleProgram):
         """See `Program`."""
         self.module.train()
         parameters = stack.parameters
+        arrange = _arrangement(inputs[0])
         losses: list[Tensor] = []
         accuracies: list[Tensor] = []
         for run in range(len(stack)):
-            own = {name: value[run].detach().requires_grad_() for name, value in parameters.items()}
+            own = {name: arrange(value[run].detach()).requires_grad_() for name, value in parameters.items()}
             at = run if len(inputs) > 1 else 0
             buffers = {name: value[run] for name, value in stack.buffers.items()}  # views: updated in place
-            outputs = self._forward(own, buffers, inputs[at])
+            outputs = self._forward(own, buffers, arrange(inputs[at]))
             loss = loss_of_one(self.loss, outputs, targets[at], smoothing[run])
             found = torch.autograd.grad(loss, list(own.values()), allow_unused=True, materialize_grads=True)
             for name, gradient in zip(own, found, strict=True):
@@ -102,17 +104,24 @@ class LoopProgram(_ModuleProgram):
     def outputs(self, stack: Stack, inputs: Tensor) -> Tensor:
         """See `Program`."""
         self.module.eval()
-        parameters = stack.parameters
+        arrange = _arrangement(inputs)
+        inputs = arrange(inputs)
         with torch.no_grad():
-            rows = [
-                self._forward(
-                    {name: value[run] for name, value in parameters.items()},
-                    {name: value[run] for name, value in stack.buffers.items()},
-                    inputs,
-                )
-                for run in range(len(stack))
-            ]
-        return torch.stack(rows)
+            return torch.stack([self._outputs_of(stack, run, inputs, arrange) for run in range(len(stack))])
+
+    def _outputs_of(self, stack: Stack, run: int, inputs: Tensor, arrange: Callable[[Tensor], Tensor]) -> Tensor:
+        parameters = {name: arrange(value[run]) for name, value in stack.parameters.items()}
+        return self._forward(parameters, {name: value[run] for name, value in stack.buffers.items()}, inputs)
+
+
+def _arrangement(images: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return how tensors are laid out in memory: images of several channels, and kernels, with channels innermost.
+
+    On a CPU convolutions take a fifth less time that way.
+    """
+    if images.ndim != 4 or images.shape[1] == 1 or images.device.type != "cpu":
+        return lambda tensor: tensor
+    return lambda t: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
 
 
 _pass_where_positive: Any = torch.ops.aten.threshold_backward.grad_input  # one pass, where a mask would take three
@@ -225,7 +234,7 @@ def candidate_programs(module: nn.Module) -> tuple[str, ...]:
 
 def set_dropout_keys(stack: Stack, module: nn.Module, run_keys: Tensor, step: int) -> None:
     """Give every dropout layer the keys [runs] of this step: from the augmentation seeds, the step and the layer."""
-    names = dropout_names(module)
+    names = dropout_layers(module)
     for number, name in enumerate(names):
         word = torch.tensor((step * len(names) + number) % 2**31, dtype=torch.int32, device=run_keys.device)
         stack.buffers[f"{name}.key"] = mix(run_keys ^ mix(word))
