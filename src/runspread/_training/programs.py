@@ -115,13 +115,14 @@ class LoopProgram(_ModuleProgram):
 
 
 def _arrangement(images: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return how tensors are laid out in memory: images of several channels, and kernels, with channels innermost.
+    """Return how tensors are laid out in memory: images and kernels with channels innermost.
 
     On a CPU convolutions take a fifth less time that way.
     """
-    if images.ndim != 4 or images.shape[1] == 1 or images.device.type != "cpu":
+    if images.ndim != 4 or images.device.type != "cpu":
         return lambda tensor: tensor
-    return lambda t: t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t
+    # ``to``, since ``contiguous`` takes a tensor of one channel for channels-last as it is, and the layers behind do not
+    return lambda tensor: tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 _pass_where_positive: Any = torch.ops.aten.threshold_backward.grad_input  # one pass, where a mask would take three
