@@ -121,7 +121,7 @@ def _arrangement(images: Tensor) -> Callable[[Tensor], Tensor]:
     """
     if images.ndim != 4 or images.device.type != "cpu":
         return lambda tensor: tensor
-    # ``to``, since ``contiguous`` takes a tensor of one channel for channels-last as it is, and the layers behind do not
+    # ``to``: ``contiguous`` takes a tensor of one channel for channels-last as it is, and the layers behind it do not
     return lambda tensor: tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
