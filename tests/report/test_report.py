@@ -112,6 +112,13 @@ def test_a_section_that_cannot_be_made_says_why(tmp_path, monkeypatch):
     assert "Not available: nothing to divide by; expected two runs" in write_report(study).read_text()
 
 
+def test_a_long_table_of_runs_is_cut_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(sections, "RUNS_LISTED", 3)
+    section = sections.accuracy(make_study(tmp_path / "study", runs=5))
+    assert len(section.tables[0]) == 3
+    assert "the first 3 runs" in section.notes[0]
+
+
 def test_one_run_and_nan_metrics(tmp_path):
     study = rs.create_study(tmp_path / "study", splits={"test": [0, 1, 1]})
     with study.record(seeds=0) as run:

@@ -32,6 +32,8 @@ SECTIONS = (
     "runspread._report.ensembles:ensemble",
 )
 
+RUNS_LISTED = 500  # more rows make a page slow to open, and nobody reads them
+
 
 @dataclass(frozen=True)
 class Paper:
@@ -196,7 +198,9 @@ def accuracy(study: Study) -> Section | None:
         does_not_show="Whether the runs would differ on other examples: see the variance section for that.",
         size=(5.4, 2.4),
     )
-    return Section("Accuracy over runs", lead, (drawn,), (study.runs.table(),))
+    left = len(study.runs) - RUNS_LISTED
+    note = (f"The table lists the first {RUNS_LISTED} runs; `runspread info --runs -1` lists all.",) if left > 0 else ()
+    return Section("Accuracy over runs", lead, (drawn,), (study.runs[:RUNS_LISTED].table(),), note)
 
 
 def curves(study: Study) -> Section | None:
