@@ -48,11 +48,11 @@ class Case:
 
 
 CPU_CASES = [
-    Case("digits-mlp", 64, options={"epochs": 10}, goal="4x; 10x a DataLoader", loader=True),
-    Case("mnist-mlp", 32, "mnist", {"steps": 30, "test_examples": 1000}, goal="1.5x"),
+    Case("digits-mlp", 64, goal="4x; 10x a DataLoader", loader=True),
+    Case("mnist-mlp", 32, "mnist", {"steps": 100, "test_examples": 1000}, goal="1.5x"),
     Case("mnist-mlp-small", 32, "mnist", {"epochs": 0.2}),
-    Case("mnist-lenet", 16, "mnist", {"steps": 30, "test_examples": 1000}, goal="1.5x"),
-    Case("sparse-parity", 40, options={"epochs": 10}, goal="8x", loader=True),
+    Case("mnist-lenet", 16, "mnist", {"steps": 100, "test_examples": 1000}, goal="1.5x"),
+    Case("sparse-parity", 40, options={"epochs": 60}, goal="8x", loader=True),
     Case("modular-addition-small", 8, options={"epochs": 150}),
     Case("cifar10-resnet9-small", 4, "cifar10", {"steps": 6, "test_examples": 500}, loop_runs=1),
 ]

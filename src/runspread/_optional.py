@@ -9,6 +9,7 @@ from ._errors import MissingDependencyError
 
 _EXTRAS = {
     "torch": "train",
+    "loky": "train",
     "sklearn": "train",
     "pyarrow": "train",
     "PIL": "train",

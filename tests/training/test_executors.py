@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -42,6 +43,17 @@ def local(tmp_path_factory) -> rs.Study:
 def test_processes_equal_threads(tmp_path, local):
     study = rs.train(recipe(), runs=6, out=tmp_path / "s", executor="processes", workers=2)
     assert_same(study, local)
+
+
+def test_local_takes_processes_where_they_pay(tmp_path, local, monkeypatch):
+    monkeypatch.setattr("runspread._training.driver._PROCESS_SECONDS", 0.0)
+    seen: list[rs.TrainingProgress] = []
+    study = rs.train(recipe(), runs=6, out=tmp_path / "s", workers=2, progress=seen.append)
+    assert_same(study, local)
+    workers = {json.loads(file.read_text())["process"] for file in study.path.glob("shards/*/provenance.json")}
+    assert os.getpid() not in workers
+    assert "in 2 processes" in seen[-1].message
+    assert seen[-1].accuracy is not None  # told by the workers, through the file
 
 
 def test_any_executor(tmp_path, local):

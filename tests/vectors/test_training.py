@@ -19,26 +19,44 @@ MOMENTUM = 0.9  # fixed by the specification
 DROPS, BASE, FACTOR = (60, 120, 160), 0.1, 0.2
 
 
-@pytest.mark.parametrize(
+OPTIMISERS = pytest.mark.parametrize(
     ("key", "kind", "nesterov"),
     [("sgd", "sgd", False), ("nesterov", "sgd", True), ("adam", "adam", False), ("adamw", "adamw", False)],
 )
-def test_optimiser(key, kind, nesterov):
-    start = torch.from_numpy(VECTORS["opt_p0"])
-    runs, size = start.shape
+
+
+def optimised(kind, nesterov, start, gradients, lr, decay):
+    """Return what `start` [runs, parameters] becomes; `lr` and `decay` are [runs, 1], or [] where runs share them."""
     values = start.flatten().clone()
-    gradients = torch.zeros_like(values)
-    lr, decay = (torch.from_numpy(VECTORS[name])[:, None] for name in ("opt_lr", "opt_wd"))
+    latest = torch.zeros_like(values)
     decoupled = kind == "adamw"
     none = torch.zeros_like(decay)
-    segment = Segment(0, size, lr, decay if decoupled else none, none if decoupled else decay)
+    segment = Segment(0, start.shape[1], lr, decay if decoupled else none, none if decoupled else decay)
     options = {"nesterov": nesterov, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
     momentum = torch.full_like(lr, MOMENTUM)
-    optimizer = StackOptimizer(kind, values, gradients, runs, [segment], momentum=momentum, options=options)
-    for gradient in VECTORS["opt_grads"]:
-        gradients.copy_(torch.from_numpy(gradient).flatten())
+    optimizer = StackOptimizer(kind, values, latest, len(start), [segment], momentum=momentum, options=options)
+    for gradient in gradients:
+        latest.copy_(gradient.flatten())
         optimizer.step(1.0)
-    np.testing.assert_allclose(values.view(runs, size).numpy(), VECTORS[f"opt_{key}"], rtol=1e-10, atol=1e-12)
+    return values.view(start.shape).numpy()
+
+
+@OPTIMISERS
+def test_optimiser_with_coefficients_of_every_run(key, kind, nesterov):
+    lr, decay = (torch.from_numpy(VECTORS[name])[:, None] for name in ("opt_lr", "opt_wd"))
+    start, gradients = (torch.from_numpy(VECTORS[name]) for name in ("opt_p0", "opt_grads"))
+    found = optimised(kind, nesterov, start, gradients, lr, decay)
+    np.testing.assert_allclose(found, VECTORS[f"opt_{key}"], rtol=1e-10, atol=1e-12)
+
+
+@OPTIMISERS
+def test_optimiser_with_coefficients_that_runs_share(key, kind, nesterov):
+    start, gradients = (torch.from_numpy(VECTORS[name]) for name in ("opt_p0", "opt_grads"))
+    for run, expected in enumerate(VECTORS[f"opt_{key}"]):
+        lr, decay = (torch.tensor(VECTORS[name][run]) for name in ("opt_lr", "opt_wd"))
+        twice = start[[run, run]], gradients[:, [run, run]]
+        found = optimised(kind, nesterov, *twice, lr, decay)
+        np.testing.assert_allclose(found, [expected, expected], rtol=1e-10, atol=1e-12)
 
 
 def test_label_smoothing():

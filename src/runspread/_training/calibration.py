@@ -21,7 +21,7 @@ from .plan import RunPlan
 from .programs import candidate_programs
 from .stack import build_seeded
 
-_VERSION = 3  # part of the key of what is remembered: raise it when the programs change
+_VERSION = 4  # part of the key of what is remembered: raise it when the programs change
 _SECONDS = 0.15  # how long each candidate is timed, at least two steps
 _WIDTHS = (1, 4, 16, 64, 256, 1024)
 _GAIN = 0.95  # a wider stack must be this much faster, since a narrow one holds less

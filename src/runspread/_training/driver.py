@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from .calibration import Choice, choose_program
 from .engine import choose_device
 from .executors import EXECUTORS, Borrowed, Cluster, Outcome, Place, Processes, Threads, Watch, run_jobs
 from .hyperparameters import check_parts
+from .memory import MemoryPlan
 from .models import MODELS
 from .plan import RunPlan, deal_shards, structural
 from .progress import Scoreboard, TrainingProgress
@@ -25,6 +28,7 @@ from .stack import build_seeded
 
 _LARGEST_SHARD = 8  # of models whose entry names no other size
 _GPU_SHARDS = 8  # times larger on a GPU, where a wide stack pays
+_PROCESS_SECONDS = 2.0  # of work for each worker, from which on processes pay for their start
 
 
 class Driver:
@@ -56,7 +60,7 @@ class Driver:
         self.tasks = TaskCache()
         self.task = self.tasks.get(recipe, self.device if self.here else "cpu")
         self.message = ""
-        self._choices: dict[str, Choice] = {}
+        self._choices: dict[str, tuple[Choice, MemoryPlan]] = {}
 
     def check_networks(self) -> None:
         """Build the network of every structure once, so that what cannot be trained is said before a study is made."""
@@ -79,10 +83,13 @@ class Driver:
             if self.progress is not None:
                 self.progress(scores.progress(finished, self.message))
 
-        watch(set())
         if not jobs:
+            watch(set())
             return
-        outcome = self._run(jobs, scores, watch)
+        with tempfile.TemporaryDirectory(prefix="runspread-", ignore_cleanup_errors=True) as folder:
+            place = self._place(jobs, scores, Path(folder))
+            watch(set())
+            outcome = self._run(place, jobs, watch)
         if outcome.failed or outcome.lost:
             raise TrainingError(_complaint(jobs, outcome))
 
@@ -113,6 +120,7 @@ class Driver:
             fingerprint=task.fingerprint,
             position=position,
             threads=threads,
+            seconds=1e-6 * choice.microseconds * task.steps * len(plans),
         )
 
     def _choose(self, shard: Sequence[RunPlan], threads: int) -> Choice:
@@ -120,13 +128,10 @@ class Driver:
         key = f"{sorted(structural(shard[0]).items())} {len(shard)}"
         if key not in self._choices:
             task = self.tasks.get(self.recipe.replace(**structural(shard[0])), self.device)
-            choice, memory = choose_program(task, shard, self.stack, workers=self.workers, threads=threads)
-            self._choices[key] = choice
-            self.message = f"{choice.program} program in stacks of {choice.width}, {memory.sentence()}"
-        return self._choices[key]
+            self._choices[key] = choose_program(task, shard, self.stack, workers=self.workers, threads=threads)
+        return self._choices[key][0]
 
-    def _run(self, jobs: list[ShardJob], scores: Scoreboard, watch: Watch) -> Outcome:
-        place = self._place(jobs, scores)
+    def _run(self, place: Place, jobs: list[ShardJob], watch: Watch) -> Outcome:
         before = torch.get_num_threads()
         torch.set_num_threads(jobs[0].threads)
         try:
@@ -136,15 +141,26 @@ class Driver:
             if isinstance(place, Threads):
                 place.stop_all = True  # after an interrupt, or an error in the progress callback, the rest stops too
 
-    def _place(self, jobs: list[ShardJob], scores: Scoreboard) -> Place:
+    def _place(self, jobs: list[ShardJob], scores: Scoreboard, folder: Path) -> Place:
         if isinstance(self.executor, Executor):
             return Borrowed(self.executor)
-        if self.executor == "local":
-            return Threads(self.workers, self.tasks, scores)
-        if self.executor == "processes":
-            return Processes(self.workers)
+        if self.executor in ("local", "processes"):
+            return self._place_here(jobs, scores, folder)
         defaults = {"workers": self.workers, "folder": f"{jobs[0].study}/.cache/slurm"}
         return Cluster(self.executor, {**(defaults if self.executor == "slurm" else {}), **self.options})
+
+    def _place_here(self, jobs: list[ShardJob], scores: Scoreboard, folder: Path) -> Place:
+        """Return threads, or processes where they are faster: threads wait for each other's Python between steps."""
+        choice, memory = max(self._choices.values(), key=lambda pair: pair[1].total)
+        workers = min(self.workers, len(jobs))
+        apart = memory.in_processes()
+        pay = self.device == "cpu" and workers > 1 and sum(job.seconds for job in jobs) > _PROCESS_SECONDS * workers
+        processes = self.executor == "processes" or (pay and apart.fits)
+        if processes:
+            apart.check(choice.width)
+        said = f"in {workers} processes, {apart.sentence()}" if processes else memory.sentence()
+        self.message = f"{choice.program} program in stacks of {choice.width}, {said}"
+        return Processes(workers, scores, folder) if processes else Threads(self.workers, self.tasks, scores)
 
 
 def available_cores() -> int:

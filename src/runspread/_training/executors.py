@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import (
@@ -11,15 +10,16 @@ from concurrent.futures import (
     CancelledError,
     Executor,
     Future,
-    ProcessPoolExecutor,
     ThreadPoolExecutor,
     wait,
 )
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from .progress import Scoreboard
+from .._optional import require
+from .progress import Scoreboard, tick_in_file
 from .shards import ShardJob, TaskCache, run_job
 
 EXECUTORS = ("local", "processes", "ray", "slurm")
@@ -82,6 +82,10 @@ class Place:
         """Free the worker of a job that hangs."""
         future.cancel()
 
+    def close(self, executor: Executor) -> None:
+        """Let go of the executor of a round, whose jobs have ended or are given up."""
+        executor.shutdown(wait=False, cancel_futures=True)
+
 
 class Threads(Place):
     """Threads of this process: torch lets go of the interpreter while it computes.
@@ -121,20 +125,44 @@ class Threads(Place):
 
 
 class Processes(Place):
-    """Processes of this machine."""
+    """Processes of this machine, each with its own interpreter and its own copy of the data.
 
-    def __init__(self, workers: int) -> None:
+    They come from loky, whose processes do not import the caller's script: it needs no ``__main__`` guard.
+
+    Parameters
+    ----------
+    workers : int
+        How many processes.
+    scores : Scoreboard
+        Told how far each shard is, through a file.
+    folder : Path
+        Where that file may lie.
+    """
+
+    def __init__(self, workers: int, scores: Scoreboard, folder: Path) -> None:
+        self._loky = require("loky", "training in processes")
         self.workers = workers
+        self._file = folder / "progress"
+        scores.share(self._file)
 
     def executor(self) -> Executor:
         """See `Place`."""
-        return ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+        return self._loky.ProcessPoolExecutor(self.workers)
+
+    def work(self, number: int, job: ShardJob) -> Callable[[], str]:
+        """See `Place`."""
+        return partial(run_job, job, partial(tick_in_file, self._file, number))
 
     def give_up(self, executor: Executor, number: int, future: Future[str]) -> None:
         """Kill the pool, whose processes cannot be told apart: its other jobs count as lost and are tried again."""
-        assert isinstance(executor, ProcessPoolExecutor)
-        for process in list(executor._processes.values()):
-            process.kill()
+        pool: Any = executor
+        for process in list(pool._processes.values()):
+            process.terminate()
+
+    def close(self, executor: Executor) -> None:
+        """See `Place`."""
+        pool: Any = executor
+        pool.shutdown(wait=False, kill_workers=True)
 
 
 class Cluster(Place):
@@ -195,7 +223,7 @@ def run_jobs(place: Place, jobs: Sequence[ShardJob], *, watch: Watch, retries: i
         try:
             hung = _run_round(place, executor, todo, outcome, watch, timeout)
         finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+            place.close(executor)
         losses += not hung  # where a pool was killed because a shard hung in it, the others are not to blame
         todo = {number: jobs[number] for number in outcome.lost}
     return outcome

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ class MemoryPlan:
     Attributes
     ----------
     data : int
-        Data sets on the device, shared by all workers of a process.
+        Data sets on the device, shared by all workers of a process; all copies together.
     stack : int
         One stack: parameters, gradients, optimiser state, activations, recorded outputs and weights.
     workers : int
@@ -44,6 +44,10 @@ class MemoryPlan:
     def fits(self) -> bool:
         """Whether there is that much."""
         return self.total <= _HEADROOM * self.available
+
+    def in_processes(self) -> MemoryPlan:
+        """Return what it is when every worker has its own copy of the data, next to the driver's."""
+        return replace(self, data=self.data * (1 + self.workers))
 
     def sentence(self) -> str:
         """Say it in one line."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from torch import Tensor
 from .._checks import check_choice
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
+_KERNELS: Any = torch  # those of torch.optim's ``fused=True``: one pass over memory; torch has no stubs for them
 _BLOCK = 2**16  # numbers that are updated at once: several tensors of this size stay in a core's cache
 _SMALLEST_RATE = 1e-20  # a rate of 0 is taken as this, which moves no float32 weight and divides nothing by zero
 
@@ -72,36 +75,86 @@ class StackOptimizer:
     ) -> None:
         check_choice(kind, "optimizer", OPTIMIZERS)
         self.adaptive = kind != "sgd"
-        self.values, self.gradients, self.runs, self.segments = values, gradients, runs, segments
+        self.values, self.gradients, self.runs = values, gradients, runs
         self.momentum, self.options, self.steps = momentum, options, 0
-        self._decays = [bool((segment.decay != 0).any()) for segment in segments]
-        self._coupled = [bool((segment.coupled != 0).any()) for segment in segments]
         needs_first = self.adaptive or bool((momentum != 0).any())
         self.first = torch.zeros_like(values) if needs_first else values.new_empty(0)
         self.second = torch.zeros_like(values) if self.adaptive else values.new_empty(0)
+        self._updates = [self._update(segment) for segment in segments]
 
     def step(self, factor: float) -> None:
         """Do one update with every run's base rate times `factor`."""
         self.steps += 1
-        for segment, decays, coupled in zip(self.segments, self._decays, self._coupled, strict=True):
-            rate = segment.lr * factor
-            for value, gradient, first, second in self._blocks(segment):
-                if coupled:
-                    gradient.addcmul_(value, segment.coupled)
-                if decays:
-                    value.mul_(1 - rate * segment.decay)
-                if self.adaptive:
-                    self._adam(value, gradient, first, second, rate)
-                else:
-                    self._sgd(value, gradient, first, rate)
+        for update in self._updates:
+            update(factor)
+
+    def _update(self, segment: Segment) -> Callable[[float], None]:
+        """Return the call that updates a segment: torch's own kernel, unless it cannot know what the runs differ in."""
+        decays, coupled = (bool((c != 0).any()) for c in (segment.decay, segment.coupled))
+        if segment.by_run or self.momentum.ndim or (decays and (coupled or not self.adaptive)):
+            return partial(self._written_out, segment, decays, coupled)
+        return self._fused_adam(segment, decays) if self.adaptive else self._fused_sgd(segment)
+
+    def _fused_sgd(self, segment: Segment) -> Callable[[float], None]:
+        span = slice(self.runs * segment.start, self.runs * segment.stop)
+        velocity = [self.first[span]] if len(self.first) else []
+        update = partial(
+            _KERNELS._fused_sgd_,
+            [self.values[span]],
+            [self.gradients[span]],
+            velocity,
+            momentum=float(self.momentum),
+            weight_decay=float(segment.coupled),
+            nesterov=bool(self.options["nesterov"] and velocity),
+            dampening=0.0,
+            maximize=False,
+            is_first_step=False,  # the velocity starts at 0, which comes to the same
+        )
+        rate = float(segment.lr)
+        return lambda factor: update(lr=rate * factor)
+
+    def _fused_adam(self, segment: Segment, decoupled: bool) -> Callable[[float], None]:
+        span = slice(self.runs * segment.start, self.runs * segment.stop)
+        moments = [self.values, self.gradients, self.first, self.second]
+        count = torch.zeros((), device=self.values.device)
+        update = partial(
+            _KERNELS._fused_adamw_ if decoupled else _KERNELS._fused_adam_,
+            *([tensor[span]] for tensor in moments),
+            [],
+            [count],
+            weight_decay=float(segment.decay if decoupled else segment.coupled),
+            **{name: self.options[name] for name in ("beta1", "beta2", "eps")},
+            amsgrad=False,
+            maximize=False,
+        )
+        rate = float(segment.lr)
+
+        def step(factor: float) -> None:
+            count.add_(1)
+            update(lr=rate * factor)
+
+        return step
+
+    def _written_out(self, segment: Segment, decays: bool, coupled: bool, factor: float) -> None:
+        rate = segment.lr * factor
+        for value, gradient, first, second in self._blocks(segment):
+            if coupled:
+                gradient.addcmul_(value, segment.coupled)
+            if decays:
+                value.mul_(1 - rate * segment.decay)
+            if self.adaptive:
+                self._adam(value, gradient, first, second, rate)
+            else:
+                self._sgd(value, gradient, first, rate)
 
     def _blocks(self, segment: Segment) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Yield values, gradients and both moments of a segment, block by block."""
         tensors = (self.values, self.gradients, self.first, self.second)
         start, stop = self.runs * segment.start, self.runs * segment.stop
-        shape, width = (-1,), _BLOCK
+        size = segment.stop - segment.start
+        shape, width = (-1,), _BLOCK if self.values.device.type == "cpu" else self.runs * size
         if segment.by_run or self.momentum.ndim:
-            shape, width = (self.runs, segment.stop - segment.start), max(1, _BLOCK // self.runs)
+            shape, width = (self.runs, size), max(1, width // self.runs)
         whole = [tensor[start:stop].view(shape) if len(tensor) else tensor for tensor in tensors]
         for at in range(0, whole[0].shape[-1], width):
             values, gradients, first, second = (tensor[..., at : at + width] for tensor in whole)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class TrainingProgress:
     fraction : float
         Share of this call's work that is done, runs in progress included.
     accuracy : float or None
-        Mean accuracy over runs on the first evaluated split, as last seen in any shard.
+        Mean accuracy over runs on the first evaluated split, as last seen in each shard.
     elapsed, remaining : float, float or None
         Seconds since the call began, and the estimate of those to come.
     message : str
@@ -35,7 +37,7 @@ class TrainingProgress:
 
 
 class Scoreboard:
-    """Adds up what the workers report; safe to use from several threads.
+    """Adds up what the workers report: threads of this process, or processes that write into a file.
 
     Parameters
     ----------
@@ -47,25 +49,27 @@ class Scoreboard:
 
     def __init__(self, sizes: list[int], done: int) -> None:
         self._sizes, self._before = sizes, done
-        self._fractions = [0.0] * len(sizes)
-        self._accuracy: float | None = None
-        self._lock = threading.Lock()
+        self._table = np.full((len(sizes), 2), (0.0, np.nan))
         self._started = time.perf_counter()
+
+    def share(self, file: Path) -> None:
+        """Keep the table in a file, so that other processes can write into it (see `tick_in_file`)."""
+        table = np.memmap(file, np.float64, "w+", shape=self._table.shape)
+        table[:] = self._table
+        self._table = table
 
     def tick(self, shard: int, fraction: float, accuracy: float | None) -> None:
         """Note how far shard number `shard` is."""
-        with self._lock:
-            self._fractions[shard] = fraction
-            if accuracy is not None:
-                self._accuracy = accuracy
+        _note(self._table, shard, fraction, accuracy)
 
     def progress(self, finished: set[int], message: str = "") -> TrainingProgress:
         """Return the state, given the numbers of the shards that are in the study."""
-        with self._lock:
-            total = sum(self._sizes)
-            work = sum(s * (1.0 if k in finished else self._fractions[k]) for k, s in enumerate(self._sizes))
-            accuracy = self._accuracy
-        fraction = work / total if total else 1.0
+        total = sum(self._sizes)
+        fractions, accuracies = np.array(self._table).T
+        work = sum(s * (1.0 if k in finished else fractions[k]) for k, s in enumerate(self._sizes))
+        seen = accuracies[np.isfinite(accuracies)]
+        accuracy = float(seen.mean()) if len(seen) else None
+        fraction = float(work / total) if total else 1.0
         elapsed = time.perf_counter() - self._started
         return TrainingProgress(
             runs_done=self._before + sum(self._sizes[k] for k in finished),
@@ -76,3 +80,12 @@ class Scoreboard:
             remaining=elapsed * (1 - fraction) / fraction if fraction > 0.01 else None,
             message=message,
         )
+
+
+def tick_in_file(file: Path, shard: int, fraction: float, accuracy: float | None) -> None:
+    """Note how far a shard is in the file that a `Scoreboard` shares."""
+    _note(np.memmap(file, np.float64, "r+").reshape(-1, 2), shard, fraction, accuracy)
+
+
+def _note(table: np.ndarray, shard: int, fraction: float, accuracy: float | None) -> None:
+    table[shard] = fraction, np.nan if accuracy is None else accuracy

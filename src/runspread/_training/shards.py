@@ -47,6 +47,8 @@ class ShardJob:
         Number of the shard's first run in the plan, by which a study orders its shards.
     threads : int
         Intra-op threads of the worker.
+    seconds : float
+        What its steps will take, as measured beforehand; 0 where that is not known.
     """
 
     study: str
@@ -58,12 +60,14 @@ class ShardJob:
     fingerprint: str = ""
     position: int = 0
     threads: int = 1
+    seconds: float = 0.0
 
 
 def stacks(plans: Sequence[RunPlan], width: int) -> Iterator[Sequence[RunPlan]]:
-    """Yield the runs in stacks of at most `width`."""
-    for start in range(0, len(plans), width):
-        yield plans[start : start + width]
+    """Yield the runs in stacks of at most `width`, as even as can be: a narrow one is slow for each of its runs."""
+    number = -(-len(plans) // width)
+    for k in range(number):
+        yield plans[len(plans) * k // number : len(plans) * (k + 1) // number]
 
 
 def train_shard(task: Task, job: ShardJob, tick: Tick | None = None) -> tuple[list[RunRecord], dict[str, Any]]:
