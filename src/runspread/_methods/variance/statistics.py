@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from .sums import RunSums, group_edges, sum_of_squares
 
 GROUPS = 20
 _MOST_BITS = 2**32
+_WORTH_A_THREAD = 2**20  # outcomes in a chunk
 
 
 class _Segment(NamedTuple):
@@ -164,7 +166,8 @@ class RunStatistics:
             raise InputError("statistics of another set of examples or another plan of runs", "the same arguments")
         shift = self.n_runs if self.declared_runs is None else 0
         for segment in other._segments:
-            self._claim(segment._replace(start=segment.start + shift))
+            self._claim(segment.start + shift, segment.start + shift + len(segment.correct))
+            self._segments.append(segment._replace(start=segment.start + shift))
         self._right += other._right
         self._weighted += other.weighted
         self._first = other._first if self._first is None else self._first
@@ -174,9 +177,8 @@ class RunStatistics:
             self._widen(other._votes.shape[1])
             self._votes[:, : other._votes.shape[1]] += other._votes
 
-    def _claim(self, segment: _Segment) -> None:
-        """Keep a segment of runs, whose positions must be free."""
-        start, stop = segment.start, segment.start + len(segment.correct)
+    def _claim(self, start: int, stop: int) -> None:
+        """Take positions of runs, which must be free."""
         if start < 0 or (self.declared_runs is not None and stop > self.declared_runs):
             raise InputError(f"runs {start} to {stop - 1}", f"positions below n_runs={self.declared_runs}")
         place = bisect.bisect_left(self._taken, (start, stop))
@@ -188,20 +190,34 @@ class RunStatistics:
             self._taken[place - 1] = (before[0], stop)
         else:
             self._taken.insert(place, (start, stop))
-        self._segments.append(segment)
 
     def _add(self, outcome: Outcome, start: int | None) -> None:
         correct, predicted = outcome
         if start is None:
             start = self._taken[-1][1] if self._taken else 0
         correct = np.ascontiguousarray(correct)
+        self._claim(start, start + len(correct))
+        if correct.size < _WORTH_A_THREAD:
+            self._add_by_run(correct, predicted, start)
+            self._add_by_example(correct, predicted, start)
+            return
+        with ThreadPoolExecutor(1) as pool:  # NumPy lets go of the interpreter: the two halves of the work overlap
+            beside = pool.submit(self._add_by_run, correct, predicted, start)
+            self._add_by_example(correct, predicted, start)
+            beside.result()
+
+    def _add_by_run(self, correct: NDArray[np.bool_], predicted: NDArray[Any] | None, start: int) -> None:
+        """Count what hangs on how many examples a run gets right."""
         packed = packed_rows(correct)
         counts = split_sums(packed, self.first_half)
         prints = _fingerprints(packed, correct if predicted is None else predicted)
-        self._claim(_Segment(start, counts, prints, packed if self.keep_bits else None))
+        self._segments.append(_Segment(start, counts, prints, packed if self.keep_bits else None))
         self._weighted += weighted_sums(correct, counts.sum(axis=1))
         if start == 0:
             self._first = correct[0].copy()
+
+    def _add_by_example(self, correct: NDArray[np.bool_], predicted: NDArray[Any] | None, start: int) -> None:
+        """Count how many runs get an example right, and their votes."""
         if predicted is not None and self._votes is not None and self._class_limit is None:
             self._widen(int(predicted.max()) + 1)
         for group, half, rows in self._spans(start, len(correct)):
