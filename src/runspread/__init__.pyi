@@ -15,6 +15,7 @@ from ._errors import (
     TrainingError,
 )
 from ._importers.corpora import paradox, study_spectra
+from ._importers.output_files import open_outputs
 from ._importers.spectra import SpectraOptions, spectra
 from ._importers.torch_weights import TorchCheckpoint, from_torch_checkpoint
 from ._methods._candidates import Candidates, read_candidates
@@ -315,6 +316,7 @@ __all__ = [
     "nn",
     "noise_level",
     "norm_measures",
+    "open_outputs",
     "open_study",
     "optimal_trimming",
     "outcome_regression",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .opening import labels_option, open_source
 from .show import json_option, show, split_option
 
 QUESTIONS = {"distribution": "distribution", "test-set": "test set"}
@@ -25,9 +26,12 @@ QUESTIONS = {"distribution": "distribution", "test-set": "test set"}
     show_default=True,
     help="Where B has to be better: on the distribution, or on this very test set.",
 )
+@labels_option
 @json_option
-def command(a: str, b: str, split: str, level: float, question: str, as_json: bool) -> None:
+def command(a: str, b: str, split: str, level: float, question: str, labels: str | None, as_json: bool) -> None:
     """Whether study B is better than study A, on this test set and on the distribution.
+
+    A and B are folders of studies, or .npy or .safetensors files with the outputs of runs trained elsewhere.
 
     Exit status 0 when B is better, 1 when it is not shown to be: usable as a gate in continuous integration.
     """
@@ -35,6 +39,6 @@ def command(a: str, b: str, split: str, level: float, question: str, as_json: bo
 
     names = (Path(a).resolve().name, Path(b).resolve().name)
     names = names if names[0] != names[1] else ("A", "B")
-    result = rs.compare(rs.open_study(a), rs.open_study(b), split=split, level=level, names=names)
+    result = rs.compare(open_source(a, labels), open_source(b, labels), split=split, level=level, names=names)
     show(result, as_json=as_json)
     sys.exit(0 if result.verdict(QUESTIONS[question]) == "B" else 1)
