@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,16 @@ def test_other_recipe_in_the_same_folder_is_refused(tmp_path):
         rs.train(tiny(lr=0.5), runs=2, out=tmp_path / "s")
     with pytest.raises(rs.StudyError, match="seed is 0 there and 1 here"):
         rs.train(tiny(), runs=2, out=tmp_path / "s", seed=1)
+
+
+def test_a_study_from_before_a_field_was_added_goes_on(tmp_path):
+    rs.train(tiny(), runs=2, out=tmp_path / "s")
+    spec = json.loads((tmp_path / "s" / "study.json").read_text())
+    del spec["recipe"]["label_smoothing"], spec["recipe"]["model_options"]["init"]
+    (tmp_path / "s" / "study.json").write_text(json.dumps(spec))
+    assert len(rs.train(tiny(), runs=3, out=tmp_path / "s").runs) == 3
+    with pytest.raises(rs.StudyError, match=r"label_smoothing is 0\.0 there and 0\.5 here"):
+        rs.train(tiny(label_smoothing=0.5), runs=3, out=tmp_path / "s")
 
 
 def test_a_role_that_does_not_vary_keeps_its_seed(tmp_path):

@@ -8,13 +8,13 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from .._errors import StudyError
+from .._errors import RunspreadError, StudyError
 from .._optional import require
 from .._results import to_plain
 from .._study.study import Study, create_study, open_study
 from .plan import RunPlan, plan_runs
 from .progress import TrainingProgress
-from .recipes import Recipe
+from .recipes import Recipe, recipe_from_dict
 from .recipes import recipe as make_recipe
 from .search import as_search
 
@@ -170,7 +170,7 @@ def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, A
     if not (path / "study.json").exists():
         return create_study(path, splits=labels, recipe=design)
     study = open_study(path)
-    theirs = study.recipe or {}
+    theirs = _completed(study.recipe or {})
     differ = [key for key in {**theirs, **design} if theirs.get(key) != design.get(key)]
     if differ:
         listed = [f"{key} is {theirs.get(key)!r} there and {design.get(key)!r} here" for key in differ]
@@ -180,3 +180,12 @@ def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, A
             hint="Choose another folder, or give what the study was made with.",
         )
     return study
+
+
+def _completed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study's design with what newer versions added to recipes, at its defaults: it is the same training."""
+    fields = {name: value for name, value in facts.items() if name in Recipe.__struct_fields__}
+    try:
+        return {**facts, **to_plain(recipe_from_dict(fields).identity())}
+    except RunspreadError:  # recorded by a loop of somebody's own: the caller finds where it differs
+        return dict(facts)
