@@ -165,14 +165,42 @@ def test_study(tmp_path):
     assert len(found.findings[0].runs) == 2
 
 
-def test_methods_warn_of_repeated_seeds(tmp_path):
+METHODS = {
+    "variance": rs.variance,
+    "calibration": rs.calibration,
+    "compare": lambda study: rs.compare(study, study),
+    "seed_selection": rs.seed_selection,
+    "plan_runs": lambda study: rs.plan_runs(0.01, source=study),
+    "trimming": lambda study: rs.trimming(study, replicates=2),
+    "representative_size": lambda study: rs.representative_size(study, replicates=2),
+    "same_model": lambda study: rs.same_model(study, study),
+    "spectra": rs.spectra,
+    "study_spectra": rs.study_spectra,
+    "dynamics": lambda study: rs.dynamics(study, metrics=("loss", "norm"), states=(1, 2), restarts=2),
+    "select_ensemble": lambda study: rs.select_ensemble(study, size=2, split="test", folds=0),
+}
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
     rng = np.random.default_rng(10)
-    study = rs.create_study(tmp_path / "study", splits={"test": np.array([0, 1, 2])})
+    labels = rng.integers(0, 2, 60)
+    study = rs.create_study(tmp_path_factory.mktemp("repeated") / "study", splits={"test": labels})
     for number in range(12):
         with study.record(seeds=number % 6, id=f"r{number}") as run:
-            run.predictions("test", rng.normal(size=(3, 3)))
-    for result in (rs.variance(study), rs.calibration(study), rs.compare(study, study)):
-        assert any("repeated seeds: 12 runs share" in warning for warning in result.warnings)
+            for step in range(40):
+                run.log(step, loss=rng.normal(), norm=rng.normal())
+            run.predictions("test", rng.normal(size=(60, 2)) + 2 * np.eye(2)[labels])
+            run.weights({"w": rng.normal(size=(60, 60))})
+    return study
+
+
+@pytest.mark.filterwarnings("ignore::runspread.RunspreadWarning")
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_warn_of_repeated_seeds(repeated, name):
+    result = METHODS[name](repeated)
+    said = sum("repeated seeds: 12 runs share" in warning for warning in result.warnings)
+    assert said == (2 if name == "compare" else 1)  # which names the study
 
 
 def test_methods_warn_of_pooled_configurations(tmp_path):

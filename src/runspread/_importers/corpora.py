@@ -12,6 +12,7 @@ from .._errors import InputError
 from .._methods.corpus.paradox import ParadoxAnalysis, analyse_corpus, corpus_of
 from .._methods.spectra.models import ModelSpectra
 from .._methods.spectra.quality import StudySpectra
+from .._methods.variance.audit import warns_of_seeds
 from .._results import Excluded, Table
 from .spectra import HoldsRuns, SpectraOptions, spectra
 from .tables import as_table
@@ -19,6 +20,7 @@ from .tables import as_table
 _NAMES_OF_MODELS = ("run", "model", "model_id", "id", "study")
 
 
+@warns_of_seeds(pooled=False)
 def study_spectra(
     study: HoldsRuns,
     *,

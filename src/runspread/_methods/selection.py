@@ -22,6 +22,7 @@ from ._candidates import (
 )
 from ._members import Floats
 from .scores import standard_error
+from .variance.audit import warns_of_seeds
 
 # A second copy of the only good candidate gives the same mixture; without this, rounding could call it an improvement.
 ROUNDING = 1e-12
@@ -222,6 +223,7 @@ class Settings:
         return OBJECTIVES[self.objective](candidates, rows)
 
 
+@warns_of_seeds(pooled=False)
 def select_ensemble(
     candidates: Any,
     labels: ArrayLike | None = None,

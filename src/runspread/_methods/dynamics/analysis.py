@@ -16,6 +16,7 @@ from ..hmm.fitting import FitOptions
 from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array
 from ..hmm.selection import HmmSelection, select_hmm
+from ..variance.audit import warns_of_seeds
 from .logs import is_study, study_logs
 from .outcome import OutcomeRegression, convergence_index, detour_states, outcome_regression
 from .paths import canonical_order, trajectory_dissimilarity
@@ -132,6 +133,7 @@ class TrainingDynamics(Result):
         return "" if self.regression is None else self.regression.sentence()
 
 
+@warns_of_seeds(pooled=False)
 def dynamics(
     source: Any,
     *,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice, check_integers
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..variance.audit import warns_of_seeds
 from .laws import Merged
 from .levels import Threshold, default_threshold, threshold_terms
 from .margins import Floats, Margin
@@ -108,6 +109,7 @@ class RepresentativeSize(Result):
         return f"{size} run{'s' * (size > 1)} or more is representative of the pool"
 
 
+@warns_of_seeds(pooled=True)
 def representative_size(
     outputs: Any,
     *,

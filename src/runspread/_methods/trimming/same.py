@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..variance.audit import warns_of_seeds
 from .laws import Merged
 from .levels import Pair, check_alphas, threshold_terms
 from .margins import Floats, Margin
@@ -103,6 +104,7 @@ class SameModel(Result):
         )
 
 
+@warns_of_seeds(pooled=True)
 def same_model(
     old: Any,
     new: Any,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..variance.audit import warns_of_seeds
 from .levels import CAP, MODES, Mode, Threshold, default_threshold, round_up_to_grid, threshold_terms
 from .margins import Floats, Margin
 from .resampling import Draw, Plan, draw_examples, resampled_levels
@@ -134,6 +135,7 @@ class Settings:
         return Plan(draws, delta, self.mode, self.reference == "sampled", self.seed)
 
 
+@warns_of_seeds(pooled=True)
 def trimming(
     candidates: Any,
     references: Any = None,

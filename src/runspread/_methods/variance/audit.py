@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from ..._errors import InputError
 from ..._results import Result, Table
 from .evidence import ROLES, Prints, RunEvidence, study_evidence
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R", bound=Result)
 
 _POINTS = 50
 _CORRELATION = 0.3
@@ -144,11 +148,11 @@ def _evidence(source: Any, split: str) -> RunEvidence:
     return study_evidence(source, split=split)
 
 
-def audit_warnings(source: Any) -> tuple[str, ...]:
+def audit_warnings(source: Any, *, pooled: bool = True) -> tuple[str, ...]:
     """Return the flaws that a study's records show, as sentences; nothing for bare arrays.
 
-    Repeated seeds, and configurations that are pooled. This costs nothing, so every method can ask it; copies among
-    the predictions show in the statistics themselves.
+    Repeated seeds, and (where `pooled`) configurations that are pooled. This costs nothing, so every method can ask it;
+    copies among the predictions show in the statistics themselves.
     """
     if not hasattr(source, "runs") or not hasattr(source, "weights"):
         return ()
@@ -156,9 +160,26 @@ def audit_warnings(source: Any) -> tuple[str, ...]:
     flaws = [finding for finding in repeated_seeds(evidence) if finding.severity == "flaw"]
     notes = [f"{finding.kind}: {finding.what}. {finding.effect}" for finding in flaws]
     configurations = len(set(evidence.configurations))
-    if configurations > 1:
+    if pooled and configurations > 1:
         notes.append(f"The runs are of {configurations} configurations: the spread holds what hyperparameters add.")
     return tuple(notes)
+
+
+def warns_of_seeds(*, pooled: bool) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Return a decorator: the result of a method carries the `audit_warnings` of the studies it was given."""
+
+    def decorate(method: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(method)
+        def audited(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            result = method(*args, **kwargs)
+            given = [source for source in (*args, *kwargs.values()) if hasattr(source, "runs")]
+            notes = [note for source in given for note in audit_warnings(source, pooled=pooled)]
+            new = tuple(note for note in dict.fromkeys(notes) if note not in result.warnings)
+            return replace(result, warnings=(*new, *result.warnings)) if new else result
+
+        return audited
+
+    return decorate
 
 
 # ------------------------------------------------------------------ what is looked for

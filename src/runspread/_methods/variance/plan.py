@@ -9,6 +9,7 @@ from typing import Any
 
 from ..._errors import InputError
 from ..._results import Result, Table
+from .audit import warns_of_seeds
 from .result import VarianceResult, points, root
 
 _MOST_RUNS = 2**40
@@ -184,6 +185,7 @@ class GapPlan(Result):
         )
 
 
+@warns_of_seeds(pooled=True)
 def plan_runs(
     gap: float,
     source: Any = None,
@@ -247,6 +249,7 @@ def plan_runs(
     )
 
 
+@warns_of_seeds(pooled=True)
 def plan_gap(
     runs: int,
     source: Any = None,

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from .audit import warns_of_seeds
 from .calibration import calibration
 from .estimate import variance
 from .outcomes import Outcomes, as_outcomes, checked_correct
@@ -156,6 +157,7 @@ class SourceComponents(Result):
         )
 
 
+@warns_of_seeds(pooled=True)
 def variance_by_source(
     source: Any = None,
     labels: ArrayLike | None = None,
