@@ -162,7 +162,7 @@ class Processes(Place):
     def close(self, executor: Executor) -> None:
         """See `Place`."""
         pool: Any = executor
-        pool.shutdown(wait=False, kill_workers=True)
+        pool.shutdown(wait=True, kill_workers=True)  # else loky complains of leaks when the script ends
 
 
 class Cluster(Place):
