@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +80,14 @@ class Table:
     def to_dict(self) -> dict[str, list[Any]]:
         """Return column name to list of plain values."""
         return {name: list(values) for name, values in self.columns.items()}
+
+    def to_csv(self) -> str:
+        """Return the table as text with commas between the values; missing ones are empty."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows())
+        return text.getvalue()
 
     def to_pandas(self) -> Any:
         """Return a ``pandas.DataFrame`` (needs pandas)."""

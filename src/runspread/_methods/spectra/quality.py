@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from .study_measures import run_columns
 from .tails import Floats
 
 _EXACT_FLIPS = 16  # runs up to which all sign flips are tried
@@ -93,6 +94,8 @@ class StudySpectra(Result):
         Final accuracy by split.
     layers : dict of str to ndarray [runs, steps]
         ``"<layer>/<metric>"`` for layers that every run has.
+    depth : tuple of int
+        Number of weight matrices and kernels of each run's network, embeddings aside.
     """
 
     source: str
@@ -102,6 +105,7 @@ class StudySpectra(Result):
     hyperparameters: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     accuracy: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
     layers: dict[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    depth: tuple[int, ...] = ()
 
     def values(self, metric: str) -> NDArray[np.float64]:
         """Return a metric [runs, steps]: of the model, or ``"<layer>/<metric>"`` of a layer."""
@@ -125,11 +129,11 @@ class StudySpectra(Result):
         return Table(dict(zip(("metric", "step", "mean", "seed sd", "runs"), map(list, columns), strict=True)))
 
     def to_table(self) -> Table:
-        """Return one row a run with final metrics, hyperparameters and accuracies, for `paradox`."""
+        """Return one row a run with final metrics, hyperparameters, depth and accuracies, for `paradox`."""
+        columns = run_columns(self.runs, self.hyperparameters, self.accuracy)
+        depth = {"depth": self.depth} if self.depth and "depth" not in columns else {}
         last = len(self.steps) - 1
-        columns: dict[str, Any] = {"run": self.runs, **self.hyperparameters}
-        columns |= {f"{split}_accuracy": values for split, values in self.accuracy.items()}
-        return Table(columns | {name: values[:, last] for name, values in self.metrics.items()})
+        return Table(columns | depth | {name: values[:, last] for name, values in self.metrics.items()})
 
     def sentence(self) -> str:
         """Give the exponent at the end with its spread over seeds."""
