@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from .models import ModelSpectra
 from .study_measures import run_columns
 from .tails import Floats
 
@@ -190,23 +191,27 @@ class StudySpectra(Result):
             paired=True,
         )
 
-    def compare(self, metric: str, first: float, second: float, *, step: int | None = None) -> QualityDifference:
+    def compare(
+        self, metric: str, first: float | ModelSpectra, second: float | ModelSpectra, *, step: int | None = None
+    ) -> QualityDifference:
         """Return whether two single models differ in a metric by more than two seeds of this study do.
 
         Parameters
         ----------
         metric : str
             Name.
-        first, second : float
-            Its value in the two models, for example ``rs.spectra(path).means["alpha"]``.
+        first, second : ModelSpectra or float
+            The two models, such as ``rs.spectra(path)``, or the metric's value in them.
         step : int or None
             Step at which the study's spread is taken; its last by default.
 
         Raises
         ------
         InputError
-            No two runs of the study differ in seeds alone.
+            No two runs of the study differ in seeds alone, or a model lacks the metric.
         """
+        first, first_name = _value_of(first, metric, "one model")
+        second, second_name = _value_of(second, metric, "another")
         column = len(self.steps) - 1 if step is None else self._place(step)
         spread, free = _pooled_sd(self.values(metric)[:, [column]], self._configurations())
         if not (free[0] > 0 and spread[0] > 0):
@@ -218,8 +223,8 @@ class StudySpectra(Result):
         half = float(stdtrit(df, 0.975)) * error
         return QualityDifference(
             metric=metric,
-            first=f"one model ({first:.3g})",
-            second=f"another ({second:.3g})",
+            first=f"{first_name} ({first:.3g})",
+            second=f"{second_name} ({second:.3g})",
             difference=difference,
             interval=(difference - half, difference + half),
             p_value=float(2 * stdtr(df, -abs(difference) / error)),
@@ -237,6 +242,15 @@ class StudySpectra(Result):
         """Return for each run the number of its combination of hyperparameters."""
         keys = [repr([column[row] for column in self.hyperparameters.values()]) for row in range(len(self.runs))]
         return np.unique(keys, return_inverse=True)[1]
+
+
+def _value_of(model: float | ModelSpectra, metric: str, name: str) -> tuple[float, str]:
+    """Return the metric of a model, and what to call the model."""
+    if isinstance(model, ModelSpectra):
+        model, name = model.means[check_choice(metric, "metric", model.means)], model.source
+    if not np.isfinite(model):
+        raise InputError(f"{metric} {model} of {name}", "a finite value", "Its spectra say which layers are too small.")
+    return float(model), name
 
 
 def _step_name(step: int | None) -> str:
