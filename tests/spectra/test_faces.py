@@ -188,6 +188,7 @@ def test_section_of_the_report(study, tmp_path):
     found = section(study)
     assert len(found.figures) == 3
     assert "exponent" in found.lead
+    assert len(found.tables) == 1
     bare = rs.create_study(tmp_path / "bare", splits={"test": np.arange(4)})
     with bare.record(seeds=1) as recorded:
         recorded.predictions("test", np.eye(4))
@@ -197,3 +198,18 @@ def test_section_of_the_report(study, tmp_path):
         recorded.weights({"w": np.ones((4, 4))})
     assert section(small).figures == ()
     assert "None of 1 runs" in section(small).lead
+
+
+def test_section_judges_metrics_where_depths_differ(tmp_path):
+    made = rs.create_study(tmp_path / "s", splits={"test": np.arange(20) % 4})
+    rng = np.random.default_rng(0)
+    for seed in range(14):
+        with made.record(seeds=seed, hyperparameters={"layers": 1 + seed % 2}) as recorded:
+            recorded.predictions("test", rng.normal(size=(20, 4)))
+            weights = {f"{k}.weight": rng.normal(size=(70, 60)).astype("f4") for k in range(1 + seed % 2)}
+            recorded.weights(weights)
+    found = section(made)
+    assert len(found.figures) == 4
+    assert "inside depth" in found.lead
+    assert found.tables[1]["metric"][0] == "log_norm"
+    assert "No two runs" not in found.lead

@@ -19,7 +19,7 @@ from .associations import Association, Resampling, Split, association, holm, res
 from .grid_scores import GridScores, grid_scores
 
 SIGNIFICANT = 0.05
-_VOTERS = 6  # models a partition needs to vote
+VOTERS = 6  # models a partition needs to vote
 _MAJORITY = 2 / 3
 _MEANINGS = {
     "reversal": "Simpson's paradox: the sign inside partitions is the opposite of the sign over all models",
@@ -349,7 +349,7 @@ def _verdict(one: MetricAnalysis, p_all: float, p_within: float) -> str:
 
 def _majority_shares_sign(one: MetricAnalysis) -> bool:
     """Whether partitions with two thirds of the inside pairs do not contradict the sign inside (zero does not)."""
-    voters = [part for part in one.partitions.values() if part.n >= _VOTERS]
+    voters = [part for part in one.partitions.values() if part.n >= VOTERS]
     pairs = [part.n * (part.n - 1) for part in voters]
     agreeing = sum(p for p, part in zip(pairs, voters, strict=True) if part.tau_a * one.split.tau_within >= 0)
     return agreeing >= _MAJORITY * sum(pairs) > 0
@@ -360,7 +360,7 @@ def _reservations(corpus: Corpus, partition: str) -> list[str]:
     notes: list[str] = []
     if len(sizes) < 2:
         notes.append(f"All models share one {partition}: nothing can be told apart from the overall association.")
-    small = [name for name, size in sizes.items() if size < _VOTERS]
+    small = [name for name, size in sizes.items() if size < VOTERS]
     if small:
-        notes.append(f"Partitions with fewer than {_VOTERS} models do not vote on a reversal: {', '.join(small)}.")
+        notes.append(f"Partitions with fewer than {VOTERS} models do not vote on a reversal: {', '.join(small)}.")
     return notes

@@ -68,10 +68,11 @@ class QualityDifference(Result):
         low, high = self.interval
         more = "more than" if self.p_value < 0.05 else "not shown to be more than"
         basis = f"paired over {self.n} runs" if self.paired else f"against the spread over seeds, {self.n - 1} df"
+        noise = f"is {self.seed_sd:.3g}" if np.isfinite(self.seed_sd) else "needs runs of one configuration"
         return (
             f"{self.metric} differs by {self.difference:.3g} from {self.first} to {self.second} (95% interval "
             f"{low:.3g} to {high:.3g}, p = {self.p_value:.3g}, {basis}): {more} seed noise, whose standard deviation "
-            f"is {self.seed_sd:.3g}. It does not show that the better value generalises better."
+            f"{noise}. It does not show that the better value generalises better."
         )
 
 
@@ -118,16 +119,17 @@ class StudySpectra(Result):
         return _pooled_sd(self.values(metric), self._configurations())[0]
 
     def table(self) -> Table:
-        """Return one row a metric and step: mean over runs, spread over seeds, number of runs."""
+        """Return one row a metric and step: mean and spread over runs, spread over seeds alone, number of runs."""
         rows: list[tuple[Any, ...]] = []
         for name, values in self.metrics.items():
             spread = self.seed_sd(name)
             for k, step in enumerate(self.steps):
                 known = values[:, k][np.isfinite(values[:, k])]
                 mean = float(np.mean(known)) if known.size else float("nan")
-                rows.append((name, _step_name(step), mean, float(spread[k]), len(known)))
+                sd = float(np.std(known, ddof=1)) if known.size > 1 else float("nan")
+                rows.append((name, _step_name(step), mean, sd, float(spread[k]), len(known)))
         columns = zip(*rows, strict=True)
-        return Table(dict(zip(("metric", "step", "mean", "seed sd", "runs"), map(list, columns), strict=True)))
+        return Table(dict(zip(("metric", "step", "mean", "sd", "seed sd", "runs"), map(list, columns), strict=True)))
 
     def to_table(self) -> Table:
         """Return one row a run with final metrics, hyperparameters, depth and accuracies, for `paradox`."""
@@ -145,11 +147,18 @@ class StudySpectra(Result):
                 "average (50 unless min_evals says otherwise)."
             )
         left = f"; {len(self.excluded)} runs left out" if self.excluded else ""
-        noise = f"{spread:.3g}" if np.isfinite(spread) else "unknown, since no two runs differ in seeds alone"
-        return (
+        mean = (
             f"Over {len(self.runs)} runs of {self.source} the average exponent at {_step_name(self.steps[-1])} is "
-            f"{np.nanmean(alphas):.2f}, with a standard deviation over seeds of {noise}{left}. Differences between "
-            "checkpoints below about three of these are within reach of a lucky seed."
+            f"{np.nanmean(alphas):.2f}"
+        )
+        if not np.isfinite(spread):
+            return (
+                f"{mean} ({np.nanmin(alphas):.2f} to {np.nanmax(alphas):.2f}){left}. No two runs differ in seeds "
+                "alone, so how much of that is luck is not known."
+            )
+        return (
+            f"{mean}, with a standard deviation over seeds of {spread:.3g}{left}. Differences between checkpoints "
+            "below about three of these are within reach of a lucky seed."
         )
 
     def difference(self, metric: str, first: int | None, second: int | None) -> QualityDifference:
