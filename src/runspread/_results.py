@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 
-_WHOLE_NAME = 20  # characters
-
-
 class Table:
     """Named columns of equal length; prints itself in a terminal, a notebook and a report.
 
@@ -107,9 +104,8 @@ class Table:
         for name in self.columns:
             if self.is_numeric(name):
                 table.add_column(Text(name), justify="right")
-            else:  # names are what a row is known by: short ones stay whole, long ones are folded rather than cut
-                longest = max((len(str(value)) for value in self[name]), default=0)
-                table.add_column(Text(name), overflow="fold", min_width=min(longest, _WHOLE_NAME))
+            else:  # what a row is known by is folded, not cut, where there is no room
+                table.add_column(Text(name), overflow="fold")
         for row in self.rows():
             cells = (self.format_cell(name, value) for name, value in zip(self.columns, row, strict=True))
             table.add_row(*(Text(cell) for cell in cells))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -201,47 +202,56 @@ def mask_of(corpus: Columns, depth: int, dropout: float) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------- claims
 
 
+@dataclass(frozen=True)
+class Expected:
+    """What the notes found of a metric: its verdict, and the sign of tau over all networks or inside depths."""
+
+    name: str
+    metric: str
+    verdicts: tuple[str, ...]
+    where: str = ""
+    sign: int = 0
+
+    def claim(self, analysis: rs.ParadoxAnalysis) -> Claim:
+        one = analysis[self.metric]
+        found = {"over all": one.overall.tau_b, "inside": one.split.tau_within}
+        signed = not self.where or found[self.where] * self.sign > 0
+        words = " or ".join(verdict.replace("_", " ") for verdict in self.verdicts)
+        side = f"; {'positive' if self.sign > 0 else 'negative'} {self.where}" if self.where else ""
+        measured = f"{one.verdict.replace('_', ' ')}; over all {found['over all']:+.2f}, inside {found['inside']:+.2f}"
+        return Claim(self.name, words + side, measured, bool(signed and one.verdict in self.verdicts))
+
+
+OF_ALL = (
+    Expected("2 SVD20", "SVD20", ("masked",), "inside", 1),
+    Expected("3 path norm", "log_path_norm", ("reversal",), "inside", -1),
+    Expected("4 product of Frobenius norms", "log_prod_fro", ("aggregate_only",), "over all", -1),
+    Expected("5 product of spectral norms", "log_prod_spec", ("consistent", "aggregate_only"), "over all", -1),
+    Expected("6 training accuracy", "train_accuracy", ("none",)),
+)
+OF_CONVERGED = (
+    Expected("7 product of Frobenius norms, converged", "log_prod_fro", ("reversal",), "inside", 1),
+    Expected("8 SVD20, converged", "SVD20", ("masked",), "inside", 1),
+    Expected("9 SVD40, converged", "SVD40", ("masked",), "inside", 1),
+)
+
+
 def claims(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis) -> list[Claim]:
-    """Return what the notes found in their corpus, and whether it is so in this one."""
-    some = [one.metric for each in (everything, fitted) for one in each.analyses if one.verdict == "reversal"]
+    """Return what the notes found in their corpus and the paper in its own, and whether it is so in this one."""
+    parts = {"all": everything, "converged": fitted}
+    some = [
+        f"{one.metric} ({name})" for name, part in parts.items() for one in part.analyses if one.verdict == "reversal"
+    ]
+    alpha = everything["alpha"]
+    low, high = alpha.tests.tau_within_interval
     return [
-        Claim("1 the paradox", "a metric whose sign inside depths is the opposite of that over all (reversal)",
-              ", ".join(dict.fromkeys(some)) or "none", bool(some)),
-        verdict(everything, "2 SVD20", "SVD20", "masked", "inside"),
-        verdict(everything, "3 path norm", "log_path_norm", "reversal", "inside"),
-        verdict(everything, "4 Frobenius norms", "log_prod_fro", "aggregate_only", "all"),
-        verdict(everything, "5 spectral norms", "log_prod_spec", "consistent", "all"),
-        negative_inside(everything, "6 alpha"),
-        verdict(everything, "7 training accuracy", "train_accuracy", "none", ""),
-        verdict(fitted, "8 Frobenius norms, converged", "log_prod_fro", "reversal", "inside"),
-        verdict(fitted, "9 SVD20, converged", "SVD20", "masked", "inside"),
-        verdict(fitted, "10 SVD40, converged", "SVD40", "masked", "inside"),
+        Claim("1 the paradox", "a metric whose sign inside depths is the opposite of that over all: a reversal",
+              ", ".join(some) or "none", bool(some)),
+        *(expected.claim(everything) for expected in OF_ALL),
+        *(expected.claim(fitted) for expected in OF_CONVERGED),
+        Claim("10 alpha", "published: smaller is better inside depths (95 % interval of tau inside below 0)",
+              f"inside {alpha.split.tau_within:+.2f} ({low:+.2f} to {high:+.2f})", bool(high < 0)),
     ]  # fmt: skip
-
-
-SIGNS = {"SVD20": 1, "SVD40": 1, "log_path_norm": -1, "log_prod_fro": -1, "log_prod_spec": -1, "train_accuracy": 0}
-
-
-def verdict(analysis: rs.ParadoxAnalysis, name: str, metric: str, expected: str, where: str) -> Claim:
-    """Return whether a metric has the verdict, and the sign, that it had in the notes' corpus."""
-    one = analysis[metric]
-    found = {"all": one.overall.tau_b, "inside": one.split.tau_within}
-    sign = 1 if (metric, analysis.n < 72) == ("log_prod_fro", True) else SIGNS[metric]
-    signed = f", {'positive' if sign > 0 else 'negative'} {where}" if where else ""
-    measured = f"{one.verdict.replace('_', ' ')}; all {found['all']:+.2f}, inside {found['inside']:+.2f}"
-    holds = one.verdict == expected and (not where or found[where] * sign > 0)
-    return Claim(name, f"{expected.replace('_', ' ')}{signed}", measured, holds)
-
-
-def negative_inside(analysis: rs.ParadoxAnalysis, name: str) -> Claim:
-    one = analysis["alpha"]
-    low, high = one.tests.tau_within_interval
-    return Claim(
-        name,
-        "published: smaller is better inside depths (the interval of tau inside lies below 0)",
-        f"inside {one.split.tau_within:+.2f} ({low:+.2f} to {high:+.2f})",
-        high < 0,
-    )
 
 
 def draw(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis, path: Path) -> None:
