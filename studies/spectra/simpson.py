@@ -258,12 +258,14 @@ def draw(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis, path: Path)
     """Save the metrics in which scale and shape are seen best, and all of them within and between."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    rs.plot_simpson(fitted["log_prod_fro"], axes[0])
-    rs.plot_simpson(everything["SVD20"], axes[1])
-    figure.savefig(path / "simpson.svg")
-    axes = rs.plot_within_between(everything)
-    axes.figure.savefig(path / "within-between.svg", bbox_inches="tight")
+    with plt.rc_context({"svg.fonttype": "none"}):
+        figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
+        rs.plot_simpson(fitted["log_prod_fro"], axes[0])
+        rs.plot_simpson(everything["SVD20"], axes[1])
+        figure.savefig(path / "simpson.svg", metadata={"Date": None})
+        rs.plot_within_between(everything).figure.savefig(
+            path / "within-between.svg", bbox_inches="tight", metadata={"Date": None}
+        )
 
 
 def main() -> None:

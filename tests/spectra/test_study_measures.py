@@ -11,8 +11,10 @@ import runspread as rs
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
+from click.testing import CliRunner  # noqa: E402
 from torch import nn  # noqa: E402
 
+from runspread._cli import cli  # noqa: E402
 from runspread._importers.tables import as_table  # noqa: E402
 
 
@@ -132,6 +134,14 @@ def test_the_table_goes_through_a_file(study, measured, tmp_path):
     assert again["run"] == table["run"]
     assert again["SVD20"] == table["SVD20"]
     assert list(again.columns) == list(table.columns)
+
+
+def test_measures_on_the_command_line(study, tmp_path):
+    words = ["paradox", str(study.path), "--measures", "--metric", "SVD20", "--resamples", "20"]
+    kept = CliRunner().invoke(cli, [*words, "--save", str(tmp_path / "c.csv")], catch_exceptions=False)
+    assert kept.exit_code == 0
+    assert "SVD20" in kept.output
+    assert as_table(tmp_path / "c.csv")["depth"] == rs.corpus_table(study)["depth"]
 
 
 def test_sentence_and_table(measured):
