@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .progress import counted
 from .show import json_option, show
 
 
@@ -53,9 +54,10 @@ def command(
     if not folders and (measures or save):
         raise rs.InputError("--measures or --save with a table", "them with studies, whose weights are read")
     studies = [rs.open_study(path) for path in folders]
-    corpora: list[Any] = [rs.study_spectra(study) for study in studies]
+    corpora: list[Any] = [rs.study_spectra(study, progress=counted()) for study in studies]
     if measures:
-        corpora += [rs.study_measures(study, data=data, worst_case=worst_case, seed=seed) for study in studies]
+        more: dict[str, Any] = {"data": data, "worst_case": worst_case, "seed": seed, "progress": counted()}
+        corpora += [rs.study_measures(study, **more) for study in studies]
     if save:
         Path(save).write_text(rs.corpus_table(corpora).to_csv(), encoding="utf-8")
     result = rs.paradox(

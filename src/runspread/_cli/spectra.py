@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._results import Result
+from .progress import counted
 from .show import json_option, show, show_table
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ def command(
 
     if len(paths) != (1 if noise is None else 2):
         raise rs.InputError(f"{len(paths)} paths", "one, or two models and --noise STUDY")
-    if sys.stderr.isatty():
-        options["progress"] = _progress
+    options["progress"] = counted()
     if noise is not None:
         first, second = (_of_model(path, unpickle, options) for path in paths)
         result: Result = rs.study_spectra(rs.open_study(noise), **options).compare(metric, first, second)
@@ -97,7 +96,3 @@ def _step(text: str) -> int | None:
         return int(text)
     except ValueError:
         raise click.BadParameter(f"{text!r} is neither a step nor end", param_hint="--between") from None
-
-
-def _progress(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total}", nl=done == total, err=True)
