@@ -161,6 +161,7 @@ def test_whether_checkpoints_differ_by_more_than_seeds(tmp_path, study):
     out = run("spectra", *models, "--noise", study.path)
     assert "not shown to be more than seed noise" in " ".join(out.output.split())
     assert run("spectra", *models).exit_code == 2
+    assert run("spectra", models[0], "--between", 5, "end").exit_code == 2
     assert run("spectra", models[0], "--noise", study.path).exit_code == 2
 
 
@@ -179,6 +180,7 @@ def test_paradox_of_a_table_and_of_studies(tmp_path, study):
     again = run("paradox", tmp_path / "c.csv", "--by", "width", "--metric", "alpha", "--resamples", 20, "--json")
     assert json.loads(again.output)["analyses"] == json.loads(out.output)["analyses"]
     assert run("paradox", tmp_path / "t.csv", "--measures").exit_code == 2
+    assert run("paradox", study.path, "--worst-case").exit_code == 2
     assert run("paradox", study.path, "--measures").exit_code == 2  # no recipe
     assert run("paradox", tmp_path / "t.csv", study.path).exit_code == 2
     assert run("paradox", tmp_path / "t.csv", "--by", "nothing").exit_code == 2

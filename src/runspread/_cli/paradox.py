@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .progress import counted
 from .show import json_option, show
+
+if TYPE_CHECKING:
+    from .._methods.spectra.quality import StudySpectra
+    from .._methods.spectra.study_measures import StudyMeasures
+    from .._study.study import Study
 
 
 @click.command("paradox")
@@ -53,11 +59,9 @@ def command(
         raise rs.InputError(f"{len(paths)} sources, {len(folders)} of them studies", "one table, or only studies")
     if not folders and (measures or save):
         raise rs.InputError("--measures or --save with a table", "them with studies, whose weights are read")
-    studies = [rs.open_study(path) for path in folders]
-    corpora: list[Any] = [rs.study_spectra(study, progress=counted()) for study in studies]
-    if measures:
-        more: dict[str, Any] = {"data": data, "worst_case": worst_case, "seed": seed, "progress": counted()}
-        corpora += [rs.study_measures(study, **more) for study in studies]
+    if (data or worst_case) and not measures:
+        raise rs.InputError("--data or --worst-case alone", "--measures too")
+    corpora = _corpora([rs.open_study(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)
     if save:
         Path(save).write_text(rs.corpus_table(corpora).to_csv(), encoding="utf-8")
     result = rs.paradox(
@@ -71,3 +75,12 @@ def command(
         seed=seed,
     )
     show(result, as_json=as_json)
+
+
+def _corpora(studies: Sequence[Study], measures: bool, **options: Any) -> list[StudySpectra | StudyMeasures]:
+    import runspread as rs
+
+    found: list[StudySpectra | StudyMeasures] = [rs.study_spectra(study, progress=counted()) for study in studies]
+    if measures:
+        found += [rs.study_measures(study, progress=counted(), **options) for study in studies]
+    return found

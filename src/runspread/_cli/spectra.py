@@ -61,6 +61,8 @@ def command(
         result: Result = rs.study_spectra(rs.open_study(noise), **options).compare(metric, first, second)
     elif (Path(paths[0]) / "study.json").is_file():
         result = _of_study(rs.open_study(paths[0]), run, step, between, metric, options)
+    elif run or step is not None or between:
+        raise rs.InputError(f"--run, --step or --between with {paths[0]}, which is no study", "a study")
     else:
         result = _of_model(paths[0], unpickle, options)
     show(result, as_json=as_json)
