@@ -11,6 +11,7 @@ the same analysis. What is trained stays in the work folder; called again, the s
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,21 +87,11 @@ def measured(studies: list[rs.Study], data: str, path: Path) -> Columns:
         table = rs.corpus_table([*spectra, *measures])
         table.columns["hidden_layers"] = [len(hidden) for hidden in table["hidden"]]
         table.columns["width"] = [hidden[0] for hidden in table["hidden"]]
-        table.columns["steps"] = [
-            length(study, run) for one, study in zip(spectra, studies, strict=True) for run in one.runs
-        ]
         path.write_text(table.to_csv())
-    import pandas as pd
-
-    frame = pd.read_csv(path)
-    return {name: frame[name].to_numpy() for name in frame.columns}
-
-
-def length(study: rs.Study, run: str) -> int:
-    """Return after how many steps a run ended."""
-    curves = study.metrics()["train_loss"]
-    row = list(study.runs.ids).index(run)
-    return int(curves.steps[row, curves.lengths[row] - 1])
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = (*METRICS, *MORE, *AXES, "test_accuracy")
+    return {name: np.array([float(row[name]) for row in rows]) for name in names}
 
 
 def reference(path: Path = REFERENCE) -> Columns:
