@@ -14,7 +14,7 @@ from ._errors import (
     StudyError,
     TrainingError,
 )
-from ._importers.corpora import paradox, study_spectra
+from ._importers.corpora import corpus_table, paradox, study_spectra
 from ._importers.output_files import open_outputs
 from ._importers.spectra import SpectraOptions, spectra
 from ._importers.torch_weights import TorchCheckpoint, from_torch_checkpoint
@@ -65,6 +65,7 @@ from ._methods.spectra.sharpness import (
 from ._methods.spectra.smoothing import SmoothingResult, svd_smoothing, truncate_weights
 from ._methods.spectra.spectral_numbers import density_distance, fit_without_fingers, spectral_distance
 from ._methods.spectra.spectrum import Spectrum, spectrum
+from ._methods.spectra.study_measures import StudyMeasures
 from ._methods.spectra.tail_alternatives import (
     TailComparison,
     TruncatedPowerLawFit,
@@ -168,6 +169,7 @@ from ._training.ensembles.from_study import make_ensemble
 from ._training.ensembles.procedures import TrainedEnsemble, deep_ensemble, hyper_deep_ensemble
 from ._training.progress import TrainingProgress
 from ._training.recipes import Recipe, recipe, recipe_names
+from ._training.study_measures import study_measures
 from ._training.torch_network import TorchNetwork, fold_batch_norm
 from ._training.train import train
 from ._training.until import TrainedUntil, train_until
@@ -254,6 +256,7 @@ __all__ = [
     "StorageError",
     "Study",
     "StudyError",
+    "StudyMeasures",
     "StudySpectra",
     "Table",
     "TailComparison",
@@ -285,6 +288,7 @@ __all__ = [
     "compare_maps",
     "compare_tails",
     "convergence_index",
+    "corpus_table",
     "corrupt",
     "corruption_benchmark",
     "corruption_names",
@@ -395,6 +399,7 @@ __all__ = [
     "spectral_distance",
     "spectrum",
     "stopping_rule",
+    "study_measures",
     "study_spectra",
     "svd_smoothing",
     "train",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,6 +81,14 @@ class Table:
         """Return column name to list of plain values."""
         return {name: list(values) for name, values in self.columns.items()}
 
+    def to_csv(self) -> str:
+        """Return the table as text with commas between the values; missing ones are empty."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows(self.rows())
+        return text.getvalue()
+
     def to_pandas(self) -> Any:
         """Return a ``pandas.DataFrame`` (needs pandas)."""
         from ._optional import require
@@ -92,7 +102,10 @@ class Table:
 
         table = RichTable(title=self.title or None, box=box.SIMPLE_HEAD, title_justify="left")
         for name in self.columns:
-            table.add_column(Text(name), justify="right" if self.is_numeric(name) else "left")
+            if self.is_numeric(name):
+                table.add_column(Text(name), justify="right")
+            else:  # what a row is known by is folded, not cut, where there is no room
+                table.add_column(Text(name), overflow="fold")
         for row in self.rows():
             cells = (self.format_cell(name, value) for name, value in zip(self.columns, row, strict=True))
             table.add_row(*(Text(cell) for cell in cells))

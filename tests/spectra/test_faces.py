@@ -146,6 +146,25 @@ def test_spectra_of_a_study(study):
     assert "fc.weight" in run("spectra", study.path, "--run", study.runs[0].id).output
 
 
+def test_whether_checkpoints_differ_by_more_than_seeds(tmp_path, study):
+    found = rs.study_spectra(study, steps="all")
+    out = run("spectra", study.path, "--between", 5, "end", "--metric", "stable_rank", "--json")
+    expected = found.difference("stable_rank", 5, None)
+    assert json.loads(out.output)["p_value"] == pytest.approx(expected.p_value)
+    assert run("spectra", study.path, "--between", "5", "last").exit_code == 2
+    for name in ("a", "b"):
+        safetensors.numpy.save_file({"fc.weight": HEAVY * (1 if name == "a" else 3)}, tmp_path / f"{name}.safetensors")
+    models = [tmp_path / f"{name}.safetensors" for name in ("a", "b")]
+    out = run("spectra", *models, "--noise", study.path, "--metric", "log_spectral_norm")
+    assert out.exit_code == 0
+    assert f"differs by {np.log10(9):.3g} from a.safetensors" in " ".join(out.output.split())
+    out = run("spectra", *models, "--noise", study.path)
+    assert "not shown to be more than seed noise" in " ".join(out.output.split())
+    assert run("spectra", *models).exit_code == 2
+    assert run("spectra", models[0], "--between", 5, "end").exit_code == 2
+    assert run("spectra", models[0], "--noise", study.path).exit_code == 2
+
+
 def test_paradox_of_a_table_and_of_studies(tmp_path, study):
     pandas = pytest.importorskip("pandas")
     pandas.DataFrame(corpus()).to_csv(tmp_path / "t.csv", index=False)
@@ -154,6 +173,15 @@ def test_paradox_of_a_table_and_of_studies(tmp_path, study):
     assert "reversal" in out.output
     out = run("paradox", study.path, "--by", "width", "--metric", "alpha", "--resamples", 20, "--json")
     assert json.loads(out.output)["analyses"][0]["metric"] == "alpha"
+    kept = run(
+        "paradox", study.path, "--by", "width", "--metric", "alpha", "--resamples", 20, "--save", tmp_path / "c.csv"
+    )
+    assert kept.exit_code == 0
+    again = run("paradox", tmp_path / "c.csv", "--by", "width", "--metric", "alpha", "--resamples", 20, "--json")
+    assert json.loads(again.output)["analyses"] == json.loads(out.output)["analyses"]
+    assert run("paradox", tmp_path / "t.csv", "--measures").exit_code == 2
+    assert run("paradox", study.path, "--worst-case").exit_code == 2
+    assert run("paradox", study.path, "--measures").exit_code == 2  # no recipe
     assert run("paradox", tmp_path / "t.csv", study.path).exit_code == 2
     assert run("paradox", tmp_path / "t.csv", "--by", "nothing").exit_code == 2
 
@@ -162,6 +190,7 @@ def test_section_of_the_report(study, tmp_path):
     found = section(study)
     assert len(found.figures) == 3
     assert "exponent" in found.lead
+    assert len(found.tables) == 1
     bare = rs.create_study(tmp_path / "bare", splits={"test": np.arange(4)})
     with bare.record(seeds=1) as recorded:
         recorded.predictions("test", np.eye(4))
@@ -171,3 +200,18 @@ def test_section_of_the_report(study, tmp_path):
         recorded.weights({"w": np.ones((4, 4))})
     assert section(small).figures == ()
     assert "None of 1 runs" in section(small).lead
+
+
+def test_section_judges_metrics_where_depths_differ(tmp_path):
+    made = rs.create_study(tmp_path / "s", splits={"test": np.arange(20) % 4})
+    rng = np.random.default_rng(0)
+    for seed in range(14):
+        with made.record(seeds=seed, hyperparameters={"layers": 1 + seed % 2}) as recorded:
+            recorded.predictions("test", rng.normal(size=(20, 4)))
+            weights = {f"{k}.weight": rng.normal(size=(70, 60)).astype("f4") for k in range(1 + seed % 2)}
+            recorded.weights(weights)
+    found = section(made)
+    assert len(found.figures) == 4
+    assert "inside depth" in found.lead
+    assert found.tables[1]["metric"][0] == "log_norm"
+    assert "No two runs" not in found.lead

@@ -278,6 +278,15 @@ def test_differences_between_checkpoints_against_seed_noise(study):
         rs.study_spectra(study, steps=[77])
 
 
+def test_spread_over_seeds_that_is_not_known_is_said():
+    values = {"alpha": np.arange(6.0).reshape(3, 2)}
+    found = rs.StudySpectra(
+        source="s", runs=("a", "b", "c"), steps=(1, None), metrics=values, hyperparameters={"lr": [1, 2, 3]}
+    )
+    assert "3.00 (1.00 to 5.00). No two runs differ in seeds alone" in found.sentence()
+    assert "needs runs of one configuration" in found.difference("alpha", 1, None).sentence()
+
+
 def test_comparison_keeps_its_level():
     """Two models that differ by chance alone differ 'significantly' in about 5 % of cases."""
     rng = np.random.default_rng(5)

@@ -111,6 +111,14 @@ def test_pooling_averages_blocks(pictures):
         load_dataset(rs.recipe("mnist-lenet", data=str(folder), pool=4))
 
 
+def test_features_are_standardised_each_by_itself(pictures):
+    folder, arrays = pictures
+    data = load_dataset(rs.recipe("mnist-lenet", data=str(folder), scale="feature"))
+    train = arrays["train"].astype(float).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(data.mean, train.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(data.std, train.std(axis=0), rtol=1e-5)
+
+
 def test_images_that_cannot_be_read_are_named(pictures):
     import pyarrow
     import pyarrow.parquet

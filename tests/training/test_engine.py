@@ -72,6 +72,36 @@ def test_a_diverged_run_keeps_its_log_and_its_stack_mates(tmp_path):
             np.testing.assert_allclose(study.weights(run)[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("stack", [1, 2])
+def test_a_run_stops_at_its_training_loss(tmp_path, stack):
+    recipe = tiny(epochs=12, record="1 epoch", stop_loss=0.6, evaluate=("train", "test"), logits_dtype="float32")
+    search = {"lr": [3e-3, 1e-5]}
+    study = rs.train(recipe, runs=2, out=tmp_path / "s", search=search, stack=stack, workers=1)
+    quick, slow = study.runs
+    losses = study.metrics()["train_loss"]
+    mine = losses.values[0][: losses.lengths[0]]
+    assert mine[-1] < 0.6 <= mine[-2]
+    assert losses.lengths[1] == 12
+    step = int(losses.steps[0][losses.lengths[0] - 1])
+    shorter = tiny().replace(steps=step)
+    shorter = rs.train(shorter, runs=2, out=tmp_path / "shorter", search=search, stack=stack, workers=1)
+    for name, value in shorter.weights(quick.id).items():
+        np.testing.assert_allclose(study.weights(quick)[name], value, rtol=1e-6)
+    assert quick.accuracy["test"] == shorter.runs[quick.id].accuracy["test"]
+    whole = rs.train(tiny(epochs=12), runs=2, out=tmp_path / "whole", search=search, stack=stack, workers=1)
+    for name, value in whole.weights(slow.id).items():
+        np.testing.assert_allclose(study.weights(slow)[name], value, rtol=1e-6)
+    assert quick.status == slow.status == "completed"
+
+
+def test_a_training_ends_when_all_its_runs_have_stopped(tmp_path):
+    recipe = tiny(epochs=100_000, record="1 epoch", stop_loss=2.0, evaluate=("train",))
+    study = rs.train(recipe, runs=2, out=tmp_path / "s")  # else this test would not end
+    assert (study.metrics()["train_loss"].lengths < 100).all()
+    with pytest.raises(rs.InputError, match="'train' among them"):
+        tiny(stop_loss=0.1)
+
+
 def test_structures_are_searched_too(tmp_path):
     search = {"hidden": [(8,), (8, 8)], "optimizer": ["sgd", "adam"], "lr": "loguniform(1e-3,1e-2)"}
     study = rs.train(tiny(), runs=8, out=tmp_path / "s", search=search)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .progress import counted
 from .show import json_option, show
+
+if TYPE_CHECKING:
+    from .._methods.spectra.quality import StudySpectra
+    from .._methods.spectra.study_measures import StudyMeasures
+    from .._study.study import Study
 
 
 @click.command("paradox")
@@ -17,6 +25,10 @@ from .show import json_option, show
 @click.option("--axis", "axes", multiple=True, help="A hyperparameter of the grid, for Psi and CMI; can be repeated.")
 @click.option("--gap", is_flag=True, help="The target is a gap: lower is better.")
 @click.option("--resamples", default=2000, show_default=True, help="Permutations, and bootstrap samples.")
+@click.option("--measures", is_flag=True, help="Of studies: truncation, margins, norms and noise too (takes a while).")
+@click.option("--data", type=click.Path(), help="With --measures: where the data of the studies lie.")
+@click.option("--worst-case", is_flag=True, help="With --measures: the worst noise too, by gradient ascent.")
+@click.option("--save", type=click.Path(dir_okay=False), help="Of studies: keep the table, a row a model, as CSV.")
 @click.option("--seed", default=0, show_default=True, help="Of both.")
 @json_option
 def command(
@@ -27,13 +39,17 @@ def command(
     axes: tuple[str, ...],
     gap: bool,
     resamples: int,
+    measures: bool,
+    data: str | None,
+    worst_case: bool,
+    save: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
     """Whether metrics track quality, or only tell architectures apart.
 
     STUDY_OR_TABLE is a CSV or Parquet file with a row a model, or one or more studies with weights, whose spectra are
-    the metrics.
+    the metrics. Their depth is the number of weight matrices, unless a hyperparameter has that name.
     """
     import runspread as rs
 
@@ -41,8 +57,15 @@ def command(
     folders = [path for path in paths if Path(path).is_dir()]
     if len(paths) > 1 and len(folders) < len(paths):
         raise rs.InputError(f"{len(paths)} sources, {len(folders)} of them studies", "one table, or only studies")
+    if not folders and (measures or save):
+        raise rs.InputError("--measures or --save with a table", "them with studies, whose weights are read")
+    if (data or worst_case) and not measures:
+        raise rs.InputError("--data or --worst-case alone", "--measures too")
+    corpora = _corpora([rs.open_study(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)
+    if save:
+        Path(save).write_text(rs.corpus_table(corpora).to_csv(), encoding="utf-8")
     result = rs.paradox(
-        [rs.open_study(path) for path in folders] or paths[0],
+        corpora or paths[0],
         list(metrics) or None,
         target,
         partition,
@@ -52,3 +75,12 @@ def command(
         seed=seed,
     )
     show(result, as_json=as_json)
+
+
+def _corpora(studies: Sequence[Study], measures: bool, **options: Any) -> list[StudySpectra | StudyMeasures]:
+    import runspread as rs
+
+    found: list[StudySpectra | StudyMeasures] = [rs.study_spectra(study, progress=counted()) for study in studies]
+    if measures:
+        found += [rs.study_measures(study, progress=counted(), **options) for study in studies]
+    return found

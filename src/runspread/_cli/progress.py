@@ -64,6 +64,13 @@ def _lines() -> Callable[[TrainingProgress], None]:
     return update
 
 
+def counted() -> Callable[[int, int], None] | None:
+    """Return what says on a terminal how many of how many are done; None where there is no terminal."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda done, total: click.echo(f"\r{done} of {total}", nl=done == total, err=True)
+
+
 def describe(now: TrainingProgress) -> str:
     """Return runs done, current accuracy and time left as one line."""
     parts = [f"{now.runs_done}/{now.runs_total} runs"]

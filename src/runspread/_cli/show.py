@@ -13,6 +13,7 @@ from .._results import Result, Table, json_safe, to_plain
 if TYPE_CHECKING:
     from rich.console import Console
 
+_WIDEST = 1000  # characters of a table in a pipe
 json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 study_argument: Callable[..., Any] = click.argument("study", metavar="STUDY", type=click.Path())
 split_option: Callable[..., Any] = click.option(
@@ -47,9 +48,16 @@ def show(result: Result, *, as_json: bool) -> None:
 
 
 def show_table(table: Table) -> None:
-    """Print a table, unless it is empty."""
-    if len(table):
-        console().print(table)
+    """Print a table, unless it is empty; in a pipe as wide as it is."""
+    if not len(table):
+        return
+    from rich.measure import Measurement
+
+    out, drawn = console(), table.__rich__()
+    if not out.is_terminal:
+        widest = Measurement.get(out, out.options.update(max_width=_WIDEST), drawn).maximum
+        out.width = max(out.width, widest)
+    out.print(drawn)
 
 
 def show_data(data: Any) -> None:

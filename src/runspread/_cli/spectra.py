@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .._results import Result
+from .progress import counted
 from .show import json_option, show, show_table
+
+if TYPE_CHECKING:
+    from .._methods.spectra.models import ModelSpectra
+    from .._study.study import Study
 
 
 @click.command("spectra")
-@click.argument("path", type=click.Path())
+@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH [PATH]")
 @click.option("--run", help="Of a study: one run, layer by layer.")
 @click.option("--step", type=int, help="Of a study: weights at this step; the end of training otherwise.")
+@click.option("--between", nargs=2, metavar="STEP STEP", help='Of a study: the change between two steps; "end" is one.')
+@click.option(
+    "--noise", type=click.Path(), metavar="STUDY", help="Of two models: the study whose seeds say what is luck."
+)
+@click.option("--metric", default="alpha", show_default=True, help="With --between or --noise: what is compared.")
 @click.option("--torch", "unpickle", is_flag=True, help="PATH is a PyTorch checkpoint: unpickle it, with limits.")
 @click.option("--mp", "mp_fit", is_flag=True, help="Fit a Marchenko-Pastur bulk too.")
 @click.option("--shuffles", "n_shuffles", default=0, show_default=True, help="Compare with this many shuffles.")
@@ -26,26 +35,36 @@ from .show import json_option, show, show_table
 @click.option("--seed", default=0, show_default=True, help="Of shuffles and bootstrap.")
 @json_option
 def command(
-    path: str, run: str | None, step: int | None, unpickle: bool, all_tensors: bool, as_json: bool, **options: Any
+    paths: tuple[str, ...],
+    run: str | None,
+    step: int | None,
+    between: tuple[str, str] | None,
+    noise: str | None,
+    metric: str,
+    unpickle: bool,
+    all_tensors: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Scale and shape metrics of weight matrices.
 
     PATH is a study, a safetensors file or a folder of them (a Hugging Face checkpoint, sharded or not); with --torch a
-    file that torch.save wrote.
+    file that torch.save wrote. Two models and --noise: whether they differ by more than seeds do.
     """
     import runspread as rs
 
-    if sys.stderr.isatty():
-        options["progress"] = _progress
-    result: Result
-    if (Path(path) / "study.json").is_file():
-        study = rs.open_study(path)
-        if run is None:
-            result = rs.study_spectra(study, steps=None if step is None else [step], **options)
-        else:
-            result = rs.spectra(study.weights(run, step=step), **options)
+    if len(paths) != (1 if noise is None else 2):
+        raise rs.InputError(f"{len(paths)} paths", "one, or two models and --noise STUDY")
+    options["progress"] = counted()
+    if noise is not None:
+        first, second = (_of_model(path, unpickle, options) for path in paths)
+        result: Result = rs.study_spectra(rs.open_study(noise), **options).compare(metric, first, second)
+    elif (Path(paths[0]) / "study.json").is_file():
+        result = _of_study(rs.open_study(paths[0]), run, step, between, metric, options)
+    elif run or step is not None or between:
+        raise rs.InputError(f"--run, --step or --between with {paths[0]}, which is no study", "a study")
     else:
-        result = rs.spectra(rs.from_torch_checkpoint(path) if unpickle else Path(path), **options)
+        result = _of_model(paths[0], unpickle, options)
     show(result, as_json=as_json)
     if isinstance(result, rs.ModelSpectra) and not as_json:
         if all_tensors:
@@ -53,5 +72,29 @@ def command(
         show_table(result.summary())
 
 
-def _progress(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total}", nl=done == total, err=True)
+def _of_model(path: str, unpickle: bool, options: dict[str, Any]) -> ModelSpectra:
+    import runspread as rs
+
+    return rs.spectra(rs.from_torch_checkpoint(path) if unpickle else Path(path), **options)
+
+
+def _of_study(
+    study: Study, run: str | None, step: int | None, between: tuple[str, str] | None, metric: str, options: Any
+) -> Result:
+    import runspread as rs
+
+    if between is not None:
+        steps = [_step(text) for text in between]
+        return rs.study_spectra(study, steps=steps, **options).difference(metric, *steps)
+    if run is not None:
+        return rs.spectra(study.weights(run, step=step), **options)
+    return rs.study_spectra(study, steps=None if step is None else [step], **options)
+
+
+def _step(text: str) -> int | None:
+    if text == "end":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a step nor end", param_hint="--between") from None

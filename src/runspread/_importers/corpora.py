@@ -12,6 +12,7 @@ from .._errors import InputError
 from .._methods.corpus.paradox import ParadoxAnalysis, analyse_corpus, corpus_of
 from .._methods.spectra.models import ModelSpectra
 from .._methods.spectra.quality import StudySpectra
+from .._methods.spectra.study_measures import StudyMeasures, by_name
 from .._methods.variance.audit import warns_of_seeds
 from .._results import Excluded, Table
 from .spectra import HoldsRuns, SpectraOptions, spectra
@@ -57,7 +58,7 @@ def study_spectra(
         raise InputError(
             f"no completed run of {len(study.runs)} has weights at {'these steps' if steps else 'the end'}",
             "runs with weights",
-            "Record them with run.weights(model), or train with record='weights'.",
+            "Record them with run.weights(model), or train with keep_weights=True.",
         )
     models: dict[tuple[int, int], ModelSpectra] = {}
     for row, run in enumerate(facts):
@@ -74,11 +75,15 @@ def study_spectra(
         steps=tuple(wanted),
         metrics=metrics,
         layers=layers,
-        hyperparameters={name: [run.hyperparameters.get(name) for run in facts]
-                         for name in _names(run.hyperparameters for run in facts)},
-        accuracy={split: [run.accuracy.get(split) for run in facts] for split in _names(r.accuracy for r in facts)},
+        hyperparameters=by_name([run.hyperparameters for run in facts]),
+        accuracy=by_name([run.accuracy for run in facts]),
+        depth=tuple(max(_depth(model) for (row, _), model in models.items() if row == k) for k in range(len(facts))),
         excluded=tuple(excluded + without),
-    )  # fmt: skip
+    )
+
+
+def _depth(model: ModelSpectra) -> int:
+    return sum(layer.kind not in ("vector", "embedding") for layer in model.layers)
 
 
 def _usable(runs: Sequence[Any]) -> tuple[list[Any], list[Excluded]]:
@@ -124,10 +129,6 @@ def _stacked(rows: Mapping[tuple[int, int], Mapping[str, float]], n_runs: int, n
     return found
 
 
-def _names(mappings: Any) -> list[str]:
-    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
-
-
 def paradox(
     table: Any,
     metrics: Sequence[str] | str | None = None,
@@ -148,8 +149,9 @@ def paradox(
 
     Parameters
     ----------
-    table : study, sequence of studies, StudySpectra, Table, mapping, data frame, list of mappings, or path
-        One row a model. Of studies the spectra of the final weights are taken. A path is CSV or Parquet.
+    table : study, StudySpectra, StudyMeasures, sequence of these, Table, mapping, data frame, list of mappings, or path
+        One row a model. Of studies the spectra of the final weights are taken; see `corpus_table`. A path is CSV or
+        Parquet.
     metrics : str or sequence of str, optional
         Columns to judge. When None: the spectral metrics of studies; of a table every numeric column that varies, is
         not named here otherwise, and does not end in ``_accuracy``.
@@ -191,23 +193,77 @@ def paradox(
     )
 
 
+def corpus_table(source: Any, *, spectra_options: SpectraOptions | None = None) -> Table:
+    """Return the table that `paradox` reads, a row a model: to add columns, choose rows, or keep it as a file.
+
+    Parameters
+    ----------
+    source : Study, StudySpectra, StudyMeasures, or sequence of these
+        Of studies the spectra of the final weights are taken. Measures are put into the rows of the spectra of the same
+        runs.
+    spectra_options : mapping, optional
+        Keywords of `spectra`.
+
+    Returns
+    -------
+    Table
+        Study, run, hyperparameters, depth (number of weight matrices, unless a hyperparameter has that name),
+        accuracies, metrics.
+
+    Raises
+    ------
+    InputError
+        Something else, or measures of a run that is there twice.
+    """
+    studies = [source] if _is_study(source) else source
+    if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):
+        raise InputError(f"a {type(source).__name__}", "studies, their spectra and their measures")
+    return _merged(_corpora(studies, spectra_options or {}))
+
+
+_Corpus = StudySpectra | StudyMeasures
+
+
+def _corpora(studies: Sequence[Any], options: SpectraOptions) -> list[_Corpus]:
+    """Return spectra, then measures."""
+    found = [study_spectra(one, **options) if isinstance(one, HoldsRuns) else one for one in studies]
+    return sorted(found, key=lambda one: isinstance(one, StudyMeasures))
+
+
+def _merged(corpora: Sequence[_Corpus]) -> Table:
+    rows: list[dict[str, Any]] = []
+    for one in corpora:
+        table = one.to_table()
+        own = [{"study": one.source} | dict(zip(table.columns, row, strict=True)) for row in table.rows()]
+        if isinstance(one, StudyMeasures):
+            own = [row for row in own if not _joined(row, rows)]
+        rows += own
+    return as_table(rows)
+
+
+def _joined(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
+    """Put a row of measures into that of the same run; say whether there is one."""
+    same = [other for other in rows if (other["study"], other["run"]) == (row["study"], row["run"])]
+    if len(same) > 1:
+        raise InputError(f"run {row['run']} of {row['study']} {len(same)} times", "studies of different names")
+    for other in same:
+        other |= row
+    return bool(same)
+
+
 def _table_of(source: Any, options: SpectraOptions) -> tuple[Table, list[str]]:
     """Return the table, and the columns in it that are known to be metrics."""
-    studies = [source] if isinstance(source, (HoldsRuns, StudySpectra)) else source
+    studies = [source] if _is_study(source) else source
     if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):
         if options:
             raise InputError("spectra_options with a table", "them with studies alone")
         return as_table(source), []
-    tables = [one if isinstance(one, StudySpectra) else study_spectra(one, **options) for one in studies]
-    rows: list[dict[str, Any]] = []
-    for one in tables:
-        table = one.to_table()
-        rows += [{"study": one.source} | dict(zip(table.columns, row, strict=True)) for row in table.rows()]
-    return as_table(rows), list(dict.fromkeys(name for one in tables for name in one.metrics))
+    corpora = _corpora(studies, options)
+    return _merged(corpora), list(dict.fromkeys(name for one in corpora for name in one.metrics))
 
 
 def _is_study(source: Any) -> bool:
-    return isinstance(source, (HoldsRuns, StudySpectra))
+    return isinstance(source, (HoldsRuns, StudySpectra, StudyMeasures))
 
 
 def _numeric(table: Table, taken: set[str]) -> list[str]:

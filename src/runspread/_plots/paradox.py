@@ -39,7 +39,7 @@ def plot_simpson(result: MetricAnalysis, ax: Axes | None = None) -> Axes:
     for k, (name, part) in enumerate(result.partitions.items()):
         here = result.groups == name
         color, marker = _COLORS[k % len(_COLORS)], _MARKERS[k % len(_MARKERS)]
-        label = rf"{name}: $\tau$ = {part.tau_b:.2f}"
+        label = rf"{result.partition} {name}: $\tau$ = {part.tau_b:.2f}"
         ax.plot(result.x[here], result.y[here], marker, color=color, markersize=4.5, alpha=0.8, label=label)
         _line(ax, part, result.x[here], color=color, linewidth=1.8)
     _line(ax, result.overall, result.x, color="black", linestyle="--", linewidth=1.4,
@@ -84,7 +84,7 @@ def plot_within_between(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes
             one.verdict.replace("_", " "), (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )
     ax.set_yticks(place, [one.metric for one in rows])
-    ax.set(xlabel=rf"Kendall's $\tau$ with {result.target}", xlim=(-1.02, 1.02))
+    ax.set(xlabel=rf"Kendall's $\tau$ with {result.target}", xlim=(-1.02, 1.02), xticks=(-1, -0.5, 0, 0.5, 1))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
     return ax

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from .._methods.corpus.paradox import VOTERS
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
+    from .._methods.corpus.paradox import ParadoxAnalysis
     from .._methods.spectra.models import ModelSpectra
     from .._methods.spectra.quality import StudySpectra
     from .._study.study import Study
@@ -33,7 +38,40 @@ def spectra(study: Study) -> Section | None:
     one = with_weights[0]
     model = spectra_of(study.weights(one, step=None if None in one.weights else one.weights[-1]))
     notes = notes_of(result) + (() if everything else ("Steps before the end were left out to save time.",))
-    return Section("Weight spectra", result.sentence(), _figures(result, model, one.id), (result.table(),), notes)
+    judged = _judged(result)
+    if judged is None:
+        return Section("Weight spectra", result.sentence(), _figures(result, model, one.id), (result.table(),), notes)
+    return Section(
+        "Weight spectra",
+        f"{result.sentence()} {judged.sentence()}",
+        (*_figures(result, model, one.id), _within_between(judged)),
+        (result.table(), judged.table()),
+        notes + notes_of(judged),
+    )
+
+
+def _judged(result: StudySpectra) -> ParadoxAnalysis | None:
+    """Return which metrics track accuracy, where there are enough networks of several depths to ask."""
+    from .. import paradox
+
+    target = next((f"{split}_accuracy" for split in ("test", *result.accuracy) if split in result.accuracy), None)
+    sizes = Counter(result.depth)
+    if target is None or len(sizes) < 2 or min(sizes.values()) < VOTERS:
+        return None
+    metrics = [name for name, values in result.metrics.items() if np.isfinite(values[:, -1]).sum() >= VOTERS]
+    return paradox(result, metrics, target=target) if metrics else None
+
+
+def _within_between(judged: ParadoxAnalysis) -> Figure:
+    from .._plots.paradox import plot_within_between
+
+    return figure(
+        partial(plot_within_between, judged),
+        shows=f"How each metric goes with {judged.target} over all networks, inside a depth, and between depths.",
+        does_not_show="A cause; and a metric that tells depths apart alone is of no use inside one.",
+        paper=_PAPER,
+        size=(5.4, 0.9 + 0.3 * len(judged.analyses)),
+    )
 
 
 def _figures(result: StudySpectra, model: ModelSpectra, run: str) -> tuple[Figure, ...]:

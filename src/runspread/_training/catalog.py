@@ -216,6 +216,22 @@ CATALOG: dict[str, dict[str, Any]] = {
         "batch_size": 64,
         "record": "2 epochs",
     },
+    # Ours: 16 x 16 pixels, 4,000 images, perceptrons; the corpus on which scale and shape of weights are compared.
+    "cifar10-mlp-small": {
+        "dataset": "images",
+        "dataset_options": {"pool": 2, "scale": "feature", "train_examples": 4000, "test_examples": 5000},
+        "model": "mlp",
+        "model_options": {"hidden": (256, 256), "init": "torch"},
+        "optimizer": "sgd",
+        "lr": 0.004,
+        "momentum": 0.9,
+        "epochs": 80,
+        "batch_size": 64,
+        "drop_last": False,
+        "stop_loss": 0.01,
+        "evaluate": ("train", "test"),
+        "record": "1 epoch",
+    },
     "modular-addition": _MODULAR,
     # Ours, after [H]: p = 31, half of the pairs, full batch, rate 3e-3, second beta 0.98.
     "modular-addition-small": _MODULAR

@@ -212,10 +212,6 @@ class StackTraining:
         self.done += 1
         return result
 
-    def all_diverged(self) -> bool:
-        """Whether no run is left whose loss is finite."""
-        return not bool(self._finite.any())
-
     def diverged_at(self) -> list[int]:
         """Return for each run the steps done before its loss was no longer finite; -1 where it still is."""
         return torch.where(self._finite, -1, self._finite_steps).tolist()

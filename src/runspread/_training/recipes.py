@@ -60,8 +60,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Whether the last, smaller batch of an epoch is left out.
     augment : tuple of str
         "flip", "crop:2", "shift:1", "cutout:12", in the order in which they are applied.
+    stop_loss : float or None
+        A run ends at the first recorded point where its loss on all training examples, in evaluation mode, is below
+        this; "train" has to be evaluated.
     evaluate : tuple of str
-        Splits that are evaluated while recording and whose predictions are kept at the end.
+        Splits that are evaluated while recording and whose predictions are kept at the end. With "train" among them,
+        ``train_loss`` and ``train_accuracy`` are of that evaluation, else means over the batches since the last point.
     record : str
         How often: "none" (only at the end), "5 steps", "2 epochs", or "log 20" (20 log-spaced steps).
     weight_metrics : bool
@@ -104,6 +108,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     drop_factor: float = 0.1
     epochs: float | None = None
     steps: int | None = None
+    stop_loss: float | None = None
     batch_size: int | None = None
     drop_last: bool = True
     augment: tuple[str, ...] = ()
@@ -130,6 +135,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise InputError(
                 f"label_smoothing={self.label_smoothing} with a hinge loss", "0", "It has no distribution."
             )
+        if self.stop_loss is not None and "train" not in self.evaluate:
+            raise InputError(f"stop_loss={self.stop_loss} and evaluate={self.evaluate}", "'train' among them")
         self._check_ranges()
 
     def _check_ranges(self) -> None:
@@ -178,6 +185,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "drop_factor": (0, 1),
     "epochs": (0, 1e6),
     "steps": (0, 1e9),
+    "stop_loss": (0, 1e6),
     "batch_size": (1, 1e7),
 }
 

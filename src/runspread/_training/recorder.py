@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,14 @@ from .losses import evaluate_logits
 from .programs import StepResult
 
 _NOT_KEPT = ("num_batches_tracked", "rate", "key")  # buffers that are no part of what was learned
+
+
+class _Stop(NamedTuple):
+    """A run as it was at the point where its training loss was low enough: logits a split, weights by name."""
+
+    step: int
+    predictions: dict[str, NDArray[Any]]
+    weights: dict[str, NDArray[Any]]
 
 
 class Recorder:
@@ -46,6 +54,7 @@ class Recorder:
         self._curves: dict[str, tuple[list[int], list[Tensor]]] = {}
         self._predictions: dict[tuple[str, int | None], NDArray[Any]] = {}
         self._weights: dict[int | None, dict[str, NDArray[Any]]] = {}
+        self._stops: dict[int, _Stop] = {}
 
     def count(self, result: StepResult) -> None:
         """Add a step to the training loss and accuracy that the next point reports."""
@@ -59,32 +68,45 @@ class Recorder:
             self._add_metrics(step, self._training_metrics())
             if self.recipe.weight_metrics:
                 self._add_metrics(step, self._weight_metrics())
-        for split in self.recipe.evaluate:
-            self._visit_split(split, step)
+        if step in self.points or step in self.recipe.predict_at:
+            self._visit_splits(step)
         if step in self.recipe.checkpoint_at:
-            self._add_weights(step)
+            self._weights[step] = self._present_weights()
         if step == self.training.total and self.recipe.keep_weights:
-            self._add_weights(None)
+            self._weights[None] = self._present_weights()
         self.seconds += time.perf_counter() - started
 
-    def _visit_split(self, split: str, step: int) -> None:
-        measured, kept = step in self.points, step in self.recipe.predict_at
-        if not measured and not kept:
-            return
-        logits = self.training.logits(split)
-        if measured:
-            metrics = split_metrics(split, logits, self.training.task.labels(split))
-            self._add_metrics(step, metrics)
-            if split == self.recipe.evaluate[0]:
-                self.accuracy = float(metrics[f"{split}_accuracy"].mean())
-        if kept:
-            self._add_predictions(split, step, logits)
-        if step == self.training.total:
-            self._add_predictions(split, None, logits)
+    def _visit_splits(self, step: int) -> None:
+        logits = {split: self.training.logits(split) for split in self.recipe.evaluate}
+        for split, values in logits.items():
+            if step in self.points:
+                metrics = split_metrics(split, values, self.training.task.labels(split))
+                self._add_metrics(step, metrics)
+                if split == self.recipe.evaluate[0]:
+                    self.accuracy = float(metrics[f"{split}_accuracy"].mean())
+            if step in self.recipe.predict_at:
+                self._predictions[split, step] = _to_numpy(values)
+            if step == self.training.total:
+                self._predictions[split, None] = _to_numpy(values)
+        if step in self.points and self.recipe.stop_loss is not None:
+            self._stop(step, logits, self.recipe.stop_loss)
+
+    def _stop(self, step: int, logits: dict[str, Tensor], enough: float) -> None:
+        """Keep the runs whose training loss is low enough for the first time as they are now."""
+        low = torch.nonzero(self._curves["train_loss"][1][-1] < enough).flatten().tolist()
+        for run in (run for run in low if run not in self._stops):
+            weights = {name: _to_numpy(values[run]) for name, values in self._kept_tensors().items()}
+            predictions = {split: _to_numpy(values[run]) for split, values in logits.items()}
+            self._stops[run] = _Stop(step, predictions, weights if self.recipe.keep_weights else {})
+
+    def all_ended(self) -> bool:
+        """Whether every run has stopped or diverged."""
+        ended = (run in self._stops or at >= 0 for run, at in enumerate(self.training.diverged_at()))
+        return all(ended)
 
     def _training_metrics(self) -> dict[str, Tensor]:
-        """Return mean training loss and accuracy over the batches since the last point."""
-        if not self._batches:
+        """Return mean training loss and accuracy over the batches since the last point, unless they are evaluated."""
+        if not self._batches or "train" in self.recipe.evaluate:
             return {}
         loss, accuracy = self._sums / self._batches
         self._sums, self._batches = torch.zeros_like(self._sums), 0
@@ -102,14 +124,13 @@ class Recorder:
             steps.append(step)
             points.append(value)
 
-    def _add_predictions(self, split: str, step: int | None, logits: Tensor) -> None:
-        self._predictions[split, step] = logits.float().cpu().numpy()
-
-    def _add_weights(self, step: int | None) -> None:
+    def _kept_tensors(self) -> dict[str, Tensor]:
         stack = self.training.stack
         buffers = {n: b for n, b in stack.buffers.items() if n.rpartition(".")[2] not in _NOT_KEPT}
-        kept = {**stack.parameters, **buffers}
-        self._weights[step] = {name: tensor.detach().cpu().numpy().copy() for name, tensor in kept.items()}
+        return {**stack.parameters, **buffers}
+
+    def _present_weights(self) -> dict[str, NDArray[Any]]:
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self._kept_tensors().items()}
 
     def records(self) -> list[RunRecord]:
         """Return one record a run; a run that diverged keeps its log up to there, and no final predictions."""
@@ -128,13 +149,19 @@ class Recorder:
         labels: dict[str, NDArray[np.int64]],
     ) -> RunRecord:
         """Return the record of one run; `diverged_at` counts the steps that were done before, -1 if it did not."""
-        diverged, plan = diverged_at >= 0, self.training.plans[run]
-        last = diverged_at if diverged else self.training.total
+        stop, plan = self._stops.get(run), self.training.plans[run]
+        diverged = diverged_at >= 0 and stop is None
+        last = stop.step if stop else diverged_at if diverged else self.training.total
 
         def kept(step: int | None) -> bool:
-            return not diverged or (step is not None and step <= last)
+            return step <= last if step is not None else not diverged
 
         predictions = {key: logits[run] for key, logits in self._predictions.items() if kept(key[1])}
+        weights = {step: {name: values[run] for name, values in named.items()}
+                   for step, named in self._weights.items() if kept(step)}  # fmt: skip
+        if stop:
+            predictions |= {(split, None): logits for split, logits in stop.predictions.items()}
+            weights |= {None: stop.weights} if stop.weights else {}
         return RunRecord(
             id=plan.id,
             seeds=plan.seeds,
@@ -146,12 +173,13 @@ class Recorder:
             },
             predictions=predictions,
             labels={split: labels[split] for split, _ in predictions},
-            weights={
-                step: {name: values[run] for name, values in named.items()}
-                for step, named in self._weights.items()
-                if kept(step)
-            },
+            weights=weights,
         )
+
+
+def _to_numpy(values: Tensor) -> NDArray[Any]:
+    """Return a copy that later steps do not change, in single precision."""
+    return np.array(values.detach().float().cpu().numpy())
 
 
 def split_metrics(split: str, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:

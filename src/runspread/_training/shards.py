@@ -99,7 +99,7 @@ def train_stack(task: Task, plans: Sequence[RunPlan], program: str, tick: Tick) 
         if time.perf_counter() - ticked > _TICK_SECONDS:
             ticked = time.perf_counter()
             tick(training.done / training.total, recorder.accuracy)
-            if training.all_diverged():
+            if recorder.all_ended():
                 break
     tick(1.0, recorder.accuracy)
     return recorder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,6 +95,35 @@ class TorchNetwork:
         with self._evaluating():
             return {name: to_numpy(value) for name, value in torch.func.grad(loss)(trained).items()}
 
+    def jacobian_norm(self, weights: Mapping[str, NDArray[Any]], inputs: NDArray[Any]) -> float:
+        """Return the mean squared derivative of the logits with respect to a layer's input, averaged over layers.
+
+        A baseline of the PGDL contest (2020). Layers are those with a weight matrix or kernel and a continuous input.
+
+        Parameters
+        ----------
+        weights : mapping of str to ndarray
+            As in `logits`.
+        inputs : ndarray [examples, ...]
+            One batch; 512 training examples in the contest.
+        """
+        torch, found = self._torch, list[Any]()
+
+        def watch(module: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+            first = arguments[0]
+            if not first.is_floating_point():
+                return arguments
+            found.append(first if first.requires_grad else first.requires_grad_())
+            return (found[-1], *arguments[1:])
+
+        state = self._state(weights)
+        with self._evaluating(), _hooked(self._module, watch):
+            logits = self._call(state, self._as_input(inputs, state))
+        columns = [logits[:, k].sum() for k in range(logits.shape[1])]
+        slopes = [torch.autograd.grad(column, found, retain_graph=True) for column in columns]
+        means = [torch.stack([slope[k].square().mean() for slope in slopes]).mean() for k in range(len(found))]
+        return float(torch.stack(means).mean())
+
     def _state(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         arrays = {name: np.ascontiguousarray(weight) for name, weight in weights.items()}
         return {name: self._torch.tensor(array, device=self._device) for name, array in arrays.items()}
@@ -117,6 +146,18 @@ class TorchNetwork:
         finally:
             for module, training in modes:
                 module.training = training
+
+
+@contextmanager
+def _hooked(module: Any, watch: Callable[..., Any]) -> Generator[None]:
+    """Call `watch` with the input of every layer that has a weight of two axes or more, inside the block."""
+    layers = [one for one in module.modules() if any(p.ndim > 1 for p in one.parameters(recurse=False))]
+    handles = [layer.register_forward_pre_hook(watch) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def fold_batch_norm(module: Any) -> Any:

@@ -19,7 +19,7 @@ from .associations import Association, Resampling, Split, association, holm, res
 from .grid_scores import GridScores, grid_scores
 
 SIGNIFICANT = 0.05
-_VOTERS = 6  # models a partition needs to vote
+VOTERS = 6  # models a partition needs to vote
 _MAJORITY = 2 / 3
 _MEANINGS = {
     "reversal": "Simpson's paradox: the sign inside partitions is the opposite of the sign over all models",
@@ -38,8 +38,8 @@ class MetricAnalysis(Result):
     ----------
     metric : str
         Name of the metric.
-    target : str
-        Name of the target.
+    target, partition : str
+        Names of the target and of the column that partitions the models.
     overall : Association
         Over all models.
     partitions : dict of str to Association
@@ -62,6 +62,7 @@ class MetricAnalysis(Result):
 
     metric: str
     target: str
+    partition: str
     overall: Association
     partitions: dict[str, Association]
     split: Split
@@ -91,7 +92,8 @@ class MetricAnalysis(Result):
         """Say the verdict with its numbers."""
         low, high = self.tests.tau_within_interval
         return (
-            f"{self.metric} against {self.target} over {self.overall.n} models in {len(self.partitions)} partitions: "
+            f"{self.metric} against {self.target} over {self.overall.n} models, {len(self.partitions)} values of "
+            f"{self.partition}: "
             f"{self.verdict.replace('_', ' ')} ({self.meaning}). Kendall's tau is {self.overall.tau_b:.2f} overall "
             f"(p = {self.p_all:.3g}) and {self.split.tau_within:.2f} inside partitions (95% interval {low:.2f} to "
             f"{high:.2f}, p = {self.p_within:.3g}); an association, not a cause."
@@ -269,7 +271,8 @@ def analyse_corpus(
         raise InputError("no metrics", "at least one column")
     if n_resamples < 1:
         raise InputError(f"n_resamples {n_resamples}", "at least 1")
-    found = [_analysed(corpus, name, target, n_resamples, seed, higher_is_better) for name in corpus.metrics]
+    named = (target, partition)
+    found = [_analysed(corpus, name, named, n_resamples, seed, higher_is_better) for name in corpus.metrics]
     p_all = holm(np.array([one.tests.p_all for one in found]))
     p_within = holm(np.array([one.tests.p_within for one in found]))
     analyses = [
@@ -288,7 +291,7 @@ def analyse_corpus(
 
 
 def _analysed(
-    corpus: Corpus, name: str, target: str, n_resamples: int, seed: int, higher_is_better: bool
+    corpus: Corpus, name: str, named: tuple[str, str], n_resamples: int, seed: int, higher_is_better: bool
 ) -> MetricAnalysis:
     known = np.isfinite(corpus.metrics[name])
     if known.sum() < 3:
@@ -306,7 +309,8 @@ def _analysed(
         grid = grid_scores(x, -y if higher_is_better else y, columns)
     return MetricAnalysis(
         metric=name,
-        target=target,
+        target=named[0],
+        partition=named[1],
         overall=association(x, y),
         partitions=inside,
         split=split_associations(x, y, codes.astype(np.int64)),
@@ -349,7 +353,7 @@ def _verdict(one: MetricAnalysis, p_all: float, p_within: float) -> str:
 
 def _majority_shares_sign(one: MetricAnalysis) -> bool:
     """Whether partitions with two thirds of the inside pairs do not contradict the sign inside (zero does not)."""
-    voters = [part for part in one.partitions.values() if part.n >= _VOTERS]
+    voters = [part for part in one.partitions.values() if part.n >= VOTERS]
     pairs = [part.n * (part.n - 1) for part in voters]
     agreeing = sum(p for p, part in zip(pairs, voters, strict=True) if part.tau_a * one.split.tau_within >= 0)
     return agreeing >= _MAJORITY * sum(pairs) > 0
@@ -360,7 +364,7 @@ def _reservations(corpus: Corpus, partition: str) -> list[str]:
     notes: list[str] = []
     if len(sizes) < 2:
         notes.append(f"All models share one {partition}: nothing can be told apart from the overall association.")
-    small = [name for name, size in sizes.items() if size < _VOTERS]
+    small = [name for name, size in sizes.items() if size < VOTERS]
     if small:
-        notes.append(f"Partitions with fewer than {_VOTERS} models do not vote on a reversal: {', '.join(small)}.")
+        notes.append(f"Partitions with fewer than {VOTERS} models do not vote on a reversal: {', '.join(small)}.")
     return notes

@@ -102,7 +102,7 @@ class ModelSpectra(Result):
 
     def sentence(self) -> str:
         """Say what the model's average exponent is, over which layers, and what was left out."""
-        left = ", ".join(f"{count} {reason}" for reason, count in self.skipped.items())
+        left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in self.skipped.items())
         left = f" ({left} left out)" if left else ""
         if not self.used:
             return f"No layer of {self.source} has a spectrum large enough to average{left}."

@@ -204,6 +204,7 @@ def _distances(
         "dist_spec_init": float(sum(np.linalg.norm(change, 2) ** 2 for change in moved)),
         "dist_over_spec": float(np.sum(squared / spectral)),
         "distance_from_init": everything,
+        "l2_dist": float(np.sqrt(everything)),
     }
 
 

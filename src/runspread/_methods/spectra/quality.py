@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from .models import ModelSpectra
+from .study_measures import run_columns
 from .tails import Floats
 
 _EXACT_FLIPS = 16  # runs up to which all sign flips are tried
@@ -66,10 +68,11 @@ class QualityDifference(Result):
         low, high = self.interval
         more = "more than" if self.p_value < 0.05 else "not shown to be more than"
         basis = f"paired over {self.n} runs" if self.paired else f"against the spread over seeds, {self.n - 1} df"
+        noise = f"is {self.seed_sd:.3g}" if np.isfinite(self.seed_sd) else "needs runs of one configuration"
         return (
             f"{self.metric} differs by {self.difference:.3g} from {self.first} to {self.second} (95% interval "
             f"{low:.3g} to {high:.3g}, p = {self.p_value:.3g}, {basis}): {more} seed noise, whose standard deviation "
-            f"is {self.seed_sd:.3g}. It does not show that the better value generalises better."
+            f"{noise}. It does not show that the better value generalises better."
         )
 
 
@@ -93,6 +96,8 @@ class StudySpectra(Result):
         Final accuracy by split.
     layers : dict of str to ndarray [runs, steps]
         ``"<layer>/<metric>"`` for layers that every run has.
+    depth : tuple of int
+        Number of weight matrices and kernels of each run's network, embeddings aside.
     """
 
     source: str
@@ -102,6 +107,7 @@ class StudySpectra(Result):
     hyperparameters: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     accuracy: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
     layers: dict[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
+    depth: tuple[int, ...] = ()
 
     def values(self, metric: str) -> NDArray[np.float64]:
         """Return a metric [runs, steps]: of the model, or ``"<layer>/<metric>"`` of a layer."""
@@ -113,23 +119,24 @@ class StudySpectra(Result):
         return _pooled_sd(self.values(metric), self._configurations())[0]
 
     def table(self) -> Table:
-        """Return one row a metric and step: mean over runs, spread over seeds, number of runs."""
+        """Return one row a metric and step: mean and spread over runs, spread over seeds alone, number of runs."""
         rows: list[tuple[Any, ...]] = []
         for name, values in self.metrics.items():
             spread = self.seed_sd(name)
             for k, step in enumerate(self.steps):
                 known = values[:, k][np.isfinite(values[:, k])]
                 mean = float(np.mean(known)) if known.size else float("nan")
-                rows.append((name, _step_name(step), mean, float(spread[k]), len(known)))
+                sd = float(np.std(known, ddof=1)) if known.size > 1 else float("nan")
+                rows.append((name, _step_name(step), mean, sd, float(spread[k]), len(known)))
         columns = zip(*rows, strict=True)
-        return Table(dict(zip(("metric", "step", "mean", "seed sd", "runs"), map(list, columns), strict=True)))
+        return Table(dict(zip(("metric", "step", "mean", "sd", "seed sd", "runs"), map(list, columns), strict=True)))
 
     def to_table(self) -> Table:
-        """Return one row a run with final metrics, hyperparameters and accuracies, for `paradox`."""
+        """Return one row a run with final metrics, hyperparameters, depth and accuracies, for `paradox`."""
+        columns = run_columns(self.runs, self.hyperparameters, self.accuracy)
+        depth = {"depth": self.depth} if self.depth and "depth" not in columns else {}
         last = len(self.steps) - 1
-        columns: dict[str, Any] = {"run": self.runs, **self.hyperparameters}
-        columns |= {f"{split}_accuracy": values for split, values in self.accuracy.items()}
-        return Table(columns | {name: values[:, last] for name, values in self.metrics.items()})
+        return Table(columns | depth | {name: values[:, last] for name, values in self.metrics.items()})
 
     def sentence(self) -> str:
         """Give the exponent at the end with its spread over seeds."""
@@ -140,11 +147,18 @@ class StudySpectra(Result):
                 "average (50 unless min_evals says otherwise)."
             )
         left = f"; {len(self.excluded)} runs left out" if self.excluded else ""
-        noise = f"{spread:.3g}" if np.isfinite(spread) else "unknown, since no two runs differ in seeds alone"
-        return (
+        mean = (
             f"Over {len(self.runs)} runs of {self.source} the average exponent at {_step_name(self.steps[-1])} is "
-            f"{np.nanmean(alphas):.2f}, with a standard deviation over seeds of {noise}{left}. Differences between "
-            "checkpoints below about three of these are within reach of a lucky seed."
+            f"{np.nanmean(alphas):.2f}"
+        )
+        if not np.isfinite(spread):
+            return (
+                f"{mean} ({np.nanmin(alphas):.2f} to {np.nanmax(alphas):.2f}){left}. No two runs differ in seeds "
+                "alone, so how much of that is luck is not known."
+            )
+        return (
+            f"{mean}, with a standard deviation over seeds of {spread:.3g}{left}. Differences between checkpoints "
+            "below about three of these are within reach of a lucky seed."
         )
 
     def difference(self, metric: str, first: int | None, second: int | None) -> QualityDifference:
@@ -186,23 +200,27 @@ class StudySpectra(Result):
             paired=True,
         )
 
-    def compare(self, metric: str, first: float, second: float, *, step: int | None = None) -> QualityDifference:
+    def compare(
+        self, metric: str, first: float | ModelSpectra, second: float | ModelSpectra, *, step: int | None = None
+    ) -> QualityDifference:
         """Return whether two single models differ in a metric by more than two seeds of this study do.
 
         Parameters
         ----------
         metric : str
             Name.
-        first, second : float
-            Its value in the two models, for example ``rs.spectra(path).means["alpha"]``.
+        first, second : ModelSpectra or float
+            The two models, such as ``rs.spectra(path)``, or the metric's value in them.
         step : int or None
             Step at which the study's spread is taken; its last by default.
 
         Raises
         ------
         InputError
-            No two runs of the study differ in seeds alone.
+            No two runs of the study differ in seeds alone, or a model lacks the metric.
         """
+        first, first_name = _value_of(first, metric, "one model")
+        second, second_name = _value_of(second, metric, "another")
         column = len(self.steps) - 1 if step is None else self._place(step)
         spread, free = _pooled_sd(self.values(metric)[:, [column]], self._configurations())
         if not (free[0] > 0 and spread[0] > 0):
@@ -214,8 +232,8 @@ class StudySpectra(Result):
         half = float(stdtrit(df, 0.975)) * error
         return QualityDifference(
             metric=metric,
-            first=f"one model ({first:.3g})",
-            second=f"another ({second:.3g})",
+            first=f"{first_name} ({first:.3g})",
+            second=f"{second_name} ({second:.3g})",
             difference=difference,
             interval=(difference - half, difference + half),
             p_value=float(2 * stdtr(df, -abs(difference) / error)),
@@ -233,6 +251,15 @@ class StudySpectra(Result):
         """Return for each run the number of its combination of hyperparameters."""
         keys = [repr([column[row] for column in self.hyperparameters.values()]) for row in range(len(self.runs))]
         return np.unique(keys, return_inverse=True)[1]
+
+
+def _value_of(model: float | ModelSpectra, metric: str, name: str) -> tuple[float, str]:
+    """Return the metric of a model, and what to call the model."""
+    if isinstance(model, ModelSpectra):
+        model, name = model.means[check_choice(metric, "metric", model.means)], model.source
+    if not np.isfinite(model):
+        raise InputError(f"{metric} {model} of {name}", "a finite value", "Its spectra say which layers are too small.")
+    return float(model), name
 
 
 def _step_name(step: int | None) -> str:

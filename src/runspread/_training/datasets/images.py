@@ -17,6 +17,7 @@ from ..._optional import require
 from .base import Dataset, Split, make_dataset
 from .cache import cache_folder, save_array
 
+_CONSTANT = 1e-3  # deviation, in levels of grey, below which a feature is taken for constant
 _WHITE = np.full(1, 255, np.float32)
 _DECODER_VERSION = "1"  # part of the cache's key: raise it when decoding changes
 
@@ -30,8 +31,9 @@ def load_images(data: str | None, *, pool: int = 1, scale: str = "standard", **o
         A folder, or a name that the ``datasets`` library knows.
     pool : int
         Average blocks of pool x pool pixels; 1 leaves the images as they are.
-    scale : {"standard", "unit"}
-        Subtract the training images' mean and divide by their deviation, a channel; or divide by 255.
+    scale : {"standard", "feature", "unit"}
+        Subtract the training images' mean and divide by their deviation, of each channel or of each feature (a channel
+        of a pixel); or divide by 255.
     **options
         See `make_dataset`.
 
@@ -40,7 +42,7 @@ def load_images(data: str | None, *, pool: int = 1, scale: str = "standard", **o
     Dataset
         uint8 images [examples, channels, height, width], float32 where pooled.
     """
-    check_choice(scale, "scale", ("standard", "unit"))
+    check_choice(scale, "scale", ("standard", "feature", "unit"))
     if data is None:
         raise InputError(
             "no data for a recipe that needs images",
@@ -51,7 +53,7 @@ def load_images(data: str | None, *, pool: int = 1, scale: str = "standard", **o
     train, test = read(data, "train"), read(data, "test")
     n_classes = int(max(train.labels.max(), test.labels.max())) + 1
     train, test = _pooled(train, pool), _pooled(test, pool)
-    mean, std = _channel_statistics(train.inputs) if scale == "standard" else (np.zeros(1, np.float32), _WHITE)
+    mean, std = (np.zeros(1, np.float32), _WHITE) if scale == "unit" else _statistics(train.inputs, scale)
     return make_dataset(train, test, n_classes, subset=options, mean=mean, std=std)
 
 
@@ -132,13 +134,17 @@ def _pooled(split: Split, pool: int) -> Split:
     return Split(blocks.mean(axis=(3, 5), dtype=np.float32), split.labels)
 
 
-def _channel_statistics(images: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and deviation of each channel [channels, 1, 1] over the training images, summed in float64."""
-    axes = (0, 2, 3)
-    mean = images.mean(axis=axes, dtype=np.float64)
-    squares = [np.square(block, dtype=np.float64).sum(axis=axes) for block in np.array_split(images, 16)]
-    std = np.sqrt(np.maximum(np.sum(squares, axis=0) * images.shape[1] / images.size - mean**2, 1e-12))
-    return mean.astype(np.float32)[:, None, None], std.astype(np.float32)[:, None, None]
+def _statistics(images: NDArray[Any], scale: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and deviation of each channel [channels, 1, 1], or feature, over the training images, in float64."""
+    axes = (0, 2, 3) if scale == "standard" else (0,)
+    mean = images.mean(axis=axes, dtype=np.float64, keepdims=True)[0]
+    squares = [
+        np.square(block, dtype=np.float64).sum(axis=axes, keepdims=True)[0] for block in np.array_split(images, 16)
+    ]
+    std = np.sqrt(np.maximum(np.sum(squares, axis=0) * mean.size / images.size - mean**2, 1e-12))
+    if scale == "feature":
+        std[std < _CONSTANT] = 1  # such as a corner that is black in every image
+    return mean.astype(np.float32), std.astype(np.float32)
 
 
 def _content_key(paths: list[Path]) -> str:

@@ -13,13 +13,12 @@ from torch import nn
 from ..._checks import check_choice
 from ..._errors import InputError, MissingDataError
 from ..._methods.selection import EnsembleSelection
-from ..._results import to_plain
 from ..._study.shards import RunFacts
 from ..._study.study import Study
 from ..build import plain_network
 from ..datasets import load_dataset
-from ..plan import RunPlan, structural
-from ..recipes import Recipe, recipe_from_dict
+from ..recipes import Recipe
+from ..study_networks import own_recipe, recipe_of
 from .artifact import Ensemble, EnsembleFacts
 from .conversion import filled
 from .members import EnsembleModule, MemberStack
@@ -73,7 +72,7 @@ def weighted_ensemble(
     for name in weights:
         check_choice(name, "run", study.runs.ids)
     runs = [study.runs[name] for name in weights]
-    recipe = _recipe_of(study, data)
+    recipe = recipe_of(study, data)
     facts = EnsembleFacts(
         members=tuple(_member(run, weights[run.id]) for run in runs), selection=_selection_facts(selection)
     )
@@ -88,7 +87,7 @@ def weighted_ensemble(
 def _from_recipe(study: Study, runs: Sequence[RunFacts], recipe: Recipe, facts: EnsembleFacts) -> Ensemble:
     dataset = load_dataset(recipe)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
-    members = [_load(study, run, plain_network(_own(recipe, run), shape, classes)) for run in runs]
+    members = [_load(study, run, plain_network(own_recipe(recipe, run), shape, classes)) for run in runs]
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     weights = [member["weight"] for member in facts.members]
     module = EnsembleModule(MemberStack(members), weights, scaling, margin=recipe.loss == "hinge")
@@ -100,11 +99,6 @@ def _from_recipe(study: Study, runs: Sequence[RunFacts], recipe: Recipe, facts: 
         n_classes=classes,
     )
     return Ensemble(module, described)
-
-
-def _own(recipe: Recipe, run: RunFacts) -> Recipe:
-    """Return the recipe with the run's own structural hyperparameters, such as widths."""
-    return recipe.replace(**structural(RunPlan(run.id, run.seeds, run.hyperparameters)))
 
 
 def _load(study: Study, run: RunFacts, network: nn.Module) -> nn.Module:
@@ -143,14 +137,3 @@ def _selection_facts(chosen: EnsembleSelection | None) -> dict[str, Any]:
         "n_examples": chosen.n_examples,
         "stop_reason": chosen.stop_reason,
     }
-
-
-def _recipe_of(study: Study, data: str | os.PathLike[str] | None) -> Recipe | None:
-    """Return the recipe that runspread trained the study with; None if it was trained elsewhere."""
-    described: Mapping[str, Any] = study.recipe or {}
-    known = {name: to_plain(described[name]) for name in Recipe.__struct_fields__ if name in described}
-    if not {"dataset", "model", "name"} <= set(known):
-        return None
-    if data is not None:
-        known["data"] = str(data)
-    return recipe_from_dict(known)

@@ -1,0 +1,29 @@
+"""The networks of a study's runs, built again from its recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .._results import to_plain
+from .._study.shards import RunFacts
+from .._study.study import Study
+from .plan import RunPlan, structural
+from .recipes import Recipe, recipe_from_dict
+
+
+def recipe_of(study: Study, data: str | os.PathLike[str] | None) -> Recipe | None:
+    """Return the recipe that runspread trained the study with; None if it was trained elsewhere."""
+    described: Mapping[str, Any] = study.recipe or {}
+    known = {name: to_plain(described[name]) for name in Recipe.__struct_fields__ if name in described}
+    if not {"dataset", "model", "name"} <= set(known):
+        return None
+    if data is not None:
+        known["data"] = str(data)
+    return recipe_from_dict(known)
+
+
+def own_recipe(recipe: Recipe, run: RunFacts) -> Recipe:
+    """Return the recipe with the run's own structural hyperparameters, such as widths."""
+    return recipe.replace(**structural(RunPlan(run.id, run.seeds, run.hyperparameters)))

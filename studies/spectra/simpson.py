@@ -1,0 +1,301 @@
+"""Scale and shape metrics over a corpus of perceptrons on CIFAR-10: is there a Simpson's paradox, as published?.
+
+    python studies/spectra/simpson.py --data ../shared/data/cifar10
+    python studies/spectra/simpson.py --data ... --preset standard     # three seeds a model, longer with dropout
+
+After Martin and Mahoney (2021): 3 depths, 2 widths, 3 batch sizes, 2 weight decays, with and without dropout. Beside it
+stands the corpus of the same grid that came with the method's notes, trained by other code with other seeds, through
+the same analysis. What is trained stays in the work folder; called again, the script only analyses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import runspread as rs
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from claims import Claim, claims_table, markdown_table, save
+
+EPOCHS = {16: 40, 64: 80, 256: 200}  # at most, by batch size
+DROPOUTS = (0.0, 0.5)
+GRID = {"hidden": [[width] * depth for depth in (1, 2, 4) for width in (128, 256)], "weight_decay": [0.0, 1e-3]}
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {"seeds": 1, "longer": 1},
+    "standard": {"seeds": 3, "longer": 3},  # networks with dropout get as many times the epochs, to reach the same loss
+}
+# Our names of the metrics, and those of the corpus that came with the notes.
+METRICS = {
+    "alpha": "alpha", "D": "D", "log_spectral_norm": "log_spec", "log_norm": "log_fro", "alpha_weighted": "alpha_hat",
+    "log_alpha_norm": "log_alpha_norm", "stable_rank": "stable_rank", "rand_distance": "rand_distance",
+    "mp_softrank": "mp_softrank", "num_spikes": "num_spikes", "entropy": "entropy", "distance_from_init": "dist_init",
+    "param_norm": "param_norm", "log_prod_spec": "log_prod_spec", "log_prod_fro": "log_prod_fro",
+    "log_path_norm": "log_path", "margin": "margin10", "SVD10": "svd10_train", "SVD20": "svd20_train",
+    "SVD40": "svd40_train", "train_accuracy": "train_acc",
+}  # fmt: skip
+# What the notes did not measure.
+MORE = (
+    "fro_over_spec", "log_prod_spec_over_margin", "log_prod_spec_initial", "path_norm_over_margin", "inverse_margin_sq",
+    "jacobian_norm", "sigma", "sigma_magnitude", "sharpness_radius", "pacbayes_init", "pacbayes_orig",
+    "pacbayes_mag_init", "sharpness_init",
+)  # fmt: skip
+AXES = {"hidden_layers": "depth", "width": "width", "batch_size": "batch", "weight_decay": "wd", "dropout": "dropout"}
+CONVERGED = 0.95
+REFERENCE = Path(__file__).parents[2] / "tests" / "data" / "vectors" / "spectra.npz"
+Columns = dict[str, np.ndarray]
+
+# ------------------------------------------------------------------------------------------------- what is trained
+
+
+def train_corpus(work: Path, data: str, seed: int, seeds: int, longer: int) -> list[rs.Study]:
+    """Train a study for each batch size with and without dropout: these have trainings of different lengths."""
+    cells = [(batch, dropout) for batch in EPOCHS for dropout in DROPOUTS]
+    return [train_part(work, data, batch, dropout, seed, seeds, longer) for batch, dropout in cells]
+
+
+def train_part(
+    work: Path, data: str, batch: int, dropout: float, seed: int = 0, seeds: int = 1, longer: int = 1
+) -> rs.Study:
+    epochs = EPOCHS[batch] * (longer if dropout else 1)
+    print(f"batch {batch}, dropout {dropout}: up to {epochs} epochs", file=sys.stderr)
+    recipe = rs.recipe("cifar10-mlp-small", data=data, epochs=epochs, logits_dtype="float32", checkpoint_at=(0,))
+    cells = len(GRID["hidden"]) * len(GRID["weight_decay"])
+    return rs.train(
+        recipe,
+        runs=cells * seeds,
+        seed=6 * seed + 2 * list(EPOCHS).index(batch) + DROPOUTS.index(dropout),
+        search=GRID | {"batch_size": [batch], "dropout": [dropout]},
+        out=work / f"batch-{batch}-dropout-{dropout}",
+    )
+
+
+def measured(studies: list[rs.Study], data: str, path: Path) -> Columns:
+    """Return the corpus, a row a network; kept as a table, because the noise that weights stand takes minutes."""
+    if not path.exists():
+        spectra = [rs.study_spectra(study, mp_fit=True, n_shuffles=1) for study in studies]
+        measures: list[rs.StudyMeasures] = []
+        for study in studies:
+            print(f"measuring {study.path.name}", file=sys.stderr)
+            measures.append(rs.study_measures(study, data=data, worst_case=True))
+        table = rs.corpus_table([*spectra, *measures])
+        table.columns["hidden_layers"] = [len(hidden) for hidden in table["hidden"]]
+        table.columns["width"] = [hidden[0] for hidden in table["hidden"]]
+        path.write_text(table.to_csv())
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = (*METRICS, *MORE, *AXES, "test_accuracy")
+    return {name: np.array([float(row[name]) for row in rows]) for name in names}
+
+
+def reference(path: Path = REFERENCE) -> Columns:
+    """Return the corpus that came with the notes, under our names."""
+    with np.load(path) as vectors:
+        columns = {ours: vectors[f"mlp_corpus/col.{theirs}"] for ours, theirs in (METRICS | AXES).items()}
+        return columns | {"test_accuracy": vectors["mlp_corpus/col.test_acc"]}
+
+
+# ------------------------------------------------------------------------------------------------- what is asked
+
+
+def judged(
+    corpus: Columns, metrics: tuple[str, ...], *, converged: bool = False, grid: bool = True
+) -> rs.ParadoxAnalysis:
+    """Return the analysis by depth, of all networks or of those that fit their training data."""
+    keep = corpus["train_accuracy"] >= CONVERGED if converged else np.ones(len(corpus["train_accuracy"]), bool)
+    table = {name: corpus[name][keep].tolist() for name in (*metrics, *AXES, "test_accuracy")}
+    axes = list(AXES) if grid and not converged else None
+    return rs.paradox(table, metrics, partition="hidden_layers", hyperparameters=axes)
+
+
+def beside(ours: rs.ParadoxAnalysis, theirs: rs.ParadoxAnalysis | None) -> str:
+    """Return the associations of each metric, those of the notes' corpus at the right."""
+    depths = list(ours.analyses[0].partitions)
+    header = [
+        "metric",
+        "all (p)",
+        "inside (95 %; p)",
+        f"depth {' / '.join(depths)}",
+        "between",
+        "R2",
+        "P opposite",
+        "verdict",
+    ]
+    header += ["notes: all", "inside", "between", "P opposite", "verdict"] if theirs else []
+    return markdown_table(header, [[*mine(one), *short(theirs, one.metric)] for one in ours.analyses])
+
+
+def mine(one: rs.MetricAnalysis) -> list[str]:
+    low, high = one.tests.tau_within_interval
+    return [
+        one.metric,
+        f"{one.overall.tau_b:+.2f} ({one.p_all:.2g})",
+        f"{one.split.tau_within:+.2f} ({low:+.2f} to {high:+.2f}; {one.p_within:.2g})",
+        " / ".join(f"{part.tau_b:+.2f}" for part in one.partitions.values()),
+        f"{one.split.tau_between:+.2f}",
+        f"{one.overall.r2:.2f}",
+        f"{one.tests.p_opposite:.2f}",
+        one.verdict.replace("_", " "),
+    ]
+
+
+def short(theirs: rs.ParadoxAnalysis | None, metric: str) -> list[str]:
+    if theirs is None:
+        return []
+    one = theirs[metric]
+    numbers = (one.overall.tau_b, one.split.tau_within, one.split.tau_between)
+    return [*(f"{v:+.2f}" for v in numbers), f"{one.tests.p_opposite:.2f}", one.verdict.replace("_", " ")]
+
+
+def grid_table(ours: rs.ParadoxAnalysis, theirs: rs.ParadoxAnalysis) -> str:
+    """Return granulated Kendall coefficients and the contest's scores, where a grid is complete."""
+    rows = [
+        (
+            one.metric,
+            f"{one.grid.Psi:+.2f}",
+            f"{100 * one.grid.score:.1f}",
+            f"{two.grid.Psi:+.2f}",
+            f"{100 * two.grid.score:.1f}",
+        )
+        for one in ours.analyses
+        if one.grid is not None and (two := theirs[one.metric]).grid is not None
+    ]
+    return markdown_table(("metric", "Psi", "CMI x 100", "notes: Psi", "CMI x 100"), rows)
+
+
+def models_table(corpus: Columns, notes: Columns) -> str:
+    """Return mean accuracies by depth and dropout, and how many networks converged."""
+    rows = []
+    for depth in (1, 2, 4):
+        for dropout in DROPOUTS:
+            cells = [mask_of(one, depth, dropout) for one in (corpus, notes)]
+            shown = [
+                f"{100 * one[name][here].mean():.1f}"
+                for one, here in zip((corpus, notes), cells, strict=True)
+                for name in ("train_accuracy", "test_accuracy")
+            ]
+            converged = int((corpus["train_accuracy"][cells[0]] >= CONVERGED).sum())
+            rows.append((depth, dropout, int(cells[0].sum()), converged, *shown))
+    header = ("hidden layers", "dropout", "models", "converged", "train %", "test %", "notes: train %", "test %")
+    return markdown_table(header, rows)
+
+
+def mask_of(corpus: Columns, depth: int, dropout: float) -> np.ndarray:
+    return (corpus["hidden_layers"] == depth) & (corpus["dropout"] == dropout)
+
+
+# ------------------------------------------------------------------------------------------------- claims
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the notes found of a metric: its verdict, and the sign of tau over all networks or inside depths."""
+
+    name: str
+    metric: str
+    verdicts: tuple[str, ...]
+    where: str = ""
+    sign: int = 0
+
+    def claim(self, analysis: rs.ParadoxAnalysis) -> Claim:
+        one = analysis[self.metric]
+        found = {"over all": one.overall.tau_b, "inside": one.split.tau_within}
+        signed = not self.where or found[self.where] * self.sign > 0
+        words = " or ".join(verdict.replace("_", " ") for verdict in self.verdicts)
+        side = f"; {'positive' if self.sign > 0 else 'negative'} {self.where}" if self.where else ""
+        measured = f"{one.verdict.replace('_', ' ')}; over all {found['over all']:+.2f}, inside {found['inside']:+.2f}"
+        return Claim(self.name, words + side, measured, bool(signed and one.verdict in self.verdicts))
+
+
+OF_ALL = (
+    Expected("2 SVD20", "SVD20", ("masked",), "inside", 1),
+    Expected("3 path norm", "log_path_norm", ("reversal",), "inside", -1),
+    Expected("4 product of Frobenius norms", "log_prod_fro", ("aggregate_only",), "over all", -1),
+    Expected("5 product of spectral norms", "log_prod_spec", ("consistent", "aggregate_only"), "over all", -1),
+    Expected("6 training accuracy", "train_accuracy", ("none",)),
+)
+OF_CONVERGED = (
+    Expected("7 product of Frobenius norms, converged", "log_prod_fro", ("reversal",), "inside", 1),
+    Expected("8 SVD20, converged", "SVD20", ("masked",), "inside", 1),
+    Expected("9 SVD40, converged", "SVD40", ("masked",), "inside", 1),
+)
+
+
+def claims(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis) -> list[Claim]:
+    """Return what the notes found in their corpus and the paper in its own, and whether it is so in this one."""
+    parts = {"all": everything, "converged": fitted}
+    some = [
+        f"{one.metric} ({name})" for name, part in parts.items() for one in part.analyses if one.verdict == "reversal"
+    ]
+    alpha = everything["alpha"]
+    low, high = alpha.tests.tau_within_interval
+    return [
+        Claim("1 the paradox", "a metric whose sign inside depths is the opposite of that over all: a reversal",
+              ", ".join(some) or "none", bool(some)),
+        *(expected.claim(everything) for expected in OF_ALL),
+        *(expected.claim(fitted) for expected in OF_CONVERGED),
+        Claim("10 alpha", "published: smaller is better inside depths (95 % interval of tau inside below 0)",
+              f"inside {alpha.split.tau_within:+.2f} ({low:+.2f} to {high:+.2f})", bool(high < 0)),
+    ]  # fmt: skip
+
+
+def draw(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis, path: Path) -> None:
+    """Save the metrics in which scale and shape are seen best, and all of them within and between."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context({"svg.fonttype": "none"}):
+        figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
+        rs.plot_simpson(fitted["log_prod_fro"], axes[0])
+        rs.plot_simpson(everything["SVD20"], axes[1])
+        figure.savefig(path / "simpson.svg", metadata={"Date": None})
+        rs.plot_within_between(everything).figure.savefig(
+            path / "within-between.svg", bbox_inches="tight", metadata={"Date": None}
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="folder with train.parquet and test.parquet of CIFAR-10")
+    parser.add_argument("--preset", choices=PRESETS, default="small")
+    parser.add_argument("--seed", type=int, default=0, help="another corpus of the same grid")
+    parser.add_argument("--work", type=Path, default=Path("runs/simpson"))
+    arguments = parser.parse_args()
+    work = arguments.work / f"{arguments.preset}-{arguments.seed}"
+    studies = train_corpus(work, arguments.data, arguments.seed, **PRESETS[arguments.preset])
+    corpus, notes = measured(studies, arguments.data, work / "corpus.csv"), reference()
+    everything, fitted = (judged(corpus, tuple(METRICS), converged=only) for only in (False, True))
+    theirs, theirs_fitted = (judged(notes, tuple(METRICS), converged=only) for only in (False, True))
+    more, more_fitted = (judged(corpus, MORE, converged=only) for only in (False, True))
+    found = claims(everything, fitted)
+    agreement = float(np.corrcoef(*(by_cell(one) for one in (corpus, notes)))[0, 1])
+    draw(everything, fitted, work)
+    print(
+        models_table(corpus, notes),
+        f"Test accuracies of the cells of both corpora correlate with {agreement:.2f}.",
+        "## All networks", beside(everything, theirs),
+        "## Converged networks", beside(fitted, theirs_fitted),
+        "## Further measures, all networks", beside(more, None),
+        "## Further measures, converged networks", beside(more_fitted, None),
+        "## The grid", grid_table(everything, theirs),
+        "## Claims", claims_table(found),
+        everything.sentence(), fitted.sentence(),
+        sep="\n\n",
+    )  # fmt: skip
+    facts = {name: one.table().to_dict() for name, one in (("all", everything), ("converged", fitted), ("more", more))}
+    save(work / "figures.json", found, agreement=agreement, **facts)
+
+
+def by_cell(corpus: Columns) -> np.ndarray:
+    """Return mean test accuracy of each cell of the grid, in the order of the hyperparameters."""
+    keys = list(zip(*(corpus[name] for name in AXES), strict=True))
+    return np.array([np.mean(corpus["test_accuracy"][[k == cell for k in keys]]) for cell in sorted(set(keys))])
+
+
+if __name__ == "__main__":
+    main()
