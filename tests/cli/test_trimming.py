@@ -43,6 +43,33 @@ def test_trimming(studies):
     assert found["run_ids"] == list(rs.open_study(studies[0]).runs.ids)
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return make_study(tmp_path_factory.mktemp("many") / "study", runs=30, examples=60, classes=2)
+
+
+def listed(output, study):
+    """The runs that are named in a table, in its order."""
+    return [line.split()[0] for line in output.splitlines() if line.split() and line.split()[0] in study.runs.ids]
+
+
+@pytest.mark.parametrize(("words", "first", "last"), [((), 10, 10), (("--runs", 5), 3, 2), (("--runs", 1), 1, 0)])
+def test_of_many_runs_the_least_and_the_most_typical_are_listed(many, words, first, last):
+    by_level = rs.trimming(many, replicates=4).table()["run"]
+    output = invoke("trimming", many.path, "--replicates", 4, *words).output
+    assert listed(output, many) == by_level[:first] + by_level[30 - last :]
+    assert f"... and {30 - first - last} more{' between the two ends' if last else ''} (--runs -1 lists all)" in output
+
+
+def test_all_runs_or_none_can_be_listed(many):
+    by_level = rs.trimming(many, replicates=4).table()["run"]
+    everything = invoke("trimming", many.path, "--replicates", 4, "--runs", -1).output
+    assert listed(everything, many) == by_level
+    assert "more" not in everything.splitlines()[-1]
+    assert listed(invoke("trimming", many.path, "--replicates", 4, "--runs", 0).output, many) == []
+    assert len(json.loads(invoke("trimming", many.path, "--replicates", 4, "--json").output)["mean"]) == 30
+
+
 def test_trimming_options(studies):
     words = ("--against", studies[2], "--resample", "none", "--threshold", "0.2", "--reference", "ensemble", "--json")
     found = json.loads(invoke("trimming", studies[0], *words).output)

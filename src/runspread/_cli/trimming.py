@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .show import json_option, show, split_option, study_argument
+from .show import json_option, runs_option, show, split_option, study_argument
 
 
 @click.command("trimming")
@@ -19,16 +19,21 @@ from .show import json_option, show, split_option, study_argument
 @click.option("--epsilon", default=0.01, show_default=True, help="Significance.")
 @click.option("--mode", default="step", show_default=True, help="step or published.")
 @split_option
+@runs_option(20)
 @json_option
 def command(
     study: str,
     against: str | None,
     resample: str,
     threshold: str,
+    n_runs: int,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Which runs are typical: how much of each run's outputs the average run does not explain."""
+    """Which runs are typical: how much of each run's outputs the average run does not explain.
+
+    The runs listed are the least typical and the most typical ones.
+    """
     import runspread as rs
 
     found = rs.trimming(
@@ -38,7 +43,7 @@ def command(
         threshold=number_or_name(threshold),
         **options,
     )
-    show(found, as_json=as_json)
+    show(found, as_json=as_json, n_runs=n_runs)
 
 
 def number_or_name(text: str) -> Any:
