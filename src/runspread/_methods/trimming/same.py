@@ -188,7 +188,14 @@ def same_model(
         threshold=threshold,
         epsilon=epsilon,
         excluded=before.excluded + after.excluded,
+        warnings=_warnings(after.count_in(before)),
     )
+
+
+def _warnings(shared: int) -> tuple[str, ...]:
+    if not shared:
+        return ()
+    return (f"{shared} new run(s) have exactly the outputs of an old run: are these two studies?",)
 
 
 def _accepted_distance(

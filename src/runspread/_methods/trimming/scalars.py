@@ -104,8 +104,12 @@ class Scalars:
         while block := list(islice(rows, size)):
             yield np.stack(block)
 
-    def digests(self) -> Iterator[bytes]:
-        """Yield what tells each run's scalars from any other's."""
+    def count_in(self, others: Scalars) -> int:
+        """Return how many runs have exactly the scalars of one of the other runs."""
+        known = set(others._digests())
+        return sum(digest in known for digest in self._digests())
+
+    def _digests(self) -> Iterator[bytes]:
         for values in self.each(range(len(self.run_ids))):
             yield hashlib.blake2b(values.tobytes(), digest_size=16).digest()
 

@@ -94,7 +94,8 @@ class TrimmingLevels(Result):
             (f"{self.cap:g} or more", self.censored),
         ):
             columns[name] = values[order].tolist()
-        return Table(columns, formats={"rejected": ".0%", f"{self.cap:g} or more": ".0%"})
+        shares = dict.fromkeys(("rejected", f"{self.cap:g} or more"), ".0%")
+        return Table(columns, formats=dict.fromkeys(("mean level", "median", "5 %", "95 %"), ".3f") | shares)
 
     def sentence(self) -> str:
         """Return how many runs are typical, at which sample sizes, and what that does not show."""
@@ -323,8 +324,7 @@ def _warnings(tested: Scalars, pool: Scalars | None, sizes: NDArray[np.int64]) -
     notes: list[str] = []
     if sizes.min() < FEW_REFERENCES:
         notes.append(f"The reference is made of only {sizes.min()} run(s): it is itself uncertain.")
-    known = set(pool.digests()) if pool else set[bytes]()
-    shared = sum(digest in known for digest in tested.digests()) if known else 0
+    shared = tested.count_in(pool) if pool else 0
     if shared:
         notes.append(f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs.")
     return tuple(notes)
