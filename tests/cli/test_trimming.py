@@ -70,6 +70,17 @@ def test_all_runs_or_none_can_be_listed(many):
     assert len(json.loads(invoke("trimming", many.path, "--replicates", 4, "--json").output)["mean"]) == 30
 
 
+def test_sizes_follow_the_levels(many):
+    needed = rs.representative_size(many, replicates=4, epsilon=0.05)
+    words = ("trimming", many.path, "--replicates", 4, "--epsilon", 0.05, "--sizes")
+    output = " ".join(invoke(*words).output.split())
+    assert needed.sentence() in output
+    assert output.index("30 runs") < output.index(needed.sentence())
+    found = json.loads(invoke(*words, "--json").output)
+    assert found["representative_size"]["sizes"] == needed.sizes.tolist()
+    assert found["mean"] == rs.trimming(many, replicates=4, epsilon=0.05).mean.tolist()
+
+
 def test_trimming_options(studies):
     words = ("--against", studies[2], "--resample", "none", "--threshold", "0.2", "--reference", "ensemble", "--json")
     found = json.loads(invoke("trimming", studies[0], *words).output)

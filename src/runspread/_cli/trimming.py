@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .show import json_option, runs_option, show, split_option, study_argument
+from .show import json_option, runs_option, show, show_data, split_option, study_argument
 
 
 @click.command("trimming")
@@ -18,6 +18,7 @@ from .show import json_option, runs_option, show, split_option, study_argument
 @click.option("--threshold", default="dkw", show_default=True, help="dkw, published, rigorous, or a distance.")
 @click.option("--epsilon", default=0.01, show_default=True, help="Significance.")
 @click.option("--mode", default="step", show_default=True, help="step or published.")
+@click.option("--sizes", is_flag=True, help="Also say how many runs, or an ensemble of how many, stand for all.")
 @split_option
 @runs_option(20)
 @json_option
@@ -26,6 +27,7 @@ def command(
     against: str | None,
     resample: str,
     threshold: str,
+    sizes: bool,
     n_runs: int,
     as_json: bool,
     **options: Any,
@@ -36,14 +38,24 @@ def command(
     """
     import runspread as rs
 
+    opened, limit = rs.open_study(study), number_or_name(threshold)
     found = rs.trimming(
-        rs.open_study(study),
+        opened,
         None if against is None else rs.open_study(against),
         resample=None if resample == "none" else resample,  # type: ignore[arg-type]
-        threshold=number_or_name(threshold),
+        threshold=limit,
         **options,
     )
-    show(found, as_json=as_json, n_runs=n_runs)
+    if not sizes:
+        show(found, as_json=as_json, n_runs=n_runs)
+        return
+    same = {name: options[name] for name in ("split", "replicates", "epsilon")}
+    needed = rs.representative_size(opened, threshold=limit, **same)
+    if as_json:
+        show_data({**found.to_dict(), "representative_size": needed})
+        return
+    show(found, as_json=False, n_runs=n_runs)
+    show(needed, as_json=False)
 
 
 def number_or_name(text: str) -> Any:
