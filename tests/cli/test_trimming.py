@@ -105,3 +105,15 @@ def test_same_that_cannot_answer_is_exit_status_2(studies, tmp_path):
     assert invoke("same", studies[0], other).exit_code == 2
     assert invoke("same", studies[0], studies[1], "--permutations", 20).exit_code == 2
     assert invoke("same", studies[0], studies[1], "--threshold", "0.9").exit_code == 0
+
+
+def test_files_of_outputs_give_the_answers_of_the_study(studies, tmp_path):
+    old, new = (tmp_path / name for name in ("old.npy", "new.npy"))
+    for path, folder in ((old, studies[0]), (new, studies[1])):
+        np.save(path, rs.open_study(folder).predictions("test").to_array())
+    words = ("--resample", "split", "--replicates", 5, "--json")
+    found, expected = (json.loads(invoke("trimming", source, *words).output) for source in (old, studies[0]))
+    assert found["levels"] == expected["levels"]
+    found, expected = (json.loads(invoke("same", *pair, "--json").output) for pair in ((old, new), studies[:2]))
+    assert found["level"] == expected["level"]
+    assert invoke("same", old, studies[1], "--labels", "none.npy").exit_code == 2

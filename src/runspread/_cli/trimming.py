@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .opening import labels_option, open_source
 from .show import json_option, runs_option, show, show_data, split_option, study_argument
 
 
@@ -20,6 +21,7 @@ from .show import json_option, runs_option, show, show_data, split_option, study
 @click.option("--mode", default="step", show_default=True, help="step or published.")
 @click.option("--sizes", is_flag=True, help="Also say how many runs, or an ensemble of how many, stand for all.")
 @split_option
+@labels_option
 @runs_option(20)
 @json_option
 def command(
@@ -28,20 +30,22 @@ def command(
     resample: str,
     threshold: str,
     sizes: bool,
+    labels: str | None,
     n_runs: int,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Which runs are typical: how much of each run's outputs the average run does not explain.
 
-    The runs listed are the least typical and the most typical ones.
+    STUDY is a study's folder, or a .npy or .safetensors file with the outputs of runs trained elsewhere. The runs
+    listed are the least typical and the most typical ones.
     """
     import runspread as rs
 
-    opened, limit = rs.open_study(study), number_or_name(threshold)
+    opened, limit = open_source(study, labels), number_or_name(threshold)
     found = rs.trimming(
         opened,
-        None if against is None else rs.open_study(against),
+        None if against is None else open_source(against, labels),
         resample=None if resample == "none" else resample,  # type: ignore[arg-type]
         threshold=limit,
         **options,
