@@ -7,7 +7,7 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,12 @@ class Table:
 
     def head(self, n: int) -> Table:
         """Return the first `n` rows as a table."""
-        columns = {name: values[:n] for name, values in self.columns.items()}
+        return self.take(range(len(self))[:n])
+
+    def take(self, rows: Iterable[int]) -> Table:
+        """Return some rows, by position, as a table."""
+        chosen = list(rows)
+        columns = {name: [values[row] for row in chosen] for name, values in self.columns.items()}
         return Table(columns, formats=self.formats, title=self.title)
 
     def format_cell(self, column: str, value: Any) -> str:

@@ -43,6 +43,44 @@ def test_trimming(studies):
     assert found["run_ids"] == list(rs.open_study(studies[0]).runs.ids)
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return make_study(tmp_path_factory.mktemp("many") / "study", runs=30, examples=60, classes=2)
+
+
+def listed(output, study):
+    """The runs that are named in a table, in its order."""
+    return [line.split()[0] for line in output.splitlines() if line.split() and line.split()[0] in study.runs.ids]
+
+
+@pytest.mark.parametrize(("words", "first", "last"), [((), 10, 10), (("--runs", 5), 3, 2), (("--runs", 1), 1, 0)])
+def test_of_many_runs_the_least_and_the_most_typical_are_listed(many, words, first, last):
+    by_level = rs.trimming(many, replicates=4).table()["run"]
+    output = invoke("trimming", many.path, "--replicates", 4, *words).output
+    assert listed(output, many) == by_level[:first] + by_level[30 - last :]
+    assert f"... and {30 - first - last} more{' between the two ends' if last else ''} (--runs -1 lists all)" in output
+
+
+def test_all_runs_or_none_can_be_listed(many):
+    by_level = rs.trimming(many, replicates=4).table()["run"]
+    everything = invoke("trimming", many.path, "--replicates", 4, "--runs", -1).output
+    assert listed(everything, many) == by_level
+    assert "more" not in everything.splitlines()[-1]
+    assert listed(invoke("trimming", many.path, "--replicates", 4, "--runs", 0).output, many) == []
+    assert len(json.loads(invoke("trimming", many.path, "--replicates", 4, "--json").output)["mean"]) == 30
+
+
+def test_sizes_follow_the_levels(many):
+    needed = rs.representative_size(many, replicates=4, epsilon=0.05)
+    words = ("trimming", many.path, "--replicates", 4, "--epsilon", 0.05, "--sizes")
+    output = " ".join(invoke(*words).output.split())
+    assert needed.sentence() in output
+    assert output.index("30 runs") < output.index(needed.sentence())
+    found = json.loads(invoke(*words, "--json").output)
+    assert found["representative_size"]["sizes"] == needed.sizes.tolist()
+    assert found["mean"] == rs.trimming(many, replicates=4, epsilon=0.05).mean.tolist()
+
+
 def test_trimming_options(studies):
     words = ("--against", studies[2], "--resample", "none", "--threshold", "0.2", "--reference", "ensemble", "--json")
     found = json.loads(invoke("trimming", studies[0], *words).output)
@@ -67,3 +105,15 @@ def test_same_that_cannot_answer_is_exit_status_2(studies, tmp_path):
     assert invoke("same", studies[0], other).exit_code == 2
     assert invoke("same", studies[0], studies[1], "--permutations", 20).exit_code == 2
     assert invoke("same", studies[0], studies[1], "--threshold", "0.9").exit_code == 0
+
+
+def test_files_of_outputs_give_the_answers_of_the_study(studies, tmp_path):
+    old, new = (tmp_path / name for name in ("old.npy", "new.npy"))
+    for path, folder in ((old, studies[0]), (new, studies[1])):
+        np.save(path, rs.open_study(folder).predictions("test").to_array())
+    words = ("--resample", "split", "--replicates", 5, "--json")
+    found, expected = (json.loads(invoke("trimming", source, *words).output) for source in (old, studies[0]))
+    assert found["levels"] == expected["levels"]
+    found, expected = (json.loads(invoke("same", *pair, "--json").output) for pair in ((old, new), studies[:2]))
+    assert found["level"] == expected["level"]
+    assert invoke("same", old, studies[1], "--labels", "none.npy").exit_code == 2

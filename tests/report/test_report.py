@@ -125,3 +125,17 @@ def test_one_run_and_nan_metrics(tmp_path):
         run.log(1, loss=float("nan"))
         run.predictions("test", np.eye(3)[:, :2])
     assert "1 run: 1 completed." in write_report(study).read_text()
+
+
+def test_metrics_of_a_single_point_are_not_drawn_as_curves(tmp_path):
+    study = rs.create_study(tmp_path / "study", splits={"test": np.arange(4) % 2})
+    for seed in range(3):
+        with study.record(seeds=seed) as run:
+            run.log(10, loss=0.5)
+    assert sections.curves(study) is None
+    with study.record(seeds=9) as run:
+        for step in range(3):
+            run.log(step, loss=0.5, once=1.0) if step == 2 else run.log(step, loss=0.5)
+    found = sections.curves(study)
+    assert found is not None
+    assert [figure.shows.split()[0] for figure in found.figures] == ["loss"]

@@ -299,6 +299,20 @@ def test_a_batch_equals_its_rows_whatever_the_chunks(mode, monkeypatch):
     assert np.array_equal(rs.trimmed_distance(reference, batch, GRID, mode=mode), distances)
 
 
+@settings(max_examples=100, deadline=None)
+@given(samples, samples, deltas)
+def test_no_level_exactly_where_the_reference_has_mass_and_the_candidate_none(reference, candidate, delta):
+    """Specification, 4.1: half-lines without candidates count in full, gaps between candidates by half."""
+    delta = round(delta, 3) + 1e-4
+    reference, candidate = np.sort(reference), np.sort(candidate)
+    below, upto = (np.searchsorted(reference, candidate, side=side) / reference.size for side in ("left", "right"))
+    gaps = np.append(below[1:] - upto[:-1], 0)
+    hopeless = below[0] > delta or 1 - upto[-1] > delta or gaps.max() > 2 * delta
+    level = rs.trimming_level(reference, candidate, threshold=delta)
+    assert (level == math.inf) == hopeless
+    assert not math.isnan(level)
+
+
 # --- optimal trimming ------------------------------------------------------------------------------------------------
 
 
@@ -361,6 +375,13 @@ def test_an_atom_keeps_its_distance(candidate):
 def test_constant_and_equal():
     assert rs.trimmed_distance([3.0] * 5, [3.0] * 9, ALPHAS).tolist() == [0.0] * len(ALPHAS)
     assert rs.trimming_level([3.0] * 5, [3.0] * 9) == 0
+
+
+def test_constant_reference():
+    # What does not fit on the atom is shared by its two sides, as far as the candidate has mass there.
+    distances = rs.trimmed_distance([3.0] * 5, [1.0, 2.0, 3.0, 4.0], [0, 0.25, 0.5, 0.75, 0.9])
+    assert distances == pytest.approx([1 / 2, 1 / 3, 1 / 4, 0, 0], abs=1e-15)
+    assert rs.trimming_level([3.0] * 5, [1.0, 2.0, 3.0, 4.0], threshold=0.0) == pytest.approx(0.75, abs=1e-12)
 
 
 def test_identical_samples():

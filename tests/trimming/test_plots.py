@@ -80,16 +80,17 @@ def test_levels_of_runs():
     logits, _ = made()
     levels = rs.trimming(logits, replicates=20)
     found = lines(drawn(levels.plot()))
-    points = np.concatenate([found["told apart in at most half of the replicates"], found["in more than half"]])
+    points = np.concatenate([found["told apart in ≤ half of them"], found["told apart in > half"]])
     assert points[points[:, 0].argsort(), 1].tolist() == sorted(levels.mean)
-    assert len(found["in more than half"]) == levels.atypical.sum() > 0
+    assert len(found["told apart in > half"]) == levels.atypical.sum() > 0
 
 
 def test_representative_size():
     logits, _ = made()
     sizes = rs.representative_size(logits, replicates=10)
     found = lines(drawn(sizes.plot()))
-    assert set(found) == {f"{k}, {d} trimmed" for k in ("mixture", "ensemble") for d in ("M runs", "pool")}
+    kinds = {f"{k}, {d} trimmed" for k in ("mixture", "ensemble") for d in ("M runs", "pool")}
+    assert set(found) == kinds | {"bar: 90 % of subsets"}
     middle = np.minimum(sizes.quantile(0.5), 0.5)
     assert found["ensemble, pool trimmed"][:, 1].tolist() == middle[1, 1].tolist()
 

@@ -100,7 +100,11 @@ def test_result_shows_itself():
     assert found.sizes.tolist()[0] == 1
     assert found.sizes.tolist()[-1] == 10
     table = found.table()
-    assert len(table) == 4 * len(found.sizes)
+    assert len(table) == 2 * len(found.sizes)
+    assert table["M"] == found.sizes.tolist() * 2
+    upper = [*found.quantile(0.95)[0, 1], *found.quantile(0.95)[1, 1]]
+    assert table["pool trimmed: 95 %"] == upper
+    assert table["above 0 (few)"][-1] == (found.levels[1, 0, :, -1] > 0).mean()
     assert found.sentence().startswith("The mixture of ")
     assert "5 random subsets, against a pool of 10 other runs, n = 100, m = 100" in found.sentence()
     assert json.loads(found.to_json())["pool_size"] == 10

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.trimming.resampling import Plan, draw_examples, resampled_levels
+from runspread._methods.trimming.resampling import Plan, Pool, draw_examples, resampled_levels
 
 
 def made_gaps(runs=9, examples=61, seed=0, decimals=8):
@@ -65,6 +66,36 @@ def test_result_does_not_depend_on_blocks_threads_or_order(monkeypatch):
     monkeypatch.setattr("runspread._methods.trimming.resampling.TABLE_BYTES", 5000)
     monkeypatch.setattr("runspread._methods.trimming.nodes.CHUNK_VALUES", 100)
     assert np.array_equal(rs.trimming(gaps[:6], gaps[6:], replicates=7).levels, plain.levels)
+
+
+class MadeOutputs:
+    """Outputs of many runs of which one exists at a time."""
+
+    labels, excluded = None, ()
+
+    def __init__(self, runs, examples, start=0):
+        self.shape, self.start = (runs, examples, 3), start
+        self.run_ids = tuple(f"run {start + run}" for run in range(runs))
+
+    def chunks(self, max_bytes=0):
+        for run in range(self.start, self.start + self.shape[0]):
+            rng = np.random.default_rng(run)
+            yield rng.normal(rng.normal(), 1, size=(1, *self.shape[1:]))
+
+
+def test_candidates_are_held_a_block_at_a_time(monkeypatch):
+    candidates, references = MadeOutputs(1500, 400), MadeOutputs(20, 400, start=1500)
+    whole = rs.trimming(candidates, references, resample="split", replicates=1)
+    monkeypatch.setattr("runspread._methods.trimming.resampling.TABLE_BYTES", 2**20)
+    tracemalloc.start()
+    try:
+        blocked = rs.trimming(candidates, references, resample="split", replicates=1, workers=1)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert blocked.class_levels is not None
+    assert np.array_equal(blocked.class_levels, whole.class_levels)
+    assert peak < 0.5 * 8 * np.prod(candidates.shape)
 
 
 def test_seed_decides_the_draws():
@@ -263,6 +294,8 @@ def test_impossible_outputs_are_errors():
 def test_plan_draws_each_replicate_alone():
     gaps = made_gaps(runs=6)
     draws = draw_examples(61, "bootstrap", 4, None, np.random.default_rng(0))
-    whole = resampled_levels(gaps[:3], gaps[3:], Plan(draws, (0.1, 0.0), "step"), workers=2)
-    parts = [resampled_levels(gaps[:3], gaps[3:], Plan([draw], (0.1, 0.0), "step"), workers=1) for draw in draws]
+    whole = resampled_levels([gaps[:3]], Pool(gaps[3:]), Plan(draws, (0.1, 0.0), "step"), workers=2)
+    parts = [
+        resampled_levels([gaps[:3]], Pool(gaps[3:]), Plan([draw], (0.1, 0.0), "step"), workers=1) for draw in draws
+    ]
     assert np.array_equal(whole, np.concatenate(parts))

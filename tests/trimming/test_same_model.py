@@ -93,6 +93,8 @@ def test_identical_runs_are_the_same():
     found = rs.same_model(old, old, alpha=0.0)
     assert found.same
     assert (found.level, found.distance, found.p_value) == (0.0, 0.0, 1.0)
+    assert "6 new run(s) have exactly the outputs of an old run" in found.warnings[0]
+    assert rs.same_model(old, pipeline(np.random.default_rng(9), 6)).warnings == ()
 
 
 def test_classes_are_tested_together():

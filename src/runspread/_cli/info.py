@@ -7,28 +7,24 @@ from typing import Any
 
 import click
 
-from .show import json_option, show_data, show_table, study_argument
+from .show import json_option, runs_option, show_data, show_runs, study_argument
 
 
 @click.command("info")
 @study_argument
-@click.option("--runs", "n_runs", default=10, show_default=True, help="How many runs to list (0: none, -1: all).")
+@runs_option(10)
 @json_option
 def command(study: str, n_runs: int, as_json: bool) -> None:
     """Show what a study holds: runs by status, what was recorded, accuracy, the first runs."""
     from .._study.study import open_study
 
     opened = open_study(study)
-    shown = len(opened.runs) if n_runs < 0 else min(n_runs, len(opened.runs))
-    facts = facts_of(opened)
-    table = opened.runs[:shown].table()
+    facts, table = facts_of(opened), opened.runs.table()
     if as_json:
-        show_data({**facts, "runs": table})
+        show_data({**facts, "runs": table if n_runs < 0 else table.head(n_runs)})
         return
     print_facts(facts)
-    show_table(table)
-    if 0 < shown < len(opened.runs):
-        click.echo(f"... and {len(opened.runs) - shown} more (--runs -1 lists all)")
+    show_runs(table, n_runs)
 
 
 def print_facts(facts: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .opening import labels_option, open_source
 from .show import json_option, show, split_option
 from .trimming import number_or_name
 
@@ -21,11 +22,16 @@ from .trimming import number_or_name
 @click.option("--epsilon", default=0.01, show_default=True, help="Probability of a false alarm.")
 @click.option("--permutations", default=999, show_default=True, help="Exchanges of runs for the threshold.")
 @split_option
+@labels_option
 @json_option
-def command(old: str, new: str, threshold: str, as_json: bool, **options: Any) -> None:
-    """Whether new training code gives the outputs of the old, up to a fraction ALPHA: exit status 0 yes, 1 no."""
+def command(old: str, new: str, threshold: str, labels: str | None, as_json: bool, **options: Any) -> None:
+    """Whether new training code gives the outputs of the old, up to a fraction ALPHA: exit status 0 yes, 1 no.
+
+    OLD and NEW are folders of studies, or .npy or .safetensors files with the outputs of runs trained elsewhere.
+    """
     import runspread as rs
 
-    found = rs.same_model(rs.open_study(old), rs.open_study(new), threshold=number_or_name(threshold), **options)
+    before, after = open_source(old, labels), open_source(new, labels)
+    found = rs.same_model(before, after, threshold=number_or_name(threshold), **options)
     show(found, as_json=as_json)
     sys.exit(0 if found.same else 1)

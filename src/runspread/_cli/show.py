@@ -21,6 +21,12 @@ split_option: Callable[..., Any] = click.option(
 )
 
 
+def runs_option(default: int) -> Callable[..., Any]:
+    """Return the option that says how many runs a command lists."""
+    text = "How many runs to list (0: none, -1: all)."
+    return click.option("--runs", "n_runs", default=default, show_default=True, help=text)
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console: as wide as the terminal, or wide enough for a table in a pipe."""
     from rich.console import Console
@@ -29,8 +35,11 @@ def console(*, stderr: bool = False) -> Console:
     return output if output.is_terminal else Console(stderr=stderr, highlight=False, width=160)
 
 
-def show(result: Result, *, as_json: bool) -> None:
-    """Print a result: the sentence first, then the table, then reservations and what was left out."""
+def show(result: Result, *, as_json: bool, n_runs: int | None = None) -> None:
+    """Print a result: the sentence first, then the table, then reservations and what was left out.
+
+    Of a table with a row a run at most `n_runs` rows are printed, from both ends.
+    """
     if as_json:
         click.echo(result.to_json(indent=2))
         return
@@ -38,7 +47,10 @@ def show(result: Result, *, as_json: bool) -> None:
 
     out = console()
     out.print(Text(result.sentence(), style="bold"))
-    show_table(result.table())
+    if n_runs is None:
+        show_table(result.table())
+    else:
+        show_runs(result.table(), n_runs, from_both_ends=True)
     for warning in result.warnings:
         out.print(Text(f"warning: {warning}", style="yellow"))
     if result.excluded:
@@ -47,17 +59,30 @@ def show(result: Result, *, as_json: bool) -> None:
         out.print(Text(f"left out: {named}{f' and {more} more' if more > 0 else ''}"))
 
 
-def show_table(table: Table) -> None:
-    """Print a table, unless it is empty; in a pipe as wide as it is."""
+def show_table(table: Table, *, cut_after: int = 0) -> None:
+    """Print a table, unless it is empty: in a pipe as wide as it is; with a rule where rows are left out."""
     if not len(table):
         return
     from rich.measure import Measurement
 
     out, drawn = console(), table.__rich__()
+    if cut_after:
+        drawn.rows[cut_after - 1].end_section = True
     if not out.is_terminal:
         widest = Measurement.get(out, out.options.update(max_width=_WIDEST), drawn).maximum
         out.width = max(out.width, widest)
     out.print(drawn)
+
+
+def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False) -> None:
+    """Print `n_runs` of a table's rows, all if negative, and how to see the others."""
+    total = len(table)
+    shown = total if n_runs < 0 else min(n_runs, total)
+    last = shown // 2 if from_both_ends and shown < total else 0
+    show_table(table.take([*range(shown - last), *range(total - last, total)]), cut_after=shown - last if last else 0)
+    if 0 < shown < total:
+        between = " between the two ends" if last else ""
+        click.echo(f"... and {total - shown} more{between} (--runs -1 lists all)")
 
 
 def show_data(data: Any) -> None:

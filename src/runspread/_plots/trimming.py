@@ -53,8 +53,8 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
     width = float(np.clip(120 / len(order), 0.4, 3))
     ax.vlines(place, low, high, color=LIGHT, linewidth=width, label="5 to 95 % of replicates")
     for chosen, marker, face, name in (
-        (~result.atypical, "o", "white", "told apart in at most half of the replicates"),
-        (result.atypical, "o", BLUE, "in more than half"),
+        (~result.atypical, "o", "white", "told apart in ≤ half of them"),
+        (result.atypical, "o", BLUE, "told apart in > half"),
     ):
         some = chosen[order]
         ax.plot(
@@ -62,9 +62,10 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
         )
     beyond = result.upper[order] > result.cap
     if beyond.any():
-        ax.plot(place[beyond], high[beyond], "^", color=ORANGE, markersize=4, label=f"reaches beyond {result.cap:g}")
+        above = np.full(int(beyond.sum()), result.cap + 0.02)  # not on top of the dots
+        ax.plot(place[beyond], above, "^", color=ORANGE, markersize=4, label=f"reaches beyond {result.cap:g}")
     ax.set(xlabel="run, by mean level", ylabel="trimming level", ylim=(-0.02, None))
-    return _finish(ax, columns=1)
+    return _finish(ax)
 
 
 def plot_trimming_curve(result: TrimmingCurve, ax: Axes | None = None) -> Axes:
@@ -161,7 +162,7 @@ def plot_trimmed_cdf(result: TrimmingCurve, ax: Axes | None = None, *, output: s
     )
     ax.step(values, target, where="post", color="black", linewidth=1.0, label="reference")
     ax.step(values, before, where="post", color=BLUE, linewidth=1.4, linestyle=":", label="candidate")
-    name = f"candidate, {result.trimmed_by:.1%} trimmed"
+    name = f"candidate, {result.trimmed_by:.1%} trimmed{'' if np.isfinite(result.level) else ' (in vain)'}"
     ax.step(values, after, where="post", color=BLUE, linewidth=1.6, label=name)
     _draw_strip(ax, result, (min(span), max(span)))
     ax.set(xlabel=output, ylabel="share of examples at or below", ylim=(-0.22, 1.02), yticks=np.linspace(0, 1, 6))
@@ -224,6 +225,7 @@ def plot_representative_size(result: RepresentativeSize, ax: Axes | None = None)
             ax.plot(
                 dodged, middle[i, j], line, color=colour, markerfacecolor=face, markersize=4, linewidth=0.8, label=name
             )
+    ax.plot([], [], color=GREY, linewidth=1.2, label="bar: 90 % of subsets")
     ax.set(xscale="log", xlabel="number of runs M", ylabel="trimming level against the pool")
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(result.sizes, [str(size) for size in result.sizes])

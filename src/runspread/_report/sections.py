@@ -208,7 +208,8 @@ def curves(study: Study) -> Section | None:
     from .._plots.study import plot_curves
 
     metrics = study.metrics()
-    if not metrics:
+    names = [name for name in metrics if metrics[name].values.shape[1] > 1]  # one point is no curve
+    if not names:
         return None
     drawn = tuple(
         figure(
@@ -217,8 +218,8 @@ def curves(study: Study) -> Section | None:
             does_not_show="Why runs part ways, or whether a difference matters.",
             size=(5.4, 2.6),
         )
-        for name in list(metrics)[:6]
+        for name in names[:6]
     )
-    left = len(metrics) - len(drawn)
-    note = (f"{left} more metrics are in the study: {', '.join(list(metrics)[6:])}.",) if left else ()
-    return Section("Training curves", f"{len(metrics)} metrics were logged.", drawn, notes=note)
+    left = names[6:]
+    note = (f"{len(left)} more metrics are in the study: {', '.join(left)}.",) if left else ()
+    return Section("Training curves", f"{len(names)} metrics were logged.", drawn, notes=note)

@@ -33,16 +33,17 @@ def trimming(study: Study) -> Section:
         ),
         figure(
             sizes.plot,
-            shows="The level between M runs and the rest, for their average distribution and for their ensemble.",
+            shows="The level between M runs and the rest, for their average distribution and for their ensemble. "
+            f"{sizes.sentence()}",
             does_not_show="Whether the ensemble is more accurate: it can be better than the average run and unlike it.",
             paper=PAPER,
         ),
         figure(
             scores.plot,
-            shows="The level of every run against its accuracy, and the spread of levels at nearly equal accuracy.",
+            shows="The level of every run against its accuracy, and the spread of levels at nearly equal accuracy. "
+            f"{scores.sentence()}",
             does_not_show="A cause: runs differ in more than what is drawn.",
             paper=PAPER,
         ),
     )
-    lead = f"{levels.sentence()} {sizes.sentence()}"
-    return Section("Typical runs", lead, figures, (scores.table(), scores.bins()), notes_of(levels))
+    return Section("Typical runs", levels.sentence(), figures, (scores.table(), scores.bins()), notes_of(levels))

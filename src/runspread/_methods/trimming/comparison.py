@@ -84,7 +84,7 @@ class TrimmingScores(Result):
             quantiles = np.quantile(level, [0.05, 0.5, 0.95])
             rows.append((accuracy.min(), accuracy.max(), int(inside.sum()), *quantiles))
         names = ("accuracy from", "to", "runs", "level 5 %", "median", "95 %")
-        formats = {"accuracy from": ".2%", "to": ".2%"}
+        formats = {"accuracy from": ".2%", "to": ".2%"} | dict.fromkeys(names[3:], ".3f")
         return Table(dict(zip(names, zip(*rows, strict=True), strict=True)), formats=formats)
 
     def runs(self) -> Table:

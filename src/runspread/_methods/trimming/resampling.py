@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,7 +17,7 @@ from .levels import Mode, interpolated_mass
 from .nodes import Floats, candidate_nodes, row_chunks, smallest_level
 
 RESAMPLE = ("bootstrap", "split")
-TABLE_BYTES = 2**28  # tables of one block of candidates
+TABLE_BYTES = 2**27  # tables of one block of candidates
 THREAD_BYTES = 2**32  # work arrays over the reference pool, of all threads together
 
 T = TypeVar("T")
@@ -170,39 +170,38 @@ class Plan:
         return pool.mixture(examples)
 
 
-def resampled_levels(candidates: Floats, references: Floats, plan: Plan, workers: int | None) -> Floats:
+def resampled_levels(candidates: Iterable[Floats], pool: Pool, plan: Plan, workers: int | None) -> Floats:
     """Return the level of every candidate in every replicate, shape [replicates, candidates].
 
     Parameters
     ----------
-    candidates, references : ndarray [runs, examples]
-        Scalar outputs of two disjoint sets of runs on the same examples.
+    candidates : iterable of ndarray [runs, examples]
+        Scalar outputs, a block of runs at a time; only one block is held.
+    pool : Pool
+        Other runs on the same examples.
     plan : Plan
         Draws and threshold.
     workers : int or None
         Threads; if None as many as there are processors and memory for. The result does not depend on it.
     """
-    pool = Pool(references)
     workers = workers or max(1, min(os.cpu_count() or 1, THREAD_BYTES // (24 * pool.order.size)))
-    levels = np.empty((len(plan.draws), len(candidates)))
-    for rows in _blocks(candidates):
-        block = Block.of(candidates[rows], pool)
+    return np.concatenate([_block_levels(Block.of(values, pool), pool, plan, workers) for values in candidates], axis=1)
 
-        def one(replicate: int, block: Block = block) -> Floats:
-            examples = plan.draws[replicate][0]
-            return block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)
 
-        levels[:, rows] = in_threads(one, len(plan.draws), workers)
-    return levels
+def _block_levels(block: Block, pool: Pool, plan: Plan, workers: int) -> Floats:
+    def one(replicate: int) -> Floats:
+        examples = plan.draws[replicate][0]
+        return block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)
+
+    return np.array(in_threads(one, len(plan.draws), workers))
+
+
+def block_size(n_examples: int) -> int:
+    """Return of how many candidates the tables fit into memory together."""
+    return max(1, TABLE_BYTES // (32 * n_examples))
 
 
 def in_threads(function: Callable[[int], T], count: int, workers: int | None) -> list[T]:
     """Return ``function(0), ... function(count - 1)``, computed by as many threads as there are processors if None."""
     with ThreadPoolExecutor(workers or os.cpu_count()) as threads:
         return list(threads.map(function, range(count)))
-
-
-def _blocks(candidates: Floats) -> Iterator[slice]:
-    step = max(1, TABLE_BYTES // (32 * candidates.shape[1]))
-    for start in range(0, len(candidates), step):
-        yield slice(start, start + step)

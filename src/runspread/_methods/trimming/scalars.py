@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -54,12 +57,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Scalars:
-    """Scalar outputs of the usable runs of a source.
+    """Scalar outputs of the usable runs of a source, read when they are asked for.
 
     Attributes
     ----------
-    values : ndarray [statistics, runs, examples]
-        One statistic, or one a class for the one-vs-rest margin.
     run_ids : tuple of str
         Ids of the runs.
     excluded : tuple of Excluded
@@ -68,16 +69,49 @@ class Scalars:
         Kind of margin.
     labels : ndarray of int64 [examples] or None
         True classes of the examples.
+    n_statistics, n_examples : int
+        One statistic, or one a class for the one-vs-rest margin; examples that have a scalar output.
     """
 
-    values: Floats
     run_ids: tuple[str, ...]
     excluded: tuple[Excluded, ...]
     margin: str
     labels: NDArray[np.int64] | None
+    n_statistics: int
+    n_examples: int
     _outputs: RunOutputs
     _reading: Reading
     _rows: NDArray[np.intp]
+
+    @cached_property
+    def values(self) -> Floats:
+        """All of them [statistics, runs, examples], in memory from then on."""
+        found = np.empty((self.n_statistics, len(self.run_ids), self.n_examples))
+        for run, values in enumerate(self.each(range(len(self.run_ids)))):
+            found[:, run] = values
+        return found
+
+    def each(self, runs: Iterable[int]) -> Iterator[Floats]:
+        """Yield the scalars [statistics, examples] of some runs one by one, in the order of the source."""
+        wanted = set(self._rows[np.asarray(list(runs), dtype=np.intp)].tolist())
+        for row, logits in enumerate(_runs(self._outputs)):
+            if row in wanted:
+                yield self._reading.scalars(logits[None], self._outputs.labels)[:, 0]
+
+    def blocks(self, number: int, runs: Iterable[int], size: int) -> Iterator[Floats]:
+        """Yield one statistic of some runs, `size` runs [size, examples] at a time, in one pass over the source."""
+        rows = (values[number].copy() for values in self.each(runs))
+        while block := list(islice(rows, size)):
+            yield np.stack(block)
+
+    def count_in(self, others: Scalars) -> int:
+        """Return how many runs have exactly the scalars of one of the other runs."""
+        known = set(others._digests())
+        return sum(digest in known for digest in self._digests())
+
+    def _digests(self) -> Iterator[bytes]:
+        for values in self.each(range(len(self.run_ids))):
+            yield hashlib.blake2b(values.tobytes(), digest_size=16).digest()
 
     def of_ensembles(self, members: NDArray[np.bool_]) -> Floats:
         """Return the scalars [statistics, ensembles, examples] of averaged logits.
@@ -107,7 +141,7 @@ class Scalars:
 
 
 def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Reading) -> Scalars:
-    """Read scalar outputs of every run; runs with NaN among their outputs are excluded and named.
+    """Find the usable runs of a source; those with NaN among their outputs are excluded and named.
 
     Parameters
     ----------
@@ -125,25 +159,25 @@ def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Rea
     outputs = as_outputs(_with_classes(source), labels, split=split)
     if len(outputs.shape) != 3:
         raise InputError("predicted classes", "logits or scalar outputs", "Classes alone have no distribution of gaps.")
-    values, kept, excluded = [], [], list(outputs.excluded)
+    kept, excluded = [], list(outputs.excluded)
     for run, logits in enumerate(_runs(outputs)):
         if np.isnan(logits).any():
             excluded.append(Excluded(outputs.run_ids[run], "NaN among its outputs"))
-            continue
-        values.append(reading.scalars(logits[None], outputs.labels))
-        kept.append(run)
+        else:
+            kept.append(run)
     if not kept:
         raise InputError(
             "no run has usable outputs", "at least one", "; ".join(f"{e.run}: {e.reason}" for e in excluded)
         )
-    ids = tuple(outputs.run_ids[run] for run in kept)
     kind = reading.kind(outputs.shape[2])
+    shape = reading.scalars(_run(outputs, kept[0])[None], outputs.labels).shape  # bad settings show here
     return Scalars(
-        values=np.concatenate(values, 1),
-        run_ids=ids,
+        run_ids=tuple(outputs.run_ids[run] for run in kept),
         excluded=tuple(excluded),
         margin=kind,
         labels=reading.labels_of(kind, outputs.labels),
+        n_statistics=shape[0],
+        n_examples=shape[2],
         _outputs=outputs,
         _reading=reading,
         _rows=np.array(kept, dtype=np.intp),
@@ -161,3 +195,7 @@ def _with_classes(source: Any) -> Any:
 def _runs(outputs: RunOutputs) -> Iterator[NDArray[Any]]:
     for chunk in outputs.chunks():
         yield from chunk
+
+
+def _run(outputs: RunOutputs, number: int) -> NDArray[Any]:
+    return next(islice(_runs(outputs), number, None))
