@@ -266,6 +266,15 @@ def test_fewer_runs_than_states_is_a_warning():
     assert "fewer runs (2) than states (4)" in result.warnings
 
 
+def test_fewer_checkpoints_than_free_parameters_is_a_warning():
+    runs, _ = forked_runs(4, length=20)
+    options = {"restarts": 4, "prior": "identity", "permutations": 10}
+    scarce = rs.dynamics(runs, states=[6], covariance="full", **options)  # 6 (3 + 6) + 5 + 30 parameters, 3 runs fitted
+    assert any("fewer checkpoints (60) than free parameters (89)" in note for note in scarce.warnings)
+    ample = rs.dynamics(runs, states=[2], covariance="diag", **options)
+    assert not any("free parameters" in note for note in ample.warnings)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
