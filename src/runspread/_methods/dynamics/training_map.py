@@ -136,7 +136,7 @@ class TrainingMap(Result):
                 "mean convergence": [e.mean_convergence for e in edges],
                 "SD": [e.sd_convergence for e in edges],
             },
-            formats={"probability": ".3f", "mean convergence": ".1f", "SD": ".1f"},
+            formats={"probability": ".2g", "mean convergence": ".1f", "SD": ".1f"},
             title="Transitions (convergence in checkpoints)",
         )
 
@@ -172,7 +172,7 @@ class TrainingMap(Result):
         for state in np.flatnonzero(self.visited):
             lines.append(f'  {state} [label="{state}\\n{share[state]:.0%}"];')
         for e in self.edges:
-            lines.append(f'  {e.source} -> {e.target} [label="{e.probability:.3f}\\n{e.describe()}"];')
+            lines.append(f'  {e.source} -> {e.target} [label="{e.probability:.2g}\\n{e.describe()}"];')
         return "\n".join([*lines, "}"])
 
 
