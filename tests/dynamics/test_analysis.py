@@ -404,6 +404,20 @@ def test_paths_are_described_consistently(lists):
     assert sorted(order) == [0, 1, 2, 3]
 
 
+def test_runs_that_end_on_the_way_are_told_from_runs_that_branch_off():
+    model = rs.HiddenMarkovModel(
+        startprob=np.full(3, 1 / 3),
+        transmat=np.eye(3) * 0.7 + 0.1,
+        means=np.array([[0.0], [5.0], [10.0]]),
+        covars=np.full((3, 1), 0.1),
+    )
+    paths = ([0, 1, 2], [0, 1, 2], [0, 1], [0, 2])
+    drawn = rs.training_map(model, [np.repeat(path, 4)[:, None] * 5.0 for path in paths])
+    assert drawn.routes == ((0, 1, 2), (0, 1, 2), (0, 1), (0, 2))
+    assert drawn.n_unfinished == 1
+    assert "2 of 4 runs take 0→1→2, 1 end on the way" in drawn.sentence()
+
+
 def test_collapsing():
     assert collapsed(np.array([0, 0, 1, 1, 0, 2])) == (0, 1, 0, 2)
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import runspread as rs
 from runspread._cli import cli
 from runspread._report.dynamics import dynamics as section
+from runspread._report.sections import curves
 
 from .test_analysis import forked_runs
 
@@ -81,6 +82,11 @@ def test_the_report_has_a_section(study):
     assert len(made.figures) == 2
     assert "test_accuracy is above 0.95" in made.lead
     assert "<svg" in made.figures[0].svg
+
+
+def test_the_report_draws_the_metrics_of_the_weights_last(study):
+    drawn = [figure.shows.split()[0] for figure in curves(study).figures]
+    assert drawn == ["loss", "test_accuracy", "l1", "l2", "spectral"]
 
 
 def test_a_study_without_weight_metrics_has_none(tmp_path):

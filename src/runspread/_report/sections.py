@@ -204,12 +204,14 @@ def accuracy(study: Study) -> Section | None:
 
 
 def curves(study: Study) -> Section | None:
-    """Draw the logged metrics over training."""
+    """Draw the logged metrics over training, those of the weights last."""
+    from .._methods.dynamics.weight_metrics import WEIGHT_METRICS
     from .._plots.study import plot_curves
 
     metrics = study.metrics()
     if not metrics:
         return None
+    names = sorted(metrics, key=lambda name: name in WEIGHT_METRICS)
     drawn = tuple(
         figure(
             lambda ax, name=name: plot_curves(metrics[name], ax),
@@ -217,8 +219,8 @@ def curves(study: Study) -> Section | None:
             does_not_show="Why runs part ways, or whether a difference matters.",
             size=(5.4, 2.6),
         )
-        for name in list(metrics)[:6]
+        for name in names[:6]
     )
-    left = len(metrics) - len(drawn)
-    note = (f"{left} more metrics are in the study: {', '.join(list(metrics)[6:])}.",) if left else ()
+    left = names[6:]
+    note = (f"{len(left)} more metrics are in the study: {', '.join(left)}.",) if left else ()
     return Section("Training curves", f"{len(metrics)} metrics were logged.", drawn, notes=note)

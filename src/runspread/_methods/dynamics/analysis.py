@@ -111,8 +111,9 @@ class TrainingDynamics(Result):
         n = len(self.map.paths)
         route, share = route_text(self.map.common_route), round(self.map.common_share * n)
         shape = "are linear" if self.map.is_linear else f"fork into {self.map.n_routes} routes"
+        ended = f", {self.map.n_unfinished} more end on the way" if self.map.n_unfinished else ""
         return (
-            f"{n} runs{lost} {shape}: {share} of {n} take {route} through {self.model.n_states} states. "
+            f"{n} runs{lost} {shape}: {share} of {n} take {route} through {self.model.n_states} states{ended}. "
             f"{self._detour_clause()}{self._regression_clause()}"
         )
 

@@ -123,6 +123,12 @@ class TrainingMap(Result):
         """Share of runs on it."""
         return common_route(self.routes)[1]
 
+    @property
+    def n_unfinished(self) -> int:
+        """Number of runs that end on the way: their route is a first part of the common one."""
+        common = self.common_route
+        return sum(len(route) < len(common) and route == common[: len(route)] for route in self.routes)
+
     def table(self) -> Table:
         """Return one row an edge."""
         edges = self.edges
@@ -159,7 +165,8 @@ class TrainingMap(Result):
         route = route_text(self.common_route)
         shape = "is linear: all" if self.is_linear else f"forks into {self.n_routes} routes:"
         share = f"{n} runs" if self.is_linear else f"{round(self.common_share * n)} of {n} runs"
-        extra = f"; {unvisited} states are never visited" if unvisited else ""
+        extra = f", {self.n_unfinished} end on the way" if self.n_unfinished else ""
+        extra += f"; {unvisited} states are never visited" if unvisited else ""
         return (
             f"The map of {self.n_states} states {shape} {share} take {route}{extra}. "
             "It shows the order of states that the model sees, not what causes it."
