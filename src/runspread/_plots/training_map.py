@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +67,8 @@ def plot_training_map(
         _station(ax, state, place, radius[state], visits, detour=state in detours)
     _label(ax, roads[:labels], places, radius, n, features)
     ax.set_title(_title(drawn, detours, hidden=max(0, len(roads) - labels)), fontsize="medium", loc="left")
-    ax.text(0, 0, _KEY, fontsize="x-small", va="top", transform=ax.transAxes)
+    width = ax.get_window_extent().width / ax.figure.dpi  # inches, of some 15 letters each
+    ax.text(0, 0, fill(_KEY, max(40, int(15 * width))), fontsize="x-small", va="top", transform=ax.transAxes)
     return ax
 
 
@@ -86,7 +88,7 @@ def _canvas(
     )
     low, high = points.min(axis=0) - np.array([0.15, 0.35]), points.max(axis=0) + np.array([0.15, 0.65])
     size = (high - low) * min(1.25, 15.0 / (high - low)[0])  # inches
-    ax = new_axes(ax, width=float(size[0]), height=float(size[1]) + 0.3)
+    ax = new_axes(ax, width=max(4.0, float(size[0])), height=float(size[1]) + 0.6)
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     ax.axis("off")
     return ax
