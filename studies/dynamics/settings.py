@@ -61,6 +61,15 @@ _ADAMW = {
     "warmup": 0.0,
 }
 _RESNET = {**_ADAMW, "pool": 2, "blocks": 2, "batch_size": 64, "augment": ("flip", "crop:1"), "record": "4 steps"}
+_TEXT = {
+    "steps": 800,
+    "batch_size": 32,
+    "lr": 2e-3,
+    "schedule": "constant",
+    "warmup": 0.05,
+    "test_share": 0.005,
+    "record": "5 steps",
+}
 _CRUTCHLESS = {"batch_norm": False, "residual": False}
 
 SETTINGS: dict[str, dict[str, Setting]] = {
@@ -93,10 +102,13 @@ SETTINGS: dict[str, dict[str, Setting]] = {
         "text": Setting(
             title="masked language model",
             recipe="text-mlm-small",
-            fields={"record": "4 steps", "test_share": 0.02},
+            fields=_TEXT,
+            outcome="test_loss",
+            threshold=3.2,
+            direction="below",
             data="text",
             states=5,
-            runs=24,
+            runs=20,
             vary=_ROLES,
         ),
     },
