@@ -55,6 +55,8 @@ class TrainingDynamics(Result):
         Mean distance between runs' shares of time in the states (total variation; states as positions).
     significance : float
         Level below which the regression's p-value allows detours.
+    every : int or None
+        Training steps from one checkpoint to the next, where a study says so and it is always the same.
     """
 
     prepared: PreparedSequences
@@ -69,6 +71,7 @@ class TrainingDynamics(Result):
     dissimilarity_tv: float
     dissimilarity_label: float
     significance: float
+    every: int | None = None
 
     @property
     def detours(self) -> tuple[int, ...]:
@@ -128,7 +131,8 @@ class TrainingDynamics(Result):
             visits = int(self.map.visits[state])
             odd = "" if slow > fast else ", though the others are slower"
             parts.append(f"state {state} ({visits} runs, converging at checkpoint {slow:.0f} against {fast:.0f}{odd})")
-        return f"Detours: {', '.join(parts)}. "
+        unit = f" (a checkpoint is {self.every} steps)" if self.every else ""
+        return f"Detours: {', '.join(parts)}{unit}. "
 
     def _regression_clause(self) -> str:
         return "" if self.regression is None else self.regression.sentence()
@@ -202,8 +206,10 @@ def dynamics(
     """
     check_choice(preset, "preset", PRESETS)
     left_out: tuple[Excluded, ...] = ()
+    every: int | None = None
     if is_study(source):
-        source, metrics, left_out = study_logs(source, metrics, outcome, diverged)
+        read = study_logs(source, metrics, outcome, diverged)
+        source, metrics, left_out, every = read.logs, read.metrics, read.left_out, read.every
     logs, curves = separate_outcome(source, outcome, metrics, columns)
     if columns is not None and metrics is None:
         metrics = [name for name in columns if name != outcome]
@@ -222,7 +228,7 @@ def dynamics(
     selection = select_hmm(prepared.frames, states, criterion=criterion, columns=prepared.columns, **settings)
     found = convergence_of(curves, prepared, logs, threshold, direction, steps)
     result = interpret(prepared, selection, found, significance, permutations, settings.get("seed", 0))
-    return replace(result, excluded=left_out + result.excluded)
+    return replace(result, excluded=left_out + result.excluded, every=every)
 
 
 def interpret(
