@@ -50,17 +50,24 @@ _MNIST = {"record": "20 steps", "weight_decay": 1.0}  # published; the released 
 # Layer norm and batch size apart, the two settings at p = 53 are trained alike.
 _P53 = {"beta2": 0.98, "p": 53, "fraction": 0.4, "width": 64, "hidden": 256}
 _ROLES = ("init", "order", "augment")
-_ADAMW = {
+_RESNET = {
+    "pool": 2,
+    "blocks": 2,
+    "train_examples": 10_000,
+    "test_examples": 1000,
     "optimizer": "adamw",
     "lr": 1e-3,
-    "weight_decay": 0.01,
     "l2": 0.0,
+    "weight_decay": 0.01,
     "momentum": 0.0,
     "nesterov": False,
     "schedule": "constant",
     "warmup": 0.0,
+    "augment": ("flip", "crop:2"),
+    "batch_size": 64,
+    "steps": 800,
+    "record": "8 steps",
 }
-_RESNET = {**_ADAMW, "pool": 2, "blocks": 2, "batch_size": 64, "augment": ("flip", "crop:1"), "record": "4 steps"}
 _TEXT = {
     "steps": 800,
     "batch_size": 32,
@@ -107,6 +114,26 @@ SETTINGS: dict[str, dict[str, Setting]] = {
             threshold=3.2,
             direction="below",
             data="text",
+            states=5,
+            runs=20,
+            vary=_ROLES,
+        ),
+        "cifar10": Setting(
+            title="CIFAR-10, small ResNet",
+            recipe="cifar10-resnet20-small",
+            fields=_RESNET,
+            threshold=0.4,
+            data="cifar10",
+            states=5,
+            runs=20,
+            vary=_ROLES,
+        ),
+        "cifar10-bare": Setting(
+            title="CIFAR-10, small ResNet without batch norm and residuals",
+            recipe="cifar10-resnet20-small",
+            fields={**_RESNET, **_CRUTCHLESS},
+            threshold=0.3,
+            data="cifar10",
             states=5,
             runs=20,
             vary=_ROLES,
