@@ -52,7 +52,7 @@ _P53 = {"beta2": 0.98, "p": 53, "fraction": 0.4, "width": 64, "hidden": 256}
 _ROLES = ("init", "order", "augment")
 _RESNET = {
     "pool": 2,
-    "blocks": 2,
+    "blocks": 3,
     "train_examples": 10_000,
     "test_examples": 1000,
     "optimizer": "adamw",

@@ -56,7 +56,9 @@ def plot_training_map(
     share = drawn.occupancy.mean(axis=0)
     radius = {state: 0.13 + 0.2 * float(np.sqrt(share[state])) for state in places}
     ranked = sorted(drawn.edges, key=lambda edge: -edge.runs)
-    curves = [_curve(edge, places, radius) for edge in ranked]
+    curves: list[NDArray[np.float64]] = []
+    for edge in ranked:
+        curves.append(_curve(edge, places, radius, curves))
     ax = _canvas(ax, places, radius, curves)
     roads = [
         (edge, _road(ax, edge, curve, places, radius, n, bold=rank < labels))
@@ -113,14 +115,29 @@ def layout(drawn: TrainingMap) -> dict[int, NDArray[np.float64]]:
     return places
 
 
-def _curve(edge: MapEdge, places: dict[int, NDArray[np.float64]], radius: dict[int, float]) -> NDArray[np.float64]:
-    """Return 101 points of a road: of the bends tried, the first of those that run over fewest stations."""
+def _curve(
+    edge: MapEdge,
+    places: dict[int, NDArray[np.float64]],
+    radius: dict[int, float],
+    earlier: list[NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Return 101 points of a road: the first of the bends that keep clear of stations, captions and earlier roads."""
     start, end = places[edge.source], places[edge.target]
     bends = _FORTH if end[0] > start[0] else _BACK
     curves = [_bezier(start, end, bend) for bend in bends]
     others = [s for s in places if s not in (edge.source, edge.target)]
-    cost = [_run_over(curve, places, radius, others, captions=(edge.source, edge.target)) for curve in curves]
+    cost = [
+        _run_over(curve, places, radius, others, captions=(edge.source, edge.target)) + _alongside(curve, earlier)
+        for curve in curves
+    ]
     return curves[int(np.argmin(cost))]
+
+
+def _alongside(curve: NDArray[np.float64], earlier: list[NDArray[np.float64]]) -> int:
+    """Count the points of a road, near its ends aside, that lie next to another road."""
+    middle, roads = curve[25:76], np.concatenate(earlier) if earlier else np.empty((0, 2))
+    near = np.linalg.norm(middle[:, None] - roads, axis=2) < 0.1
+    return int(near.any(axis=1).sum())
 
 
 def _bezier(start: NDArray[np.float64], end: NDArray[np.float64], bend: float) -> NDArray[np.float64]:

@@ -130,7 +130,8 @@ class TrainingDynamics(Result):
             slow, fast = self.mean_convergence_with(state)
             visits = int(self.map.visits[state])
             odd = "" if slow > fast else ", though the others are slower"
-            parts.append(f"state {state} ({visits} runs, converging at checkpoint {slow:.0f} against {fast:.0f}{odd})")
+            known = f"coefficient {self.regression.coef[state]:.2f}, {visits} runs"
+            parts.append(f"state {state} ({known}, converging at checkpoint {slow:.0f} against {fast:.0f}{odd})")
         unit = f" (a checkpoint is {self.every} steps)" if self.every else ""
         return f"Detours: {', '.join(parts)}{unit}. "
 
