@@ -351,7 +351,8 @@ def main() -> None:
     sections = [section(name, f, work / "figures", arguments.variants) for name, f in found.items()]
     page = [results_table(found), convergence_table(found), claims_table(claims), *sections]
     print(*page, sep="\n\n")
-    save(work / "figures.json", claims, results={name: f.result.to_dict() for name, f in found.items()})
+    part = f"-{arguments.only.replace(',', '-')}" if arguments.only else ""
+    save(work / f"figures{part}.json", claims, results={name: f.result.to_dict() for name, f in found.items()})
 
 
 if __name__ == "__main__":
