@@ -56,6 +56,16 @@ def test_table_shows_itself():
     assert table.to_pandas().shape == (2, 2)
 
 
+def test_table_in_markdown():
+    table = rs.Table({"run": ["a|b", "c"], "accuracy": [0.5, None]}, formats={"accuracy": ".1%"}, title="Scores")
+    assert table.to_markdown().splitlines() == [
+        "| run | accuracy |",
+        "| --- | ---: |",
+        r"| a\|b | 50.0% |",
+        "| c | – |",
+    ]
+
+
 def test_unequal_columns_are_refused():
     with pytest.raises(rs.InputError, match="different lengths"):
         rs.Table({"a": [1], "b": [1, 2]})

@@ -100,6 +100,14 @@ class Table:
 
         return require("pandas", "Table.to_pandas").DataFrame(self.columns)
 
+    def to_markdown(self) -> str:
+        """Return the table in Markdown, numbers as they are shown everywhere."""
+        names = list(self.columns)
+        rule = ["---:" if self.is_numeric(name) else "---" for name in names]
+        cells = [[self.format_cell(name, value) for name, value in zip(names, row, strict=True)] for row in self.rows()]
+        lines = [[text.replace("|", r"\|") for text in line] for line in (names, rule, *cells)]
+        return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
     def __rich__(self) -> RichTable:
         from rich import box
         from rich.table import Table as RichTable

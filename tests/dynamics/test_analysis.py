@@ -266,6 +266,15 @@ def test_fewer_runs_than_states_is_a_warning():
     assert "fewer runs (2) than states (4)" in result.warnings
 
 
+def test_fewer_checkpoints_than_free_parameters_is_a_warning():
+    runs, _ = forked_runs(4, length=20)
+    options = {"restarts": 4, "prior": "identity", "permutations": 10}
+    scarce = rs.dynamics(runs, states=[6], covariance="full", **options)  # 6 (3 + 6) + 5 + 30 parameters, 3 runs fitted
+    assert any("fewer checkpoints (60) than free parameters (89)" in note for note in scarce.warnings)
+    ample = rs.dynamics(runs, states=[2], covariance="diag", **options)
+    assert not any("free parameters" in note for note in ample.warnings)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -393,6 +402,20 @@ def test_paths_are_described_consistently(lists):
         assert (route[0], route[-1]) == (path[0], path[-1])
     order = canonical_order(paths, 4)
     assert sorted(order) == [0, 1, 2, 3]
+
+
+def test_runs_that_end_on_the_way_are_told_from_runs_that_branch_off():
+    model = rs.HiddenMarkovModel(
+        startprob=np.full(3, 1 / 3),
+        transmat=np.eye(3) * 0.7 + 0.1,
+        means=np.array([[0.0], [5.0], [10.0]]),
+        covars=np.full((3, 1), 0.1),
+    )
+    paths = ([0, 1, 2], [0, 1, 2], [0, 1], [0, 2])
+    drawn = rs.training_map(model, [np.repeat(path, 4)[:, None] * 5.0 for path in paths])
+    assert drawn.routes == ((0, 1, 2), (0, 1, 2), (0, 1), (0, 2))
+    assert drawn.n_unfinished == 1
+    assert "2 of 4 runs take 0→1→2, 1 end on the way" in drawn.sentence()
 
 
 def test_collapsing():

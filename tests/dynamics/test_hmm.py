@@ -16,6 +16,7 @@ from runspread._methods.hmm.fitting import Settings, starting_points
 from runspread._methods.hmm.initial import kmeans
 from runspread._methods.hmm.kernels import load_kernels
 from runspread._methods.hmm.parameters import as_frames
+from runspread._methods.hmm.selection import _reservations
 
 
 def staircase(rng: np.random.Generator, lengths=(60, 45, 80, 30, 70), n_states=3, n_metrics=2, noise=0.3):
@@ -279,13 +280,25 @@ def test_selection_reports_curves_failures_and_the_limit():
     assert selection.bic.shape == (2, 4)
     assert len(selection.validation_runs) == 2
     assert set(selection.validation_runs).isdisjoint(selection.training_runs)
-    assert "the most that were tried" in selection.warnings[0]
+    assert "the most that were tried" in " ".join(selection.warnings)
     model = selection.model
     held = [runs[int(name.split()[1])] for name in selection.validation_runs]
     assert selection.log_likelihood[1].max() == pytest.approx(model.score(held))
     assert selection.bic[1].min() == pytest.approx(model.bic(held))
     assert selection.table()["chosen"] == ["", "←"]
     assert "held-out" in selection.sentence()
+
+
+def test_close_numbers_of_states_are_a_warning():
+    notes = _reservations(np.array([2, 3, 4]), 1, np.zeros((3, 2)), np.array([[9.0, 9], [1, 5], [4, 6]]), True)
+    assert notes == (
+        "4 states come within the standard deviation over restarts of the BIC of 3: compare their maps, and other "
+        "seeds, before leaning on this one",
+    )
+    runs, _ = staircase(np.random.default_rng(5))
+    clear = rs.select_hmm(runs, (1, 2), restarts=4, covariance="diag")
+    assert clear.rivals == ()
+    assert not any("come within" in note for note in clear.warnings)
 
 
 def test_selection_on_one_run_uses_that_run_and_says_so():

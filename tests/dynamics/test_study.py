@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread._plots.dynamics import plot_state_ribbons
 from runspread._report.dynamics import dynamics as section
+from runspread._report.sections import curves
 
 from .test_analysis import forked_runs
 
@@ -46,6 +48,8 @@ def test_a_study_is_read_at_the_steps_all_metrics_share(study):
     np.testing.assert_array_equal(result.convergence, direct.convergence)
     assert {e.reason for e in result.excluded} == {"diverged", "failed"}
     assert "2 set aside" in result.sentence()
+    assert (result.every, direct.every) == (2, None)
+    assert plot_state_ribbons(result).get_xlabel() == "checkpoint (every 2 steps)"
 
 
 def test_metrics_at_no_common_step_are_refused(study):
@@ -59,7 +63,7 @@ def test_metrics_at_no_common_step_are_refused(study):
 
 def test_the_command(study, tmp_path):
     words = ["dynamics", str(study.path), "--outcome", "test_accuracy", "--threshold", "0.5", "--states", "3"]
-    words += ["--covariance", "diag", "--plot", str(tmp_path / "map.svg")]
+    words += ["--covariance", "diag", "--plot", str(tmp_path / "map.svg"), "--restarts", "2", "--iterations", "9"]
     result = CliRunner().invoke(cli, words, catch_exceptions=False)
     assert result.exit_code == 0
     assert "10 runs" in result.output
@@ -67,6 +71,8 @@ def test_the_command(study, tmp_path):
     assert (tmp_path / "map.svg").read_text().startswith("<?xml")
     machine = CliRunner().invoke(cli, [*words[:9], "diag", "--json"], catch_exceptions=False)
     assert len(json.loads(machine.output)["map"]["paths"]) == 10
+    few = CliRunner().invoke(cli, [*words, "--json"], catch_exceptions=False)
+    assert len(json.loads(few.output)["model"]["restarts"]) == 2
 
 
 def test_the_command_says_what_is_missing(study):
@@ -81,6 +87,11 @@ def test_the_report_has_a_section(study):
     assert len(made.figures) == 2
     assert "test_accuracy is above 0.95" in made.lead
     assert "<svg" in made.figures[0].svg
+
+
+def test_the_report_draws_the_metrics_of_the_weights_last(study):
+    drawn = [figure.shows.split()[0] for figure in curves(study).figures]
+    assert drawn == ["loss", "test_accuracy", "l1", "l2", "spectral"]
 
 
 def test_a_study_without_weight_metrics_has_none(tmp_path):

@@ -43,6 +43,18 @@ def test_tiny_singular_values_count_as_zero_but_not_in_the_largest():
     assert rs.weight_metrics([np.diag([9e-6, 9e-6])])["spectral"] == pytest.approx(9e-6)
 
 
+@pytest.mark.parametrize("shape", [(300, 280), (260, 310)])
+def test_large_matrices_have_the_metrics_of_their_singular_values(shape):
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(2, *shape)) / np.sqrt(shape[1])
+    weights[1, :, 40:] = 0.0  # rank 40: the rest counts as 0
+    found = rs.weight_metrics({"fc.weight": weights}, stacked=True)
+    singular = np.linalg.svd(weights, compute_uv=False)
+    np.testing.assert_allclose(found["spectral"], singular[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(found["mean_lambda"], singular.mean(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(found["variance_lambda"], singular.var(axis=1, ddof=1), rtol=1e-9)
+
+
 def test_no_biases_and_zero_layers_are_undefined_not_errors():
     got = rs.weight_metrics([np.zeros((2, 3))])
     assert np.isnan([got[n] for n in ("code_sparsity", "computational_sparsity", "mean_b", "median_b", "var_b")]).all()

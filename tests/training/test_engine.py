@@ -297,6 +297,31 @@ def test_parameter_counts_are_those_that_were_published():
     }
 
 
+@pytest.mark.parametrize("name", ["cifar10-resnet20-small", "cifar10-resnet18"])
+@pytest.mark.parametrize(("batch_norm", "residual"), [(True, False), (False, True), (False, False)])
+def test_a_residual_network_without_its_crutches(name, batch_norm, residual):
+    from runspread._training.build import build_network
+
+    recipe = rs.recipe(name, width=4, batch_norm=batch_norm, residual=residual)
+    network = build_network(recipe, (3, 16, 16), 10).eval()
+    kinds = [type(module).__name__ for module in network.modules()]
+    assert ("BatchNorm2d" in kinds) == batch_norm
+    assert any("downsample" in key for key in network.state_dict()) == residual
+    if not batch_norm:
+        x = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 16, 16)).astype(np.float32))
+        torch.testing.assert_close(network(x), _without_norm(network, x, residual=residual))
+
+
+def _without_norm(network, x, *, residual: bool):
+    """Return the outputs of a residual network without normalisation, block after block."""
+    x = network.stem(x).relu()
+    for name in network.group_names:
+        for block in network.get_submodule(name):
+            y = block.conv2(block.conv1(x).relu())
+            x = (y + block.downsample(x) if residual else y).relu()
+    return network.head(x.mean(dim=(2, 3)))
+
+
 def test_recording_at_the_default_cadence_is_cheap():
     """Counted in numbers that pass through the network, since clocks on a shared machine tell little."""
     for name in rs.recipe_names():

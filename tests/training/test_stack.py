@@ -51,6 +51,11 @@ CASES = {
     "mlp, hinge": ("sparse-parity", None, {"hidden": (12,), "batch_size": 10, "train_examples": 40}),
     "lenet with dropout": ("mnist-lenet", images(channels=1), {"batch_size": 10, "dropout": 0.4}),
     "batch norm": ("cifar10-resnet20-small", images(), {"batch_size": 10, "l2_reference": 45_000.0}),
+    "no norm, no residual": (
+        "cifar10-resnet20-small",
+        images(),
+        {"batch_size": 10, "batch_norm": False, "residual": False, "optimizer": "adamw", "momentum": 0.0},
+    ),
     "resnet-9": ("cifar10-resnet9-small", images(), {"batch_size": 10, "width": 4}),
     "vgg": ("cifar10-vgg-small", images(), {"batch_size": 10, "width": 4, "depth": 2, "dropout": 0.2}),
     "transformer": ("modular-addition-small", addition(), {"width": 12, "heads": 3, "hidden": 8}),

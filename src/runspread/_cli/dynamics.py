@@ -18,6 +18,8 @@ from .show import console, json_option, show, show_table, study_argument
 @click.option("--states", default=8, show_default=True, help="Largest number of states to try.")
 @click.option("--covariance", default="full", show_default=True, help="full, or diag when runs are few.")
 @click.option("--preset", default="default", show_default=True, help="default or paper.")
+@click.option("--restarts", type=int, help="Starting points of EM [default: the preset's].")
+@click.option("--iterations", type=int, help="EM iterations at most [default: the preset's].")
 @click.option("--seed", default=0, show_default=True, help="Seed of the starting points and the split.")
 @click.option("--plot", "plot", type=click.Path(dir_okay=False), help="Draw the training map into this file.")
 @json_option
@@ -32,7 +34,7 @@ def command(
         metrics=metrics or None,
         states=range(1, states + 1),
         direction="below" if below else "above",
-        **options,
+        **{name: value for name, value in options.items() if value is not None},
     )
     show(found, as_json=as_json)
     if not as_json:

@@ -34,6 +34,11 @@ def _ink(color: Any) -> str:
     return "black" if float(np.dot(color[:3], [0.3, 0.59, 0.11])) > 0.5 else "white"
 
 
+def _every(result: TrainingDynamics) -> str:
+    """Return how far apart checkpoints are, for a label; nothing where that is not known."""
+    return f" (every {result.every} steps)" if result.every else ""
+
+
 def _state_legend(ax: Axes, n_states: int, visited: NDArray[np.bool_]) -> None:
     from matplotlib.patches import Patch
 
@@ -72,7 +77,8 @@ def plot_state_ribbons(result: TrainingDynamics, ax: Axes | None = None) -> Axes
         ax.vlines(index, rows - 0.5, rows + 0.5, color="white", linewidth=2.6)
         ax.vlines(index, rows - 0.5, rows + 0.5, color=ORANGE, linewidth=1.3, label="converged")
         ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.1)
-    ax.set(xlabel="checkpoint", ylabel="runs, fastest on top" if result.capped is not None else "runs, by route")
+    ylabel = "runs, fastest on top" if result.capped is not None else "runs, by route"
+    ax.set(xlabel=f"checkpoint{_every(result)}", ylabel=ylabel)
     ax.set_yticks([])
     return ax
 
@@ -127,7 +133,7 @@ def plot_metric_by_state(result: TrainingDynamics, ax: Axes | None = None, *, me
         pieces: Any = np.stack([points[:-1], points[1:]], axis=1)
         ax.add_collection(LineCollection(pieces, colors=colors(path[1:]), linewidths=0.9, alpha=0.9))
     ax.autoscale()
-    ax.set(xlabel="checkpoint", ylabel=name)
+    ax.set(xlabel=f"checkpoint{_every(result)}", ylabel=name)
     ax.spines[["top", "right"]].set_visible(False)
     _state_legend(ax, result.model.n_states, result.map.visited)
     return ax
@@ -203,7 +209,7 @@ def plot_convergence_by_route(result: TrainingDynamics, ax: Axes | None = None, 
         ax.vlines(times.mean(), row - 0.34, row + 0.34, color=ORANGE, linewidth=2)
     ax.set_yticks(range(len(groups)), [f"{name}  ({len(runs)})" for name, runs in groups])
     ax.invert_yaxis()
-    ax.set(xlabel="checkpoint of convergence (bar: mean of the route)", ylabel="route (runs)")
+    ax.set(xlabel=f"checkpoint of convergence{_every(result)}; bar: mean of the route", ylabel="route (runs)")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from .._methods.dynamics.analysis import TrainingDynamics
     from .._methods.dynamics.training_map import MapEdge, TrainingMap
 
+_FORTH = (-0.08, -0.22, -0.34, 0.22, 0.34, -0.5, 0.5)  # bends to try, above the line first
+_BACK = (-0.3, 0.3, -0.45, 0.45, -0.6, 0.6)  # below the line first, apart from the way forth
+_KEY = (
+    "On a road: its probability, the runs that take it, and the metrics that matter most for entering, with how far "
+    "their mean moves (in a run's standard deviations)"
+)
 _ALONG = (0.5, 0.4, 0.6, 0.3, 0.7, 0.22, 0.78)  # where on a road its label may stand, best first
 
 
@@ -45,23 +52,47 @@ def plot_training_map(
     """
     drawn: TrainingMap = getattr(result, "map", result)  # pyright: ignore[reportAssignmentType]
     detours: set[int] = set(getattr(result, "detours", ()))
-    places = layout(drawn)
-    spots = np.array(list(places.values()))
-    low, high = spots.min(axis=0) - np.array([0.7, 1.2]), spots.max(axis=0) + np.array([0.7, 0.9])
-    size = (high - low) * min(1.25, 15.0 / (high - low)[0])  # inches
-    ax = new_axes(ax, width=float(size[0]), height=float(size[1]) + 0.3)
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-    ax.axis("off")
+    places, n = layout(drawn), len(drawn.paths)
     share = drawn.occupancy.mean(axis=0)
     radius = {state: 0.13 + 0.2 * float(np.sqrt(share[state])) for state in places}
     ranked = sorted(drawn.edges, key=lambda edge: -edge.runs)
-    n = len(drawn.paths)
-    roads = [(edge, _road(ax, edge, places, radius, n, bold=rank < labels)) for rank, edge in enumerate(ranked)]
+    curves: list[NDArray[np.float64]] = []
+    for edge in ranked:
+        curves.append(_curve(edge, places, radius, curves))
+    ax = _canvas(ax, places, radius, curves)
+    roads = [
+        (edge, _road(ax, edge, curve, places, radius, n, bold=rank < labels))
+        for rank, (edge, curve) in enumerate(zip(ranked, curves, strict=True))
+    ]
     for state, place in places.items():
         visits = f"{drawn.visits[state]}/{n} runs\n{share[state]:.0%} of time"
         _station(ax, state, place, radius[state], visits, detour=state in detours)
     _label(ax, roads[:labels], places, radius, n, features)
     ax.set_title(_title(drawn, detours, hidden=max(0, len(roads) - labels)), fontsize="medium", loc="left")
+    width = ax.get_window_extent().width / ax.figure.dpi  # inches, of some 15 letters each
+    ax.text(0, 0, fill(_KEY, max(40, int(15 * width))), fontsize="x-small", va="top", transform=ax.transAxes)
+    return ax
+
+
+def _canvas(
+    ax: Axes | None,
+    places: dict[int, NDArray[np.float64]],
+    radius: dict[int, float],
+    curves: list[NDArray[np.float64]],
+) -> Axes:
+    """Return axes as large as stations, their captions, roads and a label above the topmost need."""
+    boxes = [caption_box(places[s], radius[s]) for s in places]
+    points = np.concatenate(
+        [
+            *curves,
+            *(np.stack([low, high + np.array([0.0, radius[s]])]) for s, (low, high) in zip(places, boxes, strict=True)),
+        ]
+    )
+    low, high = points.min(axis=0) - np.array([0.15, 0.35]), points.max(axis=0) + np.array([0.15, 0.65])
+    size = (high - low) * min(1.25, 15.0 / (high - low)[0])  # inches
+    ax = new_axes(ax, width=max(4.0, float(size[0])), height=float(size[1]) + 0.6)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    ax.axis("off")
     return ax
 
 
@@ -84,33 +115,73 @@ def layout(drawn: TrainingMap) -> dict[int, NDArray[np.float64]]:
     return places
 
 
-def _bend(edge: MapEdge, places: dict[int, NDArray[np.float64]]) -> float:
-    """Return how far a road leaves the straight line, as a share of its length: ways back below, leaps above."""
+def _curve(
+    edge: MapEdge,
+    places: dict[int, NDArray[np.float64]],
+    radius: dict[int, float],
+    earlier: list[NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Return 101 points of a road: the first of the bends that keep clear of stations, captions and earlier roads."""
     start, end = places[edge.source], places[edge.target]
-    columns = abs(end[0] - start[0]) / 1.6
-    if end[0] < start[0]:
-        return -0.55 - 0.02 * columns  # the bend of a way forth, seen from its other end: it lies below
-    between = [p for s, p in places.items() if s not in (edge.source, edge.target) and start[0] < p[0] < end[0]]
-    blocked = any(abs(np.interp(p[0], [start[0], end[0]], [start[1], end[1]]) - p[1]) < 0.6 for p in between)
-    return -0.34 if blocked else -0.08
+    bends = _FORTH if end[0] > start[0] else _BACK
+    curves = [_bezier(start, end, bend) for bend in bends]
+    others = [s for s in places if s not in (edge.source, edge.target)]
+    cost = [
+        _run_over(curve, places, radius, others, captions=(edge.source, edge.target)) + _alongside(curve, earlier)
+        for curve in curves
+    ]
+    return curves[int(np.argmin(cost))]
 
 
-def _curve(edge: MapEdge, places: dict[int, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Return 101 points of the quadratic Bézier curve that `_road` draws."""
-    start, end = places[edge.source], places[edge.target]
+def _alongside(curve: NDArray[np.float64], earlier: list[NDArray[np.float64]]) -> int:
+    """Count the points of a road, near its ends aside, that lie next to another road."""
+    middle, roads = curve[25:76], np.concatenate(earlier) if earlier else np.empty((0, 2))
+    near = np.linalg.norm(middle[:, None] - roads, axis=2) < 0.1
+    return int(near.any(axis=1).sum())
+
+
+def _bezier(start: NDArray[np.float64], end: NDArray[np.float64], bend: float) -> NDArray[np.float64]:
+    """Return a quadratic Bézier curve; `bend` is how far it leaves the line, to its left where negative."""
     along = end - start
-    control = (start + end) / 2 + _bend(edge, places) * np.array([along[1], -along[0]])
+    control = (start + end) / 2 + bend * np.array([along[1], -along[0]])
     t = np.linspace(0, 1, 101)[:, None]
     return (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
 
 
+def _run_over(
+    curve: NDArray[np.float64],
+    places: dict[int, NDArray[np.float64]],
+    radius: dict[int, float],
+    others: list[int],
+    captions: tuple[int, ...],
+) -> int:
+    """Count the points of a road on other stations or on the text under any station."""
+    count = sum(int((np.linalg.norm(curve - places[s], axis=1) < radius[s] + 0.08).sum()) for s in others)
+    for state in (*others, *captions):
+        low, high = caption_box(places[state], radius[state])
+        count += int(((curve > low) & (curve < high)).all(axis=1).sum())
+    return count
+
+
+def caption_box(place: NDArray[np.float64], radius: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the corners of what the text under a station covers."""
+    return place - np.array([0.36, radius + 0.42]), place + np.array([0.36, -radius])
+
+
 def _road(
-    ax: Axes, edge: MapEdge, places: dict[int, Any], radius: dict[int, float], n_runs: int, *, bold: bool
+    ax: Axes,
+    edge: MapEdge,
+    curve: NDArray[np.float64],
+    places: dict[int, Any],
+    radius: dict[int, float],
+    n_runs: int,
+    *,
+    bold: bool,
 ) -> NDArray[np.float64]:
+    """Draw a road between the rims of its stations; return the part that can be seen."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path
 
-    curve = _curve(edge, places)
     free = (np.linalg.norm(curve - places[edge.source], axis=1) > radius[edge.source] + 0.02) & (
         np.linalg.norm(curve - places[edge.target], axis=1) > radius[edge.target] + 0.04
     )
@@ -152,29 +223,30 @@ def _label(
     """Write labels where they cover neither a state nor another label, the roads of most runs first."""
     from matplotlib.backends.backend_agg import RendererAgg
 
-    taken = [_box(ax, places[s] - radius[s], places[s] + radius[s]) for s in places]
-    below = {s: places[s] - np.array([0.0, radius[s]]) for s in places}
-    taken += [_box(ax, below[s] - np.array([0.32, 0.4]), below[s] + np.array([0.32, 0.0])) for s in places]
     renderer: Any = RendererAgg(*ax.figure.bbox.size, ax.figure.dpi)  # measures text, whatever the canvas is
-    ax.figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
+    ax.figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue] places the axes, so before boxes
+    taken = [_box(ax, places[s] - radius[s], places[s] + radius[s]) for s in places]
+    taken += [_box(ax, *caption_box(places[s], radius[s])) for s in places]
+    page = ax.get_window_extent()
     for edge, curve in roads:
         described = edge.describe().split(", ")[:features]
         text = ax.text(
             0,
             0,
-            f"{edge.source}→{edge.target}: {edge.probability:.3f}, {edge.runs}/{n_runs}\n" + "\n".join(described),
+            f"{edge.source}→{edge.target}: {edge.probability:.2g}, {edge.runs}/{n_runs}\n" + "\n".join(described),
             fontsize=6.5,
             ha="center",
             va="center",
             zorder=5,
             linespacing=1.05,
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         )
         best, least = curve[len(curve) // 2], np.inf
         for spot in _spots(curve):
             text.set_position((float(spot[0]), float(spot[1])))
             box = text.get_window_extent(renderer)
             covered = sum(_overlap(box, other) for other in taken) + 20 * _crossed(ax, box, edge, roads)
+            covered += box.width * box.height - _overlap(box, page)  # what lies outside the page
             if covered < least:
                 best, least = spot, covered
             if not covered:

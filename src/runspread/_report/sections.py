@@ -204,13 +204,15 @@ def accuracy(study: Study) -> Section | None:
 
 
 def curves(study: Study) -> Section | None:
-    """Draw the logged metrics over training."""
+    """Draw the logged metrics over training, those of the weights last."""
+    from .._methods.dynamics.weight_metrics import WEIGHT_METRICS
     from .._plots.study import plot_curves
 
     metrics = study.metrics()
     names = [name for name in metrics if metrics[name].values.shape[1] > 1]  # one point is no curve
     if not names:
         return None
+    names.sort(key=lambda name: name in WEIGHT_METRICS)
     drawn = tuple(
         figure(
             lambda ax, name=name: plot_curves(metrics[name], ax),

@@ -55,6 +55,8 @@ class TrainingDynamics(Result):
         Mean distance between runs' shares of time in the states (total variation; states as positions).
     significance : float
         Level below which the regression's p-value allows detours.
+    every : int or None
+        Training steps from one checkpoint to the next, where a study says so and it is always the same.
     """
 
     prepared: PreparedSequences
@@ -69,6 +71,7 @@ class TrainingDynamics(Result):
     dissimilarity_tv: float
     dissimilarity_label: float
     significance: float
+    every: int | None = None
 
     @property
     def detours(self) -> tuple[int, ...]:
@@ -111,8 +114,9 @@ class TrainingDynamics(Result):
         n = len(self.map.paths)
         route, share = route_text(self.map.common_route), round(self.map.common_share * n)
         shape = "are linear" if self.map.is_linear else f"fork into {self.map.n_routes} routes"
+        ended = f", {self.map.n_unfinished} more end on the way" if self.map.n_unfinished else ""
         return (
-            f"{n} runs{lost} {shape}: {share} of {n} take {route} through {self.model.n_states} states. "
+            f"{n} runs{lost} {shape}: {share} of {n} take {route} through {self.model.n_states} states{ended}. "
             f"{self._detour_clause()}{self._regression_clause()}"
         )
 
@@ -126,8 +130,10 @@ class TrainingDynamics(Result):
             slow, fast = self.mean_convergence_with(state)
             visits = int(self.map.visits[state])
             odd = "" if slow > fast else ", though the others are slower"
-            parts.append(f"state {state} ({visits} runs, converging at checkpoint {slow:.0f} against {fast:.0f}{odd})")
-        return f"Detours: {', '.join(parts)}. "
+            known = f"coefficient {self.regression.coef[state]:.2f}, {visits} runs"
+            parts.append(f"state {state} ({known}, converging at checkpoint {slow:.0f} against {fast:.0f}{odd})")
+        unit = f" (a checkpoint is {self.every} steps)" if self.every else ""
+        return f"Detours: {', '.join(parts)}{unit}. "
 
     def _regression_clause(self) -> str:
         return "" if self.regression is None else self.regression.sentence()
@@ -201,8 +207,10 @@ def dynamics(
     """
     check_choice(preset, "preset", PRESETS)
     left_out: tuple[Excluded, ...] = ()
+    every: int | None = None
     if is_study(source):
-        source, metrics, left_out = study_logs(source, metrics, outcome, diverged)
+        read = study_logs(source, metrics, outcome, diverged)
+        source, metrics, left_out, every = read.logs, read.metrics, read.left_out, read.every
     logs, curves = separate_outcome(source, outcome, metrics, columns)
     if columns is not None and metrics is None:
         metrics = [name for name in columns if name != outcome]
@@ -221,7 +229,7 @@ def dynamics(
     selection = select_hmm(prepared.frames, states, criterion=criterion, columns=prepared.columns, **settings)
     found = convergence_of(curves, prepared, logs, threshold, direction, steps)
     result = interpret(prepared, selection, found, significance, permutations, settings.get("seed", 0))
-    return replace(result, excluded=left_out + result.excluded)
+    return replace(result, excluded=left_out + result.excluded, every=every)
 
 
 def interpret(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -23,10 +24,29 @@ def is_study(source: Any) -> bool:
     return callable(getattr(source, "metrics", None)) and hasattr(source, "runs")
 
 
-def study_logs(
-    study: Any, metrics: Sequence[str] | None, outcome: Any, diverged: str
-) -> tuple[Logs, tuple[str, ...], tuple[Excluded, ...]]:
-    """Return run id to metric to values, the metrics to model, and the runs left out.
+@dataclass(frozen=True)
+class StudyLogs:
+    """What a study logged.
+
+    Attributes
+    ----------
+    logs : dict of str to dict of str to ndarray [T]
+        Run id to metric to values.
+    metrics : tuple of str
+        Those to model.
+    left_out : tuple of Excluded
+    every : int or None
+        Training steps from one checkpoint to the next; None where that changes, the last checkpoint aside.
+    """
+
+    logs: Logs
+    metrics: tuple[str, ...]
+    left_out: tuple[Excluded, ...]
+    every: int | None
+
+
+def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged: str) -> StudyLogs:
+    """Read the metrics of a study's runs at the steps that all of them share.
 
     By default the weight metrics that were logged are modelled, or where there are none everything but the outcome.
     A run that failed is left out; so is one that diverged, unless its sound part is wanted.
@@ -39,17 +59,19 @@ def study_logs(
     read = {name: curves[check_choice(name, "metric", list(curves))] for name in wanted}
     logs: Logs = {}
     excluded: list[Excluded] = []
+    gaps: set[int] = set()
     welcome = ("completed", "diverged") if diverged == "truncate" else ("completed",)
     for run in study.runs:
-        log = _common_rows(run.id, read) if run.status in welcome else run.status
-        if isinstance(log, str):
-            excluded.append(Excluded(run.id, log))
+        found = _common_rows(run.id, read) if run.status in welcome else run.status
+        if isinstance(found, str):
+            excluded.append(Excluded(run.id, found))
         else:
-            logs[run.id] = log
+            logs[run.id], steps = found
+            gaps |= {int(gap) for gap in np.diff(steps[:-1])}
     if not logs:
         reason = excluded[0].reason if excluded else "no runs"
         raise MissingDataError(f"no run with the metrics {', '.join(wanted)} ({reason})", "at least one")
-    return logs, names, tuple(excluded)
+    return StudyLogs(logs, names, tuple(excluded), gaps.pop() if len(gaps) == 1 else None)
 
 
 def _names(curves: Mapping[str, Any], metrics: Sequence[str] | None, outcome: Any) -> tuple[str, ...]:
@@ -64,8 +86,8 @@ def _names(curves: Mapping[str, Any], metrics: Sequence[str] | None, outcome: An
     return names
 
 
-def _common_rows(run: str, read: Mapping[str, Any]) -> dict[str, Array] | str:
-    """Return a run's values at the steps that all metrics share, or why there are none."""
+def _common_rows(run: str, read: Mapping[str, Any]) -> tuple[dict[str, Array], NDArray[np.int64]] | str:
+    """Return a run's values at the steps that all metrics share, and these steps; or why there are none."""
     absent = [name for name, curve in read.items() if run not in curve.run_ids]
     if absent:
         return f"no metric {absent[0]}"
@@ -73,4 +95,4 @@ def _common_rows(run: str, read: Mapping[str, Any]) -> dict[str, Array] | str:
     steps = reduce(np.intersect1d, [steps for steps, _ in logged.values()])
     if not len(steps):
         return "its metrics were logged at no common step"
-    return {n: v[np.isin(s, steps)].astype(np.float64) for n, (s, v) in logged.items()}
+    return {n: v[np.isin(s, steps)].astype(np.float64) for n, (s, v) in logged.items()}, steps

@@ -123,6 +123,12 @@ class TrainingMap(Result):
         """Share of runs on it."""
         return common_route(self.routes)[1]
 
+    @property
+    def n_unfinished(self) -> int:
+        """Number of runs that end on the way: their route is a first part of the common one."""
+        common = self.common_route
+        return sum(len(route) < len(common) and route == common[: len(route)] for route in self.routes)
+
     def table(self) -> Table:
         """Return one row an edge."""
         edges = self.edges
@@ -136,7 +142,7 @@ class TrainingMap(Result):
                 "mean convergence": [e.mean_convergence for e in edges],
                 "SD": [e.sd_convergence for e in edges],
             },
-            formats={"probability": ".3f", "mean convergence": ".1f", "SD": ".1f"},
+            formats={"probability": ".2g", "mean convergence": ".1f", "SD": ".1f"},
             title="Transitions (convergence in checkpoints)",
         )
 
@@ -159,7 +165,8 @@ class TrainingMap(Result):
         route = route_text(self.common_route)
         shape = "is linear: all" if self.is_linear else f"forks into {self.n_routes} routes:"
         share = f"{n} runs" if self.is_linear else f"{round(self.common_share * n)} of {n} runs"
-        extra = f"; {unvisited} states are never visited" if unvisited else ""
+        extra = f", {self.n_unfinished} end on the way" if self.n_unfinished else ""
+        extra += f"; {unvisited} states are never visited" if unvisited else ""
         return (
             f"The map of {self.n_states} states {shape} {share} take {route}{extra}. "
             "It shows the order of states that the model sees, not what causes it."
@@ -172,7 +179,7 @@ class TrainingMap(Result):
         for state in np.flatnonzero(self.visited):
             lines.append(f'  {state} [label="{state}\\n{share[state]:.0%}"];')
         for e in self.edges:
-            lines.append(f'  {e.source} -> {e.target} [label="{e.probability:.3f}\\n{e.describe()}"];')
+            lines.append(f'  {e.source} -> {e.target} [label="{e.probability:.2g}\\n{e.describe()}"];')
         return "\n".join([*lines, "}"])
 
 

@@ -39,6 +39,7 @@ WEIGHT_METRICS = (
 """Names of the fourteen weight metrics in their canonical order (Hu et al. 2023, section 3)."""
 
 _SMALLEST = 1e-5  # singular values below it count as 0, as in the published metrics
+_LARGE = 256  # rows and columns from which singular values come from the Gram matrix
 
 
 def weight_metrics(
@@ -167,12 +168,25 @@ def _filter_norms(filters: NDArray[np.float64]) -> tuple[NDArray[np.float64], ..
 
 def _spectrum_metrics(matrix: NDArray[np.float64], ddof: int) -> tuple[NDArray[np.float64], ...]:
     trace = np.trace(matrix, axis1=1, axis2=2)
-    singular: NDArray[np.float64] = np.linalg.svd(matrix, compute_uv=False).astype(np.float64)
+    singular = _singular_values(matrix)
     spectral = singular[:, 0]
     kept = np.where(singular < _SMALLEST, 0.0, singular)
     undefined = kept.shape[1] <= ddof
     spread = np.full(len(kept), np.nan) if undefined else kept.var(axis=1, ddof=ddof)
     return trace, spectral, _ratio(trace, spectral), kept.mean(axis=1), spread
+
+
+def _singular_values(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return singular values, largest first; of large matrices from the Gram matrix, twice as fast.
+
+    Those are off by about 1e-16 σ₁² / σ, and by 1e-8 σ₁ where σ is 0, which counts as 0 all the same up to σ₁ = 500.
+    """
+    rows, columns = matrix.shape[1:]
+    if min(rows, columns) < _LARGE:
+        return np.linalg.svd(matrix, compute_uv=False).astype(np.float64)
+    short = matrix if rows <= columns else np.swapaxes(matrix, 1, 2)
+    squares = np.linalg.eigvalsh(short @ np.swapaxes(short, 1, 2))[:, ::-1]
+    return np.sqrt(np.maximum(squares, 0.0))
 
 
 def _pooled(arrays: list[NDArray[np.float64]], ddof: int, runs: int) -> NDArray[np.float64]:

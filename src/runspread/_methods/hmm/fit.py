@@ -122,7 +122,7 @@ def _reservations(
     free = count_parameters(n_states, frames.x.shape[1], settings.covariance)
     notes: list[str] = []
     if len(frames.x) < free:
-        notes.append(f"{len(frames.x)} checkpoints for {free} free parameters")
+        notes.append(f"fewer checkpoints ({len(frames.x)}) than free parameters ({free}); diag covariances have fewer")
     if len(frames) < n_states:
         notes.append(f"fewer runs ({len(frames)}) than states ({n_states})")
     if batch.failed.any():

@@ -78,6 +78,11 @@ class HmmSelection(Result):
         """Population standard deviation over restarts [k]."""
         return _over_restarts(np.std, self.bic)
 
+    @property
+    def rivals(self) -> tuple[int, ...]:
+        """Other numbers of states whose mean BIC is within the chosen one's standard deviation over restarts."""
+        return _rivals(self.states, int(np.flatnonzero(self.states == self.n_states)[0]), self.bic)
+
     def table(self) -> Table:
         """Return one row a number of states."""
         return Table(
@@ -120,6 +125,12 @@ def _over_restarts(statistic: Any, values: Array) -> Array:
     """Apply a statistic to the finite entries of each row; NaN for a row without any."""
     finite = [row[np.isfinite(row)] for row in values]
     return np.array([float(statistic(row)) if len(row) else np.nan for row in finite])
+
+
+def _rivals(states: NDArray[np.int64], best: int, bic: Array) -> tuple[int, ...]:
+    mean, sd = _over_restarts(np.mean, bic), _over_restarts(np.std, bic)
+    near = np.abs(mean - mean[best]) <= sd[best]  # not where all restarts failed
+    return tuple(int(k) for k in states[near] if k != states[best])
 
 
 def split_runs(names: Sequence[str], fraction: float, seed: int) -> tuple[list[int], list[int]]:
@@ -205,7 +216,7 @@ def select_hmm(
         model=model_of(batches[best], int(np.nanargmax(scores[best])), fitted, settings, columns),
         training_runs=fitted.names,
         validation_runs=judged.names if validation else (),
-        warnings=_reservations(tried, best, scores, bool(validation)),
+        warnings=_reservations(tried, best, scores, bic, bool(validation)),
     )
 
 
@@ -242,8 +253,14 @@ def _choose(criterion: str, scores: Array, aic: Array, bic: Array) -> int:
     return int(np.nanargmin(values[criterion]))
 
 
-def _reservations(states: NDArray[np.int64], best: int, scores: Array, held_out: bool) -> tuple[str, ...]:
+def _reservations(states: NDArray[np.int64], best: int, scores: Array, bic: Array, held_out: bool) -> tuple[str, ...]:
     notes: list[str] = []
+    if rivals := _rivals(states, best, bic):
+        listed = ", ".join(map(str, rivals))
+        notes.append(
+            f"{listed} states come within the standard deviation over restarts of the BIC of {states[best]}: compare "
+            "their maps, and other seeds, before leaning on this one"
+        )
     if best == len(states) - 1 and len(states) > 1:
         notes.append(f"the criterion still falls at {states[best]} states, the most that were tried")
     if not held_out:

@@ -145,25 +145,34 @@ def build_resnet9(shape: tuple[int, ...], outputs: int, *, width: int) -> ResNet
     return ResNet9(shape, outputs, width)
 
 
-class PostActivationBlock(nn.Module):
-    """conv, norm, ReLU, conv, norm, add, ReLU; a 1x1 convolution on the shortcut where the shape changes."""
+def _norm(width: int, batch_norm: bool) -> nn.Module:
+    return nn.BatchNorm2d(width) if batch_norm else nn.Identity()
 
-    def __init__(self, inputs: int, outputs: int, stride: int, *, norm_shortcut: bool, plain: bool = False) -> None:
+
+class PostActivationBlock(nn.Module):
+    """conv, norm, ReLU, conv, norm, add, ReLU; a 1x1 convolution on the shortcut where the shape changes.
+
+    Without residual connections the sum and the shortcut are gone; without batch normalisation nothing stands for it.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, *, norm_shortcut: bool, batch_norm: bool, residual: bool
+    ) -> None:
         super().__init__()
-        self.plain = plain  # without residual connections and normalisation (the destabilised variant)
+        self.residual = residual
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.norm1 = nn.Identity() if plain else nn.BatchNorm2d(outputs)
-        self.norm2 = nn.Identity() if plain else nn.BatchNorm2d(outputs)
-        changes = stride != 1 or inputs != outputs
-        downsample = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if changes and not plain else nn.Identity()
-        normed = changes and norm_shortcut and not plain
+        self.norm1 = _norm(outputs, batch_norm)
+        self.norm2 = _norm(outputs, batch_norm)
+        changes = residual and (stride != 1 or inputs != outputs)
+        downsample = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if changes else nn.Identity()
+        normed = changes and norm_shortcut and batch_norm
         self.downsample = nn.Sequential(downsample, nn.BatchNorm2d(outputs)) if normed else downsample
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
         y = self.norm2(self.conv2(self.norm1(self.conv1(x)).relu()))
-        return (y if self.plain else y + self.downsample(x)).relu()
+        return (y + self.downsample(x) if self.residual else y).relu()
 
 
 class ResNet(nn.Module):
@@ -171,6 +180,7 @@ class ResNet(nn.Module):
 
     ResNet-20: three groups of three blocks from width 16, plain 1x1 shortcuts (272,282 parameters for ten classes).
     ResNet-18 for CIFAR: four groups of two blocks from width 64, normalised shortcuts, 3x3 stem without pooling.
+    Without batch normalisation and residual connections: the destabilised variant of Hu et al. (2023).
     """
 
     def __init__(
@@ -182,20 +192,19 @@ class ResNet(nn.Module):
         blocks: int,
         width: int,
         norm_shortcut: bool,
-        plain: bool,
+        batch_norm: bool,
+        residual: bool,
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(_channels(shape), width, 3, 1, 1, bias=False)
-        self.norm = nn.Identity() if plain else nn.BatchNorm2d(width)
+        self.norm = _norm(width, batch_norm)
         widths = [width, *(width * 2**group for group in range(groups))]
         self.group_names = [f"group{group + 1}" for group in range(groups)]
+        options = {"norm_shortcut": norm_shortcut, "batch_norm": batch_norm, "residual": residual}
         for group, name in enumerate(self.group_names):
             sizes = [widths[group], *[widths[group + 1]] * blocks]
             strides = [1 if group == 0 else 2, *[1] * (blocks - 1)]
-            rows = [
-                PostActivationBlock(sizes[k], sizes[k + 1], strides[k], norm_shortcut=norm_shortcut, plain=plain)
-                for k in range(blocks)
-            ]
+            rows = [PostActivationBlock(sizes[k], sizes[k + 1], strides[k], **options) for k in range(blocks)]
             self.add_module(name, nn.Sequential(*rows))
         self.head = nn.Linear(widths[-1], outputs)
         _initialise_all(self, "he")
@@ -208,14 +217,14 @@ class ResNet(nn.Module):
         return self.head(x.mean(dim=(2, 3)))
 
 
-def build_resnet20(shape: tuple[int, ...], outputs: int, *, width: int, blocks: int, plain: bool) -> ResNet:
-    """Return a ResNet-20 (blocks 3, width 16)."""
-    return ResNet(shape, outputs, groups=3, blocks=blocks, width=width, norm_shortcut=False, plain=plain)
+def build_resnet20(shape: tuple[int, ...], outputs: int, *, width: int, blocks: int, **variant: bool) -> ResNet:
+    """Return a ResNet-20 (blocks 3, width 16); `variant` says whether it has ``batch_norm`` and is ``residual``."""
+    return ResNet(shape, outputs, groups=3, blocks=blocks, width=width, norm_shortcut=False, **variant)
 
 
-def build_resnet18(shape: tuple[int, ...], outputs: int, *, width: int, plain: bool) -> ResNet:
-    """Return a ResNet-18 for CIFAR (width 64)."""
-    return ResNet(shape, outputs, groups=4, blocks=2, width=width, norm_shortcut=True, plain=plain)
+def build_resnet18(shape: tuple[int, ...], outputs: int, *, width: int, **variant: bool) -> ResNet:
+    """Return a ResNet-18 for CIFAR (width 64); `variant` as for `build_resnet20`."""
+    return ResNet(shape, outputs, groups=4, blocks=2, width=width, norm_shortcut=True, **variant)
 
 
 class PreActivationBlock(nn.Module):
