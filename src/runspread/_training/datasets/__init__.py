@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from .base import Dataset
 
 # Options that every data set of images takes: how many examples to use (the first ones), how many training examples to
-# hold out for validation (the last ones), and by how much to average blocks of pixels.
-_SUBSET = {"train_examples": 0, "test_examples": 0, "validation": 0}
+# hold out for validation (the last ones), and the seed of the order that "first" and "last" mean (0: as stored).
+_SUBSET = {"train_examples": 0, "test_examples": 0, "validation": 0, "split_seed": 0}
 
 DATASETS = {
     "digits": Entry("datasets.digits:load_digits", _SUBSET),

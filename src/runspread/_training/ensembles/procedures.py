@@ -51,7 +51,7 @@ class TrainedEnsemble(Result):
     weights : ndarray [members]
         Their weights.
     hyperparameters : tuple of dict
-        What was searched, of each member; empty for the recipe's own configuration.
+        What was searched, of each member.
     init_seeds : tuple of int
         Initialisation seed of each member.
     n_trained : int
@@ -270,7 +270,7 @@ class _Work:
     def search(self, runs: int, *, shared_init: bool) -> list[RunPlan]:
         """Train the search and return its plans."""
         runs = int(check_integers(runs, "runs", 1, None))
-        plans = search_plans(self.space, runs, self.seed, shared_init=shared_init)
+        plans = search_plans(self.recipe, self.space, runs, self.seed, shared_init=shared_init)
         self.train(plans)
         return plans
 
