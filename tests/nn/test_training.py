@@ -164,3 +164,21 @@ def test_wrong_arguments(digits):
         rs.nn.train_ensemble(hyper(), x, y, l2=0.1)
     with pytest.raises(rs.InputError, match="optimizer"):
         rs.nn.train_ensemble(hyper(), x, y, optimizer="lion")
+
+
+def test_batches_are_augmented_by_example_and_epoch(digits):
+    x, y = digits[0][0][:90], digits[0][1][:90]
+    seen: list[tuple[int, int]] = []
+
+    def augment(inputs, rows, epoch):
+        torch.testing.assert_close(inputs, x[rows])
+        seen.extend((epoch, int(row)) for row in rows)
+        return torch.zeros_like(inputs)
+
+    ensemble = rs.nn.batch_ensemble(network(), K)
+    log = rs.nn.train_ensemble(ensemble, x, y, steps=5, batch_size=30, augment=augment, lr=1e-2)
+    assert len(log.losses) == 5
+    assert sorted(row for epoch, row in seen if epoch == 0) == list(range(90))
+    assert len({row for epoch, row in seen if epoch == 1}) == 60
+    first = next(iter(ensemble.layers.values()))
+    assert torch.equal(first.weight.grad, torch.zeros_like(first.weight))  # it trains on what was returned: zeros

@@ -18,6 +18,7 @@ from ..._study.shards import RunFacts
 from ..._study.study import Study
 from ..build import plain_network
 from ..datasets import load_dataset
+from ..hyperparameters import set_dropout_rates
 from ..plan import RunPlan, structural
 from ..recipes import Recipe, recipe_from_dict
 from .artifact import Ensemble, EnsembleFacts
@@ -88,7 +89,7 @@ def weighted_ensemble(
 def _from_recipe(study: Study, runs: Sequence[RunFacts], recipe: Recipe, facts: EnsembleFacts) -> Ensemble:
     dataset = load_dataset(recipe)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
-    members = [_load(study, run, plain_network(_own(recipe, run), shape, classes)) for run in runs]
+    members = [_load(study, run, _network(recipe, run, shape, classes)) for run in runs]
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     weights = [member["weight"] for member in facts.members]
     module = EnsembleModule(MemberStack(members), weights, scaling, margin=recipe.loss == "hinge")
@@ -102,9 +103,11 @@ def _from_recipe(study: Study, runs: Sequence[RunFacts], recipe: Recipe, facts: 
     return Ensemble(module, described)
 
 
-def _own(recipe: Recipe, run: RunFacts) -> Recipe:
-    """Return the recipe with the run's own structural hyperparameters, such as widths."""
-    return recipe.replace(**structural(RunPlan(run.id, run.seeds, run.hyperparameters)))
+def _network(recipe: Recipe, run: RunFacts, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Return the run's network, with its own widths and dropout rates."""
+    plan = RunPlan(run.id, run.seeds, run.hyperparameters)
+    own = recipe.replace(**structural(plan))
+    return set_dropout_rates(plain_network(own, shape, classes), own, plan)
 
 
 def _load(study: Study, run: RunFacts, network: nn.Module) -> nn.Module:
