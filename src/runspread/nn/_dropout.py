@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -78,7 +78,7 @@ def mc_dropout(network: nn.Module, inputs: Tensor, *, passes: int = 30, seed: in
 
 
 @contextmanager
-def dropout_active(network: nn.Module, seed: int) -> Iterator[None]:
+def dropout_active(network: nn.Module, seed: int) -> Generator[None]:
     """Switch on the dropout layers alone, with masks from `seed`; modes and global random state are put back after."""
     layers = [module for module in network.modules() if isinstance(module, (*DROPOUTS, RowDropout))]
     if not layers:

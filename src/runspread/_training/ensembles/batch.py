@@ -138,7 +138,11 @@ def train_batch_ensemble(
     convert = hyper_batch_ensemble if hyper else batch_ensemble
     core = convert(network, members, generator=generator, **(conversion or {}))
     inputs, labels = _tensors(dataset, "train")
-    settings = {**_settings(chosen, hyper, len(labels)), "augment": _augmentation(chosen, seed, labels), **training}
+    settings: dict[str, Any] = {
+        **_settings(chosen, hyper, len(labels)),
+        "augment": _augmentation(chosen, seed, labels),
+        **training,
+    }
     tuning = _tensors(dataset, split) if hyper else None
     log = train_ensemble(core, inputs, labels, validation=tuning, seed=seed, **settings)
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
