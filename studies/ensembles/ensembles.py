@@ -15,6 +15,8 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -242,16 +244,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/ensembles"))
     parser.add_argument("--only", action="append", choices=[task.name for task in TASKS], help="some of the tasks")
     parser.add_argument("--repeats", type=int, default=99, help="at most so many repeats of each")
+    parser.add_argument("--processes", type=int, default=2, help="repeats that are measured at once")
     arguments = parser.parse_args()
     folders = {"mnist": arguments.mnist, "cifar10": arguments.cifar10}
     tasks = [task for task in TASKS if task.name in (arguments.only or [task.name])]
-    measured = {
-        task: [
-            measure(task, repeat, arguments.work, folders)
-            for repeat in range(1, min(task.repeats, arguments.repeats) + 1)
-        ]
-        for task in tasks
-    }
+    jobs = [(task, repeat) for task in tasks for repeat in range(1, min(task.repeats, arguments.repeats) + 1)]
+    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
+        found = [pool.submit(measure, *job, arguments.work, folders) for job in jobs]
+    measured: dict[Task, list[dict[str, Any]]] = {task: [] for task in tasks}
+    for (task, _), future in zip(jobs, found, strict=True):
+        measured[task].append(future.result())
     report(measured, arguments.work)
 
 
