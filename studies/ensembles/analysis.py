@@ -20,7 +20,7 @@ from claims import Claim, claims_table, markdown_table, save
 Measured = Mapping[Task, Sequence[Mapping[str, Any]]]
 KINDS = (
     "single", "MC dropout", "deep", "fixed-init hyper", "hyper", "same-budget hyper", "hyper-deep", "top-K",
-    "batch", "batch, best of 8", "hyper-batch", "hyper-batch, bounds frozen",
+    "batch", "batch, best of 8", "hyper-batch", "hyper-batch, rate 0.03", "hyper-batch, bounds frozen",
 )  # fmt: skip
 FORCED = ", first choice forced to K"
 METRICS = ("accuracy", "brier", "ece", "disagreement", "members")
@@ -79,6 +79,7 @@ COMPARISONS = (
     ("batch", "single"),
     ("hyper-batch", "batch"),
     ("hyper-batch", "batch, best of 8"),
+    ("hyper-batch, rate 0.03", "batch"),
     ("hyper-batch", "hyper-batch, bounds frozen"),
 )
 

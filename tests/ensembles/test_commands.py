@@ -88,6 +88,7 @@ def test_batch_ensemble_of_a_recipe(hyper, tmp_path):
     inputs = load_dataset(RECIPE).split("test").inputs
     np.testing.assert_array_equal(loaded.predict(inputs), found.ensemble.predict(inputs))
     assert found.kind in found.sentence()
+    assert list(found.table()["predictor"])[2:] == ["member 0", "member 1", "member 2"]
     json.loads(found.to_json())
     found.plot().figure.clear()
 
@@ -117,7 +118,7 @@ def test_what_the_batch_trainer_lacks_is_said():
         rs.train_batch_ensemble(RECIPE.replace(augment=("mask:15",)))
     with pytest.raises(rs.InputError, match="hinge"):
         rs.train_batch_ensemble(RECIPE.replace(loss="hinge"))
-    with pytest.raises(rs.InputError, match="validation"):
+    with pytest.raises(rs.InputError, match=r"validation=NUMBER"):
         rs.train_batch_ensemble(RECIPE.replace(validation=0))
 
 
@@ -126,6 +127,14 @@ def test_section_of_the_report(study):
     assert len(found.figures) == 3
     assert "Greedy selection" in found.lead
     assert all("<svg" in figure.svg for figure in found.figures)
+
+
+def test_the_section_shows_what_was_searched(tmp_path):
+    recipe = RECIPE.replace(evaluate=("validation", "test"))
+    space = {"l2.layers.0": "loguniform(1e-3,1e3)", "dropout": "uniform(0,0.5)"}
+    found = section(rs.train(recipe, runs=6, search=space, out=tmp_path / "s", workers=1))
+    assert len(found.figures) == 4
+    assert "what was searched" in found.figures[1].shows
 
 
 def test_no_section_without_a_split_that_chooses(tmp_path):

@@ -17,7 +17,7 @@ from .._errors import InputError, TrainingError
 from .._training.schedules import schedule_factors
 from ._bounds import tuning_loss
 from ._ensembles import BatchEnsemble, HyperBatchEnsemble
-from ._log import EnsembleTraining, range_alarms
+from ._log import EnsembleTraining, range_alarms, tuning_alarms
 
 Augment = Callable[[Tensor, Tensor, int], Tensor]
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -89,8 +89,8 @@ def train_ensemble(
     tuning_every : int
         Training steps for each tuning step.
     tuning_rate : float
-        Adam's rate for the bounds, in log units. 1e-3 as published for many thousand tuning steps; 0.03 for a few
-        hundred. Faster, and the weights do not follow.
+        Adam's rate for the bounds, in log units. 1e-3 as published for many thousand tuning steps; 0.01 for a few
+        hundred. Faster, and the weights do not follow: an alarm says so where the tuning loss rises.
     tuning_warmup : int
         Training steps before the first tuning step.
     tau : float
@@ -296,5 +296,10 @@ def _result(ensemble: BatchEnsemble, losses: list[float], tuner: _Tuner | None, 
         high=high,
         names=() if tuner is None else tuner.names(),
         seconds=seconds,
-        warnings=() if tuner is None else tuple(f"{text} since step {step}" for text, step in tuner.alarms.items()),
+        warnings=() if tuner is None else _alarms(tuner),
     )
+
+
+def _alarms(tuner: _Tuner) -> tuple[str, ...]:
+    bounds = (f"{text} since step {step}" for text, step in tuner.alarms.items())
+    return (*bounds, *tuning_alarms(np.array(tuner.losses)))

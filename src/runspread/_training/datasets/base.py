@@ -72,7 +72,8 @@ class Dataset:
     def split(self, name: str) -> Split:
         """Return a split, or say which there are."""
         if name not in self.splits:
-            raise InputError(f"no split {name!r}", f"one of {', '.join(self.splits)}")
+            hint = "Hold examples out with validation=NUMBER in the recipe." if name == "validation" else ""
+            raise InputError(f"no split {name!r}", f"one of {', '.join(self.splits)}", hint)
         return self.splits[name]
 
 

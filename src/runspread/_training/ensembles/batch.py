@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..._checks import check_integers
 from ..._errors import InputError
+from ..._methods._sources import ArrayOutputs
 from ..._methods.scores import Scores, scores
 from ..._results import Result, Table
 from ..._study.records import Seeds
@@ -155,7 +156,8 @@ def train_batch_ensemble(
     )
     ensemble = Ensemble(EnsembleModule(core, [1 / members] * members, scaling), facts)
     reported = dataset.split(report_split)
-    scored = scores(ensemble.member_probabilities(reported.inputs), reported.labels, kind="probabilities")
+    probabilities = ensemble.member_probabilities(reported.inputs)
+    scored = scores(ArrayOutputs(probabilities, reported.labels, (), ensemble.member_ids), kind="probabilities")
     kind = "hyper-batch" if hyper else "batch"
     return TrainedBatchEnsemble(
         kind=kind, ensemble=ensemble, log=log, scores=scored, report_split=report_split, warnings=log.warnings

@@ -13,7 +13,7 @@ from ..._checks import check_choice, check_integers
 from ..._errors import InputError
 from ..._methods._sources import ArrayOutputs
 from ..._methods.scores import Scores, scores
-from ..._methods.selection import EnsembleSelection, select_ensemble
+from ..._methods.selection import EnsembleSelection, select_ensemble, stop_words
 from ..._optional import require
 from ..._results import Excluded, Result, Table
 from ..._study.study import Study, open_study
@@ -95,8 +95,10 @@ class TrainedEnsemble(Result):
 
     def sentence(self) -> str:
         """Return what was trained and what it reaches."""
+        fewer = self.selection is not None and self.selection.size < self.selection.requested_size
+        why = f" ({stop_words(self.selection)})" if fewer and self.selection is not None else ""
         return (
-            f"A {self.kind} ensemble of {len(self.member_ids)}, from {self.n_trained} trained runs: "
+            f"A {self.kind} ensemble of {len(self.member_ids)}{why}, from {self.n_trained} trained runs: "
             f"{self.scores.sentence()} One search with one base seed: another would choose others."
         )
 
