@@ -87,7 +87,7 @@ TASKS = (
             "train_examples": 1200, "validation": 600, "test_examples": 597,
         },
         repeats=20,
-        batch_repeats=12,
+        batch_repeats=5,
         published=_published(
             (0.1326, 0.1301), (0.1167, 0.1126), (0.1305, 0.1304), (0.1057, 0.1036), (0.1056, 0.1038),
             (0.1153, 0.1113), (0.1052, 0.1035),
@@ -110,7 +110,7 @@ TASKS = (
         "cifar-16",
         "mnist-lenet",
         {**_MLP, **_CIFAR, "epochs": 20},
-        repeats=10,
+        repeats=8,
         corrupted_repeats=4,
         data="cifar10",
         published=_published(
@@ -118,6 +118,6 @@ TASKS = (
             (1.5884, 1.5763), (1.5871, 1.5805),
         ),
     ),
-    Task("mnist-lenet", "mnist-lenet", {**_MNIST, "epochs": 10}, repeats=3, corrupted_repeats=1, data="mnist"),
-    Task("cifar-16-lenet", "mnist-lenet", {**_CIFAR, "epochs": 8}, repeats=3, corrupted_repeats=1, data="cifar10"),
+    Task("mnist-lenet", "mnist-lenet", {**_MNIST, "epochs": 10}, repeats=2, corrupted_repeats=1, data="mnist"),
+    Task("cifar-16-lenet", "mnist-lenet", {**_CIFAR, "epochs": 8}, repeats=2, corrupted_repeats=1, data="cifar10"),
 )  # fmt: skip
