@@ -273,6 +273,7 @@ def report(measured: Measured, work: Path) -> None:
 
 def draw(measured: Measured, work: Path) -> None:
     """Draw the NLL against the number of members, a panel a task."""
+    import matplotlib as mpl
     import matplotlib.pyplot as plt
 
     tasks = [task for task in measured if task.published]
@@ -286,4 +287,6 @@ def draw(measured: Measured, work: Path) -> None:
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncol=4, frameon=False, fontsize=8)
     figure.savefig(work / "sizes.png", dpi=110)
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sizes"}):
+        figure.savefig(work / "sizes.svg", metadata={"Date": None})
     plt.close(figure)

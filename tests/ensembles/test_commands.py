@@ -88,6 +88,7 @@ def test_batch_ensemble_of_a_recipe(hyper, tmp_path):
     inputs = load_dataset(RECIPE).split("test").inputs
     np.testing.assert_array_equal(loaded.predict(inputs), found.ensemble.predict(inputs))
     assert found.kind in found.sentence()
+    assert np.isfinite(found.ensemble.cost(inputs[:20], repeats=2).single_seconds)  # against its recipe's plain network
     assert list(found.table()["predictor"])[2:] == ["member 0", "member 1", "member 2"]
     json.loads(found.to_json())
     found.plot().figure.clear()

@@ -206,15 +206,17 @@ def plot_cost(result: EnsembleCost, ax: Axes | None = None) -> Axes:
     """Draw parameters and time of a prediction relative to a single network."""
     ax = new_axes(ax, height=2.4)
     time = min(result.seconds, result.stacked_seconds) / result.single_seconds
-    values = (result.parameters / result.single_parameters, time)
-    ax.barh([0, 1], values, color=BLUE, height=0.5)
-    for row, value in enumerate(values):
+    values = {"parameters": result.parameters / result.single_parameters, "time of a prediction": time}
+    values = {name: value for name, value in values.items() if np.isfinite(value)}
+    rows = range(len(values))
+    ax.barh(rows, list(values.values()), color=BLUE, height=0.5)
+    for row, value in enumerate(values.values()):
         ax.text(value, row, f" {value:.2f}", va="center")
     ax.axvline(1, color=GREY, linestyle="--")
-    ax.set_yticks([0, 1], ["parameters", "time of a prediction"])
+    ax.set_yticks(rows, list(values))
+    ax.set_ylim(len(values) - 0.5, -0.5)
     ax.set_xlabel(f"relative to a single network ({result.kind}, {result.members} members)")
     ax.margins(x=0.15)
-    ax.invert_yaxis()
     return ax
 
 

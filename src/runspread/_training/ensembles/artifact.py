@@ -252,12 +252,14 @@ class Ensemble:
         example : array_like or Tensor [examples, ...]
             Inputs to time a prediction of.
         single : nn.Module, optional
-            What to compare with; the first member by default. A batch ensemble has no plain member: give the network
-            that it was made from.
+            What to compare with; by default the first member, or for a batch ensemble the plain network of its recipe.
+            One of a network of your own has neither: give the network that it was made from.
         repeats : int
             Timed predictions of each; the smallest time counts.
         """
         x = example if isinstance(example, Tensor) else torch.as_tensor(np.asarray(example))
+        if single is None and not isinstance(self._module.core, MemberStack):
+            single = _plain_network(self.facts)
         return measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
 
 
@@ -314,13 +316,21 @@ def _read_facts(path: Path) -> EnsembleFacts:
 def _template(facts: EnsembleFacts, network: nn.Module | None) -> nn.Module:
     if network is not None:
         return network
-    recipe = facts.recipe or {}
-    if not recipe or ":" in str(recipe.get("model", ":")) or facts.shape is None or facts.n_classes is None:
+    built = _plain_network(facts)
+    if built is None:
         raise InputError(
             "an ensemble of a network of one's own",
             "network=, a module of the same architecture",
             "Code that a file names is never run.",
         )
+    return built
+
+
+def _plain_network(facts: EnsembleFacts) -> nn.Module | None:
+    """Return an untrained network of the members' architecture; None where it is not one of runspread's own."""
+    recipe = facts.recipe or {}
+    if not recipe or ":" in str(recipe.get("model", ":")) or facts.shape is None or facts.n_classes is None:
+        return None
     from ..build import plain_network
     from ..recipes import recipe_from_dict
 
