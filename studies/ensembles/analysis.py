@@ -22,6 +22,7 @@ KINDS = (
     "single", "MC dropout", "deep", "fixed-init hyper", "hyper", "same-budget hyper", "hyper-deep", "top-K",
     "batch", "batch, best of 8", "hyper-batch", "hyper-batch, rate 0.03", "hyper-batch, bounds frozen",
 )  # fmt: skip
+CHOSEN = ("single", "MC dropout", "deep", "fixed-init hyper", "hyper", "same-budget hyper", "hyper-deep", "top-K")
 FORCED = ", first choice forced to K"
 METRICS = ("accuracy", "brier", "ece", "disagreement", "members")
 MLPS = ("digits", "mnist", "cifar-16")
@@ -94,7 +95,8 @@ def comparisons_table(measured: Measured) -> str:
                 if len(paired) > 1:
                     rows.append((task.name, size, f"{a} - {b}", *paired.shown()))
         forced = Paired.of(repeats, f"hyper-deep{FORCED}, K=3", f"fixed-init hyper{FORCED}, K=3")
-        rows.append((task.name, 3, "hyper-deep - fixed-init hyper, both forced", *forced.shown()))
+        if len(forced) > 1:
+            rows.append((task.name, 3, "hyper-deep - fixed-init hyper, both forced", *forced.shown()))
     header = ("task", "K", "difference of NLL", "mean (95 %)", "relative", "first better", "p, one-sided")
     return markdown_table(header, rows)
 
@@ -112,7 +114,7 @@ def scores_table(task: Task, repeats: Sequence[Mapping[str, Any]]) -> str:
             nll = nll[~np.isnan(nll)]
             if not len(nll):
                 continue
-            error = nll.std(ddof=1) / np.sqrt(len(nll))
+            error = nll.std(ddof=1) / np.sqrt(len(nll)) if len(nll) > 1 else np.nan
             others = [
                 np.nanmean(values(repeats, name, m)) for m in ("accuracy", "brier", "ece", "disagreement", "members")
             ]
@@ -124,9 +126,29 @@ def scores_table(task: Task, repeats: Sequence[Mapping[str, Any]]) -> str:
     return markdown_table(header, rows)
 
 
-def ordering(task: Task, repeats: Sequence[Mapping[str, Any]], size: int) -> str:
-    """Return the kinds from the lowest mean NLL to the highest."""
-    means = {kind: np.nanmean(values(repeats, f"{kind}, K={size}")) for kind in task.published or KINDS[:8]}
+def orderings_table(measured: Measured) -> str:
+    """Return the kinds from the lowest mean NLL to the highest, the prototype's below; and with batch ensembles."""
+    rows = []
+    for task, repeats in measured.items():
+        for at, size in enumerate(SIZES):
+            rows.append((task.name, size, len(repeats), ordering(mean_nll(repeats, CHOSEN, size))))
+            if task.published:
+                rows.append(
+                    (f"{task.name}, prototype", size, "", ordering({k: v[at] for k, v in task.published.items()}))
+                )
+        if task.batch_repeats:
+            same = repeats[: task.batch_repeats]
+            rows.append((task.name, 3, len(same), ordering(mean_nll(same, (*CHOSEN, "batch", "hyper-batch"), 3))))
+    return markdown_table(("task", "K", "n", "lowest NLL first"), rows)
+
+
+def mean_nll(repeats: Sequence[Mapping[str, Any]], kinds: Sequence[str], size: int) -> dict[str, float]:
+    """Return the mean NLL by kind."""
+    return {kind: float(values(repeats, f"{kind}, K={size}").mean()) for kind in kinds}
+
+
+def ordering(means: Mapping[str, float]) -> str:
+    """Return names by value."""
     return " < ".join(sorted(means, key=lambda kind: means[kind]))
 
 
@@ -264,8 +286,7 @@ def report(measured: Measured, work: Path) -> None:
         runs, seconds = (np.mean([facts[key] for facts in repeats]) for key in ("runs", "cpu seconds"))
         print(f"### {task.name}: {len(repeats)} repeats of {runs:.0f} runs, {seconds:.0f} processor seconds each\n")
         print(scores_table(task, repeats), end="\n\n")
-        for size in SIZES:
-            print(f"K = {size}: {ordering(task, repeats, size)}\n")
+    print(orderings_table(measured), end="\n\n")
     print(comparisons_table(measured), corruption_table(measured), claims_table(found), sep="\n\n")
     save(work / "figures.json", found, measured={task.name: list(repeats) for task, repeats in measured.items()})
     draw(measured, work)
