@@ -231,8 +231,7 @@ def measure(task: Task, repeat: int, work: Path, folders: dict[str, str]) -> dic
     if repeat <= task.corrupted_repeats:
         single = rs.make_ensemble(study, found["deep, K=3"].member_ids[:1], data=recipe.data)
         several = {
-            name: found[f"{name}, K=3"].ensemble(data=recipe.data)
-            for name in ("deep", "fixed-init hyper", "hyper", "hyper-deep")
+            name: found[f"{name}, K=3"].ensemble() for name in ("deep", "fixed-init hyper", "hyper", "hyper-deep")
         }
         facts["corruption"] = corruption_rows(recipe, task.pool, repeat, {"single": single, **several})
     facts["runs"], facts["cpu seconds"] = len(study.runs), time.process_time() - started

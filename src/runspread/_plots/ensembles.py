@@ -74,7 +74,7 @@ def plot_selection(result: EnsembleSelection, ax: Axes | None = None) -> Axes:
     ax.set_xticks(steps, [_short(result.run_ids[i], 9) for i in result.path], rotation=30, ha="right")
     ax.set_xlabel("candidate added")
     ax.set_ylabel(f"{NAMES[result.objective]} on {result.n_examples} examples")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, fontsize=8)
     return ax
 
 

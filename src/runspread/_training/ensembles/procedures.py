@@ -62,6 +62,8 @@ class TrainedEnsemble(Result):
         Of the ensemble on the report split.
     report_split : str
         Which split that is.
+    data : str or None
+        Where the recipe's data lay.
     """
 
     kind: str
@@ -75,17 +77,18 @@ class TrainedEnsemble(Result):
     selection: EnsembleSelection | None
     scores: Scores
     report_split: str
+    data: str | None = None
 
     def study(self) -> Study:
         """Open the study with all runs."""
         return open_study(self.study_path)
 
     def ensemble(self, *, data: str | os.PathLike[str] | None = None) -> Ensemble:
-        """Return the ensemble to ship; see `make_ensemble`."""
+        """Return the ensemble to ship; see `make_ensemble`. `data` is where it is now, if it has moved."""
         from .from_study import weighted_ensemble
 
         weights = dict(zip(self.member_ids, self.weights.tolist(), strict=True))
-        return weighted_ensemble(self.study(), weights, self.selection, data=data)
+        return weighted_ensemble(self.study(), weights, self.selection, data=data or self.data)
 
     def table(self) -> Table:
         """Return the members with weight, seed and hyperparameters."""
@@ -322,6 +325,7 @@ class _Work:
             selection=final,
             scores=scores(outputs, kind="logits", weights=list(weights.values())),
             report_split=report_split,
+            data=self.recipe.data,
             excluded=self._excluded(trained),
         )
 
