@@ -162,6 +162,7 @@ from ._study.records import Seeds
 from ._study.shards import RunFacts
 from ._study.study import Runs, Study, create_study, open_study
 from ._study.verify import Verification
+from ._training.datasets import load_split
 from ._training.ensembles.artifact import Ensemble, load_ensemble
 from ._training.ensembles.batch import TrainedBatchEnsemble, train_batch_ensemble
 from ._training.ensembles.cost import EnsembleCost
@@ -312,6 +313,7 @@ __all__ = [
     "independence_test",
     "layer_metrics",
     "load_ensemble",
+    "load_split",
     "logit_gap",
     "make_ensemble",
     "map_stability",

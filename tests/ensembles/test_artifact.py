@@ -37,6 +37,35 @@ def test_split():
     return load_dataset(RECIPE).split("test")
 
 
+def test_examples_of_a_recipe(test_split):
+    inputs, labels = rs.load_split(RECIPE)
+    np.testing.assert_array_equal(inputs, test_split.inputs)
+    np.testing.assert_array_equal(labels, test_split.labels)
+    assert len(rs.load_split(RECIPE, "validation")[1]) == 300
+    with pytest.raises(rs.InputError, match="no split 'dev'"):
+        rs.load_split("digits-mlp", "dev")
+
+
+def test_dropout_at_test_time_has_the_rates_of_training(tmp_path, test_split):
+    recipe = RECIPE.replace(hidden=(16, 8), dropout=0.1, epochs=1)
+    space = {"dropout.dropouts.1": "uniform(0.2,0.6)"}
+    study = rs.train(recipe, runs=2, search=space, out=tmp_path / "runs", workers=1)
+    ensemble = rs.make_ensemble(study, list(study.runs.ids))
+    loaded = rs.load_ensemble(ensemble.save(tmp_path / "shipped"))
+    for made in (ensemble, loaded):
+        for run, member in zip(study.runs, made.module().core.networks, strict=True):
+            rates = [module.p for module in member.modules() if isinstance(module, nn.Dropout)]
+            assert rates == [0.1, run.hyperparameters["dropout.dropouts.1"]]
+    passes = ensemble.mc_dropout(test_split.inputs, passes=400, seed=1)
+    assert passes.shape == (400, 360, 10)
+    assert passes.std(axis=0).max() > 0.01
+    np.testing.assert_allclose(passes.sum(axis=-1), 1, atol=1e-6)
+    np.testing.assert_array_equal(passes[:3], loaded.mc_dropout(test_split.inputs, passes=3, seed=1))
+    assert np.abs(passes.mean(axis=0) - ensemble.predict(test_split.inputs)).mean() < 0.02
+    with pytest.raises(rs.InputError, match="without dropout"):
+        rs.Ensemble.of([nn.Linear(6, 2)]).mc_dropout(np.zeros((2, 6), np.float32))
+
+
 def small(seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(), nn.Flatten(), nn.Linear(64, 3))

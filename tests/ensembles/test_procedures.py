@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import runspread as rs
 from runspread._training.ensembles.plans import row_plans, search_plans
+from runspread._training.plan import RunPlan
 from runspread._training.search import as_search
+from runspread._training.train import train_plans
 
 RECIPE = rs.recipe("digits-mlp", epochs=3, hidden=(12,), lr=5e-3, train_examples=700, validation=300)
 SPACE = {"l2": "loguniform(1e-3,1e3)", "dropout": "loguniform(1e-3,0.9)"}
@@ -26,8 +30,8 @@ def hyper_deep(folder):
 
 def test_plans():
     space = as_search(SPACE)
-    shared, own = (search_plans(space, 5, 0, shared_init=flag) for flag in (True, False))
-    assert shared[0].hyperparameters == {}  # the recipe's own configuration is candidate 0
+    shared, own = (search_plans(RECIPE, space, 5, 0, shared_init=flag) for flag in (True, False))
+    assert shared[0].hyperparameters == {"l2": 0.0, "dropout": 0.0}  # the recipe's own configuration is candidate 0
     assert len({plan.seeds.init for plan in shared}) == 1
     assert len({plan.seeds.init for plan in own}) == 5
     assert [plan.hyperparameters for plan in shared] == [plan.hyperparameters for plan in own]
@@ -36,6 +40,22 @@ def test_plans():
     assert rows[0].seeds.init == rows[1].seeds.init != shared[0].seeds.init
     assert rows[0].seeds.order != rows[1].seeds.order
     assert rows == row_plans([(2, shared[2].hyperparameters), (4, {})], 1, 0)
+
+
+def test_candidate_0_leaves_the_others_their_hyperparameters(tmp_path):
+    space = as_search({"l2.layers.0": "loguniform(1e4,1e6)", "dropout.dropouts.0": "uniform(0.3,0.9)", "hidden": [12]})
+    recipe = RECIPE.replace(logits_dtype="float32", l2=1.0)
+    plans = search_plans(recipe, space, 4, 0, shared_init=False)
+    assert plans[0].hyperparameters == {"l2.layers.0": 1.0, "dropout.dropouts.0": 0.0, "hidden": (12,)}
+    mixed = [RunPlan("run-000", plans[0].seeds, {}), *plans[1:]]  # one that has none of its own, as users may plan it
+    alone, *together = (
+        train_plans(recipe, some, {}, out=tmp_path / str(n), workers=1, stack=4).predictions("test")
+        for n, some in enumerate((plans[1:], plans, mixed))
+    )
+    for plan in plans[1:]:
+        expected = alone[alone.run_ids.index(plan.id)]
+        for other in together:
+            np.testing.assert_allclose(other[other.run_ids.index(plan.id)], expected, atol=1e-5)
 
 
 def test_the_block_is_configurations_by_initialisations(hyper_deep):
@@ -56,6 +76,8 @@ def test_the_result_says_what_it_is(hyper_deep):
     assert hyper_deep.weights.sum() == pytest.approx(1)
     assert len(hyper_deep.table()) == len(hyper_deep.member_ids)
     assert f"from {hyper_deep.n_trained} trained runs" in hyper_deep.sentence()
+    few = dataclasses.replace(hyper_deep, selection=dataclasses.replace(hyper_deep.selection, requested_size=9))
+    assert "of 9 asked for" in few.sentence()
     study = hyper_deep.study()
     reader = study.predictions("test")
     rows = [reader[reader.run_ids.index(name)] for name in hyper_deep.member_ids]

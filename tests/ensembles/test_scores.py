@@ -40,14 +40,14 @@ def test_against_scikit_learn():
 @given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 30), st.integers(1, 5))
 def test_identities(seed, runs, examples, classes):
     logits, labels = pool(seed, runs, examples, classes)
-    scored, diverse = rs.scores(logits, labels), rs.diversity(logits, labels)
+    scored, diverse = rs.scores(logits, labels, kind="logits"), rs.diversity(logits, labels, kind="logits")
     assert scored.nll <= scored.gibbs_nll + 1e-12  # convexity of -log
     assert scored.member_brier.mean() == pytest.approx(scored.brier + diverse.brier_diversity, abs=1e-12)
     order = np.random.default_rng(seed).permutation(runs)
-    shuffled = rs.scores(logits[order], labels)
+    shuffled = rs.scores(logits[order], labels, kind="logits")
     assert shuffled.nll == pytest.approx(scored.nll, abs=1e-12)
     assert shuffled.brier == pytest.approx(scored.brier, abs=1e-12)
-    assert rs.diversity(logits[order], labels).kl == pytest.approx(diverse.kl, abs=1e-10)
+    assert rs.diversity(logits[order], labels, kind="logits").kl == pytest.approx(diverse.kl, abs=1e-10)
 
 
 def test_ensemble_of_one_equals_its_member():

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import runspread as rs
+from runspread.nn._log import tuning_alarms
 from runspread.nn._training import FACTOR_NAMES, _optimizer, _squares
 
 from .networks import mlp
@@ -164,3 +165,34 @@ def test_wrong_arguments(digits):
         rs.nn.train_ensemble(hyper(), x, y, l2=0.1)
     with pytest.raises(rs.InputError, match="optimizer"):
         rs.nn.train_ensemble(hyper(), x, y, optimizer="lion")
+
+
+def test_batches_are_augmented_by_example_and_epoch(digits):
+    x, y = digits[0][0][:90], digits[0][1][:90]
+    seen: list[tuple[int, int]] = []
+
+    def augment(inputs, rows, epoch):
+        torch.testing.assert_close(inputs, x[rows])
+        seen.extend((epoch, int(row)) for row in rows)
+        return torch.zeros_like(inputs)
+
+    ensemble = rs.nn.batch_ensemble(network(), K)
+    log = rs.nn.train_ensemble(ensemble, x, y, steps=5, batch_size=30, augment=augment, lr=1e-2)
+    assert len(log.losses) == 5
+    assert sorted(row for epoch, row in seen if epoch == 0) == list(range(90))
+    assert len({row for epoch, row in seen if epoch == 1}) == 60
+    first = next(iter(ensemble.layers.values()))
+    assert torch.equal(first.weight.grad, torch.zeros_like(first.weight))  # it trains on what was returned: zeros
+
+
+def test_an_alarm_says_that_the_bounds_run_ahead_of_the_weights(digits):
+    train, validation, _ = digits
+    log = rs.nn.train_ensemble(
+        hyper(), *train, validation=validation, epochs=30, batch_size=50, lr=5e-3, schedule="cosine", tuning_rate=0.1
+    )
+    assert any("lower tuning_rate" in text for text in log.warnings)
+    assert "lower tuning_rate" in log.sentence()
+    falling = np.linspace(2, 0.1, 200)
+    assert tuning_alarms(falling) == []
+    assert tuning_alarms(falling[::-1][:40]) == []  # too few to tell
+    assert tuning_alarms(np.r_[falling, np.full(40, 0.5)]) != []

@@ -35,6 +35,16 @@ def test_digits_are_split_in_one_documented_way():
             load_dataset(rs.recipe("digits-mlp", **wrong))
 
 
+def test_digits_are_split_anew_by_a_seed():
+    pytest.importorskip("sklearn")
+    sizes = {"train_examples": 1200, "validation": 600, "test_examples": 597}
+    one, other = (load_dataset(rs.recipe("digits-mlp", split_seed=seed, **sizes)) for seed in (1, 2))
+    assert {name: len(split) for name, split in one.splits.items()} == {"train": 600, "validation": 600, "test": 597}
+    assert one.fingerprint != other.fingerprint
+    rows = [np.concatenate([split.inputs for split in data.splits.values()]) for data in (one, other)]
+    np.testing.assert_array_equal(*(np.sort(each.sum(axis=1)) for each in rows))  # the same digits, dealt otherwise
+
+
 def write_images(path: Path, images: np.ndarray, labels: list[int]) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     pytest.importorskip("PIL")
@@ -62,6 +72,24 @@ def pictures(tmp_path, monkeypatch):
     for name, images in arrays.items():
         write_images(folder / f"{name}.parquet", images, [i % 3 for i in range(len(images))])
     return folder, arrays
+
+
+def test_images_are_drawn_by_a_seed_and_pooled_once(pictures):
+    folder, arrays = pictures
+    pooled = arrays["train"].reshape(20, 2, 2, 3, 2, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
+    fields = {"data": str(folder), "pool": 2, "train_examples": 12, "validation": 4, "split_seed": 3}
+    data = load_dataset(rs.recipe("mnist-lenet", **fields))
+    order = np.random.RandomState(3).permutation(20)[:12]
+    np.testing.assert_allclose(data.splits["train"].inputs, pooled[order[:8]], rtol=1e-6)
+    np.testing.assert_allclose(data.splits["validation"].inputs, pooled[order[8:]], rtol=1e-6)
+    np.testing.assert_array_equal(data.splits["train"].labels, order[:8] % 3)
+    cached = list((folder / ".runspread-cache").glob("train-*-pool2.npy"))
+    assert len(cached) == 1
+    cached[0].write_bytes(cached[0].read_bytes()[:-4] + np.float32(2).tobytes())  # what is kept is what is read
+    everything = load_dataset(rs.recipe("mnist-lenet", data=str(folder), pool=2))
+    assert everything.splits["train"].inputs[-1, -1, -1, -1] == 2
+    with pytest.raises(rs.InputError, match="divisor"):
+        load_dataset(rs.recipe("mnist-lenet", **fields | {"pool": 5}))
 
 
 def test_parquet_images_are_decoded_once(pictures, capsys):

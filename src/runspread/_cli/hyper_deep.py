@@ -65,4 +65,4 @@ def command(
         )
     show(found, as_json=as_json)
     if ship is not None:
-        click.echo(f"wrote {found.ensemble(data=data).save(ship)}", err=as_json)
+        click.echo(f"wrote {found.ensemble().save(ship)}", err=as_json)

@@ -89,7 +89,7 @@ class Scores(Result):
         if self.n_members == 1:
             return f"One run reaches {core}. {caveat}"
         return (
-            f"The average of {self.n_members} runs reaches {core}; its members alone average accuracy "
+            f"The average of {self.n_members} members reaches {core}; alone they average accuracy "
             f"{self.weights @ self.member_accuracy:.2%} and NLL {self.gibbs_nll:.4f}. {caveat}"
         )
 

@@ -187,7 +187,7 @@ class EnsembleSelection(Result):
         name = NAMES[self.objective]
         head = (
             f"Greedy selection {'with' if self.replacement else 'without'} replacement kept {self.size} of "
-            f"{self.n_candidates} candidates ({_stop_words(self)}): {name} {self.score:.4f} on "
+            f"{self.n_candidates} candidates ({stop_words(self)}): {name} {self.score:.4f} on "
             f"{self.n_examples} examples, against {self.best_single_score:.4f} for the best single candidate and "
             f"{self.top_k_score:.4f} for the {len(self.top_k)} best with equal weights."
         )
@@ -201,7 +201,8 @@ class EnsembleSelection(Result):
         return f"{head}{tail} All other candidates have weight zero, which is normal."
 
 
-def _stop_words(result: EnsembleSelection) -> str:
+def stop_words(result: EnsembleSelection) -> str:
+    """Return why the selection ended, in words."""
     return {
         "size": f"the {result.size} asked for",
         "no improvement": f"of {result.requested_size} asked for; nothing more improved the score",

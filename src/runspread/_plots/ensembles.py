@@ -14,6 +14,7 @@ from . import new_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .._methods._members import Floats
     from .._methods.diversity import Diversity
     from .._methods.scores import Scores
     from .._methods.selection import EnsembleSelection
@@ -45,10 +46,11 @@ def plot_ensemble_sizes(result: EnsembleSizes, ax: Axes | None = None) -> Axes:
         colour, line, marker = STYLES[number % len(STYLES)]
         label = f"{name} (band: 10 to 90 %)" if name == "random" else name
         ax.plot(result.sizes, values, color=colour, linestyle=line, marker=marker, markersize=4, label=label)
+    _zoom(ax, np.concatenate(list(result.curves.values())))
     ax.set_xticks(result.sizes)
     ax.set_xlabel("distinct members")
     ax.set_ylabel(f"{NAMES[result.objective]} on {result.n_report_examples} other examples")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
@@ -56,19 +58,23 @@ def plot_selection(result: EnsembleSelection, ax: Axes | None = None) -> Axes:
     """Draw the score after each step of the selection, against the single best, the top K and random subsets."""
     ax = new_axes(ax)
     steps = np.arange(1, len(result.path) + 1)
+    shown = [*result.path_scores, result.top_k_score]
     if len(result.random_scores):
         low, high = np.quantile(result.random_scores, [0.1, 0.9])
-        ax.axhspan(low, high, color=GREY, alpha=0.15, linewidth=0, label="random subsets, 10 to 90 %")
+        label = f"random subsets, 10 to 90 %: {low:.3g} to {high:.3g}"
+        ax.axhspan(low, high, color=GREY, alpha=0.15, linewidth=0, label=label)
     ax.axhline(result.top_k_score, color=ORANGE, linestyle="--", label=f"top {len(result.top_k)}, equal weights")
     ax.plot(steps, result.path_scores, color=BLUE, marker="o", label="greedy")
     if result.cross_validation is not None:
         held_out, error = result.cross_validation.held_out, result.cross_validation.held_out_se
         place = (len(steps) + 0.35, held_out)
+        shown += [held_out - error, held_out + error]
         ax.errorbar(*place, yerr=error, color="black", marker="D", markersize=4, capsize=3, label="held out (± 1 s.e.)")
+    _zoom(ax, np.array(shown))
     ax.set_xticks(steps, [_short(result.run_ids[i], 9) for i in result.path], rotation=30, ha="right")
     ax.set_xlabel("candidate added")
     ax.set_ylabel(f"{NAMES[result.objective]} on {result.n_examples} examples")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, fontsize=8)
     return ax
 
 
@@ -86,18 +92,27 @@ def plot_members(
     ax : matplotlib.axes.Axes, optional
         Where to draw.
     """
-    ax = new_axes(ax, height=0.9 + 0.42 * result.size)
+    values = {i: (hyperparameters or {}).get(result.run_ids[i], {}) for i in result.members}
+    names = list(dict.fromkeys(name for own in values.values() for name in own))
     order = result.members[np.argsort(-result.weights[result.members], kind="stable")]
+    ax = new_axes(ax, width=3.6 + 0.8 * len(names), height=(1.9 if names else 0.9) + 0.34 * result.size)
+    most = float(result.weights.max())
     ax.barh(np.arange(len(order)), result.weights[order], color=BLUE, height=0.6)
     for row, member in enumerate(order):
-        values = (hyperparameters or {}).get(result.run_ids[member], {})
-        words = [f"{name}={_number(value)}" for name, value in values.items()]
-        text = f" {result.weights[member]:.2f}   {', '.join(words)}"
-        ax.text(float(result.weights[member]), row, text, va="center", fontsize=8)
+        ax.text(float(result.weights[member]), row, f" {result.weights[member]:.2f}", va="center", fontsize=8)
+        for column, name in enumerate(names):
+            text = _number(values[member].get(name, "–"))
+            ax.text(most * (1.5 + 0.55 * column), row, text, va="center", ha="center", fontsize=8)
+    for column, name in enumerate(names):
+        place = (most * (1.5 + 0.55 * column), -0.6)
+        ax.annotate(name, place, rotation=30, ha="left", va="bottom", fontsize=8, annotation_clip=False)
     ax.set_yticks(np.arange(len(order)), [_short(result.run_ids[i]) for i in order])
-    ax.set_xlim(0, 1 if hyperparameters is None else max(1.0, 2.2 * float(result.weights.max())))
-    ax.set_xlabel(f"weight ({result.n_candidates - result.size} other candidates have none)")
-    ax.invert_yaxis()
+    ax.set_xticks(np.round(np.linspace(0, most, 3), 2))
+    ax.set_xlim(0, most * (1.25 + 0.55 * len(names)))
+    ax.set_ylim(len(order) - 0.5, -0.5)
+    ax.set_xlabel(f"weight ({result.n_candidates - result.size} other candidates have none)", loc="left")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines["bottom"].set_bounds(0, most)
     return ax
 
 
@@ -191,16 +206,25 @@ def plot_cost(result: EnsembleCost, ax: Axes | None = None) -> Axes:
     """Draw parameters and time of a prediction relative to a single network."""
     ax = new_axes(ax, height=2.4)
     time = min(result.seconds, result.stacked_seconds) / result.single_seconds
-    values = (result.parameters / result.single_parameters, time)
-    ax.barh([0, 1], values, color=BLUE, height=0.5)
-    for row, value in enumerate(values):
+    values = {"parameters": result.parameters / result.single_parameters, "time of a prediction": time}
+    values = {name: value for name, value in values.items() if np.isfinite(value)}
+    rows = range(len(values))
+    ax.barh(rows, list(values.values()), color=BLUE, height=0.5)
+    for row, value in enumerate(values.values()):
         ax.text(value, row, f" {value:.2f}", va="center")
     ax.axvline(1, color=GREY, linestyle="--")
-    ax.set_yticks([0, 1], ["parameters", "time of a prediction"])
+    ax.set_yticks(rows, list(values))
+    ax.set_ylim(len(values) - 0.5, -0.5)
     ax.set_xlabel(f"relative to a single network ({result.kind}, {result.members} members)")
     ax.margins(x=0.15)
-    ax.invert_yaxis()
     return ax
+
+
+def _zoom(ax: Axes, values: Floats) -> None:
+    """Let the lines fill the picture; a band that reaches farther is cut off."""
+    finite = values[np.isfinite(values)]
+    margin = 0.12 * (np.ptp(finite) or abs(float(finite[0])) or 1.0)
+    ax.set_ylim(float(finite.min() - margin), float(finite.max() + 2 * margin))
 
 
 def _number(value: Any) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
+    from .._methods.selection import EnsembleSelection
     from .._study.study import Study
 
 SIZE = 5
@@ -34,7 +35,25 @@ def ensemble(study: Study) -> Section:
         paper=PAPERS[0],
     )
     reported = _on_test(study, result.weights) if "test" in study.splits else ()
-    return Section("The best ensemble", result.sentence(), (chosen, *reported), (result.table(),), notes_of(result))
+    figures = (chosen, *_members(study, result), *reported)
+    return Section("The best ensemble", result.sentence(), figures, (result.table(),), notes_of(result))
+
+
+def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
+    from .. import plot_members
+
+    own = {name: study.runs[name].hyperparameters for name in result.member_ids}
+    searched = max(len(values) for values in own.values())
+    if not searched:
+        return ()
+    drawn = figure(
+        lambda ax: plot_members(result, own, ax),
+        shows="The members' weights and what was searched.",
+        does_not_show="Which hyperparameter matters: the members were chosen together.",
+        paper=PAPERS[1],
+        size=(3.6 + 0.8 * searched, 1.9 + 0.34 * result.size),
+    )
+    return (drawn,)
 
 
 def _on_test(study: Study, weights: NDArray[np.float64]) -> tuple[Figure, ...]:

@@ -148,6 +148,7 @@ def _place(task: Task, plans: Sequence[RunPlan], threads: int) -> Path:
     device = torch.cuda.get_device_name(task.device) if task.device.type == "cuda" else _processor()
     ignored = ("epochs", "steps", "record", "evaluate", "name", "predict_at", "checkpoint_at", "start_from")
     recipe = {key: value for key, value in task.recipe.identity().items() if key not in ignored}
+    recipe["dataset_options"] = {**task.recipe.dataset_options, "split_seed": 0}  # which examples: no matter
     facts = [_VERSION, recipe, len(task.splits["train"].inputs), len(plans), device, threads, str(torch.__version__)]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:24]
     return user_cache() / "calibration" / f"{key}.json"

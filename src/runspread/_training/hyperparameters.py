@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .._errors import InputError
-from .modules import dropout_layers
+from .modules import DROPOUTS, dropout_layers
 from .optimizers import Segment
 from .plan import RunPlan
 from .recipes import Recipe
@@ -53,6 +53,14 @@ def check_parts(recipe: Recipe, hyperparameters: Mapping[str, Any], module: nn.M
             raise InputError(
                 f"{name}: the network has no part {part!r}", f"a beginning of one of {', '.join(found[:8])}"
             )
+
+
+def set_dropout_rates(network: nn.Module, recipe: Recipe, plan: RunPlan) -> nn.Module:
+    """Give torch's dropout layers of a network the rates that the run was trained with."""
+    for name, module in network.named_modules():
+        if isinstance(module, DROPOUTS):
+            module.p = float(plan.hyperparameter(recipe, most_specific([plan], "dropout", name)))
+    return network
 
 
 def make_segments(recipe: Recipe, plans: Sequence[RunPlan], layout: Layout, device: torch.device) -> list[Segment]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .hashing import keep_mask
 
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 class KeyedDropout(nn.Module):
@@ -44,7 +44,7 @@ class KeyedDropout(nn.Module):
 def prepare_module(module: nn.Module) -> nn.Module:
     """Return the module with torch's dropout layers replaced by keyed ones (in place)."""
     for name, child in module.named_children():
-        if isinstance(child, _DROPOUTS):
+        if isinstance(child, DROPOUTS):
             setattr(module, name, KeyedDropout(whole_channels=not isinstance(child, nn.Dropout)))
         else:
             prepare_module(child)

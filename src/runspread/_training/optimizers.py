@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -91,9 +91,24 @@ class StackOptimizer:
     def _update(self, segment: Segment) -> Callable[[float], None]:
         """Return the call that updates a segment: torch's own kernel, unless it cannot know what the runs differ in."""
         decays, coupled = (bool((c != 0).any()) for c in (segment.decay, segment.coupled))
-        if segment.by_run or self.momentum.ndim or (decays and (coupled or not self.adaptive)):
+        if segment.lr.ndim or segment.decay.ndim or self.momentum.ndim or (decays and not self.adaptive):
             return partial(self._written_out, segment, decays, coupled)
+        if segment.coupled.ndim or (decays and coupled):
+            return self._penalised(segment, self._update(replace(segment, coupled=torch.zeros_like(segment.lr))))
         return self._fused_adam(segment, decays) if self.adaptive else self._fused_sgd(segment)
+
+    def _penalised(self, segment: Segment, update: Callable[[float], None]) -> Callable[[float], None]:
+        """Return the call that adds each run's own multiple of the weights to its gradient, then updates."""
+        span, shape = slice(self.runs * segment.start, self.runs * segment.stop), (self.runs, -1)
+        if not segment.by_run:
+            shape = (-1,)
+        value, gradient = self.values[span].view(shape), self.gradients[span].view(shape)
+
+        def step(factor: float) -> None:
+            gradient.addcmul_(value, segment.coupled)
+            update(factor)
+
+        return step
 
     def _fused_sgd(self, segment: Segment) -> Callable[[float], None]:
         span = slice(self.runs * segment.start, self.runs * segment.stop)

@@ -31,6 +31,13 @@ class RunPlan(msgspec.Struct, frozen=True):
         return self.hyperparameter(recipe, name.partition(".")[0]) if "." in name else getattr(recipe, name)
 
 
+def own_values(recipe: Recipe, names: Collection[str]) -> dict[str, Any]:
+    """Return the recipe's own values of hyperparameters, fields or options; those that it leaves open are left out."""
+    known = {**recipe.to_dict(), **recipe.dataset_options, **recipe.model_options}
+    values = {name: known[name.partition(".")[0]] for name in names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def plan_runs(
     recipe: Recipe, runs: int, *, vary: Collection[str], seed: int, search: Mapping[str, Distribution]
 ) -> list[RunPlan]:
@@ -81,12 +88,16 @@ def structural(plan: RunPlan) -> dict[str, Any]:
 def deal_shards(plans: Sequence[RunPlan], largest: int, workers: int) -> list[list[RunPlan]]:
     """Return the plans in shards: of one structure each, at most `largest` runs, all workers busy.
 
+    Runs with and without a value of their own for a hyperparameter never share a shard: a stack takes every coefficient
+    from its runs, or from the recipe.
+
     The deal hangs on what is planned, not on what is already there, so that a training that was interrupted goes on
     with the same shards.
     """
     groups: dict[str, list[RunPlan]] = {}
     for plan in plans:
-        groups.setdefault(repr(sorted(structural(plan).items())), []).append(plan)
+        key = (sorted(structural(plan).items()), sorted(plan.hyperparameters))
+        groups.setdefault(repr(key), []).append(plan)
     shards: list[list[RunPlan]] = []
     for group in groups.values():
         share = len(group) / len(plans) * workers  # what this group may occupy

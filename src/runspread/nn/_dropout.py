@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -69,18 +72,26 @@ def mc_dropout(network: nn.Module, inputs: Tensor, *, passes: int = 30, seed: in
     ----------
     Gal and Ghahramani (2016), arXiv 1506.02142.
     """
+    passes = int(check_integers(passes, "passes", 1, None))
+    with dropout_active(network, seed):
+        return torch.stack([network(inputs).softmax(dim=-1) for _ in range(passes)])
+
+
+@contextmanager
+def dropout_active(network: nn.Module, seed: int) -> Generator[None]:
+    """Switch on the dropout layers alone, with masks from `seed`; modes and global random state are put back after."""
     layers = [module for module in network.modules() if isinstance(module, (*DROPOUTS, RowDropout))]
     if not layers:
         raise InputError("a network without dropout layers", "at least one nn.Dropout")
-    passes = int(check_integers(passes, "passes", 1, None))
     modes = [(module, module.training) for module in network.modules()]
+    devices = sorted({p.device.index for p in network.parameters() if p.is_cuda})
     try:
         network.eval()
         for layer in layers:
             layer.training = True
-        with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []):
+        with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            return torch.stack([network(inputs).softmax(dim=-1) for _ in range(passes)])
+            yield
     finally:
         for module, mode in modes:
             module.training = mode

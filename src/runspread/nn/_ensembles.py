@@ -139,7 +139,7 @@ class HyperBatchEnsemble(BatchEnsemble):
         """
         if values is None:
             values = self.bounds.mean()[:, None]
-        if self.training:
+        if any(self.network.get_submodule(name).training for name in self._dropout):
             values = values.expand(-1, len(x), -1)  # dropout needs a rate for every row
         self._set(values)
         return super().forward(x)

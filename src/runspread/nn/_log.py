@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .._results import Result, Table
 
 Floats = NDArray[np.float64]
+_RISE = 1.5  # times its best tenth
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,7 +34,7 @@ class EnsembleTraining(Result):
     seconds : float
         Wall-clock time.
     warnings : tuple of str
-        Alarms: every member at an end of the range, or all members at the same place.
+        Alarms: every member at an end of the range, all members at the same place, a tuning loss that rises.
     """
 
     losses: Floats
@@ -66,11 +67,11 @@ class EnsembleTraining(Result):
         tail = float(self.losses[-max(1, len(self.losses) // 20) :].mean())
         text = f"{len(self.losses)} steps brought the training loss from {self.losses[0]:.4f} to {tail:.4f}"
         if not len(self.tuning_steps):
-            return f"{text} in {self.seconds:.0f} s."
+            return f"{text} in {self.seconds:.1f} s."
         moved = np.abs(np.log(self.mean[-1] / self.mean[0])).mean()
         alarms = f" Alarms: {'; '.join(self.warnings)}." if self.warnings else ""
         return (
-            f"{text} in {self.seconds:.0f} s; {len(self.tuning_steps)} tuning steps moved the mean hyperparameters of "
+            f"{text} in {self.seconds:.1f} s; {len(self.tuning_steps)} tuning steps moved the mean hyperparameters of "
             f"{self.mean.shape[1]} members by {moved:.2f} nats on average. The tuning loss is no test score.{alarms}"
         )
 
@@ -87,3 +88,14 @@ def range_alarms(mean: Floats, low: Floats, high: Floats, names: tuple[str, ...]
     if len(mean) > 1 and np.ptp(place, axis=0).max() < 0.01:
         found.append("all members have the same hyperparameters")
     return found
+
+
+def tuning_alarms(losses: Floats) -> list[str]:
+    """Return an alarm where the last tenth of the tuning losses lies far above their best tenth."""
+    tenths = [part.mean() for part in np.array_split(losses, 10)] if len(losses) >= 50 else [0.0]
+    if tenths[-1] <= _RISE * min(tenths):
+        return []
+    return [
+        f"the tuning loss rose from {min(tenths):.3f} to {tenths[-1]:.3f}: the bounds move faster than the weights "
+        "follow, so lower tuning_rate"
+    ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
 
 import numpy as np
 import torch
@@ -16,8 +17,9 @@ from .._errors import InputError, TrainingError
 from .._training.schedules import schedule_factors
 from ._bounds import tuning_loss
 from ._ensembles import BatchEnsemble, HyperBatchEnsemble
-from ._log import EnsembleTraining, range_alarms
+from ._log import EnsembleTraining, range_alarms, tuning_alarms
 
+Augment = Callable[[Tensor, Tensor, int], Tensor]
 OPTIMIZERS = ("adam", "adamw", "sgd")
 FACTOR_NAMES = ("input_factor", "output_factor", "response_input_factor", "response_output_factor")
 
@@ -29,7 +31,9 @@ def train_ensemble(
     *,
     validation: tuple[Tensor, Tensor] | None = None,
     epochs: int = 20,
+    steps: int | None = None,
     batch_size: int = 128,
+    augment: Augment | None = None,
     optimizer: str = "adam",
     lr: float = 1e-3,
     momentum: float = 0.9,
@@ -62,6 +66,11 @@ def train_ensemble(
         Inputs and labels for tuning; without them the bounds stay where they start.
     epochs, batch_size : int
         Length of the training; a batch is that many examples for every member.
+    steps : int, optional
+        Length in steps, instead of `epochs`.
+    augment : callable, optional
+        Called with a batch's inputs, the positions of its examples in the training set [batch] and the epoch; returns
+        the inputs to train on.
     optimizer : {"adam", "adamw", "sgd"}
         For the weights; SGD has Nesterov momentum.
     lr, momentum, weight_decay : float
@@ -80,8 +89,8 @@ def train_ensemble(
     tuning_every : int
         Training steps for each tuning step.
     tuning_rate : float
-        Adam's rate for the bounds, in log units. 1e-3 as published for many thousand tuning steps; 0.03 for a few
-        hundred. Faster, and the weights do not follow.
+        Adam's rate for the bounds, in log units. 1e-3 as published for many thousand tuning steps; 0.01 for a few
+        hundred. Faster, and the weights do not follow: an alarm says so where the tuning loss rises.
     tuning_warmup : int
         Training steps before the first tuning step.
     tau : float
@@ -112,7 +121,8 @@ def train_ensemble(
     if hyper and l2 != 0.0:
         raise InputError("l2 for a hyper-batch ensemble", "an l2 hyperparameter, which it learns")
     per_epoch = -(-len(inputs) // batch_size)
-    factors = schedule_factors(schedule, epochs * per_epoch, per_epoch, warmup=warmup, drops=drops, factor=drop_factor)
+    total = epochs * per_epoch if steps is None else steps
+    factors = schedule_factors(schedule, total, per_epoch, warmup=warmup, drops=drops, factor=drop_factor)
     trainer = _Trainer(ensemble, _optimizer(ensemble, optimizer, lr, momentum, weight_decay, factor_rate), l2, seed)
     tuner = (
         _Tuner(ensemble, *validation, batch_size, tuning_rate, tau, trainer.generator) if hyper and validation else None
@@ -120,16 +130,18 @@ def train_ensemble(
     started = time.perf_counter()
     with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []):
         torch.manual_seed(seed)
-        for step, rows in enumerate(_batches(len(inputs), batch_size, epochs, trainer.generator)):
-            trainer.step(inputs[rows], labels[rows], float(factors[step]))
+        for step, rows in enumerate(islice(_batches(len(inputs), batch_size, trainer.generator), total)):
+            x = inputs[rows] if augment is None else augment(inputs[rows], rows, step // per_epoch)
+            trainer.step(x, labels[rows], float(factors[step]))
             if tuner is not None and step >= tuning_warmup and (step + 1) % tuning_every == 0:
                 tuner.step(step)
     ensemble.eval()
     return _result(ensemble, trainer.losses, tuner, time.perf_counter() - started)
 
 
-def _batches(n: int, size: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
-    for _ in range(epochs):
+def _batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the positions of one batch after another, epoch after epoch without end."""
+    while True:
         yield from torch.randperm(n, generator=generator).split(size)
 
 
@@ -237,22 +249,15 @@ class _Tuner:
         self.losses: list[float] = []
         self.history = [self._snapshot()]
         self.alarms: dict[str, int] = {}
-        self._rows = iter(())  # of the present pass over the validation examples
+        self._rows = _batches(len(self.labels), self.batch_size, self.generator)
 
     def _snapshot(self) -> np.ndarray:
         with torch.no_grad():
             values = (self.bounds.log_lower.exp(), self.bounds.log_upper.exp(), self.bounds.mean())
             return torch.stack(values).double().cpu().numpy()
 
-    def _next_rows(self) -> Tensor:
-        rows = next(self._rows, None)
-        if rows is None:
-            self._rows = _batches(len(self.labels), self.batch_size, 1, self.generator)
-            rows = next(self._rows)
-        return rows
-
     def step(self, step: int) -> None:
-        rows = self._next_rows()
+        rows = next(self._rows)
         self.ensemble.eval()
         values = self.bounds.sample(len(rows), generator=self.generator)
         logits = self.ensemble(self.inputs[rows], values)
@@ -291,5 +296,10 @@ def _result(ensemble: BatchEnsemble, losses: list[float], tuner: _Tuner | None, 
         high=high,
         names=() if tuner is None else tuner.names(),
         seconds=seconds,
-        warnings=() if tuner is None else tuple(f"{text} since step {step}" for text, step in tuner.alarms.items()),
+        warnings=() if tuner is None else _alarms(tuner),
     )
+
+
+def _alarms(tuner: _Tuner) -> tuple[str, ...]:
+    bounds = (f"{text} since step {step}" for text, step in tuner.alarms.items())
+    return (*bounds, *tuning_alarms(np.array(tuner.losses)))

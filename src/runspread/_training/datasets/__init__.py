@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..options import Entry
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..recipes import Recipe
     from .base import Dataset
 
 # Options that every data set of images takes: how many examples to use (the first ones), how many training examples to
-# hold out for validation (the last ones), and by how much to average blocks of pixels.
-_SUBSET = {"train_examples": 0, "test_examples": 0, "validation": 0}
+# hold out for validation (the last ones), and the seed of the order that "first" and "last" mean (0: as stored).
+_SUBSET = {"train_examples": 0, "test_examples": 0, "validation": 0, "split_seed": 0}
 
 DATASETS = {
     "digits": Entry("datasets.digits:load_digits", _SUBSET),
@@ -30,3 +33,31 @@ def load_dataset(recipe: Recipe) -> Dataset:
     """Return the data of a recipe."""
     dataset: Dataset = DATASETS[recipe.dataset].build(recipe.data, **recipe.dataset_options)
     return dataset
+
+
+def load_split(recipe: str | Recipe, split: str = "test") -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the examples of one split of a recipe's data: what an ensemble predicts on.
+
+    Parameters
+    ----------
+    recipe : str or Recipe
+        Whose data, with its subsets.
+    split : str
+        ``train``, ``test``, or ``validation`` where the recipe holds examples out.
+
+    Returns
+    -------
+    inputs : ndarray [examples, ...]
+        As in the data set, not scaled: uint8 images [examples, channels, height, width], float32, or int64 tokens.
+    labels : ndarray of int64 [examples]
+        True classes.
+
+    Raises
+    ------
+    InputError
+        No such split, or no data.
+    """
+    from ..recipes import recipe as make_recipe
+
+    found = load_dataset(make_recipe(recipe)).split(split)
+    return found.inputs, found.labels

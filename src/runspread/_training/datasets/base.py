@@ -32,10 +32,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def first(self, n: int) -> Split:
-        """Return the first `n` examples, all of them when `n` is 0."""
+    def first(self, n: int, seed: int = 0) -> Split:
+        """Return the first `n` examples, all of them when `n` is 0; with a seed, of an order drawn from it."""
         if n > len(self):
             raise InputError(f"{n} examples asked for", f"at most the {len(self)} that are there")
+        if seed:
+            chosen = np.random.RandomState(seed).permutation(len(self))[: n or None]
+            return Split(self.inputs[chosen], self.labels[chosen])
         return Split(self.inputs[:n], self.labels[:n]) if n else self
 
 
@@ -69,15 +72,17 @@ class Dataset:
     def split(self, name: str) -> Split:
         """Return a split, or say which there are."""
         if name not in self.splits:
-            raise InputError(f"no split {name!r}", f"one of {', '.join(self.splits)}")
+            hint = "Hold examples out with validation=NUMBER in the recipe." if name == "validation" else ""
+            raise InputError(f"no split {name!r}", f"one of {', '.join(self.splits)}", hint)
         return self.splits[name]
 
 
 def make_dataset(train: Split, test: Split, n_classes: int, *, subset: Mapping[str, Any], **scaling: Any) -> Dataset:
-    """Return a data set cut down as `train_examples`, `test_examples` and `validation` in `subset` say."""
+    """Return a data set cut down as the options in `subset` say (see `DATASETS`)."""
     for split in (train, test):
         check_labels(split.labels, n_classes)
-    train, test = train.first(subset["train_examples"]), test.first(subset["test_examples"])
+    seed = subset["split_seed"]
+    train, test = train.first(subset["train_examples"], seed), test.first(subset["test_examples"], seed)
     splits = {"train": train, "test": test}
     held_out = subset["validation"]
     if not 0 <= held_out < len(train):

@@ -50,14 +50,13 @@ def load_images(data: str | None, *, pool: int = 1, scale: str = "standard", **o
         )
     folder = Path(data).expanduser()
     read = _read_folder if folder.exists() else _read_hub
-    train, test = read(data, "train"), read(data, "test")
+    train, test = read(data, "train", pool), read(data, "test", pool)
     n_classes = int(max(train.labels.max(), test.labels.max())) + 1
-    train, test = _pooled(train, pool), _pooled(test, pool)
     mean, std = (np.zeros(1, np.float32), _WHITE) if scale == "unit" else _statistics(train.inputs, scale)
     return make_dataset(train, test, n_classes, subset=options, mean=mean, std=std)
 
 
-def _read_folder(data: str, split: str) -> Split:
+def _read_folder(data: str, split: str, pool: int) -> Split:
     folder = Path(data).expanduser()
     paths = sorted(folder.glob(f"{split}*.parquet")) if folder.is_dir() else []
     if not paths:
@@ -71,10 +70,15 @@ def _read_folder(data: str, split: str) -> Split:
         for path, array in zip(cached, (images, labels), strict=True):
             save_array(path, array)
     images, labels = (np.load(path, mmap_mode="r", allow_pickle=False) for path in cached)
+    pooled = cached[0].with_name(f"{cached[0].stem}-pool{pool}.npy")  # every worker and every study reads them again
+    if pool != 1 and not pooled.is_file():
+        save_array(pooled, _pooled(images, pool))
+    if pool != 1:
+        images = np.load(pooled, mmap_mode="r", allow_pickle=False)
     return Split(images, np.asarray(labels))
 
 
-def _read_hub(data: str, split: str) -> Split:
+def _read_hub(data: str, split: str, pool: int) -> Split:
     datasets: Any = require("datasets", f"loading {data!r}, which is no folder here,")
     try:
         table = datasets.load_dataset(data, split=split).with_format("arrow")[:]
@@ -82,7 +86,8 @@ def _read_hub(data: str, split: str) -> Split:
         raise InputError(
             f"data={data!r} is no folder, and the hub gave no split {split!r} ({error})", "a folder or a hub name"
         ) from error
-    return Split(*decode_table([table]))
+    images, labels = decode_table([table])
+    return Split(_pooled(images, pool), labels)
 
 
 def decode_table(tables: list[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -124,14 +129,14 @@ def _decode(cell: Any, index: int) -> NDArray[np.uint8]:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def _pooled(split: Split, pool: int) -> Split:
+def _pooled(images: NDArray[Any], pool: int) -> NDArray[Any]:
     if pool == 1:
-        return split
-    n, channels, height, width = split.inputs.shape
+        return images
+    n, channels, height, width = images.shape
     if pool < 1 or height % pool or width % pool:
         raise InputError(f"pool={pool} for images of {height} x {width}", "a divisor of height and width")
-    blocks = split.inputs.reshape(n, channels, height // pool, pool, width // pool, pool)
-    return Split(blocks.mean(axis=(3, 5), dtype=np.float32), split.labels)
+    blocks = images.reshape(n, channels, height // pool, pool, width // pool, pool)
+    return blocks.mean(axis=(3, 5), dtype=np.float32)
 
 
 def _statistics(images: NDArray[Any], scale: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

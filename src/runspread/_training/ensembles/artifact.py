@@ -19,7 +19,9 @@ from ..._checks import check_integers
 from ..._errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StorageError
 from ..._optional import require
 from ..._study.files import map_tensors, sha256, storage_errors, write_json, write_tensors
+from ..._study.records import Seeds
 from ...nn import BatchEnsemble
+from ...nn._dropout import dropout_active
 from .conversion import Conversion, conversion_of, rebuild
 from .cost import EnsembleCost, measure_cost
 from .members import EnsembleModule, MemberStack
@@ -144,13 +146,48 @@ class Ensemble:
     @torch.no_grad()
     def member_probabilities(self, inputs: ArrayLike | Tensor, *, batch_size: int = 1024) -> NDArray[np.float64]:
         """Return the class probabilities of every member [members, examples, classes], for `scores` and `diversity`."""
+        parts = [self._module.member_probabilities(x, stacked=True) for x in self._batches(inputs, batch_size)]
+        return torch.cat(parts, dim=1).double().cpu().numpy()
+
+    @torch.no_grad()
+    def mc_dropout(
+        self, inputs: ArrayLike | Tensor, *, passes: int = 30, seed: int = 0, batch_size: int = 1024
+    ) -> NDArray[np.float64]:
+        """Return the averaged class probabilities of passes with dropout active [passes, examples, classes].
+
+        Parameters
+        ----------
+        inputs : array_like or Tensor [examples, ...]
+            As for `predict`.
+        passes : int
+            Stochastic passes; average over them for the prediction.
+        seed : int
+            Seed of the masks.
+        batch_size : int
+            Examples in one pass.
+
+        Raises
+        ------
+        InputError
+            The members have no dropout layer.
+
+        References
+        ----------
+        Gal and Ghahramani (2016), arXiv 1506.02142.
+        """
+        batches = self._batches(inputs, batch_size)
+        passes = int(check_integers(passes, "passes", 1, None))
+        with dropout_active(self._module, seed):
+            found = [torch.cat([self._module(x) for x in batches]) for _ in range(passes)]
+        return torch.stack(found).double().cpu().numpy()
+
+    def _batches(self, inputs: ArrayLike | Tensor, batch_size: int) -> list[Tensor]:
         rows = inputs if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
         if not len(rows):
             raise InputError("no inputs", "at least one example")
         size = int(check_integers(batch_size, "batch_size", 1, None))
         device = self._module.weights.device
-        parts = [self._module.member_probabilities(part.to(device), stacked=True) for part in rows.split(size)]
-        return torch.cat(parts, dim=1).double().cpu().numpy()
+        return [part.to(device) for part in rows.split(size)]
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the ensemble as a new folder: ``ensemble.json`` and ``weights.safetensors``.
@@ -215,12 +252,14 @@ class Ensemble:
         example : array_like or Tensor [examples, ...]
             Inputs to time a prediction of.
         single : nn.Module, optional
-            What to compare with; the first member by default. A batch ensemble has no plain member: give the network
-            that it was made from.
+            What to compare with; by default the first member, or for a batch ensemble the plain network of its recipe.
+            One of a network of your own has neither: give the network that it was made from.
         repeats : int
             Timed predictions of each; the smallest time counts.
         """
         x = example if isinstance(example, Tensor) else torch.as_tensor(np.asarray(example))
+        if single is None and not isinstance(self._module.core, MemberStack):
+            single = _plain_network(self.facts)
         return measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
 
 
@@ -252,6 +291,8 @@ def load_ensemble(folder: str | os.PathLike[str], *, network: nn.Module | None =
     tensors = {name: torch.from_numpy(np.array(value)) for name, value in map_tensors(path / TENSORS).items()}
     scaling = (tensors.pop("scaling/mean"), tensors.pop("scaling/std"))
     core = rebuild(facts.conversion, _template(facts, network), tensors, len(facts.members))
+    if isinstance(core, MemberStack) and network is None:
+        _set_dropout_rates(core, facts)
     margin = (facts.recipe or {}).get("loss") == "hinge"
     weights = [member["weight"] for member in facts.members]
     return Ensemble(EnsembleModule(core, weights, scaling, margin=margin), facts)
@@ -275,17 +316,37 @@ def _read_facts(path: Path) -> EnsembleFacts:
 def _template(facts: EnsembleFacts, network: nn.Module | None) -> nn.Module:
     if network is not None:
         return network
-    recipe = facts.recipe or {}
-    if not recipe or ":" in str(recipe.get("model", ":")) or facts.shape is None or facts.n_classes is None:
+    built = _plain_network(facts)
+    if built is None:
         raise InputError(
             "an ensemble of a network of one's own",
             "network=, a module of the same architecture",
             "Code that a file names is never run.",
         )
+    return built
+
+
+def _plain_network(facts: EnsembleFacts) -> nn.Module | None:
+    """Return an untrained network of the members' architecture; None where it is not one of runspread's own."""
+    recipe = facts.recipe or {}
+    if not recipe or ":" in str(recipe.get("model", ":")) or facts.shape is None or facts.n_classes is None:
+        return None
     from ..build import plain_network
     from ..recipes import recipe_from_dict
 
     return plain_network(recipe_from_dict(recipe), facts.shape, facts.n_classes)
+
+
+def _set_dropout_rates(core: MemberStack, facts: EnsembleFacts) -> None:
+    """Give every member the rates it was trained with; they are in its hyperparameters, not in its weights."""
+    from ..hyperparameters import set_dropout_rates
+    from ..plan import RunPlan
+    from ..recipes import recipe_from_dict
+
+    recipe = recipe_from_dict(facts.recipe or {})
+    for facts_of_one, one in zip(facts.members, core.networks, strict=True):
+        values = facts_of_one.get("hyperparameters", {})
+        set_dropout_rates(one, recipe, RunPlan("", Seeds(), values))
 
 
 def _tensors(module: EnsembleModule) -> dict[str, NDArray[Any]]:

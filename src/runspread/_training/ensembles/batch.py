@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +11,19 @@ from torch import Tensor
 
 from ..._checks import check_integers
 from ..._errors import InputError
+from ..._methods._sources import ArrayOutputs
 from ..._methods.scores import Scores, scores
 from ..._results import Result, Table
+from ..._study.records import Seeds
 from ...nn import EnsembleTraining, batch_ensemble, hyper_batch_ensemble, train_ensemble
+from ..augment import Augmenter
+from ..augmentations import parse_augmentation
 from ..build import plain_network
+from ..cadence import steps_per_epoch, total_steps
 from ..datasets import load_dataset
 from ..datasets.base import Dataset
+from ..hyperparameters import set_dropout_rates
+from ..plan import RunPlan
 from ..recipes import Recipe
 from ..recipes import recipe as make_recipe
 from ..stack import build_seeded
@@ -112,7 +120,7 @@ def train_batch_ensemble(
     Raises
     ------
     InputError
-        A recipe with augmentation, steps or a hinge loss, which this trainer does not have; a missing split.
+        A recipe with a hinge loss or with masked tokens, which this trainer does not have; a missing split.
     TrainingError
         The loss is no longer finite.
 
@@ -126,15 +134,18 @@ def train_batch_ensemble(
     dataset = load_dataset(chosen)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
     network = build_seeded(lambda: plain_network(chosen, shape, classes), seed)
-    for module in network.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = chosen.dropout
+    set_dropout_rates(network, chosen, RunPlan("", Seeds(), {}))
     generator = torch.Generator().manual_seed(seed)
     convert = hyper_batch_ensemble if hyper else batch_ensemble
     core = convert(network, members, generator=generator, **(conversion or {}))
-    settings = {**_settings(chosen, hyper), **training}
+    inputs, labels = _tensors(dataset, "train")
+    settings: dict[str, Any] = {
+        **_settings(chosen, hyper, len(labels)),
+        "augment": _augmentation(chosen, seed, labels),
+        **training,
+    }
     tuning = _tensors(dataset, split) if hyper else None
-    log = train_ensemble(core, *_tensors(dataset, "train"), validation=tuning, seed=seed, **settings)
+    log = train_ensemble(core, inputs, labels, validation=tuning, seed=seed, **settings)
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     facts = EnsembleFacts(
         members=tuple({"id": f"member {k}", "weight": 1 / members} for k in range(members)),
@@ -145,7 +156,8 @@ def train_batch_ensemble(
     )
     ensemble = Ensemble(EnsembleModule(core, [1 / members] * members, scaling), facts)
     reported = dataset.split(report_split)
-    scored = scores(ensemble.member_probabilities(reported.inputs), reported.labels, kind="probabilities")
+    probabilities = ensemble.member_probabilities(reported.inputs)
+    scored = scores(ArrayOutputs(probabilities, reported.labels, (), ensemble.member_ids), kind="probabilities")
     kind = "hyper-batch" if hyper else "batch"
     return TrainedBatchEnsemble(
         kind=kind, ensemble=ensemble, log=log, scores=scored, report_split=report_split, warnings=log.warnings
@@ -153,25 +165,30 @@ def train_batch_ensemble(
 
 
 def _refuse(recipe: Recipe) -> None:
-    lacking = {
-        "augmentation": bool(recipe.augment),
-        f"loss {recipe.loss!r}": recipe.loss != "cross_entropy",
-        "a length in steps": recipe.epochs is None,
-    }
-    for what, wanted in lacking.items():
+    masks = any(parse_augmentation(text)[0] == "mask" for text in recipe.augment)
+    for what, wanted in {"masked tokens": masks, "a hinge loss": recipe.loss == "hinge"}.items():
         if wanted:
             raise InputError(
                 f"a recipe with {what}",
-                "cross-entropy over whole epochs without augmentation",
+                "cross-entropy on whole examples",
                 "Convert the network with runspread.nn and train it in a loop of your own.",
             )
 
 
-def _settings(recipe: Recipe, hyper: bool) -> dict[str, Any]:
+def _augmentation(recipe: Recipe, seed: int, labels: Tensor) -> Callable[[Tensor, Tensor, int], Tensor] | None:
+    """Return the recipe's augmentation of a batch that all members see."""
+    augmenter = Augmenter(recipe.augment, [seed], labels.device)
+    if not augmenter:
+        return None
+    return lambda x, rows, epoch: augmenter(x[None], labels[rows][None], rows[None], epoch)[0][0]
+
+
+def _settings(recipe: Recipe, hyper: bool, examples: int) -> dict[str, Any]:
     """Return the recipe's part of `train_ensemble`'s arguments."""
+    batch_size = recipe.batch_size or examples
     shared = {
-        "epochs": max(1, round(recipe.epochs or 1)),
-        "batch_size": recipe.batch_size or 2**30,
+        "steps": max(1, total_steps(recipe.epochs, recipe.steps, steps_per_epoch(examples, batch_size, False))),
+        "batch_size": batch_size,
         "optimizer": recipe.optimizer,
         "lr": recipe.lr,
         "momentum": recipe.momentum,

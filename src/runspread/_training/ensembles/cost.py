@@ -66,12 +66,17 @@ class EnsembleCost(Result):
 
     def sentence(self) -> str:
         """Return the cost in words."""
-        times = f"{min(self.seconds, self.stacked_seconds) / self.single_seconds:.1f} times the time"
+        best = min(self.seconds, self.stacked_seconds)
+        known = self.single_seconds == self.single_seconds  # NaN is not
+        times = (
+            f"{best / self.single_seconds:.1f} times the time ({1000 * best:.2f} ms)"
+            if known
+            else f"{1000 * best:.2f} ms"
+        )
         return (
             f"The ensemble of {self.members} ({self.kind}) has {self.parameters / self.single_parameters:.2f} times "
             f"the parameters of a single network ({self.parameters:,} against {self.single_parameters:,}) and predicts "
-            f"{self.examples} examples in {times} ({1000 * min(self.seconds, self.stacked_seconds):.2f} ms), on this "
-            "machine as it was loaded."
+            f"{self.examples} examples in {times}, on this machine as it was loaded."
         )
 
 

@@ -6,18 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..._study.records import Seeds, run_id
-from ..plan import RunPlan
+from ..plan import RunPlan, own_values
+from ..recipes import Recipe
 from ..search import Distribution, sample
 from ..seeding import derive_seed, run_seeds
 
 _ROW = 1_000_000  # places of the runs of one row of the block in the streams of order and augmentation seeds
 
 
-def search_plans(space: Mapping[str, Distribution], runs: int, seed: int, *, shared_init: bool) -> list[RunPlan]:
-    """Return the plans of a random search; candidate 0 is the recipe's own configuration.
+def search_plans(
+    recipe: Recipe, space: Mapping[str, Distribution], runs: int, seed: int, *, shared_init: bool
+) -> list[RunPlan]:
+    """Return the plans of a random search; candidate 0 is the recipe's own configuration, spelled out.
 
     Parameters
     ----------
+    recipe : Recipe
+        What is searched from.
     space : mapping of str to Distribution
         Search space.
     runs, seed : int
@@ -26,7 +31,8 @@ def search_plans(space: Mapping[str, Distribution], runs: int, seed: int, *, sha
         Whether all start from one initialisation. Data order and augmentation differ in any case.
     """
     vary = ("order", "augment") if shared_init else ("init", "order", "augment")
-    return [_plan(run_seeds(seed, i, vary), sample(space, seed, i) if i else {}) for i in range(runs)]
+    drawn = [own_values(recipe, space), *(sample(space, seed, i) for i in range(1, runs))]
+    return [_plan(run_seeds(seed, i, vary), values) for i, values in enumerate(drawn)]
 
 
 def row_plans(configurations: Sequence[tuple[int, Mapping[str, Any]]], row: int, seed: int) -> list[RunPlan]:

@@ -13,7 +13,7 @@ from ..._checks import check_choice, check_integers
 from ..._errors import InputError
 from ..._methods._sources import ArrayOutputs
 from ..._methods.scores import Scores, scores
-from ..._methods.selection import EnsembleSelection, select_ensemble
+from ..._methods.selection import EnsembleSelection, select_ensemble, stop_words
 from ..._optional import require
 from ..._results import Excluded, Result, Table
 from ..._study.study import Study, open_study
@@ -51,7 +51,7 @@ class TrainedEnsemble(Result):
     weights : ndarray [members]
         Their weights.
     hyperparameters : tuple of dict
-        What was searched, of each member; empty for the recipe's own configuration.
+        What was searched, of each member.
     init_seeds : tuple of int
         Initialisation seed of each member.
     n_trained : int
@@ -62,6 +62,8 @@ class TrainedEnsemble(Result):
         Of the ensemble on the report split.
     report_split : str
         Which split that is.
+    data : str or None
+        Where the recipe's data lay.
     """
 
     kind: str
@@ -75,17 +77,18 @@ class TrainedEnsemble(Result):
     selection: EnsembleSelection | None
     scores: Scores
     report_split: str
+    data: str | None = None
 
     def study(self) -> Study:
         """Open the study with all runs."""
         return open_study(self.study_path)
 
     def ensemble(self, *, data: str | os.PathLike[str] | None = None) -> Ensemble:
-        """Return the ensemble to ship; see `make_ensemble`."""
+        """Return the ensemble to ship; see `make_ensemble`. `data` is where it is now, if it has moved."""
         from .from_study import weighted_ensemble
 
         weights = dict(zip(self.member_ids, self.weights.tolist(), strict=True))
-        return weighted_ensemble(self.study(), weights, self.selection, data=data)
+        return weighted_ensemble(self.study(), weights, self.selection, data=data or self.data)
 
     def table(self) -> Table:
         """Return the members with weight, seed and hyperparameters."""
@@ -95,8 +98,10 @@ class TrainedEnsemble(Result):
 
     def sentence(self) -> str:
         """Return what was trained and what it reaches."""
+        fewer = self.selection is not None and self.selection.size < self.selection.requested_size
+        why = f" ({stop_words(self.selection)})" if fewer and self.selection is not None else ""
         return (
-            f"A {self.kind} ensemble of {len(self.member_ids)}, from {self.n_trained} trained runs: "
+            f"A {self.kind} ensemble of {len(self.member_ids)}{why}, from {self.n_trained} trained runs: "
             f"{self.scores.sentence()} One search with one base seed: another would choose others."
         )
 
@@ -270,7 +275,7 @@ class _Work:
     def search(self, runs: int, *, shared_init: bool) -> list[RunPlan]:
         """Train the search and return its plans."""
         runs = int(check_integers(runs, "runs", 1, None))
-        plans = search_plans(self.space, runs, self.seed, shared_init=shared_init)
+        plans = search_plans(self.recipe, self.space, runs, self.seed, shared_init=shared_init)
         self.train(plans)
         return plans
 
@@ -320,6 +325,7 @@ class _Work:
             selection=final,
             scores=scores(outputs, kind="logits", weights=list(weights.values())),
             report_split=report_split,
+            data=self.recipe.data,
             excluded=self._excluded(trained),
         )
 
