@@ -61,7 +61,15 @@ CPU_CASES = [
         recorded={"steps": 1000},
     ),
     Case("mnist-mlp-small", 32, "mnist", {"epochs": 0.2}, recorded={"epochs": 2}),
-    Case("mnist-lenet", 16, "mnist", {"steps": 100, "test_examples": 1000}, goal="1.5x"),
+    Case(
+        "mnist-lenet",
+        16,
+        "mnist",
+        {"steps": 300, "test_examples": 1000},
+        goal="1.5x",
+        loop_runs=1,
+        recorded={"epochs": 1},
+    ),
     Case("sparse-parity", 40, goal="8x", loader=True, loop_runs=1, recorded={"epochs": 200}),
     Case("modular-addition-small", 8, options={"epochs": 150}, recorded={"epochs": 600}),
     Case(
