@@ -1,7 +1,7 @@
 """Variance of training at size: one pass over predictions and logits by memory map, its memory, the null law.
 
-Times are the least of several, on the clock and of the processor (`RunStatistics` counts in two threads), the sides of
-each comparison in turn in one process; memory is the largest resident set of a process that does nothing else.
+Times are the least of several, on the clock and of the processor, the sides of each comparison in turn in one process;
+memory is the largest resident set of a process that does nothing else.
 ``--full`` takes 60,000 runs on 10,000 examples (600 MB of classes; logits stay at the number of runs given by
 --logit-runs, 0.2 MB each).
 """

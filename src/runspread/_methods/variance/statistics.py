@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -20,7 +19,6 @@ from .sums import RunSums, group_edges, sum_of_squares
 
 GROUPS = 20
 _MOST_BITS = 2**32
-_WORTH_A_THREAD = 2**20  # outcomes in a chunk
 
 
 class _Segment(NamedTuple):
@@ -197,17 +195,6 @@ class RunStatistics:
             start = self._taken[-1][1] if self._taken else 0
         correct = np.ascontiguousarray(correct)
         self._claim(start, start + len(correct))
-        if correct.size < _WORTH_A_THREAD:
-            self._add_by_run(correct, predicted, start)
-            self._add_by_example(correct, predicted, start)
-            return
-        with ThreadPoolExecutor(1) as pool:  # NumPy lets go of the interpreter: the two halves of the work overlap
-            beside = pool.submit(self._add_by_run, correct, predicted, start)
-            self._add_by_example(correct, predicted, start)
-            beside.result()
-
-    def _add_by_run(self, correct: NDArray[np.bool_], predicted: NDArray[Any] | None, start: int) -> None:
-        """Count what hangs on how many examples a run gets right."""
         packed = packed_rows(correct)
         counts = split_sums(packed, self.first_half)
         prints = _fingerprints(packed, correct if predicted is None else predicted)
@@ -215,9 +202,6 @@ class RunStatistics:
         self._weighted += weighted_sums(correct, counts.sum(axis=1))
         if start == 0:
             self._first = correct[0].copy()
-
-    def _add_by_example(self, correct: NDArray[np.bool_], predicted: NDArray[Any] | None, start: int) -> None:
-        """Count how many runs get an example right, and their votes."""
         if predicted is not None and self._votes is not None and self._class_limit is None:
             self._widen(int(predicted.max()) + 1)
         for group, half, rows in self._spans(start, len(correct)):
