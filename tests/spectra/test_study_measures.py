@@ -111,6 +111,17 @@ def test_normalisation_is_folded_and_groups_are_kept(tmp_path, monkeypatch):
     assert found["num_params"][0] == sum(w.size for w in folded)
 
 
+def test_noise_may_be_searched_on_fewer_examples(study, measured):
+    fewer = rs.study_measures(study, noise_examples=200, draws=2)
+    assert fewer.n_train == measured.n_train
+    np.testing.assert_array_equal(fewer.metrics["SVD20"], measured.metrics["SVD20"])
+    assert (fewer.metrics["sigma"] != measured.metrics["sigma"]).any()
+    run = study.runs[fewer.runs[0]]
+    network, (inputs, labels) = rs.TorchNetwork(network_of(study, run)), digits(study)
+    accuracy = rs.accuracy_of(network, inputs[:200], labels[:200])
+    assert fewer.metrics["sigma"][0] == rs.noise_level(network.weights, accuracy, draws=2, seed=0)
+
+
 def test_measures_join_the_spectra_of_their_runs(study, measured):
     spectra = rs.study_spectra(study)
     table = rs.corpus_table([measured, spectra])

@@ -39,14 +39,17 @@ def plot_simpson(result: MetricAnalysis, ax: Axes | None = None) -> Axes:
     for k, (name, part) in enumerate(result.partitions.items()):
         here = result.groups == name
         color, marker = _COLORS[k % len(_COLORS)], _MARKERS[k % len(_MARKERS)]
-        label = rf"{result.partition} {name}: $\tau$ = {part.tau_b:.2f}"
+        label = rf"{name}: $\tau$ = {part.tau_b:.2f}"
         ax.plot(result.x[here], result.y[here], marker, color=color, markersize=4.5, alpha=0.8, label=label)
         _line(ax, part, result.x[here], color=color, linewidth=1.8)
     _line(ax, result.overall, result.x, color="black", linestyle="--", linewidth=1.4,
           label=rf"all: $\tau$ = {result.overall.tau_b:.2f}")  # fmt: skip
     ax.set(xlabel=result.metric, ylabel=result.target)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    ax.legend(
+        title=result.partition, alignment="left", frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2,
+        borderaxespad=0.2,
+    )  # fmt: skip
     return ax
 
 

@@ -35,6 +35,7 @@ _JACOBIAN_EXAMPLES = 512
 @dataclass(frozen=True)
 class _Options:
     examples: int | None
+    noise_examples: int | None
     keep: tuple[float, ...]
     noise: bool
     worst_case: bool
@@ -49,6 +50,7 @@ def study_measures(
     examples: int | None = None,
     keep: Sequence[float] = (0.1, 0.2, 0.4),
     noise: bool = True,
+    noise_examples: int | None = None,
     worst_case: bool = False,
     draws: int = 10,
     seed: int = 0,
@@ -71,6 +73,8 @@ def study_measures(
         Shares of the singular directions, as in `svd_smoothing`.
     noise : bool
         Whether to search for the noise that the weights stand (the longest part: hundreds of evaluations a run).
+    noise_examples : int, optional
+        Examples for that search, the first ones; all that are evaluated when None.
     worst_case : bool
         Whether to search for the worst case by gradient ascent too.
     draws : int
@@ -104,7 +108,7 @@ def study_measures(
     facts = [run for run in study.runs if run.status == "completed" and None in run.weights]
     if not facts:
         raise InputError(f"no completed run of {len(study.runs)} has final weights", "runs trained with keep_weights")
-    options = _Options(examples, tuple(keep), noise, worst_case, draws, seed)
+    options = _Options(examples, noise_examples, tuple(keep), noise, worst_case, draws, seed)
     tasks, rows, n_train = TaskCache(), list[dict[str, float]](), 0
     for number, run in enumerate(facts, start=1):
         task = tasks.get(own_recipe(recipe, run), "cpu")
@@ -187,11 +191,12 @@ class _Measured:
     def _noise(self, network: TorchNetwork, initial: Mapping[str, NDArray[Any]]) -> dict[str, float]:
         if not (self.options.noise or self.options.worst_case):
             return {}
+        n = self.options.noise_examples
         found = sharpness_measures(
             network.weights,
             network,
-            self.inputs,
-            self.labels,
+            self.inputs[:n],
+            self.labels[:n],
             initial=initial,
             n_train=self.n_train,
             worst_case=self.options.worst_case,

@@ -121,7 +121,8 @@ def _noisy(weights: Weights, sigma: float, noise: Noise, rng: np.random.Generato
         if weight.dtype.kind != "f":
             return weight
         deviation = sigma if noise == "plain" else np.sqrt(sigma**2 * weight**2 + _EPSILON**2)
-        return (weight + deviation * rng.standard_normal(weight.shape)).astype(weight.dtype)
+        kind = np.float64 if weight.dtype == np.float64 else np.float32
+        return (weight + deviation * rng.standard_normal(weight.shape, dtype=kind)).astype(weight.dtype)
 
     return {name: changed(weight) for name, weight in weights.items()}
 
