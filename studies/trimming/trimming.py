@@ -276,13 +276,7 @@ def expressiveness(study: rs.Study, facts: dict[str, Any], figures: Path) -> tup
         f"({scores.low[strongest]:+.2f} to {scores.high[strongest]:+.2f}) with {scores.names[strongest]}",
         bool(scores.within_share >= 0.5) if told >= FEW_TOLD else None,
     )
-    return f"{_markdown(scores.table())}\n\n{_markdown(scores.bins())}\n\n{scores.sentence()}", [claim]
-
-
-def _markdown(table: rs.Table) -> str:
-    names = list(table.columns)
-    rows = [[table.format_cell(name, value) for name, value in zip(names, row, strict=True)] for row in table.rows()]
-    return markdown_table(names, rows)
+    return f"{scores.table().to_markdown()}\n\n{scores.bins().to_markdown()}\n\n{scores.sentence()}", [claim]
 
 
 # ---------------------------------------------------------------------------------------------- E4: transfer learning
