@@ -65,7 +65,8 @@ def test_experiments(script, arms, tmp_path):
     assert claims[1].measured.startswith(f"{level['order only'] - level['both']:+.3f} (")
 
     text, claims = script.expressiveness(arms["both"], facts, tmp_path)
-    assert claims[0].holds == (facts["E3"]["within"] >= 0.5)
+    told = rs.trimming(arms["both"], resample="split").atypical.mean()
+    assert claims[0].holds == (facts["E3"]["within"] >= 0.5 if told >= 0.05 else None)
     assert "accuracy from" in text
 
     text, claims = script.transfer(arms["both"], facts)
