@@ -20,7 +20,7 @@ from claims import Claim, claims_table, markdown_table, save
 Measured = Mapping[Task, Sequence[Mapping[str, Any]]]
 KINDS = (
     "single", "MC dropout", "deep", "fixed-init hyper", "hyper", "same-budget hyper", "hyper-deep", "top-K",
-    "batch", "batch, best of 8", "hyper-batch", "hyper-batch, rate 0.03", "hyper-batch, bounds frozen",
+    "batch", "batch, best of 8", "hyper-batch", "hyper-batch, rate 0.01", "hyper-batch, bounds frozen",
 )  # fmt: skip
 CHOSEN = ("single", "MC dropout", "deep", "fixed-init hyper", "hyper", "same-budget hyper", "hyper-deep", "top-K")
 FORCED = ", first choice forced to K"
@@ -80,7 +80,7 @@ COMPARISONS = (
     ("batch", "single"),
     ("hyper-batch", "batch"),
     ("hyper-batch", "batch, best of 8"),
-    ("hyper-batch, rate 0.03", "batch"),
+    ("hyper-batch, rate 0.01", "batch"),
     ("hyper-batch", "hyper-batch, bounds frozen"),
 )
 

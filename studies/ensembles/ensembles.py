@@ -32,7 +32,7 @@ from tasks import KAPPA, SIZES, TASKS, Task
 Row = dict[str, float]
 MEMBERS = 3  # of the ensembles in one network
 PASSES = 30
-TUNING_RATE = 0.01  # of the bounds; chosen on the first two splits of digits
+TUNING_RATE = 0.03  # of the bounds, as in the specification; a slower one beside it
 SIGNS = {"factors": ("signs", 0.5)}
 CORRUPTED = 500  # test images that are corrupted
 CORRUPTED_KINDS = ("deep", "fixed-init hyper", "hyper", "hyper-deep")
@@ -170,7 +170,7 @@ def batch_rows(recipe: rs.Recipe, out: Path, seed: int) -> dict[str, Row]:
 
     add("batch", longer, hyper=False, conversion=SIGNS)
     add("hyper-batch", longer, **hyper)
-    add("hyper-batch, rate 0.03", longer, **hyper | {"tuning_rate": 0.03})
+    add("hyper-batch, rate 0.01", longer, **hyper | {"tuning_rate": 0.01})
     add("hyper-batch, bounds frozen", longer, **hyper, tuning_warmup=2**31)
     found: dict[str, float] = {}
     for number in range(8):

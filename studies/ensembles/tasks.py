@@ -99,7 +99,7 @@ TASKS = (
         {**_MLP, **_MNIST, "epochs": 25},
         repeats=10,
         batch_repeats=5,
-        corrupted_repeats=4,
+        corrupted_repeats=3,
         data="mnist",
         published=_published(
             (0.2827, 0.2823), (0.2687, 0.2650), (0.2809, 0.2799), (0.2625, 0.2546), (0.2631, 0.2552),
@@ -111,13 +111,13 @@ TASKS = (
         "mnist-lenet",
         {**_MLP, **_CIFAR, "epochs": 20},
         repeats=8,
-        corrupted_repeats=4,
+        corrupted_repeats=3,
         data="cifar10",
         published=_published(
             (1.6267, 1.6249), (1.5925, 1.5842), (1.6068, 1.6023), (1.5826, 1.5741), (1.5827, 1.5735),
             (1.5884, 1.5763), (1.5871, 1.5805),
         ),
     ),
-    Task("mnist-lenet", "mnist-lenet", {**_MNIST, "epochs": 10}, repeats=2, corrupted_repeats=1, data="mnist"),
-    Task("cifar-16-lenet", "mnist-lenet", {**_CIFAR, "epochs": 8}, repeats=2, corrupted_repeats=1, data="cifar10"),
+    Task("mnist-lenet", "mnist-lenet", {**_MNIST, "epochs": 5}, repeats=2, corrupted_repeats=1, data="mnist"),
+    Task("cifar-16-lenet", "mnist-lenet", {**_CIFAR, "epochs": 4}, repeats=2, corrupted_repeats=1, data="cifar10"),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from .show import json_option, show
 @click.option("--members", type=click.IntRange(min=1), default=4, show_default=True, help="Members in the network.")
 @click.option("--fixed", is_flag=True, help="A plain batch ensemble: all members share the recipe's hyperparameters.")
 @click.option(
-    "--tuning-rate", default=1e-3, show_default=True, help="Rate of the bounds; 0.01 for a few hundred steps."
+    "--tuning-rate", default=1e-3, show_default=True, help="Rate of the bounds; 0.01 to 0.03 for a few hundred steps."
 )
 @click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
 @click.option("--data", help="Where the data are: a folder of image parquet, or a name on the hub.")

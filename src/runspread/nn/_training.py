@@ -89,8 +89,8 @@ def train_ensemble(
     tuning_every : int
         Training steps for each tuning step.
     tuning_rate : float
-        Adam's rate for the bounds, in log units. 1e-3 as published for many thousand tuning steps; 0.01 for a few
-        hundred. Faster, and the weights do not follow: an alarm says so where the tuning loss rises.
+        Adam's rate for the bounds, in log units. 1e-3 as published for many thousand tuning steps; 0.01 to 0.03 for a
+        few hundred. Too fast, and the weights do not follow: an alarm says so where the tuning loss rises.
     tuning_warmup : int
         Training steps before the first tuning step.
     tau : float
