@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .._study.study import Study
 
 REPLICATES = 25  # a report is read for the picture; ask `runspread trimming` for more
+SUBSETS = 10  # of the runs at each size, which cost most
 PAPER = Paper(
     "Banerjee et al. 2025, Measuring training variability from stochastic optimization using robust nonparametric "
     "testing",
@@ -22,7 +23,7 @@ def trimming(study: Study) -> Section:
     import runspread as rs
 
     levels = rs.trimming(study, resample="split", replicates=REPLICATES)
-    sizes = rs.representative_size(study, replicates=REPLICATES)
+    sizes = rs.representative_size(study, replicates=SUBSETS)
     scores = rs.trimming_scores(study, levels=levels)
     figures = (
         figure(
