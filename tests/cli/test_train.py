@@ -48,7 +48,7 @@ def test_train_then_ask(tmp_path):
 def test_kill_and_go_on(tmp_path):
     """Kill -9 in the middle, then the same command: complete, nothing trained twice, every file sound."""
     out = tmp_path / "s"
-    words = ("train", "digits-mlp", "--runs", 48, "--out", out, "--set", "epochs=60")
+    words = ("train", "digits-mlp", "--runs", 320, "--out", out, "--set", "epochs=30", "--set", "hidden=(16,)")
     process = subprocess.Popen(command(*words), stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     while len(shards(out)) < 1 and time.monotonic() < deadline:
@@ -56,10 +56,10 @@ def test_kill_and_go_on(tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = shards(out)
-    assert 0 < len(rs.open_study(out).runs) < 48, "the kill came too late or too early"
+    assert 0 < len(rs.open_study(out).runs) < 320, "the kill came too late or too early"
     run(*words)
     study = rs.open_study(out)
-    assert study.runs.count("completed") == len(study.runs) == 48
+    assert study.runs.count("completed") == len(study.runs) == 320
     assert before.items() <= shards(out).items()  # what was there was not written again
     written = [facts.id for shard in study._shards.values() for facts in shard.runs]
     assert len(written) == len(set(written))
