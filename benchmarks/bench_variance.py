@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import runspread as rs
+from runspread._methods.variance import counting
 
 EXAMPLES, CLASSES = 10_000, 10
 ROWS = 800
@@ -73,6 +74,14 @@ def count(path: Path, *, votes: bool) -> None:
     rs.run_statistics(classes, labels, n_classes=CLASSES, votes=votes)
 
 
+def count_without_numba(path: Path) -> None:
+    limit, counting.COMPILE_FROM = counting.COMPILE_FROM, sys.maxsize
+    try:
+        count(path, votes=True)
+    finally:
+        counting.COMPILE_FROM = limit
+
+
 def whole(path: Path) -> None:
     classes, labels = load(path)
     rs.variance(classes, labels)
@@ -89,6 +98,7 @@ JOBS: dict[str, Callable[[Path], object]] = {
     "plain": plain_pass,
     "count": lambda path: count(path, votes=False),
     "votes": lambda path: count(path, votes=True),
+    "votes, no numba": count_without_numba,
     "variance": whole,
 }
 
@@ -96,11 +106,12 @@ JOBS: dict[str, Callable[[Path], object]] = {
 def report_classes(folder: Path, runs: int, *, hard: bool) -> None:
     path = folder / "classes.npy"
     write_classes(path, runs, hard=hard)
-    names = ("plain", "count", "votes", "variance")
+    names = ("plain", "count", "votes", "votes, no numba", "variance")
     times = seconds(*(lambda name=name: JOBS[name](path) for name in names))
     kind = "every example wrong now and then" if hard else "success rates as on CIFAR-10"
     print(f"\n{runs} runs x {EXAMPLES} examples, uint8 classes by memory map ({kind})")
-    titles = ("plain pass: (chunk == labels).mean(axis=1)", "RunStatistics", "RunStatistics with votes", "rs.variance")
+    titles = ("plain pass: (chunk == labels).mean(axis=1)", "RunStatistics", "RunStatistics with votes")
+    titles += ("RunStatistics with votes, without numba", "rs.variance")
     plain_clock, plain_processor = times[0]
     for name, title, (clock, processor) in zip(names, titles, times, strict=True):
         speed = f"{runs * EXAMPLES / clock / 1e9:6.2f} GB/s {plain_clock / clock:6.2f} of plain"

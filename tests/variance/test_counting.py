@@ -10,8 +10,18 @@ import runspread as rs
 from runspread._methods.variance import counting, half
 
 
+@pytest.fixture(params=["compiled", "plain"])
+def loops(request, monkeypatch) -> counting.Counting:
+    """Either implementation; `RunStatistics` uses the same one."""
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    monkeypatch.setattr(counting, "COMPILE_FROM", 0 if request.param == "compiled" else 2**63)
+    return counting.load_counting(1)
+
+
 @pytest.mark.parametrize("classes", [3, 39, 40, 200])
 @pytest.mark.parametrize("easy", [0.0, 0.9])
+@pytest.mark.usefixtures("loops")
 def test_votes(classes, easy):
     rng = np.random.default_rng(classes)
     labels = rng.integers(0, classes, 90)
@@ -24,28 +34,74 @@ def test_votes(classes, easy):
 
 
 @pytest.mark.parametrize("distinct", [1, 5, 400])
-def test_weighted_sums(distinct):
+def test_weighted_sums(loops, distinct):
     rng = np.random.default_rng(0)
-    correct, weights = rng.random((700, 33)) < 0.5, rng.integers(0, distinct, 700) + 9_000
-    np.testing.assert_array_equal(counting.weighted_sums(correct, weights), weights @ correct.astype(int))
+    correct, weights = rng.random((700, 5001)) < 0.5, rng.integers(0, distinct, 700) + 9_000
+    np.testing.assert_array_equal(loops.weighted_sums(correct, weights), weights @ correct.astype(int))
 
 
-def test_large_weights_stay_exact():
-    correct, weights = np.ones((600, 2), bool), np.arange(600) + 2**40
-    np.testing.assert_array_equal(counting.weighted_sums(correct, weights), [int(weights.sum())] * 2)
+@pytest.mark.parametrize("step", [1, 2**24, 2**40])  # in 32 bits at once, in parts, not at all
+def test_large_weights_stay_exact(loops, step):
+    correct, weights = np.ones((600, 2), bool), np.arange(600) * step + 2**40
+    np.testing.assert_array_equal(loops.weighted_sums(correct, weights), [int(weights.sum())] * 2)
 
 
 @pytest.mark.parametrize("native", [True, False])
-@pytest.mark.parametrize("examples", [1, 7, 8, 64, 65, 131])
-def test_split_sums(monkeypatch, native, examples):
+@pytest.mark.parametrize("examples", [1, 7, 8, 64, 65, 131, 2**15 + 9])
+def test_half_sums(monkeypatch, loops, native, examples):
     if not native:
         monkeypatch.delattr(np, "bitwise_count", raising=False)
     rng = np.random.default_rng(1)
     correct, first = rng.random((20, examples)) < 0.5, rng.random(examples) < 0.5
-    packed = counting.packed_rows(correct)
     expected = np.stack([correct[:, first].sum(axis=1), correct[:, ~first].sum(axis=1)], axis=1)
-    np.testing.assert_array_equal(counting.split_sums(packed, first), expected)
+    np.testing.assert_array_equal(loops.half_sums(correct, first), expected)
+    ones = np.ones((1, 2 * 2**16), bool)  # more than 16 bits can count
+    assert loops.half_sums(ones, ones[0]).tolist() == [[2 * 2**16, 0]]
+    packed = counting.packed_rows(correct)
     np.testing.assert_array_equal(np.concatenate(list(counting.unpacked_rows(packed, examples))), correct)
+
+
+@pytest.mark.parametrize("rows", [1, 255, 256, 700])
+def test_column_sums(loops, rows):
+    correct = np.random.default_rng(2).random((rows, 4099)) < 0.9
+    np.testing.assert_array_equal(loops.column_sums(correct), correct.sum(axis=0))
+    np.testing.assert_array_equal(loops.column_sums(correct[::2]), correct[::2].sum(axis=0))
+
+
+@pytest.mark.parametrize("kind", [bool, np.int8, np.int16])
+@pytest.mark.parametrize("examples", [1, 8, 77])
+def test_fingerprints_tell_rows_apart(loops, kind, examples):
+    """One changed outcome, and two rows exchanged, anywhere."""
+    rng = np.random.default_rng(3)
+    row = rng.integers(0, 2, examples).astype(kind)
+    rows = np.repeat(row[None], 2 * examples + 1, axis=0)
+    for i in range(examples):
+        rows[i + 1, i] = not row[i]
+        rows[examples + i + 1] = np.roll(rows[1], i)
+    alike = (rows[:, None] == rows).all(axis=2)
+    prints = loops.fingerprints(rows)
+    np.testing.assert_array_equal(prints[:, None] == prints, alike)
+
+
+def test_compiled_loops_give_the_same_statistics(monkeypatch):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, 5, 101)
+    predictions = np.where(rng.random((530, 101)) < 0.8, labels, rng.integers(-1, 5, (530, 101)))
+    predictions[7] = predictions[400]
+    made = []
+    for limit in (0, 2**63):
+        monkeypatch.setattr(counting, "COMPILE_FROM", limit)
+        for plan in ({"n_runs": 530}, {}):
+            statistics = rs.RunStatistics(labels, n_classes=5, **plan)
+            for start in range(0, 530, 100):
+                statistics.update(predictions[start : start + 100])
+            made.append(statistics)
+    for a, b in zip(made[:2], made[2:], strict=True):
+        assert a.sums == b.sums
+        assert a.duplicate_pairs == b.duplicate_pairs == 1
+        for name in ("right_by_group", "weighted", "votes", "correct_by_half", "first_run"):
+            np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -11,6 +11,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .._compiled import can_compile
 from .parameters import Array, Mask
 
 
@@ -31,7 +32,7 @@ class Kernels(Protocol):
 
 def load_kernels(*, compiled: bool | None = None) -> Kernels:
     """Return the recursions, compiled ones when `compiled` or, by default, when numba is there."""
-    use = importlib.util.find_spec("numba") is not None if compiled is None else compiled
+    use = can_compile() if compiled is None else compiled
     name = "kernels_numba" if use else "kernels_numpy"
     return cast(Kernels, importlib.import_module(f"{__package__}.{name}"))
 

@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from .._compiled import compiled
 from .flush import FLUSH_TO_ZERO, exchange_control
 from .kernels_numpy import HOPELESS, SMALLEST_NORM, SMALLEST_RATIO, TINY
 from .parameters import Array, Mask
@@ -23,21 +24,12 @@ BLOCK = 256
 """Frames at a time: few enough that the arrays of a block stay in the processor's cache."""
 
 
-def _compiled(function: _Function) -> _Function:
-    """Compile; division by zero gives infinity, so that a broken model stays in its own lane."""
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-    try:
-        return cast(_Function, numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # nowhere to write the cache: compile anew in every process
-        return cast(_Function, numba.njit(**options)(function))
-
-
 def _inlined(function: _Function) -> _Function:
     """Compile into the caller: a call at every checkpoint would cost as much as the work."""
     return cast(_Function, numba.njit(inline="always", error_model="numpy")(function))
 
 
-@_compiled
+@compiled
 def gaussian(white: Array, constant: Array, out: Array) -> None:
     """Write ``constant − ‖white‖²/2`` into `out`; see ``kernels_numpy.gaussian``."""
     n_frames, n_metrics, width = white.shape
@@ -52,7 +44,7 @@ def gaussian(white: Array, constant: Array, out: Array) -> None:
             total[r] = constant[r] - 0.5 * total[r]
 
 
-@_compiled
+@compiled
 def relative(log_b: Array) -> tuple[Array, Array]:
     """Return log-densities relative to the largest of each frame and model, and those largest [frames, B]."""
     n_frames, n_states, n_models = log_b.shape
@@ -72,7 +64,7 @@ def relative(log_b: Array) -> tuple[Array, Array]:
     return b, top
 
 
-@_compiled
+@compiled
 def _forward(b: Array, first: int, last: int, start: Array, trans: Array, alpha: Array, norms: Array) -> None:
     n_states, n_models = start.shape
     inverse = np.empty(n_models)
@@ -137,7 +129,7 @@ def _look_back(before: Array, weight: Array, future: Array, mass: Array, top: Ar
             back[r] = 0.0 if later < TINY else later
 
 
-@_compiled
+@compiled
 def _backward(b: Array, first: int, last: int, trans: Array, alpha: Array, xi: Array, exact: Mask) -> None:
     """Turn `alpha` into posteriors in place and add to `xi`, which lacks the factor `trans`."""
     n_states, n_models = trans.shape[1:]
@@ -155,7 +147,7 @@ def _backward(b: Array, first: int, last: int, trans: Array, alpha: Array, xi: A
         _look_back(alpha[t - 1], weight, future, mass, top, xi, beta)
 
 
-@_compiled
+@compiled
 def smooth(b: Array, offsets: NDArray[np.int64], start: Array, trans: Array) -> tuple[Array, Array, Array, Mask]:
     """Scaled forward-backward; see ``kernels_numpy.smooth``."""
     n_states, n_models = start.shape
@@ -177,7 +169,7 @@ def smooth(b: Array, offsets: NDArray[np.int64], start: Array, trans: Array) -> 
     return gamma, xi, norms, exact
 
 
-@_compiled
+@compiled
 def _log_sum(values: Array) -> float:
     top = values.max()
     if not np.isfinite(top):
@@ -189,7 +181,7 @@ def _log_sum(values: Array) -> float:
     return top + np.log(total)
 
 
-@_compiled
+@compiled
 def forward_log(log_b: Array, log_start: Array, log_trans: Array) -> Array:
     """Return log p(s_t = k, z_1..z_t) [T, K] of one sequence."""
     n_states = len(log_start)
@@ -203,7 +195,7 @@ def forward_log(log_b: Array, log_start: Array, log_trans: Array) -> Array:
     return alpha
 
 
-@_compiled
+@compiled
 def smooth_log(log_b: Array, log_start: Array, log_trans: Array) -> tuple[Array, Array, float]:
     """Forward-backward of one sequence in log space; see ``kernels_numpy.smooth_log``."""
     n_frames, n_states = log_b.shape
@@ -227,7 +219,7 @@ def smooth_log(log_b: Array, log_start: Array, log_trans: Array) -> tuple[Array,
     return gamma, xi, total
 
 
-@_compiled
+@compiled
 def viterbi(log_b: Array, log_start: Array, log_trans: Array) -> tuple[NDArray[np.int64], float]:
     """Return the most probable path of one sequence and its log-probability; ties go to the lowest state."""
     n_frames, n_states = log_b.shape

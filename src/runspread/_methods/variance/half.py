@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .._compiled import can_compile, compiled
 
 _BLOCK = 2**20
 _COMPILE_FROM = 2**24  # values; below, compiling takes longer than it saves
@@ -22,8 +23,8 @@ def half_argmax(array: NDArray[np.float16]) -> NDArray[np.signedinteger[Any]]:
     """
     rows = array.reshape(-1, array.shape[-1])
     best = np.empty(len(rows), np.int32)
-    if array.size >= _COMPILE_FROM and importlib.util.find_spec("numba") is not None:
-        _compiled()(np.ascontiguousarray(rows).view(np.int16), best)
+    if array.size >= _COMPILE_FROM and can_compile():
+        _compiled_scan()(np.ascontiguousarray(rows).view(np.int16), best)
         return best.reshape(array.shape[:-1])
     step = max(1, _BLOCK // array.shape[-1])
     for start in range(0, len(rows), step):
@@ -32,10 +33,8 @@ def half_argmax(array: NDArray[np.float16]) -> NDArray[np.signedinteger[Any]]:
 
 
 @functools.cache
-def _compiled() -> Callable[[NDArray[np.int16], NDArray[np.int32]], None]:
-    import numba
-
-    return numba.njit(scan)
+def _compiled_scan() -> Callable[[NDArray[np.int16], NDArray[np.int32]], None]:
+    return compiled(scan)
 
 
 def scan(bits: NDArray[np.int16], best: NDArray[np.int32]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import zlib
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_labels
 from ..._errors import InputError
-from .counting import BYTE_ROWS, add_votes, packed_rows, split_sums, weighted_sums
+from .counting import load_counting, packed_rows
 from .outcomes import Outcome, Outcomes, as_outcomes, checked_correct, classes_of, hits
 from .sums import RunSums, group_edges, sum_of_squares
 
@@ -195,21 +194,21 @@ class RunStatistics:
             start = self._taken[-1][1] if self._taken else 0
         correct = np.ascontiguousarray(correct)
         self._claim(start, start + len(correct))
-        packed = packed_rows(correct)
-        counts = split_sums(packed, self.first_half)
-        prints = _fingerprints(packed, correct if predicted is None else predicted)
-        self._segments.append(_Segment(start, counts, prints, packed if self.keep_bits else None))
-        self._weighted += weighted_sums(correct, counts.sum(axis=1))
+        counting = load_counting(max(self.n_runs, self.declared_runs or 0) * self.n_examples)
+        counts = counting.half_sums(correct, self.first_half)
+        prints = counting.fingerprints(correct if predicted is None else predicted)
+        self._segments.append(_Segment(start, counts, prints, packed_rows(correct) if self.keep_bits else None))
+        self._weighted += counting.weighted_sums(correct, counts.sum(axis=1))
         if start == 0:
             self._first = correct[0].copy()
         if predicted is not None and self._votes is not None and self._class_limit is None:
             self._widen(int(predicted.max()) + 1)
         for group, half, rows in self._spans(start, len(correct)):
-            right = np.add.reduce(correct[rows].view(np.uint8), axis=0, dtype=np.uint8)
+            right = counting.column_sums(correct[rows])
             self._right[group] += right
             self._half_runs[half] += len(correct[rows])
             if predicted is not None and self._votes is not None and self.labels is not None:
-                add_votes(self._votes[half], self._abstained[half], predicted[rows], right, self.labels)
+                counting.add_votes(self._votes[half], self._abstained[half], predicted[rows], right, self.labels)
 
     def _widen(self, n_classes: int) -> None:
         """Make room for the votes of `n_classes` classes."""
@@ -219,15 +218,14 @@ class RunStatistics:
             self._votes = np.pad(self._votes, ((0, 0), (0, extra), (0, 0)))
 
     def _spans(self, start: int, count: int) -> Iterator[tuple[int, int, slice]]:
-        """Yield group, half and rows of a chunk, as many rows at a time as a byte can count."""
+        """Yield group, half and rows of each part of a chunk that lies in one of either."""
         if self.declared_runs is None:
             for half in (0, 1):
-                first = (start + half) % 2
-                for low in range(first, count, 2 * BYTE_ROWS):
-                    yield 0, half, slice(low, min(count, low + 2 * BYTE_ROWS), 2)
+                if (start + half) % 2 < count:
+                    yield 0, half, slice((start + half) % 2, count, 2)
             return
         middle = self.declared_runs // 2
-        cuts = {*self.edges.tolist(), middle, start, start + count, *range(start, start + count, BYTE_ROWS)}
+        cuts = {*self.edges.tolist(), middle, start, start + count}
         inside = sorted(cut for cut in cuts if start <= cut <= start + count)
         for low, high in pairwise(inside):
             group = int(np.searchsorted(self.edges, low, "right")) - 1
@@ -391,9 +389,3 @@ def _half(first_half: ArrayLike | None, n_examples: int) -> NDArray[np.bool_]:
     if half.shape != (n_examples,) or half.dtype != bool:
         raise InputError(f"first_half of shape {half.shape} and dtype {half.dtype}", f"booleans [{n_examples}]")
     return half
-
-
-def _fingerprints(packed: NDArray[np.uint8], outcomes: NDArray[Any]) -> NDArray[np.uint64]:
-    """Return 64 bits for each run that equal runs share: checksums of its outcomes and of its packed hits."""
-    checks = [[zlib.crc32(row) for row in np.ascontiguousarray(part)] for part in (outcomes, packed)]
-    return np.array([2**32, 1], np.uint64) @ np.array(checks, np.uint64)
