@@ -18,8 +18,8 @@ import numpy as np
 from parity_runs import parity_runs
 
 import runspread as rs
+from runspread._cores import blas_threads
 from runspread._methods.hmm.fitting import Settings, fit_batch, starting_points
-from runspread._methods.hmm.kernels import one_blas_thread
 from runspread._methods.hmm.parameters import Frames, Parameters, as_frames
 
 try:
@@ -116,7 +116,7 @@ def main() -> None:
     workloads = {"real": real, "synthetic": rs.prepare_sequences(synthetic_runs()).frames}
     for covariance in ("diag", "full"):  # compile before the clock starts
         rs.fit_hmm(as_frames([real.x[:50]]), 2, covariance=covariance, restarts=2, iterations=2)
-    with one_blas_thread():
+    with blas_threads(1):
         speed(workloads, [2, 5, 8] if quick else list(range(2, 9)), 2 if quick else 4)
         selection(workloads)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from .._checks import check_choice
+from .._cores import available_cores, blas_threads
 from .._errors import InputError, TrainingError
 from .._study.study import Study
 from .calibration import Choice, choose_program
@@ -135,7 +135,8 @@ class Driver:
         before = torch.get_num_threads()
         torch.set_num_threads(jobs[0].threads)
         try:
-            return run_jobs(place, jobs, watch=watch, retries=self.retries, timeout=self.timeout)
+            with blas_threads(jobs[0].threads):
+                return run_jobs(place, jobs, watch=watch, retries=self.retries, timeout=self.timeout)
         finally:
             torch.set_num_threads(before)
             if isinstance(place, Threads):
@@ -161,11 +162,6 @@ class Driver:
         said = f"in {workers} processes, {apart.sentence()}" if processes else memory.sentence()
         self.message = f"{choice.program} program in stacks of {choice.width}, {said}"
         return Processes(workers, scores, folder) if processes else Threads(self.workers, self.tasks, scores)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def largest_shard(recipe: Recipe, device: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from .._cores import set_blas_threads
 from .._study.records import RunRecord
 from .calibration import choose_program
 from .engine import DeviceData, StackTraining, Task, choose_device, load_data, make_task
@@ -133,6 +134,7 @@ def run_job(job: ShardJob, tick: Tick | None = None, tasks: TaskCache | None = N
     from .._study.study import open_study
 
     torch.set_num_threads(job.threads)
+    set_blas_threads(job.threads)  # of the weight metrics
     device = choose_device(job.device)
     task = (tasks or TaskCache()).get(recipe_from_dict(job.recipe), device)
     task.check_fingerprint(job.fingerprint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_keywords
+from ..._cores import available_cores, blas_threads
 from ..._errors import InputError
 from .expectation import expectation
 from .initial import initial_parameters
-from .kernels import Kernels, load_kernels, one_blas_thread
+from .kernels import Kernels, load_kernels
 from .maximization import maximization
 from .parameters import Array, Frames, Mask, Parameters
 
@@ -115,24 +115,17 @@ class Batch:
 def fit_batch(frames: Frames, start: Parameters, settings: Settings, kernels: Kernels | None = None) -> Batch:
     """Run EM from every starting point, spread over threads."""
     kernels = kernels or load_kernels()
-    chunks = np.array_split(np.arange(len(start)), max(1, min(available_workers(settings.workers), len(start) // 4)))
+    chunks = np.array_split(np.arange(len(start)), max(1, min(settings.workers or available_cores(), len(start) // 4)))
 
     def run(chunk: NDArray[np.int64]) -> Batch:
         return _fit_chunk(frames, start.take(chunk).copy(), settings, kernels)
 
     _ = frames.with_one, frames.products if start.full else frames.squares  # built once, before the threads need them
-    with one_blas_thread():
+    with blas_threads(1):
         if len(chunks) == 1:
             return run(chunks[0])
         with ThreadPoolExecutor(len(chunks)) as pool:
             return _joined(list(pool.map(run, chunks)))
-
-
-def available_workers(workers: int | None) -> int:
-    """Return `workers`, or the number of cores this process may use."""
-    if workers is not None:
-        return max(1, workers)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
 from typing import Protocol, cast
 
 import numpy as np
@@ -35,14 +32,3 @@ def load_kernels(*, compiled: bool | None = None) -> Kernels:
     use = can_compile() if compiled is None else compiled
     name = "kernels_numba" if use else "kernels_numpy"
     return cast(Kernels, importlib.import_module(f"{__package__}.{name}"))
-
-
-@contextmanager
-def one_blas_thread() -> Generator[None]:
-    """Hold BLAS to one thread where threadpoolctl is installed: on products this small, threads only cost."""
-    if importlib.util.find_spec("threadpoolctl") is None:
-        limits = nullcontext()
-    else:
-        limits = importlib.import_module("threadpoolctl").threadpool_limits(1, user_api="blas")
-    with limits:
-        yield

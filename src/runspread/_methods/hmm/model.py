@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._cores import blas_threads
 from ..._errors import InputError
 from ..._results import Result, Table, to_plain
 from .densities import density
 from .expectation import expectation, log_parameters, smooth_block
-from .kernels import load_kernels, one_blas_thread
+from .kernels import load_kernels
 from .parameters import Array, Frames, Parameters, as_frames, count_parameters
 
 if TYPE_CHECKING:
@@ -150,14 +151,14 @@ class HiddenMarkovModel(Result):
 
     def score_runs(self, sequences: Any) -> Array:
         """Return the log-likelihood of each run [runs]; minus infinity for one that the model cannot produce."""
-        with one_blas_thread():
+        with blas_threads(1):
             stats = expectation(as_frames(sequences, self.n_metrics), self.parameters(), load_kernels())
         return np.where(stats.failed[0], np.nan, stats.log_likelihood[:, 0])
 
     def posterior(self, sequences: Any) -> list[Array]:
         """Return p(state at t | whole run) as one array [T, K] a run."""
         frames, params, kernels = as_frames(sequences, self.n_metrics), self.parameters(), load_kernels()
-        with one_blas_thread():
+        with blas_threads(1):
             block = smooth_block(frames, 0, len(frames), params, density(params, kernels), kernels)
         return frames.split(np.ascontiguousarray(block.gamma[:, :, 0]))
 

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import check_choice
+from ..._cores import available_cores, blas_threads
 from ..._errors import InputError, RunspreadError
 from ..._results import Result, Table
 from .expectation import expectation
 from .fit import model_of
-from .fitting import Batch, FitOptions, Settings, available_workers, fit_batch, settings_of, starting_points
-from .kernels import load_kernels, one_blas_thread
+from .fitting import Batch, FitOptions, Settings, fit_batch, settings_of, starting_points
+from .kernels import load_kernels
 from .model import HiddenMarkovModel
 from .parameters import Array, Frames, as_frames, count_parameters
 
@@ -229,7 +230,7 @@ def _fit_all(frames: Frames, states: NDArray[np.int64], settings: Settings) -> l
         start = starting_points(frames, int(n_states), alone, None)
         return fit_batch(frames, start, alone)
 
-    with one_blas_thread(), ThreadPoolExecutor(min(len(states), available_workers(settings.workers))) as pool:
+    with blas_threads(1), ThreadPoolExecutor(max(1, min(len(states), settings.workers or available_cores()))) as pool:
         return list(pool.map(run, states[::-1]))[::-1]
 
 
@@ -238,7 +239,7 @@ def _score(frames: Frames, batch: Batch) -> Array:
     scores = np.full(len(batch.failures), np.nan)
     alive = np.flatnonzero(~batch.failed)
     if len(alive):
-        with one_blas_thread():
+        with blas_threads(1):
             scores[alive] = expectation(frames, batch.params.take(alive), load_kernels()).total
     return np.where(np.isfinite(scores), scores, np.nan)
 

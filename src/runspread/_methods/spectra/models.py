@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._cores import available_cores, blas_threads
 from ..._errors import InputError
 from ..._results import Result, Table
-from .blas import available_cores, one_blas_thread
 from .layer_metrics import LayerMetrics, LayerOptions, measured
 from .weight_tensors import Part, WeightTensor, is_depthwise, parts_of
 
@@ -159,7 +159,7 @@ def analyse_tensors(
     shapes = {tensor.name: tensor.shape for tensor in listed}
     rules = _Rules(fused=fused, flatten=depthwise == "flatten", max_size=max_size, shapes=shapes)
     layers: list[LayerMetrics] = []
-    with one_blas_thread(), ThreadPoolExecutor(workers or available_cores()) as pool:
+    with blas_threads(1), ThreadPoolExecutor(workers or available_cores()) as pool:
         # the largest first, so that none of them is left for the end
         order = sorted(range(len(listed)), key=lambda k: -_work(listed[k]))
         waiting = {k: pool.submit(_layers_of, listed[k], options, rules) for k in order}
