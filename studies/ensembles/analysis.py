@@ -26,6 +26,7 @@ CHOSEN = ("single", "MC dropout", "deep", "fixed-init hyper", "hyper", "same-bud
 FORCED = ", first choice forced to K"
 METRICS = ("accuracy", "brier", "ece", "disagreement", "members")
 MLPS = ("digits", "mnist", "cifar-16")
+ENOUGH = 5  # repeats of a task that a claim is judged on
 
 
 def values(repeats: Sequence[Mapping[str, Any]], name: str, metric: str = "nll") -> np.ndarray:
@@ -138,7 +139,8 @@ def orderings_table(measured: Measured) -> str:
                 )
         if task.batch_repeats:
             same = repeats[: task.batch_repeats]
-            rows.append((task.name, 3, len(same), ordering(mean_nll(same, (*CHOSEN, "batch", "hyper-batch"), 3))))
+            kinds = (*CHOSEN, "batch", "hyper-batch")
+            rows += [(task.name, size, len(same), ordering(mean_nll(same, kinds, size))) for size in SIZES]
     return markdown_table(("task", "K", "n", "lowest NLL first"), rows)
 
 
@@ -157,7 +159,7 @@ def ordering(means: Mapping[str, float]) -> str:
 
 def claims(measured: Measured) -> list[Claim]:
     """Return the seven claims, each where its tasks were measured."""
-    by_name = {task.name: repeats for task, repeats in measured.items() if len(repeats) > 1}
+    by_name = {task.name: repeats for task, repeats in measured.items() if len(repeats) >= ENOUGH}
     tests: dict[Callable[[dict[str, Any]], Claim], set[str]] = {
         deep_beats_single: set(),
         identities: set(),
@@ -247,10 +249,11 @@ def learned_bounds(by_name: dict[str, Any]) -> Claim:
 
 
 def corruption_table(measured: Measured) -> str:
-    """Return the means over repeats and corruptions; severity 0 is clean."""
+    """Return the means over the repeats that have every kind, and over corruptions; severity 0 is clean."""
     rows = []
     for task, repeats in measured.items():
         found = [facts["corruption"] for facts in repeats if "corruption" in facts]
+        found = [one for one in found if one["predictors"] == found[0]["predictors"]]
         for at, name in enumerate(found[0]["predictors"] if found else ()):
             for metric, form in (("nll", "{:.3f}"), ("accuracy", "{:.3f}"), ("ece", "{:.3f}")):
                 clean = np.mean([one["clean"][metric][at] for one in found])

@@ -30,7 +30,6 @@ from analysis import report
 from tasks import KAPPA, SIZES, TASKS, Task
 
 Row = dict[str, float]
-MEMBERS = 3  # of the ensembles in one network
 PASSES = 30
 TUNING_RATE = 0.03  # of the bounds, as in the specification; a slower one beside it
 SIGNS = {"factors": ("signs", 0.5)}
@@ -95,7 +94,7 @@ def train_procedures(task: Task, recipe: rs.Recipe, out: Path, seed: int) -> dic
         found[f"deep, K={size}"] = rs.deep_ensemble(recipe, size=size, shared_init=True, **shared)
     for name, variant in (("hyper-deep", "stratified"), ("fixed-init hyper", "fixed-init")):
         found[f"{name}, {FORCED}, K=3"] = rs.hyper_deep_ensemble(
-            recipe, size=3, variant=variant, early_stop=False, **shared
+            recipe, size=3, variant=variant, fill_first=True, **shared
         )
     return found
 
@@ -152,8 +151,8 @@ def sizes_curves(found: Mapping[str, Any], validation: Outputs, test: Outputs) -
 # ---------------------------------------------------------------------------------------------- members in one network
 
 
-def batch_rows(recipe: rs.Recipe, out: Path, seed: int) -> dict[str, Row]:
-    """Train the batch and hyper-batch ensembles of a repeat; those that are there are loaded."""
+def batch_rows(recipe: rs.Recipe, out: Path, seed: int, members: int, controls: bool) -> dict[str, Row]:
+    """Train the batch and hyper-batch ensembles of a repeat, with their controls; those that are there are loaded."""
     longer = recipe.replace(epochs=2 * (recipe.epochs or 1))
     (inputs, labels), (held_inputs, held_labels) = (rs.load_split(recipe, name) for name in ("test", "validation"))
     hyper = {"tuning_rate": TUNING_RATE, "conversion": SIGNS}
@@ -161,15 +160,17 @@ def batch_rows(recipe: rs.Recipe, out: Path, seed: int) -> dict[str, Row]:
     rows: dict[str, Row] = {}
 
     def add(name: str, one: rs.Recipe, **options: Any) -> rs.Ensemble:
-        folder = out / name
+        folder = out / f"{name}, K={members}"
         if not folder.exists():
-            rs.train_batch_ensemble(one, members=MEMBERS, seed=seed, **options).ensemble.save(folder)
+            rs.train_batch_ensemble(one, members=members, seed=seed, **options).ensemble.save(folder)
         made = rs.load_ensemble(folder)
-        rows[f"{name}, K={MEMBERS}"] = row(made.member_probabilities(inputs), labels, kind="probabilities")
+        rows[folder.name] = row(made.member_probabilities(inputs), labels, kind="probabilities")
         return made
 
     add("batch", longer, hyper=False, conversion=SIGNS)
     add("hyper-batch", longer, **hyper)
+    if not controls:
+        return rows
     add("hyper-batch, rate 0.01", longer, **hyper | {"tuning_rate": 0.01})
     add("hyper-batch, bounds frozen", longer, **hyper, tuning_warmup=2**31)
     found: dict[str, float] = {}
@@ -179,8 +180,8 @@ def batch_rows(recipe: rs.Recipe, out: Path, seed: int) -> dict[str, Row]:
         made = add(name, longer.replace(l2=l2, dropout=dropout), hyper=False, conversion=SIGNS)
         found[name] = rs.scores(made.member_probabilities(held_inputs), held_labels, kind="probabilities").nll
     best = min(found, key=lambda name: found[name])
-    tried = [rows.pop(f"{name}, K={MEMBERS}") for name in found]
-    rows[f"batch, best of 8, K={MEMBERS}"] = tried[list(found).index(best)]
+    tried = [rows.pop(f"{name}, K={members}") for name in found]
+    rows[f"batch, best of 8, K={members}"] = tried[list(found).index(best)]
     return rows
 
 
@@ -196,6 +197,7 @@ def corruption_rows(recipe: rs.Recipe, pool: int, seed: int, ensembles: Mapping[
         return x.reshape(*x.shape[:2], n, pool, n, pool).mean((3, 5), dtype=np.float32) if pool > 1 else x
 
     predictors = {name: lambda x, one=one: one.predict(seen(x)) for name, one in ensembles.items()}
+    predictors["MC dropout"] = lambda x: ensembles["single"].mc_dropout(seen(x), passes=PASSES).mean(axis=0)
     found = rs.corruption_benchmark(
         predictors, np.asarray(images[:CORRUPTED]), labels[:CORRUPTED], kind="probabilities", seed=seed
     )
@@ -227,12 +229,13 @@ def measure(task: Task, repeat: int, work: Path, folders: dict[str, str]) -> dic
         rows[f"MC dropout, K={size}"] = mc_dropout_row(study, deep, recipe.data, inputs, test.labels)
     facts: dict[str, Any] = {"rows": rows, "sizes": sizes_curves(found, validation, test)}
     if repeat <= task.batch_repeats:
-        rows |= batch_rows(recipe, folder, repeat)
+        for size in SIZES:
+            rows |= batch_rows(recipe, folder, repeat, size, controls=size == min(SIZES))
     if repeat <= task.corrupted_repeats:
         single = rs.make_ensemble(study, found["deep, K=3"].member_ids[:1], data=recipe.data)
-        several = {
-            name: found[f"{name}, K=3"].ensemble() for name in ("deep", "fixed-init hyper", "hyper", "hyper-deep")
-        }
+        several = {name: found[f"{name}, K=3"].ensemble() for name in CORRUPTED_KINDS}
+        if repeat <= task.batch_repeats:
+            several |= {name: rs.load_ensemble(folder / f"{name}, K=3") for name in ("batch", "hyper-batch")}
         facts["corruption"] = corruption_rows(recipe, task.pool, repeat, {"single": single, **several})
     facts["runs"], facts["cpu seconds"] = len(study.runs), time.process_time() - started
     kept.write_text(json.dumps(facts, indent=1, default=float))

@@ -111,6 +111,7 @@ TASKS = (
         "mnist-lenet",
         {**_MLP, **_CIFAR, "epochs": 20},
         repeats=8,
+        batch_repeats=3,
         corrupted_repeats=3,
         data="cifar10",
         published=_published(
@@ -118,6 +119,22 @@ TASKS = (
             (1.5884, 1.5763), (1.5871, 1.5805),
         ),
     ),
-    Task("mnist-lenet", "mnist-lenet", {**_MNIST, "epochs": 5}, repeats=2, corrupted_repeats=1, data="mnist"),
-    Task("cifar-16-lenet", "mnist-lenet", {**_CIFAR, "epochs": 4}, repeats=2, corrupted_repeats=1, data="cifar10"),
+    Task(
+        "mnist-lenet",
+        "mnist-lenet",
+        {**_MNIST, "epochs": 5},
+        repeats=5,
+        batch_repeats=2,
+        corrupted_repeats=1,
+        data="mnist",
+    ),
+    Task(
+        "cifar-16-lenet",
+        "mnist-lenet",
+        {**_CIFAR, "epochs": 4},
+        repeats=5,
+        batch_repeats=2,
+        corrupted_repeats=1,
+        data="cifar10",
+    ),
 )  # fmt: skip

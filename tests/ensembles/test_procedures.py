@@ -58,6 +58,14 @@ def test_candidate_0_leaves_the_others_their_hyperparameters(tmp_path):
             np.testing.assert_allclose(other[other.run_ids.index(plan.id)], expected, atol=1e-5)
 
 
+def test_the_first_choice_can_be_filled(tmp_path):
+    """Of three copies of one configuration the greedy choice takes one, with or without early stop."""
+    space = {"l2": "choice(1.0)"}
+    options = {"search": space, "size": 3, "runs": 3, "variant": "fixed-init", "out": tmp_path, "workers": 1}
+    assert rs.hyper_deep_ensemble(RECIPE, early_stop=False, **options).first_selection.size == 1
+    assert rs.hyper_deep_ensemble(RECIPE, fill_first=True, **options).first_selection.size == 3
+
+
 def test_the_block_is_configurations_by_initialisations(hyper_deep):
     study = hyper_deep.study()
     columns = hyper_deep.first_selection.size

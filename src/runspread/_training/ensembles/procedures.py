@@ -183,6 +183,7 @@ def hyper_deep_ensemble(
     report_split: str = "test",
     objective: str = "nll",
     early_stop: bool = True,
+    fill_first: bool = False,
     seed: int = 0,
     **training: Any,
 ) -> TrainedEnsemble:
@@ -213,6 +214,9 @@ def hyper_deep_ensemble(
         Splits that choose and that are reported.
     objective, early_stop
         As for `select_ensemble`, in both choices.
+    fill_first : bool
+        Whether the choice after the search takes `size` distinct configurations in any case: without replacement, and
+        without a stop where the score gets worse.
     seed : int
         Base seed.
     **training
@@ -234,7 +238,8 @@ def hyper_deep_ensemble(
     size = int(check_integers(size, "size", 1, None))
     count = runs + size * (size - 1) if variant == "same-budget" else runs
     candidates = work.search(count, shared_init=variant in ("stratified", "fixed-init"))
-    chosen = work.select(candidates, size, split, objective=objective, early_stop=early_stop)
+    stop = {"early_stop": False, "replacement": False} if fill_first else {"early_stop": early_stop}
+    chosen = work.select(candidates, size, split, objective=objective, **stop)
     if variant != "stratified":
         return work.result(_KIND[variant], _weights(chosen), candidates, chosen, chosen, report_split)
     columns = [(at, plan) for at, plan in enumerate(candidates) if plan.id in chosen.member_ids]
