@@ -99,6 +99,7 @@ from ._methods.variance.null import poisson_binomial_pmf
 from ._methods.variance.outcomes import predicted_classes
 from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance
+from ._methods.variance.real import ScoreVariance, score_variance
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.sources import SourceComponents, SourceGroups, variance_by_source
 from ._methods.variance.statistics import RunStatistics, run_statistics
@@ -150,8 +151,12 @@ from ._plots.trimming import (
 from ._plots.variance import (
     plot_accuracy_distribution,
     plot_comparison,
+    plot_look,
     plot_plan,
+    plot_quantiles,
+    plot_run_accuracies,
     plot_seed_selection,
+    plot_selection_model,
     plot_sources,
     plot_split_halves,
 )
@@ -242,6 +247,7 @@ __all__ = [
     "RunspreadError",
     "RunspreadWarning",
     "SameModel",
+    "ScoreVariance",
     "Scores",
     "SeedSelection",
     "Seeds",
@@ -348,6 +354,7 @@ __all__ = [
     "plot_diversity_against_score",
     "plot_ensemble_sizes",
     "plot_layer",
+    "plot_look",
     "plot_members",
     "plot_metric_by_state",
     "plot_model",
@@ -356,11 +363,14 @@ __all__ = [
     "plot_plan",
     "plot_power_law",
     "plot_quality_difference",
+    "plot_quantiles",
     "plot_reliability",
     "plot_representative_size",
+    "plot_run_accuracies",
     "plot_same_model",
     "plot_seed_selection",
     "plot_selection",
+    "plot_selection_model",
     "plot_shuffled",
     "plot_simpson",
     "plot_smoothing",
@@ -390,6 +400,7 @@ __all__ = [
     "run_accuracies",
     "run_statistics",
     "same_model",
+    "score_variance",
     "scores",
     "seed_selection",
     "seed_selection_model",

@@ -107,3 +107,48 @@ def test_sources_of_a_study_without_design(invoke, studies):
     result = invoke("sources", studies[0].path)
     assert result.exit_code == 2
     assert "complete crossing" in result.stderr
+
+
+def test_sources_of_several_studies(invoke, tmp_path):
+    all_vary = study_of(tmp_path / "all", runs=6)
+    init = study_of(tmp_path / "init", runs=5, seed=1, seeds=lambda number: {"init": number, "order": 0, "augment": 0})
+    inferred = json.loads(invoke("sources", init.path, all_vary.path, "--json").stdout)
+    assert inferred["names"] == ["all", "init"]
+    named = invoke("sources", f"all={all_vary.path}", f"order={init.path}")
+    assert named.exit_code == 0
+    assert "order alone" in named.output
+    twice = invoke("sources", all_vary.path, all_vary.path)
+    assert twice.exit_code == 2
+    assert "two studies for 'all'" in twice.stderr
+
+
+def test_files_of_outputs(invoke, studies, tmp_path):
+    reader = studies[0].predictions()
+    outputs = reader.to_array()
+    outputs[1, 0, 0] = np.nan
+    np.save(tmp_path / "logits.npy", outputs)
+    np.save(tmp_path / "copies.npy", np.concatenate([outputs[2:4], outputs[2:3]]))
+    np.save(tmp_path / "labels.npy", reader.labels)
+    labels = ("--labels", tmp_path / "labels.npy")
+    dropped = json.loads(
+        invoke("variance", tmp_path / "logits.npy", *labels, "--nan", "drop_run", "--level", 0.9, "--json").stdout
+    )
+    assert (dropped["n_runs"], dropped["level"]) == (11, 0.9)
+    planned = invoke("plan", tmp_path / "copies.npy", *labels, "--gap", 1)
+    assert planned.exit_code == 0
+    assert "from 3 runs" in planned.output
+    audited = invoke("audit", tmp_path / "copies.npy")
+    assert audited.exit_code == 1
+    assert "copied runs" in audited.output
+
+
+def test_options_that_would_be_ignored(invoke, studies):
+    old = studies[0].path
+    more = invoke("plan", old, "--gap", 1, "--examples", 100_000)
+    assert more.exit_code == 0
+    assert "on 100000 examples" in more.output
+    assert invoke("plan", "--error", 5, "--examples", 100, "--gap", 1, "--against", "nowhere").exit_code == 2
+    assert invoke("plan", old, "--against", old, "--gap", 1, "--examples", 100).exit_code == 2
+    misspelt = invoke("audit", old, "--split", "tset")
+    assert misspelt.exit_code == 2
+    assert "split 'test'" in misspelt.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -36,6 +37,22 @@ def test_against_a_baseline(tmp_path):
     assert look.low > 0
 
 
+def invoke(*words):
+    tiny = ["--set", "epochs=1", "--set", "hidden=[8]"] if words[0] == "train" else []
+    return CliRunner().invoke(cli, [str(word) for word in words] + tiny, catch_exceptions=False)
+
+
+def recorded(path, labels, runs=4, predictions=True):
+    """A baseline of somebody's own loop."""
+    study = rs.create_study(path, splits={"test": labels})
+    rng = np.random.default_rng(0)
+    for seed in range(runs):
+        with study.record(seeds=seed) as run:
+            if predictions:
+                run.predictions("test", rng.normal(size=(len(labels), 10)) + 3 * np.eye(10)[labels])
+    return study
+
+
 def test_command_line(tmp_path):
     words = ["train", "digits-mlp", "--until", "se=20", "--max-runs", "6", "-o", str(tmp_path / "s")]
     settings = ["--set", "epochs=1", "--set", "hidden=[8]"]
@@ -48,3 +65,64 @@ def test_baseline_needs_a_gap(tmp_path):
     baseline = rs.train(rs.recipe("digits-mlp", **TINY), runs=3, out=tmp_path / "a")
     with pytest.raises(rs.InputError, match="baseline"):
         rs.train_until("digits-mlp", until="se=1", max_runs=5, against=baseline, out=tmp_path / "b")
+
+
+def test_the_plan_of_looks_is_kept(tmp_path):
+    """Two plans over the same runs would err more often than either promises."""
+    recipe = rs.recipe("digits-mlp", **TINY)
+    rs.train_until(recipe, until="se=0.0001", max_runs=5, out=tmp_path / "s")
+    with pytest.raises(rs.StudyError, match="looked at under another plan"):
+        rs.train_until(recipe, until="se=0.0001", max_runs=7, out=tmp_path / "s")
+    with pytest.raises(rs.StudyError, match="question"):
+        rs.train_until(recipe, until="se=0.1", max_runs=5, out=tmp_path / "s")
+    assert len(rs.open_study(tmp_path / "s").runs) == 5
+    assert len(rs.train(recipe, runs=6, out=tmp_path / "s").runs) == 6
+
+
+def test_a_baseline_that_cannot_be_compared_is_refused(tmp_path):
+    digits = np.arange(10)
+    recipe = rs.recipe("digits-mlp", **TINY)
+    other = recorded(tmp_path / "other", digits)
+    with pytest.raises(rs.InputError, match="the same examples"):
+        rs.train_until(recipe, until="gap=1", max_runs=5, against=other, out=tmp_path / "b")
+    silent = recorded(tmp_path / "silent", digits, predictions=False)
+    with pytest.raises(rs.InputError, match="no accuracies on split 'test'"):
+        rs.train_until(recipe, until="gap=1", max_runs=5, against=silent, out=tmp_path / "b")
+    two = recorded(tmp_path / "two", digits, runs=2)
+    with pytest.raises(rs.InputError, match="3 or more"):
+        rs.train_until(recipe, until="gap=1", max_runs=5, against=two, out=tmp_path / "b")
+    with pytest.raises(rs.InputError, match="its own baseline"):
+        rs.train_until(recipe, until="gap=1", max_runs=5, against=other, out=tmp_path / "other")
+
+
+def test_a_baseline_of_repeated_seeds_is_warned_of(tmp_path):
+    trained = rs.train(rs.recipe("digits-mlp", **TINY), runs=3, out=tmp_path / "a")
+    labels, reader = trained.predictions().labels, trained.predictions()
+    baseline = rs.create_study(tmp_path / "c", splits={"test": labels})
+    for number in range(6):
+        with baseline.record(seeds=number % 3, id=f"r{number}") as run:
+            run.predictions("test", reader[number % 3])
+    _, look = rs.train_until(
+        rs.recipe("digits-mlp", **(TINY | {"epochs": 2})),
+        until="gap=1",
+        max_runs=5,
+        against=baseline,
+        out=tmp_path / "b",
+    )
+    assert any(note.startswith("baseline: repeated seeds") for note in look.warnings)
+
+
+def test_exit_status_is_the_answer(tmp_path):
+    unknown = invoke("train", "digits-mlp", "--until", "se=0.0001", "--max-runs", 5, "-o", tmp_path / "s")
+    assert unknown.exit_code == 1
+    assert "Undecided after 5 runs" in unknown.output
+
+
+@pytest.mark.parametrize(
+    "words", [["--max-runs", 5], ["--against", "nowhere"], ["--until", "se=1", "--runs", 9, "--max-runs", 5]]
+)
+def test_options_that_would_be_ignored_are_refused(tmp_path, words):
+    result = invoke("train", "digits-mlp", "-o", tmp_path / "s", *words)
+    assert result.exit_code == 2
+    assert "--until" in result.stderr
+    assert not (tmp_path / "s").exists()

@@ -229,3 +229,102 @@ def test_bad_evidence(arguments, found):
 def test_audit_refuses_arrays():
     with pytest.raises(rs.InputError, match="from_arrays"):
         rs.audit(np.zeros((3, 4)))
+
+
+SLOW = ("dynamics", "spectra", "representative_size", "same_model", "select_ensemble")  # are decorated as the others
+MORE_METHODS = {name: method for name, method in METHODS.items() if name not in SLOW} | {
+    "two_group_tasks": rs.two_group_tasks,
+    "independence_test": lambda study: rs.independence_test(study, resamples=2),
+    "pair_deviations": rs.pair_deviations,
+    "scores": rs.scores,
+    "diversity": rs.diversity,
+    "run_accuracies": rs.run_accuracies,
+    "variance_by_source": lambda study: rs.variance_by_source({"all": study, "init": study}),
+}
+FLAWS = ("repeated seeds", "same initialisation", "same data order", "copied runs")
+
+
+def flawed(folder, kind):
+    """A study of twelve runs with one flaw."""
+    rng = np.random.default_rng(12)
+    labels = rng.integers(0, 2, 60)
+    study = rs.create_study(folder, splits={"test": labels})
+    initial, final = rng.normal(size=(12, 60, 60)), rng.normal(size=(12, 60, 60))
+    outputs = rng.normal(size=(12, 60, 2)) + 2 * np.eye(2)[labels]
+    curves = losses(rng, [0, 0, *range(2, 12)] if kind == "same data order" else range(12))
+    if kind == "same initialisation":
+        initial[1] = initial[0]
+    if kind == "copied runs":
+        final[1] = final[0]
+    for number in range(12):
+        seed = number % 6 if kind == "repeated seeds" else number
+        with study.record(seeds=seed, id=f"r{number}") as run:
+            run.weights({"w": initial[number]}, step=0)
+            for step in range(200):
+                run.log(step, loss=curves[number, step], norm=rng.normal())
+            run.predictions("test", outputs[number])
+            run.weights({"w": final[number]})
+    return study
+
+
+@pytest.fixture(scope="module", params=[*FLAWS, "none"])
+def flaw(request, tmp_path_factory):
+    return request.param, flawed(tmp_path_factory.mktemp("flawed") / "study", request.param)
+
+
+@pytest.mark.filterwarnings("ignore::runspread.RunspreadWarning")
+@pytest.mark.parametrize("name", MORE_METHODS)
+def test_every_method_warns_of_every_flaw(flaw, name):
+    kind, study = flaw
+    audited = rs.audit(study)
+    assert [finding.kind for finding in audited.findings if finding.severity == "flaw"] == [kind] * (kind != "none")
+    said = [warning for warning in MORE_METHODS[name](study).warnings if any(flaw in warning for flaw in FLAWS)]
+    assert all(kind in warning for warning in said)
+    assert len(said) == (0 if kind == "none" else 2 if name == "compare" else 1)
+
+
+def test_the_audit_for_warnings_reads_little_and_once(tmp_path, monkeypatch):
+    study = flawed(tmp_path / "study", "none")
+    reads = []
+    weights = type(study).weights
+    monkeypatch.setattr(type(study), "weights", lambda *args, **kwargs: reads.append(1) or weights(*args, **kwargs))
+    rs.variance(study)
+    assert len(reads) == 24  # step 0 and the end of twelve runs: none is read a second time, as a whole
+    rs.calibration(study)
+    assert len(reads) == 24
+    with study.record(seeds=99) as run:
+        run.predictions("test", np.zeros((60, 2)))
+    rs.variance(study)
+    assert len(reads) == 48
+
+
+def test_a_shared_start_is_told_from_a_shared_beginning(tmp_path):
+    """Arrays that agree in their first values are read whole: they may differ later."""
+    study = rs.create_study(tmp_path / "study", splits={"test": np.arange(3)})
+    rng = np.random.default_rng(13)
+    for seed in range(3):
+        with study.record(seeds=seed) as run:
+            run.weights({"w": np.concatenate([np.zeros(1000), rng.normal(size=5)])}, step=0)
+            run.predictions("test", np.eye(3))
+    assert kinds(rs.audit(study)) == {("copied runs", "flaw")}
+
+
+def test_what_diverged_is_no_copy(tmp_path):
+    study = rs.create_study(tmp_path / "study", splits={"test": np.arange(3)})
+    for seed in range(4):
+        with study.record(seeds=seed) as run:
+            run.weights({"w": np.full(5, np.nan if seed < 2 else 7.0 if seed == 2 else 8.0)})
+    assert not rs.audit(study).findings
+    assert not rs.audit(rs.RunEvidence.from_arrays(predictions=np.full((3, 4), np.nan))).findings
+
+
+def test_a_misspelt_split_is_an_error(repeated):
+    with pytest.raises(rs.MissingDataError, match="split 'tset'"):
+        rs.audit(repeated, split="tset")
+    assert rs.audit(repeated, split=None).n_runs == 12
+
+
+def test_the_audit_says_that_it_looks_at_the_losses_of_the_first_runs_only():
+    rng = np.random.default_rng(14)
+    many = rs.RunEvidence.from_arrays(seeds={"order": list(range(2100))}, losses=rng.normal(size=(2100, 60)))
+    assert "loss curves of the first 2000 runs" in rs.audit(many).sentence()

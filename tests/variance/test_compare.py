@@ -289,3 +289,69 @@ def test_run_accuracies_shrink_to_the_mean():
     np.testing.assert_allclose(result.estimate, found.mean_acc + share * (result.accuracy - found.mean_acc))
     assert len(result.table()) == 12
     assert "run " in result.sentence()
+
+
+def test_a_claim_on_the_distribution_needs_the_test_set_too():
+    """The normal law flatters two runs of each: it alone would be wrong in one of six equal pairs."""
+    from .probit import draw_pair
+
+    rng = np.random.default_rng([7, 2, 2])
+    found = [rs.compare(correct=draw_pair(rng, (2, 2), 200, 0.3, 0.0)) for _ in range(300)]
+    assert np.mean([result.p_dist < 0.05 for result in found]) > 0.1
+    assert np.mean([result.verdict() != "undecided" for result in found]) <= 0.05
+    for result in found:
+        assert result.verdict() in ("undecided", result.verdict("test set"))
+        low, high = result.ci_dist
+        assert (low <= 0 <= high) == (result.verdict() == "undecided")
+    misled = next(result for result in found if result.p_dist < 0.05 < result.p_welch)
+    assert "Undecided, on this test set and on the distribution" in misled.sentence()
+    assert "more run" in misled.sentence() or "The power was there" in misled.sentence()
+
+
+def test_equal_means_are_not_few_runs():
+    result = rs.compare(correct=(np.eye(4, 40) == 1, np.eye(4, 40) == 1))
+    assert result.delta == 0
+    assert "two runs" not in result.sentence()
+    assert result.sentence().endswith("The means are equal, which does not show that the configurations are.")
+
+
+def test_a_test_set_of_another_size_changes_the_noise_of_examples_only():
+    found = rs.variance(correct=matrices(10, runs=(40, 2), gap=0.0)[0])
+    plan = rs.plan_runs(0.01, found, n_examples=100_000)
+    assert plan.var_a == pytest.approx(max(0, found.var_dist) + found.var_inter / 100_000)
+    assert plan.n_examples == 100_000
+    assert "carried there from 40 runs on 200" in plan.sentence()
+    assert rs.plan_runs(0.01, found, n_examples=200).var_a == found.var_test
+    with pytest.raises(rs.InputError, match="a comparison alone"):
+        rs.plan_runs(0.01, rs.compare(correct=matrices(10)), n_examples=1000)
+
+
+def test_a_plan_for_the_distribution_is_never_below_that_for_the_test_set():
+    plan = rs.plan_runs(0.01, variance=1e-5, tau2=1e-9, n_examples=10_000)
+    assert plan.runs_dist < plan.runs_fixed_t
+    assert f"On the distribution it takes {plan.runs_fixed_t} of each" in plan.sentence()
+    assert plan.table()["runs of each"][-1] == plan.runs_fixed_t
+    gap = rs.plan_gap(2, variance=1e-5, tau2=1e-9, n_examples=10_000)
+    assert gap.gap_dist < gap.gap_fixed_t
+    assert gap.table()["gap in points"][-1] == 100 * gap.gap_fixed_t
+    assert f"{100 * gap.gap_fixed_t:.2f} points on the distribution" in gap.sentence()
+
+
+def test_selection_honours_counts_and_refuses_what_a_result_has():
+    matrix = matrices(11)[0]
+    result = rs.variance(correct=matrix)
+    picked = rs.seed_selection(result, counts=(3, 4))
+    assert picked.counts == (3, 4)
+    np.testing.assert_allclose(picked.best_of_gain1, rs.seed_selection(correct=matrix, counts=(3, 4)).best_of_gain1)
+    assert rs.seed_selection(result).counts == (2, 5, 10)
+    half = np.arange(200) < 100
+    for call in (
+        lambda: rs.seed_selection(result, first_half=half),
+        lambda: rs.run_accuracies(result, np.zeros(200, int)),
+        lambda: rs.variance(rs.run_statistics(matrix * 1, np.ones(200, int)), first_half=half),
+        lambda: rs.variance(rs.run_statistics(matrix * 1, np.ones(200, int)), groups=4),
+        lambda: rs.variance(correct=matrix, best_of=(0, -1)),
+        lambda: rs.seed_selection(result, counts=()),
+    ):
+        with pytest.raises(rs.InputError):
+            call()

@@ -357,3 +357,90 @@ def test_identical_runs_are_blamed_on_copies_only_where_chance_would_not_make_th
     assert not rs.variance(correct=hard).warnings
     hard[1] = hard[0]
     assert "1 pair of runs has identical outcomes: repeated seeds" in rs.variance(correct=hard).warnings[0]
+
+
+@pytest.mark.parametrize("shape", [(1, 2000), (2, 4000)])
+def test_few_runs_on_a_real_test_set(shape):
+    """The default threshold of pairs is a bound by the normal law, which goes beyond 1 here."""
+    result = rs.variance(correct=np.random.default_rng(0).random(shape) < 0.9)
+    assert result.n_runs == shape[0]
+    assert result.pairs.pair_dev_count == 0
+    correct = np.random.default_rng(0).random((shape[0], 10_000)) < 0.9
+    assert rs.pair_deviations(correct=correct, sample=100).threshold == 1.0
+    with pytest.raises(rs.InputError, match="threshold"):
+        rs.pair_deviations(correct=correct, threshold=1.1, sample=100)
+
+
+def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
+    from .probit import draw
+
+    rng = np.random.default_rng(1)
+    sure = rs.variance(correct=draw(rng, 64, 2000, 0.03)[0])
+    assert sure.sd_interval[1] < sure.sd_test
+    assert f"at most {100 * sure.sd_interval[1]:.2f} are real" in sure.sentence()
+    assert "for the noise of runs and examples)" in sure.sentence()
+    unsure = rs.variance(correct=draw(rng, 5, 200, 0.3)[0])
+    assert unsure.sd_interval[1] > unsure.sd_test
+    assert "possibly all is real" in unsure.sentence()
+    assert "at most" not in unsure.sentence()
+
+
+def test_two_runs_bound_run_noise_only_and_never_beyond_half():
+    correct = np.concatenate([np.ones((1, 200)), np.arange(200)[None] % 2])
+    result = rs.variance(correct=correct)
+    assert math.isnan(result.ci_pop_hi)
+    assert result.ci_fixed_hi > 0.25  # not a variance that accuracies can have
+    assert result.sd_interval[1] == 0.5
+    assert "to 50.00, for the noise of runs, not of examples" in result.sentence()
+    assert max(value for value in result.table()["high"] if not math.isnan(value)) == 50
+
+
+@pytest.mark.parametrize("split", [3, 4])
+def test_parts_of_any_size_merge_to_one_pass(split):
+    """Without n_runs votes are kept by even and odd runs, which an odd number of runs before exchanges."""
+    rng = np.random.default_rng(3)
+    labels, predicted = rng.integers(0, 3, 20), rng.integers(-1, 3, (7, 20))
+    whole, first, second = (rs.RunStatistics(labels, n_classes=3) for _ in range(3))
+    whole.update(predicted)
+    first.update(predicted[:split])
+    second.update(predicted[split:])
+    first.merge(second)
+    assert first.half_runs == whole.half_runs
+    np.testing.assert_array_equal(first.votes, whole.votes)
+    np.testing.assert_array_equal(first.first_run, whole.first_run)
+    assert first.sums == whole.sums
+
+
+def test_a_refused_merge_changes_nothing():
+    rng = np.random.default_rng(4)
+    labels, predicted = rng.integers(0, 3, 20), rng.integers(0, 3, (4, 20))
+    one, two, moved = (rs.RunStatistics(y, n_runs=8, n_classes=3) for y in (labels, labels, labels[::-1]))
+    one.update(predicted, start=0)
+    two.update(predicted, start=4)
+    two.update(predicted[:0])
+    moved.update(predicted, start=4)
+    with pytest.raises(rs.InputError, match="other labels"):
+        one.merge(moved)
+    late = rs.RunStatistics(labels, n_runs=8, n_classes=3)
+    late.update(predicted[:2], start=6)
+    late.update(predicted[2:], start=2)  # the first of its parts is free in `one`, the second is not
+    before = one.sums
+    with pytest.raises(rs.InputError, match="each run once"):
+        one.merge(late)
+    assert (one.n_runs, one.sums) == (4, before)
+    one.merge(two)
+    assert one.n_runs == 8
+    alone = rs.RunStatistics(labels, n_classes=3)
+    alone.update(predicted)
+    alone.merge(alone)
+    assert alone.n_runs == 8
+
+
+def test_the_exact_sums_and_the_number_of_classes_are_in_the_numbers():
+    labels, predicted = np.array([0, 1, 1]), np.array([[0, 1, 2], [0, 0, 1], [1, 1, 1]])
+    found = rs.variance(predicted, labels).to_dict()
+    sums = rs.run_statistics(predicted, labels).sums
+    assert (found["T1"], found["T2"], found["S2"]) == (sums.t1, sums.t2, sums.s2)
+    assert found["K"] is not None
+    assert rs.variance(np.eye(3)[predicted], labels).n_classes == 3
+    assert rs.variance(correct=predicted == labels).n_classes is None

@@ -39,3 +39,46 @@ def test_refusals():
         rs.independence_test(correct=[[1, 0]])
     with pytest.raises(rs.InputError, match="resamples"):
         rs.independence_test(correct=np.eye(3), resamples=0)
+
+
+def test_perfect_runs_and_copies():
+    right = rs.independence_test(correct=np.ones((3, 20)), resamples=3)
+    assert "cannot tell" in right.sentence()
+    assert "nan" not in right.sentence()
+    assert right.warnings[0].startswith("3 pairs of runs have identical outcomes: independent errors")
+    matrix = draw(np.random.default_rng(4), 10, 150, 0.0)[0]
+    matrix[3] = matrix[2]
+    for result in (rs.independence_test(correct=matrix, resamples=3), rs.pair_deviations(correct=matrix)):
+        assert result.warnings == ("1 pair of runs has identical outcomes: " + COPIES,)
+
+
+COPIES = "repeated seeds or copies bias every variance and interval."
+
+
+def test_two_group_tasks_of_perfect_runs_and_copies():
+    labels = np.arange(40) % 3
+    perfect = rs.two_group_tasks(np.tile(labels, (4, 1)), labels)
+    assert "do not differ" in perfect.sentence()
+    assert "nan" not in perfect.sentence()
+    predicted = np.random.default_rng(5).integers(0, 3, (6, 40))
+    predicted[1] = predicted[0]
+    assert rs.two_group_tasks(predicted, labels).warnings == ("1 pair of runs has identical outcomes: " + COPIES,)
+
+
+def test_policies_are_everywhere():
+    """What `variance` does with missing outcomes and NaN, the methods that read the same runs do."""
+    matrix = draw(np.random.default_rng(6), 8, 40, 0.0)[0].astype(float)
+    full = matrix[:, 1:]
+    matrix[3, 0] = np.nan
+    same = {"correct": matrix, "missing": "intersect"}
+    assert rs.pair_deviations(**same).to_json() == rs.pair_deviations(correct=full).to_json()
+    assert rs.independence_test(**same, resamples=3).n_examples == 39
+    assert rs.run_accuracies(**same).to_json() == rs.run_accuracies(correct=full).to_json()
+    assert rs.seed_selection(**same).to_json() == rs.seed_selection(correct=full).to_json()
+    both = rs.compare(correct=(matrix, draw(np.random.default_rng(7), 8, 40, 0.0)[0]), missing="intersect")
+    assert both.n_examples == 39
+    dropped = rs.compare(correct=(matrix, matrix), missing="drop_run")
+    assert [item.run for item in dropped.excluded] == ["run 3", "run 3"]
+    logits = np.random.default_rng(8).normal(size=(5, 9, 3))
+    logits[2, 1] = np.nan
+    assert rs.pair_deviations(logits, np.arange(9) % 3, nan="drop_run").n_runs == 4

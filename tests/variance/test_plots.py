@@ -118,3 +118,44 @@ def test_plan(ax, plan):
     gaps = ax.lines[0].get_ydata()
     assert (np.diff(gaps) < 0).all()
     drawn(ax)
+
+
+def test_split_halves_need_two_examples():
+    with pytest.raises(rs.InputError, match="one in each half"):
+        rs.plot_split_halves(rs.variance(correct=[[1], [0]]))
+
+
+def test_run_accuracies(ax, runs):
+    result = rs.run_accuracies(*runs)
+    assert result.plot(ax) is ax
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 100 * np.sort(result.accuracy))
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), 100 * np.sort(result.estimate))
+    assert drawn(ax) == {"on this test set", "to be expected on the distribution"}
+
+
+def test_selection_model(ax):
+    result = rs.seed_selection_model(0.01, 0.3, (10, 2))
+    result.plot(ax)
+    assert ax.lines[0].get_xdata().tolist() == [2, 10]
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), 100 * result.fresh_gain[::-1])
+    drawn(ax)
+
+
+@pytest.mark.parametrize(("question", "against"), [("se=0.02", 0), ("gap=0.2", 0), ("gap=0.2", 10)])
+def test_look(ax, question, against):
+    values = 0.9 + 0.001 * np.random.default_rng(1).normal(size=40)
+    rule = rs.stopping_rule(question, max_runs=40, against=against)
+    look = rule.look(values, values[:against] if against else None)
+    look.plot(ax)
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [100 * look.low, 100 * look.high])
+    assert f"{look.verdict}, 40 runs" in drawn(ax)
+
+
+def test_what_has_no_picture_says_what_to_draw(runs):
+    correct = runs[0] == runs[1]
+    for result in (rs.pair_deviations(correct=correct), rs.independence_test(correct=correct, resamples=2)):
+        with pytest.raises(rs.InputError, match=r"Instead, rs.variance\(...\).plot"):
+            result.plot()
+    evidence = rs.RunEvidence.from_arrays(predictions=runs[0])
+    with pytest.raises(rs.InputError, match="findings are a table"):
+        rs.audit(evidence).plot()

@@ -106,9 +106,68 @@ def test_sources_refuse():
         rs.variance_by_source(predictions, labels)
     with pytest.raises(rs.InputError, match="seeds of shape"):
         rs.variance_by_source(predictions, labels, seeds=seeds[:3])
-    with pytest.raises(rs.InputError, match="groups for no role"):
+    with pytest.raises(rs.InputError, match=r"groups for no role.*--vary init"):
         rs.variance_by_source(predictions[:12], labels, seeds=np.arange(36).reshape(12, 3))
     with pytest.raises(rs.InputError, match="reference"):
         rs.variance_by_source({"a": predictions, "b": predictions}, labels)
     with pytest.raises(rs.InputError, match="two runs or more"):
         rs.variance_by_source({"all": predictions, "b": predictions[:1]}, labels)
+
+
+def test_two_roles_crossed_with_the_third_fixed():
+    """Total effects are mean conditional variances, as with three roles, and a study of such runs is understood."""
+    rng = np.random.default_rng(2)
+    correct = rng.random((3, 4, 50)) < rng.uniform(0.5, 1, (3, 1, 50))
+    direct = rs.variance_by_source(correct=correct, roles=("init", "order"))
+    assert len(direct.comp_test) == 3
+    accuracies = correct.mean(axis=-1)
+    for axis in range(2):
+        assert direct.total_effect_test[axis] == pytest.approx(accuracies.var(axis=axis, ddof=1).mean(), rel=1e-9)
+    between = accuracies.mean(axis=1).var(ddof=1)
+    assert direct.comp_test[0] + direct.comp_test[2] / 4 == pytest.approx(between, rel=1e-9)
+    seeds = np.array([(a, b, 7) for a in range(3) for b in range(4)])
+    order = rng.permutation(12)
+    found = rs.variance_by_source(correct=correct.reshape(12, 50)[order], seeds=seeds[order])
+    assert found.roles == ("init", "order")
+    np.testing.assert_allclose(found.comp_dist, direct.comp_dist)
+    assert "3 x 4 runs" in found.sentence()
+    assert "interaction of the two" in found.sentence()
+
+
+def test_what_is_left_out_and_what_is_repeated_is_said():
+    predictions, labels, seeds = one_at_a_time()
+    logits = np.eye(3)[predictions] + 0.1
+    logits[5, 0, 0] = np.nan
+    twice = logits.copy()
+    twice[3] = twice[2]
+    groups = rs.variance_by_source({"all": logits[:12], "init": twice[:5]}, labels, nan="drop_run")
+    assert [item.run for item in groups.excluded] == ["all: run 5"]
+    assert any(note.startswith("init: 1 pair of runs has identical outcomes") for note in groups.warnings)
+    found = rs.variance_by_source(logits, labels, seeds=seeds, nan="drop_run")
+    assert [item.run for item in found.excluded] == ["run 5"]
+    assert found.n_runs.sum() == len(seeds) - 1
+
+
+def test_equal_accuracies_have_no_shares():
+    equal = np.eye(8, 30) == 1
+    groups = rs.variance_by_source(correct={"all": equal, "init": np.roll(equal, 1, axis=1)})
+    assert "no spread to give shares of" in groups.sentence()
+    crossed_equal = rs.variance_by_source(correct=np.ones((2, 2, 2, 5), int))
+    assert "show no spread" in crossed_equal.sentence()
+    assert "nan" not in str(crossed_equal) + str(groups)
+
+
+def test_groups_are_on_the_same_examples():
+    predictions, labels, _ = one_at_a_time()
+    parts = {"all": rs.run_statistics(predictions, labels), "init": rs.run_statistics(predictions, labels[::-1])}
+    with pytest.raises(rs.InputError, match="different labels"):
+        rs.variance_by_source(parts)
+
+
+def test_groups_that_share_runs(tmp_path):
+    study = rs.create_study(tmp_path / "study", splits={"test": np.arange(3)})
+    for seed in range(4):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", np.random.default_rng(seed).normal(size=(3, 3)))
+    result = rs.variance_by_source({"all": study, "init": study})
+    assert any("share 4 runs" in note for note in result.warnings)

@@ -67,7 +67,7 @@ def test_gap_without_baseline_has_its_power():
     assert np.mean([look.answered for look in looks]) > 0.95
 
 
-@pytest.mark.parametrize("runs_a", [10, 40])
+@pytest.mark.parametrize("runs_a", [3, 5, 10, 40])
 def test_comparison_with_a_baseline_keeps_its_error_rate(runs_a):
     rng = np.random.default_rng(3)
     rule = rs.stopping_rule("gap=0.2", max_runs=60, against=runs_a)
@@ -126,6 +126,7 @@ def test_equal_accuracies_are_known():
         ("width=1", {}),
         ("se=0.1", {"against": 5}),
         ("gap=0.1", {"against": 1}),
+        ("gap=0.1", {"against": 2}),
         ("gap=0.1", {"alpha": 0}),
         ("gap=0.1", {"max_runs": 1}),
         ("gap=0.1", {"looks": [5, 5]}),

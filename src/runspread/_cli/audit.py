@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from .opening import open_source
 from .show import json_option, show, split_option, study_argument
 
 
@@ -16,10 +17,12 @@ from .show import json_option, show, split_option, study_argument
 def command(study: str, split: str, as_json: bool) -> None:
     """Whether the seeds of the runs were independent: same starts, same orders, copies, repeats.
 
+    Of a .npy or .safetensors file of outputs it can tell copies only.
+
     Exit status 1 when something makes the intervals wrong.
     """
     import runspread as rs
 
-    result = rs.audit(rs.open_study(study), split=split)
+    result = rs.audit(open_source(study, None), split=split)
     show(result, as_json=as_json)
     sys.exit(0 if result.passed else 1)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .._errors import InputError
+from .opening import labels_option, open_source
 from .show import json_option, show, split_option
 
 
@@ -16,10 +17,15 @@ from .show import json_option, show, split_option
 @click.option("--runs", type=int, help="Runs of each configuration; says which gap they show.")
 @click.option("--against", type=click.Path(), help="A second study: how the two differ from example to example.")
 @click.option("--error", type=float, help="Without a study: error rate in percent.")
-@click.option("--examples", type=int, help="Without a study: size of the test set.")
+@click.option(
+    "--examples",
+    type=click.IntRange(min=1),
+    help="Size of the test set; with a study: of another one, to which its spread is carried.",
+)
 @click.option("--alpha", default=0.05, show_default=True, help="Two-sided level.")
 @click.option("--power", default=0.8, show_default=True, help="Chance of success.")
 @split_option
+@labels_option
 @json_option
 def command(
     study: str | None,
@@ -31,18 +37,19 @@ def command(
     alpha: float,
     power: float,
     split: str,
+    labels: str | None,
     as_json: bool,
 ) -> None:
     """How many runs a gap takes, or which gap some runs show.
 
-    From the runs of STUDY, or a priori from error rate and size of the test set:
-    runspread plan --error 5 --examples 10000 --gap 0.1
+    From the runs of STUDY (a study's folder, or a .npy or .safetensors file of outputs), or a priori from error rate
+    and size of the test set: runspread plan --error 5 --examples 10000 --gap 0.1
     """
     import runspread as rs
 
     if (gap is None) == (runs is None):
         raise InputError("both --gap and --runs" if runs else "neither --gap nor --runs", "one of them")
-    facts = _facts(study, against, error, examples, split)
+    facts = _facts(study, against, error, examples, split, labels)
     if gap is not None:
         result: rs.Result = rs.plan_runs(gap / 100, alpha=alpha, power=power, **facts)
     else:
@@ -52,7 +59,7 @@ def command(
 
 
 def _facts(
-    study: str | None, against: str | None, error: float | None, examples: int | None, split: str
+    study: str | None, against: str | None, error: float | None, examples: int | None, split: str, labels: str | None
 ) -> dict[str, Any]:
     """Return what the plan rests on, as keywords of `plan_runs`."""
     import runspread as rs
@@ -63,9 +70,12 @@ def _facts(
             "a study, or --error with --examples",
         )
     if study is None:
+        ignored = [flag for flag, value in (("--against", against), ("--labels", labels)) if value is not None]
+        if ignored:
+            raise InputError(f"{' and '.join(ignored)} with --error", "a study", f"Leave out {' and '.join(ignored)}.")
         assert error is not None
         return {"error": error / 100, "n_examples": examples}
-    opened = rs.open_study(study)
-    if against is None:
-        return {"source": opened, "split": split}
-    return {"source": rs.compare(opened, rs.open_study(against), split=split)}
+    opened = open_source(study, labels)
+    if against is not None:
+        opened = rs.compare(opened, open_source(against, labels), split=split)
+    return {"source": opened, "split": split, "n_examples": examples}

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
-from .show import json_option, show, split_option, study_argument
+from .._errors import InputError
+from .opening import labels_option, open_source
+from .show import json_option, show, split_option
 
 
 @click.command("sources")
-@study_argument
+@click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path())
 @split_option
+@labels_option
 @json_option
-def command(study: str, split: str, as_json: bool) -> None:
+def command(studies: tuple[str, ...], split: str, labels: str | None, as_json: bool) -> None:
     """Which source of randomness the spread comes from: initialisation, data order, augmentation.
 
-    The study holds runs in which all seeds vary and runs in which one does, or a complete crossing of some seeds.
+    One STUDY holds runs in which all seeds vary and runs in which one does, or a complete crossing of some seeds.
+    Several studies are a group each, as `runspread train --vary init` makes them: A B C, where the seeds say what
+    varied, or all=A init=B order=C, where a file of outputs has no seeds or another name fits better.
     """
     import runspread as rs
 
-    show(rs.variance_by_source(rs.open_study(study), split=split), as_json=as_json)
+    if len(studies) == 1:
+        show(rs.variance_by_source(open_source(studies[0], labels), split=split), as_json=as_json)
+        return
+    groups: dict[str, Any] = {}
+    for word in studies:
+        name, source = _group(word, labels)
+        if name in groups:
+            raise InputError(f"two studies for {name!r}", "one a group", f"Name them, as in {name}=FOLDER.")
+        groups[name] = source
+    show(
+        rs.variance_by_source({"all": groups.pop("all"), **groups} if "all" in groups else groups, split=split),
+        as_json=as_json,
+    )
+
+
+def _group(word: str, labels: str | None) -> tuple[str, Any]:
+    """Return the name and the runs of a group, from FOLDER or NAME=FOLDER."""
+    name, sign, path = word.partition("=")
+    if sign and not Path(word).exists():
+        return name, open_source(path, labels)
+    source = open_source(word, labels)
+    return _varied(source, word), source
+
+
+def _varied(source: Any, word: str) -> str:
+    """Return which role's seed varies between the runs of a study, or "all" where several do."""
+    from .._study.records import SEED_ROLES
+
+    runs = getattr(source, "runs", ())
+    roles = [role for role in SEED_ROLES if len({getattr(run.seeds, role) for run in runs}) > 1]
+    if not roles:
+        raise InputError(
+            f"{word} does not say which seeds vary", "a study with seeds, or a name", f"Name it, as in init={word}."
+        )
+    return roles[0] if len(roles) == 1 else "all"

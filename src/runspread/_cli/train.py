@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .progress import training_progress
 from .show import json_option
@@ -68,11 +70,14 @@ def command(
 
     RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own. The same
     command again completes what is missing.
+
+    With --until, exit status 1 when the answer is not yes: not known at --max-runs, or not better than the baseline.
     """
     import runspread as rs
 
     from .._training.search import parse_search, parse_settings
 
+    _check_until(until)
     overrides = parse_settings(settings) | ({"data": data} if data else {})
     executor_options = parse_settings(executor_settings) | ({"address": address} if address else {})
     planned: dict[str, Any] = {
@@ -92,6 +97,19 @@ def command(
                 chosen, until=until, max_runs=max_runs, against=against, progress=progress, **planned
             )
     _summarise(study, look, as_json)
+    if look is not None:
+        sys.exit(0 if look.verdict in ("known", "better") else 1)
+
+
+def _check_until(until: str | None) -> None:
+    """Refuse options that the command would ignore."""
+    context = click.get_current_context()
+    alone = {"max_runs": "--max-runs", "against": "--against"} if until is None else {"runs": "--runs"}
+    given = [flag for name, flag in alone.items() if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    if given and until is None:
+        raise click.UsageError(f"{' and '.join(given)} without --until; give --until, or --runs alone.")
+    if given:
+        raise click.UsageError("--runs with --until, which decides how many runs; say at most with --max-runs.")
 
 
 def _summarise(study: Any, look: Any, as_json: bool) -> None:
@@ -104,5 +122,7 @@ def _summarise(study: Any, look: Any, as_json: bool) -> None:
         return
     if look is not None:
         click.echo(look.sentence())
+        for warning in look.warnings:
+            click.echo(f"warning: {warning}")
     print_facts(facts)
     click.echo(f"next: runspread variance {study.path}, runspread report {study.path}")

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from .._checks import check_choice
 from .._results import Result, Table
 from ._members import Floats, Member, Members, read_members
+from .variance.audit import warns_of_seeds
 
 KL_PAIRS = ("all", "i<j")
 NORMALISER = 1e-7  # as in the authors' code: keeps a perfect ensemble from dividing by zero
@@ -86,6 +87,7 @@ class Diversity(Result):
         )
 
 
+@warns_of_seeds(pooled=False)
 def diversity(
     outputs: Any,
     labels: ArrayLike | None = None,

@@ -12,6 +12,7 @@ from .._errors import InputError
 from .._results import Result, Table
 from ._calibration import Reliability, reliability
 from ._members import Floats, Member, Members, read_members
+from .variance.audit import warns_of_seeds
 
 WEIGHT_TOLERANCE = 1e-12
 
@@ -94,6 +95,7 @@ class Scores(Result):
         )
 
 
+@warns_of_seeds(pooled=False)
 def scores(
     outputs: Any,
     labels: ArrayLike | None = None,

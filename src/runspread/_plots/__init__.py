@@ -24,6 +24,7 @@ _MAIN: dict[str, tuple[str, str]] = {
     "GapPlan": ("variance", "plot_plan"),
     "HmmSelection": ("dynamics", "plot_state_selection"),
     "LayerMetrics": ("spectra", "plot_layer"),
+    "Look": ("variance", "plot_look"),
     "MarchenkoPasturFit": ("spectra", "plot_bulk"),
     "MetricAnalysis": ("paradox", "plot_simpson"),
     "ModelSpectra": ("spectra", "plot_model"),
@@ -32,10 +33,12 @@ _MAIN: dict[str, tuple[str, str]] = {
     "PowerLawFit": ("spectra", "plot_power_law"),
     "QualityDifference": ("spectra", "plot_quality_difference"),
     "RepresentativeSize": ("trimming", "plot_representative_size"),
+    "RunAccuracies": ("variance", "plot_run_accuracies"),
     "RunPlan": ("variance", "plot_plan"),
     "SameModel": ("trimming", "plot_same_model"),
     "Scores": ("ensembles", "plot_reliability"),
     "SeedSelection": ("variance", "plot_seed_selection"),
+    "SelectionModel": ("variance", "plot_selection_model"),
     "SmoothingResult": ("spectra", "plot_smoothing"),
     "SourceComponents": ("variance", "plot_sources"),
     "SourceGroups": ("variance", "plot_sources"),
@@ -53,12 +56,23 @@ _MAIN: dict[str, tuple[str, str]] = {
     "VarianceResult": ("variance", "plot_accuracy_distribution"),
 }
 
+# Results without a picture of their own -> what to draw instead.
+_INSTEAD = {
+    "Audit": "its findings are a table: print(result), or result.table()",
+    "IndependenceTest": "rs.variance(...).plot() draws the accuracies against the law that the test is about",
+    "PairDeviations": "rs.variance(...).plot() draws what dependent errors do to the accuracies",
+    "ScoreVariance": "draw result.run_mean with a histogram: scores have no law of independent errors to draw beside",
+}
+
 
 def plot(result: Result, ax: Axes | None = None) -> Axes:
     """Draw a result's main picture on `ax`, or on a new figure."""
-    if type(result).__name__ not in _MAIN:
-        raise InputError(f"no plot for {type(result).__name__}", f"one of {', '.join(sorted(_MAIN))}")
-    module, function = _MAIN[type(result).__name__]
+    name = type(result).__name__
+    if name in _INSTEAD:
+        raise InputError(f"no picture of {name}", hint=f"Instead, {_INSTEAD[name]}.")
+    if name not in _MAIN:
+        raise InputError(f"no plot for {name}", f"one of {', '.join(sorted(_MAIN))}")
+    module, function = _MAIN[name]
     return getattr(importlib.import_module(f"{__name__}.{module}"), function)(result, ax)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from .._errors import InputError
 from .._methods.variance.null import poisson_binomial_pmf
 from .._methods.variance.result import root
 from . import new_axes
@@ -16,11 +17,13 @@ from .study import BLUE, GREY, ORANGE
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .._methods.variance.accuracy import RunAccuracies
     from .._methods.variance.compare import Comparison
     from .._methods.variance.plan import GapPlan, RunPlan
     from .._methods.variance.result import VarianceResult
     from .._methods.variance.sources import SourceComponents, SourceGroups
-    from .._methods.variance.transfer import SeedSelection
+    from .._methods.variance.stopping import Look
+    from .._methods.variance.transfer import SeedSelection, SelectionModel
 
 
 def _clean(ax: Axes) -> Axes:
@@ -80,6 +83,31 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     return _clean(ax)
 
 
+def plot_quantiles(result: VarianceResult, ax: Axes | None = None) -> Axes:
+    """Draw the runs' accuracies in order against the quantiles of the law that independent errors would give.
+
+    Parameters
+    ----------
+    result : VarianceResult
+        Of `variance`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on. Dots on the line: independent errors explain the spread; a steeper course: more spread.
+    """
+    ax = new_axes(ax, width=4.6, height=4.2)
+    law, runs = 100 * result.quantiles.T
+    ax.plot(law, runs, "o", color=BLUE, markersize=5, alpha=_opacity(len(runs)), markeredgewidth=0)
+    ends = np.array([min(law.min(), runs.min()), max(law.max(), runs.max())])
+    ax.plot(ends, ends, color=ORANGE, linewidth=1.8, label="if errors were independent")
+    ax.set(xlabel="quantile of the Poisson-binomial law (%)", ylabel="accuracy of a run (%)")
+    _legend_above(ax)
+    return _clean(ax)
+
+
 def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = None) -> Axes:
     """Draw each run's accuracy on one half of the test set against that on the other.
 
@@ -97,8 +125,11 @@ def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = 
     matplotlib.axes.Axes
         The axes drawn on.
     """
+    from .._methods.variance.result import VarianceResult
     from .._methods.variance.transfer import SeedSelection
 
+    if isinstance(result, VarianceResult) and min(result.half_sizes) == 0:
+        raise InputError(f"{result.n_examples} example", "two or more, one in each half")
     ax = new_axes(ax, width=4.6, height=4.2)
     if isinstance(result, SeedSelection):
         first, second = result.first, result.second
@@ -237,6 +268,98 @@ def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
     return _clean(ax)
 
 
+def plot_run_accuracies(result: RunAccuracies, ax: Axes | None = None) -> Axes:
+    """Draw each run's accuracy on this test set, and what it predicts on the distribution.
+
+    Parameters
+    ----------
+    result : RunAccuracies
+        Of `run_accuracies`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on. Runs are in the order of their accuracy.
+    """
+    ax = new_axes(ax)
+    order = np.argsort(result.accuracy, kind="stable")
+    rank = np.arange(1, len(order) + 1)
+    seen, expected = 100 * result.accuracy[order], 100 * result.estimate[order]
+    reach = 100 * result.residual_sd
+    size = float(np.clip(60 / math.sqrt(len(order)), 2, 6))
+    ax.plot(rank, seen, "o", color=GREY, markersize=size, markerfacecolor="white", label="on this test set")
+    ax.plot(rank, expected, color=BLUE, linewidth=1.8, label="to be expected on the distribution")
+    if not math.isnan(reach):
+        ax.fill_between(rank, expected - reach, expected + reach, color=BLUE, alpha=0.2, linewidth=0)
+    ax.set(xlabel="runs, from the least accurate to the best", ylabel="accuracy (%); band: one sd")
+    ax.margins(x=0.03)
+    _legend_above(ax)
+    return _clean(ax)
+
+
+def plot_selection_model(result: SelectionModel, ax: Axes | None = None) -> Axes:
+    """Draw how much better the best of N runs looks, and how much better it is on fresh data.
+
+    Parameters
+    ----------
+    result : SelectionModel
+        Of `seed_selection_model`, or ``seed_selection(...).model``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax)
+    order = np.argsort(result.counts, kind="stable")
+    counts = np.array(result.counts)[order]
+    ax.plot(counts, 100 * result.apparent_gain[order], "o-", color=GREY, label="looks better by")
+    ax.plot(counts, 100 * result.fresh_gain[order], "s-", color=BLUE, label="is better by")
+    ax.axhline(0, color="black", linewidth=0.8)
+    ax.set(xscale="log", xlabel="runs to pick the best from", ylabel="above the mean run (points)")
+    _plain_numbers(ax, x_only=True)
+    _legend_above(ax)
+    return _clean(ax)
+
+
+def plot_look(result: Look, ax: Axes | None = None) -> Axes:
+    """Draw what a look at the runs says, with its interval, beside what was asked for.
+
+    Parameters
+    ----------
+    result : Look
+        Of a `StoppingRule`, or of `train_until`.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax, height=2.2)
+    ax.plot([100 * result.low, 100 * result.high], [0, 0], color=BLUE, linewidth=2.5, solid_capstyle="butt")
+    ax.plot(100 * result.estimate, 0, "o", color=BLUE, markersize=8, label=f"{result.verdict}, {result.runs} runs")
+    goal = 100 * result.rule.value
+    asked = f"asked: {result.rule.kind} {goal:.3g}"
+    if result.rule.against:
+        ax.axvspan(-goal, goal, color=GREY, alpha=0.2, linewidth=0, label=asked)
+        ax.axvline(0, color=GREY, linewidth=1, linestyle="--")
+        ax.set_xlabel("accuracy minus the baseline's (points; interval for all looks together)")
+    else:
+        if result.rule.kind == "se":
+            ax.axvline(goal, color=ORANGE, linewidth=1.5, linestyle="--", label=asked)
+        ax.set_xlabel("standard error of the mean (points, with its bound for all looks together)")
+    ax.set(ylim=(-1, 1), yticks=[])
+    ax.spines["left"].set_visible(False)
+    _legend_above(ax)
+    return _clean(ax)
+
+
 def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
     """Draw the smallest gap that a number of runs of each configuration establishes.
 
@@ -283,11 +406,11 @@ def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
     return _clean(ax)
 
 
-def _plain_numbers(ax: Axes) -> None:
+def _plain_numbers(ax: Axes, *, x_only: bool = False) -> None:
     """Label logarithmic axes with plain numbers at 1, 2 and 5."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    for axis in (ax.xaxis, ax.yaxis):
+    for axis in (ax.xaxis,) if x_only else (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())

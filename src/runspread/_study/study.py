@@ -132,6 +132,7 @@ class Study:
         found = {name: index[name] if name in index else self._read(name) for name in names}
         self._shards = {name: facts for name, facts in found.items() if facts is not None}
         self._arranged: tuple[Runs, list[Part]] | None = None
+        self._part_of: dict[str, Part] | None = None
         self._kept = {run.id for facts in self._shards.values() for run in facts.runs if run.status != "failed"}
         if len(self._shards.keys() - index.keys()) >= INDEX_AFTER or index.keys() - self._shards.keys():
             write_index(self.path, self._shards)
@@ -198,8 +199,9 @@ class Study:
             At which step; None means the end of training.
         """
         facts = self.runs[run.id if isinstance(run, RunFacts) else run]
-        part = next(part for part in self._arrange()[1] if facts in part.runs)
-        return read_weights(part, facts, step)
+        if self._part_of is None:
+            self._part_of = {each.id: part for part in self._arrange()[1] for each in part.runs}
+        return read_weights(self._part_of[facts.id], facts, step)
 
     def verify(self) -> Verification:
         """Compare every file of every shard with its checksum; the result names each corrupt shard."""
@@ -279,7 +281,7 @@ class Study:
         write_shard(target, records, position=at, dtype=dtype, provenance=provenance)
         self._shards[name] = read_facts(target)
         self._kept |= {run.id for run in self._shards[name].runs if run.status != "failed"}
-        self._arranged = None
+        self._arranged = self._part_of = None
         return name
 
     def _shard_name(self, runs: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._results import Result, Table
 from .estimate import variance
-from .result import VarianceResult, points, root
+from .result import VarianceResult, points, refuse_beside_result, root
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,6 +65,7 @@ def run_accuracies(
     correct: ArrayLike | None = None,
     split: str = "test",
     nan: str = "raise",
+    missing: str = "raise",
 ) -> RunAccuracies:
     """Return the accuracy of each run, and what it predicts on the distribution.
 
@@ -72,13 +73,14 @@ def run_accuracies(
     ----------
     source : VarianceResult, or as for `variance`
         The runs.
-    labels, correct, split, nan
+    labels, correct, split, nan, missing
         As for `variance`.
     """
     if isinstance(source, VarianceResult):
+        refuse_beside_result(labels=labels, correct=correct)
         found = source
     else:
-        found = variance(source, labels, correct=correct, split=split, nan=nan, pairs="none")
+        found = variance(source, labels, correct=correct, split=split, nan=nan, missing=missing, pairs="none")
     share = 0.0 if math.isnan(found.kr20) else min(1.0, max(0.0, found.kr20))
     return RunAccuracies(
         run_ids=found.run_ids or tuple(f"run {index}" for index in range(found.n_runs)),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
-from .evidence import ROLES, Prints, RunEvidence, study_evidence
+from .._sources import RunOutputs
+from .evidence import ROLES, Prints, RunEvidence, outputs_evidence, study_evidence
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R", bound=Result)
@@ -20,7 +23,8 @@ _R = TypeVar("_R", bound=Result)
 _POINTS = 50
 _CORRELATION = 0.3
 _LEVEL = 0.001
-_MOST_RUNS = 2000
+_MOST_RUNS = 2000  # whose loss curves are compared: pairs of runs grow with the square
+_MOST_WEIGHTS = 1000  # runs whose weights the other methods look at; opening each takes a fraction of a millisecond
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Audit(Result):
         return f"The runs were not independent: {listed} ({self.n_runs} runs; looked at: {seen}{unseen})."
 
 
-def audit(source: Any, *, split: str = "test") -> Audit:
+def audit(source: Any, *, split: str | None = "test") -> Audit:
     """Look for signs that the runs did not have seeds of their own.
 
     It finds the same initialisation under different seeds (by weights at step 0, or by the first logged losses), the
@@ -107,17 +111,23 @@ def audit(source: Any, *, split: str = "test") -> Audit:
 
     Parameters
     ----------
-    source : study or RunEvidence
-        The runs; bare arrays go through ``RunEvidence.from_arrays``.
-    split : str
-        Whose predictions of a study to compare.
+    source : study, RunOutputs or RunEvidence
+        The runs; of outputs alone only copies can be told. Bare arrays go through ``RunEvidence.from_arrays``.
+    split : str or None
+        Whose predictions of a study to compare; None takes "test", or the first split that there is.
 
     Raises
     ------
     InputError
         There are no runs, or the source is neither.
+    MissingDataError
+        The study has predictions, but none on `split`.
     """
-    evidence = source if isinstance(source, RunEvidence) else _evidence(source, split)
+    return _judged(source if isinstance(source, RunEvidence) else _evidence(source, split))
+
+
+def _judged(evidence: RunEvidence) -> Audit:
+    """Return what speaks against independence in the evidence."""
     if not evidence.run_ids:
         raise InputError("no runs", "at least one run that did not fail")
     findings = [found for look in _LOOKS for found in look(evidence)]
@@ -131,38 +141,67 @@ def audit(source: Any, *, split: str = "test") -> Audit:
     }
     return Audit(
         n_runs=len(evidence.run_ids),
-        looked_at=tuple(name for name, there in present.items() if there),
+        looked_at=tuple(_seen(name, evidence) for name, there in present.items() if there),
         not_seen=tuple(name for name, there in present.items() if not there),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
         warnings=tuple(f"{f.kind}: {f.what}. {f.effect}" for f in findings if f.severity == "flaw"),
     )
 
 
-def _evidence(source: Any, split: str) -> RunEvidence:
-    if not hasattr(source, "runs") or not hasattr(source, "weights"):
+def _seen(name: str, evidence: RunEvidence) -> str:
+    """Return the name of evidence, with how much of it is looked at."""
+    part = name == "loss curves" and len(evidence.run_ids) > _MOST_RUNS
+    return f"{name} of the first {_MOST_RUNS} runs" if part else name
+
+
+def _evidence(source: Any, split: str | None) -> RunEvidence:
+    if isinstance(source, RunOutputs):
+        return outputs_evidence(source)
+    if not _is_study(source):
         raise InputError(
             f"an object of type {type(source).__name__}",
-            "a study or RunEvidence",
+            "a study, the outputs of runs or RunEvidence",
             "Bring bare arrays with rs.RunEvidence.from_arrays(seeds=..., initial_weights=..., predictions=...).",
         )
     return study_evidence(source, split=split)
 
 
 def audit_warnings(source: Any, *, pooled: bool = True) -> tuple[str, ...]:
-    """Return the flaws that a study's records show, as sentences; nothing for bare arrays.
+    """Return the flaws that `audit` finds in a study, as sentences; nothing for bare arrays.
 
-    Repeated seeds, and (where `pooled`) configurations that are pooled. This costs nothing, so every method can ask it;
-    copies among the predictions show in the statistics themselves.
+    Every method asks it, so it is made cheap: seeds and losses of all runs, the first values of their predictions, and
+    those of the weights of the first 1,000 runs; what agrees there is read whole. It is looked at once for each open
+    study, and again when runs have come. With `pooled`, configurations that are pooled are named too.
     """
-    if not hasattr(source, "runs") or not hasattr(source, "weights"):
+    if not _is_study(source):
         return ()
-    evidence = study_evidence(source, read=False)
-    flaws = [finding for finding in repeated_seeds(evidence) if finding.severity == "flaw"]
-    notes = [f"{finding.kind}: {finding.what}. {finding.effect}" for finding in flaws]
-    configurations = len(set(evidence.configurations))
+    notes = list(_flaws(source))
+    configurations = len({json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in source.runs})
     if pooled and configurations > 1:
         notes.append(f"The runs are of {configurations} configurations: the spread holds what hyperparameters add.")
     return tuple(notes)
+
+
+_KNOWN: WeakKeyDictionary[Any, tuple[tuple[tuple[str, str], ...], tuple[str, ...]]] = WeakKeyDictionary()
+
+
+def _flaws(study: Any) -> tuple[str, ...]:
+    """Return the flaws of a study as sentences, from memory where it has the same runs as before."""
+    runs = tuple((run.id, run.status) for run in study.runs)
+    if study not in _KNOWN or _KNOWN[study][0] != runs:
+        evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
+        _KNOWN[study] = runs, _judged(evidence).warnings if evidence.run_ids else ()
+    return _KNOWN[study][1]
+
+
+def _is_study(source: Any) -> bool:
+    return hasattr(source, "runs") and hasattr(source, "weights")
+
+
+def _studies(values: Iterable[Any]) -> list[Any]:
+    """Return the studies among the arguments of a method, those inside mappings too."""
+    flat = [each for value in values for each in (value.values() if isinstance(value, Mapping) else [value])]
+    return [value for value in flat if _is_study(value)]
 
 
 def warns_of_seeds(*, pooled: bool) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
@@ -172,8 +211,8 @@ def warns_of_seeds(*, pooled: bool) -> Callable[[Callable[_P, _R]], Callable[_P,
         @functools.wraps(method)
         def audited(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             result = method(*args, **kwargs)
-            given = [source for source in (*args, *kwargs.values()) if hasattr(source, "runs")]
-            notes = [note for source in given for note in audit_warnings(source, pooled=pooled)]
+            studies = _studies((*args, *kwargs.values()))
+            notes = [note for study in studies for note in audit_warnings(study, pooled=pooled)]
             new = tuple(note for note in dict.fromkeys(notes) if note not in result.warnings)
             return replace(result, warnings=(*new, *result.warnings)) if new else result
 
@@ -334,7 +373,7 @@ def same_data_order(evidence: RunEvidence) -> list[Finding]:
     if len(rows) < 2 or evidence.losses.shape[1] < _POINTS:
         return []
     seeds = np.array([-1 if seed is None else seed for seed in _positions(evidence, "order")])[rows]
-    names = np.array(evidence.configurations)[rows]
+    names = np.unique(evidence.configurations, return_inverse=True)[1][rows]  # numbers compare faster than text
     together = _fluctuate_together(evidence.losses[rows])
     together &= (names[:, None] == names) & ((seeds[:, None] != seeds) | (seeds[:, None] == -1))
     first, second = np.nonzero(np.triu(together, 1))

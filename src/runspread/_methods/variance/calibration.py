@@ -51,6 +51,10 @@ class CalibrationResult(Result):
     var_binary_formula, var_cal_labels, var_cal_free, var_lower_k, var_binom : float
         Predictions of ``var_ind``: err/(2n); (err - T3)/(2n), exact under calibration; (D - T3)/(2n), which needs no
         labels; the lower bound err/(nK); the binomial.
+    var_example_low, var_example_high : float
+        Bounds of ``var_ind`` from the concentration of the votes on each example, ``s = sum_k q_k^2``, without third
+        moments: means of ``s (1 - sqrt(s))`` and of ``min((1 - s)/2, s (1 - s))``, over n. They hold for the vote
+        shares of many calibrated runs; with few, the shares are rough.
     var_test, var_ind, var_dist, f_ratio, p_chi2 : float
         As in `VarianceResult`, for comparison.
     curve_share, curve_hit, curve_cells : ndarray [bins]
@@ -80,6 +84,8 @@ class CalibrationResult(Result):
     var_cal_free: float
     var_lower_k: float
     var_binom: float
+    var_example_low: float
+    var_example_high: float
     var_test: float
     var_ind: float
     var_dist: float
@@ -219,11 +225,22 @@ def _rates(statistics: RunStatistics, votes: _Votes) -> dict[str, Any]:
         "var_cal_free": (apart - three) / (2 * n),
         "var_lower_k": err / (n * n_classes),
         "var_binom": number(sums.var_binom),
+        **_example_bounds(votes),
         "var_test": number(sums.var_test),
         "var_ind": number(sums.var_ind),
         "var_dist": number(sums.var_dist),
         "f_ratio": f_ratio,
         "p_chi2": chi2_p_value(f_ratio, runs),
+    }
+
+
+def _example_bounds(votes: _Votes) -> dict[str, float]:
+    """Return the bounds of the independent-errors variance from the votes' second moments (spec 4.3)."""
+    s = np.square(votes.votes / votes.runs).sum(axis=1)
+    high = np.minimum((1 - s) / 2, s * (1 - s))
+    return {
+        "var_example_low": float((s * (1 - np.sqrt(s))).mean() / votes.examples),
+        "var_example_high": float(high.mean() / votes.examples),
     }
 
 

@@ -15,9 +15,10 @@ from .audit import audit_warnings
 from .forms import Forms, SecondPass
 from .intervals import fixed_interval, population_interval, satterthwaite, two_way_variance
 from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
+from .outcomes import identical_outcomes
 from .pairs import PairDeviations, scan_pairs
 from .result import VarianceResult, root
-from .selection import best_of_gain, top_gain
+from .selection import best_of_gain, checked_counts, top_gain
 from .statistics import GROUPS, RunStatistics, counted
 from .sums import RunSums, jackknife_examples, jackknife_groups, jackknife_runs, number, ratio
 
@@ -34,7 +35,7 @@ def variance(
     nan: str = "raise",
     missing: str = "raise",
     level: float = 0.95,
-    groups: int = GROUPS,
+    groups: int | None = None,
     best_of: Sequence[int] = (2, 5, 10),
     first_half: ArrayLike | None = None,
     pairs: str = "auto",
@@ -67,8 +68,9 @@ def variance(
         What missing correctness means.
     level : float
         Of the intervals.
-    groups : int
-        Number of contiguous groups of runs for the grouped jackknife.
+    groups : int, optional
+        Number of contiguous groups of runs for the grouped jackknife; default 20. Statistics have their own, as they
+        have their `first_half`.
     best_of : sequence of int
         For which N to say what the best of N runs is worth.
     first_half : array_like of bool [examples], optional
@@ -108,19 +110,26 @@ def variance(
     if not 0 < level < 1:
         raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
     check_choice(pairs, "pairs", PAIR_POLICIES)
+    best_of = checked_counts(best_of)
+    if isinstance(source, RunStatistics) and not (groups is None and first_half is None):
+        raise InputError(
+            "groups or first_half with RunStatistics", "neither", "Give them to RunStatistics, which counts by them."
+        )
+    groups = GROUPS if groups is None else groups
     settings = {"groups": groups, "votes": False, "first_half": first_half, "keep_bits": True}
     statistics, outcomes = counted(source, labels, settings, correct=correct, split=split, nan=nan, missing=missing)
     forms = Forms.of(statistics.n_examples, clusters=clusters, weights=weights, strata=strata, priors=priors)
     packed = statistics.packed
     second = _second(packed, statistics, forms)
     found = _pairs(packed, statistics, pairs, pair_threshold)
-    numbers = _numbers(statistics, level, tuple(best_of), None if second is None else second.weighted)
+    numbers = _numbers(statistics, level, best_of, None if second is None else second.weighted)
     return VarianceResult(
         **numbers,
         level=level,
         pairs=found,
         forms=second.results() if second is not None else {},
         run_ids=() if outcomes is None else outcomes.run_ids,
+        n_classes=statistics.known_classes,
         excluded=() if outcomes is None else outcomes.excluded,
         warnings=audit_warnings(source) + reservations(statistics),
     )
@@ -146,24 +155,11 @@ def _pairs(
 
 def reservations(statistics: RunStatistics) -> tuple[str, ...]:
     """Return what the reader should know about the runs."""
-    notes: list[str] = []
-    pairs = statistics.duplicate_pairs
-    if pairs:
-        plural = "pairs of runs have" if pairs > 1 else "pair of runs has"
-        notes.append(f"{pairs} {plural} identical outcomes: {_why_identical(pairs, statistics)}")
-    if 1 < statistics.n_runs < 10:
-        notes.append(f"{statistics.n_runs} runs only: the intervals are wide, and were checked from 10 runs on.")
-    return tuple(notes)
-
-
-def _why_identical(pairs: int, statistics: RunStatistics) -> str:
-    """Say whether chance makes so many identical pairs: on a small test set with few errors it makes some."""
-    runs, right = statistics.n_runs, statistics.right
-    agree = (right * (right - 1) + (runs - right) * (runs - right - 1)) / (runs * (runs - 1))
-    expected = runs * (runs - 1) / 2 * float(np.prod(agree))
-    if pairs <= 3 * expected:
-        return f"independent errors on so small a test set would make about {expected:.0f}."
-    return "repeated seeds or copies bias every variance and interval."
+    runs = statistics.n_runs
+    notes = identical_outcomes(statistics.duplicate_pairs, runs, statistics.right)
+    if 1 < runs < 10:
+        notes += (f"{runs} runs only: the intervals are wide, and were checked from 10 runs on.",)
+    return notes
 
 
 def _numbers(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError, MissingDataError
+from .._sources import RunOutputs
 
 ROLES = ("init", "order", "augment")
+_HEAD = 256  # values of an array that tell runs apart
 LOSSES = ("loss", "nll", "entropy", "perplexity")
 
 Prints = tuple[str | None, ...]
@@ -114,7 +117,7 @@ class RunEvidence:
 
 
 def _prints(array: NDArray[Any] | None) -> Prints:
-    return () if array is None else tuple(fingerprint(row) for row in array)
+    return () if array is None else tuple(_whole([row]) for row in array)
 
 
 def _first_loss(values: NDArray[Any]) -> str | None:
@@ -134,46 +137,95 @@ class AuditedStudy(Protocol):
     def predictions(self, split: str = "test") -> Any: ...
 
 
-def study_evidence(study: AuditedStudy, *, split: str = "test", read: bool = True) -> RunEvidence:
-    """Return the evidence in a study; with ``read=False`` the recorded seeds alone, which cost nothing.
+def study_evidence(study: AuditedStudy, *, split: str | None = "test", most_weights: int | None = None) -> RunEvidence:
+    """Return the evidence in a study.
 
-    Runs that failed are left out: there is nothing of them to count twice.
+    Runs that failed are left out: there is nothing of them to count twice. Of predictions and weights only the first
+    values are read, and the rest of those runs alone that agree in them.
+
+    Parameters
+    ----------
+    study : AuditedStudy
+        The study.
+    split : str or None
+        Whose predictions to compare; None takes "test", or the first that there is.
+    most_weights : int, optional
+        Look at the weights of so many runs only, the first.
     """
     runs = [run for run in study.runs if run.status != "failed"]
     ids = tuple(run.id for run in runs)
-    facts: dict[str, Any] = {
-        "run_ids": ids,
-        "seeds": {role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
-        "configurations": tuple(json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in runs),
-    }
-    if not read:
-        return RunEvidence(**facts)
     first, losses = _losses(study, ids)
+    rest: Prints = () if most_weights is None else (None,) * (len(runs) - most_weights)
+    looked = runs[:most_weights]
     return RunEvidence(
-        **facts,
-        initial=tuple(_weights(study, run, 0) for run in runs),
-        final=tuple(_weights(study, run, None) for run in runs),
+        run_ids=ids,
+        seeds={role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
+        configurations=tuple(json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in runs),
+        initial=_weights(study, looked, 0) + rest,
+        final=_weights(study, looked, None) + rest,
         predictions=_predictions(study, ids, split),
         first_losses=first,
         losses=losses,
     )
 
 
-def _weights(study: AuditedStudy, run: Any, step: int | None) -> str | None:
-    """Return the digest of a run's weights at a step, None where they were not recorded."""
-    if step not in run.weights:
+def _told_apart(runs: Sequence[Any], read: Callable[[Any], Sequence[NDArray[Any]] | None]) -> Prints:
+    """Return a digest of each run's arrays: of their first values, or of all where runs agree in those.
+
+    None where `read` has nothing, or NaN: what diverged is no evidence.
+    """
+    heads = [None if (arrays := read(run)) is None else fingerprint(*map(_head, arrays)) for run in runs]
+    times = Counter(heads)
+    return tuple(
+        head if head is None or times[head] == 1 else _whole(read(run)) for run, head in zip(runs, heads, strict=True)
+    )
+
+
+def _head(array: NDArray[Any]) -> NDArray[Any]:
+    return array.reshape(-1)[:_HEAD]
+
+
+def _whole(arrays: Sequence[NDArray[Any]] | None) -> str | None:
+    if arrays is None or any(array.dtype.kind == "f" and bool(np.isnan(array).any()) for array in arrays):
         return None
-    return fingerprint(*(array for _, array in sorted(study.weights(run, step=step).items())))
+    return fingerprint(*arrays)
 
 
-def _predictions(study: AuditedStudy, ids: tuple[str, ...], split: str) -> Prints:
+def _weights(study: AuditedStudy, runs: Sequence[Any], step: int | None) -> Prints:
+    """Return the digest of each run's weights at a step, None where they were not recorded or the run diverged."""
+
+    def read(run: Any) -> Sequence[NDArray[Any]] | None:
+        if step not in run.weights or (step is None and run.status == "diverged"):
+            return None
+        return [array for _, array in sorted(study.weights(run, step=step).items())]
+
+    return _told_apart(runs, read)
+
+
+def _predictions(study: AuditedStudy, ids: tuple[str, ...], split: str | None) -> Prints:
+    recorded = [name for run in study.runs for name, step in run.predictions if step is None]
+    wanted = split or ("test" if "test" in recorded or not recorded else recorded[0])
     try:
-        outputs = study.predictions(split)
+        outputs = study.predictions(wanted)
     except MissingDataError:
+        if recorded:  # of another split: the name is misspelt, or the wrong one
+            raise
         return ()
-    prints = [fingerprint(row) for chunk in outputs.chunks() for row in chunk]
-    by_id = dict(zip(outputs.run_ids, prints, strict=True))
+    by_id = dict(zip(outputs.run_ids, _of_outputs(outputs), strict=True))
     return tuple(by_id.get(name) for name in ids)
+
+
+def outputs_evidence(outputs: RunOutputs) -> RunEvidence:
+    """Return the evidence in outputs of runs alone: which of them are copies."""
+    ids = outputs.run_ids
+    return RunEvidence(run_ids=ids, configurations=("",) * len(ids), predictions=_of_outputs(outputs))
+
+
+def _of_outputs(outputs: RunOutputs) -> Prints:
+    heads = [fingerprint(_head(row)) for chunk in outputs.chunks(1) for row in chunk]
+    times = Counter(heads)
+    rows = (row for chunk in outputs.chunks(1) for row in chunk)
+    return tuple(head if times[head] == 1 else _whole([row]) for head, row in zip(heads, rows, strict=True))
 
 
 def _losses(study: AuditedStudy, ids: tuple[str, ...]) -> tuple[Prints, NDArray[np.float64] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_integers
 from ..._errors import InputError
 from ..._results import Result, Table
+from .audit import warns_of_seeds
 from .null import chi2_p_value, ks_statistic, poisson_binomial_pmf
-from .outcomes import as_outcomes
+from .outcomes import as_outcomes, repeated_runs
 from .sums import ratio
 
 _FROM_LAW = 5000
@@ -55,6 +57,11 @@ class IndependenceTest(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
+        if math.isnan(self.f_ratio):
+            return (
+                f"{self.n_runs} runs on {self.n_examples} examples cannot tell whether errors are independent: on each "
+                f"example all of them are right, or all wrong."
+            )
         answer = "speak against" if min(self.p_permutation, self.p_ks) < 0.05 else "do not speak against"
         return (
             f"{self.n_runs} runs on {self.n_examples} examples {answer} independent errors: accuracies vary "
@@ -64,6 +71,7 @@ class IndependenceTest(Result):
         )
 
 
+@warns_of_seeds(pooled=True)
 def independence_test(
     source: Any = None,
     labels: ArrayLike | None = None,
@@ -73,12 +81,13 @@ def independence_test(
     seed: int | np.random.Generator = 0,
     split: str = "test",
     nan: str = "raise",
+    missing: str = "raise",
 ) -> IndependenceTest:
     """Return resampling tests of independent errors; the cost is `resamples` times runs times examples.
 
     Parameters
     ----------
-    source, labels, correct, split, nan
+    source, labels, correct, split, nan, missing
         As for `variance`.
     resamples : int
         Permutations, and bootstrap samples.
@@ -87,7 +96,7 @@ def independence_test(
     """
     resamples = int(check_integers(resamples, "resamples", 1, None))
     rng = np.random.default_rng(seed)
-    outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan)
+    outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
     matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     runs, examples = matrix.shape
     if runs < 2:
@@ -112,6 +121,7 @@ def independence_test(
         ks_stat=distance,
         p_ks=(1 + int((distances >= distance - 1e-12).sum())) / (resamples + 1),
         excluded=outcomes.excluded,
+        warnings=repeated_runs(np.packbits(matrix, axis=1), examples),
     )
 
 

@@ -10,7 +10,7 @@ Interval = tuple[float, float]
 _UNDEFINED = (math.nan, math.nan)
 
 
-def _scaled(value: float, degrees: float, level: float) -> Interval:
+def scaled_interval(value: float, degrees: float, level: float) -> Interval:
     """Return the chi-square interval of a variance estimated as `value` with `degrees` of freedom."""
     from scipy.special import gammaincinv
 
@@ -24,7 +24,7 @@ def fixed_interval(sums: RunSums, level: float) -> Interval:
     if sums.var_dist is None:
         return _UNDEFINED
     factor = sums.n_examples / (sums.n_examples - 1)
-    low, high = _scaled(number(sums.var_test), sums.n_runs - 1, level)
+    low, high = scaled_interval(number(sums.var_test), sums.n_runs - 1, level)
     independent = number(sums.var_ind)
     return factor * (low - independent), factor * (high - independent)
 
@@ -49,6 +49,6 @@ def population_interval(sums: RunSums, degrees: float, level: float) -> Interval
     if math.isnan(degrees):
         return _UNDEFINED
     factor = sums.n_examples / (sums.n_examples - 1)
-    low, high = _scaled(factor * number(sums.var_test), degrees, level)
+    low, high = scaled_interval(factor * number(sums.var_test), degrees, level)
     independent = factor * number(sums.var_ind)
     return low - independent, high - independent

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
+from .audit import warns_of_seeds
 from .counting import unpacked_rows
-from .outcomes import as_outcomes
+from .outcomes import as_outcomes, repeated_runs
 
 _BLOCK = 512
 
@@ -77,13 +78,17 @@ class PairDeviations(Result):
 
 
 def default_pair_threshold(n_runs: int, n_examples: int) -> float:
-    """Return the deviation that independent pairs hardly reach: 2 %, or the Bonferroni bound at 5 % if larger."""
+    """Return the deviation that independent pairs hardly reach: 2 %, or the Bonferroni bound at 5 % if larger.
+
+    The bound is by the normal law and goes beyond 1, which no deviation does, where there are few runs.
+    """
     from scipy.special import ndtri
 
     pairs = max(2, n_examples * (n_examples - 1))
-    return max(0.02, float(-ndtri(0.05 / pairs)) * 0.25 / math.sqrt(n_runs))
+    return min(1.0, max(0.02, float(-ndtri(0.05 / pairs)) * 0.25 / math.sqrt(n_runs)))
 
 
+@warns_of_seeds(pooled=True)
 def pair_deviations(
     source: Any = None,
     labels: ArrayLike | None = None,
@@ -93,6 +98,8 @@ def pair_deviations(
     sample: int | None = None,
     seed: int | np.random.Generator = 0,
     split: str = "test",
+    nan: str = "raise",
+    missing: str = "raise",
 ) -> PairDeviations:
     """Return how far pairs of examples are from independent errors (2304.01910, section 4; spec 3.2).
 
@@ -100,7 +107,7 @@ def pair_deviations(
 
     Parameters
     ----------
-    source, labels, correct, split
+    source, labels, correct, split, nan, missing
         As for `variance`.
     threshold : float, optional
         Deviations that are counted, inclusive. Default 2 %, or more where independent pairs would reach that by chance.
@@ -109,10 +116,10 @@ def pair_deviations(
     seed : int or Generator
         Of the sample.
     """
-    outcomes = as_outcomes(source, labels, correct=correct, split=split)
+    outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
     packed = np.concatenate([np.packbits(chunk.correct, axis=1) for chunk in outcomes.chunks()])
     found = scan_pairs(packed, outcomes.shape[1], threshold=threshold, sample=sample, seed=seed)
-    return replace(found, excluded=outcomes.excluded)
+    return replace(found, excluded=outcomes.excluded, warnings=repeated_runs(packed, outcomes.shape[1]))
 
 
 def scan_pairs(

@@ -81,7 +81,9 @@ class RunPlan(Result):
     runs_fixed_normal, runs_fixed_t : int
         Runs of each on this test set, by the normal approximation and by the t test.
     runs_dist : float
-        Runs of each on the distribution; infinite if no number suffices, NaN where `tau2` is not known.
+        Runs of each on the distribution by the normal law, which flatters few: what cannot be shown on this test set
+        cannot be shown beyond it, so sentence and table name at least `runs_fixed_t`. Infinite if no number suffices,
+        NaN where `tau2` is not known.
     min_delta_dist : float
         Smallest gap that any number of runs can establish on the distribution with this test set.
     basis : str
@@ -103,9 +105,10 @@ class RunPlan(Result):
 
     def table(self) -> Table:
         """Return a row a question."""
+        dist = self.runs_dist if math.isnan(self.runs_dist) else max(self.runs_dist, self.runs_fixed_t)
         columns = {
-            "question": ["this test set, normal", "this test set, t test", "distribution"],
-            "runs of each": [self.runs_fixed_normal, self.runs_fixed_t, self.runs_dist],
+            "question": ["this test set, normal", "this test set, t test", "distribution, as this test set or more"],
+            "runs of each": [self.runs_fixed_normal, self.runs_fixed_t, dist],
         }
         return Table(columns, formats={"runs of each": ".0f"}, title=f"Gap of {points(self.gap)} points")
 
@@ -119,7 +122,7 @@ class RunPlan(Result):
                 f"{points(self.min_delta_dist)} points is the smallest gap that could be shown."
             )
         elif not math.isnan(self.runs_dist):
-            rest = f" On the distribution it takes {self.runs_dist:.0f} of each."
+            rest = f" On the distribution it takes {max(self.runs_dist, self.runs_fixed_t):.0f} of each."
         else:
             rest = " What it takes on the distribution depends on how the two differ from example to example."
         return (
@@ -161,7 +164,7 @@ class GapPlan(Result):
 
     def table(self) -> Table:
         """Return a row a question."""
-        values = (self.gap_noise, self.gap_fixed_normal, self.gap_fixed_t, self.gap_dist)
+        values = (self.gap_noise, self.gap_fixed_normal, self.gap_fixed_t, self._gap_beyond())
         columns = {
             "question": [
                 "beyond noise, this test set",
@@ -173,10 +176,17 @@ class GapPlan(Result):
         }
         return Table(columns, formats={"gap in points": ".3f"}, title=f"Runs of each configuration: {self.runs}")
 
+    def _gap_beyond(self) -> float:
+        """Return the gap on the distribution: at least what the t test shows on this test set (NaN if not known)."""
+        if math.isnan(self.gap_dist) or math.isnan(self.gap_fixed_t):
+            return self.gap_dist
+        return max(self.gap_dist, self.gap_fixed_t)
+
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         gap = self.gap_fixed_normal if math.isnan(self.gap_fixed_t) else self.gap_fixed_t
-        dist = f"; {points(self.gap_dist)} points on the distribution" if not math.isnan(self.gap_dist) else ""
+        beyond = self._gap_beyond()
+        dist = "" if math.isnan(beyond) else f"; {points(beyond)} points on the distribution"
         subject = "One run of each configuration shows" if self.runs == 1 else f"{self.runs} runs of each show"
         return (
             f"{subject} a gap of {points(gap)} points on this test set{dist} "
@@ -210,7 +220,8 @@ def plan_runs(
     variance, variance_b : float, optional
         Test-set variance of accuracy of each configuration, instead of `source`; the second defaults to the first.
     n_examples : int, optional
-        Size of the test set.
+        Size of the test set. Beside a `source` with runs it asks for a test set of another size: what is real stays,
+        and the noise of the examples shrinks or grows. Not beside a `Comparison`.
     error : float, optional
         Error rate: with `n_examples` alone it bounds the variance by err/(2n), which holds for calibrated runs with
         nearly independent errors. No repeated runs are needed for this.
@@ -367,7 +378,7 @@ def _facts(
     if len(given) != 1:
         raise InputError(" and ".join(given) or "nothing", "one of source, variance, or error with n_examples")
     if source is not None:
-        facts = _from_source(source, split)
+        facts = _from_source(source, split, n_examples)
     elif error is not None:
         facts = _a_priori(error, n_examples)
     else:
@@ -390,18 +401,42 @@ def _a_priori(error: float, n_examples: int | None) -> _Facts:
     return _Facts(bound, bound, n_examples, math.nan, basis)
 
 
-def _from_source(source: Any, split: str) -> _Facts:
+def _from_source(source: Any, split: str, n_examples: int | None) -> _Facts:
     """Return the facts of a comparison, of a variance result, or of whatever `variance` takes."""
     from .compare import Comparison  # a comparison makes plans, a plan can rest on a comparison
     from .estimate import variance as estimate
 
     if isinstance(source, Comparison):
+        if n_examples not in (None, source.n_examples):
+            raise InputError(
+                f"n_examples={n_examples} with a comparison on {source.n_examples}",
+                "a comparison alone",
+                "Give the runs of one configuration, whose spread can be carried to a test set of another size.",
+            )
         runs = f"{source.n_runs_a} and {source.n_runs_b} runs"
         facts = _Facts(source.var_a, source.var_b, source.n_examples, max(0.0, source.tau2), f"variances from {runs}")
     else:
         found = source if isinstance(source, VarianceResult) else estimate(source, split=split, pairs="none")
-        spread = f"sd of a run {points(found.sd_test)} points, from {found.n_runs} runs"
-        facts = _Facts(found.var_test, found.var_test, found.n_examples, math.nan, spread)
+        facts = _of_runs(found, n_examples)
     if math.isnan(facts.var_a + facts.var_b):
         raise InputError("one run", "two runs or more to know the variance", "Or plan from error= and n_examples=.")
     return facts
+
+
+def _of_runs(found: VarianceResult, n_examples: int | None) -> _Facts:
+    """Return the facts of one configuration's runs, carried to a test set of `n_examples` where that is another."""
+    if n_examples in (None, found.n_examples):
+        basis = f"sd of a run {points(found.sd_test)} points, from {found.n_runs} runs"
+        return _Facts(found.var_test, found.var_test, found.n_examples, math.nan, basis)
+    assert n_examples is not None
+    if n_examples < 1 or math.isnan(found.var_inter):
+        raise InputError(
+            f"n_examples={n_examples} with {found.n_runs} runs on {found.n_examples} examples",
+            "a positive size, and two runs on two examples or more",
+        )
+    spread = max(0.0, found.var_dist) + max(0.0, found.var_inter) / n_examples
+    basis = (
+        f"sd of a run {points(root(spread))} points on {n_examples} examples, carried there from {found.n_runs} runs "
+        f"on {found.n_examples}"
+    )
+    return _Facts(spread, spread, n_examples, math.nan, basis)

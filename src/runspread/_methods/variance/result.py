@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._errors import InputError
 from ..._results import Result, Table
+from .null import poisson_binomial_pmf
 from .pairs import PairDeviations
+from .sums import RunSums, sum_of_squares
 
 
 def root(value: float) -> float:
@@ -19,9 +22,25 @@ def root(value: float) -> float:
     return math.sqrt(max(0.0, value)) if not math.isnan(value) else math.nan
 
 
+def sd_end(value: float) -> float:
+    """Return an end of an interval for a variance of accuracies as a standard deviation: at most one half."""
+    return min(0.5, root(value)) if not math.isnan(value) else math.nan
+
+
 def points(value: float) -> str:
     """Return a fraction as percentage points, with as many digits as a spread needs."""
     return f"{100 * value:.3f}" if 0 < abs(value) < 0.001 else f"{100 * value:.2f}"
+
+
+def refuse_beside_result(**given: Any) -> None:
+    """Raise an InputError for arguments that a `VarianceResult` as the source would leave without effect."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise InputError(
+            f"{', '.join(names)} beside a VarianceResult",
+            "the result alone",
+            "Give them to variance(), or the runs themselves.",
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,6 +116,8 @@ class VarianceResult(Result):
         Clustered, weighted and stratified estimates that were asked for, by key.
     run_ids : tuple of str
         Ids of the runs, where known.
+    n_classes : int or None
+        K, where known.
     """
 
     n_runs: int
@@ -150,11 +171,26 @@ class VarianceResult(Result):
     duplicate_pairs: int = 0
     forms: dict[str, float] = field(default_factory=dict[str, float])
     run_ids: tuple[str, ...] = ()
+    n_classes: int | None = None
+
+    @property
+    def sums(self) -> RunSums:
+        """The exact integers T1, T2 and S2 on which everything rests, with R and n."""
+        t1, t2 = int(self.correct.sum()), sum_of_squares(self.correct)
+        return RunSums(self.n_runs, self.n_examples, t1, t2, sum_of_squares(self.right))
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
         """Accuracy of each run [runs]."""
         return self.correct / self.n_examples
+
+    @property
+    def quantiles(self) -> NDArray[np.float64]:
+        """Quantiles of the Poisson-binomial law at (j - 1/2)/R, and the runs' accuracies in order [runs, 2]."""
+        law = np.cumsum(poisson_binomial_pmf(self.right / self.n_runs))
+        levels = (np.arange(self.n_runs) + 0.5) / self.n_runs
+        expected = np.minimum(np.searchsorted(law, levels), self.n_examples)
+        return np.stack([expected, np.sort(self.correct)], axis=1) / self.n_examples
 
     @property
     def negative(self) -> bool:
@@ -163,18 +199,29 @@ class VarianceResult(Result):
 
     @property
     def sd_interval(self) -> tuple[float, float]:
-        """Interval of the distribution-wise standard deviation, run and example noise (this test set if not known)."""
+        """Interval of the distribution-wise standard deviation; `interval_covers` says of which noise.
+
+        Ends are cut to what a standard deviation of accuracies can be, 0 to one half.
+        """
         if math.isnan(self.ci_pop_hi):
-            return root(self.ci_fixed_lo), root(self.ci_fixed_hi)
-        return root(self.ci_pop_lo), root(self.ci_pop_hi)
+            return sd_end(self.ci_fixed_lo), sd_end(self.ci_fixed_hi)
+        return sd_end(self.ci_pop_lo), sd_end(self.ci_pop_hi)
+
+    @property
+    def interval_covers(self) -> str:
+        """Noise that `sd_interval` covers: ``"runs and examples"``, or ``"runs"`` where that of examples is not known.
+
+        The noise of examples takes three runs and three examples, and the correctness or groups of runs.
+        """
+        return "runs" if math.isnan(self.ci_pop_hi) else "runs and examples"
 
     def table(self) -> Table:
         """Return the standard deviations in percentage points, with intervals."""
         rows = [
             ("between runs, on this test set", self.sd_test, math.nan, math.nan),
             ("independent errors alone", self.sd_ind, math.nan, math.nan),
-            ("real, between these examples", self.sd_dist, root(self.ci_fixed_lo), root(self.ci_fixed_hi)),
-            ("real, on the distribution", self.sd_dist, root(self.ci_pop_lo), root(self.ci_pop_hi)),
+            ("real, between these examples", self.sd_dist, sd_end(self.ci_fixed_lo), sd_end(self.ci_fixed_hi)),
+            ("real, on the distribution", self.sd_dist, sd_end(self.ci_pop_lo), sd_end(self.ci_pop_hi)),
             ("mean accuracy, on this test set", self.se_mean_fixed, math.nan, math.nan),
             ("mean accuracy, on the distribution", self.se_mean_dist, math.nan, math.nan),
             ("binomial law, for comparison", root(self.var_binom), math.nan, math.nan),
@@ -192,11 +239,13 @@ class VarianceResult(Result):
         if math.isnan(self.var_dist):
             return self._undefined()
         low, high = self.sd_interval
+        real = f"at most {points(high)} are real" if high < self.sd_test or not self.sd_test else "possibly all is real"
+        noise = "" if self.interval_covers == "runs and examples" else ", not of examples, which these runs cannot tell"
         return (
             f"Of the {points(self.sd_test)} points of spread in accuracy between {self.n_runs} runs (mean "
-            f"{self.mean_acc:.2%} on {self.n_examples} examples), at most {points(min(high, self.sd_test))} are real: "
-            f"the distribution-wise standard deviation is {points(self.sd_dist)} points ({self.level:.0%} interval "
-            f"{points(low)} to {points(high)}), and independent errors on this finite test set alone give "
+            f"{self.mean_acc:.2%} on {self.n_examples} examples), {real}: the distribution-wise standard deviation is "
+            f"{points(self.sd_dist)} points ({self.level:.0%} interval {points(low)} to {points(high)}, for the noise "
+            f"of {self.interval_covers}{noise}), and independent errors on this finite test set alone give "
             f"{points(self.sd_ind)}; this does not show what another configuration or training set would do."
         )
 
@@ -209,8 +258,9 @@ class VarianceResult(Result):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers under their keys; the exact ratio, pairs and forms are laid flat."""
+        """Return the numbers under their keys; the exact sums and ratio, pairs and forms are laid flat."""
         plain = super().to_dict()
+        plain |= {"T1": self.sums.t1, "T2": self.sums.t2, "S2": self.sums.s2, "K": plain.pop("n_classes")}
         for name in ("var_dist_exact", "pairs", "forms"):
             del plain[name]
         if self.var_dist_exact is not None:

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from ..._checks import check_integers
+from ..._errors import InputError
+
+
+def checked_counts(counts: Sequence[int]) -> tuple[int, ...]:
+    """Return numbers of runs to pick the best from."""
+    numbers = tuple(int(count) for count in check_integers(list(counts), "numbers of runs to pick from", 1, None))
+    if not numbers:
+        raise InputError("no numbers of runs to pick from", "at least one, such as (2, 5, 10)")
+    return numbers
 
 
 def _grouped(

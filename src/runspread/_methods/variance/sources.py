@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,17 +13,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
-from ..._results import Result, Table
+from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
 from .calibration import calibration
 from .estimate import variance
-from .outcomes import Outcomes, as_outcomes, checked_correct
+from .outcomes import Outcomes, as_outcomes, checked_correct, identical_outcomes, repeated_runs
 from .result import points, root
 from .statistics import counted
+from .sums import ratio
 
 ROLES = ("init", "order", "augment")
-_EFFECTS = tuple(effect for size in (1, 2, 3) for effect in itertools.combinations(range(3), size))
 _BLOCK = 2**22
+
+
+def _effects(sources: int) -> tuple[tuple[int, ...], ...]:
+    """Return the main effects and interactions: a, b, c, ab, ac, bc, abc for three sources."""
+    axes = range(sources)
+    return tuple(effect for size in range(1, sources + 1) for effect in itertools.combinations(axes, size))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -89,6 +95,11 @@ class SourceGroups(Result):
         """Return the answer in one sentence."""
         others = [i for i, name in enumerate(self.names) if name != self.reference]
         all_varied = self.names.index(self.reference)
+        if not self.var_test[all_varied] > 0:
+            return (
+                f"The {self.n_runs[all_varied]} runs with all sources varied have equal accuracies on "
+                f"{self.n_examples} examples: there is no spread to give shares of."
+            )
         parts = ", ".join(
             f"{self.names[i]} alone {math.sqrt(self.f_ratio[i]):.0%} (p {self.p_value[i]:.2g})" for i in others
         )
@@ -101,30 +112,31 @@ class SourceGroups(Result):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SourceComponents(Result):
-    """Variance components of a crossed design of three seeds, one run a cell.
+    """Variance components of a crossed design of three seeds, or of two, one run a cell.
 
-    Components come in the order a, b, c, ab, ac, bc, abc, with a, b, c the `roles`. Negative ones stay negative.
+    Components come in the order a, b, c, ab, ac, bc, abc, with a, b, c the `roles`; with two a, b, ab. Negative ones
+    stay negative.
 
     Attributes
     ----------
     roles : tuple of str
-        Names of the three sources.
+        Names of the sources.
     levels : tuple of int
         Number of seeds of each.
     n_examples : int
         Size of the test set.
-    ms_test, ms_dist : ndarray of float [7]
+    ms_test, ms_dist : ndarray of float [7 or 3]
         Mean squares of the accuracies, and their unbiased versions on the distribution.
-    comp_test, comp_dist : ndarray of float [7]
+    comp_test, comp_dist : ndarray of float [7 or 3]
         Variance components.
     total_test, total_dist : float
         Their sums: the variance between runs in which everything varies.
-    total_effect_test, total_effect_dist : ndarray of float [3]
+    total_effect_test, total_effect_dist : ndarray of float [sources]
         Expected variance when only that source varies.
     """
 
-    roles: tuple[str, str, str]
-    levels: tuple[int, int, int]
+    roles: tuple[str, ...]
+    levels: tuple[int, ...]
     n_examples: int
     ms_test: NDArray[np.float64]
     ms_dist: NDArray[np.float64]
@@ -138,8 +150,8 @@ class SourceComponents(Result):
     def table(self) -> Table:
         """Return a row a component; shares are of the total variance."""
         columns = {
-            "source": [" x ".join(self.roles[axis] for axis in effect) for effect in _EFFECTS],
-            "share on test set": self.comp_test / self.total_test if self.total_test else [math.nan] * 7,
+            "source": [" x ".join(self.roles[axis] for axis in effect) for effect in _effects(len(self.roles))],
+            "share on test set": self.comp_test / (self.total_test or math.nan),
             "variance on test set": self.comp_test,
             "variance on distribution": self.comp_dist,
         }
@@ -147,13 +159,19 @@ class SourceComponents(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        shares = self.total_effect_test / self.total_test if self.total_test else np.full(3, math.nan)
+        if not self.total_test > 0:
+            return (
+                f"The {' x '.join(map(str, self.levels))} runs show no spread on {self.n_examples} examples to split "
+                f"between {', '.join(self.roles)}."
+            )
+        shares = self.total_effect_test / self.total_test
         parts = ", ".join(f"{role} alone {share:.0%}" for role, share in zip(self.roles, shares, strict=True))
         cells = " x ".join(map(str, self.levels))
         return (
             f"Varying one source gives, of the variance with all sources varied (sd {points(root(self.total_test))} "
-            f"points, {cells} runs, {self.n_examples} examples): {parts}; {self.comp_test[6] / self.total_test:.0%} is "
-            f"the interaction of all three. Few levels make these shares rough."
+            f"points, {cells} runs, {self.n_examples} examples): {parts}; {self.comp_test[-1] / self.total_test:.0%} "
+            f"is the interaction of {'all three' if len(self.roles) == 3 else 'the two'}. Few levels make these shares "
+            f"rough."
         )
 
 
@@ -164,7 +182,7 @@ def variance_by_source(
     *,
     correct: Any = None,
     seeds: ArrayLike | None = None,
-    roles: tuple[str, str, str] = ROLES,
+    roles: Sequence[str] = ROLES,
     reference: str = "all",
     split: str = "test",
     nan: str = "raise",
@@ -172,7 +190,8 @@ def variance_by_source(
     """Return how much of the spread each source of randomness brings: initialisation, data order, augmentation.
 
     Two designs are understood. One at a time: groups of runs in which all seeds vary, or only one (2304.01910,
-    section 6). Crossed: every combination of some seeds of each role, one run each; this one separates interactions.
+    section 6). Crossed: every combination of some seeds of three roles, or of two with the third fixed, one run each;
+    this one separates interactions.
 
     Parameters
     ----------
@@ -182,10 +201,11 @@ def variance_by_source(
     labels : array_like of int [examples], optional
         True classes; taken from the source where it has them.
     correct : array_like of 0/1, or mapping to such, optional
-        Given instead of `source`: [runs, examples], or crossed [a, b, c, examples].
-    seeds : array_like [runs, 3], optional
+        Given instead of `source`: [runs, examples], or crossed [a, b, c, examples] or [a, b, examples] (name the two
+        `roles` then).
+    seeds : array_like [runs, roles], optional
         Seed of each run by role.
-    roles : tuple of str
+    roles : sequence of str
         Names of the roles.
     reference : str
         Name of the group in which all sources vary.
@@ -206,24 +226,34 @@ def variance_by_source(
         if isinstance(given, Mapping):
             groups = {str(name): {key: runs} for name, runs in given.items()}
             return _one_at_a_time(groups, labels, reference, split, nan)
-    if correct is not None and np.ndim(correct) == 4:
+    if correct is not None and np.ndim(correct) in (3, 4):
         return _crossed(checked_correct(np.asarray(correct)), roles)
     outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan)
-    table = _seeds_of(source, outcomes, roles) if seeds is None else np.asarray(seeds)
-    if table.shape != (outcomes.shape[0], 3):
-        raise InputError(f"seeds of shape {table.shape}", f"[runs, 3], here ({outcomes.shape[0]}, 3)")
+    table = _seeds_of(source, outcomes, roles) if seeds is None else _seeds_given(seeds, outcomes, roles)
+    vary = [axis for axis in range(len(roles)) if _codes(table[:, axis]).any()]
+    table, roles = table[:, vary], [roles[axis] for axis in vary]
     matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     cells = _cells(table)
     if cells is not None:
-        return _crossed(matrix[cells], roles)
+        notes = repeated_runs(np.packbits(matrix, axis=1), matrix.shape[1])
+        return replace(_crossed(matrix[cells], roles), excluded=outcomes.excluded, warnings=notes)
     found = _groups(table, roles, reference)
     predicted = _predicted(outcomes)
     if predicted is None:
-        return _one_at_a_time(
-            {name: {"correct": matrix[rows]} for name, rows in found.items()}, None, reference, split, nan
-        )
-    parts = {name: {"source": predicted[rows]} for name, rows in found.items()}
-    return _one_at_a_time(parts, outcomes.labels, reference, split, nan)
+        parts = {name: {"correct": matrix[rows]} for name, rows in found.items()}
+    else:
+        parts = {name: {"source": predicted[rows]} for name, rows in found.items()}
+    result = _one_at_a_time(parts, None if predicted is None else outcomes.labels, reference, split, nan)
+    return replace(result, excluded=outcomes.excluded)
+
+
+def _seeds_given(seeds: ArrayLike, outcomes: Outcomes, roles: Sequence[str]) -> NDArray[Any]:
+    """Return the seeds of the runs that are kept, from those of all runs or of those that are kept."""
+    table = np.asarray(seeds)
+    runs, kept = len(outcomes.keep), outcomes.shape[0]
+    if table.ndim != 2 or table.shape[1] != len(roles) or len(table) not in (runs, kept):
+        raise InputError(f"seeds of shape {table.shape}", f"[runs, {len(roles)}], here ({runs}, {len(roles)})")
+    return table[outcomes.keep] if len(table) == runs else table
 
 
 def _predicted(outcomes: Outcomes) -> NDArray[Any] | None:
@@ -240,10 +270,10 @@ def _seeds_of(source: Any, outcomes: Outcomes, roles: Sequence[str]) -> NDArray[
 
 
 def _cells(seeds: NDArray[Any]) -> NDArray[np.intp] | None:
-    """Return the run in each cell [a, b, c] of a complete crossing with one run a cell, None for another design."""
-    codes = np.stack([_codes(column) for column in seeds.T], axis=1)
+    """Return the run in each cell [a, b, ...] of a complete crossing with one run a cell, None for another design."""
+    codes = np.array([_codes(column) for column in seeds.T], np.int64).reshape(seeds.shape[1], -1).T
     levels = tuple(int(size) for size in codes.max(axis=0) + 1)
-    if len(codes) != math.prod(levels) or min(levels) < 2:
+    if len(levels) < 2 or len(codes) != math.prod(levels):
         return None
     flat = np.asarray(np.ravel_multi_index(tuple(codes.T), levels))
     return np.argsort(flat).reshape(levels) if len(np.unique(flat)) == len(flat) else None
@@ -257,7 +287,7 @@ def _codes(column: NDArray[Any]) -> NDArray[np.int64]:
 
 def _groups(seeds: NDArray[Any], roles: Sequence[str], reference: str) -> dict[str, NDArray[np.intp]]:
     """Return the runs of the one-at-a-time design: for each role the largest set in which it alone varies."""
-    codes = np.stack([_codes(column) for column in seeds.T], axis=1)
+    codes = np.array([_codes(column) for column in seeds.T], np.int64).reshape(seeds.shape[1], -1).T
     found: dict[str, NDArray[np.intp]] = {}
     for axis, role in enumerate(roles):
         others = np.delete(codes, axis, axis=1)
@@ -267,12 +297,15 @@ def _groups(seeds: NDArray[Any], roles: Sequence[str], reference: str) -> dict[s
             found[role] = rows
     single = {int(row) for rows in found.values() for row in rows}
     rest = [row for row in range(len(codes)) if row not in single]
-    varied = [row for row in rest if all((codes[rest, axis] == codes[row, axis]).sum() == 1 for axis in range(3))]
+    varied = [
+        row for row in rest if all((codes[rest, axis] == codes[row, axis]).sum() == 1 for axis in range(len(roles)))
+    ]
     if not found or len(varied) < 3:
         raise InputError(
             f"{len(varied)} runs in which all seeds vary, and groups for {', '.join(found) or 'no role'}",
             "three runs or more in each group, or a complete crossing",
-            "Train with the other seeds fixed, for example over=['init'].",
+            "Train studies with the other seeds fixed, for example vary=('init',) or --vary init, and give them "
+            "together: rs.variance_by_source({'all': a, 'init': b}), or runspread sources all=A init=B.",
         )
     return {reference: np.array(varied, np.intp), **found}
 
@@ -288,6 +321,9 @@ class _Group(NamedTuple):
     var_dist: float
     ci: tuple[float, float]
     disagreement: float
+    labels: NDArray[np.int64] | None
+    excluded: tuple[Excluded, ...]
+    warnings: tuple[str, ...]
 
 
 def _one_at_a_time(
@@ -302,8 +338,11 @@ def _one_at_a_time(
             f"groups of {[group.runs for group in found]} runs on {[group.examples for group in found]} examples",
             "two runs or more in each group, on the same examples",
         )
+    known = [group.labels for group in found if group.labels is not None]
+    if any(not np.array_equal(other, known[0]) for other in known[1:]):
+        raise InputError("groups with different labels", "the same examples in the same order")
     base = found[list(groups).index(reference)]
-    ratios = np.array([group.var_test for group in found]) / base.var_test
+    ratios = np.array([ratio(group.var_test, base.var_test) for group in found])
     below = np.array([fdtr(g.runs - 1, base.runs - 1, f) for g, f in zip(found, ratios.tolist(), strict=True)])
     p = np.minimum(1.0, 2 * np.minimum(below, 1 - below))
     own = [name == reference for name in groups]
@@ -320,6 +359,23 @@ def _one_at_a_time(
         disagreement=np.array([group.disagreement for group in found]),
         f_ratio=ratios,
         p_value=np.where(own, math.nan, p),
+        excluded=tuple(
+            Excluded(f"{name}: {item.run}", item.reason)
+            for name, group in zip(groups, found, strict=True)
+            for item in group.excluded
+        ),
+        warnings=tuple(f"{name}: {note}" for name, group in zip(groups, found, strict=True) for note in group.warnings)
+        + _shared_runs({name: part.get("source") for name, part in groups.items()}),
+    )
+
+
+def _shared_runs(sources: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a warning for each two groups of studies that share runs: their variances are no two measurements."""
+    ids = {name: {run.id for run in source.runs} for name, source in sources.items() if hasattr(source, "weights")}
+    return tuple(
+        f"Groups {a} and {b} share {len(ids[a] & ids[b])} runs, so their ratio is nearer to 1 than it should be."
+        for a, b in itertools.combinations(ids, 2)
+        if len(ids[a] & ids[b]) > 1  # one run may well belong to both: that with the fixed seeds
     )
 
 
@@ -336,24 +392,30 @@ def _group(part: Mapping[str, Any], labels: ArrayLike | None, split: str, nan: s
         found.var_dist,
         (found.ci_fixed_lo, found.ci_fixed_hi),
         calibration(statistics).disagreement if voted and statistics.labels is not None else math.nan,
+        statistics.labels,
+        () if outcomes is None else outcomes.excluded,
+        identical_outcomes(statistics.duplicate_pairs, statistics.n_runs, statistics.right),
     )
 
 
-def _crossed(correct: NDArray[np.bool_], roles: tuple[str, str, str]) -> SourceComponents:
-    """Return the components of correctness [a, b, c, examples]."""
+def _crossed(correct: NDArray[np.bool_], roles: Sequence[str]) -> SourceComponents:
+    """Return the components of correctness [a, b, c, examples], or [a, b, examples]."""
     *levels, examples = correct.shape
-    if min(levels) < 2 or examples < 2:
-        raise InputError(f"correct of shape {correct.shape}", "two seeds or more of each role, and two examples")
+    if len(levels) != len(roles) or min(levels) < 2 or examples < 2:
+        raise InputError(
+            f"correct of shape {correct.shape} for roles {', '.join(roles)}",
+            "an axis a role with two seeds or more of each, and two examples",
+        )
     test = _mean_squares(correct.mean(axis=-1)[..., None])[:, 0]
-    own = np.zeros(7)
+    own = np.zeros(len(test))
     step = max(1, _BLOCK // math.prod(levels))
     for start in range(0, examples, step):
         own += _mean_squares(correct[..., start : start + step].astype(np.float64)).sum(axis=1)
     dist = examples / (examples - 1) * (test - own / examples**2)
     comp_test, comp_dist = _components(test, tuple(levels)), _components(dist, tuple(levels))
     return SourceComponents(
-        roles=roles,
-        levels=(levels[0], levels[1], levels[2]),
+        roles=tuple(roles),
+        levels=tuple(levels),
         n_examples=examples,
         ms_test=test,
         ms_dist=dist,
@@ -361,45 +423,44 @@ def _crossed(correct: NDArray[np.bool_], roles: tuple[str, str, str]) -> SourceC
         comp_dist=comp_dist,
         total_test=float(comp_test.sum()),
         total_dist=float(comp_dist.sum()),
-        total_effect_test=_total_effects(comp_test),
-        total_effect_dist=_total_effects(comp_dist),
+        total_effect_test=_total_effects(comp_test, len(levels)),
+        total_effect_dist=_total_effects(comp_dist, len(levels)),
     )
 
 
 def _mean_squares(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean squares [7, examples] of values [a, b, c, examples] in the order of the effects."""
-    levels = values.shape[:3]
-    found = np.empty((7, values.shape[3]))
-    for row, effect in enumerate(_EFFECTS):
+    """Return the mean squares [effects, examples] of values [a, b, (c,) examples] in the order of the effects."""
+    levels = values.shape[:-1]
+    axes, effects = tuple(range(len(levels))), _effects(len(levels))
+    found = np.empty((len(effects), values.shape[-1]))
+    for row, effect in enumerate(effects):
         contrast = np.zeros(values.shape)
         for size in range(len(effect) + 1):
             for kept in itertools.combinations(effect, size):
-                averaged = tuple(axis for axis in range(3) if axis not in kept)
+                averaged = tuple(axis for axis in axes if axis not in kept)
                 contrast += (-1) ** (len(effect) - size) * values.mean(axis=averaged, keepdims=True)
         degrees = math.prod(levels[axis] - 1 for axis in effect)
-        found[row] = np.square(contrast).sum(axis=(0, 1, 2)) / degrees
+        found[row] = np.square(contrast).sum(axis=axes) / degrees
     return found
 
 
 def _components(squares: NDArray[np.float64], levels: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the random-effects components from mean squares (order a, b, c, ab, ac, bc, abc)."""
-    i, j, k = levels
-    a, b, c, ab, ac, bc, abc = squares.tolist()
-    return np.array(
-        [
-            (a - ab - ac + abc) / (j * k),
-            (b - ab - bc + abc) / (i * k),
-            (c - ac - bc + abc) / (i * j),
-            (ab - abc) / k,
-            (ac - abc) / j,
-            (bc - abc) / i,
-            abc,
+    """Return the random-effects components: mean squares of an effect and of those that hold it, with changing sign."""
+    effects = _effects(len(levels))
+    found = np.empty(len(effects))
+    for row, effect in enumerate(effects):
+        signed = [
+            (-1) ** (len(other) - len(effect)) * square
+            for other, square in zip(effects, squares.tolist(), strict=True)
+            if set(effect) <= set(other)
         ]
-    )
+        found[row] = sum(signed) / math.prod(size for axis, size in enumerate(levels) if axis not in effect)
+    return found
 
 
-def _total_effects(components: NDArray[np.float64]) -> NDArray[np.float64]:
+def _total_effects(components: NDArray[np.float64], sources: int) -> NDArray[np.float64]:
     """Return, for each source, the sum of the components in which it takes part."""
+    effects = _effects(sources)
     return np.array(
-        [sum(components[row] for row, effect in enumerate(_EFFECTS) if axis in effect) for axis in range(3)]
+        [sum(components[row] for row, effect in enumerate(effects) if axis in effect) for axis in range(sources)]
     )

@@ -150,50 +150,67 @@ class RunStatistics:
         """Add the runs of `other`, a part of the same whole.
 
         With `n_runs` given to both, the parts must hold different positions; otherwise the runs of `other` come after.
+
+        Raises
+        ------
+        InputError
+            The parts are of other examples, labels or plans of runs, or share a position. Nothing is changed then.
         """
+        self._check_same_whole(other)
+        shift = self._taken[-1][1] if self.declared_runs is None and self._taken else 0
+        taken = list(self._taken)
+        for segment in other._segments:
+            self._claim(taken, segment.start + shift, segment.start + shift + len(segment.correct))
+        weighted = other.weighted
+        self._taken = taken
+        self._segments += [segment._replace(start=segment.start + shift) for segment in list(other._segments)]
+        self._right = self._right + other._right
+        self._weighted = self._weighted + weighted
+        if self._first is None and not shift:
+            self._first = other._first
+        turn = 1 - 2 * (shift % 2)  # halves are even and odd positions, which an odd shift exchanges
+        self._abstained = self._abstained + other._abstained[::turn]
+        self._half_runs = [a + b for a, b in zip(self._half_runs, other._half_runs[::turn], strict=True)]
+        if self._votes is not None and other._votes is not None:
+            self._widen(other._votes.shape[1])
+            self._votes[:, : other._votes.shape[1]] += other._votes[::turn]
+
+    def _check_same_whole(self, other: RunStatistics) -> None:
         same = (
             self.n_examples == other.n_examples
             and self.declared_runs == other.declared_runs
             and np.array_equal(self.edges, other.edges)
             and np.array_equal(self.first_half, other.first_half)
+            and self._class_limit == other._class_limit
             and (self._votes is None) == (other._votes is None)
             and self.keep_bits == other.keep_bits
         )
         if not same:
             raise InputError("statistics of another set of examples or another plan of runs", "the same arguments")
-        shift = self.n_runs if self.declared_runs is None else 0
-        for segment in other._segments:
-            self._claim(segment.start + shift, segment.start + shift + len(segment.correct))
-            self._segments.append(segment._replace(start=segment.start + shift))
-        self._right += other._right
-        self._weighted += other.weighted
-        self._first = other._first if self._first is None else self._first
-        self._abstained += other._abstained
-        self._half_runs = [a + b for a, b in zip(self._half_runs, other._half_runs, strict=True)]
-        if self._votes is not None and other._votes is not None:
-            self._widen(other._votes.shape[1])
-            self._votes[:, : other._votes.shape[1]] += other._votes
+        labels = [labels for labels in (self.labels, other.labels) if labels is not None]
+        if len(labels) == 1 or (labels and not np.array_equal(labels[0], labels[1])):
+            raise InputError("statistics with other labels", "the same examples in the same order")
 
-    def _claim(self, start: int, stop: int) -> None:
-        """Take positions of runs, which must be free."""
+    def _claim(self, taken: list[tuple[int, int]], start: int, stop: int) -> None:
+        """Put positions of runs, which must be free, among those `taken`."""
         if start < 0 or (self.declared_runs is not None and stop > self.declared_runs):
             raise InputError(f"runs {start} to {stop - 1}", f"positions below n_runs={self.declared_runs}")
-        place = bisect.bisect_left(self._taken, (start, stop))
-        before = self._taken[place - 1] if place else (0, 0)
-        after = self._taken[place] if place < len(self._taken) else (stop, stop)
+        place = bisect.bisect_left(taken, (start, stop))
+        before = taken[place - 1] if place else (0, 0)
+        after = taken[place] if place < len(taken) else (stop, stop)
         if before[1] > start or after[0] < stop:
             raise InputError(f"runs {start} to {stop - 1} twice", "each run once")
         if place and before[1] == start:  # runs mostly come one after the other: one span grows
-            self._taken[place - 1] = (before[0], stop)
+            taken[place - 1] = (before[0], stop)
         else:
-            self._taken.insert(place, (start, stop))
+            taken.insert(place, (start, stop))
 
     def _add(self, outcome: Outcome, start: int | None) -> None:
         correct, predicted = outcome
         if start is None:
             start = self._taken[-1][1] if self._taken else 0
         correct = np.ascontiguousarray(correct)
-        self._claim(start, start + len(correct))
+        self._claim(self._taken, start, start + len(correct))
         counting = load_counting(max(self.n_runs, self.declared_runs or 0) * self.n_examples)
         counts = counting.half_sums(correct, self.first_half)
         prints = counting.fingerprints(correct if predicted is None else predicted)
@@ -245,6 +262,13 @@ class RunStatistics:
     def n_classes(self) -> int:
         """Number of classes, without the extra one for abstentions; 0 where votes are not counted."""
         return 0 if self._votes is None else self._votes.shape[1]
+
+    @property
+    def known_classes(self) -> int | None:
+        """Number of classes where it was given or counted, or follows from the labels; None for correctness alone."""
+        if self._class_limit or self._votes is not None:
+            return self._class_limit or self.n_classes
+        return None if self.labels is None else int(self.labels.max()) + 1
 
     @property
     def correct_by_half(self) -> NDArray[np.int64]:

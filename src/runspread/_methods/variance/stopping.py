@@ -17,11 +17,11 @@ from ..._results import Result, Table
 from .boundaries import sequential_boundaries
 from .plan import runs_for_fixed_t
 from .result import points
-from .sums import ratio
 
 KINDS = ("gap", "se")
 _FIRST = 5
 _GROWTH = 1.3
+_LEAST_BASELINE = 3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -179,13 +179,13 @@ class StoppingRule:
         }
 
     def _difference(self, values: NDArray[np.float64], other: NDArray[np.float64], number: int) -> dict[str, Any]:
-        """Give the repeated confidence interval of the difference (Jennison and Turnbull 1989), by Welch's t."""
+        """Give the repeated confidence interval of the difference (Jennison and Turnbull 1989), by a t law."""
         from scipy.special import ndtr, stdtrit
 
         first, second = values.var(ddof=1) / len(values), other.var(ddof=1) / len(other)
-        degrees = ratio((first + second) ** 2, first**2 / (len(values) - 1) + second**2 / (len(other) - 1))
+        degrees = min(len(values), len(other)) - 1  # never above Welch's, which are too many for a baseline of three
         tail = float(ndtr(-self.boundaries[number - 1]))
-        half = 0.0 if math.isnan(degrees) else float(-stdtrit(degrees, tail)) * math.sqrt(first + second)
+        half = float(-stdtrit(degrees, tail)) * math.sqrt(first + second)
         delta = float(values.mean() - other.mean())
         low, high = delta - half, delta + half
         verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
@@ -228,7 +228,7 @@ def stopping_rule(
     max_runs : int
         Runs at the last look.
     against : int
-        Runs of a baseline to compare with; 0 for none. The baseline needs two runs.
+        Runs of a baseline to compare with; 0 for none. It needs three runs, and five or more to be of much use.
     looks : sequence of int, optional
         Numbers of runs at which to look, increasing; default 5, and then a third more each time.
     alpha : float
@@ -252,8 +252,16 @@ def stopping_rule(
         raise InputError(f"question {question!r}", "'gap=0.1' or 'se=0.02', in percentage points")
     if not 0 < alpha < power < 1:
         raise InputError(f"alpha={alpha} and power={power}", "0 < alpha < power < 1")
-    if against == 1 or against < 0 or (against and kind == "se"):
-        raise InputError(f"a baseline of {against} runs for {kind}", "two runs or more, and a gap")
+    if against and kind == "se":
+        raise InputError(
+            "a baseline for a standard error", "a question such as 'gap=0.1'", "Or leave the baseline out."
+        )
+    if against and against < _LEAST_BASELINE:
+        raise InputError(
+            f"a baseline of {against} runs",
+            f"{_LEAST_BASELINE} or more",
+            "Train more of it: five or more tell far more.",
+        )
     planned = tuple(looks) if looks is not None else _schedule(max_runs)
     if not planned or planned[0] < 2 or planned[-1] > max_runs or list(planned) != sorted(set(planned)):
         raise InputError(f"looks at {planned} of {max_runs} runs", "increasing numbers from 2 to max_runs")

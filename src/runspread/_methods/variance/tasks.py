@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -10,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
-from .outcomes import Outcomes, as_outcomes
-from .sums import RunSums, number, sum_of_squares
+from .audit import warns_of_seeds
+from .outcomes import Outcomes, as_outcomes, identical_outcomes
+from .sums import RunSums, number, ratio, sum_of_squares
 
 _MOST_CLASSES = 16
 
@@ -46,15 +50,18 @@ class TwoGroupTasks(Result):
 
     @property
     def squared_correlation(self) -> float:
-        """Squared correlation over tasks of the predicted with the measured standard deviation."""
-        return float(np.corrcoef(self.sd_predicted, np.sqrt(self.var_test))[0, 1] ** 2)
+        """Squared correlation over tasks of the predicted with the measured standard deviation; NaN if one is flat."""
+        predicted, measured = self.sd_predicted, np.sqrt(self.var_test)
+        if not (np.ptp(predicted) > 0 and np.ptp(measured) > 0):
+            return math.nan
+        return float(np.corrcoef(predicted, measured)[0, 1] ** 2)
 
     @property
     def binomial_error_ratio(self) -> float:
         """How many times larger the binomial's squared error on the variances is than that of err/(2n)."""
         binomial = self.err * (1 - self.err) / self.n_examples
         ours = np.square(self.var_test - self.err / (2 * self.n_examples)).sum()
-        return float(np.square(self.var_test - binomial).sum() / ours)
+        return ratio(float(np.square(self.var_test - binomial).sum()), float(ours))
 
     def table(self) -> Table:
         """Return a row a task."""
@@ -71,6 +78,11 @@ class TwoGroupTasks(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
+        if math.isnan(self.squared_correlation) or math.isnan(self.binomial_error_ratio):
+            return (
+                f"The two-group tasks ({len(self.mask)}) made of {self.n_classes} classes do not differ in spread or "
+                f"in error ({self.n_runs} runs, {self.n_examples} examples), so they say nothing on its formulas."
+            )
         return (
             f"Over {len(self.mask)} two-group tasks made of {self.n_classes} classes ({self.n_runs} runs, "
             f"{self.n_examples} examples), sqrt(err/(2n)) explains {self.squared_correlation:.0%} of the variation of "
@@ -79,6 +91,7 @@ class TwoGroupTasks(Result):
         )
 
 
+@warns_of_seeds(pooled=True)
 def two_group_tasks(
     source: Any,
     labels: ArrayLike | None = None,
@@ -118,7 +131,14 @@ def two_group_tasks(
         var_ind=np.array([number(task.var_ind) for task in sums]),
         var_dist=np.array([number(task.var_dist) for task in sums]),
         excluded=outcomes.excluded,
+        warnings=identical_outcomes(_identical(outcomes), runs, votes[np.arange(examples), outcomes.labels]),
     )
+
+
+def _identical(outcomes: Outcomes) -> int:
+    """Return the pairs of runs with identical predictions (by a digest)."""
+    prints = Counter(blake2b(row.tobytes()).digest() for _, p in outcomes.chunks() if p is not None for row in p)
+    return sum(times * (times - 1) // 2 for times in prints.values())
 
 
 def _size(outcomes: Outcomes, labels: NDArray[np.int64], n_classes: int | None) -> int:

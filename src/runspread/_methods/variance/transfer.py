@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..._errors import InputError
 from ..._results import Result, Table
 from .estimate import variance
-from .result import VarianceResult, points
+from .result import VarianceResult, points, refuse_beside_result
+from .selection import best_of_gain, checked_counts
 
 _GRID = np.linspace(-12.0, 12.0, 24001)
 _STEP = _GRID[1] - _GRID[0]
@@ -37,6 +38,10 @@ class SelectionModel(Result):
         Expected advantage on the examples that pick, and on fresh ones.
     p_above_mean, p_beats_random, p_truly_best : ndarray of float [N]
         Probability that the selected run is above the mean on the distribution, beats a random run, is the best of N.
+    fraction : float
+        Share of the runs, for the next two.
+    top_apparent_gain, top_fresh_gain : float
+        Expected advantage of the best `fraction` of many runs, on the examples that pick and on fresh ones.
     """
 
     sd: float
@@ -48,6 +53,9 @@ class SelectionModel(Result):
     p_above_mean: NDArray[np.float64]
     p_beats_random: NDArray[np.float64]
     p_truly_best: NDArray[np.float64]
+    fraction: float
+    top_apparent_gain: float
+    top_fresh_gain: float
 
     def table(self) -> Table:
         """Return a row for each N."""
@@ -72,7 +80,9 @@ class SelectionModel(Result):
         )
 
 
-def seed_selection_model(sd: float, lam: float, counts: Sequence[int] = (2, 5, 10, 20, 50, 100)) -> SelectionModel:
+def seed_selection_model(
+    sd: float, lam: float, counts: Sequence[int] = (2, 5, 10, 20, 50, 100), *, fraction: float = 0.25
+) -> SelectionModel:
     """Return what picking the best of N runs is worth under normal accuracies.
 
     Parameters
@@ -83,25 +93,39 @@ def seed_selection_model(sd: float, lam: float, counts: Sequence[int] = (2, 5, 1
         Share of its square that is distribution-wise (``kr20`` of a `VarianceResult`); from 0 to 1.
     counts : sequence of int
         For which N.
+    fraction : float
+        Which top share of many runs to say the same of.
     """
     if not sd >= 0 or not 0 <= lam <= 1:
         raise InputError(f"sd={sd} and lam={lam}", "sd of zero or more, and a share from 0 to 1")
-    if not counts or min(counts) < 1:
-        raise InputError(f"counts={counts}", "numbers of runs from 1 on")
+    if not 0 < fraction < 1:
+        raise InputError(f"fraction={fraction}", "a share of the runs, between 0 and 1")
+    counts = checked_counts(counts)
+    top = _mean_of_top(fraction)
     highest = np.array([_mean_of_largest(lambda x: x, count) for count in counts])
     above = _probabilities(lam, 1 - lam, counts)
     beats = _probabilities(lam, 2 - lam, counts)
     return SelectionModel(
         sd=sd,
         lam=lam,
-        counts=tuple(counts),
+        counts=counts,
         e_max=highest,
         apparent_gain=sd * highest,
         fresh_gain=lam * sd * highest,
         p_above_mean=above,
         p_beats_random=beats,
         p_truly_best=np.array([_truly_best(lam, count) for count in counts]),
+        fraction=fraction,
+        top_apparent_gain=sd * top,
+        top_fresh_gain=lam * sd * top,
     )
+
+
+def _mean_of_top(fraction: float) -> float:
+    """Return the mean of the top `fraction` of a standard normal, ``phi(z) / fraction`` at its quantile z."""
+    from scipy.special import ndtri
+
+    return math.exp(-(float(ndtri(fraction)) ** 2) / 2) / math.sqrt(2 * math.pi) / fraction
 
 
 def _mean_of_largest(function: Any, count: int) -> float:
@@ -212,9 +236,10 @@ def seed_selection(
     labels: ArrayLike | None = None,
     *,
     correct: ArrayLike | None = None,
-    counts: Sequence[int] = (2, 5, 10),
+    counts: Sequence[int] | None = None,
     split: str = "test",
     nan: str = "raise",
+    missing: str = "raise",
     first_half: ArrayLike | None = None,
 ) -> SeedSelection:
     """Return what picking the best seed is worth on examples that did not pick it.
@@ -222,11 +247,11 @@ def seed_selection(
     Parameters
     ----------
     source : VarianceResult, or as for `variance`
-        The runs.
-    labels, correct, split, nan, first_half
+        The runs. A result has its halves already.
+    labels, correct, split, nan, missing, first_half
         As for `variance`.
-    counts : sequence of int
-        For which N to say what the best of N runs is worth.
+    counts : sequence of int, optional
+        For which N to say what the best of N runs is worth; default those of the result, or 2, 5, 10.
 
     Raises
     ------
@@ -234,6 +259,7 @@ def seed_selection(
         There are fewer than two runs or two examples.
     """
     if isinstance(source, VarianceResult):
+        refuse_beside_result(labels=labels, correct=correct, first_half=first_half)
         found = source
     else:
         found = variance(
@@ -242,27 +268,30 @@ def seed_selection(
             correct=correct,
             split=split,
             nan=nan,
+            missing=missing,
             first_half=first_half,
-            best_of=counts,
+            best_of=(2, 5, 10) if counts is None else counts,
             pairs="none",
         )
     if math.isnan(found.cov_half):
         raise InputError(f"{found.n_runs} runs on {found.n_examples} examples", "two runs and two halves of examples")
     share = 0.0 if math.isnan(found.kr20) else min(1.0, max(0.0, found.kr20))
     first, second = found.correct_by_half.T / np.array(found.half_sizes)[:, None]
+    numbers = found.best_of if counts is None else checked_counts(counts)
+    gains = np.array([best_of_gain(first, second, count) for count in numbers], np.float64).reshape(-1, 2)
     return SeedSelection(
         n_runs=found.n_runs,
         n_examples=found.n_examples,
         top_quarter_gain1=found.top_quarter_gain1,
         top_quarter_gain2=found.top_quarter_gain2,
-        counts=found.best_of,
-        best_of_gain1=found.best_of_gain1,
-        best_of_gain2=found.best_of_gain2,
+        counts=numbers,
+        best_of_gain1=gains[:, 0],
+        best_of_gain2=gains[:, 1],
         slope_half=found.slope_half,
         kr20=found.kr20,
         first=first,
         second=second,
-        model=seed_selection_model(found.sd_test, share, found.best_of),
+        model=seed_selection_model(found.sd_test, share, numbers),
         excluded=found.excluded,
         warnings=found.warnings,
     )
