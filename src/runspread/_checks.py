@@ -36,12 +36,14 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
     if array.dtype.kind == "f":
         bad = bad | ~np.isfinite(array) | (array != np.floor(array))
     if bad.any():
+        limits = f"from {low}" + ("" if high is None else f" to {high}")
+        if not array.ndim:
+            raise InputError(f"{name} is {array}", f"a whole number {limits}")
         index = _first(bad)
-        span = f"whole numbers from {low}" + ("" if high is None else f" to {high}")
         count = int(bad.sum())
         raise InputError(
             f"{name} has {count} value{'s' * (count > 1)} out of range, the first {array[index]} at {_at(index)}",
-            span,
+            f"whole numbers {limits}",
         )
     return array.astype(np.int64)
 

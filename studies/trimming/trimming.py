@@ -58,7 +58,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tuning": {"validation": 2000, "epochs": 10},
     },
 }
-BOOTSTRAP = 4000
+BOOTSTRAP, ARM_BOOTSTRAP = 4000, 200
+RELIABLE = 0.5  # split-half rank correlation from which a ranking by the level is more than noise
 SAME_RANKING, FEW_TOLD = 0.9, 0.05
 
 # ------------------------------------------------------------------------------------------------- what is trained
@@ -143,39 +144,77 @@ def ensemble_size(study: rs.Study, facts: dict[str, Any], figures: Path) -> tupl
     tested = rs.representative_size(gaps, replicates=100)
     paired = rs.representative_size(gaps, replicates=100, resample=None)
     sorted_rows = rs.representative_size(np.sort(gaps, axis=1), kinds=["ensemble"], replicates=100, resample=None)
-    rows = []
+    rows, rejected = [], []
     for k, size in enumerate(tested.sizes):
-        above = (tested.levels[:, :, :, k] > 0).mean(-1)
+        here = tested.levels[:, :, :, k]
+        rejected.append((int(size), *(level_words(each) for each in here.reshape(-1, here.shape[-1]))))
         distances = [np.quantile(each, [0.5, 0.05, 0.95]) for each in paired.distances[:, :, k]]
         artefact = np.quantile(sorted_rows.distances[0, :, k], [0.5, 0.05, 0.95])
         shown = ["{:.4f} ({:.4f} to {:.4f})".format(*each) for each in (*distances, artefact)]
-        rows.append((int(size), *shown, *(f"{share:.0%}" for share in above.ravel())))
-    header = (
-        "M", "distance of mixture", "of ensemble", "of quantile average",
-        "rejected: mixture", "pool against mixture", "ensemble", "pool against ensemble",
-    )  # fmt: skip
+        rows.append((int(size), *shown))
+    header = ("M", "distance of mixture", "of ensemble", "of quantile average")
+    directions = ("mixture", "pool against mixture", "ensemble", "pool against ensemble")
+    by_level = ("M", *(f"level: {name}; rejected" for name in directions))
     laws = {
         "mixture": paired.distances[0],
         "ensemble": paired.distances[1],
         "quantile average": sorted_rows.distances[0],
     }
     draw(lambda ax: draw_distances(ax, tested.sizes, laws), figures / "distances.png")
-    facts["E1"] = {"split": tested.sentence(), "all examples": paired.sentence(), "rows": rows}
+    facts["E1"] = {"split": tested.sentence(), "all examples": paired.sentence(), "rows": rows, "levels": rejected}
     mixture, ensemble = (np.median(each, axis=0) for each in paired.distances)
     floor = np.quantile(paired.distances[0][:, -1], 0.95)
     claims = [
         Claim(
             "E1 mixture", "distance to the average law falls as M grows", _ends(mixture), bool(mixture[-1] < mixture[0])
         ),
+        _level_claim(tested),
         Claim(
-            "E1 ensemble",
+            "E1 ensemble, distance",
             "published: the ensemble approaches the average law (distance at the largest M as small as the mixture's)",
             f"{_ends(ensemble)}; 95 % of mixtures of the largest size within {floor:.4f}",
             bool(ensemble[-1] <= floor),
         ),
         Claim("E1 size", "smallest M from which the level stays at 0, reported", _sizes(tested), None),
     ]
-    return markdown_table(header, rows) + f"\n\n{tested.sentence()}", claims
+    return f"{markdown_table(header, rows)}\n\n{markdown_table(by_level, rejected)}\n\n{tested.sentence()}", claims
+
+
+def level_words(levels: np.ndarray) -> str:
+    """Return median and range of 90 % of levels, and the share above 0 with its 95 % Wilson interval over subsets."""
+    middle, low, high = np.quantile(levels, [0.5, 0.05, 0.95], method="inverted_cdf")
+    return f"{middle:.3f} ({low:.3f} to {high:.3f}); {share_words(int((levels > 0).sum()), len(levels))}"
+
+
+def share_words(count: int, total: int) -> str:
+    low, high = wilson(count, total)
+    return f"{count / total:.0%} ({low:.0%} to {high:.0%})"
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a share."""
+    z, share = 1.959964, count / total
+    middle, half = share + z * z / (2 * total), z * np.sqrt(share * (1 - share) / total + z * z / (4 * total**2))
+    scale = 1 + z * z / total
+    return max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale))
+
+
+def _level_claim(tested: Any) -> Claim:
+    """Return whether the ensemble of the largest size has level 0, where the subsets can tell."""
+    counts = (tested.levels[tested.kinds.index("ensemble"), :, :, -1] > 0).sum(-1)
+    total = tested.levels.shape[2]
+    limits = [wilson(int(count), total) for count in counts]
+    shown, missed = max(high for _, high in limits) <= 0.05, max(low for low, _ in limits) > 0.05
+    return Claim(
+        "E1 ensemble, level",
+        "published: the ensemble's level at the largest M is 0, in both directions (above 0 in at most 5 % of subsets; "
+        "no verdict where the interval of the share holds 5 %)",
+        "; ".join(
+            f"{name}: above 0 in {share_words(int(count), total)}"
+            for name, count in zip(tested.directions, counts, strict=True)
+        ),
+        True if shown else False if missed else None,
+    )
 
 
 def draw_distances(ax: Any, sizes: np.ndarray, laws: dict[str, np.ndarray]) -> None:
@@ -220,20 +259,23 @@ def randomness(arms: dict[str, rs.Study], references: int, facts: dict[str, Any]
                 name,
                 len(candidates),
                 interval(ours.mean),
-                interval(ours.atypical.astype(float)),
-                "{:.3f}, {:.3f}, {:.3f}".format(*np.quantile(ours.mean, [0.05, 0.5, 0.95])),
+                share_words(int(ours.atypical.sum()), len(candidates)),
+                ", ".join(with_limits(ours.mean, lambda each, q=q: np.quantile(each, q))[0] for q in (0.05, 0.5, 0.95)),
                 interval(ours.censored),
                 interval(published.grid_mean),
                 interval(within.mean),
             )
         )
         law = rs.same_model(pool, candidates)
-        whole.append((name, f"{law.distance:.4f}", f"{law.delta[0]:.4f}", f"{law.p_value:.3f}", f"{law.level:.3f}"))
+        limits = of_arm(pool, candidates, law.delta[0])
+        whole.append((name, limits[0], f"{law.delta[0]:.4f}", f"{law.p_value:.3f}", limits[1]))
     header = (
-        "arm", "runs", "mean level", "share told apart", "5 %, median, 95 % of runs", "replicates at 0.5 or more",
-        "mean level, published rule", "mean level in its own arm",
+        "arm", "runs", "mean level", "share told apart", "5 %, median, 95 % of runs (95 %)",
+        "replicates at 0.5 or more", "mean level, published rule", "mean level in its own arm",
     )  # fmt: skip
-    of_whole = ("arm as a whole", "distance to the pool", "threshold (1 %)", "p-value of equality", "level")
+    of_whole = (
+        "arm as a whole", "distance to the pool (95 %)", "threshold (1 %)", "p-value of equality", "level (95 %)",
+    )  # fmt: skip
     facts["E2"] = {"rows": rows, "whole": whole, "levels": {name: level.tolist() for name, level in means.items()}}
     return f"{markdown_table(header, rows)}\n\n{markdown_table(of_whole, whole)}", [
         Claim(
@@ -244,6 +286,22 @@ def randomness(arms: dict[str, rs.Study], references: int, facts: dict[str, Any]
         )
         for name in list(ARMS)[:2]
     ]
+
+
+def of_arm(pool: np.ndarray, candidates: np.ndarray, delta: float) -> tuple[str, str]:
+    """Return distance and level of an arm's average distribution, with 95 % bootstrap intervals over its runs."""
+    rng = np.random.default_rng(0)
+    reference = pool.ravel()
+
+    def both(runs: np.ndarray) -> tuple[float, float]:
+        values = candidates[runs].ravel()
+        return rs.trimmed_distance(reference, values, 0.0)[0], rs.trimming_level(reference, values, threshold=delta)
+
+    runs = np.arange(len(candidates))
+    drawn = np.array([both(rng.choice(runs, len(runs))) for _ in range(ARM_BOOTSTRAP)])
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0, method="inverted_cdf")
+    distance, level = both(runs)
+    return f"{distance:.4f} ({low[0]:.4f} to {high[0]:.4f})", f"{level:.3f} ({low[1]:.3f} to {high[1]:.3f})"
 
 
 def _difference(first: np.ndarray, second: np.ndarray) -> str:
@@ -265,13 +323,15 @@ def expressiveness(study: rs.Study, facts: dict[str, Any], figures: Path) -> tup
         "correlations": scores.table().to_dict(),
         "bins": scores.bins().to_dict(),
         "within": scores.within_share,
+        "within limits": (scores.within_low, scores.within_high),
     }
-    strongest, told = int(np.nanargmax(np.abs(scores.correlation))), levels.atypical.mean()
+    told = levels.atypical.mean()
+    strongest = int(np.argmax(np.nan_to_num(np.abs(scores.correlation), nan=-1)))
     claim = Claim(
         "E3 more than accuracy",
         "published: at equal accuracy levels still differ (at least half of their variance is inside the bins; no "
         f"verdict where fewer than {FEW_TOLD:.0%} of the runs are told apart)",
-        f"{told:.0%} of {len(levels.run_ids)} runs told apart; {scores.within_share:.0%} of the variance inside "
+        f"{told:.0%} of {len(levels.run_ids)} runs told apart; {_share_left(scores)} of the variance inside "
         f"{len(np.unique(scores.bin_of))} bins; strongest rank correlation {scores.correlation[strongest]:+.2f} "
         f"({scores.low[strongest]:+.2f} to {scores.high[strongest]:+.2f}) with {scores.names[strongest]}",
         bool(scores.within_share >= 0.5) if told >= FEW_TOLD else None,
@@ -307,14 +367,32 @@ def transfer(study: rs.Study, facts: dict[str, Any]) -> tuple[str, list[Claim]]:
         ("rank correlation of", "Spearman (95 %)"), [(name, said) for name, (said, _) in correlations.items()]
     )
     said, limits = correlations["level and validation accuracy"]
+    told, (halves_agree, (reliable, _)) = levels.atypical.mean(), split_half(gaps_of(study, "validation"))
+    facts["E4"] |= {"told": told, "reliability": halves_agree}
+    judged = told >= FEW_TOLD and reliable >= RELIABLE
     claim = Claim(
         "E4 another ranking",
         "published: the level ranks seeds differently from validation accuracy (interval of the rank correlation "
-        f"inside {-SAME_RANKING} to {SAME_RANKING})",
-        f"{said}; the two best quarters share {overlap:.0%}",
-        max(map(abs, limits)) < SAME_RANKING,
+        f"inside {-SAME_RANKING} to {SAME_RANKING}; no verdict where fewer than {FEW_TOLD:.0%} of the runs are told "
+        f"apart, or where levels on two halves of the examples have a rank correlation that may be below {RELIABLE})",
+        f"{said}; the two best quarters share {overlap:.0%}; {told:.0%} of {len(level)} runs told apart; levels on two "
+        f"halves of the examples: {halves_agree}",
+        max(map(abs, limits)) < SAME_RANKING if judged else None,
     )
     return f"{table}\n\n{ranks}\n\n{levels.sentence()}", [claim]
+
+
+def _share_left(scores: Any) -> str:
+    share = scores.within_share, scores.within_low, scores.within_high
+    return "no share" if np.isnan(share[0]) else "{:.0%} ({:.0%} to {:.0%})".format(*share)
+
+
+def split_half(gaps: np.ndarray) -> tuple[str, tuple[float, float]]:
+    """Return the rank correlation over runs of their levels on two random halves of the examples: its reliability."""
+    order = np.random.default_rng(0).permutation(gaps.shape[1])
+    halves = np.array_split(order, 2)
+    first, second = (rs.trimming(gaps[:, half], resample="split").mean for half in halves)
+    return rank_correlation(first, second)
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[str, tuple[float, float]]:

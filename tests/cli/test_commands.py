@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from runspread._cli import COMMANDS, cli
+from runspread._cli import COMMANDS, cli, main
 from tests.factories import make_study
 
 
@@ -101,3 +103,36 @@ def test_unknown_split_is_exit_status_2(invoke, study):
     result = invoke("variance", study.path, "--split", "validation")
     assert result.exit_code == 2
     assert "expected one of: split 'test'" in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KeyboardInterrupt(), 130),
+        (EOFError("a file ends too early"), 2),
+        (ZeroDivisionError("a defect"), 2),
+        (BrokenPipeError(32, "Broken pipe"), 2),
+        (click.BadParameter("a parameter"), 2),
+        (SystemExit(1), 1),
+    ],
+)
+def test_only_an_answer_is_exit_status_1(monkeypatch, capfd, error, status):
+    from runspread._cli.same import command
+
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(command, "callback", fail)
+    monkeypatch.setattr(sys, "argv", ["runspread", "same", "old", "new"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == status
+    assert "Aborted!" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "status"), [(["--version"], 0), (["same", "--help"], 0), (["same", "old"], 2)])
+def test_usage_keeps_its_exit_status(words, status):
+    done = subprocess.run([sys.executable, "-m", "runspread", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert ("Usage: " in done.stderr) == (status == 2)

@@ -105,6 +105,12 @@ def test_same_that_cannot_answer_is_exit_status_2(studies, tmp_path):
     assert invoke("same", studies[0], other).exit_code == 2
     assert invoke("same", studies[0], studies[1], "--permutations", 20).exit_code == 2
     assert invoke("same", studies[0], studies[1], "--threshold", "0.9").exit_code == 0
+    for permutations in (-1, 0):
+        assert invoke("same", studies[0], studies[1], "--permutations", permutations).exit_code == 2
+    (tmp_path / "empty.npy").touch()
+    done = invoke("same", studies[0], tmp_path / "empty.npy")
+    assert done.exit_code == 2
+    assert "empty.npy cannot be read" in done.stderr
 
 
 def test_files_of_outputs_give_the_answers_of_the_study(studies, tmp_path):
@@ -117,3 +123,78 @@ def test_files_of_outputs_give_the_answers_of_the_study(studies, tmp_path):
     found, expected = (json.loads(invoke("same", *pair, "--json").output) for pair in ((old, new), studies[:2]))
     assert found["level"] == expected["level"]
     assert invoke("same", old, studies[1], "--labels", "none.npy").exit_code == 2
+
+
+def test_mode_published_has_its_threshold_and_shows_the_grid(studies):
+    found = json.loads(invoke("trimming", studies[2], "--mode", "published", "--replicates", 5, "--json").output)
+    assert found["threshold"] == "published"
+    expected = rs.trimming(rs.open_study(studies[2]), mode="published", replicates=5)
+    assert found["delta"] == list(expected.delta)
+    shown = invoke("trimming", studies[2], "--mode", "published", "--replicates", 5).output
+    assert "published mean" in shown
+    assert "on the published grid" in " ".join(shown.split())
+    assert "published mean" not in invoke("trimming", studies[2], "--replicates", 5).output
+
+
+@pytest.mark.parametrize("words", [("--mode", "published"), ("--reference", "ensemble"), ("--against", "OTHER")])
+def test_sizes_refuse_what_they_have_no_use_for(studies, words):
+    done = invoke("trimming", studies[0], "--sizes", *(studies[1] if word == "OTHER" else word for word in words))
+    assert done.exit_code == 2
+    assert f"--sizes with {words[0]}" in done.stderr
+
+
+def test_resampling_goes_to_the_sizes_too(studies):
+    words = ("--sizes", "--replicates", 3, "--json")
+    for given, levels, sizes in (((), "bootstrap", "split"), (("--resample", "none"), None, None)):
+        found = json.loads(invoke("trimming", studies[0], *words, *given).output)
+        assert (found["resample"], found["representative_size"]["resample"]) == (levels, sizes)
+
+
+def test_margins_and_seeds_can_be_chosen(studies, tmp_path):
+    study = rs.open_study(studies[0])
+    words = ("--margin", "pairwise", "--classes", "1,0", "--clip=-2,2", "--seed", 3, "--json")
+    found = json.loads(invoke("trimming", studies[0], "--replicates", 3, *words).output)
+    expected = rs.trimming(study, margin="pairwise", classes=(1, 0), clip=(-2, 2), seed=3, replicates=3)
+    assert found["levels"] == expected.levels.tolist()
+    assert (found["margin"], found["classes"], found["clip"], found["seed"]) == ("pairwise", [1, 0], [-2.0, 2.0], 3)
+    found = json.loads(invoke("same", studies[0], studies[1], *words).output)
+    assert (found["margin"], found["classes"], found["clip"], found["seed"]) == ("pairwise", [1, 0], [-2.0, 2.0], 3)
+    assert invoke("trimming", studies[0], "--clip", "2").exit_code == 2
+    file, labels = tmp_path / "old.npy", tmp_path / "labels.npy"
+    np.save(file, study.predictions("test").to_array())
+    np.save(labels, study.predictions("test").labels)
+    for words in (("trimming", file, "--against", studies[1], "--replicates", 3), ("same", file, studies[1])):
+        assert invoke(*words, "--margin", "true-class", "--labels", labels).exit_code == 0
+    assert invoke("same", *studies[:2], "--labels", labels).exit_code == 2
+
+
+def test_scores_and_examples(studies):
+    words = ("--scores", "--examples", "--replicates", 5)
+    output = " ".join(invoke("trimming", studies[2], *words).output.split())
+    assert "churn with ensemble" in output
+    assert "accuracy from" in output
+    study = rs.open_study(studies[2])
+    levels = rs.trimming(study, replicates=5)
+    found = json.loads(invoke("trimming", studies[2], *words, "--json").output)
+    assert found["scores"]["values"] == rs.trimming_scores(study, levels=levels).values.tolist()
+    assert "levels" not in found["scores"]
+    assert found["examples"]["trimmed"] == rs.trimmed_examples(study, levels=levels).trimmed.tolist()
+
+
+def test_scalar_outputs_from_a_file(tmp_path):
+    gaps = np.random.default_rng(0).normal(size=(6, 80))
+    np.save(tmp_path / "gaps.npy", gaps)
+    found = json.loads(invoke("trimming", tmp_path / "gaps.npy", "--replicates", 3, "--json").output)
+    assert found["levels"] == rs.trimming(gaps, replicates=3).levels.tolist()
+
+
+def test_progress_counts_to_the_end():
+    gaps = np.random.default_rng(0).normal(size=(6, 80))
+    for method in (rs.trimming, rs.representative_size):
+        seen = []
+        method(gaps, replicates=4, progress=lambda done, total, seen=seen: seen.append((done, total)))
+        total = seen[0][1]
+        assert seen == [(done, total) for done in range(1, total + 1)]
+    seen = []
+    rs.same_model(gaps, gaps + 1, permutations=99, progress=lambda *now: seen.append(now))
+    assert seen[-1] == (99, 99)

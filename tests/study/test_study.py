@@ -437,3 +437,15 @@ def test_different_labels_in_one_split_are_noticed(study, tmp_path):
             run.predictions("test", np.zeros((5, 3)), labels=labels if seed == 0 else (labels + 1) % 3)
     with pytest.raises(rs.StudyError, match="different labels for split 'test'"):
         free.predictions("test")
+
+
+def test_one_logit_is_the_log_odds_of_class_1(tmp_path):
+    study = rs.create_study(tmp_path / "study", splits={"test": [0, 1, 1, 0]})
+    for seed in range(2):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", np.array([[-1.0], [2.0], [-0.5], [0.0]]) * (seed + 1))
+    assert [run.accuracy["test"] for run in study.runs] == [0.75, 0.75]
+    assert rs.scores(study).member_accuracy.tolist() == [0.75, 0.75]
+    assert rs.variance(study).mean_acc == 0.75
+    with pytest.raises(rs.InputError, match="for logits of 2 classes"), study.record(seeds=9) as run:
+        run.predictions("other", np.zeros((2, 1)), labels=[0, 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -216,3 +217,84 @@ def test_levels_of_other_runs_are_an_error():
     gaps = np.random.default_rng(0).normal(size=(8, 50))
     with pytest.raises(rs.InputError, match="other runs"):
         rs.trimmed_examples(gaps, levels=rs.trimming(gaps[:5], replicates=2))
+
+
+def test_levels_that_are_all_equal_have_a_sentence_of_their_own():
+    logits, labels = made_runs(runs=8)
+    found = rs.trimming_scores(logits, labels, levels=rs.trimming(logits, threshold=0.9, replicates=2), resamples=20)
+    assert "is 0 for every run" in found.sentence()
+    assert "nan" not in found.sentence()
+    assert "the other runs" not in found.warnings[-1]
+    assert math.isnan(found.within_share)
+
+
+def test_equal_accuracies_have_a_sentence_of_their_own():
+    rng = np.random.default_rng(0)
+    gaps = np.abs(rng.normal(size=(12, 200))) * np.linspace(0.2, 3, 12)[:, None]
+    found = rs.trimming_scores(np.stack([-gaps, gaps], -1), np.ones(200, int), resamples=50)
+    assert np.ptp(found.level) > 0
+    assert "which all runs share" in found.sentence()
+    assert "nan" not in found.sentence()
+
+
+def test_share_inside_the_bins_has_an_interval_and_stays_a_share():
+    for seed in range(20):
+        logits, labels = made_runs(runs=16, seed=seed)
+        found = rs.trimming_scores(logits, labels, n_accuracy_bins=2, resamples=300)
+        assert found.within_low <= found.within_share <= found.within_high
+        shares = [int(share) for share in re.findall(r"(\d+)%", found.sentence())]
+        assert max(shares) <= 100
+    widest = max(np.ptp(found.of("accuracy")[found.bin_of == number]) for number in (0, 1))
+    assert f"the widest {100 * widest:.2f} points wide" in found.sentence()
+
+
+@pytest.mark.slow
+def test_interval_of_the_share_covers():
+    """Percentile bootstrap of 95 % over 100 runs of skewed levels: coverage of the share in 300 studies."""
+    from runspread._methods.trimming.comparison import _equal_bins, _within_limits, _within_share
+
+    rng, covered = np.random.default_rng(3), 0
+
+    def draw(runs):
+        accuracy = rng.normal(size=runs)
+        return accuracy, np.maximum(0, 0.7 * accuracy + math.sqrt(0.51) * rng.normal(size=runs)) ** 1.5
+
+    accuracy, level = draw(200_000)
+    truth = _within_share(level, _equal_bins(accuracy, 5))
+    for _ in range(300):
+        accuracy, level = draw(100)
+        low, high = _within_limits(level, _equal_bins(accuracy, 5), 0.95, 500, rng)
+        covered += bool(low <= truth <= high)
+    assert 0.90 <= covered / 300 <= 0.99
+
+
+def test_trimmed_examples_take_the_settings_of_the_levels():
+    logits, labels = made_runs(runs=10, classes=3)
+    levels = rs.trimming(logits, margin="top-two", clip=(0, 2), reference="ensemble", mode="published", replicates=4)
+    found = rs.trimmed_examples(logits, levels=levels)
+    assert (found.margin, found.clip, found.reference, found.mode) == ("top-two", (0, 2), "ensemble", "published")
+    run = int(np.flatnonzero(levels.mean > 0)[0])
+    gaps = np.clip(rs.margins(logits, "top-two"), 0, 2)
+    halves = (slice(5, None), slice(None, 5))
+    parts = []
+    for run in np.flatnonzero(levels.mean > 0):
+        reference = np.clip(rs.margins(logits[halves[int(run >= 5)]].mean(0), "top-two"), 0, 2)
+        best = rs.optimal_trimming(reference, gaps[run], levels.mean[run], mode="published")
+        parts.append(best.trimmed[np.searchsorted(best.values, gaps[run])])
+    assert found.trimmed == pytest.approx(np.mean(parts, axis=0), abs=1e-12)
+    one_vs_rest = rs.trimming(logits, resample="split", replicates=4)
+    for extra in ({"margin": "top-two"}, {"clip": (-1, 1)}, {"classes": (0, 1)}):
+        with pytest.raises(rs.InputError, match="the settings of the levels"):
+            rs.trimmed_examples(logits, labels=labels, levels=one_vs_rest, **extra)
+    with pytest.raises(rs.InputError, match="the references that"):
+        rs.trimmed_examples(logits, logits[:3], levels=one_vs_rest)
+    with pytest.raises(rs.InputError, match="the same outputs"):
+        rs.trimmed_examples(logits[:, :50], levels=one_vs_rest)
+
+
+def test_the_deciding_class_is_trimmed_by_its_own_level():
+    logits, _ = made_runs(runs=10, classes=3)
+    levels = rs.trimming(logits, resample="split", replicates=5)
+    found = rs.trimmed_examples(logits, levels=levels)
+    own = np.minimum(levels.class_levels, 0.5).mean(1).max(0)
+    assert found.mean_level == pytest.approx(own[own > 0].mean())

@@ -433,3 +433,14 @@ def test_single_precision_is_converted_first():
     reference, candidate = (sample.astype(np.float32) for sample in normal_pair(4))
     wide = rs.trimming_level(reference.astype(np.float64), candidate.astype(np.float64), threshold=0.05)
     assert rs.trimming_level(reference, candidate, threshold=0.05) == wide
+
+
+def test_mode_can_be_given_by_position():
+    reference, candidate = np.random.default_rng(0).normal(size=(2, 30))
+    found = rs.trimmed_distance(reference, candidate, [0, 0.1], "published")
+    assert np.array_equal(found, rs.trimmed_distance(reference, candidate, [0, 0.1], mode="published"))
+
+
+def test_optimal_trimming_takes_one_level():
+    with pytest.raises(rs.InputError, match="one number from 0"):
+        rs.optimal_trimming([0.0, 1], [0.0, 1], [0.1, 0.2])

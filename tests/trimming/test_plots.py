@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -138,3 +140,52 @@ def test_report_section(tmp_path):
     assert "of 12 runs" in section.lead
     assert len(section.figures) == 3
     assert all(figure.paper and figure.svg.startswith("<svg") for figure in section.figures)
+
+
+def test_table_of_the_curve_does_not_depend_on_its_levels():
+    rng = np.random.default_rng(3)
+    reference, candidate = rng.normal(size=(2, 400)) + np.array([[0], [0.6]])
+    coarse, fine = (rs.trimming_curve(reference, candidate, alphas=alphas) for alphas in ([0, 0.5], None))
+    assert coarse.table().to_dict() == fine.table().to_dict()
+    table = coarse.table()
+    expected = rs.trimmed_distance(reference, candidate, table["level"])
+    assert table["distance"] == expected.tolist()
+    assert table["accepted"] == [bool(level >= coarse.level) for level in table["level"]]
+
+
+def test_a_high_level_lies_within_the_axis():
+    rng = np.random.default_rng(3)
+    reference, candidate = rng.normal(size=500), np.append(rng.normal(size=100), rng.normal(9, 1, size=400))
+    for alphas in (None, [0, 0.2]):
+        curve = rs.trimming_curve(reference, candidate, alphas=alphas)
+        assert 0.5 < curve.level < 1
+        assert drawn(curve.plot()).get_xlim()[1] > curve.level
+    same = rs.same_model(np.tile(reference, (5, 1)), np.tile(candidate, (5, 1)), threshold=0.1)
+    assert 0.5 < same.level < 1
+    assert drawn(same.plot()).get_xlim()[1] > same.level
+
+
+def test_published_mode_draws_the_interpolated_reference():
+    rng = np.random.default_rng(2)
+    reference, candidate = rng.normal(size=40), np.append(rng.normal(size=32), rng.normal(5, 0.3, size=8))
+    curve = rs.trimming_curve(reference, candidate, mode="published")
+    places, heights = lines(drawn(rs.plot_trimmed_cdf(curve)))["reference"].T
+    knots = np.sort(reference)
+    assert np.interp(knots[1:], places, heights) == pytest.approx(np.arange(2, 41) / 40)
+    middle = (knots[10] + knots[11]) / 2
+    assert np.interp(middle, places, heights) == pytest.approx(11.5 / 40)
+    assert heights[places < knots[0]].sum() == 0
+    assert (heights[places == knots[0]] == [0, 1 / 40]).all()
+
+
+def test_report_of_runs_that_are_all_alike(tmp_path):
+    """Nothing is told apart: no NaN, no share above 100 %, reservations of every part."""
+    from runspread._report.trimming import trimming as section_of
+    from tests.factories import make_study
+
+    section = section_of(make_study(tmp_path / "study", runs=12, examples=120, classes=2))
+    words = " ".join([section.lead, *(figure.shows for figure in section.figures), *section.notes])
+    assert "nan" not in words
+    assert not [share for share in re.findall(r"(\d+)%", words) if int(share) > 100]
+    assert "The pool is made of only 6 run(s)" in words
+    assert "not judged" not in words

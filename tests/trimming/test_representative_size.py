@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import runspread as rs
-from runspread._methods.trimming.representative import _smallest
+from runspread._methods.trimming.representative import MIN_SUBSETS, _smallest, share_limits
 from runspread._methods.trimming.resampling import draw_examples
 
 
@@ -129,8 +130,66 @@ def test_excluded_runs_are_named_and_out():
         ({"sizes": []}, "no sizes"),
         ({"kinds": ["ensembles"]}, "Did you mean 'ensemble'"),
         ({"replicates": 0}, "0 replicates"),
+        ({"replicates": 0, "resample": None}, "0 replicates"),
+        ({"replicates": 2.5}, "2.5 replicates"),
+        ({"kinds": []}, "one or more of"),
+        ({"kinds": ["mixture", "mixture"]}, "each once"),
+        ({"tolerance": math.nan}, "tolerance nan"),
+        ({"tolerance": -1}, "tolerance -1"),
+        ({"workers": -1}, "workers is -1"),
     ],
 )
 def test_impossible_settings_are_errors(arguments, message):
     with pytest.raises(rs.InputError, match=message):
         rs.representative_size(**{"outputs": toy(10, 50), **arguments})
+
+
+def test_share_limits_equal_scipy():
+    counts, total = np.arange(21), 20
+    low, high = share_limits(counts, total)
+    for count, a, b in zip(counts, low, high, strict=True):
+        expected = stats.binomtest(int(count), total).proportion_ci(0.95, method="exact")
+        assert (a, b) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_few_subsets_give_no_verdict():
+    few = rs.representative_size(toy(20, 200), kinds=["mixture"], replicates=MIN_SUBSETS - 1)
+    assert not few.resolved
+    assert "M runs is not judged" in few.sentence()
+    assert f"{MIN_SUBSETS - 1} random subsets cannot tell" in few.warnings[0]
+    enough = rs.representative_size(toy(20, 200), kinds=["mixture"], replicates=MIN_SUBSETS)
+    assert enough.resolved
+    assert enough.interval() == (1, 1)
+    assert "The mixture of 1 run or more is representative" in enough.sentence()
+    assert enough.table()["95% (few)"][0] == "0% to 5%"
+
+
+def test_interval_holds_the_size_that_many_subsets_give():
+    gaps = toy(60, 500, noise=0.1) + np.random.default_rng(9).normal(0, 0.5, size=(60, 1))
+    rough, firm = (rs.representative_size(gaps, kinds=["mixture"], replicates=n) for n in (80, 500))
+    low, high = rough.interval()
+    assert low is not None
+    assert low <= firm.recommended() <= (high or 30)
+    assert low < (high or 31)
+
+
+def test_no_size_is_ruled_out_firmly_by_few_subsets():
+    gaps = toy(12, 400) * np.repeat([1, 3], 6)[:, None]
+    found = rs.representative_size(gaps, kinds=["ensemble"], sizes=[1], replicates=10, threshold=0.01)
+    assert found.interval("ensemble") == (None, None)
+    assert "is not representative of the pool" in found.sentence()
+
+
+def test_small_pools_and_copies_are_told():
+    gaps = toy(12, 100)
+    assert "only 6 run(s)" in rs.representative_size(gaps, replicates=2).warnings[0]
+    gaps = toy(24, 100)
+    gaps[20] = gaps[3]
+    assert "1 run(s) have exactly the outputs" in rs.representative_size(gaps, replicates=2).warnings[-1]
+
+
+def test_result_carries_its_settings():
+    found = rs.representative_size(toy(20, 60), replicates=3, clip=(-2, 2), seed=5)
+    assert (found.mode, found.reference, found.clip, found.classes, found.seed) == ("step", "mixture", (-2, 2), None, 5)
+    clipped = rs.representative_size(np.clip(toy(20, 60), -2, 2), replicates=3, seed=5)
+    assert np.array_equal(found.levels, clipped.levels)

@@ -264,6 +264,8 @@ def test_reservations_are_told():
         ({"mode": "exact"}, "unknown mode"),
         ({"margin": "gaps"}, "Did you mean 'gap'"),
         ({"replicates": 0}, "0 replicates"),
+        ({"replicates": 2.5}, "2.5 replicates"),
+        ({"workers": -1}, "workers is -1"),
         ({"epsilon": 0}, "between 0 and 1"),
         ({"indices": [[0, 61]]}, "out of range"),
         ({"indices": [0, 1]}, "indices of shape"),
@@ -299,3 +301,31 @@ def test_plan_draws_each_replicate_alone():
         resampled_levels([gaps[:3]], Pool(gaps[3:]), Plan([draw], (0.1, 0.0), "step"), workers=1) for draw in draws
     ]
     assert np.array_equal(whole, np.concatenate(parts))
+
+
+def test_copies_across_the_halves_are_told():
+    gaps = made_gaps(runs=30)
+    gaps[15:20] = gaps[:5]
+    assert "5 run(s) of the second half have exactly the outputs" in rs.trimming(gaps, replicates=2).warnings[-1]
+
+
+def test_result_carries_its_settings():
+    rng = np.random.default_rng(5)
+    logits, labels = rng.normal(size=(6, 90, 3)), rng.integers(3, size=90)
+    found = rs.trimming(logits, margin="pairwise", labels=labels, classes=(0, 2), clip=(-1, 1), seed=7, replicates=2)
+    assert (found.classes, found.clip, found.seed) == ((0, 2), (-1, 1), 7)
+
+
+def test_one_logit_with_labels():
+    gaps, labels = made_gaps(), np.arange(made_gaps().shape[1]) % 2
+    plain = rs.trimming(gaps, replicates=3).levels
+    for outputs in (gaps, gaps[..., None]):
+        assert np.array_equal(rs.trimming(outputs, labels=labels, replicates=3).levels, plain)
+    two = np.stack([np.zeros_like(gaps), gaps], -1)
+    one, both = (rs.trimming_scores(each, labels, resamples=20) for each in (gaps[..., None], two))
+    assert one.values == pytest.approx(both.values, abs=1e-12)
+    assert rs.trimmed_examples(gaps[..., None], labels=labels).labels is not None
+    same = rs.same_model(gaps[..., None], gaps[..., None] + 1, labels=labels, permutations=99)
+    assert same.accuracy_old == pytest.approx(((gaps > 0) == labels).mean())
+    with pytest.raises(rs.InputError, match="out of range"):
+        rs.trimming(gaps[..., None], labels=labels + 1)

@@ -23,7 +23,7 @@ def script():
     before = list(sys.path)
     specification.loader.exec_module(module)
     sys.path[:] = before
-    module.BOOTSTRAP = 50
+    module.BOOTSTRAP, module.ARM_BOOTSTRAP = 50, 20
     return module
 
 
@@ -52,10 +52,12 @@ def arms(tmp_path_factory):
 def test_experiments(script, arms, tmp_path):
     facts = {}
     text, claims = script.ensemble_size(arms["both"], facts, tmp_path)
-    assert [claim.name for claim in claims] == ["E1 mixture", "E1 ensemble", "E1 size"]
+    names = [claim.name for claim in claims]
+    assert names == ["E1 mixture", "E1 ensemble, level", "E1 ensemble, distance", "E1 size"]
     assert claims[0].holds
+    assert claims[1].measured.startswith("few trimmed: above 0 in ")
     assert (tmp_path / "distances.png").stat().st_size > 1000
-    assert len(facts["E1"]["rows"]) == text.count("\n| ") - 1
+    assert len(facts["E1"]["rows"]) + len(facts["E1"]["levels"]) == text.count("\n| ") - 3
 
     text, claims = script.randomness(arms, 12, facts)
     rows = {row[0]: row for row in facts["E2"]["rows"]}
@@ -70,8 +72,47 @@ def test_experiments(script, arms, tmp_path):
     assert "accuracy from" in text
 
     text, claims = script.transfer(arms["both"], facts)
-    assert claims[0].holds is True
+    assert claims[0].holds is None  # no run is told apart, so the ranking by level is noise
+    assert "0% of 20 runs told apart" in claims[0].measured
     assert "quarter with the smallest level | 5 |" in text
+
+
+def ranked(path, scales, errors, seed=5):
+    """Runs whose scale alone sets their level, and whose share of errors alone sets their accuracy."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(400) % 2
+    study = rs.create_study(path, splits={"test": labels, "validation": labels})
+    for number, (scale, error) in enumerate(zip(scales, errors, strict=True)):
+        with study.record(seeds=number) as run:
+            for split in ("test", "validation"):
+                right = np.where(rng.random(400) < error, -1, 1) * (2 * labels - 1)
+                gap = scale * right * np.abs(rng.normal(size=400))
+                run.predictions(split, np.stack([-gap / 2, gap / 2], axis=1))
+    return study
+
+
+SPREAD = np.random.default_rng(1).permutation(np.geomspace(1, 40, 24))
+
+
+@pytest.mark.parametrize(("scales", "holds"), [(SPREAD, True), (np.ones(24), None)])
+def test_another_ranking_holds_where_the_level_is_reliable(script, tmp_path, scales, holds):
+    errors = np.random.default_rng(2).permutation(np.linspace(0.02, 0.4, 24))
+    _, (claim,) = script.transfer(ranked(tmp_path / "study", scales, errors), {})
+    assert claim.holds is holds
+
+
+def test_another_ranking_is_missed_where_accuracy_follows_the_level(script, tmp_path):
+    before = ranked(tmp_path / "before", SPREAD, np.full(24, 0.1))
+    level = rs.trimming(before, resample="split", split="validation").mean
+    errors = np.linspace(0.02, 0.4, 24)[np.argsort(np.argsort(level))]
+    _, (claim,) = script.transfer(ranked(tmp_path / "after", SPREAD, errors), {})
+    assert claim.holds is False
+
+
+def test_levels_that_are_noise_have_no_verdict(script, tmp_path, monkeypatch):
+    monkeypatch.setattr(script, "FEW_TOLD", 0.0)
+    _, (claim,) = script.transfer(ranked(tmp_path / "study", np.ones(24), np.linspace(0.02, 0.4, 24)), {})
+    assert claim.holds is None
 
 
 def test_intervals(script):
@@ -82,3 +123,5 @@ def test_intervals(script):
     said, (low, high) = script.with_limits(values, np.mean)
     assert low < 19.5 < high
     assert said.startswith("19.500 (")
+    assert script.wilson(0, 100) == pytest.approx((0, 0.0370), abs=1e-4)
+    assert script.wilson(10, 100) == pytest.approx((0.0552, 0.1744), abs=1e-4)

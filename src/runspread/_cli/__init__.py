@@ -1,12 +1,15 @@
 """The command line: each command opens a study, calls a method and shows the result.
 
-Exit status: 0, or 1 where the answer to the command's question is 'no', or 2 where it cannot answer (and why).
+Exit status: 0, or 1 where the answer to the command's question is 'no', or 2 where it cannot answer (and why), or 130
+where it was interrupted.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import traceback
 import warnings
 from typing import Any
 
@@ -59,6 +62,9 @@ class _Commands(click.Group):
         except RunspreadError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
+        except BrokenPipeError:  # click would exit with 1, which is an answer
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
+            ctx.exit(2)
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -82,9 +88,22 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; only a command's own answer is exit status 1."""
     warnings.showwarning = _show_warning  # a reader of the terminal has no use for our file names and line numbers
+    sys.exit(_status())
+
+
+def _status() -> int:
     try:
-        cli.main(prog_name="runspread")
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return cli.main(prog_name="runspread", standalone_mode=False) or 0
+    except click.Abort as stopped:
+        if isinstance(stopped.__cause__, EOFError):  # click takes any for the end of what was typed
+            traceback.print_exception(stopped.__cause__)
+            return 2
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Exception:
+        traceback.print_exc()
+        return 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,52 @@ import click
 labels_option: Callable[..., Any] = click.option(
     "--labels", type=click.Path(), help="True classes (.npy), where STUDY is a .npy or .safetensors file of outputs."
 )
+
+
+def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:
+    """Return what lies at each path; the labels are those of the files among them."""
+    from runspread._errors import InputError
+
+    files = [Path(path).is_file() for path in paths]
+    if labels is not None and not any(files):
+        raise InputError(
+            f"--labels for the stud{'y' if len(paths) == 1 else 'ies'} {' and '.join(paths)}",
+            "labels only beside a file",
+            "A study has its own.",
+        )
+    return [open_source(path, labels if file else None) for path, file in zip(paths, files, strict=True)]
+
+
+def pair_of(kind: type[int] | type[float]) -> Callable[..., Any]:
+    """Return the callback of an option that takes two numbers, typed as "1,9"."""
+
+    def parse(_: click.Context, parameter: click.Parameter, text: str | None) -> tuple[Any, Any] | None:
+        if text is None:
+            return None
+        try:
+            first, second = (kind(part) for part in text.split(","))
+        except ValueError as error:
+            raise click.BadParameter(
+                f"{text!r} is not two numbers like {parameter.metavar}", param=parameter
+            ) from error
+        return first, second
+
+    return parse
+
+
+def scalar_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which scalar output of a run is compared, and the seed of what is drawn."""
+    options = (
+        click.option(
+            "--margin", help="gap, one-vs-rest, pairwise, top-two or true-class [gap for 2 classes, else one-vs-rest]."
+        ),
+        click.option("--classes", metavar="A,B", callback=pair_of(int), help="The two classes of --margin pairwise."),
+        click.option("--clip", metavar="LOW,HIGH", callback=pair_of(float), help="Saturate the outputs at bounds."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def open_source(path: str, labels: str | None) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from .opening import labels_option, open_source
+from .opening import labels_option, open_sources, scalar_options
+from .progress import counted
 from .show import json_option, show, split_option
 from .trimming import number_or_name
 
@@ -23,6 +24,7 @@ from .trimming import number_or_name
 @click.option("--permutations", default=999, show_default=True, help="Exchanges of runs for the threshold.")
 @split_option
 @labels_option
+@scalar_options
 @json_option
 def command(old: str, new: str, threshold: str, labels: str | None, as_json: bool, **options: Any) -> None:
     """Whether new training code gives the outputs of the old, up to a fraction ALPHA: exit status 0 yes, 1 no.
@@ -31,7 +33,7 @@ def command(old: str, new: str, threshold: str, labels: str | None, as_json: boo
     """
     import runspread as rs
 
-    before, after = open_source(old, labels), open_source(new, labels)
-    found = rs.same_model(before, after, threshold=number_or_name(threshold), **options)
+    before, after = open_sources((old, new), labels)
+    found = rs.same_model(before, after, threshold=number_or_name(threshold), progress=counted(), **options)
     show(found, as_json=as_json)
     sys.exit(0 if found.same else 1)

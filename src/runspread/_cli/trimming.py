@@ -6,30 +6,42 @@ from typing import Any
 
 import click
 
-from .opening import labels_option, open_source
-from .show import json_option, runs_option, show, show_data, split_option, study_argument
+from .opening import labels_option, open_sources, scalar_options
+from .progress import counted
+from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
+
+OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no use for
 
 
 @click.command("trimming")
 @study_argument
 @click.option("--against", metavar="STUDY", type=click.Path(), help="Other runs to compare with; else the other half.")
 @click.option("--reference", default="mixture", show_default=True, help="mixture, sampled, ensemble or single.")
-@click.option("--resample", default="bootstrap", show_default=True, help="bootstrap (as published), split or none.")
+@click.option(
+    "--resample", help="bootstrap (as published), split or none [bootstrap; split for --sizes].", metavar="KIND"
+)
 @click.option("--replicates", default=100, show_default=True, help="Number of resamplings.")
-@click.option("--threshold", default="dkw", show_default=True, help="dkw, published, rigorous, or a distance.")
+@click.option("--threshold", help="dkw, published, rigorous, or a distance [dkw, or published in mode published].")
 @click.option("--epsilon", default=0.01, show_default=True, help="Significance.")
 @click.option("--mode", default="step", show_default=True, help="step or published.")
 @click.option("--sizes", is_flag=True, help="Also say how many runs, or an ensemble of how many, stand for all.")
+@click.option("--scores", is_flag=True, help="Also set the levels beside accuracy, calibration and churn.")
+@click.option("--examples", is_flag=True, help="Also list the examples that are trimmed most.")
 @split_option
 @labels_option
+@scalar_options
 @runs_option(20)
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
     study: str,
     against: str | None,
-    resample: str,
-    threshold: str,
+    resample: str | None,
+    threshold: str | None,
     sizes: bool,
+    scores: bool,
+    examples: bool,
     labels: str | None,
     n_runs: int,
     as_json: bool,
@@ -42,24 +54,49 @@ def command(
     """
     import runspread as rs
 
-    opened, limit = open_source(study, labels), number_or_name(threshold)
-    found = rs.trimming(
-        opened,
-        None if against is None else open_source(against, labels),
-        resample=None if resample == "none" else resample,  # type: ignore[arg-type]
-        threshold=limit,
-        **options,
-    )
-    if not sizes:
-        show(found, as_json=as_json, n_runs=n_runs)
-        return
-    same = {name: options[name] for name in ("split", "replicates", "epsilon")}
-    needed = rs.representative_size(opened, threshold=limit, **same)
+    if sizes:
+        _refuse_for_sizes(context)
+    opened, *others = open_sources((study,) if against is None else (study, against), labels)
+    options["threshold"] = None if threshold is None else number_or_name(threshold)
+    drawn: dict[str, Any] = {} if resample is None else {"resample": None if resample == "none" else resample}
+    levels = rs.trimming(opened, *others, progress=counted(), **options, **drawn)
+    parts: dict[str, Any] = {}
+    if sizes:
+        same = {name: value for name, value in options.items() if name not in OWN_REFERENCE}
+        parts["representative_size"] = rs.representative_size(opened, progress=counted(), **same, **drawn)
+    if scores:
+        parts["scores"] = rs.trimming_scores(opened, split=options["split"], levels=levels, seed=options["seed"])
+    if examples:
+        parts["examples"] = rs.trimmed_examples(opened, *others, levels=levels, split=options["split"])
+    _show(levels, parts, n_runs, as_json)
+
+
+def _refuse_for_sizes(context: click.Context) -> None:
+    """Say that --sizes has no use for some settings, rather than leave them out in silence."""
+    from runspread._errors import InputError
+
+    changed = [name for name in OWN_REFERENCE if context.params[name] not in (None, "mixture", "step")]
+    if changed:
+        named = " and ".join(f"--{name} {context.params[name]}" for name in changed)
+        raise InputError(
+            f"--sizes with {named}",
+            "--sizes alone: it compares random subsets of STUDY's runs with the others, by mixture and by ensemble, in "
+            "mode step",
+            "Make two calls of it.",
+        )
+
+
+def _show(levels: Any, parts: dict[str, Any], n_runs: int, as_json: bool) -> None:
     if as_json:
-        show_data({**found.to_dict(), "representative_size": needed})
+        facts = {name: part.to_dict() for name, part in parts.items()}
+        facts.get("scores", {}).pop("levels", None)  # those of the command itself
+        show_data({**levels.to_dict(), **facts})
         return
-    show(found, as_json=False, n_runs=n_runs)
-    show(needed, as_json=False)
+    show(levels, as_json=False, n_runs=n_runs)
+    for name, part in parts.items():
+        show(part, as_json=False)
+        if name == "scores":
+            show_table(part.bins())
 
 
 def number_or_name(text: str) -> Any:

@@ -29,7 +29,8 @@ def open_outputs(
     ----------
     path : str or Path
         A ``.npy`` file, or a ``.safetensors`` file: floating-point logits or probabilities [runs, examples, classes],
-        or whole-number predicted classes [runs, examples].
+        whole-number predicted classes [runs, examples], or floating-point scalar outputs [runs, examples]: the
+        log-odds of class 1 of a binary classifier.
     labels : array_like of int [examples], or path to a ``.npy`` file, optional
         True classes; by default the tensor "labels" of a safetensors file, where there is one.
     tensor : str, optional
@@ -64,13 +65,15 @@ def open_outputs(
         raise InputError(f"{path.name}", _KINDS, "Save the array with numpy.save, which can be mapped into memory.")
     if isinstance(labels, (str, Path)):
         labels = _read_npy(Path(labels))
+    if array.ndim == 2 and array.dtype.kind == "f":  # scalar outputs: one column of logits
+        array = array[..., None]
     return as_outputs(array, own if labels is None else labels)
 
 
 def _read_npy(path: Path) -> NDArray[Any]:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} cannot be read ({error})", "a .npy file, as numpy.save writes it") from error
 
 

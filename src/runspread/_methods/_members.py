@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_choice, check_labels
 from .._errors import InputError
 from .._results import Excluded
-from ._sources import RunOutputs, as_outputs
+from ._sources import RunOutputs, as_outputs, n_classes
 
 KINDS = ("auto", "logits", "probabilities")
 SUM_TOLERANCE = 1e-4
@@ -90,7 +90,12 @@ class Members:
     @property
     def n_classes(self) -> int:
         """Number of classes."""
-        return self.outputs.shape[2]
+        return 2 if self._one_logit else self.outputs.shape[2]
+
+    @property
+    def _one_logit(self) -> bool:
+        """Whether the one column tells two classes apart; where all labels are 0 there is one class only."""
+        return self.outputs.shape[2] == 1 and bool(self.labels.max() > 0)
 
     def __len__(self) -> int:
         return self.outputs.shape[0]
@@ -118,6 +123,8 @@ class Members:
         values = block if self.keep is None else block[self.keep]
         values = np.asarray(values, dtype=np.float64)
         is_logits = self.kind == "logits"
+        if self._one_logit:  # the log-odds, or the probability, of class 1
+            values = np.hstack([np.zeros_like(values) if is_logits else 1 - values, values])
         reason = _invalid_logits(values) if is_logits else _invalid_probabilities(values, self.outputs.run_ids[index])
         if reason:
             self.invalid[index] = reason
@@ -156,8 +163,8 @@ def read_members(
     split : str
         Which split of a study to read.
     kind : {"auto", "logits", "probabilities"}
-        What the numbers are. ``"auto"``: probabilities if the first usable run lies within 0..1 and most of its rows
-        sum to about 1, else logits.
+        What the numbers are. One column is the log-odds (or probability) of class 1. ``"auto"``: probabilities if
+        the first usable run lies within 0..1 and most of its rows sum to about 1, else logits.
     ignore_index : int, optional
         Examples with this label are left out before everything.
 
@@ -178,7 +185,7 @@ def read_members(
         raise InputError(f"outputs of shape {outputs.shape}", "logits or probabilities [runs, examples, classes]")
     found = _only_labels(outputs, labels)
     keep = None if ignore_index is None else found != ignore_index
-    checked = check_labels(found if keep is None else found[keep], outputs.shape[2])
+    checked = check_labels(found if keep is None else found[keep], n_classes(outputs.shape[2]))
     return Members(outputs, checked, keep, _detect(outputs) if kind == "auto" else kind, {})
 
 
@@ -212,7 +219,7 @@ def _detect(outputs: RunOutputs) -> str:
 
 def _look_like_probabilities(block: NDArray[Any]) -> bool:
     # Badly rounded probabilities must reach the check of their sums, not pass for logits; all-zero logits must not.
-    if block.min() < 0 or block.max() > 1 + SUM_TOLERANCE:
+    if block.shape[1] == 1 or block.min() < 0 or block.max() > 1 + SUM_TOLERANCE:
         return False
     return bool(np.median(np.abs(block.sum(axis=1, dtype=np.float64) - 1)) < NEAR_ONE)
 

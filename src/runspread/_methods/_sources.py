@@ -23,7 +23,8 @@ class RunOutputs(Protocol):
     Attributes
     ----------
     shape : tuple of int
-        ``(runs, examples, classes)`` for logits or probabilities, ``(runs, examples)`` for predicted classes.
+        ``(runs, examples, classes)`` for logits or probabilities, where one column is the log-odds of class 1;
+        ``(runs, examples)`` for predicted classes.
     labels : ndarray of int64 [examples] or None
         True classes.
     run_ids : tuple of str
@@ -83,6 +84,16 @@ def _forget_pages(array: NDArray[Any]) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
+def n_classes(columns: int) -> int:
+    """Return the number of classes of outputs with that many columns: one logit tells two classes apart."""
+    return max(columns, 2)
+
+
+def class_of(logits: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the predicted class of logits [..., classes]; of one logit, the log-odds of class 1, by its sign."""
+    return (logits[..., 0] > 0).astype(np.intp) if logits.shape[-1] == 1 else logits.argmax(-1)
+
+
 def as_outputs(source: Any, labels: ArrayLike | None = None, *, split: str = "test") -> RunOutputs:
     """Return `source` as `RunOutputs`.
 
@@ -120,7 +131,7 @@ def _from_array(array: NDArray[Any], labels: ArrayLike | None) -> ArrayOutputs:
             f"outputs of shape {array.shape} and dtype {array.dtype}",
             "floating-point logits [runs, examples, classes] or whole-number predicted classes [runs, examples]",
         )
-    checked = None if labels is None else check_labels(labels, None if classes else array.shape[2])
+    checked = None if labels is None else check_labels(labels, None if classes else n_classes(array.shape[2]))
     if checked is not None and len(checked) != array.shape[1]:
         raise InputError(f"{len(checked)} labels for {array.shape[1]} examples", "one label an example")
     return ArrayOutputs(array, checked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +84,7 @@ def plot_trimming_curve(result: TrimmingCurve, ax: Axes | None = None) -> Axes:
         The axes drawn on.
     """
     ax = new_axes(ax)
-    limit = result.accepted_up_to(result.alphas)
-    _draw_curve(ax, result.alphas, result.distances, limit, result.level, f"threshold ({result.threshold})")
+    _draw_curve(ax, result)
     return _finish(ax)
 
 
@@ -105,29 +104,25 @@ def plot_same_model(result: SameModel, ax: Axes | None = None) -> Axes:
         The axes drawn on.
     """
     ax = new_axes(ax)
-    limit = result.delta[0] + result.delta[1] / (1 - result.alphas)
     ax.axvspan(0, result.alpha, color=BLUE, alpha=0.10, linewidth=0, label=f"allowed: up to {result.alpha:g}")
-    _draw_curve(ax, result.alphas, result.distances, limit, result.level, f"threshold ({result.threshold})")
+    _draw_curve(ax, result)
     return _finish(ax)
 
 
-def _draw_curve(
-    ax: Axes,
-    alphas: NDArray[np.float64],
-    distances: NDArray[np.float64],
-    limit: NDArray[np.float64],
-    level: float,
-    threshold: str,
-) -> None:
+def _draw_curve(ax: Axes, result: TrimmingCurve | SameModel) -> None:
+    alphas, distances, level = result.alphas, result.distances, result.level
+    limit = result.delta[0] + result.delta[1] / (1 - alphas)
+    last = float(alphas[-1])
     ax.plot(alphas, distances, color=BLUE, linewidth=1.8, label="distance left after trimming")
-    ax.plot(alphas, limit, color=ORANGE, linewidth=1.4, linestyle="--", label=threshold)
+    ax.plot(alphas, limit, color=ORANGE, linewidth=1.4, linestyle="--", label=f"threshold ({result.threshold})")
     if np.isfinite(level):
-        height = float(np.interp(level, alphas, limit))
+        last = max(last, level + (1 - level) / 10)  # a caller's levels may end before it
+        height = result.delta[0] + result.delta[1] / (1 - level)
         ax.plot([level], [height], "o", color="black", markersize=6, label=f"level {level:.3f}")
     else:
         ax.plot([], [], " ", label="no level suffices")
     top = 1.15 * max(float(distances.max()), float(limit[0]))
-    ax.set(xlabel="fraction trimmed", ylabel="Kolmogorov distance", ylim=(0, top), xlim=(0, float(alphas[-1])))
+    ax.set(xlabel="fraction trimmed", ylabel="Kolmogorov distance", ylim=(0, top), xlim=(0, last))
 
 
 def plot_trimmed_cdf(result: TrimmingCurve, ax: Axes | None = None, *, output: str = "scalar output") -> Axes:
@@ -152,21 +147,34 @@ def plot_trimmed_cdf(result: TrimmingCurve, ax: Axes | None = None, *, output: s
     values = np.unique(np.concatenate([result.reference, result.candidate]))
     values = values[np.isfinite(values)]
     target = np.searchsorted(result.reference, values, side="right") / result.reference.size
+    places, heights, steps = _reference_line(result, values, target)
     before = np.searchsorted(result.candidate, values, side="right") / result.candidate.size
     kept = np.append(0.0, result.trimming.weights.cumsum())
     after = kept[np.searchsorted(result.trimming.values, values, side="right")]
     band = float(result.accepted_up_to(np.array([result.trimmed_by]))[0])
-    low, high = np.clip(target - band, 0, 1), np.clip(target + band, 0, 1)
-    ax.fill_between(
-        values, low, high, step="post", color=LIGHT, alpha=0.6, linewidth=0, label=f"reference ± {band:.3f}"
-    )
-    ax.step(values, target, where="post", color="black", linewidth=1.0, label="reference")
+    low, high = np.clip(heights - band, 0, 1), np.clip(heights + band, 0, 1)
+    ax.fill_between(places, low, high, step=steps, color=LIGHT, alpha=0.6, linewidth=0, label=f"reference ± {band:.3f}")
+    drawn: Any = f"steps-{steps}" if steps else "default"
+    ax.plot(places, heights, drawstyle=drawn, color="black", linewidth=1.0, label="reference")
     ax.step(values, before, where="post", color=BLUE, linewidth=1.4, linestyle=":", label="candidate")
     name = f"candidate, {result.trimmed_by:.1%} trimmed{'' if np.isfinite(result.level) else ' (in vain)'}"
     ax.step(values, after, where="post", color=BLUE, linewidth=1.6, label=name)
     _draw_strip(ax, result, (min(span), max(span)))
     ax.set(xlabel=output, ylabel="share of examples at or below", ylim=(-0.22, 1.02), yticks=np.linspace(0, 1, 6))
     return _finish(ax)
+
+
+def _reference_line(
+    result: TrimmingCurve, values: NDArray[np.float64], steps: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Literal["post"] | None]:
+    """Return the reference's distribution as the distance reads it: in steps, or interpolated as published."""
+    if result.mode == "step":
+        return values, steps, "post"
+    from .._methods.trimming.levels import interpolated_mass, shares
+
+    first = np.searchsorted(values, result.reference[0])  # where it jumps from 0 to the first value's share
+    mass = interpolated_mass(result.reference, shares(result.reference.size)[1:], values)
+    return np.insert(values, first, values[first]), np.insert(mass, first, 0.0), None
 
 
 def _draw_strip(ax: Axes, result: TrimmingCurve, span: tuple[float, float], bins: int = 60) -> None:

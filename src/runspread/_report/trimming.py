@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 from .sections import Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
+    from .._methods.trimming.representative import RepresentativeSize
+    from .._methods.trimming.typicality import TrimmingLevels
     from .._study.study import Study
 
 REPLICATES = 25  # a report is read for the picture; ask `runspread trimming` for more
-SUBSETS = 10  # of the runs at each size, which cost most
+SUBSETS = 100  # of the runs at each size, which cost most: fewer than 72 cannot tell, and the page then says so
+FEW_SUBSETS = 10
+MANY_VALUES = 500_000  # scalar outputs beyond which that many subsets take minutes
 PAPER = Paper(
     "Banerjee et al. 2025, Measuring training variability from stochastic optimization using robust nonparametric "
     "testing",
@@ -23,7 +27,7 @@ def trimming(study: Study) -> Section:
     import runspread as rs
 
     levels = rs.trimming(study, resample="split", replicates=REPLICATES)
-    sizes = rs.representative_size(study, replicates=SUBSETS)
+    sizes = _sizes(study, levels)
     scores = rs.trimming_scores(study, levels=levels)
     figures = (
         figure(
@@ -47,4 +51,18 @@ def trimming(study: Study) -> Section:
             paper=PAPER,
         ),
     )
-    return Section("Typical runs", levels.sentence(), figures, (scores.table(), scores.bins()), notes_of(levels))
+    notes = tuple(dict.fromkeys(note for result in (levels, sizes, scores) for note in notes_of(result)))
+    return Section("Typical runs", levels.sentence(), figures, (scores.table(), scores.bins()), notes)
+
+
+def _sizes(study: Study, levels: TrimmingLevels) -> RepresentativeSize:
+    """Return how many runs stand for all, at few sizes."""
+    import numpy as np
+
+    import runspread as rs
+
+    runs = len(levels.run_ids)
+    statistics = 1 if levels.class_levels is None else len(levels.class_levels)
+    cheap = runs * (levels.n + levels.m) * statistics <= MANY_VALUES
+    sizes = np.unique(np.geomspace(1, max(1, runs // 2), 5).round().astype(int)).tolist()
+    return rs.representative_size(study, sizes=sizes, replicates=SUBSETS if cheap else FEW_SUBSETS)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_labels, check_logits
 from .._errors import InputError
+from .._methods._sources import n_classes
 from .records import RunRecord
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ class RunRecorder:
         split : str
             Name of the split, for example ``"test"``.
         logits : array_like [examples, classes]
-            Logits (or log-probabilities); a torch tensor on any device will do.
+            Logits (or log-probabilities), or one column with the log-odds of class 1; a torch tensor on any device
+            will do.
         labels : array_like of int [examples], optional
             True classes, where the study was created without them.
         step : int, optional
@@ -91,10 +93,9 @@ class RunRecorder:
         """
         known = self._labels(split, labels)
         array = check_logits(to_numpy(logits), shape=(len(known), None))
-        if known.max() >= array.shape[1]:
-            raise InputError(
-                f"labels up to {known.max()} for logits of {array.shape[1]} classes", f"labels below {array.shape[1]}"
-            )
+        classes = n_classes(array.shape[1])
+        if known.max() >= classes:
+            raise InputError(f"labels up to {known.max()} for logits of {classes} classes", f"labels below {classes}")
         self._record.predictions[split, None if step is None else _step(step)] = array
         self._record.labels[split] = known
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import CorruptShardError, FormatVersionError, InputError
+from .._methods._sources import class_of
 from .files import (
     CHECKSUMS,
     checksums,
@@ -158,7 +159,7 @@ def _shard_facts(records: Sequence[RunRecord], stored: Mapping[str, NDArray[Any]
 def _run_facts(record: RunRecord, row: int, stored: Mapping[str, NDArray[Any]]) -> RunFacts:
     # Accuracy is taken from what is stored (half precision ties included), so that a reader gets the same number.
     accuracy = {
-        split: float(np.mean(stored[prediction_key(split, None)][row].argmax(axis=-1) == stored[f"labels/{split}"]))
+        split: float(np.mean(class_of(stored[prediction_key(split, None)][row]) == stored[f"labels/{split}"]))
         for split, step in record.predictions
         if step is None and record.status == "completed"
     }

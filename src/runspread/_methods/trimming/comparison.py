@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_integers
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
-from .._sources import RunOutputs, as_outputs
+from .._sources import RunOutputs, as_outputs, class_of, n_classes
 from ..scores import scores
 from .margins import Floats
 from .typicality import TrimmingLevels, trimming
@@ -42,8 +42,10 @@ class TrimmingScores(Result):
         Coverage of that interval.
     bin_of : ndarray of int [runs]
         Bin of each run by accuracy; the bins hold equally many runs, as far as ties allow.
-    within_share : float
-        Share of the levels' variance that is left inside the accuracy bins.
+    within_share, within_low, within_high : float
+        Share of the levels' variance that is left inside the accuracy bins, by unbiased variances, so it can come out
+        above 1 where the bins tell nothing; and its percentile bootstrap interval over runs, with the bins held fixed.
+        NaN where all levels are equal.
     levels : TrimmingLevels
         What the levels come from.
     """
@@ -58,6 +60,8 @@ class TrimmingScores(Result):
     confidence: float
     bin_of: NDArray[np.int64]
     within_share: float
+    within_low: float
+    within_high: float
     levels: TrimmingLevels
 
     def of(self, name: str) -> Floats:
@@ -94,12 +98,30 @@ class TrimmingScores(Result):
 
     def sentence(self) -> str:
         """Return how the level goes with accuracy, and how much of it accuracy leaves open."""
-        n_bins = len(np.unique(self.bin_of))
+        start = f"Over {len(self.run_ids)} runs the trimming level "
+        if np.ptp(self.level) == 0:
+            return f"{start}is {self.level[0]:.3g} for every run: there is nothing that accuracy could go with."
         return (
-            f"Over {len(self.run_ids)} runs the trimming level has rank correlation {self.correlation[0]:+.2f} "
-            f"({self.confidence:.0%} interval {self.low[0]:+.2f} to {self.high[0]:+.2f}) with accuracy, and "
-            f"{self.within_share:.0%} of its variance remains inside {n_bins} bins of equal accuracy. The interval is "
-            "over runs, on these examples; a correlation says nothing about cause."
+            f"{start}{self._rank_words()}, and {self._share_words()}. The intervals are over runs, on these examples; "
+            "a correlation says nothing about cause."
+        )
+
+    def _rank_words(self) -> str:
+        if np.isnan(self.correlation[0]):
+            return "has no rank correlation with accuracy, which all runs share"
+        return (
+            f"has rank correlation {self.correlation[0]:+.2f} ({self.confidence:.0%} interval {self.low[0]:+.2f} to "
+            f"{self.high[0]:+.2f}) with accuracy"
+        )
+
+    def _share_words(self) -> str:
+        """Return the share inside the bins; as a share, at most 100 %."""
+        share, low, high = np.minimum((self.within_share, self.within_low, self.within_high), 1)
+        groups = [self.of("accuracy")[self.bin_of == number] for number in np.unique(self.bin_of)]
+        widest = 100 * max(float(np.ptp(group)) for group in groups)
+        return (
+            f"{share:.0%} of its variance ({low:.0%} to {high:.0%}) remains inside {len(groups)} bins by accuracy with "
+            f"about as many runs each, the widest {widest:.2f} points wide"
         )
 
 
@@ -150,8 +172,10 @@ def trimming_scores(
         Fewer than four runs with both a level and scores; no labels.
     """
     read = as_outputs(outputs, labels, split=split)
-    if not 0 < confidence < 1 or n_accuracy_bins < 1 or resamples < 1:
-        raise InputError(f"confidence {confidence}, {n_accuracy_bins} bins, {resamples} resamples", "positive numbers")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence {confidence}", "a number between 0 and 1")
+    n_accuracy_bins = int(check_integers(n_accuracy_bins, "n_accuracy_bins", 1, None))
+    resamples = int(check_integers(resamples, "resamples", 1, None))
     if levels is None:
         levels = trimming(read, resample="split", seed=seed)
     scored = scores(read, n_bins=n_bins)
@@ -165,6 +189,7 @@ def trimming_scores(
     values = np.vstack([own, churn(read, [read.run_ids.index(run) for run in ids])])
     correlation, low, high = _rank_correlations(level, values, confidence, resamples, np.random.default_rng(seed))
     bin_of = _equal_bins(values[0], n_accuracy_bins)
+    within = _within_limits(level, bin_of, confidence, resamples, np.random.default_rng((seed, 1)))
     return TrimmingScores(
         run_ids=ids,
         level=level,
@@ -176,6 +201,8 @@ def trimming_scores(
         confidence=confidence,
         bin_of=bin_of,
         within_share=_within_share(level, bin_of),
+        within_low=within[0],
+        within_high=within[1],
         levels=levels,
         excluded=_either(scored.excluded, levels.excluded),
         warnings=levels.warnings + _note(level),
@@ -189,6 +216,8 @@ def _either(first: tuple[Excluded, ...], second: tuple[Excluded, ...]) -> tuple[
 
 def _note(level: Floats) -> tuple[str, ...]:
     zero = (level == 0).mean()
+    if zero == 1:
+        return ("100% of the levels are 0: no run is told apart, so there are no rank correlations.",)
     if zero < 0.5:
         return ()
     return (f"{zero:.0%} of the levels are 0: the rank correlations rest on the other runs.",)
@@ -204,12 +233,13 @@ def churn(outputs: RunOutputs, rows: list[int]) -> Floats:
     rows : list of int
         The runs that count, by position; at least two.
     """
+    shape = outputs.shape[1], n_classes(outputs.shape[2])
     total, kept = np.zeros(outputs.shape[1:]), set(rows)
-    votes = np.zeros(outputs.shape[1:], dtype=np.int64)
+    votes = np.zeros(shape, dtype=np.int64)
     example = np.arange(outputs.shape[1])
     for _, own in _numbered(outputs, kept):
         total += own
-        votes[example, own.argmax(-1)] += 1
+        votes[example, class_of(own)] += 1
     found = {run: _churn_of(own, total, votes, len(rows)) for run, own in _numbered(outputs, kept)}
     return np.array([found[run] for run in rows]).T
 
@@ -224,9 +254,9 @@ def _numbered(outputs: RunOutputs, kept: set[int]) -> Iterator[tuple[int, Floats
 
 
 def _churn_of(own: Floats, total: Floats, votes: NDArray[np.int64], n_runs: int) -> tuple[float, float]:
-    predicted = own.argmax(-1)
+    predicted = class_of(own)
     agreeing = votes[np.arange(len(predicted)), predicted] - 1
-    others = (total - own).argmax(-1)
+    others = class_of(total - own)
     return float((predicted != others).mean()), float(1 - agreeing.mean() / (n_runs - 1))
 
 
@@ -272,3 +302,24 @@ def _within_share(level: Floats, bin_of: NDArray[np.int64]) -> float:
     within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / max(len(level) - len(groups), 1)
     total = float(level.var(ddof=1))
     return within / total if total > 0 else float("nan")
+
+
+def _within_limits(
+    level: Floats, bin_of: NDArray[np.int64], confidence: float, resamples: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return percentile bootstrap limits of the share, over runs that keep their bins."""
+    chosen = rng.integers(len(level), size=(resamples, len(level)))
+    drawn, bins, numbers, n = level[chosen], bin_of[chosen], np.unique(bin_of), len(level)
+    within, there = np.zeros(resamples), np.zeros(resamples)
+    for number in numbers:
+        inside = bins == number
+        count = inside.sum(1)
+        mean = np.where(inside, drawn, 0).sum(1) / np.maximum(count, 1)
+        within += np.where(inside, (drawn - mean[:, None]) ** 2, 0).sum(1)
+        there += count > 0
+    within /= np.maximum(n - there, 1)
+    total = drawn.var(1, ddof=1)
+    # Drawing from the runs shrinks both variances by the degrees of freedom that they have lost once already.
+    scale = (n - 1) / max(n - len(numbers), 1)
+    share = np.divide(scale * within, total, out=np.full(resamples, np.nan), where=total > 0)
+    return _limits(share, (1 - confidence) / 2)

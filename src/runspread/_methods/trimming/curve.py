@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,8 +25,9 @@ from .levels import (
     trimming_level,
 )
 from .margins import Floats
+from .nodes import SLACK
 
-ALPHAS = np.linspace(0, CAP, 101)
+POINTS = 101
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,9 +71,10 @@ class TrimmingCurve(Result):
     def table(self) -> Table:
         """Return distance and threshold at the levels of the published grid."""
         at = np.asarray(GRID)
-        distances = np.interp(at, self.alphas, self.distances)
+        mode: Any = self.mode
+        distances = trimmed_distance(self.reference, self.candidate, at, mode)
         limit = self.accepted_up_to(at)
-        return Table({"level": at, "distance": distances, "threshold": limit, "accepted": distances <= limit})
+        return Table({"level": at, "distance": distances, "threshold": limit, "accepted": distances <= limit + SLACK})
 
     def sentence(self) -> str:
         """Return the level with sizes and threshold."""
@@ -89,11 +92,16 @@ class TrimmingCurve(Result):
         )
 
 
+def curve_alphas(level: float, points: int) -> Floats:
+    """Return the levels of a curve: up to 0.5, or somewhat beyond the level that suffices."""
+    return np.linspace(0, max(CAP, level + (1 - level) / 10) if np.isfinite(level) else CAP, points)
+
+
 def trimming_curve(
     reference: ArrayLike,
     candidate: ArrayLike,
     *,
-    alphas: ArrayLike = ALPHAS,
+    alphas: ArrayLike | None = None,
     threshold: Threshold | float | None = None,
     epsilon: float = 0.01,
     mode: Mode = "step",
@@ -106,8 +114,8 @@ def trimming_curve(
         Sample of the reference.
     candidate : array_like [n]
         Sample of the candidate.
-    alphas : array_like [levels]
-        Levels of the curve, ascending, from 0.
+    alphas : array_like [levels], optional
+        Levels of the curve, ascending, from 0; by default up to 0.5, and further where the candidate's level is.
     threshold, epsilon, mode
         As in `trimming_level`.
 
@@ -116,14 +124,14 @@ def trimming_curve(
     TrimmingCurve
         The curve; ``plot_trimming_curve`` and ``plot_trimmed_cdf`` draw it.
     """
-    levels = check_alphas(alphas)
-    if levels[0] != 0 or np.ndim(candidate) != 1:
-        raise InputError(
-            f"levels from {levels[0]:g} and a candidate of {np.ndim(candidate)} axes", "from 0, and one axis"
-        )
+    given = None if alphas is None else check_alphas(alphas)
+    start = 0.0 if given is None else given[0]
+    if start != 0 or np.ndim(candidate) != 1:
+        raise InputError(f"levels from {start:g} and a candidate of {np.ndim(candidate)} axes", "from 0, and one axis")
     pair = prepare(reference, candidate, mode)
     own = pair.candidates[0]
     level = float(trimming_level(pair.reference, own, threshold=threshold, epsilon=epsilon, mode=mode))
+    levels = curve_alphas(level, POINTS) if given is None else given
     by = level if np.isfinite(level) else CAP
     return TrimmingCurve(
         level=level,

@@ -55,11 +55,16 @@ class Merged:
         """Return the cumulative mass [values + 1] of the average of some runs' distributions on some examples."""
         return cumulative_mass(self.counts(runs, examples), int(runs.sum() * examples.sum()))
 
-    def average(self, runs: NDArray[np.int64], examples: NDArray[np.int64]) -> Small:
-        """Return that average as a small law."""
-        counts = self.counts(runs, examples)
-        there = np.flatnonzero(counts)
-        return Small(self.start[there], self.stop[there], counts[there])
+    def of_runs(self, runs: NDArray[np.bool_]) -> Indices:
+        """Return the positions of the values of some runs."""
+        return np.flatnonzero(runs[self.run])
+
+    def average(self, positions: Indices, examples: NDArray[np.int64]) -> Small:
+        """Return the average of the distributions of the runs with values at `positions`, as a small law."""
+        counts = examples[self.example[positions]]
+        drawn = counts > 0
+        there = positions[drawn]
+        return Small(self.start[there], self.stop[there], counts[drawn])
 
     def ensemble(self, values: Floats, examples: NDArray[np.int64]) -> Small:
         """Return the law of values [examples] that are not among the merged ones, on some examples."""

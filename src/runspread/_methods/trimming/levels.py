@@ -116,6 +116,13 @@ def check_alphas(alphas: ArrayLike) -> Floats:
     return array
 
 
+def check_alpha(alpha: ArrayLike) -> float:
+    """Return one trimming level in [0, 1)."""
+    if np.ndim(alpha):
+        raise InputError(f"alpha {np.asarray(alpha)}", "one number from 0 up to, not including, 1")
+    return float(check_alphas(alpha)[0])
+
+
 def prepare(reference: ArrayLike, candidate: ArrayLike, mode: Mode) -> Pair:
     """Check and sort the samples."""
     check_choice(mode, "mode", MODES)
@@ -159,7 +166,7 @@ def default_threshold(threshold: Threshold | float | None, mode: Mode) -> Thresh
     return "dkw" if mode == "step" else "published"
 
 
-def trimmed_distance(reference: ArrayLike, candidate: ArrayLike, alphas: ArrayLike, *, mode: Mode = "step") -> Floats:
+def trimmed_distance(reference: ArrayLike, candidate: ArrayLike, alphas: ArrayLike, mode: Mode = "step") -> Floats:
     """Return the Kolmogorov distance that is left after optimally trimming the candidate.
 
     The candidate may lose a fraction alpha of its mass, freely chosen, and is renormalised; the reference stays.
@@ -315,7 +322,7 @@ def optimal_trimming(reference: ArrayLike, candidate: ArrayLike, alpha: float, *
         Distinct values, their weights, the fraction trimmed of each, and the distance. Optimal trimmings are not
         unique; this is the clipped mid-range one.
     """
-    (alpha,) = check_alphas(alpha)
+    alpha = check_alpha(alpha)
     pair = prepare(reference, check_samples(candidate, "candidate", (1,), mode), mode)
     values, counts = np.unique(pair.candidates[0], return_counts=True)
     mass = np.append(0, counts.cumsum()) / counts.sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,13 +18,16 @@ from .laws import Merged
 from .levels import Threshold, default_threshold, threshold_terms
 from .margins import Floats, Margin
 from .nodes import distance, smallest_level
-from .resampling import Draw, draw_examples, in_threads
+from .resampling import Counter, Draw, Progress, check_workers, draw_examples, in_threads
 from .scalars import Reading, Scalars, read_scalars
+from .typicality import FEW_REFERENCES
 
 KINDS = ("mixture", "ensemble")
 DIRECTIONS = ("few trimmed", "pool trimmed")
 COVERAGE = 0.95
+CONFIDENCE = 0.95  # of the intervals on shares of subsets
 DEFAULT_SIZES = 10
+MIN_SUBSETS = math.ceil(math.log((1 - CONFIDENCE) / 2) / math.log(COVERAGE))  # none of so many beyond: below 5 %
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -45,12 +49,16 @@ class RepresentativeSize(Result):
         Kolmogorov distances between subset and pool on all examples: no error of the test set, but of the runs.
     smallest : ndarray [kinds, directions]
         Smallest size from which on the level of 95 % of the subsets is at most `tolerance`; inf if there is none.
+    not_ruled_out, shown : ndarray [kinds, directions]
+        The same where each share of subsets may be that high, and where it must be: by the ends of its exact binomial
+        interval of 95 %. With too few subsets nothing can be shown.
     pool_size : int
         Runs in the pool.
     tolerance : float
         Level up to which a subset counts as representative.
-    delta, n, m, margin, resample, threshold, epsilon
-        As in `TrimmingLevels`.
+    delta, n, m, margin, classes, clip, reference, resample, mode, threshold, epsilon, seed
+        As in `TrimmingLevels`; the reference is the mixture of the pool's runs, or of the M runs where the pool is
+        trimmed.
     """
 
     sizes: NDArray[np.int64]
@@ -59,20 +67,42 @@ class RepresentativeSize(Result):
     levels: Floats
     distances: Floats
     smallest: Floats
+    not_ruled_out: Floats
+    shown: Floats
     pool_size: int
     tolerance: float
     delta: tuple[float, float]
     n: int
     m: int
     margin: str
+    classes: tuple[int, int] | None
+    clip: tuple[float, float] | None
+    reference: str
     resample: str | None
+    mode: str
     threshold: str | float
     epsilon: float
+    seed: int
+
+    @property
+    def resolved(self) -> bool:
+        """Whether there are subsets enough to tell that 95 % of them are within the tolerance."""
+        return self.levels.shape[2] >= MIN_SUBSETS
 
     def recommended(self, kind: str = "mixture") -> int | None:
-        """Return the size from which M runs are representative in both directions; None if no size tried is."""
+        """Return the size from which M runs are representative in both directions; None if no size tried is.
+
+        It is an estimate from random subsets: see `interval`, and `resolved` for whether it says anything.
+        """
+        return self._largest(self.smallest, kind)
+
+    def interval(self, kind: str = "mixture") -> tuple[int | None, int | None]:
+        """Return the sizes that the subsets do not rule out: smallest and largest; None beyond the sizes tried."""
+        return self._largest(self.not_ruled_out, kind), self._largest(self.shown, kind)
+
+    def _largest(self, sizes: Floats, kind: str) -> int | None:
         check_choice(kind, "kind", self.kinds)
-        size = self.smallest[self.kinds.index(kind)].max()
+        size = sizes[self.kinds.index(kind)].max()
         return int(size) if np.isfinite(size) else None
 
     def quantile(self, q: float) -> Floats:
@@ -82,6 +112,7 @@ class RepresentativeSize(Result):
     def table(self) -> Table:
         """Return a row a kind and size: 95 % quantile of the levels, and share above the tolerance, by direction."""
         upper, above = self.quantile(COVERAGE), (self.levels > self.tolerance).mean(2)
+        limits = share_limits((self.levels > self.tolerance).sum(2), self.levels.shape[2])
         columns: dict[str, Any] = {
             "of M runs": np.repeat(self.kinds, len(self.sizes)),
             "M": np.tile(self.sizes, len(self.kinds)),
@@ -90,26 +121,36 @@ class RepresentativeSize(Result):
         formats = {"median distance": ".4f"}
         for j, direction in enumerate(self.directions):
             level, share = f"{direction}: 95 %", f"above {self.tolerance:g} ({direction.split()[0]})"
+            low, high = (limit[:, j].ravel() for limit in limits)
             columns |= {level: upper[:, j].ravel(), share: above[:, j].ravel()}
+            columns[f"{CONFIDENCE:.0%} ({direction.split()[0]})"] = [
+                f"{a:.0%} to {b:.0%}" for a, b in zip(low, high, strict=True)
+            ]
             formats |= {level: ".3f", share: ".0%"}
         return Table(columns, formats=formats)
 
     def sentence(self) -> str:
-        """Return the recommended sizes with what they rest on."""
+        """Return the recommended sizes with what they rest on; none where the subsets are too few to tell."""
         found = "; ".join(f"the {kind} of {self._words(kind)}" for kind in self.kinds)
         delta = sum(self.delta)
         return (
-            f"{found[0].upper()}{found[1:]} (trimming level at most {self.tolerance:g} in both directions for 95 % of "
-            f"{self.levels.shape[2]} random subsets, against a pool of {self.pool_size} other runs, n = {self.n}, "
-            f"m = {self.m}, threshold {delta:.4f}). This assumes exchangeable runs and holds at "
+            f"{found[0].upper()}{found[1:]}. Representative is a trimming level of at most {self.tolerance:g} in both "
+            f"directions for 95 % of {self.levels.shape[2]} random subsets, against a pool of {self.pool_size} other "
+            f"runs, n = {self.n}, m = {self.m}, threshold {delta:.4f}. This assumes exchangeable runs and holds at "
             "this number of examples: more examples resolve smaller differences, and may ask for more runs."
         )
 
     def _words(self, kind: str) -> str:
-        size = self.recommended(kind)
-        if size is None:
+        size, (low, high) = self.recommended(kind), self.interval(kind)
+        if low is None:
             return f"up to {self.sizes[-1]} runs is not representative of the pool"
-        return f"{size} run{'s' * (size > 1)} or more is representative of the pool"
+        if not self.resolved:
+            return f"M runs is not judged, which takes {MIN_SUBSETS} subsets"
+        beyond = f"more than {self.sizes[-1]}"
+        if size is None:
+            return f"up to {self.sizes[-1]} runs is not shown to be representative of the pool, nor ruled out"
+        within = f"{CONFIDENCE:.0%} interval over subsets: {low} to {high or beyond}"
+        return f"{size} run{'s' * (size > 1)} or more is representative of the pool ({within})"
 
 
 @warns_of_seeds(pooled=True)
@@ -126,9 +167,11 @@ def representative_size(
     margin: Margin | None = None,
     labels: ArrayLike | None = None,
     classes: tuple[int, int] | None = None,
+    clip: tuple[float, float] | None = None,
     split: str = "test",
     seed: int = 0,
     workers: int | None = None,
+    progress: Progress | None = None,
 ) -> RepresentativeSize:
     """Return how many runs represent the average run, and how many make an ensemble that behaves like it.
 
@@ -146,10 +189,10 @@ def representative_size(
         What to make of the M runs.
     tolerance : float
         Level up to which a subset counts as representative.
-    resample, threshold, epsilon, margin, labels, classes, split, seed, workers
+    resample, threshold, epsilon, margin, labels, classes, clip, split, seed, workers, progress
         As in `trimming`; disjoint halves of the examples are the default here, because the threshold holds for them.
     replicates : int
-        Number of random subsets of each size.
+        Number of random subsets of each size; below 72 there is no verdict.
 
     Returns
     -------
@@ -159,7 +202,7 @@ def representative_size(
     Raises
     ------
     InputError
-        Fewer than four usable runs, or sizes out of range.
+        Fewer than four usable runs, or sizes or settings out of range.
 
     Notes
     -----
@@ -168,9 +211,9 @@ def representative_size(
     The scalar outputs of all runs are held and sorted together: some 90 bytes a value at the
     peak, for every class of one-vs-rest.
     """
-    for kind in kinds:
-        check_choice(kind, "kind", KINDS)
-    scalars = read_scalars(outputs, labels, split, Reading(margin, classes))
+    _check_settings(kinds, tolerance)
+    workers = check_workers(workers)
+    scalars = read_scalars(outputs, labels, split, Reading(margin, classes, clip))
     n_runs = len(scalars.run_ids)
     chosen = _check_sizes(sizes, n_runs)
     rng = np.random.default_rng(seed)
@@ -180,8 +223,11 @@ def representative_size(
     n, m = len(draws[0][0]), len(draws[0][1])
     delta = threshold_terms(threshold, epsilon / len(scalars.values), n, m, "step")
     study = Subsets(scalars, [Merged.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
-    found = in_threads(lambda index: study.compare(orders[index], draws[index]), len(draws), workers)
+    found = in_threads(
+        lambda index: study.compare(orders[index], draws[index]), len(draws), workers, Counter(len(draws), progress)
+    )
     levels = np.stack([levels for levels, _ in found], axis=2)
+    limits = share_limits((levels > tolerance).sum(2), levels.shape[2])
     return RepresentativeSize(
         sizes=chosen,
         kinds=tuple(kinds),
@@ -189,17 +235,46 @@ def representative_size(
         levels=levels,
         distances=np.stack([distances for _, distances in found], axis=1),
         smallest=_smallest(levels, chosen, tolerance),
+        not_ruled_out=_first_to_stay(limits[0] <= 1 - COVERAGE, chosen),
+        shown=_first_to_stay(limits[1] <= 1 - COVERAGE, chosen),
         pool_size=n_runs - n_runs // 2,
         tolerance=tolerance,
         delta=delta,
         n=n,
         m=m,
         margin=scalars.margin,
+        classes=classes,
+        clip=clip,
+        reference="mixture",
         resample=resample,
+        mode="step",
         threshold=default_threshold(threshold, "step"),
         epsilon=epsilon,
+        seed=seed,
         excluded=scalars.excluded,
+        warnings=_warnings(scalars, len(draws)),
     )
+
+
+def _check_settings(kinds: Sequence[str], tolerance: float) -> None:
+    for kind in kinds:
+        check_choice(kind, "kind", KINDS)
+    if not kinds or len(set(kinds)) < len(kinds):
+        raise InputError(f"kinds {tuple(kinds)}", f"one or more of {', '.join(KINDS)}, each once")
+    if not 0 <= tolerance < 1:
+        raise InputError(f"tolerance {tolerance}", "a level from 0 up to, not including, 1")
+
+
+def _warnings(scalars: Scalars, subsets: int) -> tuple[str, ...]:
+    notes: list[str] = []
+    n_runs = len(scalars.run_ids)
+    if n_runs - n_runs // 2 < FEW_REFERENCES:
+        notes.append(f"The pool is made of only {n_runs - n_runs // 2} run(s): it is itself uncertain.")
+    if subsets < MIN_SUBSETS:
+        notes.append(f"{subsets} random subsets cannot tell whether 95 % are within the tolerance: {MIN_SUBSETS} can.")
+    if copies := scalars.count_copies():
+        notes.append(f"{copies} run(s) have exactly the outputs of another: leave the copies out.")
+    return tuple(notes)
 
 
 def _check_sizes(sizes: Sequence[int] | None, n_runs: int) -> NDArray[np.int64]:
@@ -216,9 +291,24 @@ def _check_sizes(sizes: Sequence[int] | None, n_runs: int) -> NDArray[np.int64]:
 
 def _smallest(levels: Floats, sizes: NDArray[np.int64], tolerance: float) -> Floats:
     """Return the first size from which on 95 % of the subsets stay within the tolerance, or inf."""
-    accepted = (levels <= tolerance).mean(2) >= COVERAGE
+    return _first_to_stay((levels <= tolerance).mean(2) >= COVERAGE, sizes)
+
+
+def _first_to_stay(accepted: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Floats:
+    """Return the first size from which on all sizes are accepted, or inf."""
     stays = np.minimum.accumulate(accepted[..., ::-1], axis=-1)[..., ::-1]
     return np.where(stays.any(-1), sizes[stays.argmax(-1)], np.inf)
+
+
+def share_limits(counts: NDArray[np.int64], total: int) -> tuple[Floats, Floats]:
+    """Return the exact binomial (Clopper-Pearson) interval of 95 % of shares, over subsets of these runs."""
+    from scipy.special import betaincinv
+
+    tail = (1 - CONFIDENCE) / 2
+    k = np.asarray(counts, dtype=np.float64)
+    low = np.where(k > 0, betaincinv(np.maximum(k, 0.5), total - k + 1, tail), 0.0)
+    high = np.where(k < total, betaincinv(k + 1, np.maximum(total - k, 0.5), 1 - tail), 1.0)
+    return low, high
 
 
 @dataclass(frozen=True)
@@ -249,7 +339,7 @@ class Subsets:
         distances = np.zeros((len(self.kinds), len(self.sizes)))
         for statistic, merged in enumerate(self.merged):
             against = Pooled(merged, pool, draw, self.delta)
-            for k, runs in enumerate(members.astype(np.int64)):
+            for k, runs in enumerate(members):
                 for i, kind in enumerate(self.kinds):
                     values = averaged[statistic, k] if kind == "ensemble" and averaged is not None else None
                     found, apart = against.compare(runs, values)
@@ -268,20 +358,21 @@ class Pooled:
         self.examples = [np.bincount(half, minlength=n_examples) for half in draw] + [everything]
         self.masses = [merged.mass(pool, examples) for examples in self.examples]
 
-    def compare(self, runs: NDArray[np.int64], averaged: Floats | None) -> tuple[tuple[float, float], float]:
+    def compare(self, runs: NDArray[np.bool_], averaged: Floats | None) -> tuple[tuple[float, float], float]:
         """Return the levels in both directions, and the distance, of a subset of runs.
 
         Parameters
         ----------
-        runs : ndarray of int [runs]
-            1 for the runs in the subset.
+        runs : ndarray of bool [runs]
+            Whether each run is in the subset.
         averaged : ndarray [examples] or None
             Scalars of their ensemble; the average of their distributions is compared if None.
         """
-        laws = [
-            self.merged.average(runs, examples) if averaged is None else self.merged.ensemble(averaged, examples)
-            for examples in self.examples
-        ]
+        if averaged is None:
+            positions = self.merged.of_runs(runs)
+            laws = [self.merged.average(positions, examples) for examples in self.examples]
+        else:
+            laws = [self.merged.ensemble(averaged, examples) for examples in self.examples]
         few = smallest_level(laws[0].nodes(self.masses[1], trimmed=True), self.delta)
         pool = smallest_level(laws[1].nodes(self.masses[0], trimmed=False), self.delta)
         return (float(few[0]), float(pool[0])), float(distance(laws[2].nodes(self.masses[2], trimmed=True), 1.0)[0])

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ THREAD_BYTES = 2**32  # work arrays over the reference pool, of all threads toge
 
 T = TypeVar("T")
 Indices = NDArray[np.intp]
+Progress = Callable[[int, int], None]  # called with what is done and what there is to do
 Draw = tuple[Indices, Indices]  # examples of the candidates, examples of the reference
 
 
@@ -33,6 +34,7 @@ def draw_examples(
     The first ``floor(n_examples / 2)`` of each row of `indices`, or of each drawn row, are the candidates'. Without
     resampling there is one replicate, in which both are evaluated on all examples.
     """
+    check_replicates(replicates)
     if indices is not None:
         rows = check_integers(indices, "indices", 0, n_examples - 1)
         if rows.ndim != 2 or 0 in rows.shape:
@@ -47,9 +49,13 @@ def draw_examples(
     return [(row[:half].astype(np.intp), row[half:].astype(np.intp)) for row in rows]
 
 
+def check_replicates(replicates: Any) -> None:
+    """Raise an InputError unless `replicates` is a whole number from 1."""
+    if not isinstance(replicates, (int, np.integer)) or replicates < 1:
+        raise InputError(f"{replicates} replicates", "a whole number from 1")
+
+
 def _drawn_rows(n_examples: int, resample: str, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    if replicates < 1:
-        raise InputError(f"{replicates} replicates", "at least 1")
     if resample == "bootstrap":
         return rng.integers(n_examples, size=(replicates, n_examples))
     return rng.permuted(np.tile(np.arange(n_examples), (replicates, 1)), axis=1)
@@ -170,7 +176,22 @@ class Plan:
         return pool.mixture(examples)
 
 
-def resampled_levels(candidates: Iterable[Floats], pool: Pool, plan: Plan, workers: int | None) -> Floats:
+class Counter:
+    """Tells a caller how many of how many steps are done."""
+
+    def __init__(self, total: int, tell: Progress | None) -> None:
+        self.total, self._tell, self._done = total, tell, 0
+
+    def step(self) -> None:
+        """Count one more."""
+        self._done += 1
+        if self._tell is not None:
+            self._tell(self._done, self.total)
+
+
+def resampled_levels(
+    candidates: Iterable[Floats], pool: Pool, plan: Plan, workers: int | None, counter: Counter | None = None
+) -> Floats:
     """Return the level of every candidate in every replicate, shape [replicates, candidates].
 
     Parameters
@@ -183,17 +204,20 @@ def resampled_levels(candidates: Iterable[Floats], pool: Pool, plan: Plan, worke
         Draws and threshold.
     workers : int or None
         Threads; if None as many as there are processors and memory for. The result does not depend on it.
+    counter : Counter, optional
+        Counts every replicate of every block.
     """
     workers = workers or max(1, min(os.cpu_count() or 1, THREAD_BYTES // (24 * pool.order.size)))
-    return np.concatenate([_block_levels(Block.of(values, pool), pool, plan, workers) for values in candidates], axis=1)
+    blocks = (Block.of(values, pool) for values in candidates)
+    return np.concatenate([_block_levels(block, pool, plan, workers, counter) for block in blocks], axis=1)
 
 
-def _block_levels(block: Block, pool: Pool, plan: Plan, workers: int) -> Floats:
+def _block_levels(block: Block, pool: Pool, plan: Plan, workers: int, counter: Counter | None) -> Floats:
     def one(replicate: int) -> Floats:
         examples = plan.draws[replicate][0]
         return block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)
 
-    return np.array(in_threads(one, len(plan.draws), workers))
+    return np.array(in_threads(one, len(plan.draws), workers, counter))
 
 
 def block_size(n_examples: int) -> int:
@@ -201,7 +225,19 @@ def block_size(n_examples: int) -> int:
     return max(1, TABLE_BYTES // (32 * n_examples))
 
 
-def in_threads(function: Callable[[int], T], count: int, workers: int | None) -> list[T]:
+def check_workers(workers: int | None) -> int | None:
+    """Return a number of threads, or None for as many as there are processors."""
+    return None if workers is None else int(check_integers(workers, "workers", 1, None))
+
+
+def in_threads(
+    function: Callable[[int], T], count: int, workers: int | None, counter: Counter | None = None
+) -> list[T]:
     """Return ``function(0), ... function(count - 1)``, computed by as many threads as there are processors if None."""
+    found: list[T] = []
     with ThreadPoolExecutor(workers or os.cpu_count()) as threads:
-        return list(threads.map(function, range(count)))
+        for value in threads.map(function, range(count)):
+            found.append(value)
+            if counter is not None:
+                counter.step()
+    return found

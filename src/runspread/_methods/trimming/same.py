@@ -9,18 +9,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_integers
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..variance.audit import warns_of_seeds
+from .curve import curve_alphas
 from .laws import Merged
-from .levels import Pair, check_alphas, threshold_terms
+from .levels import Pair, check_alpha, threshold_terms
 from .margins import Floats, Margin
 from .nodes import Nodes, distance, smallest_level
-from .resampling import in_threads
+from .resampling import Counter, Progress, check_workers, in_threads
 from .scalars import Reading, Scalars, read_scalars
 
-CURVE = np.linspace(0, 0.5, 51)
+CURVE_POINTS = 51
 THRESHOLDS = ("permutation", "dkw", "rigorous")
 
 
@@ -53,8 +54,8 @@ class SameModel(Result):
         Examples.
     accuracy_old, accuracy_new : float
         Mean accuracies; NaN without labels.
-    margin, threshold, epsilon
-        Settings.
+    margin, classes, clip, reference, mode, threshold, epsilon, seed
+        Settings; the reference is the mixture of the old runs.
     """
 
     same: bool
@@ -73,8 +74,13 @@ class SameModel(Result):
     accuracy_old: float
     accuracy_new: float
     margin: str
+    classes: tuple[int, int] | None
+    clip: tuple[float, float] | None
+    reference: str
+    mode: str
     threshold: str | float
     epsilon: float
+    seed: int
 
     def table(self) -> Table:
         """Return the level of each statistic and the facts it rests on."""
@@ -116,9 +122,11 @@ def same_model(
     margin: Margin | None = None,
     labels: ArrayLike | None = None,
     classes: tuple[int, int] | None = None,
+    clip: tuple[float, float] | None = None,
     split: str = "test",
     seed: int = 0,
     workers: int | None = None,
+    progress: Progress | None = None,
 ) -> SameModel:
     """Say whether new training code gives the same distribution of outputs as the old, up to a fraction alpha.
 
@@ -139,7 +147,7 @@ def same_model(
         Probability of a false alarm.
     permutations : int
         Number of random exchanges of runs.
-    margin, labels, classes, split, workers
+    margin, labels, classes, clip, split, workers, progress
         As in `trimming`.
     seed : int
         Of the permutations.
@@ -161,23 +169,24 @@ def same_model(
     than too large, the more so the fewer the runs. The scalar outputs of all runs are held and sorted together: some
     90 bytes a value at the peak, for every class of one-vs-rest.
     """
-    (allowed,) = check_alphas(alpha)
-    reading = Reading(margin, classes)
+    allowed, workers = check_alpha(alpha), check_workers(workers)
+    reading = Reading(margin, classes, clip)
     before, after = (read_scalars(source, labels, split, reading) for source in (old, new))
     _check_alike(before, after, threshold)
-    delta, p_value = _accepted_distance(before, after, threshold, epsilon, permutations, seed, workers)
+    delta, p_value = _accepted_distance(before, after, threshold, epsilon, permutations, seed, workers, progress)
     laws = [_nodes(first, second) for first, second in zip(before.values, after.values, strict=True)]
     levels = np.concatenate([smallest_level(nodes, delta) for nodes in laws])
-    curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in CURVE] for nodes in laws]).max(0)
+    alphas = curve_alphas(float(levels.max()), CURVE_POINTS)
+    curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in alphas] for nodes in laws]).max(0)
     return SameModel(
         same=bool(levels.max() <= allowed),
         level=float(levels.max()),
-        alpha=float(allowed),
+        alpha=allowed,
         class_levels=levels,
         distance=float(curve[0]),
         p_value=p_value,
         delta=delta,
-        alphas=CURVE,
+        alphas=alphas,
         distances=curve,
         n_old=len(before.run_ids),
         n_new=len(after.run_ids),
@@ -186,8 +195,13 @@ def same_model(
         accuracy_old=before.mean_accuracy(),
         accuracy_new=after.mean_accuracy(),
         margin=before.margin,
+        classes=classes,
+        clip=clip,
+        reference="mixture",
+        mode="step",
         threshold=threshold,
         epsilon=epsilon,
+        seed=seed,
         excluded=before.excluded + after.excluded,
         warnings=_warnings(after.count_in(before)),
     )
@@ -207,10 +221,11 @@ def _accepted_distance(
     permutations: int,
     seed: int,
     workers: int | None,
+    progress: Progress | None,
 ) -> tuple[tuple[float, float], float]:
     """Return the threshold, as (constant, slope), and the p-value of equality, which only permutations give."""
     if threshold == "permutation":
-        exchanged, apart = _exchanged(old, new, permutations, epsilon, seed, workers)
+        exchanged, apart = _exchanged(old, new, permutations, epsilon, seed, workers, progress)
         p_value = (1 + (exchanged >= apart).sum()) / (1 + len(exchanged))
         return (_exceeded_with(exchanged, epsilon), 0.0), float(p_value)
     if isinstance(threshold, str):
@@ -241,7 +256,13 @@ def _check_alike(old: Scalars, new: Scalars, threshold: str | float) -> None:
 
 
 def _exchanged(
-    old: Scalars, new: Scalars, permutations: int, epsilon: float, seed: int, workers: int | None
+    old: Scalars,
+    new: Scalars,
+    permutations: int,
+    epsilon: float,
+    seed: int,
+    workers: int | None,
+    progress: Progress | None,
 ) -> tuple[Floats, float]:
     """Return distances after exchanging runs at random [permutations], and the distance as it is.
 
@@ -250,6 +271,7 @@ def _exchanged(
     n_old, n_new = len(old.run_ids), len(new.run_ids)
     if not 0 < epsilon < 1:
         raise InputError(f"epsilon {epsilon}", "a number between 0 and 1")
+    permutations = int(check_integers(permutations, "permutations", 1, None))
     possible = min(comb(n_old + n_new, n_old), permutations + 1)
     if possible * epsilon < 1:
         raise InputError(
@@ -266,7 +288,8 @@ def _exchanged(
     def largest(row: NDArray[np.int64]) -> float:
         return max(int(np.abs(np.cumsum(row[each.run])[each.ends]).max()) for each in merged) / total
 
-    return np.array(in_threads(lambda index: largest(rows[index]), permutations, workers)), largest(weights)
+    counter = Counter(permutations, progress)
+    return np.array(in_threads(lambda index: largest(rows[index]), permutations, workers, counter)), largest(weights)
 
 
 def _exceeded_with(distances: Floats, epsilon: float) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Excluded
-from .._sources import RunOutputs, as_outputs
+from .._sources import RunOutputs, as_outputs, class_of
 from .margins import MARGINS, Floats, Margin, clip_gaps, margins
 
 
@@ -109,6 +109,16 @@ class Scalars:
         known = set(others._digests())
         return sum(digest in known for digest in self._digests())
 
+    def count_across(self, first: NDArray[np.intp]) -> int:
+        """Return how many of the other runs have exactly the scalars of one of the runs `first`."""
+        digests = list(self._digests())
+        known = {digests[run] for run in first}
+        return sum(digest in known for run, digest in enumerate(digests) if run not in set(first.tolist()))
+
+    def count_copies(self) -> int:
+        """Return how many runs have exactly the scalars of an earlier run."""
+        return len(self.run_ids) - len(set(self._digests()))
+
     def _digests(self) -> Iterator[bytes]:
         for values in self.each(range(len(self.run_ids))):
             yield hashlib.blake2b(values.tobytes(), digest_size=16).digest()
@@ -132,11 +142,11 @@ class Scalars:
         return self._reading.scalars(total / weights.sum(1)[:, None, None], self._outputs.labels)
 
     def mean_accuracy(self) -> float:
-        """Return the mean accuracy of the usable runs on all examples; NaN without labels or with one logit."""
+        """Return the mean accuracy of the usable runs on all examples; NaN without labels."""
         labels = self._outputs.labels
-        if labels is None or self._outputs.shape[2] < 2:
+        if labels is None:
             return float("nan")
-        right = [float((logits.argmax(-1) == labels).mean()) for logits in _runs(self._outputs)]
+        right = [float((class_of(logits) == labels).mean()) for logits in _runs(self._outputs)]
         return float(np.mean(np.array(right)[self._rows]))
 
 

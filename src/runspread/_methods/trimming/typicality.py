@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +16,17 @@ from ..._results import Result, Table
 from ..variance.audit import warns_of_seeds
 from .levels import CAP, MODES, Mode, Threshold, default_threshold, round_up_to_grid, threshold_terms
 from .margins import Floats, Margin
-from .resampling import Draw, Plan, Pool, block_size, draw_examples, resampled_levels
+from .resampling import (
+    Counter,
+    Draw,
+    Plan,
+    Pool,
+    Progress,
+    block_size,
+    check_workers,
+    draw_examples,
+    resampled_levels,
+)
 from .scalars import Reading, Scalars, read_scalars
 
 ReferenceKind = Literal["mixture", "sampled", "ensemble", "single"]
@@ -49,7 +60,7 @@ class TrimmingLevels(Result):
         Examples on which candidates and reference are evaluated in a replicate.
     n_references : ndarray of int [runs]
         Runs behind the reference of each run.
-    margin, reference, resample, mode, threshold, epsilon, cap
+    margin, classes, clip, reference, resample, mode, threshold, epsilon, cap, seed
         Settings.
     """
 
@@ -69,12 +80,15 @@ class TrimmingLevels(Result):
     m: int
     n_references: NDArray[np.int64]
     margin: str
+    classes: tuple[int, int] | None
+    clip: tuple[float, float] | None
     reference: str
     resample: str | None
     mode: str
     threshold: str | float
     epsilon: float
     cap: float
+    seed: int
 
     @property
     def atypical(self) -> NDArray[np.bool_]:
@@ -94,20 +108,24 @@ class TrimmingLevels(Result):
             (f"{self.cap:g} or more", self.censored),
         ):
             columns[name] = values[order].tolist()
+        if self.mode == "published":
+            columns["published mean"] = self.grid_mean[order].tolist()
         shares = dict.fromkeys(("rejected", f"{self.cap:g} or more"), ".0%")
-        return Table(columns, formats=dict.fromkeys(("mean level", "median", "5 %", "95 %"), ".3f") | shares)
+        levels = ("mean level", "median", "5 %", "95 %", "published mean")
+        return Table(columns, formats=dict.fromkeys(levels, ".3f") | shares)
 
     def sentence(self) -> str:
         """Return how many runs are typical, at which sample sizes, and what that does not show."""
         count, total = int(self.atypical.sum()), len(self.run_ids)
         low, middle, high = np.quantile(self.mean, [0.05, 0.5, 0.95])
+        grid = f", {np.median(self.grid_mean):.3f} on the published grid" if self.mode == "published" else ""
         replicates = f"{len(self.levels)} {self.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
         return (
             f"{count} of {total} runs {'is' if count == 1 else 'are'} told from the {self.reference} of the reference "
             f"runs in more than half of {replicates}; the mean trimming level has median {middle:.3f} over the runs "
-            f"(5 % to 95 %: {low:.3f} to {high:.3f}), at n = {self.n}, m = {self.m}, threshold {self._threshold()}. "
-            "It compares distributions of outputs, not which examples they belong to, and levels of equal n, m and "
-            "epsilon only."
+            f"(5 % to 95 %: {low:.3f} to {high:.3f}){grid}, at n = {self.n}, m = {self.m}, "
+            f"threshold {self._threshold()}. It compares distributions of outputs, not which examples they belong "
+            "to, and levels of equal n, m and epsilon only."
         )
 
     def _threshold(self) -> str:
@@ -127,6 +145,7 @@ class Settings:
     epsilon: float
     workers: int | None
     seed: int
+    progress: Progress | None = None
 
     def plan(self, draws: list[Draw], statistics: int) -> Plan:
         """Return what is done in every replicate; each of several statistics is tested at its share of epsilon."""
@@ -155,6 +174,7 @@ def trimming(
     indices: ArrayLike | None = None,
     seed: int = 0,
     workers: int | None = None,
+    progress: Progress | None = None,
 ) -> TrimmingLevels:
     """Return how much of each run's output distribution the average run does not explain.
 
@@ -191,6 +211,8 @@ def trimming(
         Seed of the draws.
     workers : int, optional
         Threads; the result does not depend on it.
+    progress : callable, optional
+        Called with the number of steps done, and of all steps.
 
     Returns
     -------
@@ -214,7 +236,7 @@ def trimming(
     """
     for value, name, known in ((reference, "reference", REFERENCES), (mode, "mode", MODES)):
         check_choice(value, name, known)
-    settings = Settings(reference, resample, mode, threshold, epsilon, workers, seed)
+    settings = Settings(reference, resample, mode, threshold, epsilon, check_workers(workers), seed, progress)
     reading = Reading(margin, classes, clip)
     tested = read_scalars(candidates, labels, split, reading)
     pool = None if references is None else read_scalars(references, labels, split, reading)
@@ -223,7 +245,12 @@ def trimming(
         settings = dataclasses.replace(settings, resample="given")
     plan = settings.plan(draws, tested.n_statistics)
     levels, sizes = _against_pool(tested, pool, settings, plan) if pool else _across_halves(tested, settings, plan)
-    return _summarise(levels, sizes, tested, pool, settings, plan)
+    return _summarise(levels, sizes, tested, pool, settings, plan, reading)
+
+
+def halves(n_runs: int) -> list[NDArray[np.intp]]:
+    """Return the runs of the two halves that serve each other where there are no references."""
+    return np.array_split(np.arange(n_runs), 2)
 
 
 def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
@@ -232,7 +259,14 @@ def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan
             f"candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
         )
     runs, everyone = np.arange(len(tested.run_ids)), np.arange(len(pool.run_ids))
-    return _levels(tested, runs, pool, everyone, settings, plan), np.full(len(runs), len(everyone))
+    counter = _counter(tested, [runs], settings, plan)
+    return _levels(tested, runs, pool, everyone, settings, plan, counter), np.full(len(runs), len(everyone))
+
+
+def _counter(tested: Scalars, parts: list[NDArray[np.intp]], settings: Settings, plan: Plan) -> Counter:
+    """Return what counts the replicates of every block of candidates."""
+    blocks = sum(math.ceil(len(part) / block_size(tested.n_examples)) for part in parts)
+    return Counter(tested.n_statistics * blocks * len(plan.draws), settings.progress)
 
 
 def _size(scalars: Scalars) -> str:
@@ -240,12 +274,12 @@ def _size(scalars: Scalars) -> str:
 
 
 def _across_halves(tested: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
-    runs = np.arange(len(tested.run_ids))
-    if len(runs) < 2:
+    if len(tested.run_ids) < 2:
         raise InputError("1 run", "at least two, or references", "A run needs others to be compared with.")
-    halves = np.array_split(runs, 2)
-    levels = [_levels(tested, own, tested, other, settings, plan) for own, other in (halves, halves[::-1])]
-    sizes = np.repeat([len(halves[1]), len(halves[0])], [len(halves[0]), len(halves[1])])
+    first, second = parts = halves(len(tested.run_ids))
+    counter = _counter(tested, parts, settings, plan)
+    levels = [_levels(tested, own, tested, other, settings, plan, counter) for own, other in (parts, parts[::-1])]
+    sizes = np.repeat([len(second), len(first)], [len(first), len(second)])
     return np.concatenate(levels, axis=2), sizes
 
 
@@ -256,6 +290,7 @@ def _levels(
     other: NDArray[np.intp],
     settings: Settings,
     plan: Plan,
+    counter: Counter,
 ) -> Floats:
     """Return the levels [statistics, replicates, own runs] of runs `own` against runs `other` of the pool.
 
@@ -263,7 +298,7 @@ def _levels(
     """
     if settings.reference == "single" and len(other) != 1:
         raise InputError(f"{len(other)} reference runs for reference='single'", "exactly one")
-    averaged = _ensemble(pool, other) if settings.reference == "ensemble" else None
+    averaged = ensemble_of(pool, other) if settings.reference == "ensemble" else None
     levels: list[Floats] = []
     for number in range(tested.n_statistics):
         reference = next(pool.blocks(number, other, len(other))) if averaged is None else averaged[number]
@@ -271,11 +306,11 @@ def _levels(
         del reference  # sorted anew in the pool
         blocks = tested.blocks(number, own, block_size(tested.n_examples))
         candidates = (_checked(block, settings.mode) for block in blocks)
-        levels.append(resampled_levels(candidates, law, plan, settings.workers))
+        levels.append(resampled_levels(candidates, law, plan, settings.workers, counter))
     return np.stack(levels)
 
 
-def _ensemble(pool: Scalars, runs: NDArray[np.intp]) -> Floats:
+def ensemble_of(pool: Scalars, runs: NDArray[np.intp]) -> Floats:
     """Return the scalars [statistics, 1, examples] of the averaged logits of some runs."""
     return pool.of_ensembles(np.isin(np.arange(len(pool.run_ids)), runs)[None])
 
@@ -287,7 +322,13 @@ def _checked(values: Floats, mode: Mode) -> Floats:
 
 
 def _summarise(
-    levels: Floats, sizes: NDArray[np.int64], tested: Scalars, pool: Scalars | None, settings: Settings, plan: Plan
+    levels: Floats,
+    sizes: NDArray[np.int64],
+    tested: Scalars,
+    pool: Scalars | None,
+    settings: Settings,
+    plan: Plan,
+    reading: Reading,
 ) -> TrimmingLevels:
     largest = levels.max(0)
     lower, upper = np.quantile(largest, [0.05, 0.95], axis=0, method="inverted_cdf")  # copes with infinite levels
@@ -309,12 +350,15 @@ def _summarise(
         m=len(plan.draws[0][1]),
         n_references=sizes,
         margin=tested.margin,
+        classes=reading.classes,
+        clip=reading.clip,
         reference=settings.reference,
         resample=settings.resample,
         mode=settings.mode,
         threshold=default_threshold(settings.threshold, settings.mode),
         epsilon=settings.epsilon,
         cap=CAP,
+        seed=settings.seed,
         excluded=tested.excluded + (pool.excluded if pool else ()),
         warnings=_warnings(tested, pool, sizes),
     )
@@ -324,7 +368,10 @@ def _warnings(tested: Scalars, pool: Scalars | None, sizes: NDArray[np.int64]) -
     notes: list[str] = []
     if sizes.min() < FEW_REFERENCES:
         notes.append(f"The reference is made of only {sizes.min()} run(s): it is itself uncertain.")
-    shared = tested.count_in(pool) if pool else 0
-    if shared:
+    if pool is not None and (shared := tested.count_in(pool)):
         notes.append(f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs.")
+    if pool is None and (shared := tested.count_across(halves(len(tested.run_ids))[0])):
+        notes.append(
+            f"{shared} run(s) of the second half have exactly the outputs of a run of the first: leave the copies out."
+        )
     return tuple(notes)

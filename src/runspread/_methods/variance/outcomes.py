@@ -80,6 +80,8 @@ def predicted_classes(outputs: ArrayLike, *, nan: str = "raise") -> NDArray[np.s
         raise InputError(
             f"outputs of shape {array.shape} and dtype {array.dtype}", "floating-point rows [..., classes]"
         )
+    if array.shape[-1] == 1:  # the log-odds of class 1
+        array = np.concatenate([np.zeros_like(array), array], axis=-1)
     best = half_argmax(array) if array.dtype == np.float16 else array.argmax(axis=-1)
     undefined = np.isnan(np.take_along_axis(array, best[..., None], axis=-1)[..., 0])  # argmax stops at the first NaN
     if undefined.any():
@@ -288,7 +290,7 @@ def _from_outputs(outputs: RunOutputs, nan: str, n_classes: int | None) -> Predi
     if outputs.labels is None:
         raise InputError("no labels", "true classes [examples]", "Pass labels=, or correct= with 0/1 correctness.")
     if len(outputs.shape) == 3:
-        n_classes = outputs.shape[2]
+        n_classes = max(outputs.shape[2], 2)  # one logit tells two classes apart
     labels = check_integers(outputs.labels, "labels", 0, None if n_classes is None else n_classes - 1)
     keep = np.ones(outputs.shape[0], bool)
     if nan == "drop_run" and len(outputs.shape) == 3:
