@@ -125,6 +125,12 @@ from ._plots.ensembles import (
     plot_reliability,
     plot_selection,
 )
+from ._plots.map_checks import (
+    plot_map_comparison,
+    plot_map_stability,
+    plot_outcome_regression,
+    plot_prefix_prediction,
+)
 from ._plots.paradox import plot_partition_map, plot_simpson, plot_within_between
 from ._plots.spectra import (
     plot_bulk,
@@ -355,13 +361,17 @@ __all__ = [
     "plot_ensemble_sizes",
     "plot_layer",
     "plot_look",
+    "plot_map_comparison",
+    "plot_map_stability",
     "plot_members",
     "plot_metric_by_state",
     "plot_model",
+    "plot_outcome_regression",
     "plot_outside",
     "plot_partition_map",
     "plot_plan",
     "plot_power_law",
+    "plot_prefix_prediction",
     "plot_quality_difference",
     "plot_quantiles",
     "plot_reliability",

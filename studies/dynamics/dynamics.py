@@ -192,13 +192,40 @@ def convergence_table(found: Mapping[str, Found]) -> str:
 def variants_table(f: Found) -> str:
     """Return how the findings change with the fit."""
     rows: list[list[Any]] = []
-    published = {f"the published {f.setting.states} states": {**FIT, "states": [f.setting.states]}}
-    for name, options in {**VARIANTS, **published}.items():
-        r = dynamics_of(f.study, f.setting, **options)
+    own: dict[str, dict[str, Any]] = {f"the published {f.setting.states} states": {**FIT, "states": [f.setting.states]}}
+    if f.setting.cut:
+        own[f"the first {f.setting.cut} checkpoints"] = {**FIT, "first_n": f.setting.cut}
+    for name, options in {**VARIANTS, **own}.items():
+        try:
+            r = dynamics_of(f.study, f.setting, **options)
+        except rs.RunspreadError as error:
+            rows.append([name, "–", "–", "–", f"none: {error}", "–", "–"])
+            continue
         fit: Any = r.regression
         rows.append([name, r.model.n_states, f"{fit.r_squared:.3f}", f"{fit.f_pvalue:.1g}", shape_of(r.map)])
         rows[-1] += [f"{r.dissimilarity_tv:.3f}", detours_of(r)]
     return markdown_table(("fit", "states", "R²", "p", "map", "tv", "detours"), rows)
+
+
+def edges_table(r: rs.TrainingDynamics) -> str:
+    """Return the transitions with how far the L2 norm moves on each, whether or not it is among the three named."""
+    table = r.map.table()
+    columns: dict[str, Any] = dict(table.columns)
+    if "l2" in r.map.metric_names:
+        columns["l2"] = r.map.movement_table(["l2"])["l2"]
+    return rs.Table(columns, formats={**table.formats, "l2": "+.2f"}).to_markdown()
+
+
+def firmness(f: Found) -> list[str]:
+    """Return what other fits and resampled runs make of a map, and what early states foretell."""
+    foretold = rs.predict_from_prefix(f.result)
+    return [
+        "Fitted in other ways:",
+        variants_table(f),
+        f"Fitted again: {rs.map_stability(f.result).sentence()}",
+        f"Foretold: {foretold.sentence()}",
+        foretold.table().to_markdown(),
+    ]
 
 
 def section(name: str, f: Found, figures: Path, variants: bool) -> str:
@@ -210,10 +237,9 @@ def section(name: str, f: Found, figures: Path, variants: bool) -> str:
         draw(lambda plot=plot: plot(f.result), figures / f"{name}-{kind}.svg")
     r = f.result
     notes = [f"Note: {note}." for note in r.warnings]
-    parts = [f"### {f.setting.title}", r.sentence(), r.table().to_markdown(), r.map.table().to_markdown()]
+    parts = [f"### {f.setting.title}", r.sentence(), r.table().to_markdown(), edges_table(r)]
     parts += [r.selection.sentence(), *notes]
-    if variants:
-        parts += [variants_table(f), rs.map_stability(r).sentence(), rs.predict_from_prefix(r).sentence()]
+    parts += firmness(f) if variants else []
     return "\n\n".join(parts)
 
 

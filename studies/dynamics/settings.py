@@ -28,6 +28,8 @@ class Setting:
     data : str
         Which folder of data it needs; empty for none.
     runs : int
+    cut : int
+        Checkpoints of a variant with a shorter horizon, which ends soon after the slowest convergence; 0 for none.
     vary : tuple of str
         Seed roles that differ between the runs.
     """
@@ -41,6 +43,7 @@ class Setting:
     states: int = 6
     data: str = ""
     runs: int = 40
+    cut: int = 0
     vary: tuple[str, ...] = ("init", "order")
 
 
@@ -86,6 +89,7 @@ SETTINGS: dict[str, dict[str, Setting]] = {
             title="modular addition, p = 31",
             recipe="modular-addition-small",
             fields={"beta2": 0.98, "epochs": 6000, "record": "12 epochs"},
+            cut=440,
         ),
         "baseline": Setting(
             title="modular addition, p = 53",

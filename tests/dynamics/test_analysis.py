@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import runspread as rs
+from runspread._methods.dynamics import analysis
 from runspread._methods.dynamics.influence import posterior_gradient
 from runspread._methods.dynamics.outcome import detour_states
 from runspread._methods.dynamics.paths import canonical_order, collapsed, occupancy
 from runspread._methods.dynamics.training_map import path_graph
+from runspread._methods.hmm.selection import select_hmm
 
 FAST = {"restarts": 3, "iterations": 20, "covariance": "diag"}
 
@@ -75,6 +77,26 @@ def test_edges_say_what_moves(forked):
     assert len(forked.table()) == forked.model.n_states
 
 
+def test_every_edge_has_the_movement_of_every_metric(forked):
+    """Named are the most influential ones only; the others are there too."""
+    columns = forked.model.columns
+    assert forked.map.metric_names == columns == ("l1", "l2", "norm")
+    few = rs.training_map(forked.model, forked.prepared.frames, top=1)
+    for edge, full in zip(few.edges, forked.map.edges, strict=True):
+        assert len(edge.features) == 1
+        moved = forked.model.means[edge.target] - forked.model.means[edge.source]
+        np.testing.assert_array_equal(edge.all_movement, moved)
+        np.testing.assert_array_equal(edge.all_influence, full.all_influence)
+        assert edge.all_influence.max() == edge.influence[0]
+        assert edge.all_movement[columns.index(edge.features[0])] == edge.movement[0]
+    table = few.movement_table(["l2"])
+    assert list(table.columns) == ["edge", "runs", "l2"]
+    assert table["l2"] == [edge.all_movement[1] for edge in few.edges]
+    assert list(few.movement_table().columns) == ["edge", "runs", *columns]
+    with pytest.raises(rs.InputError, match="Did you mean 'l2'"):
+        few.movement_table(["l22"])
+
+
 def test_result_is_json(forked):
     assert '"detour"' in forked.to_json()
 
@@ -114,9 +136,29 @@ def test_loss_converges_below():
     assert found.capped.tolist() == [2, 3]
 
 
-def test_published_preset_sets_the_published_choices():
+def test_published_preset_sets_the_published_choices(monkeypatch):
     runs, index = forked_runs(8)
+    used = []
+
+    def noted(frames, states, **settings):
+        used.append((frames, settings))
+        return select_hmm(frames, states, **settings)
+
+    monkeypatch.setattr(analysis, "select_hmm", noted)
     result = rs.dynamics(runs, outcome=index, preset="paper", states=[2, 3], covariance="diag")
+    chosen = {name: used[0][1][name] for name in ("restarts", "iterations", "tolerance", "kmeans", "criterion")}
+    assert chosen == {
+        "restarts": 5,
+        "iterations": 32,
+        "tolerance": 1e-2,
+        "kmeans": "reference",
+        "criterion": "bic_mean",
+    }
+    long = [np.random.default_rng(seed).normal(size=(1100, 2)) for seed in range(2)]
+    rs.dynamics(long, preset="paper", states=[1], covariance="diag")
+    assert used[1][0].lengths.tolist() == [1000, 1000]
+    rs.dynamics(runs, preset="paper", states=[1], restarts=2, covariance="diag")
+    assert (used[2][1]["restarts"], used[2][1]["iterations"]) == (2, 32)
     assert len(result.selection.model.restarts) == 5
     assert max(len(r.history) for r in result.selection.model.restarts) <= 32
     assert result.selection.criterion == "bic_mean"
@@ -288,6 +330,10 @@ def test_fewer_checkpoints_than_free_parameters_is_a_warning():
         ({"statess": [2]}, "unknown fit keyword 'statess'"),
         ({"states": []}, "at least one positive number"),
         ({"first_n": 0}, "first_n=0"),
+        ({"outcome": "accuracy", "threshold": 0.5, "direction": "sideways"}, "one of above, below"),
+        ({"direction": "sideways"}, "one of above, below"),
+        ({"threshold": 0.5}, "threshold=0.5 without an outcome"),
+        ({"direction": "below"}, "direction='below' without an outcome"),
     ],
 )
 def test_bad_input_is_named(change, message):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.patches import FancyArrowPatch
 
 import runspread as rs
 
@@ -44,8 +45,11 @@ def test_labels_cover_no_state_and_no_other_label(result):
     ax.figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in ax.texts if "↑" in text.get_text() or "↓" in text.get_text()]
     assert len(boxes) == len(result.map.edges)
+    stations = [patch.get_window_extent() for patch in ax.patches if not isinstance(patch, FancyArrowPatch)]
+    captions = [text.get_window_extent() for text in ax.texts if "of time" in text.get_text()]
+    assert len(stations) == len(captions) == int(result.map.visited.sum())
     for i, box in enumerate(boxes):
-        assert not any(box.overlaps(other) for other in boxes[:i])
+        assert not any(box.overlaps(other) for other in (*boxes[:i], *stations, *captions))
 
 
 def test_rare_roads_go_unlabelled_but_counted(result):
@@ -91,3 +95,42 @@ def test_convergence_by_route_counts_all_runs(result):
 def test_without_an_outcome_ribbons_are_sorted_by_route():
     runs, _ = forked_runs(6)
     assert "by route" in rs.plot_state_ribbons(rs.dynamics(runs, states=[3], **FAST)).get_ylabel()
+
+
+def test_early_prediction_is_drawn_by_share(result):
+    prediction = rs.predict_from_prefix(result, (0.2, 0.35), folds=3)
+    ax = prediction.plot()
+    line = ax.containers[0].lines[0]
+    np.testing.assert_array_equal(line.get_xdata(), [20, 35])
+    np.testing.assert_array_equal(line.get_ydata(), prediction.auc)
+    assert f"n={prediction.at_risk[1]}" in texts(ax)
+
+
+def test_regression_is_drawn_as_fitted_against_actual(result):
+    ax = result.regression.plot()
+    dots = ax.lines[1]
+    np.testing.assert_array_equal(dots.get_xdata(), result.regression.fitted)
+    np.testing.assert_array_equal(dots.get_ydata(), result.regression.target)
+    assert "n = 20" in ax.get_title(loc="left")
+
+
+def test_stability_is_a_bar_a_transition(result):
+    stability = rs.map_stability(result, bootstraps=3)
+    ax = stability.plot()
+    support = [100 * stability.edge_support[edge] for edge in stability.edges]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx(support)
+    assert "3 resamples" in ax.get_title(loc="left")
+
+
+def test_comparison_is_two_bars_a_state(result):
+    ax = rs.compare_maps(result, result, bootstraps=5).plot()
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights == pytest.approx([*(5.0 * result.map.visits)] * 2)
+    assert f"{result.detours[0]}\ndetour" in [label.get_text() for label in ax.get_xticklabels()]
+
+
+def test_what_has_no_picture_says_what_to_draw(result):
+    with pytest.raises(rs.InputError, match=r"no picture of PreparedSequences.*plot_metric_by_state"):
+        result.prepared.plot()
+    with pytest.raises(rs.InputError, match=r"no picture of HiddenMarkovModel.*training_map"):
+        result.model.plot()

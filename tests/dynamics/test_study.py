@@ -46,10 +46,52 @@ def test_a_study_is_read_at_the_steps_all_metrics_share(study):
     assert result.prepared.columns == ("l1", "l2", "spectral")
     assert result.prepared.lengths.tolist() == [60] * 10
     np.testing.assert_array_equal(result.convergence, direct.convergence)
-    assert {e.reason for e in result.excluded} == {"diverged", "failed"}
+    assert {e.reason for e in result.excluded} == {
+        "diverged: spectral is nan at checkpoint 0 (not finite)",
+        "failed",
+    }
     assert "2 set aside" in result.sentence()
     assert (result.every, direct.every) == (2, None)
     assert plot_state_ribbons(result).get_xlabel() == "checkpoint (every 2 steps)"
+
+
+@pytest.fixture
+def diverging(tmp_path):
+    """Four sound runs and three that diverged: after 3 checkpoints, after 20 with NaN, after 12 without."""
+    made = rs.create_study(tmp_path / "diverging", splits={})
+    for seed, (sound, logged) in enumerate([(40, 40)] * 4 + [(3, 3), (20, 25), (12, 12)]):
+        rng = np.random.default_rng(seed)
+        with made.record(seeds=seed) as run:
+            for t in range(logged):
+                l1 = t + rng.normal() if t < sound else np.nan
+                run.log(5 * t, l1=l1, l2=5.0 * (t > 8) + rng.normal(), mean_b=np.nan, test_accuracy=float(t > 15))
+            if sound < 40:
+                run.diverged("the loss was not finite")
+    return made
+
+
+def test_diverged_runs_are_listed_with_their_first_bad_checkpoint(diverging):
+    options = {"outcome": "test_accuracy", "threshold": 0.5, "states": [2], "restarts": 2, "covariance": "diag"}
+    short, torn, cut = (run.id for run in diverging.runs if run.status == "diverged")
+    found = rs.dynamics(diverging, **options)
+    why = " (the loss was not finite)"
+    assert {e.run: e.reason for e in found.excluded} == {
+        short: f"diverged: its log ends before checkpoint 3{why}",
+        torn: f"diverged: l1 is nan at checkpoint 20{why}",
+        cut: f"diverged: its log ends before checkpoint 12{why}",
+    }
+    kept = rs.dynamics(diverging, diverged="truncate", **options)
+    lengths = dict(zip(kept.prepared.run_ids, kept.prepared.lengths, strict=True))
+    assert (lengths[torn], lengths[cut]) == (20, 12)
+    assert kept.convergence[kept.prepared.run_ids.index(cut)] == -1
+    assert [(e.run, e.reason) for e in kept.excluded] == [
+        (short, f"diverged: its log ends before checkpoint 3{why}, fewer than 10 checkpoints before that")
+    ]
+    words = ["dynamics", str(diverging.path), "--diverged", "truncate", "--states", "2", "--covariance", "diag"]
+    shown = CliRunner().invoke(cli, [*words, "--restarts", "2"], catch_exceptions=False)
+    assert "6 runs (1 set aside)" in shown.output
+    wrong = CliRunner().invoke(cli, [*words[:3], "cut"])
+    assert (wrong.exit_code, "one of exclude, truncate" in wrong.output) == (2, True)
 
 
 def test_metrics_at_no_common_step_are_refused(study):
@@ -81,11 +123,30 @@ def test_the_command_says_what_is_missing(study):
     assert "without a threshold" in result.output
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--plot", "map.xyz"], "--plot map.xyz; expected a name that ends in ."),
+        (["--plot", "nowhere/map.svg"], "--plot into nowhere; expected a folder that exists"),
+        (["--threshold", "0.5"], "threshold=0.5 without an outcome; expected outcome= (--outcome)"),
+        (["--below"], "--below without --outcome"),
+    ],
+)
+def test_the_command_refuses_before_it_fits(study, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("runspread._methods.dynamics.analysis.select_hmm", None)
+    result = CliRunner().invoke(cli, ["dynamics", str(study.path), *words])
+    assert result.exit_code == 2
+    assert message in result.output
+
+
 def test_the_report_has_a_section(study):
     made = section(study)
     assert made.title == "Training dynamics"
     assert len(made.figures) == 2
     assert "test_accuracy is above 0.95" in made.lead
+    assert "fits diag covariances, as there are fewer than 20 runs, 4 restarts and up to 6 states" in made.lead
+    assert "runspread dynamics study --outcome test_accuracy --threshold 0.95 (full" in made.lead
     assert "<svg" in made.figures[0].svg
 
 

@@ -112,6 +112,58 @@ def test_torch_encoder_layer_tells_its_heads():
     assert rs.weight_metrics(layer, architecture="encoder")["l1"] != pytest.approx(with_state["l1"])
 
 
+OWN_NETWORK = """
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.rows, self.n_heads = nn.Embedding(8, 8), 2
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj", "fc1"):
+            setattr(self, name, nn.Linear(8, 8))
+        self.readout = nn.Linear(8, outputs)
+
+    def forward(self, x):
+        x = x.unflatten(1, (8, 8)) + self.rows.weight
+        q, k, v = (part(x).unflatten(2, (2, 4)).transpose(1, 2) for part in (self.q_proj, self.k_proj, self.v_proj))
+        mixed = (q @ k.transpose(2, 3)).softmax(3) @ v
+        return self.readout(self.fc1(x + self.out_proj(mixed.transpose(1, 2).flatten(2))).relu().mean(1))
+
+class Plain(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.rows, self.readout = nn.Embedding(8, 8), nn.Linear(8, outputs)
+
+    def forward(self, x):
+        return self.readout((x.unflatten(1, (8, 8)) + self.rows.weight).tanh().mean(1))
+
+def own(shape, outputs):
+    return Own(outputs)
+
+def plain(shape, outputs):
+    return Plain(outputs)
+"""
+
+
+@pytest.mark.parametrize("kind", ["own", "plain"])
+def test_a_training_logs_what_the_module_itself_gives(kind, tmp_path):
+    """Attention with two heads, and an embedding that its name does not tell."""
+    torch = pytest.importorskip("torch")
+    (tmp_path / "model.py").write_text(OWN_NETWORK)
+    recipe = rs.recipe("digits-mlp", epochs=1, record="11 steps", weight_metrics=True)
+    recipe = recipe.replace(model=f"{tmp_path}/model.py:{kind}", model_options={})
+    study = rs.train(recipe, runs=2, out=tmp_path / "s")
+    parts: dict = {}
+    exec(OWN_NETWORK, parts)  # the code above
+    for run in study.runs:
+        module = parts[kind]((64,), 10)
+        module.load_state_dict({name: torch.tensor(np.asarray(v)) for name, v in study.weights(run).items()})
+        logged = {name: curve.of(run.id)[1][-1] for name, curve in study.metrics().items() if name in WEIGHT_METRICS}
+        assert logged == pytest.approx(rs.weight_metrics(module), rel=1e-4, abs=1e-6)
+        bare = rs.weight_metrics({name: np.asarray(value) for name, value in study.weights(run).items()})
+        assert bare["l1"] != pytest.approx(logged["l1"], rel=1e-2)  # names alone do not tell
+
+
 def test_downsampling_and_batch_norm_of_a_convolutional_network_do_not_count():
     rng = np.random.default_rng(4)
     counted = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from .show import console, json_option, show, show_table, study_argument
+from .._errors import InputError
+from .show import console, json_option, plot_option, save_plot, show, show_table, study_argument
 
 
 @click.command("dynamics")
@@ -21,14 +23,17 @@ from .show import console, json_option, show, show_table, study_argument
 @click.option("--restarts", type=int, help="Starting points of EM [default: the preset's].")
 @click.option("--iterations", type=int, help="EM iterations at most [default: the preset's].")
 @click.option("--seed", default=0, show_default=True, help="Seed of the starting points and the split.")
-@click.option("--plot", "plot", type=click.Path(dir_okay=False), help="Draw the training map into this file.")
+@click.option("--diverged", default="exclude", show_default=True, help="exclude, or truncate: keep their sound part.")
+@plot_option("Draw the training map into this file.")
 @json_option
 def command(
-    study: str, metrics: tuple[str, ...], states: int, below: bool, plot: str | None, as_json: bool, **options: Any
+    study: str, metrics: tuple[str, ...], states: int, below: bool, plot: Path | None, as_json: bool, **options: Any
 ) -> None:
     """Why some runs are slow: the latent states of training, the map that runs make, its detours."""
     import runspread as rs
 
+    if below and options["outcome"] is None:
+        raise InputError("--below without --outcome", "--outcome, the logged metric that says when a run has converged")
     found = rs.dynamics(
         rs.open_study(study),
         metrics=metrics or None,
@@ -40,5 +45,4 @@ def command(
     if not as_json:
         show_table(found.map.table())
         console().print(found.selection.sentence())
-    if plot is not None:
-        found.plot().figure.savefig(plot)  # pyright: ignore[reportAttributeAccessIssue]
+    save_plot(found, plot)

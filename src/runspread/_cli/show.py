@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._errors import InputError
 from .._results import Result, Table, json_safe, to_plain
 
 if TYPE_CHECKING:
@@ -25,6 +28,31 @@ def runs_option(default: int) -> Callable[..., Any]:
     """Return the option that says how many runs a command lists."""
     text = "How many runs to list (0: none, -1: all)."
     return click.option("--runs", "n_runs", default=default, show_default=True, help=text)
+
+
+def plot_option(text: str) -> Any:
+    """Return the option that draws a picture into a file, which is looked at before any work is done."""
+    return click.option("--plot", type=click.Path(dir_okay=False), callback=_check_plot, help=text)
+
+
+def _check_plot(_: click.Context, __: click.Parameter, path: str | None) -> Path | None:
+    if path is None:
+        return None
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    file, known = Path(path), sorted(FigureCanvasBase.filetypes)
+    if file.suffix and file.suffix[1:].lower() not in known:
+        raise InputError(f"--plot {path}", f"a name that ends in .{', .'.join(known)}")
+    if not os.access(file.parent, os.W_OK):
+        what = "a folder that can be written to" if file.parent.is_dir() else "a folder that exists"
+        raise InputError(f"--plot into {file.parent}", what, "Make the folder, or name another one.")
+    return file
+
+
+def save_plot(result: Result, file: Path | None) -> None:
+    """Draw a result's main picture into a file, if one was asked for."""
+    if file is not None:
+        result.plot().figure.savefig(file, bbox_inches="tight")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def console(*, stderr: bool = False) -> Console:

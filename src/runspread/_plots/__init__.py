@@ -25,12 +25,16 @@ _MAIN: dict[str, tuple[str, str]] = {
     "HmmSelection": ("dynamics", "plot_state_selection"),
     "LayerMetrics": ("spectra", "plot_layer"),
     "Look": ("variance", "plot_look"),
+    "MapComparison": ("map_checks", "plot_map_comparison"),
+    "MapStability": ("map_checks", "plot_map_stability"),
     "MarchenkoPasturFit": ("spectra", "plot_bulk"),
     "MetricAnalysis": ("paradox", "plot_simpson"),
     "ModelSpectra": ("spectra", "plot_model"),
+    "OutcomeRegression": ("map_checks", "plot_outcome_regression"),
     "OutsideDetection": ("corruptions", "plot_outside"),
     "ParadoxAnalysis": ("paradox", "plot_within_between"),
     "PowerLawFit": ("spectra", "plot_power_law"),
+    "PrefixPrediction": ("map_checks", "plot_prefix_prediction"),
     "QualityDifference": ("spectra", "plot_quality_difference"),
     "RepresentativeSize": ("trimming", "plot_representative_size"),
     "RunAccuracies": ("variance", "plot_run_accuracies"),
@@ -62,6 +66,8 @@ _INSTEAD = {
     "IndependenceTest": "rs.variance(...).plot() draws the accuracies against the law that the test is about",
     "PairDeviations": "rs.variance(...).plot() draws what dependent errors do to the accuracies",
     "ScoreVariance": "draw result.run_mean with a histogram: scores have no law of independent errors to draw beside",
+    "HiddenMarkovModel": "training_map(model, sequences) has one, and table() lists the states' means",
+    "PreparedSequences": "plot_metric_by_state draws metrics of what dynamics() returns, and table() lists them",
 }
 
 

@@ -60,7 +60,7 @@ _MODULAR: dict[str, Any] = {
     "weight_metrics": True,
 }
 
-# [H] MLP with 128 hidden units, batch 32, SGD 0.1, weight decay 0.01 (coupled), hinge loss.
+# [H] MLP with 128 hidden units, batch 32 (32 steps an epoch of 1000), SGD 0.1, weight decay 0.01 (coupled), hinge loss.
 _PARITY: dict[str, Any] = {
     "dataset": "sparse-parity",
     "model": "mlp",
@@ -71,6 +71,7 @@ _PARITY: dict[str, Any] = {
     "weight_decay": 0.01,
     "epochs": 1000,
     "batch_size": 32,
+    "drop_last": False,
     "record": "10 epochs",
     "weight_metrics": True,
 }

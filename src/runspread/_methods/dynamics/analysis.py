@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -17,7 +17,9 @@ from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array
 from ..hmm.selection import HmmSelection, select_hmm
 from ..variance.audit import warns_of_seeds
+from .live import with_live_form
 from .logs import is_study, study_logs
+from .monitor import RunMonitor
 from .outcome import OutcomeRegression, convergence_index, detour_states, outcome_regression
 from .paths import canonical_order, trajectory_dissimilarity
 from .prepare import PreparedSequences, prepare_sequences
@@ -57,6 +59,8 @@ class TrainingDynamics(Result):
         Level below which the regression's p-value allows detours.
     every : int or None
         Training steps from one checkpoint to the next, where a study says so and it is always the same.
+    fit_options : mapping of str to object
+        Keywords of ``fit_hmm`` that the model was fitted with; what is not there was left at its default.
     """
 
     prepared: PreparedSequences
@@ -72,6 +76,7 @@ class TrainingDynamics(Result):
     dissimilarity_label: float
     significance: float
     every: int | None = None
+    fit_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def detours(self) -> tuple[int, ...]:
@@ -84,6 +89,10 @@ class TrainingDynamics(Result):
         if self.convergence is None:
             return None
         return np.where(self.convergence < 0, self.prepared.lengths, self.convergence)
+
+    def monitor(self, detours: Sequence[int] | None = None, horizon: int | None = None) -> RunMonitor:
+        """Return a monitor for a live run; by default of this result's detours, with its longest run as horizon."""
+        return self.model.monitor(detours, horizon)
 
     def mean_convergence_with(self, state: int) -> tuple[float, float]:
         """Return the mean convergence checkpoint of the runs that visit a state and of those that do not."""
@@ -206,6 +215,10 @@ def dynamics(
     Source: Hu, Chen, Saphra, Cho, *Latent State Models of Training Dynamics*, TMLR 2023 (arXiv 2308.09543).
     """
     check_choice(preset, "preset", PRESETS)
+    check_choice(direction, "direction", ("above", "below"))
+    if outcome is None and (threshold is not None or direction == "below"):
+        given = f"threshold={threshold}" if threshold is not None else f"direction={direction!r}"
+        raise InputError(f"{given} without an outcome", "outcome= (--outcome), what says when a run has converged")
     left_out: tuple[Excluded, ...] = ()
     every: int | None = None
     if is_study(source):
@@ -229,7 +242,7 @@ def dynamics(
     selection = select_hmm(prepared.frames, states, criterion=criterion, columns=prepared.columns, **settings)
     found = convergence_of(curves, prepared, logs, threshold, direction, steps)
     result = interpret(prepared, selection, found, significance, permutations, settings.get("seed", 0))
-    return replace(result, excluded=left_out + result.excluded, every=every)
+    return replace(result, excluded=left_out + result.excluded, every=every, fit_options=settings)
 
 
 def interpret(
@@ -242,7 +255,7 @@ def interpret(
 ) -> TrainingDynamics:
     """Decode the runs with the chosen model and describe the map, the outcome and the detours."""
     order = canonical_order(selection.model.decode(prepared.frames).paths, selection.n_states)
-    model = _with_reference(selection.model.permuted(order), prepared)
+    model = selection.model.permuted(order)
     drawn = training_map(model, prepared.frames, convergence=convergence)
     regression, nothing = None, np.zeros(model.n_states, dtype=bool)
     optional, detour = nothing, nothing
@@ -251,6 +264,8 @@ def interpret(
             drawn.occupancy, convergence, prepared.lengths, permutations=permutations, seed=seed
         )
         optional, detour = detour_states(drawn.occupancy, convergence, regression, significance)
+    watched = None if regression is None else tuple(int(state) for state in np.flatnonzero(detour))
+    model = with_live_form(model, prepared, drawn.paths, watched)
     return TrainingDynamics(
         prepared=prepared,
         selection=selection,
@@ -267,11 +282,6 @@ def interpret(
         excluded=prepared.excluded,
         warnings=(*prepared.warnings, *selection.warnings, *model.warnings),
     )
-
-
-def _with_reference(model: HiddenMarkovModel, prepared: PreparedSequences) -> HiddenMarkovModel:
-    """Note the mean of the runs' own centres and scales: what a live run, whose course is not known yet, is given."""
-    return replace(model, center=prepared.center.mean(axis=0), scale=prepared.scale.mean(axis=0))
 
 
 def separate_outcome(

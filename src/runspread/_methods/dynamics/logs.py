@@ -14,9 +14,11 @@ from ..._checks import check_choice
 from ..._errors import InputError, MissingDataError
 from ..._results import Excluded
 from ..hmm.parameters import Array
+from .prepare import SHORTEST, TOO_FEW
 from .weight_metrics import WEIGHT_METRICS
 
 Logs = dict[str, dict[str, Array]]
+Rows = tuple[dict[str, Array], NDArray[np.int64]]
 
 
 def is_study(source: Any) -> bool:
@@ -49,7 +51,7 @@ def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged
     """Read the metrics of a study's runs at the steps that all of them share.
 
     By default the weight metrics that were logged are modelled, or where there are none everything but the outcome.
-    A run that failed is left out; so is one that diverged, unless its sound part is wanted.
+    A run that failed is left out; so is one that diverged, unless its sound part is wanted and long enough.
     """
     if outcome is not None and not isinstance(outcome, (str, Mapping)):
         raise InputError("a list of outcomes for a study", "a metric's name, or a mapping from run id")
@@ -60,9 +62,11 @@ def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged
     logs: Logs = {}
     excluded: list[Excluded] = []
     gaps: set[int] = set()
-    welcome = ("completed", "diverged") if diverged == "truncate" else ("completed",)
+    recorded = [name for name in names if not np.isnan(read[name].values).all()]
     for run in study.runs:
-        found = _common_rows(run.id, read) if run.status in welcome else run.status
+        found = _common_rows(run.id, read) if run.status in ("completed", "diverged") else run.status
+        if run.status == "diverged":
+            found = _sound_rows(found, recorded, run.error, keep=diverged == "truncate")
         if isinstance(found, str):
             excluded.append(Excluded(run.id, found))
         else:
@@ -86,7 +90,22 @@ def _names(curves: Mapping[str, Any], metrics: Sequence[str] | None, outcome: An
     return names
 
 
-def _common_rows(run: str, read: Mapping[str, Any]) -> tuple[dict[str, Array], NDArray[np.int64]] | str:
+def _sound_rows(found: Rows | str, names: Sequence[str], error: str | None, *, keep: bool) -> Rows | str:
+    """Return what a diverged run logged before its first bad checkpoint, if that is wanted; or why it is left out."""
+    why = f" ({error})" if error else ""
+    if isinstance(found, str):
+        return f"diverged{why}; {found}"
+    log, steps = found
+    bad = {name: int(np.argmin(np.isfinite(log[name]))) for name in names if not np.isfinite(log[name]).all()}
+    first = min(bad.values(), default=len(steps))
+    if keep and first >= SHORTEST:
+        return {name: values[:first] for name, values in log.items()}, steps[:first]
+    name = min(bad, key=bad.__getitem__, default="")
+    what = f"{name} is {log[name][first]} at checkpoint {first}" if bad else f"its log ends before checkpoint {first}"
+    return f"diverged: {what}{why}{TOO_FEW if keep else ''}"
+
+
+def _common_rows(run: str, read: Mapping[str, Any]) -> Rows | str:
     """Return a run's values at the steps that all metrics share, and these steps; or why there are none."""
     absent = [name for name, curve in read.items() if run not in curve.run_ids]
     if absent:

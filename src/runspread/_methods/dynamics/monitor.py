@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..._errors import InputError
+from ..._errors import InputError, RunspreadWarning
 from ..hmm.densities import density
 from ..hmm.kernels import load_kernels
 from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array, Frames, log_sum
+
+_POOR = 0.8  # agreement with the decoded paths below which a monitor warns
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +32,10 @@ class MonitorReading:
     probabilities : ndarray [K]
         p(state | all checkpoints so far).
     visited : float
-        Probability that the run has been in a detour state by now.
+        Probability that the run has been in a detour state by now; NaN without detours to watch for.
     risk : float
-        Probability that it has been or will be before the horizon, if it goes on as the fitted runs did.
+        Probability that it has been or will be before the horizon, if it goes on as the fitted runs did; NaN without
+        detours or without a horizon.
     surprise : float
         −log density of this checkpoint given those before, in nats; NaN where a metric was missing.
     """
@@ -52,20 +56,26 @@ class RunMonitor:
     model : HiddenMarkovModel
         With ``center`` and ``scale`` (those from `dynamics` have them), metrics are taken in their own units and
         standardised with these; otherwise as they are.
-    detours : sequence of int
+    detours : sequence of int, optional
         States to watch for.
     horizon : int
-        Number of checkpoints that the run will have.
+        Number of checkpoints that the run will have; 0 where that is not known.
 
     Notes
     -----
-    Exact filtering in log space. A model of runs that were standardised each on its own is approximate for a live run,
-    whose mean and deviation are not known yet; ``dynamics(..., standardize="pooled")`` has no such gap.
+    Exact filtering in log space. Of runs that were standardised each on its own, `dynamics` estimates the states'
+    emissions again in units common to all, because the mean and deviation of a live run are not known yet; where
+    runs differ more in level than states do, that tells states apart less well than
+    ``dynamics(..., standardize="pooled")``. ``model.live_agreement`` says how well it does.
     """
 
-    def __init__(self, model: HiddenMarkovModel, detours: Sequence[int] = (), horizon: int = 0) -> None:
+    def __init__(self, model: HiddenMarkovModel, detours: Sequence[int] | None = None, horizon: int = 0) -> None:
+        if model.live_agreement < _POOR:
+            warnings.warn(_poor(model), RunspreadWarning, stacklevel=3)
+        if model.live_means is not None and model.live_covars is not None:
+            model = replace(model, means=model.live_means, covars=model.live_covars)
         self.model, self.horizon = model, horizon
-        self.detours = tuple(detours)
+        self.detours = tuple(detours or ())
         if any(not 0 <= state < model.n_states for state in self.detours):
             raise InputError(f"detours {list(self.detours)}", f"states 0..{model.n_states - 1}")
         self._clear = np.ones(model.n_states)
@@ -123,15 +133,37 @@ class RunMonitor:
 
     def _reading(self, before: float, *, observed: bool) -> MonitorReading:
         total = float(log_sum(self._alpha))
-        spared = np.exp(self._spared - total)
-        stay = self.model.transmat * self._clear  # one more checkpoint without a detour
-        later = np.linalg.matrix_power(stay, max(0, self.horizon - 1 - self._step)).sum(axis=1)
         probabilities = np.exp(self._alpha - total)
+        visited, risk = self._detour_chances(np.exp(self._spared - total))
         return MonitorReading(
             self._step,
             int(probabilities.argmax()),
             probabilities,
-            float(np.clip(1 - spared.sum(), 0, 1)),
-            float(np.clip(1 - spared @ later, 0, 1)),
+            visited,
+            risk,
             before - total if observed else float("nan"),
         )
+
+    def _detour_chances(self, spared: Array) -> tuple[float, float]:
+        """Return the probabilities of a detour by now and before the horizon; NaN for what was not asked."""
+        if not self.detours:
+            return float("nan"), float("nan")
+        visited = float(np.clip(1 - spared.sum(), 0, 1))
+        if self.horizon < 1:
+            return visited, float("nan")
+        stay = self.model.transmat * self._clear  # one more checkpoint without a detour
+        later = np.linalg.matrix_power(stay, max(0, self.horizon - 1 - self._step)).sum(axis=1)
+        return visited, float(np.clip(1 - spared @ later, 0, 1))
+
+
+def _poor(model: HiddenMarkovModel) -> str:
+    again = model.live_means is not None
+    return (
+        f"followed checkpoint by checkpoint, runs are in their decoded state {model.live_agreement:.0%} of the time. "
+        + (
+            "Runs differ too much in level for a model of runs standardised each on its own; dynamics(..., "
+            'standardize="pooled") gives one that live runs can be given to.'
+            if again
+            else "The states are told apart by what comes later; read a state as a guess."
+        )
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -21,6 +21,8 @@ from .paths import canonical_order, collapsed
 from .training_map import route_text
 
 Route = tuple[int, ...]
+FEWEST = 8
+"""Runs below which a bootstrap interval of the AUC covers too seldom (81 % at 5, 94 to 96 % from 8 on)."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,13 +36,21 @@ class PrefixPrediction(Result):
     at_risk : ndarray of int64 [F]
         Runs that had not converged by then: only they are judged.
     auc : ndarray [F]
-        Chance that a slow run gets a higher probability of being slow than a fast one; NaN where all are alike.
+        Chance that a slow run's probability of being slow is raised more, over its base rate among the runs it is
+        predicted from, than a fast one's; 0.5 where states tell nothing, NaN where all are alike.
     auc_low, auc_high : ndarray [F]
-        95 % bootstrap interval over runs.
+        95 % bootstrap interval over runs; NaN with fewer than 8 of them, for which it would be too narrow.
     brier, brier_baseline : ndarray [F]
         Mean squared error of the probability of being slow, and of the share of slow runs in the training runs.
     route_probability, route_baseline : ndarray [F]
         Mean probability given to the route that a run then took, and its frequency in the training runs.
+    run_ids : tuple of str
+    routes : tuple of tuple of int
+        The routes of the result's map, that of most runs first.
+    taken : ndarray of int64 [runs]
+        Which of them each run took.
+    path_probability : ndarray [F, runs, routes]
+        Held-out probability of each route; NaN where a run had converged.
     slow : ndarray [F, runs]
         Held-out probability that each run is slow; NaN where it had converged.
     signs : tuple of dict
@@ -59,6 +69,10 @@ class PrefixPrediction(Result):
     brier_baseline: Array
     route_probability: Array
     route_baseline: Array
+    run_ids: tuple[str, ...]
+    routes: tuple[Route, ...]
+    taken: NDArray[np.int64]
+    path_probability: Array
     slow: Array
     signs: tuple[dict[str, Any], ...]
     cut: Array
@@ -83,6 +97,32 @@ class PrefixPrediction(Result):
             title=f"Held-out runs, {self.folds} folds (slow: converging later than the median run at risk)",
         )
 
+    def paths_table(self, known: float | None = None, *, most: int = 6) -> Table:
+        """Return one row a run that had not converged: the route it took, and the held-out probability of each route.
+
+        Parameters
+        ----------
+        known : float, optional
+            One of `fractions` (default: the first).
+        most : int
+            Routes with a column of their own, most frequent first; the rest share one.
+        """
+        found = np.flatnonzero(np.isclose(self.fractions, self.fractions[0] if known is None else known))
+        if not len(found):
+            raise InputError(f"known={known}", f"one of {', '.join(f'{share:g}' for share in self.fractions)}")
+        chances = self.path_probability[found[0]]
+        judged = np.flatnonzero(~np.isnan(chances[:, 0]))
+        names = [route_text(route) for route in self.routes]
+        columns: dict[str, Any] = {
+            "run": [self.run_ids[run] for run in judged],
+            "took": [names[self.taken[run]] for run in judged],
+        }
+        odds = {f"P({name})": chances[judged, route] for route, name in enumerate(names[:most])}
+        if len(names) > most:
+            odds["P(another)"] = chances[judged, most:].sum(axis=1)
+        title = f"Held-out probability of each route after the first {self.fractions[found[0]]:.0%}"
+        return Table(columns | odds, formats=dict.fromkeys(odds, ".2f"), title=title)
+
     def signs_table(self) -> Table:
         """Return one row a route so far, for each known share."""
         keys = ("known", "route", "runs", "mean_convergence", "slow")
@@ -95,6 +135,8 @@ class PrefixPrediction(Result):
         """Return the earliest share of training from which slow runs are told apart."""
         clear = [i for i in range(len(self.fractions)) if self.auc_low[i] > 0.5]
         head = "Judged on held-out runs that had not converged yet (slow: later than the median of these)"
+        if np.isnan(self.auc_low).all():
+            return f"{head}: too few ({self.at_risk.max()} at most) to say whether early states tell them apart."
         if not clear:
             return (
                 f"{head}, the states of early training do not tell slow runs from fast ones at any of the shares tried."
@@ -120,13 +162,14 @@ def predict_from_prefix(
     Parameters
     ----------
     result : TrainingDynamics
-        Of `dynamics`, with an outcome; gives the runs, the metrics and the number of states.
+        Of `dynamics`, with an outcome; gives the runs, the metrics, the number of states and the routes to foretell.
     fractions : sequence of float
         Shares of each run to predict from.
     folds : int
         Runs are divided into as many parts; each is predicted by a model of the others.
     **options
-        As for `fit_hmm`; by default 4 restarts with the covariance of the result. ``seed`` divides the runs too.
+        As for `fit_hmm`; by default what the result was fitted with (``result.fit_options``), but 4 restarts. ``seed``
+        divides the runs too.
 
     Returns
     -------
@@ -137,7 +180,7 @@ def predict_from_prefix(
     Nothing of a run's future is used: metrics are standardised with the mean and deviation of the training runs (not
     each run's own), only the prefix is decoded, and the model has not seen the run. The probability is the share among
     training runs with the same route so far, drawn towards the share for the same state and the share overall (one
-    pseudo-run each).
+    pseudo-run each). So is the probability of each route; routes are those of the result's map.
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares < 1)).all():
@@ -147,19 +190,26 @@ def predict_from_prefix(
     n = len(result.capped)
     if not 2 <= folds <= n:
         raise InputError(f"{folds} folds for {n} runs", f"2 to {n}")
-    settings: Any = {"covariance": result.model.covariance, "restarts": 4, "seed": 0, **options}
+    settings: Any = {"seed": 0, **result.fit_options, "covariance": result.model.covariance, "restarts": 4, **options}
     known = np.array([[_known(result, run, share) for run in range(n)] for share in shares])
     cut = np.array([np.median(result.capped[row > 0]) if (row > 0).any() else np.nan for row in known])
     late = result.capped > cut[:, None]
     part = np.random.default_rng(settings["seed"]).permutation(n) % folds
-    held = np.full((4, *known.shape), np.nan)  # slow, share of slow runs, route taken, its frequency
+    routes = [route for route, _ in Counter(result.map.routes).most_common()]
+    taken = np.array([routes.index(route) for route in result.map.routes], dtype=np.int64)
+    of_route = np.tile(np.eye(len(routes))[taken], (len(shares), 1, 1))
+    targets: Array = np.concatenate([late[:, :, None].astype(np.float64), of_route], axis=2)
+    held = np.full((2, *targets.shape), np.nan)  # probabilities of being slow and of each route, and their base rates
     for fold in range(folds):
         seen = _Seen(result, np.flatnonzero(part != fold), known, late, settings)
         for f, run in np.argwhere((known > 0) & (part == fold)):
-            held[:, f, run] = seen.predict(result, run, f)
+            held[:, f, run] = seen.predict(result, int(run), int(f), targets[f])
     everyone = _Seen(result, np.arange(n), known, late, settings)
     signs = [sign for f, share in enumerate(shares) for sign in _signs(everyone, result.capped, f, float(share))]
-    return PrefixPrediction(fractions=shares, cut=cut, folds=folds, signs=tuple(signs), **_judged(held, late, settings))
+    return PrefixPrediction(
+        fractions=shares, cut=cut, folds=folds, signs=tuple(signs), run_ids=result.prepared.run_ids,
+        routes=tuple(routes), taken=taken, path_probability=held[0, :, :, 1:], **_judged(held, late, taken, settings),
+    )  # fmt: skip
 
 
 def _known(result: TrainingDynamics, run: int, share: float) -> int:
@@ -186,7 +236,6 @@ class _Seen:
         frames = Frames((raw.x - self.center) / self.scale, raw.offsets, raw.names)
         model: HiddenMarkovModel = fit_hmm(frames, result.model.n_states, **settings)
         self.model = model.permuted(canonical_order(model.decode(frames).paths, model.n_states))
-        self.routes = [collapsed(path) for path in self.model.decode(frames).paths]
         self.known, self.late, self.runs = known, late[:, runs], runs
         parts = frames.split(frames.x)
         self.prefixes: list[dict[int, Route]] = []  # a share each: training run at risk -> its route so far
@@ -195,33 +244,29 @@ class _Seen:
             cuts = self.model.decode([parts[i][: row[i]] for i in here]).paths if len(here) else []
             self.prefixes.append({int(i): collapsed(path) for i, path in zip(here, cuts, strict=True)})
 
-    def predict(self, result: TrainingDynamics, run: int, f: int) -> tuple[float, float, float, float]:
-        """Return the probability that a run is slow, the share of slow runs; the same two for the route it takes."""
+    def predict(self, result: TrainingDynamics, run: int, f: int, targets: Array) -> tuple[Array, Array]:
+        """Return the probability that each target [all runs, targets] is true of a run, and its base rate."""
         raw, at_risk = result.prepared.raw, self.prefixes[f]
         x = (raw.x[raw.offsets[run] : raw.offsets[run + 1]] - self.center) / self.scale
-        so_far, whole = (collapsed(path) for path in self.model.decode([x[: self.known[f, run]], x]).paths)
+        so_far = collapsed(self.model.decode([x[: self.known[f, run]]]).paths[0])
         same = [i for i, prefix in at_risk.items() if prefix == so_far]
         state = [i for i, prefix in at_risk.items() if prefix[-1] == so_far[-1]]
-        taken = np.array([route == whole for route in self.routes])
-        slow, slow_base = self._share(self.late[f], list(at_risk), state, same)
-        route, route_base = self._share(taken, list(at_risk), state, same)
-        return slow, slow_base, route, route_base
-
-    @staticmethod
-    def _share(values: NDArray[np.bool_], at_risk: list[int], state: list[int], same: list[int]) -> tuple[float, float]:
-        """Return the share in `same`, drawn towards that in `state` and in `at_risk`; and the last of them."""
-        estimate = base = float(values[at_risk].mean()) if at_risk else 0.5
-        for group in (state, same):
-            estimate = (float(values[group].sum()) + estimate) / (len(group) + 1)
+        values = targets[self.runs]
+        estimate = base = values[list(at_risk)].mean(axis=0) if at_risk else values.mean(axis=0)
+        for group in (state, same):  # the share in the smaller group is drawn towards that in the larger one
+            estimate = (values[group].sum(axis=0) + estimate) / (len(group) + 1)
         return estimate, base
 
 
-def _judged(held: Array, late: NDArray[np.bool_], settings: dict[str, Any]) -> dict[str, Any]:
+def _judged(held: Array, late: NDArray[np.bool_], taken: NDArray[np.int64], settings: dict[str, Any]) -> dict[str, Any]:
     """Compare what was predicted of held-out runs with what became of them."""
-    slow, base, route, route_base = held
+    (slow, base), runs = held[:, :, :, 0], np.arange(len(taken))
+    route, route_base = held[:, :, runs, 1 + taken]
     rng = np.random.default_rng([settings["seed"], 1])
     judged = ~np.isnan(slow)
-    areas = np.array([_auc_interval(slow[f, ok], late[f, ok], rng) for f, ok in enumerate(judged)])
+    # The base rate of a slow run is lower, as it is left out itself: alone it would put the AUC far below 0.5.
+    raised = np.round(slow - base, 12)
+    areas = np.array([_auc_interval(raised[f, ok], late[f, ok], rng) for f, ok in enumerate(judged)])
     return {
         "at_risk": judged.sum(axis=1),
         "auc": areas[:, 0],
@@ -250,8 +295,11 @@ def _auc(score: Array, late: NDArray[np.bool_]) -> float:
 
 
 def _auc_interval(score: Array, late: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, float, float]:
+    nan = float("nan")
     if not late.any() or late.all():
-        return float("nan"), float("nan"), float("nan")
+        return nan, nan, nan
+    if len(late) < FEWEST:
+        return _auc(score, late), nan, nan
     draws: list[float] = []
     for _ in range(1000):
         index = rng.integers(len(late), size=len(late))

@@ -14,7 +14,9 @@ from ..._errors import InputError
 from ..._results import Excluded, Result, Table
 from ..hmm.parameters import Array, Frames, frames_of
 
-_SHORTEST = 10  # checkpoints that a diverged run must keep to be cut instead of set aside
+SHORTEST = 10
+"""Checkpoints that a diverged run must keep to be cut instead of set aside."""
+TOO_FEW = f", fewer than {SHORTEST} checkpoints before that"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,6 +39,8 @@ class PreparedSequences(Result):
         What each run was standardised with.
     condition : float
         Condition number of the pooled correlation matrix; huge when metrics are linearly dependent.
+    standardize : str
+        ``run``, ``pooled`` or ``none``.
     """
 
     frames: Frames
@@ -47,6 +51,7 @@ class PreparedSequences(Result):
     center: Array
     scale: Array
     condition: float
+    standardize: str
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -158,6 +163,7 @@ def prepare_sequences(
         center=center,
         scale=scale,
         condition=condition,
+        standardize=standardize,
         excluded=excluded,
         warnings=_reservations(constant, condition, dropped),
     )
@@ -250,11 +256,12 @@ def _without_diverged(
         bad = np.argwhere(~np.isfinite(array))
         if not len(bad):
             kept[run] = array
-        elif cut and bad[0, 0] >= _SHORTEST:
+        elif cut and bad[0, 0] >= SHORTEST:
             kept[run] = array[: bad[0, 0]]
         else:
             row, column = bad[0]
-            excluded.append(Excluded(run, f"diverged: {names[column]} is {array[row, column]} at checkpoint {row}"))
+            what = f"{names[column]} is {array[row, column]} at checkpoint {row}{TOO_FEW if cut else ''}"
+            excluded.append(Excluded(run, f"diverged: {what}"))
     if not kept:
         raise InputError(
             f"all {len(runs)} runs have NaN or infinities ({excluded[0].reason})", "at least one that has none"

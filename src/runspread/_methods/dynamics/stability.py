@@ -84,8 +84,8 @@ def map_stability(result: TrainingDynamics, *, bootstraps: int = 20, **options: 
     bootstraps : int
         Resamples of the runs (with replacement), a model each.
     **options
-        As for `fit_hmm`, for the resamples; by default 4 restarts with the covariance of the result. ``seed`` draws the
-        resamples too.
+        As for `fit_hmm`, for the resamples; by default what the result was fitted with (``result.fit_options``), but 4
+        restarts. ``seed`` draws the resamples too.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def map_stability(result: TrainingDynamics, *, bootstraps: int = 20, **options: 
     others = [None if r.failure else fitted.restart(i) for i, r in enumerate(fitted.restarts)]
     agreement = [np.nan if m is None else _matched(m.decode(frames).paths, base, n_states)[1] for m in others]
     scores = np.array([restart.log_likelihood for restart in fitted.restarts])
-    settings: Any = {"covariance": result.model.covariance, "restarts": 4, **options}
+    settings: Any = {**result.fit_options, "covariance": result.model.covariance, "restarts": 4, **options}
     rng, found = np.random.default_rng(settings.pop("seed", 0)), []
     for _ in range(bootstraps):
         sample = frames.subset(rng.integers(len(frames), size=len(frames)))

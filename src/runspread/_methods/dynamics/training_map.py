@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..hmm.model import HiddenMarkovModel
@@ -34,6 +35,8 @@ class MapEdge:
         Mean absolute gradient of the log-probability of `target` at the last checkpoint in `source`.
     movement : tuple of float
         Mean in `target` less mean in `source`, in the units of the sequences (z-scores).
+    all_influence, all_movement : ndarray [D]
+        The same for every metric, in the order of the model's.
     mean_convergence, sd_convergence : float
         Over the runs that make it, in checkpoints (population SD); NaN without an outcome.
     """
@@ -46,6 +49,8 @@ class MapEdge:
     features: tuple[str, ...]
     influence: tuple[float, ...]
     movement: tuple[float, ...]
+    all_influence: Array
+    all_movement: Array
     mean_convergence: float
     sd_convergence: float
 
@@ -79,6 +84,8 @@ class TrainingMap(Result):
         NaN where no run passes or there is no outcome.
     edges : tuple of MapEdge
         Off the diagonal, in lexicographic order.
+    metric_names : tuple of str
+        Metrics in the model's order.
     is_linear : bool
         All runs take the same route and it visits no state twice. Otherwise the map forks.
     """
@@ -97,6 +104,7 @@ class TrainingMap(Result):
     edge_sd_convergence: Array
     edges: tuple[MapEdge, ...]
     is_linear: bool
+    metric_names: tuple[str, ...] = ()
 
     @property
     def visited(self) -> NDArray[np.bool_]:
@@ -144,6 +152,23 @@ class TrainingMap(Result):
             },
             formats={"probability": ".2g", "mean convergence": ".1f", "SD": ".1f"},
             title="Transitions (convergence in checkpoints)",
+        )
+
+    def movement_table(self, metrics: Sequence[str] | None = None) -> Table:
+        """Return one row an edge: how far the mean of each metric moves, in the units of the sequences (z-scores).
+
+        Parameters
+        ----------
+        metrics : sequence of str, optional
+            Which ones (default: all).
+        """
+        wanted = self.metric_names if metrics is None else tuple(metrics)
+        columns = [self.metric_names.index(check_choice(name, "metric", self.metric_names)) for name in wanted]
+        moves = {self.metric_names[i]: [edge.all_movement[i] for edge in self.edges] for i in columns}
+        head = {"edge": [f"{e.source} → {e.target}" for e in self.edges]}
+        head["runs"] = [f"{e.runs}/{len(self.paths)}" for e in self.edges]
+        return Table(
+            {**head, **moves}, formats=dict.fromkeys(moves, "+.2f"), title="Movement of the mean, source to target"
         )
 
     def states_table(self) -> Table:
@@ -224,11 +249,11 @@ def training_map(
     pairs = np.argwhere((graph["edge_occurrences"] > 0) & ~np.eye(model.n_states, dtype=bool))
     influence = edge_influence(model, frames.split(frames.x), paths, pairs)
     edges = [_edge(graph, model, pair, size, top) for pair, size in zip(pairs, influence, strict=True)]
-    return TrainingMap(run_ids=frames.names, edges=tuple(edges), **graph)
+    return TrainingMap(run_ids=frames.names, edges=tuple(edges), metric_names=model.metric_names, **graph)
 
 
 def path_graph(paths: Paths, transmat: Array, convergence: NDArray[np.int64] | None = None) -> dict[str, Any]:
-    """Return what a map knows from the paths alone: every field of `TrainingMap` but runs' names and edges."""
+    """Return what a map knows from the paths alone: every field of `TrainingMap` but names and edges."""
     n_states = len(transmat)
     counts = transitions(paths, n_states)
     used, times = counts > 0, counts.sum(axis=0)
@@ -277,6 +302,8 @@ def _edge(graph: dict[str, Any], model: HiddenMarkovModel, pair: NDArray[np.int6
         tuple(model.metric_names[i] for i in best),
         tuple(float(size[i]) for i in best),
         tuple(float(move[i]) for i in best),
+        size,
+        move,
         float(graph["edge_mean_convergence"][source, target]),
         float(graph["edge_sd_convergence"][source, target]),
     )

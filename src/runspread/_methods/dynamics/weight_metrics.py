@@ -55,7 +55,9 @@ def weight_metrics(
     Parameters
     ----------
     weights : module, mapping of str to array, or sequence of arrays
-        A torch module, a state dict, or bare arrays (one axis: bias; two: matrix; more: convolution).
+        A torch module, a state dict, or bare arrays (one axis: bias; two: matrix; more: convolution). A module tells
+        which of its weights are embeddings and how many heads it has; of a state dict only names and shapes are known,
+        so an embedding that is not called one counts as a matrix, and heads are not split without `heads`.
     architecture : {"mlp", "cnn", "transformer", "encoder"}, optional
         Which arrays count, and how. Guessed from names and shapes when None. ``mlp``: every linear layer.
         ``cnn``: every convolution but downsampling ones as filters; linear layers as matrices, with their biases.

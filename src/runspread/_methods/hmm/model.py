@@ -86,6 +86,16 @@ class HiddenMarkovModel(Result):
         All starting points with their final parameters.
     center, scale : ndarray [D] or None
         Reference mean and standard deviation of the raw metrics, with which ``monitor`` standardises a live run.
+    live_means, live_covars : ndarray or None
+        Emissions in the units of `center` and `scale`, where those of the fit are others (runs that were standardised
+        each on its own): what ``monitor`` uses in place of `means` and `covars`.
+    live_agreement : float
+        Share of checkpoints at which following a run so gives its decoded state, mean over runs; where emissions were
+        estimated again, each run with those of the others. NaN where that is not known.
+    detours : tuple of int or None
+        Detour states that ``dynamics`` found; None where it was not asked.
+    horizon : int
+        Checkpoints of the longest run; 0 where that is not known.
     """
 
     startprob: Array
@@ -102,6 +112,11 @@ class HiddenMarkovModel(Result):
     restarts: tuple[Restart, ...] = field(default=(), repr=False)
     center: Array | None = None
     scale: Array | None = None
+    live_means: Array | None = None
+    live_covars: Array | None = None
+    live_agreement: float = float("nan")
+    detours: tuple[int, ...] | None = None
+    horizon: int = 0
 
     @property
     def n_states(self) -> int:
@@ -193,13 +208,22 @@ class HiddenMarkovModel(Result):
         if sorted(index.tolist()) != list(range(self.n_states)):
             raise InputError(f"order {index.tolist()}", f"a permutation of 0..{self.n_states - 1}")
         params = self.parameters().permuted(index)
-        dead = tuple(int(np.flatnonzero(index == state)[0]) for state in self.dead_states)
-        return self._with(params, dead_states=tuple(sorted(dead)))
+        renamed = np.argsort(index)
+        return self._with(
+            params,
+            dead_states=tuple(sorted(int(renamed[state]) for state in self.dead_states)),
+            live_means=None if self.live_means is None else self.live_means[index],
+            live_covars=None if self.live_covars is None else self.live_covars[index],
+            detours=None if self.detours is None else tuple(sorted(int(renamed[state]) for state in self.detours)),
+        )
 
     def restart(self, index: int) -> HiddenMarkovModel:
         """Return the model that another starting point ended in."""
         chosen = self.restarts[index]
-        return self._with(chosen.parameters, history=chosen.history, log_likelihood=chosen.log_likelihood)
+        return self._with(
+            chosen.parameters, history=chosen.history, log_likelihood=chosen.log_likelihood, center=None, scale=None,
+            live_means=None, live_covars=None, live_agreement=float("nan"), detours=None,
+        )  # fmt: skip
 
     def _with(self, params: Parameters, **changes: Any) -> HiddenMarkovModel:
         return replace(
@@ -207,30 +231,38 @@ class HiddenMarkovModel(Result):
             **changes,
         )  # fmt: skip
 
-    def monitor(self, detours: Sequence[int] = (), horizon: int = 0) -> RunMonitor:
+    def monitor(self, detours: Sequence[int] | None = None, horizon: int | None = None) -> RunMonitor:
         """Return a monitor that takes one checkpoint's metrics at a time from a live training loop.
 
         Parameters
         ----------
-        detours : sequence of int
-            States to watch for (``TrainingDynamics.detours``).
-        horizon : int
-            Number of checkpoints that the run will have, for the risk of a detour.
+        detours : sequence of int, optional
+            States to watch for (default: those that `dynamics` found).
+        horizon : int, optional
+            Number of checkpoints that the run will have, for the risk of a detour (default: that of the longest run
+            that `dynamics` saw).
 
         Returns
         -------
         RunMonitor
             ``monitor.update(metrics)`` gives the state and the risk.
 
+        Warns
+        -----
+        RunspreadWarning
+            Following a run checkpoint by checkpoint gives another state than decoding it whole too often.
+
         Examples
         --------
-        >>> monitor = result.model.monitor(result.detours, horizon=500)  # doctest: +SKIP
+        >>> monitor = result.model.monitor()  # doctest: +SKIP
         >>> reading = monitor.update(rs.weight_metrics(network))  # doctest: +SKIP
         >>> reading.state, reading.risk  # doctest: +SKIP
         """
         from ..dynamics.monitor import RunMonitor
 
-        return RunMonitor(self, detours, horizon)
+        return RunMonitor(
+            self, self.detours if detours is None else detours, self.horizon if horizon is None else horizon
+        )
 
     def table(self) -> Table:
         """Return one row a state: start probability, probability to stay, mean of every metric."""
@@ -261,15 +293,17 @@ class HiddenMarkovModel(Result):
         missing = {"startprob", "transmat", "means", "covars"} - set(data)
         if missing:
             raise InputError(f"no {', '.join(sorted(missing))} in the record", "what HiddenMarkovModel.to_dict writes")
-        arrays = ("startprob", "transmat", "means", "covars", "center", "scale")
+        arrays = ("startprob", "transmat", "means", "covars", "center", "scale", "live_means", "live_covars")
         skipped = ("restarts", "excluded", "kind", "covariance")
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data and name not in skipped}
         for name in arrays:
             known[name] = None if known.get(name) is None else np.array(known[name], dtype=np.float64)
         for name in ("columns", "history", "dead_states", "warnings"):
             known[name] = tuple(known.get(name) or ())
-        if known.get("log_likelihood") is None:
-            known.pop("log_likelihood", None)
+        known["detours"] = None if known.get("detours") is None else tuple(known["detours"])
+        for name in ("log_likelihood", "live_agreement"):
+            if known.get(name) is None:
+                known.pop(name, None)
         return cls(**known)
 
     @classmethod
