@@ -21,6 +21,21 @@ def _at(index: tuple[int, ...]) -> str:
     return str(index[0]) if len(index) == 1 else str(index)
 
 
+def to_numpy(value: Any) -> Any:
+    """Return a torch tensor (any device, any float type) or a bfloat16 array as a NumPy array; all else as it is."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+    if isinstance(value, (list, tuple)):
+        items: list[Any] = list(value)
+        return np.stack([to_numpy(item) for item in items]) if items and hasattr(items[0], "detach") else items
+    if not hasattr(value, "detach"):
+        return value
+    tensor = value.detach().cpu()
+    if str(tensor.dtype) == "torch.bfloat16":  # NumPy has no such type
+        tensor = tensor.float()
+    return tensor.numpy()
+
+
 def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> NDArray[np.int64]:
     """Return `values` as int64 if each is a whole number in ``low..high`` (no upper limit when None).
 
@@ -50,7 +65,7 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
 
 def check_labels(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.int64]:
     """Return labels as int64 of shape [examples], each in ``0..n_classes-1``."""
-    array = np.asarray(labels)
+    array = np.asarray(to_numpy(labels))
     if array.ndim != 1 or array.size == 0:
         raise InputError(f"labels have shape {array.shape}", "one axis [examples], not empty")
     return check_integers(array, "labels", 0, None if n_classes is None else n_classes - 1)
@@ -73,7 +88,7 @@ def check_logits(logits: ArrayLike, *, shape: tuple[int | None, ...], name: str 
     InputError
         Wrong number of axes or lengths, not numbers, or NaN (the first one and the count are named).
     """
-    array = np.asarray(logits)
+    array = np.asarray(to_numpy(logits))
     fits = array.ndim == len(shape) and all(e is None or a == e for a, e in zip(array.shape, shape, strict=False))
     if not fits:
         expected = "(" + ", ".join("any" if e is None else str(e) for e in shape) + ")"

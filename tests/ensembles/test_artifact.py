@@ -141,11 +141,15 @@ def test_code_that_a_file_names_is_never_run(ensemble, tmp_path):
     facts = json.loads((folder / "ensemble.json").read_text())
     marker = tmp_path / "run"
     (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')")
-    facts["recipe"]["model"] = f"{tmp_path / 'evil.py'}:build"
-    (folder / "ensemble.json").write_text(json.dumps(facts))
-    with pytest.raises(rs.InputError, match="network="):
-        rs.load_ensemble(folder)
-    assert not marker.exists()
+    for place in (facts["recipe"], facts["members"][0]["hyperparameters"]):
+        before = dict(place)
+        place["model"] = f"{tmp_path / 'evil.py'}:build"
+        (folder / "ensemble.json").write_text(json.dumps(facts))
+        with pytest.raises(rs.InputError, match="network="):
+            rs.load_ensemble(folder)
+        assert not marker.exists()
+        place.clear()
+        place.update(before)
 
 
 def test_networks_of_ones_own(tmp_path):
@@ -166,8 +170,21 @@ def test_networks_of_ones_own(tmp_path):
 def test_members_of_different_widths(tmp_path):
     members = [nn.Sequential(nn.Flatten(), nn.Linear(36, width), nn.Linear(width, 3)) for width in (4, 7)]
     ensemble = rs.Ensemble.of(members)
-    assert ensemble.predict(X).shape == (5, 3)
-    ensemble.save(tmp_path / "unlike")
+    folder = ensemble.save(tmp_path / "unlike")
+    untrained = [nn.Sequential(nn.Flatten(), nn.Linear(36, width), nn.Linear(width, 3)) for width in (4, 7)]
+    loaded = rs.load_ensemble(folder, network=untrained)
+    np.testing.assert_array_equal(loaded.predict(X), ensemble.predict(X))
+    with pytest.raises(rs.InputError, match="1 networks for 2 members"):
+        rs.load_ensemble(folder, network=untrained[:1])
+
+
+def test_members_whose_widths_were_searched(tmp_path, test_split):
+    recipe = RECIPE.replace(epochs=1)
+    study = rs.train(recipe, runs=4, search={"hidden": [(12,), (20,)]}, out=tmp_path / "runs", workers=1)
+    assert len({str(run.hyperparameters["hidden"]) for run in study.runs}) == 2
+    ensemble = rs.make_ensemble(study, study.runs.ids)
+    loaded = rs.load_ensemble(ensemble.save(tmp_path / "shipped"))
+    np.testing.assert_array_equal(loaded.predict(test_split.inputs), ensemble.predict(test_split.inputs))
 
 
 @pytest.mark.parametrize("kind", ["batch", "hyper-batch"])
@@ -236,3 +253,31 @@ def test_onnx_of_batch_ensembles(convert, tmp_path):
     session = runtime.InferenceSession(str(ensemble.to_onnx(tmp_path / "e.onnx", X)))
     (found,) = session.run(None, {"inputs": X[:3].numpy()})
     np.testing.assert_allclose(found, ensemble.predict(X[:3]), atol=1e-5)
+
+
+@torch.no_grad()
+def test_prediction_follows_the_weights():
+    ensemble = rs.Ensemble.of([small(seed) for seed in range(3)])
+    before = ensemble.predict(X)
+    for parameter in ensemble.module().parameters():
+        parameter.data.mul_(2)  # which no version counter sees
+    after = ensemble.predict(X)
+    assert np.abs(after - before).max() > 0.01
+    np.testing.assert_allclose(after, ensemble.module()(X), atol=1e-6)
+    ensemble.module().double()
+    np.testing.assert_allclose(ensemble.predict(X.double()), after, atol=1e-6)
+
+
+def test_members_that_compute_differently_are_not_stacked():
+    torch.manual_seed(0)
+    layers = [nn.Linear(6, 3) for _ in range(2)]
+    bent = [nn.Sequential(layers[0], nn.ReLU()), nn.Sequential(layers[1], nn.Tanh())]
+    leaky = [nn.Sequential(layer, nn.LeakyReLU(slope)) for layer, slope in zip(layers, (0.1, 0.9), strict=True)]
+    x = torch.randn(5, 6)
+    for members in (bent, leaky):
+        ensemble = rs.Ensemble.of(members)
+        assert not ensemble.module().core.stackable
+        expected = torch.stack([member(x).softmax(-1) for member in members]).mean(0).detach()
+        np.testing.assert_allclose(ensemble.predict(x), expected, atol=1e-6)
+    dropped = [nn.Sequential(layer, nn.Dropout(rate)) for layer, rate in zip(layers, (0.1, 0.9), strict=True)]
+    assert rs.Ensemble.of(dropped).module().core.stackable  # the rate has no say in a prediction

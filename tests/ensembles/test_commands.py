@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import save_file
 
 import runspread as rs
 from runspread._cli import cli
 from runspread._report.ensembles import ensemble as section
 from runspread._training.datasets import load_dataset
+from runspread._training.ensembles import procedures
 from runspread._training.ensembles.batch import _augmentation
 
 SETTINGS = ("epochs=3", "hidden=(12,)", "train_examples=700", "validation=300", "lr=5e-3")
@@ -38,6 +40,7 @@ def test_ensemble(study, tmp_path):
     assert found.exit_code == 0
     assert "Greedy selection with replacement" in found.output
     assert "optimism" in found.output
+    assert "times the parameters of a single network" in found.output
     shipped = rs.load_ensemble(tmp_path / "shipped")
     assert shipped.member_ids == rs.select_ensemble(study, size=3).member_ids
 
@@ -66,6 +69,7 @@ def test_hyper_deep(tmp_path):
     assert '"kind": "deep"' in deep.output
     wrong = invoke("hyper-deep", *words, *set_options(), "-o", tmp_path / "x", "--variant", "wide")
     assert wrong.exit_code == 2
+    assert all(name in wrong.output for name in (*procedures.VARIANTS, "deep"))
 
 
 def test_hyper_batch(tmp_path):
@@ -75,7 +79,7 @@ def test_hyper_batch(tmp_path):
     shipped = rs.load_ensemble(tmp_path / "shipped")
     assert shipped.facts.conversion.kind == "hyper-batch"
     plain = invoke("hyper-batch", "digits-mlp", "--members", 2, "--fixed", *set_options(), "--json")
-    assert json.loads(plain.output)["kind"] == "batch"
+    assert json.loads(plain.stdout)["kind"] == "batch"
 
 
 @pytest.mark.parametrize("hyper", [True, False])
@@ -119,6 +123,20 @@ def test_what_the_batch_trainer_lacks_is_said():
         rs.train_batch_ensemble(RECIPE.replace(augment=("mask:15",)))
     with pytest.raises(rs.InputError, match="hinge"):
         rs.train_batch_ensemble(RECIPE.replace(loss="hinge"))
+    with pytest.raises(rs.InputError, match=r"stop_loss=0\.1"):
+        rs.train_batch_ensemble(RECIPE.replace(stop_loss=0.1, evaluate=("train", "test")))
+    with pytest.raises(rs.InputError, match="conversion keyword 'tied'"):
+        rs.train_batch_ensemble(RECIPE, hyper=False, conversion={"tied": True})
+    with pytest.raises(rs.InputError, match=r"training keyword 'tuningrate'.*Did you mean 'tuning_rate'"):
+        rs.train_batch_ensemble(RECIPE, tuningrate=0.1)
+    with pytest.raises(rs.InputError, match="does not fit"):
+        rs.train_batch_ensemble(RECIPE, conversion={"hidden": "wide"})
+    with pytest.raises(rs.InputError, match="two numbers"):
+        rs.train_batch_ensemble(RECIPE, ranges={"l2": 3})
+    with pytest.raises(rs.InputError, match="tunes nothing"):
+        rs.train_batch_ensemble(RECIPE, hyper=False, ranges={"l2": (1, 2)})
+    with pytest.raises(rs.InputError, match="device 'abacus'"):
+        rs.train_batch_ensemble(RECIPE, device="abacus")
     with pytest.raises(rs.InputError, match=r"validation=NUMBER"):
         rs.train_batch_ensemble(RECIPE.replace(validation=0))
 
@@ -145,3 +163,142 @@ def test_no_section_without_a_split_that_chooses(tmp_path):
         run.predictions("test", np.eye(2)[labels])
     with pytest.raises(rs.MissingDataError):
         section(rs.open_study(study.path))
+
+
+# ------------------------------------------------------------------ what the recipe says is done
+
+
+def batch_losses(recipe, **options):
+    return rs.train_batch_ensemble(recipe, members=2, **{"hyper": False, **options}).log.losses
+
+
+@pytest.mark.parametrize(
+    ("base", "field"),
+    [
+        ({}, {"label_smoothing": 0.3}),
+        ({}, {"beta1": 0.5}),
+        ({}, {"beta2": 0.5}),
+        ({}, {"eps": 0.1}),
+        ({"l2": 1e4}, {"decay": "weights"}),
+        ({"optimizer": "sgd", "momentum": 0.9, "lr": 0.05}, {"nesterov": True}),
+    ],
+)
+def test_a_batch_ensemble_follows_its_recipe(base, field):
+    recipe = RECIPE.replace(optimizer="adam", batch_size=50, epochs=2).replace(**base)
+    assert not np.array_equal(batch_losses(recipe.replace(**field)), batch_losses(recipe))
+
+
+def test_the_last_batch_is_left_out_where_the_recipe_says_so():
+    recipe = RECIPE.replace(batch_size=150, epochs=2)  # of 400
+    assert len(batch_losses(recipe.replace(drop_last=True))) == 4
+    assert len(batch_losses(recipe.replace(drop_last=False))) == 6
+    assert len(batch_losses(recipe, epochs=3)) == 6  # what is said in the call goes before the recipe
+
+
+def test_a_batch_ensemble_starts_from_the_recipe_s_checkpoint(tmp_path):
+    (head, body), path = (("layers.1", "layers.0"), tmp_path / "start.safetensors")
+    rates = {"lr": 1e-12, "epochs": 1}
+    study = rs.train(RECIPE, runs=1, out=tmp_path / "runs", workers=1)
+    weights = {name: torch.tensor(np.array(value)) for name, value in study.weights(study.runs[0]).items()}
+    save_file(weights, path)
+    recipe = RECIPE.replace(start_from=str(path), fresh=(head,), **rates)
+    layers = rs.train_batch_ensemble(recipe, members=2, hyper=False).ensemble.module().core.layers
+    torch.testing.assert_close(layers[body].weight, weights[f"{body}.weight"], atol=1e-6, rtol=0)
+    assert not torch.allclose(layers[head].weight, weights[f"{head}.weight"], atol=1e-3)
+
+
+def test_a_recipe_s_smoothing_gives_way_to_one_that_is_tuned():
+    recipe = RECIPE.replace(label_smoothing=0.3)
+    assert not np.array_equal(batch_losses(recipe, hyper=True), batch_losses(RECIPE, hyper=True))
+    space = (rs.nn.Hyperparameter("smoothing", 1e-3, 0.2, "label_smoothing"),)
+    options = {"hyper": True, "conversion": {"hyperparameters": space}}
+    np.testing.assert_array_equal(batch_losses(recipe, **options), batch_losses(RECIPE, **options))
+
+
+# ------------------------------------------------------------------ what is written beside the ensemble
+
+
+def test_the_log_is_shipped_with_the_ensemble(tmp_path):
+    options = {"conversion": {"tied": True, "hidden": None}, "ranges": {"l2": (0.1, 100)}, "tau": 1e-2}
+    found = rs.train_batch_ensemble(RECIPE, members=2, seed=3, tuning_rate=0.02, **options)
+    folder = found.ensemble.save(tmp_path / "shipped")
+    loaded = rs.load_ensemble(folder)
+    assert loaded.log.to_dict() == found.log.to_dict()
+    assert loaded.log.sentence() == found.log.sentence()
+    facts = json.loads((folder / "ensemble.json").read_text())["training"]
+    assert (facts["seed"], facts["tuned_on"], facts["device"]) == (3, "validation", "cpu")
+    assert facts["conversion"] == {"tied": True, "hidden": None}
+    assert (facts["settings"]["tau"], facts["settings"]["tuning_rate"]) == (1e-2, 0.02)
+    assert facts["warnings"] == list(found.log.warnings)
+    assert {(h.low, h.high) for h in loaded.module().core.hyperparameters if h.role == "l2"} == {(0.1, 100)}
+    (folder / "training.safetensors").write_bytes(b"")
+    with pytest.raises(rs.CorruptShardError, match="checksum"):
+        rs.load_ensemble(folder)
+
+
+def test_cost_is_shipped_with_the_ensemble(study, tmp_path):
+    made = rs.make_ensemble(study, study.runs.ids[:2])
+    counted = json.loads((made.save(tmp_path / "counted") / "ensemble.json").read_text())["cost"]
+    assert counted["parameters"] == 2 * counted["single_parameters"]
+    cost = made.cost(load_dataset(RECIPE).split("test").inputs[:8], repeats=2)
+    measured = json.loads((made.save(tmp_path / "measured") / "ensemble.json").read_text())["cost"]
+    assert measured["seconds"] == cost.seconds
+    assert measured["examples"] == 8
+
+
+def test_hyper_batch_takes_what_the_converter_takes(tmp_path):
+    words = ("--conversion", "hidden=none", "--range", "l2=0.1,100", "--training", "tau=0", "--device", "cpu")
+    out = ("-o", tmp_path / "shipped")
+    found = invoke("hyper-batch", "digits-mlp", "--members", 2, *set_options(), *words, *out)
+    assert found.exit_code == 0, found.output
+    assert "steps" in found.stderr
+    assert "times the parameters of a single network" in found.output
+    loaded = rs.load_ensemble(tmp_path / "shipped")
+    assert loaded.facts.conversion.options["hidden"] is None
+    assert loaded.facts.training["settings"]["tau"] == 0
+    assert loaded.facts.cost["single_seconds"] > 0
+
+
+@pytest.mark.parametrize("rate", ["-1", "nan"])
+def test_a_tuning_rate_out_of_range_ends_with_status_2(rate):
+    found = invoke("hyper-batch", "digits-mlp", *set_options(), "--tuning-rate", rate)
+    assert found.exit_code == 2
+    assert "tuning_rate" in found.output
+
+
+def test_a_folder_that_exists_is_found_before_the_work(study, tmp_path, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError
+
+    for name in ("train_batch_ensemble", "hyper_deep_ensemble", "select_ensemble"):
+        monkeypatch.setattr(rs, name, never, raising=False)
+    search = ("--search", "l2=loguniform(1e-3,1e3)", "-o", tmp_path / "study", "--ship", tmp_path)
+    for words in (
+        ("hyper-batch", "digits-mlp", *set_options(), "-o", tmp_path),
+        ("hyper-deep", "digits-mlp", *set_options(), *search),
+        ("ensemble", study.path, "-o", tmp_path),
+    ):
+        found = invoke(*words)
+        assert found.exit_code == 2
+        assert f"{tmp_path} exists" in found.output
+
+
+def test_the_section_leaves_out_runs_that_cannot_be_scored(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = {name: rng.integers(0, 3, 320) for name in ("validation", "test")}
+    made = rs.create_study(tmp_path / "part", splits=labels)
+    for seed in range(21):
+        with made.record(seeds=seed) as run:
+            for name in ("validation", "test"):
+                logits = rng.normal(size=(320, 3)) + (4 if seed == 7 else 1.5) * np.eye(3)[labels[name]]
+                if (seed, name) != (7, "test"):
+                    run.predictions(name, logits)
+            run.weights({"w": np.ones((2, 3), np.float32)})
+    opened = rs.open_study(made.path)
+    lost = opened.runs[7].id
+    assert lost in rs.select_ensemble(opened, size=5).member_ids  # it is the best of all
+    found = section(opened)
+    assert len(found.figures) == 3
+    assert lost not in found.tables[0]["member"]
+    assert any(lost in note and "no predictions on split 'test'" in note for note in found.notes)
+    assert any(note.startswith("Cost: 30 stored numbers against 6") for note in found.notes)

@@ -230,3 +230,14 @@ def test_perfect_separation_has_no_interval():
 def test_outside_detection_of_nothing():
     with pytest.raises(rs.InputError, match="at least two"):
         rs.outside_detection(confident(0, 1, 1.0), confident(0, 5, 1.0), kind="logits")
+
+
+@pytest.mark.parametrize(("severity", "end"), [(1, 1.06), (2, 1.11), (3, 1.16), (4, 1.21), (5, 1.26)])
+def test_zoom_blur_has_the_published_factors(severity, end):
+    x = IMAGES.astype(np.float32) / 255
+    factors = np.arange(1, end, 0.01)
+    mean = (x + sum(geometry.zoom_in(x, factor) for factor in factors)) / (len(factors) + 1)
+    found = rs.corrupt(IMAGES, "zoom_blur", severity).astype(int)
+    assert np.abs(found - (np.clip(mean, 0, 1) * 255).astype(np.uint8)).max() <= 1
+    shorter = (x + sum(geometry.zoom_in(x, factor) for factor in factors[:-1])) / len(factors)
+    assert np.abs(found - (np.clip(shorter, 0, 1) * 255).astype(np.uint8)).max() > 1

@@ -53,6 +53,15 @@ def test_sizes_by_hand(replacement):
     assert "80 examples that did not choose" in found.sentence()
 
 
+def test_a_long_path_has_labels_that_can_be_read():
+    labels = np.arange(200) % 2
+    good = np.where(np.eye(2)[labels] == 1, 0.9, 0.1)
+    found = rs.select_ensemble(np.stack([1 - good, good]), labels, 2, early_stop=False)
+    ax = found.plot()
+    assert len(found.path) == 50
+    assert len(ax.get_xticks()) <= 14
+
+
 def test_sizes_of_wrong_things():
     choose, choose_labels, report, report_labels = two_sets()
     with pytest.raises(rs.InputError, match="report="):

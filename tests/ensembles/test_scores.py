@@ -195,3 +195,50 @@ def test_a_memory_map_is_read_and_left_alone(tmp_path):
         assert rs.scores(mapped, labels).n_members == 7
         expected = np.zeros_like(logits[0]) if mode == "c" else logits[0]
         np.testing.assert_array_equal(mapped[0], expected)
+
+
+def test_weights_are_matched_by_id(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = {name: rng.integers(0, 3, 40) for name in ("validation", "test")}
+    study = rs.create_study(tmp_path / "study", splits=labels)
+    for seed in range(6):
+        with study.record(seeds=seed) as run:
+            for name in ("validation", "test"):
+                logits = rng.normal(size=(40, 3)) + 2 * (seed + 1) / 6 * np.eye(3)[labels[name]]
+                if (seed, name) != (0, "test"):
+                    run.predictions(name, logits)
+    study = rs.open_study(study.path)
+    chosen = rs.select_ensemble(study, size=2, folds=0)
+    by_id = dict(zip(chosen.run_ids, chosen.weights, strict=True))
+    reader = study.predictions("test")
+    expected = rs.scores(reader, weights=[by_id[name] for name in reader.run_ids])
+    assert rs.scores(study, weights=chosen).nll == expected.nll
+    assert rs.scores(study, weights=by_id).nll == expected.nll
+    np.testing.assert_array_equal(
+        rs.ensemble_probabilities(reader, weights=chosen),
+        rs.ensemble_probabilities(reader, weights=[by_id[name] for name in reader.run_ids]),
+    )
+    with pytest.raises(rs.InputError, match="matched by id"):
+        rs.scores(study, weights=chosen.weights)
+    lost = study.runs[0].id
+    with pytest.raises(rs.InputError, match=f"{lost} .no split 'test'"):
+        rs.scores(study, weights={lost: 1.0})
+    sizes = rs.ensemble_sizes(study, sizes=(1, 2), n_random=5)
+    assert sizes.n_candidates == 5
+    assert [item.run for item in sizes.excluded] == [lost]
+
+
+def test_low_precision_and_gradients_are_read():
+    torch = pytest.importorskip("torch")
+    logits, labels = pool()
+    low = torch.from_numpy(logits).bfloat16()
+    expected = rs.scores(low.float().numpy(), labels)
+    asked = low.clone().requires_grad_()
+    for outputs in (low, asked, list(asked)):
+        assert rs.scores(outputs, torch.from_numpy(labels)).nll == expected.nll
+    assert rs.scores(low[0], labels).nll == rs.scores(low[:1], labels).nll
+    assert rs.select_ensemble(asked, labels, 2, folds=0).score == rs.select_ensemble(low.float(), labels, 2).score
+    assert rs.variance(asked, labels) is not None
+    types = pytest.importorskip("ml_dtypes")
+    array = logits.astype(np.float32).astype(types.bfloat16)
+    assert rs.scores(array, labels).nll == rs.scores(array.astype(np.float32), labels).nll

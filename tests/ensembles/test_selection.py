@@ -97,10 +97,44 @@ def test_logits_are_not_taken_for_probabilities():
 
 
 def test_the_best_prefix_is_returned_not_the_last():
+    ended_early = 0
     for seed in range(5):
         found = rs.select_ensemble(*pool(seed), 6)
-        assert (np.diff(found.path_scores) < 0).all()
-        assert found.score == found.path_scores.min()
+        forced = rs.select_ensemble(*pool(seed), 6, early_stop=False)
+        steps = len(found.path)
+        np.testing.assert_array_equal(forced.path[:steps], found.path)
+        if found.stop_reason == "no improvement":
+            ended_early += 1
+            assert forced.path_scores[steps] >= found.score - 1e-12  # the step that was not taken
+    assert ended_early
+
+
+def test_json_says_what_the_sentence_says():
+    labels = np.arange(80) % 4
+    right, wrong = np.eye(4)[labels], np.eye(4)[(labels + 1) % 4]
+    good = [share * right + (1 - share) / 4 for share in (0.5, 0.6, 0.7)]
+    probabilities = np.stack([good[0], wrong, 0.1 + 0.6 * wrong, *good[1:]])  # sure of a wrong answer, merely wrong
+    found = rs.select_ensemble(probabilities, labels, 2)
+    facts = found.to_dict()
+    assert (facts["n_infinite"], facts["n_worse_than_prior"]) == (1, 2)
+    assert facts["size"] == found.size
+    assert facts["score"] == found.score
+    assert facts["best_single_score"] == found.best_single_score
+    assert facts["member_ids"] == list(found.member_ids)
+    assert facts["optimism"] == found.cross_validation.optimism
+    assert any(text.startswith("2 of 5 candidates") and "label frequencies" in text for text in found.warnings)
+    assert any(text.startswith("1 of 5 candidates") and "infinite" in text for text in found.warnings)
+    assert not any("of little use" in text for text in rs.select_ensemble(np.stack(good), labels, 2).warnings)
+
+
+def test_where_runs_are_chosen_again_the_sentence_says_how_to_fill_the_ensemble():
+    labels = np.arange(200) % 2
+    good = np.where(np.eye(2)[labels] == 1, 0.9, 0.1)
+    found = rs.select_ensemble(np.stack([1 - good, good]), labels, 2, early_stop=False)
+    assert (found.size, len(found.path)) == (1, 50)
+    assert "without replacement fills it" in found.sentence()
+    filled = rs.select_ensemble(np.stack([1 - good, good]), labels, 2, early_stop=False, replacement=False)
+    assert filled.size == 2
 
 
 def test_ties_go_to_the_lowest_position_every_time():

@@ -196,3 +196,129 @@ def test_an_alarm_says_that_the_bounds_run_ahead_of_the_weights(digits):
     assert tuning_alarms(falling) == []
     assert tuning_alarms(falling[::-1][:40]) == []  # too few to tell
     assert tuning_alarms(np.r_[falling, np.full(40, 0.5)]) != []
+
+
+def plain_batch(**options):
+    generator = torch.Generator().manual_seed(0)
+    return rs.nn.batch_ensemble(network(), K, factors=("signs", 0.5), generator=generator, **options)
+
+
+def losses(digits, **options):
+    return rs.nn.train_ensemble(plain_batch(), *digits[0], **{"steps": 12, "batch_size": 70, **options}).losses
+
+
+@pytest.mark.parametrize(
+    ("base", "option"),
+    [
+        ({}, {"drop_last": True}),
+        ({}, {"beta1": 0.5}),
+        ({}, {"beta2": 0.5}),
+        ({}, {"eps": 1e-2}),
+        ({}, {"label_smoothing": 0.2}),
+        ({"optimizer": "sgd", "lr": 0.05}, {"nesterov": False}),
+        ({"optimizer": "adamw", "weight_decay": 10.0}, {"decay": "weights"}),
+        ({"l2": 0.01}, {"decay": "weights"}),
+    ],
+)
+def test_every_option_has_its_effect(digits, base, option):
+    before = losses(digits, **base)
+    assert not np.array_equal(losses(digits, **base, **option), before)
+    np.testing.assert_array_equal(losses(digits, **base), before)
+
+
+def test_what_is_the_default_changes_nothing(digits):
+    said = {"drop_last": False, "nesterov": True, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "decay": "all"}
+    np.testing.assert_array_equal(losses(digits, **said, label_smoothing=0.0, shared_l2=0.0), losses(digits))
+
+
+@torch.no_grad()
+def test_decay_of_weights_leaves_out_biases_and_batch_normalisation():
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3))
+    ensemble = rs.nn.batch_ensemble(nn.Sequential(*layers), K)
+    slow, _, free = _optimizer(ensemble, "adamw", 0.1, 0.9, 0.01, 0.5, decay="weights").param_groups
+    kernels = [layer.weight for layer in ensemble.layers.values()]
+    assert {id(p) for p in slow["params"]} == {id(p) for p in kernels}
+    assert free["weight_decay"] == 0.0
+    assert len(free["params"]) == 4
+    for layer in ensemble.layers.values():
+        layer.bias.fill_(1.0)
+    assert float(_squares(ensemble, 1.0, kernels_only=True)) == pytest.approx(
+        sum(float(k.square().sum()) for k in kernels)
+    )
+
+
+@pytest.mark.parametrize("convert", [rs.nn.batch_ensemble, rs.nn.hyper_batch_ensemble])
+def test_shared_parameters_have_their_own_penalty(convert):
+    torch.manual_seed(0)
+    x, y = torch.randn(20, 1, 6, 6), torch.randint(0, 3, (20,))
+    layers = (nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    found = {}
+    for coefficient in (0.0, 0.5):
+        ensemble = convert(nn.Sequential(*layers), K, generator=torch.Generator().manual_seed(0))
+        options = {"steps": 20, "batch_size": 20, "lr": 0.05, "shared_l2": coefficient}
+        log = rs.nn.train_ensemble(ensemble, x, y, **options)
+        found[coefficient] = log.losses[0], float(ensemble.network[1].weight.detach().square().sum())
+    assert found[0.5][0] - found[0.0][0] == pytest.approx(0.5 * 4, rel=1e-5)  # four scales of 1, four shifts of 0
+    assert found[0.5][1] < found[0.0][1]
+
+
+def test_smoothing_of_the_recipe_is_that_of_torch(digits):
+    (x, y), _, _ = digits
+    ensemble = plain_batch().eval()
+    outputs = ensemble(x[:9])
+    expected = [nn.functional.cross_entropy(member, y[:9], label_smoothing=0.3) for member in outputs]
+    found = rs.nn.smoothed_cross_entropy(outputs, y[:9], torch.tensor(0.3))
+    torch.testing.assert_close(found, torch.stack(expected).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),
+        ("tuning_every", 0),
+        ("steps", 0),
+        ("epochs", -1),
+        ("tuning_rate", -1.0),
+        ("tuning_rate", float("nan")),
+        ("lr", "fast"),
+        ("label_smoothing", 2.0),
+        ("decay", "some"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(digits, name, value):
+    with pytest.raises(rs.InputError, match=name):
+        rs.nn.train_ensemble(hyper(), *digits[0], validation=digits[1], **{name: value})
+
+
+def test_data_that_do_not_fit_are_refused(digits):
+    (x, y), _, _ = digits
+    with pytest.raises(rs.InputError, match="0 labels"):
+        rs.nn.train_ensemble(hyper(), x, y, validation=(x[:0], y[:0]))
+    with pytest.raises(rs.InputError, match="no more than there are"):
+        rs.nn.train_ensemble(hyper(), x, y, batch_size=601, drop_last=True)
+    space = (rs.nn.Hyperparameter("smoothing", 1e-3, 0.2, "label_smoothing"),)
+    with pytest.raises(rs.InputError, match="tunes it"):
+        rs.nn.train_ensemble(hyper(hyperparameters=space), x, y, label_smoothing=0.1)
+
+
+def test_bounds_that_hardly_move_are_told(digits):
+    log = rs.nn.train_ensemble(hyper(), *digits[0], validation=digits[1], steps=9, batch_size=50)
+    assert any("hardly moved" in text and "3 tuning steps" in text for text in log.warnings)
+    moved = rs.nn.train_ensemble(
+        hyper(), *digits[0], validation=digits[1], steps=60, batch_size=50, tuning_rate=0.03, lr=5e-3
+    )
+    assert not any("hardly moved" in text for text in moved.warnings)
+
+
+def test_progress_is_told_step_by_step(digits):
+    seen = []
+    rs.nn.train_ensemble(plain_batch(), *digits[0], steps=3, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_published_start_has_a_width():
+    narrow, wide = (hyper(start="published", width=width).bounds for width in (0.2, 1.0))
+    spans = [(bounds.log_upper.exp() - bounds.log_lower.exp())[:, 0] for bounds in (narrow, wide)]
+    torch.testing.assert_close(spans[0], torch.full((K,), 0.4), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(spans[1], torch.full((K,), 2.0), rtol=1e-3, atol=1e-3)

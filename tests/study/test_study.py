@@ -449,3 +449,62 @@ def test_one_logit_is_the_log_odds_of_class_1(tmp_path):
     assert rs.variance(study).mean_acc == 0.75
     with pytest.raises(rs.InputError, match="for logits of 2 classes"), study.record(seeds=9) as run:
         run.predictions("other", np.zeros((2, 1)), labels=[0, 2])
+
+
+# ------------------------------------------------------------------ ids of the examples
+
+
+IDS = [f"image {k}" for k in range(len(LABELS))]
+SWAPPED = [IDS[k] for k in (4, 1, 2, 3, 0)]  # within a class: the labels do not tell
+
+
+def logits_of(rng):
+    return rng.normal(size=(len(LABELS), 3)).astype(np.float32)
+
+
+def test_another_order_of_examples_is_refused(tmp_path, rng):
+    study = rs.create_study(tmp_path / "study", splits={"test": LABELS}, example_ids={"test": IDS})
+    with study.record(seeds=0) as run:
+        run.predictions("test", logits_of(rng), example_ids=IDS)
+        with pytest.raises(rs.InputError, match="same examples in the same order"):
+            run.predictions("test", logits_of(rng), example_ids=SWAPPED)
+    with study.record(seeds=1) as run:
+        run.predictions("test", logits_of(rng))  # without ids nothing is compared
+    study = rs.open_study(study.path)
+    assert study.example_ids["test"] == study.predictions("test").example_ids
+    assert len(study.predictions("test")) == 2
+
+
+def test_runs_of_different_order_are_not_read_together(study, rng):
+    for seed, ids in enumerate((IDS, SWAPPED)):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", logits_of(rng), example_ids=ids)
+    with pytest.raises(rs.StudyError, match="different example ids"):
+        rs.open_study(study.path).predictions("test")
+
+
+def test_studies_of_different_order_are_not_merged(tmp_path, rng):
+    studies = []
+    for seed, ids in enumerate((IDS, SWAPPED)):
+        made = rs.create_study(tmp_path / f"study-{seed}", splits={"test": LABELS})
+        with made.record(seeds=seed) as run:
+            run.predictions("test", logits_of(rng), example_ids=ids)
+        studies.append(made)
+    with pytest.raises(rs.StudyError, match="different example ids"):
+        studies[0].merge(studies[1])
+
+
+def test_a_digest_of_ones_own_stands_for_the_ids(tmp_path, rng):
+    study = rs.create_study(tmp_path / "study", splits={"test": LABELS}, example_ids={"test": "sha256:1234"})
+    with study.record(seeds=0) as run:
+        run.predictions("test", logits_of(rng), example_ids="sha256:1234")
+    with pytest.raises(rs.InputError, match="different id for each of 5"):
+        rs.create_study(tmp_path / "b", splits={"test": LABELS}, example_ids={"test": [0, 1, 2, 3, 3]})
+    with pytest.raises(rs.InputError, match="unknown split with example ids 'dev'"):
+        rs.create_study(tmp_path / "c", splits={"test": LABELS}, example_ids={"dev": IDS})
+
+
+def test_without_ids_the_files_are_as_before(filled):
+    facts = [json.loads(path.read_text()) for path in filled.path.glob("shards/*/shard.json")]
+    assert facts
+    assert not any("example_ids" in each for each in facts)

@@ -216,7 +216,15 @@ def test_penalty_of_effective_weights(prefix, name):
 
 @pytest.mark.parametrize("prefix", [g[0] for g in matching(r"(\w+)_K")])
 def test_number_of_members(prefix):
-    assert Layer(prefix).members == int(vectors[f"{prefix}_K"])
+    layer = Layer(prefix)
+    members, outputs = int(vectors[f"{prefix}_K"]), len(layer.bias.T)
+    module = rs.nn.BatchLinear(layer.weight.shape[1], outputs, members).double()
+    with torch.no_grad():
+        for name, value in {"weight": layer.weight, "bias": layer.bias}.items():
+            getattr(module, name).copy_(value)
+        for name, value in zip(("input_factor", "output_factor"), layer.factors, strict=True):
+            getattr(module, name).copy_(value)
+        close(module(rs.nn.tile(tensor(f"{prefix}_x"), members)), f"{prefix}_out")
 
 
 @pytest.mark.parametrize("prefix", LAYERS)

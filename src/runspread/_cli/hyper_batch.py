@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from .show import json_option, show
+from .progress import step_progress
+from .show import json_option, refuse_written, show, show_cost
 
 
 @click.command("hyper-batch")
@@ -14,29 +17,52 @@ from .show import json_option, show
 @click.option(
     "--tuning-rate", default=1e-3, show_default=True, help="Rate of the bounds; 0.01 to 0.03 for a few hundred steps."
 )
-@click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
+@click.option(
+    "--range",
+    "ranges",
+    multiple=True,
+    metavar="NAME=LOW,HIGH",
+    help="Range of what is tuned: l2 or dropout, e.g. l2=0.1,100.",
+)
+@click.option(
+    "--conversion",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the conversion: tied=true, hidden=none (a linear embedding), start=full, width=1, ...",
+)
+@click.option(
+    "--training", multiple=True, metavar="NAME=VALUE", help="An option of the training: tau=0, tuning_every=5, ..."
+)
+@click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble and its log to.")
 @click.option("--data", help="Where the data are: a folder of image parquet, or a name on the hub.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the recipe, e.g. validation=600.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn.")
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto.")
 @json_option
 def command(
     recipe: str,
-    members: int,
     fixed: bool,
-    tuning_rate: float,
+    ranges: tuple[str, ...],
+    conversion: tuple[str, ...],
+    training: tuple[str, ...],
     out: str | None,
     data: str | None,
     settings: tuple[str, ...],
-    seed: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Train RECIPE's network as one network of several members that learn their own hyperparameters."""
     import runspread as rs
 
     from .._training.search import parse_settings
 
+    refuse_written(out)
     chosen = rs.recipe(recipe, **(parse_settings(settings) | ({"data": data} if data else {})))
-    found = rs.train_batch_ensemble(chosen, members=members, hyper=not fixed, seed=seed, tuning_rate=tuning_rate)
+    given = {"conversion": parse_settings(conversion), "ranges": parse_settings(ranges)}
+    with step_progress() as progress:
+        options |= parse_settings(training)
+        found = rs.train_batch_ensemble(chosen, hyper=not fixed, **given, **options, progress=progress)
     show(found, as_json=as_json)
     if out is not None:
+        show_cost(found.ensemble, chosen, found.report_split, as_json=as_json)
         click.echo(f"wrote {found.ensemble.save(out)}", err=as_json)

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from .progress import training_progress
-from .show import json_option, show
+from .show import json_option, refuse_written, show, show_cost
+
+VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
 
 
 @click.command("hyper-deep")
@@ -26,6 +28,7 @@ from .show import json_option, show
     "--variant",
     default="stratified",
     show_default=True,
+    type=click.Choice(VARIANTS),
     help="stratified, unstratified, same-budget, fixed-init, or deep (the search's best from several seeds).",
 )
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The study's folder.")
@@ -54,6 +57,7 @@ def command(
 
     from .._training.search import parse_search, parse_settings
 
+    refuse_written(ship)
     overrides = parse_settings(settings) | ({"data": data} if data else {})
     chosen = rs.recipe(recipe, **overrides)
     with training_progress() as progress:
@@ -65,4 +69,6 @@ def command(
         )
     show(found, as_json=as_json)
     if ship is not None:
-        click.echo(f"wrote {found.ensemble().save(ship)}", err=as_json)
+        made = found.ensemble()
+        show_cost(made, chosen, found.report_split, as_json=as_json)
+        click.echo(f"wrote {made.save(ship)}", err=as_json)

@@ -27,6 +27,24 @@ def training_progress() -> Generator[Callable[[TrainingProgress], None]]:
 
 
 @contextmanager
+def step_progress() -> Generator[Callable[[int, int], None]]:
+    """Yield what a training of one network calls with the steps done and those in all."""
+    from .._training.progress import TrainingProgress
+
+    started = 0.0
+    with training_progress() as tell:
+
+        def update(done: int, total: int) -> None:
+            nonlocal started
+            started = started or time.perf_counter()  # after the first step, which has more to prepare
+            elapsed = time.perf_counter() - started
+            left = elapsed * (total - done) / (done - 1) if done > 1 else None
+            tell(TrainingProgress(done, total, done / total, elapsed=elapsed, remaining=left, unit="steps"))
+
+        yield update
+
+
+@contextmanager
 def _bar() -> Generator[Callable[[TrainingProgress], None]]:
     from rich.progress import BarColumn, Progress, TextColumn
 
@@ -73,7 +91,7 @@ def counted() -> Callable[[int, int], None] | None:
 
 def describe(now: TrainingProgress) -> str:
     """Return runs done, current accuracy and time left as one line."""
-    parts = [f"{now.runs_done}/{now.runs_total} runs"]
+    parts = [f"{now.runs_done}/{now.runs_total} {now.unit}"]
     if now.accuracy is not None:
         parts.append(f"accuracy {100 * now.accuracy:.2f} %")
     if now.remaining is not None and now.runs_done < now.runs_total:

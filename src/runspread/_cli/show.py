@@ -16,6 +16,10 @@ from .._results import Result, Table, json_safe, to_plain
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from .._training.ensembles.artifact import Ensemble
+    from .._training.recipes import Recipe
+
+TIMED = 64  # examples that a prediction is timed on
 _WIDEST = 1000  # characters of a table in a pipe
 json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 study_argument: Callable[..., Any] = click.argument("study", metavar="STUDY", type=click.Path())
@@ -111,6 +115,22 @@ def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False) -> Non
     if 0 < shown < total:
         between = " between the two ends" if last else ""
         click.echo(f"... and {total - shown} more{between} (--runs -1 lists all)")
+
+
+def refuse_written(folder: str | None) -> None:
+    """Raise before the work if the folder that is to hold its result is there."""
+    if folder is not None:
+        from .._study.files import refuse_existing
+
+        refuse_existing(Path(folder))
+
+
+def show_cost(ensemble: Ensemble, recipe: Recipe, split: str, *, as_json: bool) -> None:
+    """Print what an ensemble costs against a single network, on examples of its data set."""
+    import runspread as rs
+
+    inputs, _ = rs.load_split(recipe, split)
+    click.echo(ensemble.cost(inputs[:TIMED]).sentence(), err=as_json)
 
 
 def show_data(data: Any) -> None:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import to_numpy
 from .._errors import InputError
 from .._methods.spectra.weight_tensors import WeightTensor, guessed_kind
-from .._study.recorder import to_numpy
 from .weight_files import tensors_of_safetensors
 
 _CHILD = Path(__file__).with_name("torch_child.py")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import InputError
+from .._results import Excluded
 from ._members import Floats, Members, read_members
 
 CACHE_BYTES = 2**30  # probabilities of all candidates are kept when they fit, else read again when needed
@@ -29,11 +30,14 @@ class Candidates:
         Positions in the source of the candidates with usable outputs.
     log_true : ndarray of float64 [valid, examples]
         Log-probability that each gives to the true class.
+    left_out : tuple of Excluded
+        Runs with usable outputs that are no candidates, each with the reason.
     """
 
     members: Members
     valid: Indices
     log_true: Floats
+    left_out: tuple[Excluded, ...] = ()
     _cache: list[Floats] = field(default_factory=list[Floats])
 
     @property
@@ -51,11 +55,31 @@ class Candidates:
             return
         keep = self.log_true.size * self.members.n_classes * 8 <= CACHE_BYTES
         kept: list[Floats] = []
-        for position, member in enumerate(self.members):
-            if keep:
-                kept.append(member.probabilities)
-            yield position, member.probabilities
+        places = {int(index): position for position, index in enumerate(self.valid)}
+        for member in self.members:
+            if member.index in places:
+                if keep:
+                    kept.append(member.probabilities)
+                yield places[member.index], member.probabilities
         self._cache = kept
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids of the valid candidates."""
+        return tuple(self.members.outputs.run_ids[index] for index in self.valid)
+
+    def only(self, ids: Collection[str], reason: str) -> Candidates:
+        """Return the candidates whose id is among `ids`, in the same order; the others are left out for `reason`."""
+        wanted = set(ids)
+        kept = np.array([name in wanted for name in self.ids], dtype=bool)
+        if kept.all():
+            return self
+        lost = tuple(Excluded(name, reason) for name in self.ids if name not in wanted)
+        return Candidates(self.members, self.valid[kept], self.log_true[kept], (*self.left_out, *lost))
+
+    def excluded(self) -> tuple[Excluded, ...]:
+        """Return all runs that are no candidates."""
+        return (*self.members.excluded(), *self.left_out)
 
     def one(self, position: int) -> Floats:
         """Return the probabilities of one valid candidate."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice, check_labels
+from .._checks import check_choice, check_labels, to_numpy
 from .._errors import InputError
 from .._results import Excluded
 from ._sources import RunOutputs, as_outputs, n_classes
@@ -191,7 +191,8 @@ def read_members(
 
 def _as_array(source: Any) -> NDArray[Any]:
     """Return bare numbers as [runs, examples, classes]; one run's [examples, classes] gains the first axis."""
-    array = source if isinstance(source, np.ndarray) else np.asarray(source)
+    found = to_numpy(source)
+    array = found if isinstance(found, np.ndarray) else np.asarray(found)
     return array[None] if array.ndim == 2 and array.dtype.kind == "f" else array
 
 
@@ -200,7 +201,7 @@ def _only_labels(outputs: RunOutputs, labels: ArrayLike | None) -> NDArray[Any]:
         raise InputError(
             "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
         )
-    found = outputs.labels if labels is None else np.asarray(labels)
+    found = outputs.labels if labels is None else np.asarray(to_numpy(labels))
     if found is None:
         raise InputError("no labels", "the true class of every example", "Pass labels=.")
     if found.shape != (outputs.shape[1],):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_labels
+from .._checks import check_labels, to_numpy
 from .._errors import InputError
 from .._results import Excluded
 
@@ -114,7 +114,8 @@ def as_outputs(source: Any, labels: ArrayLike | None = None, *, split: str = "te
     """
     outputs = source.predictions(split) if hasattr(source, "predictions") else source
     if not isinstance(outputs, RunOutputs):
-        outputs = _from_array(np.asarray(source) if not isinstance(source, np.ndarray) else source, labels)
+        found = to_numpy(source)
+        outputs = _from_array(found if isinstance(found, np.ndarray) else np.asarray(found), labels)
     elif labels is not None:
         raise InputError(
             "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."

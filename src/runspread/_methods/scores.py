@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,9 @@ from .._results import Result, Table
 from ._calibration import Reliability, reliability
 from ._members import Floats, Member, Members, read_members
 from .variance.audit import warns_of_seeds
+
+if TYPE_CHECKING:
+    from .selection import EnsembleSelection
 
 WEIGHT_TOLERANCE = 1e-12
 
@@ -101,7 +105,7 @@ def scores(
     labels: ArrayLike | None = None,
     *,
     split: str = "test",
-    weights: ArrayLike | None = None,
+    weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None,
     kind: str = "auto",
     n_bins: int = 15,
     closed: str = "left",
@@ -119,8 +123,10 @@ def scores(
         True classes; taken from the source where it has them.
     split : str
         Which split of a study to score.
-    weights : array_like [runs], optional
-        Non-negative weights that sum to 1 (equal by default). Runs of weight zero are left out.
+    weights : array_like [runs], mapping or EnsembleSelection, optional
+        Non-negative weights that sum to 1 (equal by default). Runs of weight zero are left out. A mapping from ids of
+        runs to weights, or what `select_ensemble` returned, is matched by id, so that the outputs may be of other runs
+        besides.
     kind : {"auto", "logits", "probabilities"}
         What the numbers are.
     n_bins : int
@@ -146,21 +152,23 @@ def scores(
     Wenzel et al. (2020), arXiv 2006.13570, section 5; Guo et al. (2017), arXiv 1706.04599, for ECE.
     """
     members = read_members(outputs, labels, split=split, kind=kind, ignore_index=ignore_index)
-    running = _Running(members, _check_weights(weights, len(members)), n_bins, closed)
+    running = _Running(members, _check_weights(weights, members), n_bins, closed)
     for member in members:
         running.add(member)
     return running.finish()
 
 
-def ensemble_probabilities(outputs: Any, *, weights: ArrayLike | None = None, kind: str = "auto") -> Floats:
+def ensemble_probabilities(
+    outputs: Any, *, weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None, kind: str = "auto"
+) -> Floats:
     """Average the class probabilities of several runs: ``p(c|x) = sum_j w_j p_j(c|x)``.
 
     Parameters
     ----------
     outputs : array_like or RunOutputs
         Logits or probabilities [runs, examples, classes].
-    weights : array_like [runs], optional
-        Non-negative weights that sum to 1 (equal by default).
+    weights : array_like [runs], mapping or EnsembleSelection, optional
+        As in `scores`.
     kind : {"auto", "logits", "probabilities"}
         What the numbers are.
 
@@ -172,21 +180,44 @@ def ensemble_probabilities(outputs: Any, *, weights: ArrayLike | None = None, ki
     has_labels = getattr(outputs, "labels", None) is not None
     shape = outputs.shape if hasattr(outputs, "shape") else np.shape(outputs)
     members = read_members(outputs, None if has_labels else np.zeros(shape[-2], np.int64), kind=kind)
-    running = _Running(members, _check_weights(weights, len(members)), 1, "left")
+    running = _Running(members, _check_weights(weights, members), 1, "left")
     for member in members:
         running.add(member)
     return running.probabilities()
 
 
-def _check_weights(weights: ArrayLike | None, n_runs: int) -> Floats | None:
+def _check_weights(weights: Any, members: Members) -> Floats | None:
     if weights is None:
         return None
+    ids = members.outputs.run_ids
+    if hasattr(weights, "run_ids"):  # a selection
+        weights = dict(zip(weights.run_ids, weights.weights.tolist(), strict=True))
+    if isinstance(weights, Mapping):
+        weights = _by_id(weights, members)
     array = np.asarray(weights, dtype=np.float64)
+    n_runs = len(ids)
     if array.shape != (n_runs,):
-        raise InputError(f"weights of shape {array.shape} for {n_runs} runs", "one weight a run")
+        raise InputError(
+            f"weights of shape {array.shape} for {n_runs} runs",
+            "one weight a run",
+            "A selection, or a mapping from ids to weights, is matched by id.",
+        )
     if not (array >= 0).all() or abs(array.sum() - 1) > max(WEIGHT_TOLERANCE, 1e-15 * n_runs):
         raise InputError(f"weights from {array.min():g}, summing to {array.sum()!r}", "non-negative weights, sum 1")
     return array
+
+
+def _by_id(weights: Mapping[str, float], members: Members) -> list[float]:
+    """Return a weight for each run, in order; one with a weight that is not there is an error."""
+    ids = members.outputs.run_ids
+    lost = [name for name, weight in weights.items() if weight and name not in ids]
+    if lost:
+        reasons = {item.run: item.reason for item in members.outputs.excluded}
+        named = "; ".join(f"{name} ({reasons.get(name, 'not among the runs')})" for name in lost[:5])
+        raise InputError(
+            f"{len(lost)} runs with a weight and no outputs here: {named}", "weights on runs that have them"
+        )
+    return [float(weights.get(name, 0.0)) for name in ids]
 
 
 class _Running:

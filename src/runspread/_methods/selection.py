@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_integers
-from .._results import Result, Table
+from .._results import Result, Table, to_plain
 from ._candidates import (
     OBJECTIVES,
     Candidates,
@@ -27,6 +27,9 @@ from .variance.audit import warns_of_seeds
 # A second copy of the only good candidate gives the same mixture; without this, rounding could call it an improvement.
 ROUNDING = 1e-12
 ENOUGH_EXAMPLES, ENOUGH_CANDIDATES = 300, 20
+_DERIVED = (
+    "size", "score", "best_single_score", "member_ids", "n_candidates", "n_infinite", "n_worse_than_prior",
+)  # fmt: skip
 NAMES = {"nll": "NLL", "brier": "Brier score", "error": "error rate"}
 
 
@@ -167,6 +170,12 @@ class EnsembleSelection(Result):
         """Ids of the distinct members."""
         return tuple(self.run_ids[i] for i in self.members)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, and what follows from them: size, scores, ids of the members, useless candidates."""
+        derived = {name: to_plain(getattr(self, name)) for name in _DERIVED}
+        optimism = None if self.cross_validation is None else self.cross_validation.optimism
+        return {**super().to_dict(), **derived, "optimism": optimism}
+
     def table(self) -> Table:
         """Return the distinct members with their weights."""
         entered = [int(np.argmax(self.path == i)) for i in self.members]
@@ -203,10 +212,11 @@ class EnsembleSelection(Result):
 
 def stop_words(result: EnsembleSelection) -> str:
     """Return why the selection ended, in words."""
+    again = ", since runs were chosen again; choosing without replacement fills it" if result.replacement else ""
     return {
         "size": f"the {result.size} asked for",
         "no improvement": f"of {result.requested_size} asked for; nothing more improved the score",
-        "max steps": f"of {result.requested_size} asked for; the limit of {len(result.path)} steps was reached",
+        "max steps": f"of {result.requested_size} asked for; the limit of {len(result.path)} steps was reached{again}",
     }[result.stop_reason]
 
 
@@ -397,10 +407,20 @@ def _result(pool: Candidates, settings: Settings, *, path: Indices, alone: Float
         prior_score=prior_loss(pool.labels, settings.objective),
         run_ids=pool.members.outputs.run_ids,
         n_examples=len(pool.labels),
-        excluded=pool.members.excluded(),
-        warnings=_reservations(pool, rest["requested_size"]),
+        excluded=pool.excluded(),
+        warnings=(*_reservations(pool, rest["requested_size"]), *_useless(pool, settings.objective, alone)),
         **rest,
     )
+
+
+def _useless(pool: Candidates, objective: str, alone: Floats) -> tuple[str, ...]:
+    """Return what is to be said of candidates that alone are of no use."""
+    worse, infinite = int((alone > prior_loss(pool.labels, objective)).sum()), int(np.isinf(alone).sum())
+    said = (
+        (worse, "always giving the label frequencies would score better than they do alone"),
+        (infinite, "they give some true classes probability zero, so that their score alone is infinite"),
+    )
+    return tuple(f"{count} of {len(pool)} candidates are of little use: {why}" for count, why in said if count)
 
 
 def _reservations(pool: Candidates, requested: int) -> tuple[str, ...]:

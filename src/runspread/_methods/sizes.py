@@ -17,6 +17,8 @@ from ._candidates import OBJECTIVES, Candidates, Indices, check_finite, mixture_
 from ._members import Floats
 from .selection import NAMES, Settings, greedy
 
+NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EnsembleSizes(Result):
@@ -93,7 +95,8 @@ def ensemble_sizes(
     candidates, labels
         As in `select_ensemble`: outputs on the examples that choose.
     report, report_labels
-        Outputs of the same runs in the same order on the examples that score; a study brings both.
+        Outputs of the same runs in the same order on the examples that score; a study brings both, and runs that have
+        only one of the two are left out.
     sizes : sequence of int
         Distinct members.
     split, report_split : str
@@ -119,7 +122,7 @@ def ensemble_sizes(
     choosing = read_candidates(candidates, labels, split=split, kind=kind)
     source = candidates if report is None else report
     scoring = read_candidates(source, report_labels, split=report_split, kind=kind)
-    _check_same_runs(choosing, scoring)
+    choosing, scoring = _same_runs(choosing, scoring, by_id=report is None)
     wanted = wanted[wanted <= len(choosing)]
     alone = OBJECTIVES[objective](choosing, None).scores()
     check_finite(alone, choosing)
@@ -145,7 +148,7 @@ def ensemble_sizes(
         n_candidates=len(choosing),
         n_selection_examples=len(choosing.labels),
         n_report_examples=len(scoring.labels),
-        excluded=choosing.members.excluded(),
+        excluded=tuple({item.run: item for item in (*scoring.excluded(), *choosing.excluded())}.values()),
     )
 
 
@@ -155,10 +158,15 @@ def _prefix(path: Indices, size: int) -> Indices:
     return path[: first[min(size, len(first)) - 1] + 1]
 
 
-def _check_same_runs(choosing: Candidates, scoring: Candidates) -> None:
-    one, other = ([c.members.outputs.run_ids[i] for i in c.valid] for c in (choosing, scoring))
-    if one != other:
+def _same_runs(choosing: Candidates, scoring: Candidates, *, by_id: bool) -> tuple[Candidates, Candidates]:
+    """Return the candidates with usable outputs on both sets of examples."""
+    if choosing.ids == scoring.ids:
+        return choosing, scoring
+    both = set(choosing.ids) & set(scoring.ids)
+    one, other = choosing.only(both, NOT_SCORED), scoring.only(both, NOT_CHOSEN)
+    if not both or one.ids != other.ids or not (by_id or len(choosing.members) == len(scoring.members)):
         raise InputError(
-            f"{len(one)} runs with usable outputs to choose from and {len(other)} to report on",
+            f"{len(choosing)} runs with usable outputs to choose from and {len(scoring)} to report on",
             "the same runs in the same order",
         )
+    return one, other

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .._training.ensembles.procedures import TrainedEnsemble
     from ..nn._log import EnsembleTraining
 
+TICKS = 14  # names of runs that fit side by side
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
 # Colours that the colour-blind can tell apart, each with its own line and marker for black and white.
 STYLES: tuple[tuple[str, Any, str], ...] = (
@@ -71,7 +72,9 @@ def plot_selection(result: EnsembleSelection, ax: Axes | None = None) -> Axes:
         shown += [held_out - error, held_out + error]
         ax.errorbar(*place, yerr=error, color="black", marker="D", markersize=4, capsize=3, label="held out (± 1 s.e.)")
     _zoom(ax, np.array(shown))
-    ax.set_xticks(steps, [_short(result.run_ids[i], 9) for i in result.path], rotation=30, ha="right")
+    labelled = slice(None, None, -(-len(steps) // TICKS))
+    names = [_short(result.run_ids[i], 9) for i in result.path]
+    ax.set_xticks(steps[labelled], names[labelled], rotation=30, ha="right")
     ax.set_xlabel("candidate added")
     ax.set_ylabel(f"{NAMES[result.objective]} on {result.n_examples} examples")
     ax.legend(frameon=False, fontsize=8)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
+    from .._methods._candidates import Candidates
     from .._methods.selection import EnsembleSelection
     from .._study.study import Study
 
@@ -26,17 +24,46 @@ PAPERS = (
 def ensemble(study: Study) -> Section:
     """Choose an ensemble on the validation split and score it on the test split, where there are both."""
     from .. import select_ensemble
+    from .._methods.variance.audit import audit_warnings
 
-    result = select_ensemble(study, size=SIZE)
+    result = select_ensemble(_candidates(study), size=SIZE)
     chosen = figure(
         result.plot,
         shows="The score after each step of the choice, beside the best runs with equal weights and random subsets.",
         does_not_show="How good the ensemble is: the same examples chose it. The diamond is the honest figure.",
         paper=PAPERS[0],
     )
-    reported = _on_test(study, result.weights) if "test" in study.splits else ()
+    reported = _on_test(study, result) if _reports(study) else ()
     figures = (chosen, *_members(study, result), *reported)
-    return Section("The best ensemble", result.sentence(), figures, (result.table(),), notes_of(result))
+    notes = dict.fromkeys((*_cost(study, result), *audit_warnings(study, pooled=False), *notes_of(result)))
+    return Section("The best ensemble", result.sentence(), figures, (result.table(),), tuple(notes))
+
+
+def _reports(study: Study) -> bool:
+    return any(("test", None) in run.predictions for run in study.runs if run.status == "completed")
+
+
+def _candidates(study: Study) -> Candidates:
+    """Return what to choose from: runs that can be scored too, where there is a split to score on."""
+    from .. import read_candidates
+
+    pool = read_candidates(study)
+    scored = study.predictions("test").run_ids if _reports(study) else pool.ids
+    return pool.only(scored, "no predictions on split 'test'") if set(scored) & set(pool.ids) else pool
+
+
+def _cost(study: Study, result: EnsembleSelection) -> tuple[str, ...]:
+    """Say what the ensemble costs against the best single run, where the study holds the weights."""
+    wanted = (*result.member_ids, result.run_ids[result.best_single])
+    if any(None not in study.runs[name].weights for name in wanted):
+        return ()
+    *members, single = (sum(array.size for array in study.weights(name).values()) for name in wanted)
+    passes = f"{result.size} forward passes instead of one" if result.size > 1 else "one forward pass"
+    return (
+        f"Cost: {sum(members):,} stored numbers against {single:,} of the best single run "
+        f"({sum(members) / single:.2f} times), and {passes} for a prediction; `runspread ensemble STUDY -o FOLDER` "
+        "measures the time.",
+    )
 
 
 def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
@@ -56,11 +83,11 @@ def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
     return (drawn,)
 
 
-def _on_test(study: Study, weights: NDArray[np.float64]) -> tuple[Figure, ...]:
+def _on_test(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
     from .. import ensemble_sizes, scores
 
     sizes = ensemble_sizes(study, sizes=range(1, 11))
-    scored = scores(study, weights=weights)
+    scored = scores(study, weights=result)
     return (
         figure(
             sizes.plot,

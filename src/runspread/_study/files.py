@@ -26,6 +26,12 @@ _DTYPES = {
 }  # fmt: skip
 
 
+def refuse_existing(target: Path) -> None:
+    """Raise if there is something where a folder is to be written."""
+    if target.exists():
+        raise StorageError(f"{target} exists", "a new folder", "Choose another name, or move it away.")
+
+
 @contextmanager
 def storage_errors(action: str) -> Generator[None]:
     """Turn what the file system says into a `StorageError` that says what to do."""

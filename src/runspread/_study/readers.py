@@ -61,6 +61,8 @@ class Predictions:
         Id of each run, in the order of the first axis.
     excluded : tuple of Excluded
         Runs left out: diverged, failed, or without these predictions; and corrupt shards.
+    example_ids : str or None
+        Digest of the examples' ids, where they were recorded.
     """
 
     def __init__(self, parts: list[Part], split: str, step: int | None, corrupt: Iterable[str] = ()) -> None:
@@ -75,6 +77,7 @@ class Predictions:
             raise MissingDataError(*_nothing_recorded(parts, split, step))
         self.run_ids: tuple[str, ...] = tuple(run.id for part in self._parts for run in part.runs)
         self._check_labels_agree()
+        self.example_ids: str | None = self._common_examples()
         first = self._parts[0].tensors("predictions.safetensors")
         self.labels: NDArray[np.int64] = first[f"labels/{split}"].astype(np.int64)
         self.shape: tuple[int, ...] = (len(self.run_ids), *_tensor(self._parts[0], first, self._key).shape[1:])
@@ -100,6 +103,18 @@ class Predictions:
                     "the same examples in the same order in every run",
                     "Record runs on different examples under different split names.",
                 )
+
+    def _common_examples(self) -> str | None:
+        noted = [part for part in self._parts if self.split in part.facts.example_ids]
+        known = {part.facts.example_ids[self.split]: part for part in noted}
+        if len(known) > 1:
+            first, second, *_ = (part.folder.name for part in known.values())
+            raise StudyError(
+                f"shards {first} and {second} have different example ids for split {self.split!r}",
+                "the same examples in the same order in every run",
+                "Put the outputs into one order and record them again.",
+            )
+        return next(iter(known), None)
 
     def __len__(self) -> int:
         return len(self.run_ids)

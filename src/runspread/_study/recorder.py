@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_labels, check_logits
+from .._checks import check_labels, check_logits, to_numpy
 from .._errors import InputError
 from .._methods._sources import n_classes
-from .records import RunRecord
+from .records import RunRecord, examples_digest
 
 if TYPE_CHECKING:
     from .study import Study
@@ -75,7 +75,13 @@ class RunRecorder:
         self.log(step, **weight_metrics(model, **options))
 
     def predictions(
-        self, split: str, logits: ArrayLike, *, labels: ArrayLike | None = None, step: int | None = None
+        self,
+        split: str,
+        logits: ArrayLike,
+        *,
+        labels: ArrayLike | None = None,
+        step: int | None = None,
+        example_ids: ArrayLike | str | None = None,
     ) -> None:
         """Keep the outputs on one split.
 
@@ -90,14 +96,24 @@ class RunRecorder:
             True classes, where the study was created without them.
         step : int, optional
             At which step; None means the end of training.
+        example_ids : array_like of str or int [examples], or str, optional
+            Id of each example in the order of the logits, or a digest of your own; other ids, or another order, than
+            the study's or another run's is then an error. Without them an order that is permuted within classes cannot
+            be told.
+
+        Raises
+        ------
+        InputError
+            Logits, labels or example ids that do not fit.
         """
         known = self._labels(split, labels)
-        array = check_logits(to_numpy(logits), shape=(len(known), None))
+        array = check_logits(logits, shape=(len(known), None))
         classes = n_classes(array.shape[1])
         if known.max() >= classes:
             raise InputError(f"labels up to {known.max()} for logits of {classes} classes", f"labels below {classes}")
         self._record.predictions[split, None if step is None else _step(step)] = array
         self._record.labels[split] = known
+        self._note_examples(split, example_ids, len(known))
 
     def weights(self, model: Any, step: int | None = None) -> None:
         """Keep the parameters.
@@ -132,10 +148,23 @@ class RunRecorder:
                 f"Pass labels=..., or create the study with splits={{{split!r}: labels}}.",
             )
         if known is None:
-            return check_labels(np.asarray(to_numpy(labels)))
+            assert labels is not None
+            return check_labels(labels)
         if labels is not None and not np.array_equal(known, to_numpy(labels)):
             raise InputError(f"labels for split {split!r} that differ from the study's", "the same labels, or none")
         return known
+
+    def _note_examples(self, split: str, example_ids: ArrayLike | str | None, n_examples: int) -> None:
+        if example_ids is None:
+            return
+        given = examples_digest(example_ids, n_examples, split)
+        known = self._record.example_ids.setdefault(split, self._study.example_ids.get(split, given))
+        if given != known:
+            raise InputError(
+                f"example ids of split {split!r} that differ from those given before ({given} and {known})",
+                "the same examples in the same order",
+                "Put the logits into the order that the study was created with.",
+            )
 
     def __enter__(self) -> RunRecorder:
         return self
@@ -171,16 +200,6 @@ def provenance(started: float) -> dict[str, Any]:
         "numpy": np.__version__,
         "runspread": __version__,
     }
-
-
-def to_numpy(value: Any) -> Any:
-    """Return a torch tensor (any device, any float type) as an array; anything else as it is."""
-    if not hasattr(value, "detach"):
-        return value
-    tensor = value.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":  # NumPy has no such type
-        tensor = tensor.float()
-    return tensor.numpy()
 
 
 def _number(value: Any, name: str) -> float:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import to_numpy
 from .._errors import InputError
 
 Status = Literal["completed", "diverged", "failed"]
@@ -84,6 +85,8 @@ class RunRecord:
         Labels int64 [examples] of each split in `predictions`.
     weights : dict of (step or None) to dict of str to array
         Parameters by name; step None is the end of training.
+    example_ids : dict of str to str
+        Digest of the examples' ids, in order, of each split where they are known (see `examples_digest`).
     """
 
     id: str
@@ -101,6 +104,7 @@ class RunRecord:
     weights: dict[int | None, dict[str, NDArray[Any]]] = field(
         default_factory=dict[int | None, dict[str, NDArray[Any]]]
     )
+    example_ids: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def run_id(seeds: Seeds, hyperparameters: Mapping[str, Any]) -> str:
@@ -123,6 +127,34 @@ def run_id(seeds: Seeds, hyperparameters: Mapping[str, Any]) -> str:
             "Convert arrays and objects to plain values, for example with float(x) or str(x).",
         ) from error
     return digest(text.encode())
+
+
+def attempt_name(name: str, attempt: int) -> str:
+    """Return the id of a shard at its first, second, ... attempt."""
+    return name if attempt == 1 else f"{name}-{attempt}"
+
+
+def examples_digest(ids: Any, n_examples: int, split: str) -> str:
+    """Return what tells examples in their order: the digest of their ids, or the one that was given.
+
+    Parameters
+    ----------
+    ids : str or array_like of str or int [examples]
+        A digest of one's own, or the id of each example in the order of the predictions.
+    n_examples : int
+        How many there are.
+    split : str
+        Of which split, for the error.
+    """
+    if isinstance(ids, str):
+        return ids
+    listed = np.asarray(to_numpy(ids))
+    if listed.shape != (n_examples,) or len(np.unique(listed)) != n_examples:
+        raise InputError(
+            f"example ids of shape {listed.shape}, {len(np.unique(listed))} of them different, for split {split!r}",
+            f"a different id for each of {n_examples} examples, or one string that stands for them in their order",
+        )
+    return digest("\n".join(str(item) for item in listed.tolist()).encode())
 
 
 def digest(data: bytes) -> str:

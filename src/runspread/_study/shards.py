@@ -77,13 +77,17 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[str, ...] = ()
 
 
-class ShardFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis."""
+class ShardFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis.
+
+    `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given.
+    """
 
     version: int
     position: int
     runs: tuple[RunFacts, ...]
     labels: dict[str, str]
+    example_ids: dict[str, str] = {}
 
 
 def prediction_key(split: str, step: int | None) -> str:
@@ -153,7 +157,18 @@ def _shard_facts(records: Sequence[RunRecord], stored: Mapping[str, NDArray[Any]
         if key.startswith("labels/")
     }
     runs = tuple(_run_facts(record, row, stored) for row, record in enumerate(records))
-    return ShardFacts(version=FORMAT_VERSION, position=position, runs=runs, labels=labels)
+    return ShardFacts(
+        version=FORMAT_VERSION, position=position, runs=runs, labels=labels, example_ids=_shared_examples(records)
+    )
+
+
+def _shared_examples(records: Sequence[RunRecord]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for record in records:
+        for split, known in record.example_ids.items():
+            if found.setdefault(split, known) != known:
+                raise InputError(f"runs of one shard with different examples for split {split!r}", "the same examples")
+    return found
 
 
 def _run_facts(record: RunRecord, row: int, stored: Mapping[str, NDArray[Any]]) -> RunFacts:

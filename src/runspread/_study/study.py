@@ -27,8 +27,8 @@ from .._results import Table
 from .files import CHECKSUMS, map_tensors, published_folder, storage_errors, write_json, write_tensors
 from .index import read_index, write_index
 from .readers import Metrics, Part, Predictions, read_weights
-from .recorder import RunRecorder, to_numpy
-from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, digest, run_id
+from .recorder import RunRecorder
+from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, examples_digest, run_id
 from .shards import FORMAT_VERSION, RunFacts, ShardFacts, read_facts, write_shard
 from .verify import Verification, verify_study
 
@@ -42,6 +42,7 @@ class StudyFacts(msgspec.Struct, frozen=True, kw_only=True):
     version: int = FORMAT_VERSION
     recipe: dict[str, Any] | None = None
     splits: tuple[str, ...] = ()
+    example_ids: dict[str, str] = {}
 
 
 class Runs(Sequence[RunFacts]):
@@ -108,12 +109,15 @@ class Study:
         What is trained, as plain values, where runspread trains it.
     splits : dict of str to ndarray of int64 [examples]
         Labels of the splits that the study was created with.
+    example_ids : dict of str to str
+        Digest of the examples' ids, of splits that were created with them.
     """
 
     def __init__(self, path: Path, facts: StudyFacts, splits: dict[str, NDArray[np.int64]]) -> None:
         self.path = path
         self.recipe = facts.recipe
         self.splits = splits
+        self.example_ids = facts.example_ids
         self._shards: dict[str, ShardFacts] = {}
         self.refresh()
 
@@ -345,17 +349,27 @@ class Study:
         for split in self.splits.keys() & other.splits.keys():
             if not np.array_equal(self.splits[split], other.splits[split]):
                 raise StudyError(f"the studies have different labels for split {split!r}", "the same examples")
+        ours_ids, their_ids = self._examples(), other._examples()
+        for split in ours_ids.keys() & their_ids.keys():
+            if ours_ids[split] != their_ids[split]:
+                raise StudyError(f"the studies have different example ids for split {split!r}", "one order of examples")
         problems = other.verify()
         if not problems.ok:
             raise CorruptShardError(
                 problems.sentence(), hint="Repair or remove those shards first; nothing was copied."
             )
 
+    def _examples(self) -> dict[str, str]:
+        """Return the digest of each split's example ids, where the study or one of its shards has one."""
+        noted = (*(facts.example_ids for facts in self._shards.values()), self.example_ids)
+        return {name: known for examples in noted for name, known in examples.items()}
+
 
 def create_study(
     path: str | os.PathLike[str],
     *,
     splits: Mapping[str, ArrayLike] | None = None,
+    example_ids: Mapping[str, ArrayLike | str] | None = None,
     recipe: Mapping[str, Any] | None = None,
 ) -> Study:
     """Create a study in a new or empty folder.
@@ -366,6 +380,9 @@ def create_study(
         The study's folder; it is made, with its parents.
     splits : mapping of str to array_like of int [examples], optional
         True classes of the splits that runs will be evaluated on.
+    example_ids : mapping of str to array_like of str or int [examples], or to str, optional
+        Ids of these splits' examples in their order, or a digest of your own; kept as a digest, and compared with those
+        that are given with predictions.
     recipe : mapping, optional
         What is trained, as plain values.
 
@@ -380,14 +397,16 @@ def create_study(
         The folder holds a study already, or other files.
     """
     folder = Path(path)
-    labels = {str(name): check_labels(to_numpy(values)) for name, values in (splits or {}).items()}
+    labels = {str(name): check_labels(values) for name, values in (splits or {}).items()}
     if (folder / "study.json").exists():
         raise StudyError(
             f"{folder} holds a study already", "a new folder", "Open it with open_study, or choose another."
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder} is not empty and holds no study", "a new or empty folder")
-    facts = StudyFacts(recipe=None if recipe is None else dict(recipe), splits=tuple(labels))
+    given = {check_choice(name, "split with example ids", labels): ids for name, ids in (example_ids or {}).items()}
+    examples = {name: examples_digest(ids, len(labels[name]), name) for name, ids in given.items()}
+    facts = StudyFacts(recipe=None if recipe is None else dict(recipe), splits=tuple(labels), example_ids=examples)
     with storage_errors(f"creating the study {folder}"):
         (folder / "shards").mkdir(parents=True, exist_ok=True)
         if labels:
@@ -454,11 +473,6 @@ def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
             check_choice(role, "seed role", SEED_ROLES)
         return Seeds(**seeds)
     return Seeds(init=seeds, order=seeds, augment=seeds)
-
-
-def attempt_name(name: str, attempt: int) -> str:
-    """Return the id of a shard at its first, second, ... attempt."""
-    return name if attempt == 1 else f"{name}-{attempt}"
 
 
 def _places(ordered: Sequence[tuple[str, ShardFacts]]) -> set[tuple[str, int]]:

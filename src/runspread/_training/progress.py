@@ -25,6 +25,8 @@ class TrainingProgress:
         Seconds since the call began, and the estimate of those to come.
     message : str
         What is being done.
+    unit : str
+        What `runs_done` and `runs_total` count: runs, or the steps of one training.
     """
 
     runs_done: int
@@ -34,6 +36,7 @@ class TrainingProgress:
     elapsed: float = 0.0
     remaining: float | None = None
     message: str = ""
+    unit: str = "runs"
 
 
 class Scoreboard:

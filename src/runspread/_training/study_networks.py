@@ -6,9 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from .._results import to_plain
 from .._study.shards import RunFacts
 from .._study.study import Study
+from .build import plain_network
+from .hyperparameters import set_dropout_rates
 from .plan import RunPlan, structural
 from .recipes import Recipe, recipe_from_dict
 
@@ -24,6 +28,12 @@ def recipe_of(study: Study, data: str | os.PathLike[str] | None) -> Recipe | Non
     return recipe_from_dict(known)
 
 
-def own_recipe(recipe: Recipe, run: RunFacts) -> Recipe:
+def own_recipe(recipe: Recipe, run: RunFacts | RunPlan) -> Recipe:
     """Return the recipe with the run's own structural hyperparameters, such as widths."""
     return recipe.replace(**structural(RunPlan(run.id, run.seeds, run.hyperparameters)))
+
+
+def own_network(recipe: Recipe, run: RunFacts | RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Return an untrained network of the run's architecture, with its own widths and dropout rates."""
+    own = own_recipe(recipe, run)
+    return set_dropout_rates(plain_network(own, shape, classes), own, RunPlan(run.id, run.seeds, run.hyperparameters))

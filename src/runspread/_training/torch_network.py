@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import to_numpy
 from .._optional import require
-from .._study.recorder import to_numpy
 
 
 class TorchNetwork:

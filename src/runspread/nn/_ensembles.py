@@ -152,6 +152,10 @@ class HyperBatchEnsemble(BatchEnsemble):
             total = total + cast(HyperBatchLayer, layer).penalty(kernel, bias, fast=self.fast_l2)
         return total / self.reference
 
+    def tunes(self, role: str) -> bool:
+        """Whether one of the hyperparameters plays `role`."""
+        return any(h.role == role for h in self.hyperparameters)
+
     def smoothing(self, values: Tensor) -> Tensor | None:
         """Return each row's label smoothing [members, rows], or None where it is not tuned."""
         return _column(values, self._smoothing)
@@ -230,6 +234,7 @@ def hyper_batch_ensemble(
     hidden: int | None = 64,
     factors: FactorInit = NORMAL,
     start: str = "decade",
+    width: float = 0.2,
     reference: float = REFERENCE,
     fast_l2: bool = True,
     generator: torch.Generator | None = None,
@@ -252,6 +257,8 @@ def hyper_batch_ensemble(
         Start of the rank-one factors, as in `batch_ensemble`.
     start : {"decade", "full", "published"}
         Start of the bounds, see `LogUniformBounds`.
+    width : float
+        Of the ``"published"`` start, in the hyperparameters' own units (published for CIFAR-10: 1.0).
     reference : float
         What L2 coefficients are divided by. Keep it fixed for small data: a range up to 1e3 divided by a few hundred
         examples kills the network.
@@ -290,7 +297,7 @@ def hyper_batch_ensemble(
     converted, members, layers = _convert(network, members, make)
     _replace(converted, {name: RowDropout(m.p, spatial=type(m) is not nn.Dropout) for name, m in _dropouts(converted)})
     low, high = [h.low for h in chosen], [h.high for h in chosen]
-    bounds = LogUniformBounds(low, high, members, start=start, generator=generator)
+    bounds = LogUniformBounds(low, high, members, start=start, width=width, generator=generator)
     return HyperBatchEnsemble(converted, layers, bounds, chosen, reference=reference, fast_l2=fast_l2)
 
 

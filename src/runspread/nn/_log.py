@@ -11,6 +11,7 @@ from .._results import Result, Table
 
 Floats = NDArray[np.float64]
 _RISE = 1.5  # times its best tenth
+_HARDLY = 0.05  # nats
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,7 +35,8 @@ class EnsembleTraining(Result):
     seconds : float
         Wall-clock time.
     warnings : tuple of str
-        Alarms: every member at an end of the range, all members at the same place, a tuning loss that rises.
+        Alarms: every member at an end of the range, all members at the same place, a tuning loss that rises, bounds
+        that hardly moved.
     """
 
     losses: Floats
@@ -64,15 +66,17 @@ class EnsembleTraining(Result):
 
     def sentence(self) -> str:
         """Return how far training and tuning came."""
+        if not len(self.losses):
+            return "No step was taken."
         tail = float(self.losses[-max(1, len(self.losses) // 20) :].mean())
         text = f"{len(self.losses)} steps brought the training loss from {self.losses[0]:.4f} to {tail:.4f}"
         if not len(self.tuning_steps):
             return f"{text} in {self.seconds:.1f} s."
-        moved = np.abs(np.log(self.mean[-1] / self.mean[0])).mean()
+        moved = movement(self.mean[0], self.mean[-1])
         alarms = f" Alarms: {'; '.join(self.warnings)}." if self.warnings else ""
         return (
             f"{text} in {self.seconds:.1f} s; {len(self.tuning_steps)} tuning steps moved the mean hyperparameters of "
-            f"{self.mean.shape[1]} members by {moved:.2f} nats on average. The tuning loss is no test score.{alarms}"
+            f"{self.mean.shape[1]} members by {moved:.2g} nats on average. The tuning loss is no test score.{alarms}"
         )
 
 
@@ -98,4 +102,20 @@ def tuning_alarms(losses: Floats) -> list[str]:
     return [
         f"the tuning loss rose from {min(tenths):.3f} to {tenths[-1]:.3f}: the bounds move faster than the weights "
         "follow, so lower tuning_rate"
+    ]
+
+
+def movement(first: Floats, last: Floats) -> float:
+    """Return how far means [members, coordinates] moved, in nats, on average."""
+    return float(np.abs(np.log(last / first)).mean())
+
+
+def movement_alarms(first: Floats, last: Floats, steps: int) -> list[str]:
+    """Return a notice where tuning left the means about where they started."""
+    moved = movement(first, last)
+    if not steps or moved >= _HARDLY:
+        return []
+    return [
+        f"the bounds hardly moved ({moved:.2g} nats in {steps} tuning step{'s' * (steps > 1)}): the members have about "
+        "the hyperparameters that they started with, so train longer or raise tuning_rate"
     ]

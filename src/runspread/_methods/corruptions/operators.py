@@ -47,9 +47,9 @@ def _motion_blur(x: Images, c: tuple[int, float], rng: np.random.Generator) -> I
     return geometry.motion_blur(x, *c, np.deg2rad(rng.uniform(-45, 45, len(x))))
 
 
-def _zoom_blur(x: Images, steps: int, rng: np.random.Generator) -> Images:
-    zoomed = [geometry.zoom_in(x, 1 + 0.01 * step) for step in range(steps)]
-    return (x + np.sum(zoomed, axis=0)) / (steps + 1)
+def _zoom_blur(x: Images, end: float, rng: np.random.Generator) -> Images:
+    zoomed = [geometry.zoom_in(x, float(factor)) for factor in np.arange(1, end, 0.01)]
+    return (x + np.sum(zoomed, axis=0)) / (len(zoomed) + 1)
 
 
 def _snow(x: Images, c: tuple[float, ...], rng: np.random.Generator) -> NDArray[Any]:
@@ -128,7 +128,7 @@ OPERATORS: dict[str, tuple[Operator, tuple[Any, ...]]] = {
     "defocus_blur": (_defocus_blur, ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))),
     "glass_blur": (_glass_blur, ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2))),
     "motion_blur": (_motion_blur, ((6, 1), (6, 1.5), (6, 2), (8, 2), (9, 2.5))),
-    "zoom_blur": (_zoom_blur, (6, 11, 16, 21, 26)),
+    "zoom_blur": (_zoom_blur, (1.06, 1.11, 1.16, 1.21, 1.26)),
     "snow": (
         _snow,
         (
@@ -183,6 +183,9 @@ def corrupt(images: NDArray[Any], corruption: str, severity: int, *, seed: int =
 
     Notes
     -----
+    Zoom blur averages the image with 7, 12, 16, 21 or 26 zooms from 1 in steps of 0.01: the published
+    ``np.arange(1, 1.06, 0.01)``, ..., of which the first two reach their end by rounding.
+
     Made for 32 x 32 pixels; other sizes are corrupted with the same parameters in pixels. Two differ from the published
     data set: frost is drawn instead of taken from photographs, and motion blur is our own after ImageMagick's
     description. Compare methods on these images, not these numbers with published ones.

@@ -16,18 +16,19 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from ..._checks import check_integers
-from ..._errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StorageError
+from ..._errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError
 from ..._optional import require
-from ..._study.files import map_tensors, sha256, storage_errors, write_json, write_tensors
+from ..._study.files import map_tensors, refuse_existing, sha256, storage_errors, write_json, write_tensors
 from ..._study.records import Seeds
-from ...nn import BatchEnsemble
+from ...nn import BatchEnsemble, EnsembleTraining
 from ...nn._dropout import dropout_active
 from .conversion import Conversion, conversion_of, rebuild
-from .cost import EnsembleCost, measure_cost
+from .cost import EnsembleCost, count_parameters, measure_cost
 from .members import EnsembleModule, MemberStack
+from .training_log import log_arrays, log_facts, read_log
 
 FORMAT, VERSION = "runspread-ensemble", 1
-FACTS, TENSORS = "ensemble.json", "weights.safetensors"
+FACTS, TENSORS, LOG = "ensemble.json", "weights.safetensors", "training.safetensors"
 
 
 class EnsembleFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,12 @@ class EnsembleFacts(msgspec.Struct, frozen=True, kw_only=True):
         Number of classes.
     selection : dict
         How the members were chosen: objective, scores, over-fitting.
+    training : dict
+        How a batch or hyper-batch ensemble was trained: seed, split that tuned, settings, conversion, what its alarms
+        said, and the checksum of the log beside it.
+    cost : dict
+        Parameters of the ensemble and of a single network; once `Ensemble.cost` measured it, also the times of a
+        prediction.
     sha256 : str
         Checksum of the weights.
     """
@@ -59,6 +66,8 @@ class EnsembleFacts(msgspec.Struct, frozen=True, kw_only=True):
     shape: tuple[int, ...] | None = None
     n_classes: int | None = None
     selection: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    cost: dict[str, Any] = {}
     sha256: str = ""
 
 
@@ -71,10 +80,12 @@ class Ensemble:
     ----------
     facts : EnsembleFacts
         Members, weights, origin.
+    log : EnsembleTraining or None
+        Losses and bounds of the training, of a batch or hyper-batch ensemble of a recipe.
     """
 
-    def __init__(self, module: EnsembleModule, facts: EnsembleFacts) -> None:
-        self._module, self.facts = module, facts
+    def __init__(self, module: EnsembleModule, facts: EnsembleFacts, log: EnsembleTraining | None = None) -> None:
+        self._module, self.facts, self.log = module, facts, log
 
     @classmethod
     def of(
@@ -146,7 +157,8 @@ class Ensemble:
     @torch.no_grad()
     def member_probabilities(self, inputs: ArrayLike | Tensor, *, batch_size: int = 1024) -> NDArray[np.float64]:
         """Return the class probabilities of every member [members, examples, classes], for `scores` and `diversity`."""
-        parts = [self._module.member_probabilities(x, stacked=True) for x in self._batches(inputs, batch_size)]
+        outputs_of = self._module.one_pass()
+        parts = [self._module.member_probabilities(x, outputs_of) for x in self._batches(inputs, batch_size)]
         return torch.cat(parts, dim=1).double().cpu().numpy()
 
     @torch.no_grad()
@@ -190,7 +202,7 @@ class Ensemble:
         return [part.to(device) for part in rows.split(size)]
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write the ensemble as a new folder: ``ensemble.json`` and ``weights.safetensors``.
+        """Write the ensemble as a new folder: ``ensemble.json``, ``weights.safetensors``, a log where there is one.
 
         Parameters
         ----------
@@ -203,18 +215,27 @@ class Ensemble:
             The folder exists, or the file system refused.
         """
         target = Path(folder)
-        if target.exists():
-            raise StorageError(f"{target} exists", "a new folder", "Choose another name, or move it away.")
+        refuse_existing(target)
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         with storage_errors(f"saving the ensemble to {target}"):
             draft.mkdir(parents=True)
             try:
                 write_tensors(draft / TENSORS, _tensors(self._module))
-                write_json(draft / FACTS, msgspec.structs.replace(self.facts, sha256=sha256(draft / TENSORS)))
+                write_json(draft / FACTS, self._facts_to_write(draft))
                 draft.rename(target)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
         return target
+
+    def _facts_to_write(self, draft: Path) -> EnsembleFacts:
+        """Return the facts with the checksums of the files in `draft`, where the log is written too."""
+        facts = self.facts
+        if self.log is not None:
+            write_tensors(draft / LOG, log_arrays(self.log))
+            training = {**facts.training, **log_facts(self.log), "sha256": sha256(draft / LOG)}
+            facts = msgspec.structs.replace(facts, training=training)
+        cost = {**count_parameters(self._module.core), **facts.cost}
+        return msgspec.structs.replace(facts, cost=cost, sha256=sha256(draft / TENSORS))
 
     def to_onnx(self, path: str | os.PathLike[str], example: ArrayLike | Tensor) -> Path:
         """Write the ensemble as an ONNX file (needs ``runspread[onnx]``).
@@ -245,7 +266,7 @@ class Ensemble:
         return Path(path)
 
     def cost(self, example: ArrayLike | Tensor, *, single: nn.Module | None = None, repeats: int = 20) -> EnsembleCost:
-        """Measure what the ensemble costs against one of its members.
+        """Measure what the ensemble costs against one of its members; `save` writes what was measured last.
 
         Parameters
         ----------
@@ -259,19 +280,24 @@ class Ensemble:
         """
         x = example if isinstance(example, Tensor) else torch.as_tensor(np.asarray(example))
         if single is None and not isinstance(self._module.core, MemberStack):
-            single = _plain_network(self.facts)
-        return measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
+            single = _plain_network(self.facts, {})
+        found = measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
+        self.facts = msgspec.structs.replace(self.facts, cost=found.facts())
+        return found
 
 
-def load_ensemble(folder: str | os.PathLike[str], *, network: nn.Module | None = None) -> Ensemble:
+def load_ensemble(
+    folder: str | os.PathLike[str], *, network: nn.Module | Sequence[nn.Module] | None = None
+) -> Ensemble:
     """Open an ensemble that `Ensemble.save` wrote. Nothing in the folder is executed.
 
     Parameters
     ----------
     folder : path
         The folder.
-    network : nn.Module, optional
-        A network of the members' architecture; needed where they were not made by one of runspread's own models.
+    network : nn.Module or sequence of nn.Module, optional
+        A network of the members' architecture, or one for each member where these differ; needed where they were not
+        made by one of runspread's own models.
 
     Raises
     ------
@@ -286,16 +312,23 @@ def load_ensemble(folder: str | os.PathLike[str], *, network: nn.Module | None =
     """
     path = Path(folder)
     facts = _read_facts(path)
-    if not (path / TENSORS).is_file() or sha256(path / TENSORS) != facts.sha256:
-        raise CorruptShardError(f"{path / TENSORS} is missing or differs from its checksum", "the file as saved")
-    tensors = {name: torch.from_numpy(np.array(value)) for name, value in map_tensors(path / TENSORS).items()}
+    tensors = {
+        name: torch.from_numpy(np.array(value)) for name, value in _checked(path / TENSORS, facts.sha256).items()
+    }
+    logged = facts.training.get("sha256")
+    log = None if logged is None else read_log(facts.training, _checked(path / LOG, logged))
     scaling = (tensors.pop("scaling/mean"), tensors.pop("scaling/std"))
-    core = rebuild(facts.conversion, _template(facts, network), tensors, len(facts.members))
-    if isinstance(core, MemberStack) and network is None:
-        _set_dropout_rates(core, facts)
+    core = rebuild(facts.conversion, _templates(facts, network), tensors)
     margin = (facts.recipe or {}).get("loss") == "hinge"
     weights = [member["weight"] for member in facts.members]
-    return Ensemble(EnsembleModule(core, weights, scaling, margin=margin), facts)
+    return Ensemble(EnsembleModule(core, weights, scaling, margin=margin), facts, log)
+
+
+def _checked(file: Path, checksum: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file that is as it was saved."""
+    if not file.is_file() or sha256(file) != checksum:
+        raise CorruptShardError(f"{file} is missing or differs from its checksum", "the file as saved")
+    return map_tensors(file)
 
 
 def _read_facts(path: Path) -> EnsembleFacts:
@@ -313,10 +346,18 @@ def _read_facts(path: Path) -> EnsembleFacts:
         raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error
 
 
-def _template(facts: EnsembleFacts, network: nn.Module | None) -> nn.Module:
-    if network is not None:
-        return network
-    built = _plain_network(facts)
+def _templates(facts: EnsembleFacts, network: nn.Module | Sequence[nn.Module] | None) -> list[nn.Module]:
+    """Return a network of each member's architecture: those given, or built from the members' hyperparameters."""
+    if network is None:
+        return [_built(facts, member.get("hyperparameters", {})) for member in facts.members]
+    given = [network] * len(facts.members) if isinstance(network, nn.Module) else list(network)
+    if len(given) != len(facts.members):
+        raise InputError(f"{len(given)} networks for {len(facts.members)} members", "one network, or one a member")
+    return given
+
+
+def _built(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module:
+    built = _plain_network(facts, hyperparameters)
     if built is None:
         raise InputError(
             "an ensemble of a network of one's own",
@@ -326,27 +367,17 @@ def _template(facts: EnsembleFacts, network: nn.Module | None) -> nn.Module:
     return built
 
 
-def _plain_network(facts: EnsembleFacts) -> nn.Module | None:
-    """Return an untrained network of the members' architecture; None where it is not one of runspread's own."""
+def _plain_network(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module | None:
+    """Return an untrained network of a member's architecture; None where it is not one of runspread's own."""
     recipe = facts.recipe or {}
-    if not recipe or ":" in str(recipe.get("model", ":")) or facts.shape is None or facts.n_classes is None:
+    models = (recipe.get("model", ":"), hyperparameters.get("model", ""))
+    if facts.shape is None or facts.n_classes is None or any(":" in str(model) for model in models):
         return None
-    from ..build import plain_network
-    from ..recipes import recipe_from_dict
-
-    return plain_network(recipe_from_dict(recipe), facts.shape, facts.n_classes)
-
-
-def _set_dropout_rates(core: MemberStack, facts: EnsembleFacts) -> None:
-    """Give every member the rates it was trained with; they are in its hyperparameters, not in its weights."""
-    from ..hyperparameters import set_dropout_rates
     from ..plan import RunPlan
     from ..recipes import recipe_from_dict
+    from ..study_networks import own_network
 
-    recipe = recipe_from_dict(facts.recipe or {})
-    for facts_of_one, one in zip(facts.members, core.networks, strict=True):
-        values = facts_of_one.get("hyperparameters", {})
-        set_dropout_rates(one, recipe, RunPlan("", Seeds(), values))
+    return own_network(recipe_from_dict(recipe), RunPlan("", Seeds(), hyperparameters), facts.shape, facts.n_classes)
 
 
 def _tensors(module: EnsembleModule) -> dict[str, NDArray[Any]]:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..._checks import check_integers
-from ..._errors import InputError
+from ..._checks import check_integers, check_keywords
+from ..._errors import InputError, RunspreadError
 from ..._methods._sources import ArrayOutputs
 from ..._methods.scores import Scores, scores
-from ..._results import Result, Table
+from ..._results import Result, Table, json_safe, to_plain
 from ..._study.records import Seeds
-from ...nn import EnsembleTraining, batch_ensemble, hyper_batch_ensemble, train_ensemble
+from ...nn import (
+    BatchEnsemble,
+    EnsembleTraining,
+    HyperBatchEnsemble,
+    batch_ensemble,
+    hyper_batch_ensemble,
+    layer_hyperparameters,
+    train_ensemble,
+)
 from ..augment import Augmenter
 from ..augmentations import parse_augmentation
 from ..build import plain_network
 from ..cadence import steps_per_epoch, total_steps
+from ..checkpoints import read_checkpoint, start_from
 from ..datasets import load_dataset
 from ..datasets.base import Dataset
+from ..engine import choose_device
 from ..hyperparameters import set_dropout_rates
 from ..plan import RunPlan
 from ..recipes import Recipe
@@ -30,6 +41,11 @@ from ..stack import build_seeded
 from .artifact import Ensemble, EnsembleFacts
 from .conversion import conversion_of
 from .members import EnsembleModule
+
+_TAKEN_OVER = (
+    "drop_last", "optimizer", "lr", "momentum", "nesterov", "beta1", "beta2", "eps", "schedule", "warmup", "drops",
+    "drop_factor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,16 +100,20 @@ def train_batch_ensemble(
     *,
     members: int = 4,
     hyper: bool = True,
-    conversion: dict[str, Any] | None = None,
+    conversion: Mapping[str, Any] | None = None,
+    ranges: Mapping[str, Sequence[float]] | None = None,
     split: str = "validation",
     report_split: str = "test",
     seed: int = 0,
+    device: str = "auto",
     **training: Any,
 ) -> TrainedBatchEnsemble:
     """Train a recipe's network as one batch or hyper-batch ensemble.
 
-    Data, network, optimiser, rate, schedule, length and batch size come from the recipe; L2 and dropout too for a batch
-    ensemble, while a hyper-batch ensemble learns their distributions.
+    Data, network, checkpoint to start from, optimiser, rate, schedule, length, batches, augmentation and label
+    smoothing come from the recipe. So do weight decay, L2 and dropout for a batch ensemble; a hyper-batch ensemble
+    learns the distributions of L2 and dropout instead and has no weight decay. What the recipe says of recording has no
+    meaning here.
 
     Parameters
     ----------
@@ -105,12 +125,17 @@ def train_batch_ensemble(
         Whether the members learn their hyperparameters (hyper-batch) or share the recipe's (batch).
     conversion : dict, optional
         Options of `runspread.nn.batch_ensemble` or `runspread.nn.hyper_batch_ensemble`.
+    ranges : mapping, optional
+        Ranges of what a hyper-batch ensemble tunes: ``{"l2": (0.1, 100), "dropout": (1e-3, 0.5)}``; those of
+        `runspread.nn.layer_hyperparameters` by default.
     split, report_split : str
         Splits that tune and that are reported.
     seed : int
         Seed of initial weights, data order, dropout and hyperparameters.
+    device : str
+        "cpu", "cuda", "cuda:1" or "auto"; the ensemble itself comes back on the CPU.
     **training
-        As for `runspread.nn.train_ensemble`, instead of what the recipe says.
+        As for `runspread.nn.train_ensemble`, instead of what the recipe says: ``tuning_rate``, ``tau``, ``progress``...
 
     Returns
     -------
@@ -120,7 +145,8 @@ def train_batch_ensemble(
     Raises
     ------
     InputError
-        A recipe with a hinge loss or with masked tokens, which this trainer does not have; a missing split.
+        A recipe with a hinge loss, masked tokens or an end at a loss, which this trainer does not have; a missing
+        split; an unknown keyword.
     TrainingError
         The loss is no longer finite.
 
@@ -133,19 +159,19 @@ def train_batch_ensemble(
     members = int(check_integers(members, "members", 1, None))
     dataset = load_dataset(chosen)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
-    network = build_seeded(lambda: plain_network(chosen, shape, classes), seed)
-    set_dropout_rates(network, chosen, RunPlan("", Seeds(), {}))
-    generator = torch.Generator().manual_seed(seed)
-    convert = hyper_batch_ensemble if hyper else batch_ensemble
-    core = convert(network, members, generator=generator, **(conversion or {}))
-    inputs, labels = _tensors(dataset, "train")
-    settings: dict[str, Any] = {
-        **_settings(chosen, hyper, len(labels)),
-        "augment": _augmentation(chosen, seed, labels),
-        **training,
-    }
-    tuning = _tensors(dataset, split) if hyper else None
-    log = train_ensemble(core, inputs, labels, validation=tuning, seed=seed, **settings)
+    reported = dataset.split(report_split)
+    check_keywords(training, _keywords(train_ensemble, {"ensemble", "inputs", "labels", "validation"}), "training")
+    network = build_seeded(lambda: _network(chosen, shape, classes), seed)
+    core = _converted(network, members, hyper, {**_tuned(network, hyper, ranges), **(conversion or {})}, seed)
+    place = torch.device(choose_device(device))
+    inputs, labels = _tensors(dataset, "train", place)
+    settings: dict[str, Any] = {**_settings(chosen, core, len(labels)), **training}
+    if "epochs" in training and "steps" not in training:
+        del settings["steps"]
+    tuning = _tensors(dataset, split, place) if hyper else None
+    options: dict[str, Any] = {"augment": _augmentation(chosen, seed, labels), **settings}
+    log = train_ensemble(core.to(place), inputs, labels, validation=tuning, seed=seed, **options)
+    core.cpu()
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     facts = EnsembleFacts(
         members=tuple({"id": f"member {k}", "weight": 1 / members} for k in range(members)),
@@ -153,9 +179,15 @@ def train_batch_ensemble(
         recipe=chosen.identity(),
         shape=shape,
         n_classes=classes,
+        training={
+            "seed": seed,
+            "tuned_on": split if hyper else None,
+            "device": str(place),
+            "conversion": _plain(conversion or {}),
+            "settings": _plain(settings),
+        },
     )
-    ensemble = Ensemble(EnsembleModule(core, [1 / members] * members, scaling), facts)
-    reported = dataset.split(report_split)
+    ensemble = Ensemble(EnsembleModule(core, [1 / members] * members, scaling), facts, log)
     probabilities = ensemble.member_probabilities(reported.inputs)
     scored = scores(ArrayOutputs(probabilities, reported.labels, (), ensemble.member_ids), kind="probabilities")
     kind = "hyper-batch" if hyper else "batch"
@@ -166,13 +198,66 @@ def train_batch_ensemble(
 
 def _refuse(recipe: Recipe) -> None:
     masks = any(parse_augmentation(text)[0] == "mask" for text in recipe.augment)
-    for what, wanted in {"masked tokens": masks, "a hinge loss": recipe.loss == "hinge"}.items():
+    lacking = {
+        "masked tokens": masks,
+        "a hinge loss": recipe.loss == "hinge",
+        f"stop_loss={recipe.stop_loss}": recipe.stop_loss is not None,
+    }
+    for what, wanted in lacking.items():
         if wanted:
             raise InputError(
                 f"a recipe with {what}",
-                "cross-entropy on whole examples",
+                "cross-entropy on whole examples, for a fixed number of steps",
                 "Convert the network with runspread.nn and train it in a loop of your own.",
             )
+
+
+def _network(recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Return the recipe's network as a run starts from it."""
+    network = plain_network(recipe, shape, classes)
+    if recipe.start_from is not None:
+        start_from(network, read_checkpoint(recipe.start_from, recipe.fresh))
+    return set_dropout_rates(network, recipe, RunPlan("", Seeds(), {}))
+
+
+def _tuned(network: nn.Module, hyper: bool, ranges: Mapping[str, Sequence[float]] | None) -> dict[str, Any]:
+    """Return the hyperparameters that the ranges stand for, as an option of the converter."""
+    if not ranges:
+        return {}
+    if not hyper:
+        raise InputError("ranges for a batch ensemble, which tunes nothing", "hyper=True")
+    check_keywords(ranges, ("l2", "dropout"), "ranges")
+    pairs: dict[str, Any] = {}
+    for name, pair in ranges.items():
+        numbers: list[Any] = list(pair) if isinstance(pair, (tuple, list)) else []
+        if len(numbers) != 2 or not all(isinstance(v, (int, float)) for v in numbers):
+            raise InputError(f"range {pair!r} of {name}", "two numbers, the lower one first")
+        pairs[name] = tuple(numbers)
+    return {"hyperparameters": layer_hyperparameters(network, **pairs)}
+
+
+def _keywords(function: Callable[..., Any], but: Collection[str]) -> list[str]:
+    return [name for name in inspect.signature(function).parameters if name not in but]
+
+
+def _converted(
+    network: nn.Module, members: int, hyper: bool, options: Mapping[str, Any], seed: int
+) -> BatchEnsemble | HyperBatchEnsemble:
+    convert: Callable[..., BatchEnsemble] = hyper_batch_ensemble if hyper else batch_ensemble
+    check_keywords(options, _keywords(convert, {"network", "members", "generator"}), "conversion")
+    try:
+        return convert(network, members, generator=torch.Generator().manual_seed(seed), **options)
+    except RunspreadError:
+        raise
+    except (TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"conversion {dict(options)} that does not fit ({error})", f"options as runspread.nn.{convert.__name__} has"
+        ) from error
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of some options that JSON can hold; what is called is left out."""
+    return json_safe({name: to_plain(value) for name, value in values.items() if not callable(value)})
 
 
 def _augmentation(recipe: Recipe, seed: int, labels: Tensor) -> Callable[[Tensor, Tensor, int], Tensor] | None:
@@ -183,26 +268,23 @@ def _augmentation(recipe: Recipe, seed: int, labels: Tensor) -> Callable[[Tensor
     return lambda x, rows, epoch: augmenter(x[None], labels[rows][None], rows[None], epoch)[0][0]
 
 
-def _settings(recipe: Recipe, hyper: bool, examples: int) -> dict[str, Any]:
-    """Return the recipe's part of `train_ensemble`'s arguments."""
-    batch_size = recipe.batch_size or examples
-    shared = {
-        "steps": max(1, total_steps(recipe.epochs, recipe.steps, steps_per_epoch(examples, batch_size, False))),
-        "batch_size": batch_size,
-        "optimizer": recipe.optimizer,
-        "lr": recipe.lr,
-        "momentum": recipe.momentum,
-        "schedule": recipe.schedule,
-        "warmup": recipe.warmup,
-        "drops": recipe.drops,
-        "drop_factor": recipe.drop_factor,
+def _settings(recipe: Recipe, core: BatchEnsemble, examples: int) -> dict[str, Any]:
+    """Return the recipe's part of `train_ensemble`'s arguments, without what a hyper-batch ensemble learns."""
+    per_epoch = steps_per_epoch(examples, recipe.batch_size, recipe.drop_last)
+    settings = {
+        "steps": max(1, total_steps(recipe.epochs, recipe.steps, per_epoch)),
+        "batch_size": recipe.batch_size or examples,
+        **{name: getattr(recipe, name) for name in _TAKEN_OVER},
     }
-    if hyper:
-        return shared
-    return {**shared, "weight_decay": recipe.weight_decay, "l2": recipe.l2 / recipe.l2_reference}
+    if isinstance(core, HyperBatchEnsemble):
+        smoothing = 0.0 if core.tunes("label_smoothing") else recipe.label_smoothing
+        return {**settings, "label_smoothing": smoothing}
+    l2 = recipe.l2 / recipe.l2_reference
+    penalties = {"weight_decay": recipe.weight_decay, "decay": recipe.decay, "l2": l2, "shared_l2": l2}
+    return {**settings, **penalties, "label_smoothing": recipe.label_smoothing}
 
 
-def _tensors(dataset: Dataset, split: str) -> tuple[Tensor, Tensor]:
+def _tensors(dataset: Dataset, split: str, device: torch.device) -> tuple[Tensor, Tensor]:
     rows = dataset.split(split)
     inputs = (torch.tensor(rows.inputs).float() - torch.from_numpy(dataset.mean)) / torch.from_numpy(dataset.std)
-    return inputs, torch.tensor(rows.labels)
+    return inputs.to(device), torch.tensor(rows.labels).to(device)

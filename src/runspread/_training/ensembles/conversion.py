@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -50,10 +50,11 @@ def conversion_of(core: nn.Module) -> Conversion:
     return Conversion(kind="batch" if isinstance(core, BatchEnsemble) else "stack")
 
 
-def rebuild(conversion: Conversion, network: nn.Module, tensors: Mapping[str, Tensor], members: int) -> nn.Module:
-    """Return the module of all members with its weights, from a network of the members' architecture."""
+def rebuild(conversion: Conversion, networks: Sequence[nn.Module], tensors: Mapping[str, Tensor]) -> nn.Module:
+    """Return the module of all members with its weights, from a network of each member's architecture."""
     if conversion.kind == "stack":
-        return MemberStack([filled(copy.deepcopy(network), _member(tensors, k)) for k in range(members)])
+        return MemberStack([filled(copy.deepcopy(one), _member(tensors, k)) for k, one in enumerate(networks)])
+    network, members = networks[0], len(networks)
     if conversion.kind == "batch":
         return filled(batch_ensemble(network, members), tensors)
     if conversion.kind == "hyper-batch":

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..._results import Result, Table
+from ..._results import Result, Table, json_safe
 from ...nn._layers import BatchLayer
 from .members import EnsembleModule, MemberStack
 
@@ -45,6 +45,12 @@ class EnsembleCost(Result):
     stacked_seconds: float
     single_seconds: float
     examples: int
+
+    def facts(self) -> dict[str, Any]:
+        """Return the numbers that a saved ensemble keeps, as plain values; a time that was not measured is None."""
+        return json_safe(
+            {name: value for name, value in self.to_dict().items() if name not in ("excluded", "warnings")}
+        )
 
     def table(self) -> Table:
         """Return parameters and milliseconds, absolute and relative to a single network."""
@@ -91,21 +97,28 @@ def measure_cost(
     scaled = (x.to(module.mean.dtype) - module.mean) / module.std
     ways: dict[str, Callable[[], Any]] = {"loop": lambda: module(x)}
     if isinstance(core, MemberStack):
-        ways["stacked"] = lambda: module.member_probabilities(x, stacked=True)
+        ways["stacked"] = lambda: module.member_probabilities(x, module.one_pass())
     if single is not None:
         plain = single.eval()
         ways["single"] = lambda: plain(scaled).softmax(dim=-1)
     best = _shortest(ways, repeats)
+    counted = count_parameters(core)
     return EnsembleCost(
         kind=kind,
         members=len(module.weights),
-        parameters=sum(p.numel() for p in core.parameters()),
-        single_parameters=_single_parameters(core),
+        parameters=counted["parameters"],
+        single_parameters=counted["single_parameters"],
         seconds=best["loop"],
         stacked_seconds=best.get("stacked", best["loop"]),
         single_seconds=best.get("single", float("nan")),
         examples=len(x),
     )
+
+
+def count_parameters(core: nn.Module) -> dict[str, int]:
+    """Return the parameters of the ensemble and of a single network."""
+    whole = sum(p.numel() for p in core.parameters())
+    return {"parameters": whole, "single_parameters": _single_parameters(core)}
 
 
 def _shortest(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:

@@ -15,12 +15,9 @@ from ..._errors import InputError, MissingDataError
 from ..._methods.selection import EnsembleSelection
 from ..._study.shards import RunFacts
 from ..._study.study import Study
-from ..build import plain_network
 from ..datasets import load_dataset
-from ..hyperparameters import set_dropout_rates
-from ..plan import RunPlan
 from ..recipes import Recipe
-from ..study_networks import own_recipe, recipe_of
+from ..study_networks import own_network, recipe_of
 from .artifact import Ensemble, EnsembleFacts
 from .conversion import filled
 from .members import EnsembleModule, MemberStack
@@ -89,7 +86,7 @@ def weighted_ensemble(
 def _from_recipe(study: Study, runs: Sequence[RunFacts], recipe: Recipe, facts: EnsembleFacts) -> Ensemble:
     dataset = load_dataset(recipe)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
-    members = [_load(study, run, _network(recipe, run, shape, classes)) for run in runs]
+    members = [_load(study, run, own_network(recipe, run, shape, classes)) for run in runs]
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     weights = [member["weight"] for member in facts.members]
     module = EnsembleModule(MemberStack(members), weights, scaling, margin=recipe.loss == "hinge")
@@ -101,12 +98,6 @@ def _from_recipe(study: Study, runs: Sequence[RunFacts], recipe: Recipe, facts: 
         n_classes=classes,
     )
     return Ensemble(module, described)
-
-
-def _network(recipe: Recipe, run: RunFacts, shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Return the run's network, with its own widths and dropout rates."""
-    own = own_recipe(recipe, run)
-    return set_dropout_rates(plain_network(own, shape, classes), own, RunPlan(run.id, run.seeds, run.hyperparameters))
 
 
 def _load(study: Study, run: RunFacts, network: nn.Module) -> nn.Module:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..._errors import InputError
+from ..modules import DROPOUTS
 
 
 class MemberStack(nn.Module):
@@ -27,8 +27,6 @@ class MemberStack(nn.Module):
             raise InputError("no members", "at least one network")
         self.networks = nn.ModuleList(members)
         self.eval()
-        self._stack: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
-        self._template: list[nn.Module] = []  # in a list, so that it is no submodule
 
     @property
     def members(self) -> int:
@@ -37,27 +35,50 @@ class MemberStack(nn.Module):
 
     @property
     def alike(self) -> bool:
-        """Whether all members have parameters of the same names and shapes."""
-        shapes = [{name: value.shape for name, value in member.state_dict().items()} for member in self.networks]
+        """Whether all members have parameters of the same names, shapes and types."""
+        shapes = [{name: (v.shape, v.dtype) for name, v in member.state_dict().items()} for member in self.networks]
         return all(other == shapes[0] for other in shapes[1:])
+
+    @property
+    def stackable(self) -> bool:
+        """Whether one member's code computes all: alike, of the same modules with the same settings."""
+        first, *others = (_settings(member) for member in self.networks)
+        return self.alike and all(other == first for other in others)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs of every member, one member after the other."""
         return torch.stack([network(x) for network in self.networks])
 
-    def stacked(self, x: Tensor) -> Tensor:
-        """Return the outputs of every member from one vectorised pass; of unlike members one after the other."""
-        if not self.alike:
-            return self(x)
-        if self._stack is None:
-            members: Any = list(self.networks)
-            self._stack = torch.func.stack_module_state(members)
-            self._template = [copy.deepcopy(members[0]).to("meta")]
+    def one_pass(self) -> Callable[[Tensor], Tensor]:
+        """Return what gives the outputs of every member from one vectorised pass, with the weights as they are now.
 
-        def of_one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-            return torch.func.functional_call(self._template[0], (parameters, buffers), (x,))
+        Members that cannot be stacked are computed one after the other.
+        """
+        if not self.stackable:
+            return self
+        members: Any = list(self.networks)
+        stack = torch.func.stack_module_state(members)
 
-        return torch.vmap(of_one)(*self._stack)
+        def outputs(x: Tensor) -> Tensor:
+            def of_one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+                return torch.func.functional_call(members[0], (parameters, buffers), (x,))
+
+            return torch.vmap(of_one)(*stack)
+
+        return outputs
+
+
+def _settings(network: nn.Module) -> list[Any]:
+    """Return what a network's modules compute, as far as their plain attributes say it; dropout has no say in it."""
+    return [
+        (name, type(module), {key: value for key, value in vars(module).items() if _is_setting(module, key, value)})
+        for name, module in network.named_modules()
+    ]
+
+
+def _is_setting(module: nn.Module, key: str, value: Any) -> bool:
+    plain = isinstance(value, (bool, int, float, str, tuple, type(None))) or callable(value)
+    return plain and not key.startswith("_") and not (isinstance(module, DROPOUTS) and key == "p")
 
 
 class EnsembleModule(nn.Module):
@@ -95,10 +116,22 @@ class EnsembleModule(nn.Module):
         self.register_buffer("std", std)
         self.eval()
 
-    def member_probabilities(self, x: Tensor, *, stacked: bool = False) -> Tensor:
-        """Return the class probabilities of every member [members, examples, classes]."""
+    def one_pass(self) -> Callable[[Tensor], Tensor]:
+        """Return the members' outputs as a function of scaled inputs, from one vectorised pass where that can be."""
+        return self.core.one_pass() if isinstance(self.core, MemberStack) else self.core
+
+    def member_probabilities(self, x: Tensor, outputs_of: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Return the class probabilities of every member [members, examples, classes].
+
+        Parameters
+        ----------
+        x : Tensor [examples, ...]
+            Inputs, not scaled.
+        outputs_of : callable, optional
+            What `one_pass` returned.
+        """
         scaled = (x.to(self.mean.dtype) - self.mean) / self.std
-        outputs = self.core.stacked(scaled) if stacked and isinstance(self.core, MemberStack) else self.core(scaled)
+        outputs = (outputs_of or self.core)(scaled)
         logits = torch.cat([-outputs / 2, outputs / 2], dim=-1) if self.margin else outputs
         return logits.softmax(dim=-1)
 
