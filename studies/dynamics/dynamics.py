@@ -234,7 +234,7 @@ def section(name: str, f: Found, figures: Path, variants: bool) -> str:
 
     plots = {"map": plot_training_map, "ribbons": plot_state_ribbons, "routes": plot_convergence_by_route}
     for kind, plot in plots.items():
-        draw(lambda plot=plot: plot(f.result), figures / f"{name}-{kind}.svg")
+        draw(lambda plot=plot: plot(f.result), figures / f"{name}-{kind}.png")
     r = f.result
     notes = [f"Note: {note}." for note in r.warnings]
     parts = [f"### {f.setting.title}", r.sentence(), r.table().to_markdown(), edges_table(r)]
@@ -252,7 +252,7 @@ def draw(plot: Callable[[], Any], path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     figure = plot().figure
-    figure.savefig(path, bbox_inches="tight")
+    figure.savefig(path, bbox_inches="tight", dpi=110)
     plt.close(figure)
 
 

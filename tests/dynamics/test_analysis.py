@@ -136,6 +136,19 @@ def test_loss_converges_below():
     assert found.capped.tolist() == [2, 3]
 
 
+def test_a_value_at_the_threshold_is_not_beyond_it_in_single_precision(tmp_path):
+    """1,940 of 2,000 is 0.97, which is larger than 0.97 when it is widened."""
+    curve = np.array([0.5, 1940 / 2000, 1941 / 2000], np.float32)
+    assert rs.convergence_index([curve], 0.97).index.tolist() == [2]
+    study = rs.create_study(tmp_path / "study")
+    for seed in range(10):
+        with study.record(seeds=seed) as run:
+            for step in range(12):
+                run.log(step, weight=seed + step, accuracy=curve[min(step, 2)])
+    result = rs.dynamics(study, metrics=["weight"], outcome="accuracy", threshold=0.97, states=[1], restarts=1)
+    assert result.convergence.tolist() == [2] * 10
+
+
 def test_published_preset_sets_the_published_choices(monkeypatch):
     runs, index = forked_runs(8)
     used = []

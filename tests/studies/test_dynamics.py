@@ -45,7 +45,7 @@ def test_it_trains_reads_and_judges_and_only_reads_when_called_again(script, tmp
         "digits: map", "digits: p", "digits: dissimilarity (tv)"
     ]  # fmt: skip
     assert saved["results"]["digits"]["map"]["run_ids"]
-    assert (tmp_path / "small" / "figures" / "digits-map.svg").exists()
+    assert (tmp_path / "small" / "figures" / "digits-map.png").exists()
     assert len(list((tmp_path / "small" / "digits" / "shards").iterdir())) >= 1
 
 

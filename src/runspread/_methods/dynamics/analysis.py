@@ -299,7 +299,7 @@ def separate_outcome(
 def _column(run: str, log: Any, name: str, columns: Sequence[str] | None) -> Array:
     if isinstance(log, Mapping) or hasattr(log, "columns"):
         check_choice(name, f"metric of {run}", [str(column) for column in log])
-        return np.asarray(log[name], dtype=np.float64)
+        return np.asarray(log[name])
     check_choice(name, "metric", list(columns or ()))
     return np.asarray(log, dtype=np.float64)[:, list(columns or ()).index(name)]
 

@@ -114,4 +114,4 @@ def _common_rows(run: str, read: Mapping[str, Any]) -> Rows | str:
     steps = reduce(np.intersect1d, [steps for steps, _ in logged.values()])
     if not len(steps):
         return "its metrics were logged at no common step"
-    return {n: v[np.isin(s, steps)].astype(np.float64) for n, (s, v) in logged.items()}, steps
+    return {n: v[np.isin(s, steps)] for n, (s, v) in logged.items()}, steps

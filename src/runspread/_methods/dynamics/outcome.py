@@ -39,7 +39,8 @@ def convergence_index(curves: Any, threshold: float, *, direction: str = "above"
     curves : sequence or mapping of array_like [T]
         Accuracy (or loss) at every checkpoint, one curve a run.
     threshold : float
-        Strictly beyond it counts; "slightly below the best accuracy" in the paper (0.9 for grokking tasks).
+        Strictly beyond it counts; "slightly below the best accuracy" in the paper (0.9 for grokking tasks). It is
+        rounded to the type of the curve: 0.97 in single precision is larger than 0.97, and is not above it.
     direction : {"above", "below"}
         ``below`` for losses.
 
@@ -57,7 +58,9 @@ def convergence_index(curves: Any, threshold: float, *, direction: str = "above"
     sign = 1.0 if direction == "above" else -1.0
     index = np.empty(len(rows), dtype=np.int64)
     for run, row in enumerate(rows):
-        beyond = sign * np.asarray(row, dtype=np.float64) > sign * threshold
+        values = np.asarray(row)
+        level = values.dtype.type(threshold) if values.dtype.kind == "f" else threshold
+        beyond = sign * values > sign * level
         if beyond.ndim != 1 or not len(beyond):
             raise InputError(f"curve {run} has shape {beyond.shape}", "one axis [checkpoints], not empty")
         index[run] = int(beyond.argmax()) if beyond.any() else -1
