@@ -50,6 +50,8 @@ def main() -> None:
         rows.append(("runspread --help (whole process)", timed))
         study = rs.open_study(folder)
         rows.append(("one pass over predictions", seconds(lambda: sum(len(c) for c in study.predictions().chunks()))))
+        rows.append(("first rs.variance, with the audit", seconds(lambda: rs.variance(study))))
+        rows.append(("next rs.variance", seconds(lambda: rs.variance(study))))
     print(f"A study of {runs} runs, one shard each")
     for name, value in rows:
         print(f"  {name:34s} {value:8.3f} s")

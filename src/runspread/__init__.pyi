@@ -99,6 +99,7 @@ from ._methods.variance.null import poisson_binomial_pmf
 from ._methods.variance.outcomes import predicted_classes
 from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance
+from ._methods.variance.poke import PokeSensitivity, poke_sensitivity
 from ._methods.variance.real import ScoreVariance, score_variance
 from ._methods.variance.result import VarianceResult
 from ._methods.variance.sources import SourceComponents, SourceGroups, variance_by_source
@@ -233,6 +234,7 @@ __all__ = [
     "OutsideDetection",
     "PairDeviations",
     "ParadoxAnalysis",
+    "PokeSensitivity",
     "PowerLawFit",
     "Predictions",
     "PrefixPrediction",
@@ -400,6 +402,7 @@ __all__ = [
     "plot_within_between",
     "plot_xmin_profile",
     "poisson_binomial_pmf",
+    "poke_sensitivity",
     "predict_from_prefix",
     "predicted_classes",
     "prepare_sequences",

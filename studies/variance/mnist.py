@@ -224,16 +224,19 @@ def poke(studies: Studies, pairs: int = 12) -> Claim:
         fields = {"train_examples": 2000, "epochs": epochs, "lr": rate}
         name = f"poke-{epochs}-{rate}"
         base = studies.train(name, pairs, ("order", "augment"), checkpoint_at=(0,), **fields)
-        poked = studies.train(
-            f"{name}-poked",
-            pairs,
-            ("order", "augment"),
-            start_from=str(poked_start(base, studies.work / f"{name}.safetensors")),
-            **fields,
+        again, poked = (
+            studies.train(
+                f"{name}-{kind}",
+                pairs,
+                ("order", "augment"),
+                start_from=str(start(base, studies.work / f"{name}{end}.safetensors", factor)),
+                **fields,
+            )
+            for kind, end, factor in (("again", "-again", 1.0), ("poked", "", 1.001))
         )
-        fresh = rs.calibration(studies.train(f"{name}-fresh", pairs, **fields)).disagreement
-        a, b = (study.predictions("test").to_array().argmax(-1) for study in (base, poked))
-        shares.append(float(np.mean(a != b)) / fresh)
+        found = rs.poke_sensitivity(base, again, poked, studies.train(f"{name}-fresh", pairs, **fields))
+        assert found.deterministic, found.sentence()
+        shares.append(found.relative)
     rising = shares[0] < shares[1] < shares[2] < shares[3]
     measured = ", ".join(f"{share:.2f}" for share in shares)
     return Claim(
@@ -244,13 +247,13 @@ def poke(studies: Studies, pairs: int = 12) -> Claim:
     )
 
 
-def poked_start(base: rs.Study, path: Path) -> Path:
-    """Write the shared initial weights with one weight times 1.001: one whose pixel is not constantly zero."""
+def start(base: rs.Study, path: Path, factor: float) -> Path:
+    """Write the shared initial weights with one weight times a factor: one whose pixel is not constantly zero."""
     from safetensors.numpy import save_file
 
     weights = {name: np.array(value) for name, value in base.weights(base.runs[0], step=0).items()}
     first = next(name for name in weights if name.endswith("weight"))
-    weights[first][0, 7 * 14 + 7] *= 1.001  # the middle of the image
+    weights[first][0, 7 * 14 + 7] *= factor  # the middle of the image
     if not path.exists():
         save_file(weights, path)
     return path

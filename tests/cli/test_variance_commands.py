@@ -50,6 +50,21 @@ def test_compare_is_a_gate(invoke, studies):
     assert invoke("compare", old, new, "--on", "test-set").exit_code == 0
 
 
+def test_compare_in_pairs(invoke, studies, tmp_path):
+    old, new = (study.path for study in studies)
+    found = invoke("compare", old, new, "--paired")
+    assert found.exit_code == 0
+    assert "over 12 pairs of runs with the same seeds" in found.output
+    assert json.loads(invoke("compare", old, new, "--paired", "--json").stdout)["n_pairs"] == 12
+    np.save(tmp_path / "runs.npy", np.zeros((3, 400), int))
+    np.save(tmp_path / "labels.npy", np.zeros(400, int))
+    files = invoke(
+        "compare", tmp_path / "runs.npy", tmp_path / "runs.npy", "--labels", tmp_path / "labels.npy", "--paired"
+    )
+    assert files.exit_code == 2
+    assert "without seeds" in files.stderr
+
+
 def test_compare_says_why_it_cannot(invoke, studies, tmp_path):
     other = make_study(tmp_path / "other")
     result = invoke("compare", studies[0].path, other.path)

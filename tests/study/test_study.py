@@ -10,8 +10,10 @@ import textwrap
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import runspread as rs
+from runspread._study.files import map_tensors
 from runspread._study.records import RunRecord
 
 LABELS = np.array([0, 1, 2, 1, 0])
@@ -355,6 +357,22 @@ def test_verify_names_each_corrupt_shard(filled):
         reopened = rs.open_study(filled.path)
     assert len(reopened.runs) == 3
     assert rs.Excluded(f"shard {shards[1].name}", "corrupt") in reopened.predictions("test").excluded
+
+
+def test_a_header_that_does_not_fit_its_bytes_is_named(tmp_path):
+    good = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "empty": np.zeros((0, 2), np.int64), "b": np.arange(3)}
+    save_file(good, tmp_path / "t.safetensors")
+    for memmap in (False, True):
+        found = map_tensors(tmp_path / "t.safetensors", memmap=memmap)
+        assert {name: value.tolist() for name, value in found.items()} == {n: v.tolist() for n, v in good.items()}
+        assert not found["a"].flags.writeable
+        assert isinstance(found["a"], np.memmap) == memmap
+    data = (tmp_path / "t.safetensors").read_bytes()
+    assert b'"shape":[2,3]' in data
+    (tmp_path / "t.safetensors").write_bytes(data.replace(b'"shape":[2,3]', b'"shape":[1,3]'))
+    for memmap in (False, True):
+        with pytest.raises(rs.CorruptShardError, match="cannot be read"):
+            map_tensors(tmp_path / "t.safetensors", memmap=memmap)
 
 
 def test_a_truncated_file_is_named(filled):

@@ -47,3 +47,15 @@ def draw_pair(rng: np.random.Generator, runs: tuple[int, int], examples: int, be
         rng.random((count, examples)) < ndtr(alpha + own + beta * rng.normal(size=(count, 1)))
         for count, own in zip(runs, shift, strict=True)
     )
+
+
+def draw_pair_of_seeds(
+    rng: np.random.Generator, runs: int, examples: int, beta: float, tau: float, *, shared: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return correctness as `draw_pair` does, of runs whose z have the correlation `shared` over seeds."""
+    alpha = rng.normal(MEAN, TAU, examples)
+    common, own = rng.normal(size=(runs, 1)), rng.normal(size=(2, runs, 1))
+    z = math.sqrt(shared) * common + math.sqrt(1 - shared) * own
+    p = ndtr(alpha + rng.normal(0, tau, (2, 1, examples)) + beta * z)
+    first, second = rng.random(p.shape) < p
+    return first, second

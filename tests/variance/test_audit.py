@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread._methods._sources import ArrayOutputs
 
 SEEDS = {"init": list(range(8)), "order": list(range(10, 18)), "augment": list(range(20, 28))}
 
@@ -328,3 +329,21 @@ def test_the_audit_says_that_it_looks_at_the_losses_of_the_first_runs_only():
     rng = np.random.default_rng(14)
     many = rs.RunEvidence.from_arrays(seeds={"order": list(range(2100))}, losses=rng.normal(size=(2100, 60)))
     assert "loss curves of the first 2000 runs" in rs.audit(many).sentence()
+
+
+def test_outputs_without_copies_are_read_once():
+    """Opening the files of ten thousand runs takes the audit most of its time."""
+
+    class Counted(ArrayOutputs):
+        passes = 0
+
+        def chunks(self, *arguments):
+            Counted.passes += 1
+            return super().chunks(*arguments)
+
+    outputs = np.random.default_rng(15).normal(size=(5, 300, 3))
+    assert not rs.audit(Counted(outputs, None)).findings
+    assert Counted.passes == 1
+    outputs[4] = outputs[3]
+    assert kinds(rs.audit(Counted(outputs, None))) == {("copied runs", "flaw")}
+    assert Counted.passes == 3

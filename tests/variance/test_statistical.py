@@ -10,7 +10,7 @@ from scipy import stats
 
 import runspread as rs
 
-from .probit import draw, draw_pair, fixed_variance, population_variance
+from .probit import draw, draw_pair, draw_pair_of_seeds, fixed_variance, population_variance
 
 pytestmark = pytest.mark.slow
 EXAMPLES = 200
@@ -104,3 +104,21 @@ def test_kolmogorov_smirnov_bootstrap_is_uniform_under_the_null():
     rng = np.random.default_rng(6)
     p = [rs.independence_test(correct=draw(rng, 30, 60, 0.0)[0], resamples=99, seed=rng).p_ks for _ in range(300)]
     assert stats.kstest(p, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("runs", [5, 20])
+def test_size_of_the_comparison_in_pairs(runs, shared):
+    """The look at the correlation does not spoil the size, whatever seeds share; tau is the noise of examples."""
+    rng = np.random.default_rng([8, runs, int(2 * shared)])
+    seeds = (np.arange(runs), np.arange(runs))
+    bound = 0.05 + 4 * math.sqrt(0.05 * 0.95 / 400)
+    for tau, question in ((0.0, "test set"), (0.5, "distribution")):
+        pairs = (draw_pair_of_seeds(rng, runs, EXAMPLES, 0.5, tau, shared=shared) for _ in range(400))
+        found = [rs.compare(correct=pair, seeds=seeds) for pair in pairs]
+        assert np.mean([result.verdict(question) != "undecided" for result in found]) <= bound
+        used = np.mean([result.paired for result in found])
+        if shared == 0:
+            assert used <= 0.01 + 4 * math.sqrt(0.01 * 0.99 / 400)
+        elif runs == 20:
+            assert used >= 0.4

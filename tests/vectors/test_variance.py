@@ -187,6 +187,19 @@ def test_two_group_tasks(case):
         assert_expected(case, name, getattr(result, name))
 
 
+@pytest.mark.parametrize("case", [c for c in PREDICTED if "var_test" in EXPECTED[c]])
+def test_two_group_tasks_from_a_stream(case):
+    predicted, labels, n_classes = vectors[f"{case}__P"], vectors[f"{case}__y"], classes_of(case)
+    parts = [rs.RunStatistics(labels, n_classes=n_classes, keep_confusion=True) for _ in range(2)]
+    parts[0].update(predicted[:7])
+    for row in predicted[7:]:
+        parts[1].update(row[None])
+    parts[0].merge(parts[1])
+    assert (
+        rs.two_group_tasks(parts[0]).to_json() == rs.two_group_tasks(predicted, labels, n_classes=n_classes).to_json()
+    )
+
+
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "XA", "XB")])
 def test_comparison(case):
     found = rs.compare(correct=(vectors[f"{case}__XA"], vectors[f"{case}__XB"])).to_dict()

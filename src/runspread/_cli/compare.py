@@ -26,9 +26,16 @@ QUESTIONS = {"distribution": "distribution", "test-set": "test set"}
     show_default=True,
     help="Where B has to be better: on the distribution, or on this very test set.",
 )
+@click.option(
+    "--paired",
+    is_flag=True,
+    help="Compare runs of the same recorded seeds in pairs, if their accuracies are shown to be correlated.",
+)
 @labels_option
 @json_option
-def command(a: str, b: str, split: str, level: float, question: str, labels: str | None, as_json: bool) -> None:
+def command(
+    a: str, b: str, split: str, level: float, question: str, paired: bool, labels: str | None, as_json: bool
+) -> None:
     """Whether study B is better than study A, on this test set and on the distribution.
 
     A and B are folders of studies, or .npy or .safetensors files with the outputs of runs trained elsewhere.
@@ -39,6 +46,7 @@ def command(a: str, b: str, split: str, level: float, question: str, labels: str
 
     names = (Path(a).resolve().name, Path(b).resolve().name)
     names = names if names[0] != names[1] else ("A", "B")
-    result = rs.compare(open_source(a, labels), open_source(b, labels), split=split, level=level, names=names)
+    sources = open_source(a, labels), open_source(b, labels)
+    result = rs.compare(*sources, split=split, level=level, names=names, paired=paired)
     show(result, as_json=as_json)
     sys.exit(0 if result.verdict(QUESTIONS[question]) == "B" else 1)

@@ -80,7 +80,7 @@ def _read_npy(path: Path) -> NDArray[Any]:
 def _read_safetensors(path: Path, tensor: str | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Return the outputs, and the labels where the file has them."""
     try:
-        tensors = map_tensors(path)
+        tensors = map_tensors(path, memmap=True)
     except CorruptShardError as error:
         raise InputError(f"{path} cannot be read ({error.__cause__})", "a whole safetensors file") from error
     names = [name for name in _OUTPUTS if name in tensors] if tensor is None else [tensor]

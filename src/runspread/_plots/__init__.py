@@ -65,6 +65,7 @@ _INSTEAD = {
     "Audit": "its findings are a table: print(result), or result.table()",
     "IndependenceTest": "rs.variance(...).plot() draws the accuracies against the law that the test is about",
     "PairDeviations": "rs.variance(...).plot() draws what dependent errors do to the accuracies",
+    "PokeSensitivity": "its three shares are a table: print(result.table()); by_pair holds one number a pair",
     "ScoreVariance": "draw result.run_mean with a histogram: scores have no law of independent errors to draw beside",
     "HiddenMarkovModel": "training_map(model, sequences) has one, and table() lists the states' means",
     "PreparedSequences": "plot_metric_by_state draws metrics of what dynamics() returns, and table() lists them",

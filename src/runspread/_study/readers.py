@@ -276,7 +276,8 @@ def _curve_rows(part: Part, name: str) -> tuple[list[str], NDArray[Any], NDArray
 
 
 def _padded(array: NDArray[Any], points: int, fill: float) -> NDArray[Any]:
-    return np.pad(array, ((0, 0), (0, points - array.shape[1])), constant_values=fill)
+    missing = points - array.shape[1]
+    return np.pad(array, ((0, 0), (0, missing)), constant_values=fill) if missing else array
 
 
 def _describe(split: str, step: int | None) -> str:

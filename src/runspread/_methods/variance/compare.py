@@ -15,6 +15,7 @@ from ..._results import Result, Table
 from .audit import audit_warnings
 from .estimate import reservations
 from .outcomes import on_common_examples
+from .pairing import PairedForm, pair_runs, paired_form, run_seeds
 from .plan import runs_for_distribution, runs_for_fixed_t
 from .statistics import RunStatistics, counted
 from .sums import number, ratio
@@ -41,7 +42,8 @@ class Comparison(Result):
     se_dist, z_dist, p_dist : float
         Test on the distribution: run noise and example noise.
     s2_diff, tau2 : float
-        Variance over examples of the difference in success rate, and its unbiased form without run noise.
+        Variance over examples of the difference in success rate, and its unbiased form without run noise (where runs
+        are compared in pairs, without the noise that pairs share too).
     p_superiority : float
         Probability that a run of A beats a run of B on this test set, ties counting half.
     mcnemar_b, mcnemar_c : int
@@ -53,6 +55,17 @@ class Comparison(Result):
     runs_fixed, runs_dist : float
         Runs of each configuration that would establish a true gap as large as the one seen, with 80 % power, on this
         test set and on the distribution; infinite where no number of runs can.
+    n_pairs : int or None
+        Runs of A and B that share their seeds; None where pairs were not asked for.
+    seed_correlation, p_seed_correlation : float
+        Correlation of the accuracies over those pairs, and the one-sided p-value that it is positive; NaN below three
+        pairs.
+    paired : bool
+        Whether intervals, verdicts and the sentence use the paired tests: where `p_seed_correlation` is at most 0.01.
+    se_paired, t_paired, df_paired, p_paired : float
+        Paired form of Welch's test; the paired t test where every run has a partner. NaN without pairs.
+    se_dist_paired, z_dist_paired, p_dist_paired : float
+        Paired form of the test on the distribution.
     """
 
     names: tuple[str, str]
@@ -81,26 +94,50 @@ class Comparison(Result):
     var_b: float
     runs_fixed: float
     runs_dist: float
+    n_pairs: int | None = None
+    seed_correlation: float = math.nan
+    p_seed_correlation: float = math.nan
+    paired: bool = False
+    se_paired: float = math.nan
+    t_paired: float = math.nan
+    df_paired: float = math.nan
+    p_paired: float = math.nan
+    se_dist_paired: float = math.nan
+    z_dist_paired: float = math.nan
+    p_dist_paired: float = math.nan
+
+    @property
+    def _fixed(self) -> tuple[float, float, float]:
+        """Standard error, degrees of freedom and p-value on this test set, of the form that is used."""
+        if self.paired:
+            return self.se_paired, self.df_paired, self.p_paired
+        return self.se_welch, self.df_welch, self.p_welch
+
+    @property
+    def _dist(self) -> tuple[float, float]:
+        """Standard error and p-value on the distribution, of the form that is used."""
+        return (self.se_dist_paired, self.p_dist_paired) if self.paired else (self.se_dist, self.p_dist)
 
     @property
     def ci_fixed(self) -> tuple[float, float]:
         """Interval of the difference on this test set."""
         from scipy.special import stdtrit
 
-        if math.isnan(self.df_welch):
+        error, degrees, _ = self._fixed
+        if math.isnan(degrees):
             return math.nan, math.nan
-        half = float(stdtrit(self.df_welch, (1 + self.level) / 2)) * self.se_welch
+        half = float(stdtrit(degrees, (1 + self.level) / 2)) * error
         return self.delta - half, self.delta + half
 
     @property
     def ci_dist(self) -> tuple[float, float]:
-        """Interval of the difference on the distribution: by ``se_dist``, and not inside that on this test set.
+        """Interval of the difference on the distribution: by its standard error, and not inside that on this test set.
 
         The normal law flatters few runs, and what is not known on this test set cannot be known beyond it.
         """
         from scipy.special import ndtri
 
-        half = float(ndtri((1 + self.level) / 2)) * self.se_dist
+        half = float(ndtri((1 + self.level) / 2)) * self._dist[0]
         low, high = self.ci_fixed
         half = max(half, (high - low) / 2) if high > low else half
         return self.delta - half, self.delta + half
@@ -117,8 +154,8 @@ class Comparison(Result):
             the examples.
         """
         p = {
-            "test set": self.p_welch,
-            "distribution": max(self.p_dist, self.p_welch),
+            "test set": self._fixed[2],
+            "distribution": max(self._dist[1], self._fixed[2]),
             "models on distribution": self.mcnemar_p,
             "models on test set": 0.0,  # counts, no inference
         }
@@ -141,8 +178,8 @@ class Comparison(Result):
                 "configurations, distribution",
             ],
             "difference": [100 * value for value in (gap, gap, self.delta, self.delta)],
-            "se": [100 * value for value in (0.0, self.mcnemar_se, self.se_welch, self.se_dist)],
-            "p": [math.nan, self.mcnemar_p, self.p_welch, self.p_dist],
+            "se": [100 * value for value in (0.0, self.mcnemar_se, self._fixed[0], self._dist[0])],
+            "p": [math.nan, self.mcnemar_p, self._fixed[2], self._dist[1]],
             "better": [self._named(self.verdict(question)) for question in questions],
         }
         title = f"{self.names[0]} minus {self.names[1]}, percentage points"
@@ -166,7 +203,21 @@ class Comparison(Result):
         return (
             f"Is {better} better than {other}? {lead[0].upper()}{lead[1:]}: {self.names[0]} minus {self.names[1]} is "
             f"{100 * self.delta:+.2f} points ({self.n_runs_a} and {self.n_runs_b} runs, {self.n_examples} examples; "
-            f"{self.level:.0%} interval on the distribution {low} to {high}).{self._advice()}"
+            f"{self.level:.0%} interval on the distribution {low} to {high}).{self._pairing()}{self._advice()}"
+        )
+
+    def _pairing(self) -> str:
+        """Say which form was used, where pairs were asked for."""
+        if self.n_pairs is None:
+            return ""
+        pairs = f"{self.n_pairs} {'pair' if self.n_pairs == 1 else 'pairs'} of runs with the same seeds"
+        if math.isnan(self.p_seed_correlation):
+            return f" Runs were compared unpaired: {pairs} cannot show a correlation of their accuracies."
+        shown = f"{self.seed_correlation:.2f} (one-sided p {self.p_seed_correlation:.2g})"
+        if self.paired:
+            return f" Runs were compared in pairs: over {pairs} their accuracies have correlation {shown}."
+        return (
+            f" Runs were compared unpaired: over {pairs} no positive correlation of their accuracies is shown, {shown}."
         )
 
     def _advice(self) -> str:
@@ -198,11 +249,16 @@ def compare(
     missing: str = "raise",
     level: float = 0.95,
     names: tuple[str, str] = ("A", "B"),
+    paired: bool = False,
+    seeds: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Comparison:
     """Return whether one configuration is better than another, and on what.
 
     Runs are compared unpaired, also where both configurations used the same seeds: long trainings decorrelate even
-    under identical seeds. The replication unit is the run; examples are a sample of the distribution.
+    under identical seeds. With `paired` or `seeds`, runs of the same seeds are compared in pairs if their accuracies
+    are shown to be positively correlated (a one-sided t test at 1 %, which keeps the size of both steps together at
+    that of one), and unpaired otherwise; the sentence says which. The replication unit is the run; examples are a
+    sample of the distribution.
 
     Parameters
     ----------
@@ -218,12 +274,20 @@ def compare(
         Of intervals and verdicts.
     names : tuple of str
         How to call the two.
+    paired : bool
+        Whether to pair the runs of two studies whose recorded seeds are the same in every role.
+    seeds : tuple of two array_like [runs] or [runs, roles], optional
+        Seeds of the runs of A and of B, to pair them by; for arrays, files and statistics (with ``keep_bits=True``).
 
     Raises
     ------
     InputError
-        The two were not evaluated on the same examples.
+        The two were not evaluated on the same examples; or pairs are asked for and there are no seeds, or several runs
+        have the same.
     """
+    asked = paired or seeds is not None
+    if seeds is not None and len(seeds) != 2:
+        raise InputError(f"seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed a run")
     if not 0 < level < 1:
         raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
     if correct is not None and len(correct) == 2 and missing == "intersect":
@@ -232,18 +296,25 @@ def compare(
     if len(sources) != 2 or (correct is not None and not (a is None and b is None)):
         raise InputError("neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
     reading = {"split": split, "nan": nan, "missing": missing}
-    pairs = [counted(x.get("source"), labels, {"votes": False}, correct=x.get("correct"), **reading) for x in sources]
-    (first, outcomes_a), (second, outcomes_b) = pairs
+    keep: dict[str, Any] = {"votes": False, "keep_bits": asked}
+    both = [counted(x.get("source"), labels, keep, correct=x.get("correct"), **reading) for x in sources]
+    (first, outcomes_a), (second, outcomes_b) = both
     _check_same_examples(first, second)
+    pairs = None
+    if asked:
+        of_a, of_b = (None, None) if seeds is None else seeds
+        keys = run_seeds(a, first, outcomes_a, of_a, names[0]), run_seeds(b, second, outcomes_b, of_b, names[1])
+        pairs = pair_runs(*keys, names)
     excluded = sum((found.excluded for found in (outcomes_a, outcomes_b) if found is not None), ())
     notes = [
         f"{name}: {note}"
-        for name, source, (found, _) in zip(names, (a, b), pairs, strict=True)
+        for name, source, (found, _) in zip(names, (a, b), both, strict=True)
         for note in audit_warnings(source) + reservations(found)
     ]
-    return Comparison(
-        names=names, level=level, excluded=excluded, warnings=tuple(notes), **_numbers(first, second, 1 - level)
-    )
+    numbers = _numbers(first, second)
+    form = None if pairs is None else paired_form(first, second, pairs, names, numbers["s2_diff"])
+    numbers |= _settled(numbers, form, 1 - level)
+    return Comparison(names=names, level=level, excluded=excluded, warnings=tuple(notes), **numbers)
 
 
 def _check_same_examples(a: RunStatistics, b: RunStatistics) -> None:
@@ -253,11 +324,11 @@ def _check_same_examples(a: RunStatistics, b: RunStatistics) -> None:
         raise InputError("A and B with different labels", "the same examples in the same order")
 
 
-def _numbers(a: RunStatistics, b: RunStatistics, alpha: float) -> dict[str, Any]:
+def _numbers(a: RunStatistics, b: RunStatistics) -> dict[str, Any]:
     sums_a, sums_b = a.sums, b.sums
     delta = float(sums_a.mean_acc - sums_b.mean_acc)
     var_a, var_b = number(sums_a.var_test), number(sums_b.var_test)
-    found = {
+    return {
         "n_runs_a": sums_a.n_runs,
         "n_runs_b": sums_b.n_runs,
         "n_examples": a.n_examples,
@@ -271,7 +342,6 @@ def _numbers(a: RunStatistics, b: RunStatistics, alpha: float) -> dict[str, Any]
         **_mcnemar(a.first_run, b.first_run),
         "p_superiority": _superiority(a.correct, b.correct),
     }
-    return found | _needed(found, alpha)
 
 
 def _welch(delta: float, mean_a: float, mean_b: float, runs_a: int, runs_b: int) -> dict[str, float]:
@@ -326,14 +396,25 @@ def _superiority(a: NDArray[np.int64], b: NDArray[np.int64]) -> float:
     return float((below + not_above).sum() / (2 * len(a) * len(b)))
 
 
-def _needed(found: dict[str, Any], alpha: float) -> dict[str, float]:
-    """Return the runs of each that would establish the gap seen, on this test set and on the distribution."""
+def _settled(found: dict[str, Any], form: PairedForm | None, alpha: float) -> dict[str, Any]:
+    """Return what depends on whether runs are compared in pairs: the fields on pairs, tau2 and the runs needed."""
+    if form is None or not form.fields.get("paired"):
+        return ({} if form is None else form.fields) | _needed(found, alpha)
+    tau2 = {"tau2": found["tau2"] + form.shared_noise}
+    return form.fields | tau2 | _needed(found | tau2 | {"var_a": form.variance, "var_b": 0.0}, alpha, paired=True)
+
+
+def _needed(found: dict[str, Any], alpha: float, *, paired: bool = False) -> dict[str, float]:
+    """Return the runs of each that would establish the gap seen, on this test set and on the distribution.
+
+    For pairs, ``var_a`` is the variance of their difference and ``var_b`` zero.
+    """
     gap, var_a, var_b = abs(found["delta"]), found["var_a"], found["var_b"]
     if not gap or math.isnan(var_a + var_b):
         return {"runs_fixed": math.nan, "runs_dist": math.nan}
     tau2 = max(0.0, found["tau2"])
     return {
-        "runs_fixed": float(runs_for_fixed_t(gap, var_a, var_b, alpha, 0.8)),
+        "runs_fixed": float(runs_for_fixed_t(gap, var_a, var_b, alpha, 0.8, paired=paired)),
         "runs_dist": runs_for_distribution(gap, var_a, var_b, tau2, found["n_examples"], alpha, 0.8),
     }
 

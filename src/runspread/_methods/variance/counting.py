@@ -14,6 +14,7 @@ from .._compiled import can_compile
 COMPILE_FROM = 2**27  # outcomes; below, loading the compiled loops takes longer than they save
 _BLOCK_ROWS = 255
 _UNPACKED = 2**24
+_CELLS = 2**20
 
 
 class Counting(Protocol):
@@ -45,6 +46,24 @@ def row_sums(correct: NDArray[np.bool_], columns: NDArray[Any]) -> NDArray[Any]:
     for start in range(0, len(correct), _BLOCK_ROWS):
         sums[start : start + _BLOCK_ROWS] = correct[start : start + _BLOCK_ROWS].astype(columns.dtype) @ columns
     return sums
+
+
+def confusion_matrices(
+    predicted: NDArray[np.signedinteger[Any]], labels: NDArray[np.int64], n_classes: int
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Return how often each class is predicted for each true one [runs, true, predicted]; -1 counts nowhere.
+
+    In the smallest of two unsigned types that holds the number of examples.
+    """
+    kind = np.uint16 if len(labels) < 2**16 else np.uint32
+    counts = np.empty((len(predicted), n_classes, n_classes), kind)
+    step = max(1, _CELLS // len(labels))
+    for start in range(0, len(predicted), step):
+        rows = predicted[start : start + step]
+        cells = labels * n_classes + rows + np.arange(len(rows))[:, None] * n_classes**2
+        found = np.bincount(cells[rows >= 0], minlength=len(rows) * n_classes**2)
+        counts[start : start + step] = found.reshape(len(rows), n_classes, n_classes)
+    return counts
 
 
 def packed_rows(correct: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -35,11 +35,14 @@ def _smallest(enough: Callable[[int], bool], start: int = 2) -> int:
     return high
 
 
-def two_sample_power(gap: float, var_a: float, var_b: float, runs: int, alpha: float) -> float:
-    """Return the power of the two-sided t test with `runs` runs of each configuration (noncentral t, both tails)."""
+def two_sample_power(gap: float, var_a: float, var_b: float, runs: int, alpha: float, *, paired: bool = False) -> float:
+    """Return the power of the two-sided t test with `runs` runs of each configuration (noncentral t, both tails).
+
+    With `paired`, that of the t test of the differences, whose variance is ``var_a + var_b``.
+    """
     from scipy.special import nctdtr, stdtrit
 
-    degrees = 2 * (runs - 1)
+    degrees = (1 if paired else 2) * (runs - 1)
     shift = gap / math.sqrt((var_a + var_b) / runs)
     critical = float(stdtrit(degrees, 1 - alpha / 2))
     if shift > 37 and shift > 2 * critical:  # the noncentral law has no mass below the critical value in doubles
@@ -47,11 +50,13 @@ def two_sample_power(gap: float, var_a: float, var_b: float, runs: int, alpha: f
     return float(1 - nctdtr(degrees, shift, critical) + nctdtr(degrees, shift, -critical))
 
 
-def runs_for_fixed_t(gap: float, var_a: float, var_b: float, alpha: float, power: float) -> int:
+def runs_for_fixed_t(
+    gap: float, var_a: float, var_b: float, alpha: float, power: float, *, paired: bool = False
+) -> int:
     """Return the runs of each configuration that the t test needs on this test set."""
     if var_a + var_b == 0:
         return 2
-    return _smallest(lambda runs: two_sample_power(gap, var_a, var_b, runs, alpha) >= power)
+    return _smallest(lambda runs: two_sample_power(gap, var_a, var_b, runs, alpha, paired=paired) >= power)
 
 
 def runs_for_distribution(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_labels
 from ..._errors import InputError
-from .counting import load_counting, packed_rows
+from .counting import confusion_matrices, load_counting, packed_rows
 from .outcomes import Outcome, Outcomes, as_outcomes, checked_correct, classes_of, hits
 from .sums import RunSums, group_edges, sum_of_squares
 
@@ -21,12 +21,16 @@ _MOST_BITS = 2**32
 
 
 class _Segment(NamedTuple):
-    """Per-run numbers of consecutive runs: correct on the two halves of the examples, a fingerprint, packed hits."""
+    """Per-run numbers of consecutive runs: correct on the two halves of the examples, a fingerprint, and what is kept.
+
+    That is, where it was asked for, the packed hits and the confusion matrices.
+    """
 
     start: int
     correct: NDArray[np.int64]
     prints: NDArray[np.uint64]
     bits: NDArray[np.uint8] | None
+    confusion: NDArray[np.unsignedinteger[Any]] | None
 
 
 class RunStatistics:
@@ -57,6 +61,9 @@ class RunStatistics:
         Whether to keep the correctness itself, eight examples a byte (75 MB for 60,000 runs on 10,000 examples). With
         it `variance` has everything that it has from the outcomes; without it the jackknife over runs is grouped, and
         there are no pairs, clusters, weights or strata.
+    keep_confusion : bool
+        Whether to keep the confusion matrix of every run (for `two_group_tasks`): K x K counts of two bytes a run, of
+        four beyond 65,535 examples. Needs labels, predictions and votes.
 
     Examples
     --------
@@ -80,8 +87,11 @@ class RunStatistics:
         votes: bool = True,
         first_half: ArrayLike | None = None,
         keep_bits: bool = False,
+        keep_confusion: bool = False,
     ) -> None:
-        self.keep_bits = keep_bits
+        if keep_confusion and (labels is None or not votes):
+            raise InputError("confusion matrices without labels or votes", "labels=, and votes=True")
+        self.keep_bits, self.keep_confusion = keep_bits, keep_confusion
         self.labels = None if labels is None else check_labels(labels, n_classes)
         self.n_examples = _examples(self.labels, n_examples)
         self.declared_runs = n_runs
@@ -139,6 +149,8 @@ class RunStatistics:
         width = -(-self.n_examples // 8) if packed else self.n_examples
         if array.ndim != 2 or array.shape[1] != width or (packed and array.dtype != np.uint8):
             raise InputError(f"correct of shape {array.shape} and dtype {array.dtype}", f"[runs, {width}]")
+        if self.keep_confusion:
+            raise InputError("correctness for confusion matrices", "predictions", "Call update.")
         if self._votes is not None and self._votes.any():
             raise InputError("correctness after predictions", "one kind of outcome", "Pass votes=False for both.")
         self._votes = None
@@ -183,7 +195,7 @@ class RunStatistics:
             and np.array_equal(self.first_half, other.first_half)
             and self._class_limit == other._class_limit
             and (self._votes is None) == (other._votes is None)
-            and self.keep_bits == other.keep_bits
+            and (self.keep_bits, self.keep_confusion) == (other.keep_bits, other.keep_confusion)
         )
         if not same:
             raise InputError("statistics of another set of examples or another plan of runs", "the same arguments")
@@ -214,7 +226,12 @@ class RunStatistics:
         counting = load_counting(max(self.n_runs, self.declared_runs or 0) * self.n_examples)
         counts = counting.half_sums(correct, self.first_half)
         prints = counting.fingerprints(correct if predicted is None else predicted)
-        self._segments.append(_Segment(start, counts, prints, packed_rows(correct) if self.keep_bits else None))
+        confusion = None
+        if self.keep_confusion and predicted is not None and self.labels is not None:
+            size = max(self.n_classes, int(predicted.max()) + 1)
+            confusion = confusion_matrices(predicted, self.labels, size)
+        bits = packed_rows(correct) if self.keep_bits else None
+        self._segments.append(_Segment(start, counts, prints, bits, confusion))
         self._weighted += counting.weighted_sums(correct, counts.sum(axis=1))
         if start == 0:
             self._first = correct[0].copy()
@@ -314,6 +331,18 @@ class RunStatistics:
     def packed(self) -> NDArray[np.uint8] | None:
         """Correctness in bits [runs, bytes], rows filled with zeros to whole words; None where it was not kept."""
         return self._joined("bits") if self.keep_bits else None
+
+    @property
+    def confusion(self) -> NDArray[np.unsignedinteger[Any]] | None:
+        """Confusion matrix of each run [runs, true, predicted], without abstentions; None where they were not kept."""
+        held = sorted(self._segments, key=lambda segment: segment.start)
+        kept = [segment.confusion for segment in held if segment.confusion is not None]
+        if not kept:
+            return None
+        wider = [self.n_classes - counts.shape[1] for counts in kept]  # later runs may predict classes new till then
+        return np.concatenate(
+            [np.pad(counts, ((0, 0), (0, more), (0, more))) for counts, more in zip(kept, wider, strict=True)]
+        )
 
     @property
     def half_runs(self) -> tuple[int, int]:

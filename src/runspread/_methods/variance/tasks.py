@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
-from ..._results import Result, Table
+from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
 from .outcomes import Outcomes, as_outcomes, identical_outcomes
+from .statistics import RunStatistics
 from .sums import RunSums, number, ratio, sum_of_squares
 
 _MOST_CLASSES = 16
@@ -104,77 +103,78 @@ def two_group_tasks(
 
     Parameters
     ----------
-    source, labels, n_classes, split, nan
+    source : array_like, RunOutputs, study or RunStatistics
+        Logits [runs, examples, classes] or predicted classes [runs, examples], or statistics with
+        ``keep_confusion=True``.
+    labels, n_classes, split, nan
         As for `calibration`.
 
     Raises
     ------
     InputError
-        There are fewer than two runs, or more than 16 classes.
+        There are fewer than two runs, more than 16 classes, or statistics without confusion matrices.
     """
+    if isinstance(source, RunStatistics):
+        return _tasks(_checked_statistics(source, labels, n_classes), ())
     outcomes = as_outcomes(source, labels, split=split, nan=nan, n_classes=n_classes)
     assert outcomes.labels is not None
-    runs, examples = outcomes.shape
-    if runs < 2:
-        raise InputError("one run", "two runs or more, to have a variance")
     size = _size(outcomes, outcomes.labels, n_classes or outcomes.n_classes)
-    confusion, votes = _confusion_and_votes(outcomes, outcomes.labels, size)
+    statistics = RunStatistics.from_outcomes(outcomes, n_classes=size, keep_confusion=True)
+    return _tasks(statistics, outcomes.excluded)
+
+
+def _checked_statistics(statistics: RunStatistics, labels: ArrayLike | None, n_classes: int | None) -> RunStatistics:
+    if labels is not None or n_classes not in (None, statistics.n_classes):
+        raise InputError("labels or n_classes beside statistics", "those given to RunStatistics alone")
+    statistics.require_complete()
+    if not statistics.keep_confusion:
+        raise InputError("statistics without confusion matrices", "RunStatistics(labels, ..., keep_confusion=True)")
+    _check_size(statistics.n_classes)
+    return statistics
+
+
+def _tasks(statistics: RunStatistics, excluded: tuple[Excluded, ...]) -> TwoGroupTasks:
+    """Return the tasks from the confusion matrices of the runs (for V) and their votes (for V_ind)."""
+    confusion, labels, runs, size = statistics.confusion, statistics.labels, statistics.n_runs, statistics.n_classes
+    if runs < 2 or confusion is None or labels is None:
+        raise InputError("one run" if runs else "no run", "two runs or more, to have a variance")
+    votes = statistics.votes[..., :size].sum(axis=0, dtype=np.int64)  # without the class of abstentions
     tasks = np.arange(1, 2 ** (size - 1))
-    sums = [_task_sums(confusion, votes, outcomes.labels, mask) for mask in tasks.tolist()]
+    sums = [_task_sums(confusion, votes, labels, mask) for mask in tasks.tolist()]
     return TwoGroupTasks(
         n_runs=runs,
-        n_examples=examples,
+        n_examples=statistics.n_examples,
         n_classes=size,
         mask=tasks,
         err=np.array([float(1 - task.mean_acc) for task in sums]),
         var_test=np.array([number(task.var_test) for task in sums]),
         var_ind=np.array([number(task.var_ind) for task in sums]),
         var_dist=np.array([number(task.var_dist) for task in sums]),
-        excluded=outcomes.excluded,
-        warnings=identical_outcomes(_identical(outcomes), runs, votes[np.arange(examples), outcomes.labels]),
+        excluded=excluded,
+        warnings=identical_outcomes(statistics.duplicate_pairs, runs, statistics.right),
     )
-
-
-def _identical(outcomes: Outcomes) -> int:
-    """Return the pairs of runs with identical predictions (by a digest)."""
-    prints = Counter(blake2b(row.tobytes()).digest() for _, p in outcomes.chunks() if p is not None for row in p)
-    return sum(times * (times - 1) // 2 for times in prints.values())
 
 
 def _size(outcomes: Outcomes, labels: NDArray[np.int64], n_classes: int | None) -> int:
     """Return the number of classes: as given, or the largest that occurs."""
     if n_classes is None:
         n_classes = 1 + max(int(labels.max()), *(int(p.max()) for _, p in outcomes.chunks() if p is not None))
+    return _check_size(n_classes)
+
+
+def _check_size(n_classes: int) -> int:
     if not 2 <= n_classes <= _MOST_CLASSES:
         raise InputError(f"{n_classes} classes", f"2 to {_MOST_CLASSES}: there are 2^(K-1) - 1 tasks")
     return n_classes
 
 
-def _confusion_and_votes(
-    outcomes: Outcomes, labels: NDArray[np.int64], size: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return confusion matrices [runs, true, predicted] and votes [examples, classes]; abstentions are in neither."""
-    confusion: list[NDArray[np.int64]] = []
-    votes = np.zeros((len(labels), size), np.int64)
-    for _, predicted in outcomes.chunks():
-        assert predicted is not None
-        confusion.append(_confusion(predicted, labels, size))
-        for k in range(size):
-            votes[:, k] += (predicted == k).sum(axis=0)
-    return np.concatenate(confusion), votes
-
-
-def _confusion(predicted: NDArray[Any], labels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    cells = labels * size + predicted + np.arange(len(predicted))[:, None] * size**2
-    flat = np.bincount(cells[predicted >= 0], minlength=len(predicted) * size**2)
-    return flat.reshape(len(predicted), size, size)
-
-
-def _task_sums(confusion: NDArray[np.int64], votes: NDArray[np.int64], labels: NDArray[np.int64], mask: int) -> RunSums:
+def _task_sums(
+    confusion: NDArray[np.unsignedinteger[Any]], votes: NDArray[np.int64], labels: NDArray[np.int64], mask: int
+) -> RunSums:
     """Return the sums of one task: right is whoever is in the group of the true class."""
     size = votes.shape[1]
     positive = (mask >> np.arange(size)) & 1
     same = positive[:, None] == positive
-    correct = confusion[:, same].sum(axis=1)
+    correct = confusion[:, same].sum(axis=1, dtype=np.int64)
     right = np.where(positive[labels], votes @ positive, votes @ (1 - positive))
     return RunSums(len(confusion), len(labels), int(correct.sum()), sum_of_squares(correct), sum_of_squares(right))

@@ -1,0 +1,190 @@
+"""`poke_sensitivity`: how far a tiny change drives a training, beside what other seeds do (spec 6.3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_choice
+from ..._errors import InputError
+from ..._results import Result, Table
+from .._sources import RunOutputs, as_outputs
+from .audit import warns_of_seeds
+from .outcomes import classes_of
+from .sums import ratio
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PokeSensitivity(Result):
+    """Share of predictions that a tiny change at one step of training changes, relative to other seeds.
+
+    Attributes
+    ----------
+    n_pairs, n_repeats, n_fresh, n_examples : int
+        Pairs of a run and the same run poked, pairs of identical runs, runs of unrelated seeds, and examples.
+    by_pair : ndarray of float [pairs]
+        Share of the examples on which a run and the poked one predict differently.
+    poked, repeated, fresh : float
+        Share of differing predictions: mean of `by_pair`, between identical runs, and between two runs of unrelated
+        seeds.
+    """
+
+    n_pairs: int
+    n_repeats: int
+    n_fresh: int
+    n_examples: int
+    by_pair: NDArray[np.float64]
+    poked: float
+    repeated: float
+    fresh: float
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether identical runs gave identical predictions; otherwise nothing can be said of the poke."""
+        return self.repeated == 0
+
+    @property
+    def relative(self) -> float:
+        """``poked / fresh``: 0 for no effect, 1 for that of new seeds; NaN where training is not deterministic."""
+        return ratio(self.poked, self.fresh) if self.deterministic else math.nan
+
+    def table(self) -> Table:
+        """Return the share of differing predictions between identical runs, poked runs and other seeds."""
+        columns = {
+            "between": ["identical runs", "a run and the poked one", "runs of unrelated seeds"],
+            "pairs": [self.n_repeats, self.n_pairs, self.n_fresh * (self.n_fresh - 1) // 2],
+            "predictions that differ": [self.repeated, self.poked, self.fresh],
+        }
+        return Table(columns, formats={"predictions that differ": ".2%"})
+
+    def sentence(self) -> str:
+        """Return the answer in one sentence."""
+        size = f"{self.n_pairs} {'pair' if self.n_pairs == 1 else 'pairs'} of runs, {self.n_examples} examples"
+        if not self.deterministic:
+            return (
+                f"The training is not deterministic: identical runs differ in {self.repeated:.2%} of their predictions "
+                f"({self.n_repeats} pairs, {self.n_examples} examples), so what the poke did cannot be told from that."
+            )
+        if math.isnan(self.relative):
+            return f"Runs of unrelated seeds predict the same, so there is nothing to compare the poke with ({size})."
+        return (
+            f"The poke changes {self.poked:.2%} of the predictions, {self.relative:.2f} of the {self.fresh:.2%} on "
+            f"which two of {self.n_fresh} runs of unrelated seeds differ ({size}; identical runs predict the same)."
+        )
+
+
+@warns_of_seeds(pooled=True)
+def poke_sensitivity(
+    base: Any, repeated: Any, poked: Any, fresh: Any = None, *, split: str = "test", nan: str = "raise"
+) -> PokeSensitivity:
+    """Return how far a tiny change at one step drives a training, relative to new seeds (2304.01910, section 6).
+
+    First it is checked that identical runs give identical predictions: without that, a poke shows nothing.
+
+    Parameters
+    ----------
+    base : array_like, RunOutputs or study
+        Logits [runs, examples, classes] or predicted classes [runs, examples].
+    repeated
+        The same runs trained again, in the same order; fewer will do, the first. Best in the way that the poked ones
+        were trained, for example from a file of weights, but without the poke.
+    poked
+        The same runs with a tiny change, in the same order: one weight times 1.001, say, whose input is not constantly
+        zero (a pixel at the border is).
+    fresh, optional
+        Two runs or more of unrelated seeds; by default `base`, if all its seeds vary.
+    split
+        Which split of studies to read.
+    nan : {"raise", "abstain"}
+        What NaN in logits means: an error, or no prediction.
+
+    Returns
+    -------
+    PokeSensitivity
+        Its ``relative`` is NaN, and the sentence says why, where training is not deterministic.
+
+    Raises
+    ------
+    InputError
+        The sources differ in examples, or studies in the seeds of runs that are to be the same; there are fewer poked
+        runs than runs, or fewer than two fresh ones.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> base = [[0, 1, 1, 0], [0, 0, 1, 1]]
+    >>> rs.poke_sensitivity(base, base, [[0, 1, 1, 1], [0, 0, 1, 1]]).relative
+    0.25
+    """
+    check_choice(nan, "nan", ("abstain", "raise"))
+    sources = {"base": base, "repeated": repeated, "poked": poked, "fresh": base if fresh is None else fresh}
+    outputs = {name: as_outputs(source, split=split) for name, source in sources.items()}
+    _check_shapes(outputs)
+    for name in ("repeated", "poked"):
+        _check_seeds(name, (sources["base"], outputs["base"]), (sources[name], outputs[name]))
+    classes = {name: _classes(output, nan) for name, output in outputs.items()}
+    runs = classes["base"]
+    by_pair = (runs != classes["poked"]).mean(axis=1)
+    return PokeSensitivity(
+        n_pairs=len(runs),
+        n_repeats=len(classes["repeated"]),
+        n_fresh=len(classes["fresh"]),
+        n_examples=runs.shape[1],
+        by_pair=by_pair,
+        poked=float(by_pair.mean()),
+        repeated=float((runs[: len(classes["repeated"])] != classes["repeated"]).mean()),
+        fresh=_disagreement(classes["fresh"]),
+        excluded=tuple(dict.fromkeys(item for output in outputs.values() for item in output.excluded)),
+    )
+
+
+def _check_shapes(outputs: dict[str, RunOutputs]) -> None:
+    shapes = {name: output.shape[:2] for name, output in outputs.items()}
+    labels = [output.labels for output in outputs.values() if output.labels is not None]
+    if len({examples for _, examples in shapes.values()}) > 1 or any((ys != labels[0]).any() for ys in labels[1:]):
+        raise InputError(f"(runs, examples) {shapes}, or other labels", "the same examples in the same order")
+    runs = {name: count for name, (count, _) in shapes.items()}
+    if runs["poked"] != runs["base"] or runs["repeated"] > runs["base"]:
+        raise InputError(f"numbers of runs {runs}", "as many poked runs as base, and at most as many repeated")
+    if runs["fresh"] < 2:
+        raise InputError(f"{runs['fresh']} run of unrelated seeds", "two or more", "Pass fresh=.")
+
+
+def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunOutputs]) -> None:
+    """Raise where two studies recorded other seeds for runs that are to be the same."""
+    if not all(hasattr(source, "runs") for source, _ in (base, other)):
+        return
+    first, second = (
+        [seeds[run] for run in output.run_ids]
+        for source, output in (base, other)
+        for seeds in ({run.id: run.seeds for run in source.runs},)
+    )
+    wrong = [at for at, (a, b) in enumerate(zip(first, second, strict=False)) if a != b]
+    if wrong:
+        at = wrong[0]
+        raise InputError(
+            f"{len(wrong)} runs of {name} with other seeds than those of base, the first {second[at]} for {first[at]}",
+            "the same runs in the same order",
+            "Train both with the same seed= and vary=.",
+        )
+
+
+def _classes(outputs: RunOutputs, nan: str) -> NDArray[np.int64]:
+    """Return predicted classes [runs, examples]."""
+    chunks = [classes_of(np.asarray(chunk), nan, None).astype(np.int64) for chunk in outputs.chunks()]
+    return np.concatenate(chunks)
+
+
+def _disagreement(predicted: NDArray[np.int64]) -> float:
+    """Return the share of examples on which two runs differ, over all pairs (spec 4.1, D)."""
+    runs, examples = predicted.shape
+    same = 0
+    for k in np.unique(predicted).tolist():
+        votes = (predicted == k).sum(axis=0)
+        same += int((votes * (votes - 1)).sum())
+    pairs = examples * runs * (runs - 1)
+    return (pairs - same) / pairs
