@@ -271,7 +271,7 @@ def test_a_single_state_tells_nothing_and_the_auc_says_so():
     found = rs.dynamics(runs, outcome=index, states=[1], **FAST)
     prediction = rs.predict_from_prefix(found, (0.1, 0.2))
     assert prediction.auc.tolist() == [0.5, 0.5]
-    assert prediction.auc_low.tolist() == [0.5, 0.5]
+    assert ((prediction.auc_low < 0.5) & (prediction.auc_high > 0.5)).all()
 
 
 def test_auc_is_the_share_of_ordered_pairs():
@@ -388,18 +388,17 @@ def test_few_runs_have_a_change_but_no_interval(result):
     assert "too few runs for an interval" in comparison.sentence()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [prefix.FEWEST, 20])
-@pytest.mark.parametrize("shift", [0.0, 1.2])
+@pytest.mark.parametrize("n", [prefix.FEWEST, 20, 80])
+@pytest.mark.parametrize("shift", [0.0, 1.2, 2.0])
 def test_the_interval_of_the_auc_covers(n, shift):
     """Normal scores whose means differ by `shift`: the true AUC is Φ(shift / √2)."""
     rng, truth = np.random.default_rng(11), statistics.NormalDist().cdf(shift / np.sqrt(2))
     hits = 0
     for _ in range(300):
         late = rng.permutation(n) < n // 2
-        _, low, high = prefix._auc_interval(rng.normal(size=n) + shift * late, late, rng)
+        _, low, high = prefix._auc_interval(rng.normal(size=n) + shift * late, late)
         hits += low <= truth <= high
-    assert 0.9 <= hits / 300 <= 1.0
+    assert 0.92 <= hits / 300 <= 0.99
 
 
 def shares_of_time(rng, n: int, forking: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..._errors import InputError
 from ..._results import Result, Table
 from ..hmm.parameters import Array, Frames
 from .analysis import TrainingDynamics
+from .intervals import expanded_interval
 from .paths import occupancy, trajectory_dissimilarity
 from .prepare import PreparedSequences
 
@@ -173,7 +174,7 @@ def _fisher(visits: NDArray[np.int64], n_runs: tuple[int, int]) -> float:
 def _change(
     a: Array, b: Array, statistic: Callable[[Array], Any], bootstraps: int, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """Return the difference of a statistic of runs (first axis) and a percentile interval over resampled runs."""
+    """Return the difference of a statistic of runs (first axis) and its interval over resampled runs."""
     estimate = float(statistic(b) - statistic(a))
     if min(len(a), len(b)) < FEWEST:
         return estimate, float("nan"), float("nan")
@@ -181,8 +182,7 @@ def _change(
         statistic(b[rng.integers(len(b), size=len(b))]) - statistic(a[rng.integers(len(a), size=len(a))])
         for _ in range(bootstraps)
     ]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return estimate, float(low), float(high)
+    return estimate, *expanded_interval(draws, min(len(a), len(b)))
 
 
 def _convergence_change(

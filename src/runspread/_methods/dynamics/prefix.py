@@ -17,12 +17,13 @@ from ..hmm.fitting import FitOptions
 from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array, Frames
 from .analysis import TrainingDynamics
+from .intervals import auc_interval
 from .paths import canonical_order, collapsed
 from .training_map import route_text
 
 Route = tuple[int, ...]
 FEWEST = 8
-"""Runs below which a bootstrap interval of the AUC covers too seldom (81 % at 5, 94 to 96 % from 8 on)."""
+"""Runs below which an AUC says too little to be given an interval."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,7 +40,7 @@ class PrefixPrediction(Result):
         Chance that a slow run's probability of being slow is raised more, over its base rate among the runs it is
         predicted from, than a fast one's; 0.5 where states tell nothing, NaN where all are alike.
     auc_low, auc_high : ndarray [F]
-        95 % bootstrap interval over runs; NaN with fewer than 8 of them, for which it would be too narrow.
+        95 % interval over runs (Newcombe 2006, method 5); NaN with fewer than 8 of them.
     brier, brier_baseline : ndarray [F]
         Mean squared error of the probability of being slow, and of the share of slow runs in the training runs.
     route_probability, route_baseline : ndarray [F]
@@ -208,7 +209,7 @@ def predict_from_prefix(
     signs = [sign for f, share in enumerate(shares) for sign in _signs(everyone, result.capped, f, float(share))]
     return PrefixPrediction(
         fractions=shares, cut=cut, folds=folds, signs=tuple(signs), run_ids=result.prepared.run_ids,
-        routes=tuple(routes), taken=taken, path_probability=held[0, :, :, 1:], **_judged(held, late, taken, settings),
+        routes=tuple(routes), taken=taken, path_probability=held[0, :, :, 1:], **_judged(held, late, taken),
     )  # fmt: skip
 
 
@@ -258,15 +259,14 @@ class _Seen:
         return estimate, base
 
 
-def _judged(held: Array, late: NDArray[np.bool_], taken: NDArray[np.int64], settings: dict[str, Any]) -> dict[str, Any]:
+def _judged(held: Array, late: NDArray[np.bool_], taken: NDArray[np.int64]) -> dict[str, Any]:
     """Compare what was predicted of held-out runs with what became of them."""
     (slow, base), runs = held[:, :, :, 0], np.arange(len(taken))
     route, route_base = held[:, :, runs, 1 + taken]
-    rng = np.random.default_rng([settings["seed"], 1])
     judged = ~np.isnan(slow)
     # The base rate of a slow run is lower, as it is left out itself: alone it would put the AUC far below 0.5.
     raised = np.round(slow - base, 12)
-    areas = np.array([_auc_interval(raised[f, ok], late[f, ok], rng) for f, ok in enumerate(judged)])
+    areas = np.array([_auc_interval(raised[f, ok], late[f, ok]) for f, ok in enumerate(judged)])
     return {
         "at_risk": judged.sum(axis=1),
         "auc": areas[:, 0],
@@ -294,18 +294,12 @@ def _auc(score: Array, late: NDArray[np.bool_]) -> float:
     return float((high[:, None] > low).mean() + 0.5 * (high[:, None] == low).mean())
 
 
-def _auc_interval(score: Array, late: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, float, float]:
+def _auc_interval(score: Array, late: NDArray[np.bool_]) -> tuple[float, float, float]:
     nan = float("nan")
     if not late.any() or late.all():
         return nan, nan, nan
-    if len(late) < FEWEST:
-        return _auc(score, late), nan, nan
-    draws: list[float] = []
-    for _ in range(1000):
-        index = rng.integers(len(late), size=len(late))
-        draws.append(_auc(score[index], late[index]))
-    low, high = np.nanquantile(draws, [0.025, 0.975])
-    return _auc(score, late), float(low), float(high)
+    auc, n_late = _auc(score, late), int(late.sum())
+    return auc, *(auc_interval(auc, n_late, len(late) - n_late) if len(late) >= FEWEST else (nan, nan))
 
 
 def _signs(seen: _Seen, times: NDArray[np.int64], f: int, share: float) -> list[dict[str, Any]]:
