@@ -381,7 +381,7 @@ def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
     assert "for the noise of runs and examples)" in sure.sentence()
     unsure = rs.variance(correct=draw(rng, 5, 200, 0.3)[0])
     assert unsure.sd_interval[1] > unsure.sd_test
-    assert "possibly all is real" in unsure.sentence()
+    assert "anything from none to all may be real" in unsure.sentence()
     assert "at most" not in unsure.sentence()
 
 

@@ -239,7 +239,8 @@ class VarianceResult(Result):
         if math.isnan(self.var_dist):
             return self._undefined()
         low, high = self.sd_interval
-        real = f"at most {points(high)} are real" if high < self.sd_test or not self.sd_test else "possibly all is real"
+        unknown = "possibly all is real" if low > 0 else "anything from none to all may be real"
+        real = f"at most {points(high)} are real" if high < self.sd_test or not self.sd_test else unknown
         noise = "" if self.interval_covers == "runs and examples" else ", not of examples, which these runs cannot tell"
         return (
             f"Of the {points(self.sd_test)} points of spread in accuracy between {self.n_runs} runs (mean "
