@@ -382,6 +382,10 @@ def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
     unsure = rs.variance(correct=draw(rng, 5, 200, 0.3)[0])
     assert unsure.sd_interval[1] > unsure.sd_test
     assert "anything from none to all may be real" in unsure.sentence()
+    level = rs.variance(correct=np.stack([np.roll(np.arange(200) % 3 > 0, k) for k in range(30)]))  # accuracies alike
+    assert level.sd_interval == (0, 0)
+    assert "none shows to be real" in level.sentence()
+    assert "lies below zero, so that it bounds nothing" in level.sentence()
     assert "at most" not in unsure.sentence()
 
 

@@ -239,16 +239,27 @@ class VarianceResult(Result):
         if math.isnan(self.var_dist):
             return self._undefined()
         low, high = self.sd_interval
-        unknown = "possibly all is real" if low > 0 else "anything from none to all may be real"
-        real = f"at most {points(high)} are real" if high < self.sd_test or not self.sd_test else unknown
         noise = "" if self.interval_covers == "runs and examples" else ", not of examples, which these runs cannot tell"
+        interval = (
+            f"{self.level:.0%} interval {points(low)} to {points(high)}, for the noise of {self.interval_covers}{noise}"
+        )
+        if self.sd_ind and not high:
+            interval = f"the {self.level:.0%} interval lies below zero, so that it bounds nothing"
         return (
             f"Of the {points(self.sd_test)} points of spread in accuracy between {self.n_runs} runs (mean "
-            f"{self.mean_acc:.2%} on {self.n_examples} examples), {real}: the distribution-wise standard deviation is "
-            f"{points(self.sd_dist)} points ({self.level:.0%} interval {points(low)} to {points(high)}, for the noise "
-            f"of {self.interval_covers}{noise}), and independent errors on this finite test set alone give "
-            f"{points(self.sd_ind)}; this does not show what another configuration or training set would do."
+            f"{self.mean_acc:.2%} on {self.n_examples} examples), {self._real(low, high)}: the distribution-wise "
+            f"standard deviation is {points(self.sd_dist)} points ({interval}), and independent errors on this finite "
+            f"test set alone give {points(self.sd_ind)}; this does not show what another configuration or training "
+            "set would do."
         )
+
+    def _real(self, low: float, high: float) -> str:
+        """Return how much of the spread is real, as far as the interval tells."""
+        if self.sd_ind and not high:  # by chance the runs lie closer together than independent errors would
+            return "none shows to be real"
+        if high < self.sd_test or not self.sd_test:
+            return f"at most {points(high)} are real"
+        return "possibly all is real" if low > 0 else "anything from none to all may be real"
 
     def _undefined(self) -> str:
         bound = points(math.sqrt((1 - self.mean_acc) / (2 * self.n_examples)))
