@@ -122,7 +122,16 @@ def scores_table(task: Task, repeats: Sequence[Mapping[str, Any]]) -> str:
             published = f"{task.published[kind][at]:.4f}" if kind in task.published else ""
             accuracy, brier, ece, disagreement, members = others
             cells = (f"{100 * accuracy:.2f}", f"{brier:.4f}", f"{ece:.4f}", f"{disagreement:.4f}", f"{members:.2g}")
-            rows.append((size, kind, len(nll), f"{nll.mean():.4f} ± {error:.4f}", published, *cells))
+            rows.append(
+                (
+                    size,
+                    kind,
+                    len(nll),
+                    f"{nll.mean():.4f} ± {error:.4f}" if len(nll) > 1 else f"{nll.mean():.4f}",
+                    published,
+                    *cells,
+                )
+            )
     header = ("K", "kind", "n", "NLL ± s.e.", "9.2", "accuracy, %", "Brier", "ECE", "disagreement", "members")
     return markdown_table(header, rows)
 
