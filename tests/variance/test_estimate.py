@@ -386,6 +386,8 @@ def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
     assert level.sd_interval == (0, 0)
     assert "none shows to be real" in level.sentence()
     assert "lies below zero, so that it bounds nothing" in level.sentence()
+    losses = np.stack([np.roll(np.linspace(0, 1, 200), k) for k in range(30)])
+    assert "none shows to be real" in rs.score_variance(losses).sentence()
     assert "at most" not in unsure.sentence()
 
 

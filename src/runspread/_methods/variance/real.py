@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._errors import InputError
 from ..._results import Result, Table
 from .intervals import scaled_interval
-from .result import root
+from .result import below_zero, how_much_is_real, root
 from .sums import ratio
 
 
@@ -66,13 +66,15 @@ class ScoreVariance(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        high = root(self.ci_fixed_hi)
-        real = "possibly all is real" if high >= root(self.var_test) > 0 else f"at most {high:.4g} is real"
+        test, ind, low, high = map(root, (self.var_test, self.var_ind, self.ci_fixed_lo, self.ci_fixed_hi))
+        interval = f"{self.level:.0%} interval {low:.4g} to {high:.4g}, for the noise of runs, not of examples"
+        if ind and not high:
+            interval = below_zero(self.level)
         return (
-            f"Of the spread of {root(self.var_test):.4g} in the mean score between {self.n_runs} runs (mean "
-            f"{self.mean:.4g} on {self.n_examples} examples), {real}: the distribution-wise standard deviation is "
-            f"{root(self.var_dist):.4g} ({self.level:.0%} interval {root(self.ci_fixed_lo):.4g} to {high:.4g}, for the "
-            f"noise of runs, not of examples), and independent examples alone give {root(self.var_ind):.4g}."
+            f"Of the spread of {test:.4g} in the mean score between {self.n_runs} runs (mean {self.mean:.4g} on "
+            f"{self.n_examples} examples), {how_much_is_real(test, ind, low, high, '{:.4g} is'.format)}: the "
+            f"distribution-wise standard deviation is {root(self.var_dist):.4g} ({interval}), and independent examples "
+            f"alone give {ind:.4g}."
         )
 
 

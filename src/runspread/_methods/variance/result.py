@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -30,6 +31,20 @@ def sd_end(value: float) -> float:
 def points(value: float) -> str:
     """Return a fraction as percentage points, with as many digits as a spread needs."""
     return f"{100 * value:.3f}" if 0 < abs(value) < 0.001 else f"{100 * value:.2f}"
+
+
+def how_much_is_real(sd_test: float, sd_ind: float, low: float, high: float, text: Callable[[float], str]) -> str:
+    """Return how much of a spread is real, in words, as far as the interval from `low` to `high` tells."""
+    if sd_ind and not high:  # by chance the runs lie closer together than independent errors would
+        return "none shows to be real"
+    if high < sd_test or not sd_test:
+        return f"at most {text(high)} real"
+    return "possibly all is real" if low > 0 else "anything from none to all may be real"
+
+
+def below_zero(level: float) -> str:
+    """Return what to say of an interval for a variance that holds no possible value."""
+    return f"the {level:.0%} interval lies below zero, so that it bounds nothing"
 
 
 def refuse_beside_result(**given: Any) -> None:
@@ -244,22 +259,15 @@ class VarianceResult(Result):
             f"{self.level:.0%} interval {points(low)} to {points(high)}, for the noise of {self.interval_covers}{noise}"
         )
         if self.sd_ind and not high:
-            interval = f"the {self.level:.0%} interval lies below zero, so that it bounds nothing"
+            interval = below_zero(self.level)
+        real = how_much_is_real(self.sd_test, self.sd_ind, low, high, lambda value: f"{points(value)} are")
         return (
             f"Of the {points(self.sd_test)} points of spread in accuracy between {self.n_runs} runs (mean "
-            f"{self.mean_acc:.2%} on {self.n_examples} examples), {self._real(low, high)}: the distribution-wise "
+            f"{self.mean_acc:.2%} on {self.n_examples} examples), {real}: the distribution-wise "
             f"standard deviation is {points(self.sd_dist)} points ({interval}), and independent errors on this finite "
             f"test set alone give {points(self.sd_ind)}; this does not show what another configuration or training "
             "set would do."
         )
-
-    def _real(self, low: float, high: float) -> str:
-        """Return how much of the spread is real, as far as the interval tells."""
-        if self.sd_ind and not high:  # by chance the runs lie closer together than independent errors would
-            return "none shows to be real"
-        if high < self.sd_test or not self.sd_test:
-            return f"at most {points(high)} are real"
-        return "possibly all is real" if low > 0 else "anything from none to all may be real"
 
     def _undefined(self) -> str:
         bound = points(math.sqrt((1 - self.mean_acc) / (2 * self.n_examples)))
