@@ -63,6 +63,17 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
     return array.astype(np.int64)
 
 
+def check_seed(seed: Any) -> Any:
+    """Return a seed of random numbers: a whole number from 0, a Generator, or None where chance may decide."""
+    if seed is None or isinstance(seed, (np.random.Generator, np.random.SeedSequence)):
+        return seed
+    if isinstance(seed, int) and seed >= 0:
+        return seed
+    if np.ndim(seed):
+        raise InputError(f"a seed of {np.ndim(seed)} axes", "one whole number from 0")
+    return int(check_integers(seed, "seed", 0, None))
+
+
 def check_labels(labels: ArrayLike, n_classes: int | None = None) -> NDArray[np.int64]:
     """Return labels as int64 of shape [examples], each in ``0..n_classes-1``."""
     array = np.asarray(to_numpy(labels))

@@ -123,7 +123,7 @@ def test_independent_examples_have_a_bound_instead(threshold):
     assert (found.examples_old, found.examples_new) == (500, 700)
     if threshold == "dkw":
         assert found.delta[0] == pytest.approx(math.sqrt(1200 / 700_000 * math.log(200)))
-    with pytest.raises(rs.InputError, match="different examples"):
+    with pytest.raises(rs.InputError, match="old runs on 500 examples and new ones on 700"):
         rs.same_model(old, new)
 
 

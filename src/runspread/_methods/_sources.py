@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -123,6 +123,28 @@ def as_outputs(source: Any, labels: ArrayLike | None = None, *, split: str = "te
     if 0 in outputs.shape:
         raise InputError(f"outputs of shape {outputs.shape}", "at least one run and one example")
     return outputs
+
+
+def examples_of(source: Any, split: str = "test") -> str | None:
+    """Return the digest of the examples' ids of a study's split, or of its reader; None where none were recorded."""
+    outputs = source.predictions(split) if hasattr(source, "predictions") else source
+    return getattr(outputs, "example_ids", None)
+
+
+def check_same_examples(
+    labels: Mapping[str, NDArray[np.int64] | None], ids: Mapping[str, str | None], hint: str = ""
+) -> None:
+    """Raise an InputError unless sources, by name, agree in the labels and the examples' ids that are known of them."""
+    for what, known in (("labels", labels), ("example ids", ids)):
+        given = {name: value for name, value in known.items() if value is not None}
+        if not given:
+            continue
+        first, *others = given
+        for name in others:
+            if not np.array_equal(given[first], given[name]):
+                raise InputError(
+                    f"{first} and {name} with different {what}", "the same examples in the same order", hint
+                )
 
 
 def _from_array(array: NDArray[Any], labels: ArrayLike | None) -> ArrayOutputs:

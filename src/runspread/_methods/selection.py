@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice, check_integers
+from .._checks import check_choice, check_integers, check_seed
 from .._results import Result, Table, to_plain
 from ._candidates import (
     OBJECTIVES,
@@ -309,7 +309,7 @@ def select_ensemble(
     alone = start.scores()
     check_finite(alone, pool)
     path, path_scores, reason = greedy(start, settings, len(pool))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     top = np.argsort(alone, kind="stable")[: settings.size]
     subsets = [rng.permutation(len(pool))[: settings.size] for _ in range(n_random)]
     controls = mixture_losses(pool, objective, [top, *subsets]).mean(axis=1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._checks import check_choice, check_integers
+from .._checks import check_choice, check_integers, check_seed
 from .._errors import InputError
 from .._results import Result, Table
 from ._candidates import OBJECTIVES, Candidates, Indices, check_finite, mixture_losses, read_candidates
@@ -130,7 +130,7 @@ def ensemble_sizes(
     settings = Settings(int(wanted[-1]), objective, replacement, early_stop, steps)
     path, _, _ = greedy(settings.start(choosing), settings, len(choosing))
     ranking = np.argsort(alone, kind="stable")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     count = max(1, int(check_integers(n_random, "n_random", 1, None)))
     draws = [rng.permutation(len(choosing))[:size] for size in wanted for _ in range(count)]
     mixtures = [*(_prefix(path, size) for size in wanted), *(ranking[:size] for size in wanted), *draws]

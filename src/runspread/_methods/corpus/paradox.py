@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
 from ..spectra.tails import Floats
@@ -300,7 +300,7 @@ def _analysed(
     partitions, codes = np.unique(labels, return_inverse=True)
     order = sorted(range(len(partitions)), key=lambda k: _natural(str(partitions[k])))
     inside = {str(partitions[k]): association(x[codes == k], y[codes == k]) for k in order}
-    rng = np.random.default_rng([seed, crc32(name.encode())])
+    rng = np.random.default_rng([check_seed(seed), crc32(name.encode())])
     grid = None
     if corpus.hyperparameters:
         columns = {

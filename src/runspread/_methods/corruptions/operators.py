@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_integers
+from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._optional import require
 from . import geometry
@@ -197,7 +197,7 @@ def corrupt(images: NDArray[Any], corruption: str, severity: int, *, seed: int =
     operator, parameters = OPERATORS[check_choice(corruption, "corruption", OPERATORS)]
     severity = int(check_integers(severity, "severity", 1, 5))
     x = _unit_range(images)
-    rng = np.random.default_rng([seed, zlib.crc32(corruption.encode()), severity])
+    rng = np.random.default_rng([check_seed(seed), zlib.crc32(corruption.encode()), severity])
     return (np.clip(operator(x, parameters[severity - 1], rng), 0, 1) * 255).astype(np.uint8)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..hmm.parameters import Array, Frames
@@ -130,7 +131,7 @@ def compare_maps(
     visits = np.stack([(share > 0).sum(axis=0) for share in shares])
     n_runs = len(shares[0]), len(shares[1])
     spread = trajectory_dissimilarity(shares[0]), trajectory_dissimilarity(shares[1])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     density = [model.score(runs) / len(runs.x) for runs in (before.prepared.frames, frames)]
     return MapComparison(
         visits=visits,

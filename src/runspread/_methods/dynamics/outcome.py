@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..hmm.parameters import Array
@@ -158,7 +158,7 @@ def outcome_regression(
     if shares.ndim != 2 or index.shape != (len(shares),) or size.shape != index.shape:
         raise InputError(f"shapes {shares.shape}, {index.shape}, {size.shape}", "[runs, states], [runs], [runs]")
     target = np.where(index < 0, size, index) / size
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     done = index >= 0
     only = None if done.all() or not done.any() else _regress(shares[done], target[done], permutations, rng, None)
     return _regress(shares, target, permutations, rng, only)

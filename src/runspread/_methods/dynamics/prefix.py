@@ -10,6 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..hmm.fit import fit_hmm
@@ -195,7 +196,7 @@ def predict_from_prefix(
     known = np.array([[_known(result, run, share) for run in range(n)] for share in shares])
     cut = np.array([np.median(result.capped[row > 0]) if (row > 0).any() else np.nan for row in known])
     late = result.capped > cut[:, None]
-    part = np.random.default_rng(settings["seed"]).permutation(n) % folds
+    part = np.random.default_rng(check_seed(settings["seed"])).permutation(n) % folds
     routes = [route for route, _ in Counter(result.map.routes).most_common()]
     taken = np.array([routes.index(route) for route in result.map.routes], dtype=np.int64)
     of_route = np.tile(np.eye(len(routes))[taken], (len(shares), 1, 1))

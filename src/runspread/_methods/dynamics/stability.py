@@ -8,6 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..hmm.fit import fit_hmm
@@ -101,7 +102,7 @@ def map_stability(result: TrainingDynamics, *, bootstraps: int = 20, **options: 
     agreement = [np.nan if m is None else _matched(m.decode(frames).paths, base, n_states)[1] for m in others]
     scores = np.array([restart.log_likelihood for restart in fitted.restarts])
     settings: Any = {**result.fit_options, "covariance": result.model.covariance, "restarts": 4, **options}
-    rng, found = np.random.default_rng(settings.pop("seed", 0)), []
+    rng, found = np.random.default_rng(check_seed(settings.pop("seed", 0))), []
     for _ in range(bootstraps):
         sample = frames.subset(rng.integers(len(frames), size=len(frames)))
         model = fit_hmm(sample, n_states, **settings | {"seed": int(rng.integers(2**31))})

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_keywords
+from ..._checks import check_choice, check_keywords, check_seed
 from ..._cores import available_cores, blas_threads
 from ..._errors import InputError
 from .expectation import expectation
@@ -57,6 +57,7 @@ class Settings:
         for name, low in (("restarts", 1), ("iterations", 0)):
             if getattr(self, name) < low:
                 raise InputError(f"{name}={getattr(self, name)}", f"at least {low}")
+        check_seed(self.seed)
 
     def prior_array(self, n_metrics: int) -> Array:
         """Return what is added to the sums of squares: [D] (diag) or [D, D] (full).

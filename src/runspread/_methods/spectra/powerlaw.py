@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from .tails import Floats, Tails, tails_from, tails_of
@@ -215,7 +215,7 @@ def fit_power_law(
     if bootstrap and fit.status == "ok":
         again = {"xmin": xmin, "xmin_range": xmin_range, "xmax": top, "min_tail": min_tail, "ks": ks,
                  "truncated_mle": truncated_mle, "ties": ties, "small_sample": small_sample}  # fmt: skip
-        fit = _bootstrapped(fit, bootstrap, np.random.default_rng(seed), again)
+        fit = _bootstrapped(fit, bootstrap, np.random.default_rng(check_seed(seed)), again)
     return fit
 
 

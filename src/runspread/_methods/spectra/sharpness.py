@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_labels
+from ..._checks import check_choice, check_labels, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from .norm_measures import Network, Weights, accuracy_of
@@ -104,7 +104,7 @@ def noise_level(
     """
     check_choice(noise, "noise", ("plain", "magnitude"))
     arrays = {name: np.asarray(weight) for name, weight in weights.items()}
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     clean = accuracy(arrays)
     low, high = 0.0, highest
     for _ in range(steps):
@@ -172,7 +172,7 @@ def worst_case_radius(
     descends the loss, and its rate is a fixed 1e-3 whatever the scale of the gradient.
     """
     arrays = {name: np.asarray(weight) for name, weight in weights.items()}
-    truth, rng = check_labels(labels), np.random.default_rng(seed)
+    truth, rng = check_labels(labels), np.random.default_rng(check_seed(seed))
     accuracy = accuracy_of(network, inputs, truth)
     clean = accuracy(arrays)
     ascent = _Ascent(network, inputs, truth, ascents, rate, batch)
@@ -253,7 +253,7 @@ def sharpness_measures(
     Dziugaite et al. (2020), appendix C.4 (the noise level is a standard deviation here, as in the text there); Jiang
     et al. (2019). The constants of the worst-case measure follow the same form and were not checked against the paper.
     """
-    rng, truth = np.random.default_rng(seed), check_labels(labels)
+    rng, truth = np.random.default_rng(check_seed(seed)), check_labels(labels)
     accuracy = accuracy_of(network, inputs, truth)
     sigma, relative = (
         noise_level(weights, accuracy, noise=noise, drop=drop, draws=draws, seed=rng)

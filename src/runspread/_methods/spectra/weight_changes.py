@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from .marchenko_pastur import fit_marchenko_pastur
@@ -55,7 +56,7 @@ def clip_traps(
     seed : int or Generator, optional
         Of the permutations.
     """
-    array, rng = np.asarray(weight), np.random.default_rng(seed)
+    array, rng = np.asarray(weight), np.random.default_rng(check_seed(seed))
     blocks = matrices_of(array, layout=layout, groups=groups)
     clipped, removed = np.empty_like(blocks), 0
     for k, block in enumerate(blocks):

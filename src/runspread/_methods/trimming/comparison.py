@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_integers
+from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
 from .._sources import RunOutputs, as_outputs, class_of, n_classes
@@ -175,7 +175,7 @@ def trimming_scores(
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}", "a number between 0 and 1")
     n_accuracy_bins = int(check_integers(n_accuracy_bins, "n_accuracy_bins", 1, None))
-    resamples = int(check_integers(resamples, "resamples", 1, None))
+    resamples, seed = int(check_integers(resamples, "resamples", 1, None)), check_seed(seed)
     if levels is None:
         levels = trimming(read, resample="split", seed=seed)
     scored = scores(read, n_bins=n_bins)
@@ -187,7 +187,9 @@ def trimming_scores(
     level = levels.mean[[levels.run_ids.index(run) for run in ids]]
     own = np.stack([scored.member_accuracy, scored.member_nll, scored.member_ece])[:, rows]
     values = np.vstack([own, churn(read, [read.run_ids.index(run) for run in ids])])
-    correlation, low, high = _rank_correlations(level, values, confidence, resamples, np.random.default_rng(seed))
+    correlation, low, high = _rank_correlations(
+        level, values, confidence, resamples, np.random.default_rng(check_seed(seed))
+    )
     bin_of = _equal_bins(values[0], n_accuracy_bins)
     within = _within_limits(level, bin_of, confidence, resamples, np.random.default_rng((seed, 1)))
     return TrimmingScores(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_integers
+from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..variance.audit import warns_of_seeds
@@ -216,7 +216,7 @@ def representative_size(
     scalars = read_scalars(outputs, labels, split, Reading(margin, classes, clip))
     n_runs = len(scalars.run_ids)
     chosen = _check_sizes(sizes, n_runs)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     draws = draw_examples(scalars.values.shape[2], resample, replicates, None, rng)
     draws = draws * (replicates if resample is None else 1)
     orders = rng.permuted(np.tile(np.arange(n_runs), (len(draws), 1)), axis=1)

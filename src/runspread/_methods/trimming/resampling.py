@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers
+from ..._cores import available_cores
 from ..._errors import InputError
 from .levels import Mode, interpolated_mass
 from .nodes import Floats, candidate_nodes, row_chunks, smallest_level
@@ -207,7 +207,7 @@ def resampled_levels(
     counter : Counter, optional
         Counts every replicate of every block.
     """
-    workers = workers or max(1, min(os.cpu_count() or 1, THREAD_BYTES // (24 * pool.order.size)))
+    workers = workers or max(1, min(available_cores(), THREAD_BYTES // (24 * pool.order.size)))
     blocks = (Block.of(values, pool) for values in candidates)
     return np.concatenate([_block_levels(block, pool, plan, workers, counter) for block in blocks], axis=1)
 
@@ -233,9 +233,9 @@ def check_workers(workers: int | None) -> int | None:
 def in_threads(
     function: Callable[[int], T], count: int, workers: int | None, counter: Counter | None = None
 ) -> list[T]:
-    """Return ``function(0), ... function(count - 1)``, computed by as many threads as there are processors if None."""
+    """Return ``function(0), ... function(count - 1)``, in as many threads as there are cores if None."""
     found: list[T] = []
-    with ThreadPoolExecutor(workers or os.cpu_count()) as threads:
+    with ThreadPoolExecutor(workers or available_cores()) as threads:
         for value in threads.map(function, range(count)):
             found.append(value)
             if counter is not None:

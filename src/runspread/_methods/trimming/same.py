@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_integers
+from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
+from .._sources import check_same_examples
 from ..variance.audit import warns_of_seeds
 from .curve import curve_alphas
 from .laws import Merged
@@ -246,13 +247,14 @@ def _check_alike(old: Scalars, new: Scalars, threshold: str | float) -> None:
         raise InputError(f"{len(old.values)} and {len(new.values)} classes", "the same classes in both")
     if threshold != "permutation":
         return
-    same_labels = old.labels is None or new.labels is None or np.array_equal(old.labels, new.labels)
-    if old.values.shape[2] != new.values.shape[2] or not same_labels:
+    hint = "For two independent samples of examples use threshold='dkw'."
+    sizes = old.values.shape[2], new.values.shape[2]
+    if sizes[0] != sizes[1]:
         raise InputError(
-            "old and new runs were evaluated on different examples",
-            "the same examples in the same order",
-            "For two independent samples of examples use threshold='dkw'.",
+            "old runs on {} examples and new ones on {}".format(*sizes), "the same examples in the same order", hint
         )
+    labels, ids = {"old": old.labels, "new": new.labels}, {"old": old.example_ids, "new": new.example_ids}
+    check_same_examples(labels, ids, hint)
 
 
 def _exchanged(
@@ -271,7 +273,7 @@ def _exchanged(
     n_old, n_new = len(old.run_ids), len(new.run_ids)
     if not 0 < epsilon < 1:
         raise InputError(f"epsilon {epsilon}", "a number between 0 and 1")
-    permutations = int(check_integers(permutations, "permutations", 1, None))
+    permutations, seed = int(check_integers(permutations, "permutations", 1, None)), check_seed(seed)
     possible = min(comb(n_old + n_new, n_old), permutations + 1)
     if possible * epsilon < 1:
         raise InputError(

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Excluded
-from .._sources import RunOutputs, as_outputs, class_of
+from .._sources import RunOutputs, as_outputs, class_of, examples_of
 from .margins import MARGINS, Floats, Margin, clip_gaps, margins
 
 
@@ -82,6 +82,11 @@ class Scalars:
     _outputs: RunOutputs
     _reading: Reading
     _rows: NDArray[np.intp]
+
+    @property
+    def example_ids(self) -> str | None:
+        """Digest of the examples' ids, where they were recorded."""
+        return examples_of(self._outputs)
 
     @cached_property
     def values(self) -> Floats:

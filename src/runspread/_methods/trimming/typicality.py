@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
+from .._sources import check_same_examples
 from ..variance.audit import warns_of_seeds
 from .levels import CAP, MODES, Mode, Threshold, default_threshold, round_up_to_grid, threshold_terms
 from .margins import Floats, Margin
@@ -240,7 +241,7 @@ def trimming(
     reading = Reading(margin, classes, clip)
     tested = read_scalars(candidates, labels, split, reading)
     pool = None if references is None else read_scalars(references, labels, split, reading)
-    draws = draw_examples(tested.n_examples, resample, replicates, indices, np.random.default_rng(seed))
+    draws = draw_examples(tested.n_examples, resample, replicates, indices, np.random.default_rng(check_seed(seed)))
     if indices is not None:
         settings = dataclasses.replace(settings, resample="given")
     plan = settings.plan(draws, tested.n_statistics)
@@ -258,6 +259,10 @@ def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan
         raise InputError(
             f"candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
         )
+    check_same_examples(
+        {"candidates": tested.labels, "references": pool.labels},
+        {"candidates": tested.example_ids, "references": pool.example_ids},
+    )
     runs, everyone = np.arange(len(tested.run_ids)), np.arange(len(pool.run_ids))
     counter = _counter(tested, [runs], settings, plan)
     return _levels(tested, runs, pool, everyone, settings, plan, counter), np.full(len(runs), len(everyone))

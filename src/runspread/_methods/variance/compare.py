@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
+from .._sources import check_same_examples, examples_of
 from .audit import audit_warnings
 from .estimate import reservations
 from .outcomes import on_common_examples
@@ -297,9 +298,19 @@ def compare(
         raise InputError("neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
     reading = {"split": split, "nan": nan, "missing": missing}
     keep: dict[str, Any] = {"votes": False, "keep_bits": asked}
-    both = [counted(x.get("source"), labels, keep, correct=x.get("correct"), **reading) for x in sources]
+    counted_before = [isinstance(x.get("source"), RunStatistics) for x in sources]
+    both = []
+    for x, done in zip(sources, counted_before, strict=True):
+        how = {"labels": labels, **reading}
+        if done and not all(counted_before):  # what is asked for is meant for the other
+            how = {"labels": None}
+        both.append(counted(x.get("source"), settings=keep, correct=x.get("correct"), **how))
     (first, outcomes_a), (second, outcomes_b) = both
-    _check_same_examples(first, second)
+    _check_as_many_examples(first, second)
+    a_name, b_name = names if names[0] != names[1] else ("A", "B")
+    check_same_examples(
+        {a_name: first.labels, b_name: second.labels}, {a_name: examples_of(a, split), b_name: examples_of(b, split)}
+    )
     pairs = None
     if asked:
         of_a, of_b = (None, None) if seeds is None else seeds
@@ -317,11 +328,9 @@ def compare(
     return Comparison(names=names, level=level, excluded=excluded, warnings=tuple(notes), **numbers)
 
 
-def _check_same_examples(a: RunStatistics, b: RunStatistics) -> None:
+def _check_as_many_examples(a: RunStatistics, b: RunStatistics) -> None:
     if a.n_examples != b.n_examples:
         raise InputError(f"A on {a.n_examples} examples and B on {b.n_examples}", "the same examples")
-    if a.labels is not None and b.labels is not None and not np.array_equal(a.labels, b.labels):
-        raise InputError("A and B with different labels", "the same examples in the same order")
 
 
 def _numbers(a: RunStatistics, b: RunStatistics) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_integers
+from ..._checks import check_integers, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from .audit import warns_of_seeds
@@ -95,7 +95,7 @@ def independence_test(
         Of the resampling.
     """
     resamples = int(check_integers(resamples, "resamples", 1, None))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
     matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     runs, examples = matrix.shape

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from .audit import warns_of_seeds
@@ -140,7 +141,7 @@ def scan_pairs(
         for start in range(0, examples, _BLOCK):
             scan.block(start)
     elif examples > 1:
-        scan.sample(sample, np.random.default_rng(seed))
+        scan.sample(sample, np.random.default_rng(check_seed(seed)))
     deviation, error, z = _first_pair(scan)
     return PairDeviations(
         n_runs=runs,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
-from .._sources import RunOutputs, as_outputs
+from .._sources import RunOutputs, as_outputs, check_same_examples, examples_of
 from .audit import warns_of_seeds
 from .outcomes import classes_of
 from .sums import ratio
@@ -144,9 +144,12 @@ def poke_sensitivity(
 
 def _check_shapes(outputs: dict[str, RunOutputs]) -> None:
     shapes = {name: output.shape[:2] for name, output in outputs.items()}
-    labels = [output.labels for output in outputs.values() if output.labels is not None]
-    if len({examples for _, examples in shapes.values()}) > 1 or any((ys != labels[0]).any() for ys in labels[1:]):
-        raise InputError(f"(runs, examples) {shapes}, or other labels", "the same examples in the same order")
+    if len({examples for _, examples in shapes.values()}) > 1:
+        raise InputError(f"(runs, examples) {shapes}", "the same examples in the same order")
+    check_same_examples(
+        {name: output.labels for name, output in outputs.items()},
+        {name: examples_of(output) for name, output in outputs.items()},
+    )
     runs = {name: count for name, (count, _) in shapes.items()}
     if runs["poked"] != runs["base"] or runs["repeated"] > runs["base"]:
         raise InputError(f"numbers of runs {runs}", "as many poked runs as base, and at most as many repeated")

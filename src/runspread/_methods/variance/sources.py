@@ -14,12 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
+from .._sources import check_same_examples, examples_of
 from .audit import warns_of_seeds
 from .calibration import calibration
 from .estimate import variance
 from .outcomes import Outcomes, as_outcomes, checked_correct, identical_outcomes, repeated_runs
 from .result import points, root
-from .statistics import counted
+from .statistics import RunStatistics, counted
 from .sums import ratio
 
 ROLES = ("init", "order", "augment")
@@ -338,9 +339,10 @@ def _one_at_a_time(
             f"groups of {[group.runs for group in found]} runs on {[group.examples for group in found]} examples",
             "two runs or more in each group, on the same examples",
         )
-    known = [group.labels for group in found if group.labels is not None]
-    if any(not np.array_equal(other, known[0]) for other in known[1:]):
-        raise InputError("groups with different labels", "the same examples in the same order")
+    check_same_examples(
+        {name: group.labels for name, group in zip(groups, found, strict=True)},
+        {name: examples_of(part.get("source"), split) for name, part in groups.items()},
+    )
     base = found[list(groups).index(reference)]
     ratios = np.array([ratio(group.var_test, base.var_test) for group in found])
     below = np.array([fdtr(g.runs - 1, base.runs - 1, f) for g, f in zip(found, ratios.tolist(), strict=True)])
@@ -380,7 +382,9 @@ def _shared_runs(sources: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _group(part: Mapping[str, Any], labels: ArrayLike | None, split: str, nan: str) -> _Group:
-    statistics, outcomes = counted(part.get("source"), labels, {}, correct=part.get("correct"), split=split, nan=nan)
+    source = part.get("source")
+    reading = {} if isinstance(source, RunStatistics) else {"split": split, "nan": nan}
+    statistics, outcomes = counted(source, labels, {}, correct=part.get("correct"), **reading)
     found = variance(statistics, pairs="none")
     voted = outcomes is None or outcomes.labels is not None
     return _Group(

@@ -420,6 +420,11 @@ def counted(
     if isinstance(source, RunStatistics):
         if labels is not None or reading.get("correct") is not None:
             raise InputError("statistics with labels or correctness beside them", "one source")
+        asked = [f"{name}={reading[name]!r}" for name in ("nan", "missing") if reading.get(name, "raise") != "raise"]
+        if asked:
+            raise InputError(
+                f"{' and '.join(asked)} with RunStatistics", "neither", "Give it where the outputs are counted."
+            )
         source.require_complete()
         return source, None
     outcomes = as_outcomes(source, labels, **reading)
