@@ -69,7 +69,12 @@ def test_experiments(script, arms, tmp_path):
     text, claims = script.expressiveness(arms["both"], facts, tmp_path)
     told = rs.trimming(arms["both"], resample="split").atypical.mean()
     assert claims[0].holds == (facts["E3"]["within"] >= 0.5 if told >= 0.05 else None)
-    assert "accuracy from" in text
+    of_scores, of_bins, sentence = text.split("\n\n")
+    assert [line.split(" | ")[0] for line in of_scores.splitlines()[2:]] == [
+        f"| {name}" for name in facts["E3"]["scores"]
+    ]
+    assert sum(int(line.split(" | ")[1]) for line in of_bins.splitlines()[2:]) == 20
+    assert sentence.startswith("Over 20 runs the trimming level has rank correlation")
 
     text, claims = script.transfer(arms["both"], facts)
     assert claims[0].holds is None  # no run is told apart, so the ranking by level is noise
