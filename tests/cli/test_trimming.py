@@ -198,3 +198,18 @@ def test_progress_counts_to_the_end():
     seen = []
     rs.same_model(gaps, gaps + 1, permutations=99, progress=lambda *now: seen.append(now))
     assert seen[-1] == (99, 99)
+
+
+def test_scores_are_refused_before_the_work(tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "outputs.npy", rng.normal(size=(6, 50, 2)))
+    np.save(tmp_path / "few.npy", rng.normal(size=(3, 50, 2)))
+    np.save(tmp_path / "labels.npy", np.arange(50) % 2)
+    done = invoke("trimming", tmp_path / "outputs.npy", "--scores")
+    assert (done.exit_code, "Give them as --labels FILE" in done.output) == (2, True)
+    done = invoke("trimming", tmp_path / "few.npy", "--labels", tmp_path / "labels.npy", "--scores")
+    assert (done.exit_code, "--scores of 3 runs; expected at least 4" in done.output) == (2, True)
+
+
+def test_a_level_out_of_range_is_named(studies):
+    assert "alpha 1.2; expected a number from 0" in invoke("same", *studies[:2], "--alpha", 1.2).output

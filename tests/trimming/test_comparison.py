@@ -36,6 +36,14 @@ def test_churn_equals_brute_force(classes):
         assert found.of("pairwise churn")[run] == pytest.approx(np.mean(pairs), abs=1e-12)
 
 
+def test_churn_beside_one_huge_run_keeps_its_digits():
+    logits, labels = made_runs(runs=8, classes=4)
+    logits = logits.astype(np.float32)
+    expected = rs.trimming_scores(logits, labels, resamples=5).of("churn with ensemble")[2]
+    logits[2] *= np.float32(1e18)
+    assert rs.trimming_scores(logits, labels, resamples=5).of("churn with ensemble")[2] == expected
+
+
 def test_scores_are_those_of_each_run_alone():
     logits, labels = made_runs(runs=5)
     found = rs.trimming_scores(logits, labels, resamples=5, n_bins=10)
@@ -194,6 +202,37 @@ def test_the_worst_class_decides():
     trimmed = np.flatnonzero(levels.mean > 0)
     outputs = np.stack([rs.margins(logits[run])[:, worst[run]] for run in trimmed])
     assert found.mean_output == pytest.approx(outputs.mean(0))
+
+
+def test_concentration_is_told_beside_that_of_chance():
+    """Contamination at random places: the top tenth is chosen after looking, so it carries more than a tenth."""
+    rng = np.random.default_rng(0)
+    for runs in (1, 30):
+        gaps = rng.normal(size=(runs + 30, 500))
+        where = rng.random((runs, 500)) < 0.2
+        gaps[:runs][where] = rng.normal(8, 0.5, size=int(where.sum()))
+        found = rs.trimmed_examples(gaps[:runs], gaps[runs:])
+        assert found.share_in_top() == pytest.approx(found.share_by_chance, abs=0.02)
+    assert f"({found.share_by_chance:.0%} if every run's trimming fell on examples at random)" in found.sentence()
+
+
+@pytest.mark.parametrize("kind", ["mixture", "ensemble"])
+@pytest.mark.parametrize("against", [False, True])
+def test_examples_are_trimmed_against_the_reference_of_their_run(kind, against):
+    logits, _ = made_runs(runs=12, classes=3)
+    own, other = (logits[:7], logits[7:]) if against else (logits, None)
+    levels = rs.trimming(own, other, reference=kind, resample="split", replicates=5)
+    found = rs.trimmed_examples(own, other, levels=levels)
+    means = np.minimum(levels.class_levels, 0.5).mean(1)
+    parts = []
+    for run in np.flatnonzero(levels.mean > 0):
+        pool = other if against else (logits[6:] if run < 6 else logits[:6])
+        pool = pool.mean(0, keepdims=True) if kind == "ensemble" else pool
+        worst = means[:, run].argmax()
+        reference, values = rs.margins(pool)[..., worst].ravel(), rs.margins(own[run])[:, worst]
+        best = rs.optimal_trimming(reference, values, means[worst, run])
+        parts.append(best.trimmed[np.searchsorted(best.values, values)])
+    assert found.trimmed == pytest.approx(np.mean(parts, axis=0), abs=1e-12)
 
 
 def test_nothing_to_trim():

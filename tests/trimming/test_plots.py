@@ -178,6 +178,30 @@ def test_published_mode_draws_the_interpolated_reference():
     assert (heights[places == knots[0]] == [0, 1 / 40]).all()
 
 
+def test_report_of_three_runs_shows_their_levels(tmp_path):
+    from runspread._report.trimming import trimming as section_of
+    from tests.factories import make_study
+
+    section = section_of(make_study(tmp_path / "study", runs=3, examples=120))
+    assert "of 3 runs" in section.lead
+    assert len(section.figures) == 1
+    assert section.notes[-1].endswith("takes 4 usable runs.")
+
+
+def test_equal_accuracies_are_not_called_equal_levels():
+    logits, labels = made(runs=8)
+    logits[1:] = logits[0] * np.geomspace(2, 60, 7)[:, None, None]
+    found = rs.trimming_scores(logits, labels, resamples=20)
+    assert np.ptp(found.level) > 0
+    assert "run; no rank correlation: all runs are equal in accuracy" in lines(found.plot())
+
+
+def test_examples_with_infinite_outputs_are_counted():
+    gaps = np.random.default_rng(0).normal(size=(20, 100))
+    gaps[0, :30] = np.inf
+    assert "not shown: 30 with infinite outputs" in lines(drawn(rs.trimmed_examples(gaps).plot()))
+
+
 def test_report_of_runs_that_are_all_alike(tmp_path):
     """Nothing is told apart: no NaN, no share above 100 %, reservations of every part."""
     from runspread._report.trimming import trimming as section_of

@@ -303,10 +303,50 @@ def test_plan_draws_each_replicate_alone():
     assert np.array_equal(whole, np.concatenate(parts))
 
 
-def test_copies_across_the_halves_are_told():
+def test_copies_are_told():
     gaps = made_gaps(runs=30)
     gaps[15:20] = gaps[:5]
-    assert "5 run(s) of the second half have exactly the outputs" in rs.trimming(gaps, replicates=2).warnings[-1]
+    assert "5 run(s) have exactly the outputs of another" in rs.trimming(gaps, replicates=2).warnings[-1]
+
+
+def test_copies_in_the_reference_count_once():
+    gaps = made_gaps(runs=40)
+    gaps[21:] = gaps[20]
+    notes = rs.trimming(gaps[:20], gaps[20:], replicates=2).warnings
+    assert notes[0] == "The reference is made of only 1 run(s): it is itself uncertain."
+    assert "19 reference run(s) have exactly the outputs of another" in notes[1]
+
+
+@pytest.mark.parametrize(("classes", "kind"), [(2, None), (3, None), (3, "top-two")])
+def test_runs_without_a_margin_are_named_and_out(classes, kind):
+    logits = np.random.default_rng(0).normal(size=(12, 80, classes))
+    plain = rs.trimming(np.delete(logits, 3, axis=0), margin=kind, replicates=3)
+    logits[3, [5, 6]] = np.inf
+    found = rs.trimming(logits, margin=kind, replicates=3)
+    assert [(item.run, item.reason.split(" on ")[1]) for item in found.excluded] == [("run 3", "2 of 80 examples")]
+    assert np.array_equal(found.levels, plain.levels)
+
+
+def test_single_infinite_logits_are_outputs():
+    """An ensemble is infinite where a member is, and the others are not touched."""
+    logits = np.random.default_rng(0).normal(size=(12, 80, 2))
+    finite = rs.trimming(logits[:6], logits[6:], reference="ensemble", resample=None)
+    logits[0, 0, 1] = np.inf
+    found = rs.representative_size(logits, sizes=[1, 6], replicates=80)
+    assert not found.excluded
+    assert np.isfinite(found.distances).all()
+    again = rs.trimming(logits[:6], logits[6:], reference="ensemble", resample=None)
+    assert np.array_equal(again.levels[:, 1:], finite.levels[:, 1:])
+    logits[1, 0, 1] = -np.inf
+    with pytest.raises(rs.InputError, match="infinite with both signs"):
+        rs.trimming(logits[6:], logits[:6], reference="ensemble", resample=None)
+
+
+def test_other_classes_are_refused():
+    rng = np.random.default_rng(0)
+    for call in (rs.trimming, rs.same_model):
+        with pytest.raises(rs.InputError, match=r"3 .*10"):
+            call(rng.normal(size=(9, 50, 3)), rng.normal(size=(9, 50, 10)), margin="top-two")
 
 
 def test_result_carries_its_settings():

@@ -154,7 +154,7 @@ def test_diverged_runs_are_excluded_and_named():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"alpha": 1.0}, "ascending numbers from 0"),
+        ({"alpha": 1.0}, "alpha 1; expected a number from 0 up to"),
         ({"epsilon": 0.0}, "between 0 and 1"),
         ({"epsilon": 1e-4}, "p-values down to"),
         ({"permutations": 50}, "p-values down to 0.02"),
@@ -174,3 +174,24 @@ def test_too_few_runs_cannot_answer():
     assert rs.same_model(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.05).threshold == "permutation"
     with pytest.raises(rs.InputError, match="the same classes"):
         rs.same_model(pipeline(rng, 6, classes=3), pipeline(rng, 6, classes=4))
+
+
+def test_copies_inside_a_set_are_told():
+    rng = np.random.default_rng(0)
+    old, new = np.repeat(rng.normal(size=(3, 60)), 4, axis=0), rng.normal(size=(12, 60))
+    assert "9 old run(s) have exactly the outputs of another" in rs.same_model(old, new, permutations=99).warnings[0]
+    assert "9 new run(s) have exactly the outputs of another" in rs.same_model(new, old, permutations=99).warnings[0]
+
+
+@pytest.mark.parametrize("part", [0.05, 0.1, 0.3])
+def test_a_level_of_exactly_alpha_is_allowed(part):
+    old = np.arange(20.0)[None].repeat(3, 0) + np.arange(3)[:, None] / 7
+    new = np.concatenate([old] * round(1 / part - 1) + [old + 1000], axis=1)
+    whole = np.concatenate([old] * round(1 / part), axis=1)
+    found = rs.same_model(whole, new, alpha=found_level(whole, new), threshold=0.0)
+    assert found.same
+
+
+def found_level(old, new):
+    """The level as a fraction of whole runs, without its rounding."""
+    return round(rs.same_model(old, new, threshold=0.0).level, 12)

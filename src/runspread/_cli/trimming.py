@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .._errors import InputError
 from .opening import labels_option, open_sources, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
@@ -57,6 +58,8 @@ def command(
     if sizes:
         _refuse_for_sizes(context)
     opened, *others = open_sources((study,) if against is None else (study, against), labels)
+    if scores:
+        _check_for_scores(opened, options["split"])
     options["threshold"] = None if threshold is None else number_or_name(threshold)
     drawn: dict[str, Any] = {} if resample is None else {"resample": None if resample == "none" else resample}
     levels = rs.trimming(opened, *others, progress=counted(), **options, **drawn)
@@ -71,10 +74,20 @@ def command(
     _show(levels, parts, n_runs, as_json)
 
 
+def _check_for_scores(opened: Any, split: str) -> None:
+    """Say what --scores lacks before the levels are computed."""
+    from .._methods._sources import as_outputs
+    from .._methods.trimming.comparison import FEW_RUNS
+
+    outputs = as_outputs(opened, split=split)
+    if outputs.labels is None:
+        raise InputError("--scores without labels", "true classes of the examples", "Give them as --labels FILE.")
+    if outputs.shape[0] < FEW_RUNS:
+        raise InputError(f"--scores of {outputs.shape[0]} runs", f"at least {FEW_RUNS}", "Leave --scores out.")
+
+
 def _refuse_for_sizes(context: click.Context) -> None:
     """Say that --sizes has no use for some settings, rather than leave them out in silence."""
-    from runspread._errors import InputError
-
     changed = [name for name in OWN_REFERENCE if context.params[name] not in (None, "mixture", "step")]
     if changed:
         named = " and ".join(f"--{name} {context.params[name]}" for name in changed)

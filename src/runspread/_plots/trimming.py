@@ -46,6 +46,8 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
     matplotlib.axes.Axes
         The axes drawn on.
     """
+    from matplotlib.ticker import MaxNLocator
+
     ax = new_axes(ax)
     order = np.lexsort((result.rejected, result.mean))
     place = np.arange(1, len(order) + 1)
@@ -64,6 +66,7 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
     if beyond.any():
         above = np.full(int(beyond.sum()), result.cap + 0.02)  # not on top of the dots
         ax.plot(place[beyond], above, "^", color=ORANGE, markersize=4, label=f"reaches beyond {result.cap:g}")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="run, by mean level", ylabel="trimming level", ylim=(-0.02, None))
     return _finish(ax)
 
@@ -264,7 +267,10 @@ def plot_trimming_scores(result: TrimmingScores, ax: Axes | None = None, *, scor
     scale = 100 if percent else 1
     row = result.names.index(score)
     rank = f"Spearman {result.correlation[row]:+.2f} ({result.low[row]:+.2f} to {result.high[row]:+.2f})"
-    name = f"run; {rank if np.isfinite(result.correlation[row]) else 'no rank correlation: all levels are equal'}"
+    if np.isnan(result.correlation[row]):
+        rank = f"no rank correlation: all {'levels' if np.ptp(result.level) == 0 else 'runs'} are equal"
+        rank += "" if np.ptp(result.level) == 0 else f" in {score}"
+    name = f"run; {rank}"
     ax.plot(scale * values, result.level, "o", color=BLUE, markersize=4, alpha=0.6, markeredgewidth=0, label=name)
     if score == "accuracy":
         for number in np.unique(result.bin_of):
@@ -310,5 +316,7 @@ def plot_trimmed_examples(result: TrimmedExamples, ax: Axes | None = None) -> Ax
             label="example" if label is None else f"class {label}",
         )
     ax.axhline(result.mean_level, color=GREY, linewidth=1, linestyle="--", label="if examples played no part")
+    if left := int((~np.isfinite(result.mean_output)).sum()):
+        ax.plot([], [], " ", label=f"not shown: {left} with infinite outputs")
     ax.set(xlabel=f"mean {result.margin} of the trimmed runs", ylabel="fraction trimmed (mean)", ylim=(-0.01, None))
     return _finish(ax, columns=4)

@@ -26,16 +26,22 @@ def trimming(study: Study) -> Section:
     """Say which runs are typical, how many represent them all, and what accuracy does not tell about that."""
     import runspread as rs
 
+    from .._methods.trimming.comparison import FEW_RUNS
+
     levels = rs.trimming(study, resample="split", replicates=REPLICATES)
+    typical = figure(
+        levels.plot,
+        shows="The share of each run's outputs that must be discarded before the rest pass for the other runs'.",
+        does_not_show="Which examples a run gets wrong: runs that disagree everywhere can share one distribution.",
+        paper=PAPER,
+    )
+    if len(levels.run_ids) < FEW_RUNS:
+        few = f"How many runs stand for all, and what accuracy leaves open, takes {FEW_RUNS} usable runs."
+        return Section("Typical runs", levels.sentence(), (typical,), (), (*notes_of(levels), few))
     sizes = _sizes(study, levels)
     scores = rs.trimming_scores(study, levels=levels)
     figures = (
-        figure(
-            levels.plot,
-            shows="The share of each run's outputs that must be discarded before the rest pass for the other runs'.",
-            does_not_show="Which examples a run gets wrong: runs that disagree everywhere can share one distribution.",
-            paper=PAPER,
-        ),
+        typical,
         figure(
             sizes.plot,
             shows="The level between M runs and the rest, for their average distribution and for their ensemble. "

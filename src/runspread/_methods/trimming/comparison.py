@@ -19,6 +19,7 @@ from .typicality import TrimmingLevels, trimming
 
 SCORES = ("accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn")
 FEW_RUNS = 4
+DWARFS = 1e6  # logits this much larger than the sum of the others' leave it without digits
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -242,7 +243,12 @@ def churn(outputs: RunOutputs, rows: list[int]) -> Floats:
     for _, own in _numbered(outputs, kept):
         total += own
         votes[example, class_of(own)] += 1
-    found = {run: _churn_of(own, total, votes, len(rows)) for run, own in _numbered(outputs, kept)}
+    found: dict[int, tuple[float, float]] = {}
+    for run, own in _numbered(outputs, kept):
+        others = total - own
+        if np.abs(own).max() > DWARFS * np.abs(others).max():  # of what is left most is rounding
+            others = sum((values for _, values in _numbered(outputs, kept - {run})), np.zeros_like(own))
+        found[run] = _churn_of(own, others, votes, len(rows))
     return np.array([found[run] for run in rows]).T
 
 
@@ -255,11 +261,10 @@ def _numbered(outputs: RunOutputs, kept: set[int]) -> Iterator[tuple[int, Floats
             run += 1
 
 
-def _churn_of(own: Floats, total: Floats, votes: NDArray[np.int64], n_runs: int) -> tuple[float, float]:
+def _churn_of(own: Floats, others: Floats, votes: NDArray[np.int64], n_runs: int) -> tuple[float, float]:
     predicted = class_of(own)
     agreeing = votes[np.arange(len(predicted)), predicted] - 1
-    others = class_of(total - own)
-    return float((predicted != others).mean()), float(1 - agreeing.mean() / (n_runs - 1))
+    return float((predicted != class_of(others)).mean()), float(1 - agreeing.mean() / (n_runs - 1))
 
 
 def _rank_correlations(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
-from .levels import optimal_trimming
+from .levels import Pair, check_mode, trimming_of
 from .margins import Floats, Margin
 from .scalars import Reading, Scalars, read_scalars
 from .typicality import TrimmingLevels, ensemble_of, halves, trimming
 
 SHOWN = 20
+TOP = 0.1  # of the examples, whose share of the trimmed mass is told
+SHUFFLES = 10
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,6 +36,9 @@ class TrimmedExamples(Result):
         True classes, where known.
     n_runs, n_trimmed : int
         Runs, and how many of them have a level above 0.
+    share_by_chance : float
+        What the most trimmed tenth of the examples would carry of the trimmed mass, were each run's trimming to fall on
+        examples at random: mean over 10 shuffles. The fewer the runs, the more.
     mean_level : float
         Mean level of the trimmed runs, for one-vs-rest of the class that decides: the fraction trimmed of an
         example picked blindly.
@@ -44,6 +51,7 @@ class TrimmedExamples(Result):
     labels: NDArray[np.int64] | None
     n_runs: int
     n_trimmed: int
+    share_by_chance: float
     mean_level: float
     margin: str
     classes: tuple[int, int] | None
@@ -68,11 +76,9 @@ class TrimmedExamples(Result):
             columns["label"] = self.labels[top]
         return Table({**columns, "trimmed": self.trimmed[top], f"mean {self.margin}": self.mean_output[top]})
 
-    def share_in_top(self, fraction: float = 0.1) -> float:
+    def share_in_top(self, fraction: float = TOP) -> float:
         """Return the share of all trimmed mass that the most trimmed `fraction` of the examples carries."""
-        count = max(1, round(fraction * len(self.trimmed)))
-        total = self.trimmed.sum()
-        return float(self.trimmed[self.order()[:count]].sum() / total) if total > 0 else float("nan")
+        return float(_share_in_top(self.trimmed, fraction))
 
     def sentence(self) -> str:
         """Return how concentrated the trimming is."""
@@ -81,8 +87,8 @@ class TrimmedExamples(Result):
         return (
             f"{self.n_trimmed} of {self.n_runs} runs are trimmed, by {self.mean_level:.3f} on average; the tenth of "
             f"the {len(self.trimmed)} examples that is trimmed most carries {self.share_in_top():.0%} of the trimmed "
-            "mass (10% if examples played no part). Optimal trimmings are not unique: an example shows where mass is "
-            "in excess, not that its own prediction is at fault."
+            f"mass ({self.share_by_chance:.0%} if every run's trimming fell on examples at random). Optimal trimmings "
+            "are not unique: an example shows where mass is in excess, not that its own prediction is at fault."
         )
 
 
@@ -110,7 +116,7 @@ def trimmed_examples(
     margin, labels, classes, clip, split
         As in `trimming`. With levels they are not needed, labels apart, and must not differ.
     seed : int
-        Of the levels, where they are made here.
+        Of the shuffles, and of the levels where they are made here.
 
     Returns
     -------
@@ -140,19 +146,23 @@ def trimmed_examples(
     _check_same(levels, tested, pool)
     trimmed = np.flatnonzero(levels.mean > 0)
     deciding, own = _deciding(levels)
-    references_of = _References(levels.reference, tested, pool)
-    shares = np.zeros((len(trimmed), tested.values.shape[2]))
-    outputs = np.zeros_like(shares)
-    for row, run in enumerate(trimmed):
-        outputs[row] = tested.values[deciding[run], run]
-        reference = references_of.run(int(run))[deciding[run]]
-        shares[row] = _share_by_example(reference.ravel(), outputs[row], own[run], levels.mode)
+    rng, mode = np.random.default_rng(check_seed(seed)), check_mode(levels.mode)
+    shares, outputs = np.zeros((2, tested.n_examples))
+    shuffled = np.zeros((SHUFFLES, tested.n_examples))
+    for runs, statistic, reference in _references(levels.reference, tested, pool, trimmed, deciding):
+        for run, values in zip(runs, tested.each(runs), strict=True):
+            best = trimming_of(Pair(reference, np.sort(values[statistic])[None], mode), float(own[run]))
+            share = best.trimmed[np.searchsorted(best.values, values[statistic])]
+            shares += share / len(trimmed)
+            outputs += values[statistic] / len(trimmed)
+            shuffled += rng.permuted(np.tile(share, (SHUFFLES, 1)), axis=1)
     return TrimmedExamples(
-        trimmed=shares.mean(0) if len(trimmed) else np.zeros(shares.shape[1]),
-        mean_output=outputs.mean(0) if len(trimmed) else np.zeros(shares.shape[1]),
+        trimmed=shares,
+        mean_output=outputs,
         labels=tested.labels,
         n_runs=len(tested.run_ids),
         n_trimmed=len(trimmed),
+        share_by_chance=float(np.mean([_share_in_top(row, TOP) for row in shuffled])),
         mean_level=float(own[trimmed].mean()) if len(trimmed) else 0.0,
         margin=levels.margin,
         classes=levels.classes,
@@ -194,11 +204,12 @@ def _check_same(levels: TrimmingLevels, tested: Scalars, pool: Scalars | None) -
             "the references that the levels were made with",
         )
     statistics = 1 if levels.class_levels is None else len(levels.class_levels)
+    known = "1 scalar output" if statistics == 1 else f"{statistics} classes"
+    here = "1" if tested.n_statistics == 1 else f"{tested.n_statistics} classes"
     examples = {"bootstrap": levels.n + levels.m, "split": levels.n + levels.m, None: levels.n}.get(levels.resample)
     if statistics != tested.n_statistics or examples not in (None, tested.n_examples):
         raise InputError(
-            f"levels of {statistics} statistic(s) on {examples} examples, here {tested.n_statistics} on "
-            f"{tested.n_examples}",
+            f"levels of {known} on {examples} examples, here {here} on {tested.n_examples}",
             "levels of the same outputs",
         )
 
@@ -211,27 +222,24 @@ def _deciding(levels: TrimmingLevels) -> tuple[NDArray[np.intp], Floats]:
     return means.argmax(0), means.max(0)
 
 
-class _References:
-    """The reference's values [statistics, runs, examples] of each run; averaged logits where it is an ensemble."""
-
-    def __init__(self, kind: str, tested: Scalars, pool: Scalars | None) -> None:
-        self._source = tested if pool is None else pool
-        self._kind = kind
-        first, second = halves(len(tested.run_ids))
-        self._split = len(first)
-        if pool is None:
-            self._laws = [self._law(second), self._law(first)]
-        else:
-            self._laws = [self._law(np.arange(len(pool.run_ids)))]
-
-    def _law(self, runs: NDArray[np.intp]) -> Floats:
-        return ensemble_of(self._source, runs) if self._kind == "ensemble" else self._source.values[:, runs]
-
-    def run(self, number: int) -> Floats:
-        """Return the reference of a run."""
-        return self._laws[-1 if number >= self._split else 0]
+def _references(
+    kind: str, tested: Scalars, pool: Scalars | None, trimmed: NDArray[np.intp], deciding: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], int, Floats]]:
+    """Yield trimmed runs that share a reference, the statistic that decides for them, and the reference, sorted."""
+    parts = halves(len(tested.run_ids))
+    if pool is None:
+        sides = [(tested, parts[1], parts[0]), (tested, parts[0], parts[1])]
+    else:
+        sides = [(pool, np.arange(len(pool.run_ids)), np.arange(len(tested.run_ids)))]
+    for source, others, own in sides:
+        averaged = ensemble_of(source, others) if kind == "ensemble" else None
+        here = trimmed[np.isin(trimmed, own)]
+        for statistic in np.unique(deciding[here]).tolist():
+            law = next(source.blocks(statistic, others, len(others))) if averaged is None else averaged[statistic]
+            yield here[deciding[here] == statistic], statistic, np.sort(law, axis=None)
 
 
-def _share_by_example(reference: Floats, outputs: Floats, level: float, mode: Any) -> Floats:
-    best = optimal_trimming(reference, outputs, level, mode=mode)
-    return best.trimmed[np.searchsorted(best.values, outputs)]
+def _share_in_top(trimmed: Floats, fraction: float) -> float:
+    """Return the share of the total that the largest `fraction` of the values has; NaN of nothing."""
+    count, total = max(1, round(fraction * len(trimmed))), trimmed.sum()
+    return float(np.sort(trimmed)[::-1][:count].sum() / total) if total > 0 else float("nan")

@@ -108,6 +108,11 @@ def check_samples(sample: ArrayLike, name: str, axes: tuple[int, ...], mode: str
     return array
 
 
+def check_mode(mode: str) -> Mode:
+    """Return how a reference's distribution is read, if it is known."""
+    return "published" if check_choice(mode, "mode", MODES) == "published" else "step"
+
+
 def check_alphas(alphas: ArrayLike) -> Floats:
     """Return trimming levels as float64 [levels], ascending and in [0, 1)."""
     array = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
@@ -120,12 +125,15 @@ def check_alpha(alpha: ArrayLike) -> float:
     """Return one trimming level in [0, 1)."""
     if np.ndim(alpha):
         raise InputError(f"alpha {np.asarray(alpha)}", "one number from 0 up to, not including, 1")
-    return float(check_alphas(alpha)[0])
+    value = float(np.asarray(alpha, dtype=np.float64))
+    if not 0 <= value < 1:
+        raise InputError(f"alpha {value:g}", "a number from 0 up to, not including, 1")
+    return value
 
 
 def prepare(reference: ArrayLike, candidate: ArrayLike, mode: Mode) -> Pair:
     """Check and sort the samples."""
-    check_choice(mode, "mode", MODES)
+    mode = check_mode(mode)
     fixed = check_samples(reference, "reference", (1,), mode)
     candidates = check_samples(candidate, "candidate", (1, 2), mode)
     return Pair(np.sort(fixed), np.sort(np.atleast_2d(candidates), axis=-1), mode)
@@ -322,8 +330,12 @@ def optimal_trimming(reference: ArrayLike, candidate: ArrayLike, alpha: float, *
         Distinct values, their weights, the fraction trimmed of each, and the distance. Optimal trimmings are not
         unique; this is the clipped mid-range one.
     """
-    alpha = check_alpha(alpha)
     pair = prepare(reference, check_samples(candidate, "candidate", (1,), mode), mode)
+    return trimming_of(pair, check_alpha(alpha))
+
+
+def trimming_of(pair: Pair, alpha: float) -> Trimming:
+    """Return the optimal trimming of the one candidate of a pair."""
     values, counts = np.unique(pair.candidates[0], return_counts=True)
     mass = np.append(0, counts.cumsum()) / counts.sum()
     nodes = candidate_nodes(*pair.reference_masses(values[None]), mass[None])

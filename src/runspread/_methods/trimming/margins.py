@@ -10,6 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice, check_labels, check_logits
 from ..._errors import InputError
 
+
+class UndefinedMargin(InputError):
+    """Infinite logits on which a margin is not a number."""
+
+
 Margin = Literal["gap", "one-vs-rest", "pairwise", "top-two", "true-class"]
 MARGINS = ("gap", "one-vs-rest", "pairwise", "top-two", "true-class")
 Floats = NDArray[np.float64]
@@ -128,9 +133,16 @@ def _as_float64(logits: ArrayLike) -> Floats:
 def _finite_gap(first: Floats, second: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         gap = first - second
-    if np.isnan(gap).any():
-        raise InputError("two infinite logits of one example", "at most one", "Their difference is not a number.")
+    undefined = np.isnan(gap)
+    if undefined.any():
+        raise UndefinedMargin(
+            f"two infinite logits on {_count(undefined)}", "at most one", "Their difference is not a number."
+        )
     return gap
+
+
+def _count(examples: NDArray[np.bool_]) -> str:
+    return f"{int(examples.sum())} of {examples.size} examples"
 
 
 def _log_odds(logits: Floats) -> Floats:
@@ -140,8 +152,11 @@ def _log_odds(logits: Floats) -> Floats:
     np.put_along_axis(others, best, -np.inf, -1)
     second = others.max(-1, keepdims=True)
     largest = np.take_along_axis(logits, best, -1)
-    if not np.isfinite(second).all() or not np.isfinite(largest).all():
-        raise InputError("infinite logits", "finite logits for one-vs-rest")
+    undefined = ~(np.isfinite(second) & np.isfinite(largest))[..., 0]
+    if undefined.any():
+        raise UndefinedMargin(
+            f"infinite logits on {_count(undefined)}", "finite ones for one-vs-rest", "Half precision ends at 65504."
+        )
     weight = np.exp(others - largest)
     odds = logits - largest - np.log1p(np.maximum(weight.sum(-1, keepdims=True) - weight, 0))
     top = largest - second - np.log(np.exp(others - second).sum(-1, keepdims=True))

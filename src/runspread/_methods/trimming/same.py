@@ -18,7 +18,7 @@ from .curve import curve_alphas
 from .laws import Merged
 from .levels import Pair, check_alpha, threshold_terms
 from .margins import Floats, Margin
-from .nodes import Nodes, distance, smallest_level
+from .nodes import SLACK, Nodes, distance, smallest_level
 from .resampling import Counter, Progress, check_workers, in_threads
 from .scalars import Reading, Scalars, read_scalars
 
@@ -180,7 +180,7 @@ def same_model(
     alphas = curve_alphas(float(levels.max()), CURVE_POINTS)
     curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in alphas] for nodes in laws]).max(0)
     return SameModel(
-        same=bool(levels.max() <= allowed),
+        same=bool(levels.max() <= allowed + SLACK),
         level=float(levels.max()),
         alpha=allowed,
         class_levels=levels,
@@ -204,14 +204,21 @@ def same_model(
         epsilon=epsilon,
         seed=seed,
         excluded=before.excluded + after.excluded,
-        warnings=_warnings(after.count_in(before)),
+        warnings=_warnings(before, after),
     )
 
 
-def _warnings(shared: int) -> tuple[str, ...]:
-    if not shared:
-        return ()
-    return (f"{shared} new run(s) have exactly the outputs of an old run: are these two studies?",)
+def _warnings(old: Scalars, new: Scalars) -> tuple[str, ...]:
+    notes: list[str] = []
+    if shared := new.count_in(old):
+        notes.append(f"{shared} new run(s) have exactly the outputs of an old run: are these two studies?")
+    for name, runs in (("old", old), ("new", new)):
+        if copies := runs.count_copies():
+            notes.append(
+                f"{copies} {name} run(s) have exactly the outputs of another: leave the copies out, or false alarms "
+                "are more than epsilon says."
+            )
+    return tuple(notes)
 
 
 def _accepted_distance(
@@ -243,8 +250,10 @@ def _nodes(old: Floats, new: Floats) -> Nodes:
 
 
 def _check_alike(old: Scalars, new: Scalars, threshold: str | float) -> None:
-    if len(old.values) != len(new.values):
-        raise InputError(f"{len(old.values)} and {len(new.values)} classes", "the same classes in both")
+    if old.n_classes != new.n_classes:
+        raise InputError(
+            f"old runs with {old.n_classes} classes and new ones with {new.n_classes}", "the same classes in both"
+        )
     if threshold != "permutation":
         return
     hint = "For two independent samples of examples use threshold='dkw'."

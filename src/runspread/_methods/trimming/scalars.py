@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Excluded
-from .._sources import RunOutputs, as_outputs, class_of, examples_of
-from .margins import MARGINS, Floats, Margin, clip_gaps, margins
+from .._sources import RunOutputs, as_outputs, class_of, examples_of, n_classes
+from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ class Scalars:
     _rows: NDArray[np.intp]
 
     @property
+    def n_classes(self) -> int:
+        """Number of classes of the outputs."""
+        return n_classes(self._outputs.shape[2])
+
+    @property
     def example_ids(self) -> str | None:
         """Digest of the examples' ids, where they were recorded."""
         return examples_of(self._outputs)
@@ -109,24 +114,20 @@ class Scalars:
         while block := list(islice(rows, size)):
             yield np.stack(block)
 
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """A digest of each run's scalars: equal where two runs have exactly the same."""
+        values = self.each(range(len(self.run_ids)))
+        return tuple(hashlib.blake2b(each.tobytes(), digest_size=16).digest() for each in values)
+
     def count_in(self, others: Scalars) -> int:
         """Return how many runs have exactly the scalars of one of the other runs."""
-        known = set(others._digests())
-        return sum(digest in known for digest in self._digests())
-
-    def count_across(self, first: NDArray[np.intp]) -> int:
-        """Return how many of the other runs have exactly the scalars of one of the runs `first`."""
-        digests = list(self._digests())
-        known = {digests[run] for run in first}
-        return sum(digest in known for run, digest in enumerate(digests) if run not in set(first.tolist()))
+        known = set(others.digests)
+        return sum(digest in known for digest in self.digests)
 
     def count_copies(self) -> int:
         """Return how many runs have exactly the scalars of an earlier run."""
-        return len(self.run_ids) - len(set(self._digests()))
-
-    def _digests(self) -> Iterator[bytes]:
-        for values in self.each(range(len(self.run_ids))):
-            yield hashlib.blake2b(values.tobytes(), digest_size=16).digest()
+        return len(self.run_ids) - len(set(self.digests))
 
     def of_ensembles(self, members: NDArray[np.bool_]) -> Floats:
         """Return the scalars [statistics, ensembles, examples] of averaged logits.
@@ -142,8 +143,14 @@ class Scalars:
         for chunk in self._outputs.chunks():
             here = weights[:, start : start + len(chunk)]
             used = here.any(0)  # excluded runs may hold NaN
-            total += np.tensordot(here[:, used], chunk[used].astype(np.float64), axes=1)
+            _add_members(total, here[:, used], chunk[used].astype(np.float64))
             start += len(chunk)
+        if np.isnan(total).any():
+            raise InputError(
+                "runs whose logits of one example and class are infinite with both signs",
+                "an average of them to be a number",
+                "Use the mixture, which averages distributions, or leave these runs out.",
+            )
         return self._reading.scalars(total / weights.sum(1)[:, None, None], self._outputs.labels)
 
     def mean_accuracy(self) -> float:
@@ -155,8 +162,17 @@ class Scalars:
         return float(np.mean(np.array(right)[self._rows]))
 
 
+def _add_members(total: Floats, members: Floats, logits: Floats) -> None:
+    """Add to each ensemble's total [ensembles, examples, classes] the logits [runs, examples, classes] of its runs."""
+    finite = np.isfinite(logits)
+    total += np.tensordot(members, np.where(finite, logits, 0), axes=1)
+    for run in np.flatnonzero(~finite.all((1, 2))):  # infinite ones would be NaN in ensembles without them
+        with np.errstate(invalid="ignore"):
+            total[members[:, run] > 0] += np.where(finite[run], 0, logits[run])
+
+
 def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Reading) -> Scalars:
-    """Find the usable runs of a source; those with NaN among their outputs are excluded and named.
+    """Find the usable runs of a source; those whose scalar outputs are NaN somewhere are excluded and named.
 
     Parameters
     ----------
@@ -176,10 +192,11 @@ def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Rea
         raise InputError("predicted classes", "logits or scalar outputs", "Classes alone have no distribution of gaps.")
     kept, excluded = [], list(outputs.excluded)
     for run, logits in enumerate(_runs(outputs)):
-        if np.isnan(logits).any():
-            excluded.append(Excluded(outputs.run_ids[run], "NaN among its outputs"))
-        else:
+        reason = _unusable(logits, reading, outputs.labels)
+        if reason is None:
             kept.append(run)
+        else:
+            excluded.append(Excluded(outputs.run_ids[run], reason))
     if not kept:
         raise InputError(
             "no run has usable outputs", "at least one", "; ".join(f"{e.run}: {e.reason}" for e in excluded)
@@ -197,6 +214,19 @@ def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Rea
         _reading=reading,
         _rows=np.array(kept, dtype=np.intp),
     )
+
+
+def _unusable(logits: NDArray[Any], reading: Reading, labels: NDArray[np.int64] | None) -> str | None:
+    """Return why a run [examples, classes] has no scalar outputs; None if it has."""
+    if np.isfinite(logits).all():
+        return None
+    if np.isnan(logits).any():
+        return "NaN among its outputs"
+    try:
+        reading.scalars(logits[None], labels)
+    except UndefinedMargin as error:
+        return error.found
+    return None
 
 
 def _with_classes(source: Any) -> Any:

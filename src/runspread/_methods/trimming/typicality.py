@@ -255,7 +255,7 @@ def halves(n_runs: int) -> list[NDArray[np.intp]]:
 
 
 def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
-    if (tested.n_statistics, tested.n_examples) != (pool.n_statistics, pool.n_examples):
+    if (tested.n_classes, tested.n_examples) != (pool.n_classes, pool.n_examples):
         raise InputError(
             f"candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
         )
@@ -275,7 +275,7 @@ def _counter(tested: Scalars, parts: list[NDArray[np.intp]], settings: Settings,
 
 
 def _size(scalars: Scalars) -> str:
-    return f"{scalars.n_examples} examples and {scalars.n_statistics} statistic(s)"
+    return f"{scalars.n_examples} examples and {scalars.n_classes} classes"
 
 
 def _across_halves(tested: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
@@ -302,7 +302,11 @@ def _levels(
     Held at a time: one statistic of the other runs, sorted, and one block of the own.
     """
     if settings.reference == "single" and len(other) != 1:
-        raise InputError(f"{len(other)} reference runs for reference='single'", "exactly one")
+        raise InputError(
+            f"{len(other)} reference runs for reference='single'",
+            "exactly one",
+            "Give one run as the references, on the command line as --against.",
+        )
     averaged = ensemble_of(pool, other) if settings.reference == "ensemble" else None
     levels: list[Floats] = []
     for number in range(tested.n_statistics):
@@ -365,18 +369,26 @@ def _summarise(
         cap=CAP,
         seed=settings.seed,
         excluded=tested.excluded + (pool.excluded if pool else ()),
-        warnings=_warnings(tested, pool, sizes),
+        warnings=_warnings(tested, pool),
     )
 
 
-def _warnings(tested: Scalars, pool: Scalars | None, sizes: NDArray[np.int64]) -> tuple[str, ...]:
+def _warnings(tested: Scalars, pool: Scalars | None) -> tuple[str, ...]:
+    """Return what makes the reference worth less than its number of runs says."""
     notes: list[str] = []
-    if sizes.min() < FEW_REFERENCES:
-        notes.append(f"The reference is made of only {sizes.min()} run(s): it is itself uncertain.")
-    if pool is not None and (shared := tested.count_in(pool)):
-        notes.append(f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs.")
-    if pool is None and (shared := tested.count_across(halves(len(tested.run_ids))[0])):
-        notes.append(
-            f"{shared} run(s) of the second half have exactly the outputs of a run of the first: leave the copies out."
-        )
+    parts = [tested.digests[part[0] : part[-1] + 1] for part in halves(len(tested.run_ids))] if pool is None else []
+    groups = [pool.digests] if pool is not None else parts
+    distinct = min(len(set(group)) for group in groups)
+    if distinct < FEW_REFERENCES:
+        notes.append(f"The reference is made of only {distinct} run(s): it is itself uncertain.")
+    copies = sum(len(group) - len(set(group)) for group in groups)
+    if pool is not None:
+        if copies:
+            notes.append(f"{copies} reference run(s) have exactly the outputs of another: leave the copies out.")
+        if shared := tested.count_in(pool):
+            notes.append(
+                f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs."
+            )
+    elif copies := tested.count_copies():
+        notes.append(f"{copies} run(s) have exactly the outputs of another: leave the copies out.")
     return tuple(notes)
