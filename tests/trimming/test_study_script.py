@@ -130,3 +130,51 @@ def test_intervals(script):
     assert said.startswith("19.500 (")
     assert script.wilson(0, 100) == pytest.approx((0, 0.0370), abs=1e-4)
     assert script.wilson(10, 100) == pytest.approx((0.0552, 0.1744), abs=1e-4)
+
+
+def test_limits_of_a_quantile_cover(script):
+    rng = np.random.default_rng(0)
+    for runs in (12, 32, 100):
+        for q in (0.05, 0.5, 0.95):
+            limits = [script.quantile_limits(rng.random(runs) / 2, q) for _ in range(400)]
+            assert np.mean([low <= q / 2 <= high for low, high in limits]) >= 0.93
+    assert script.quantile_limits(np.full(32, 0.1), 0.95) == (0.1, 0.5)  # 32 runs have no upper limit of their own
+
+
+def test_interval_of_an_arm_covers_where_it_is_near_the_pool(script):
+    """The percentile bootstrap of the distance itself lies above the truth here in four of ten cases."""
+    rng = np.random.default_rng(1)
+    script.ARM_BOOTSTRAP = 60
+    pool = rng.normal(size=(30, 60)) + rng.normal(size=(30, 1)) / 3
+    law = np.sort((rng.normal(size=(4000, 60)) + rng.normal(size=(4000, 1)) / 3).ravel())
+    truth = rs.trimmed_distance(np.sort(pool, axis=None), law, 0.0)[0]
+    inside = []
+    for _ in range(40):
+        arm = rng.normal(size=(30, 60)) + rng.normal(size=(30, 1)) / 3
+        said, level = script.of_arm(pool, arm, 0.05)
+        low, high = (float(each) for each in said.partition(" (")[2].rstrip(")").split(" to "))
+        inside.append(low - 1e-4 <= truth <= high + 1e-4)
+        estimate, least = (float(each) for each in level.partition(" to ")[0].split(" ("))
+        assert least <= estimate + 1e-3
+    script.ARM_BOOTSTRAP = 20
+    assert np.mean(inside) >= 0.9
+
+
+def test_what_a_monotone_function_leaves(script):
+    accuracy = np.linspace(0.8, 0.9, 40)
+    assert script.left_by_monotone(accuracy, np.exp(-50 * accuracy)) == pytest.approx(0)
+    assert script.left_by_monotone(accuracy, np.tile([0.0, 1.0], 20)) > 0.9
+    assert np.isnan(script.left_by_monotone(accuracy, np.zeros(40)))
+
+
+def test_two_noisy_looks_at_one_quality_do_not_rank_differently(script):
+    rng = np.random.default_rng(2)
+    quality = rng.normal(size=200)
+    looks = [quality + 0.7 * rng.normal(size=200) for _ in range(5)]
+    level = -(looks[0] + looks[1]) / 2
+    found = script.agreement(np.stack([level, -looks[0], -looks[1], looks[2], looks[3]], axis=1))
+    assert found == pytest.approx(1, abs=0.1)
+    assert script.rank_correlation(level, looks[2])[1][0] > -0.9  # which alone would have passed for another ranking
+    other = rng.normal(size=200)
+    assert abs(script.agreement(np.stack([other, other, other, looks[2], looks[3]], axis=1))) < 0.3
+    assert script.agreement(np.stack([level, -looks[0], looks[0], looks[2], looks[3]], axis=1)) == np.inf
