@@ -172,9 +172,9 @@ def ensemble_size(study: rs.Study, facts: dict[str, Any], figures: Path) -> tupl
         artefact = np.quantile(sorted_rows.distances[0, :, k], [0.5, 0.05, 0.95])
         shown = ["{:.4f} ({:.4f} to {:.4f})".format(*each) for each in (*distances, artefact)]
         rows.append((int(size), *shown))
-    header = ("M", "distance of mixture", "of ensemble", "of quantile average")
-    directions = ("mixture", "pool against mixture", "ensemble", "pool against ensemble")
-    by_level = ("M", *(f"level: {name}; rejected" for name in directions))
+    header = ("M", "distance of mixture (90 % of subsets)", "of ensemble", "of quantile average")
+    directions = ("the mixture", "the pool against it", "the ensemble", "the pool against it")
+    by_level = ("M", *(f"level of {name} (90 % of subsets); above 0 in (95 %)" for name in directions))
     laws = {
         "mixture": paired.distances[0],
         "ensemble": paired.distances[1],
