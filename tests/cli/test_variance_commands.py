@@ -43,6 +43,7 @@ def test_compare_is_a_gate(invoke, studies):
     worse = invoke("compare", new, old)
     assert worse.exit_code == 1
     assert "Is new better than old? Yes" in worse.output
+    assert worse.output.endswith("Asked for: is old better than new on the distribution? not shown (exit status 1)\n")
     same = invoke("compare", old, old)
     assert same.exit_code == 1
     assert "Undecided" in same.output
@@ -167,3 +168,9 @@ def test_options_that_would_be_ignored(invoke, studies):
     misspelt = invoke("audit", old, "--split", "tset")
     assert misspelt.exit_code == 2
     assert "split 'test'" in misspelt.stderr
+
+
+@pytest.mark.parametrize("gap", [0, -1, 100, 150])
+def test_a_gap_is_in_points(invoke, studies, gap):
+    result = invoke("plan", studies[0].path, "--gap", gap)
+    assert (result.exit_code, "percentage points between 0 and 100" in result.output) == (2, True)

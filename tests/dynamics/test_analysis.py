@@ -130,6 +130,15 @@ def test_outcome_by_name_by_curve_and_by_index_agree():
         np.testing.assert_allclose(other.regression.coef, named.regression.coef)
 
 
+def test_runs_that_never_converge_are_counted(forked):
+    runs, index = forked_runs()
+    late = [-1 if place < 3 else at for place, at in enumerate(index.values())]
+    result = rs.dynamics(runs, outcome=late, states=[4], threshold=0.9, **FAST)
+    assert f"; 3 of {len(late)} never converged and count with their length" in result.sentence()
+    assert "3 that never converged count with their length" in result.table().title
+    assert "never converged" not in forked.sentence()
+
+
 def test_loss_converges_below():
     found = rs.convergence_index([[3.0, 1.0, 0.5], [3.0, 2.0, 1.5]], 1.0, direction="below")
     assert found.index.tolist() == [2, -1]

@@ -369,3 +369,16 @@ def test_one_logit_with_labels():
     assert same.accuracy_old == pytest.approx(((gaps > 0) == labels).mean())
     with pytest.raises(rs.InputError, match="out of range"):
         rs.trimming(gaps[..., None], labels=labels + 1)
+
+
+@pytest.mark.parametrize("epsilon", [0, 1, 2, -1])
+def test_the_significance_is_checked_before_classes_share_it(epsilon):
+    logits = np.random.default_rng(0).normal(size=(8, 60, 10))
+    calls = (
+        lambda: rs.trimming(logits, epsilon=epsilon, replicates=2),
+        lambda: rs.same_model(logits, logits, epsilon=epsilon, threshold="dkw"),
+        lambda: rs.representative_size(logits, epsilon=epsilon, replicates=2),
+    )
+    for call in calls:
+        with pytest.raises(rs.InputError, match=f"epsilon {epsilon}; expected a number between 0 and 1"):
+            call()

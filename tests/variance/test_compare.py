@@ -355,3 +355,28 @@ def test_selection_honours_counts_and_refuses_what_a_result_has():
     ):
         with pytest.raises(rs.InputError):
             call()
+
+
+def test_what_a_machine_reads_is_what_the_sentence_says():
+    """Three runs each: the test by the normal law alone rejects where the verdict does not."""
+    rng = np.random.default_rng(5)
+    shown = 0
+    for _ in range(40):
+        a, b = (rng.random((3, 400)) < np.clip(0.9 + rng.normal(0, 0.02, (3, 1)), 0, 1) for _ in range(2))
+        result = rs.compare(correct=(a, b), names=("old", "new"))
+        facts, table = result.to_dict(), result.table()
+        assert table["p"][3] == facts["p_distribution"] == max(result.p_dist, result.p_welch)
+        assert (facts["verdicts"]["distribution"] == "undecided") == (facts["p_distribution"] > 0.05)
+        assert tuple(facts["ci_dist"]) == result.ci_dist
+        shown += result.p_dist <= 0.05 < facts["p_distribution"]
+    assert shown
+
+
+def test_one_run_of_each_has_no_interval_and_left_out_runs_their_configuration():
+    a, b = matrices(runs=(1, 1))
+    assert "no interval: one run of a configuration shows no spread" in rs.compare(correct=(a, b)).sentence()
+    logits = np.random.default_rng(0).normal(size=(2, 4, 30, 2))
+    logits[0, 1] = logits[1, 2] = np.nan
+    labels = np.arange(30) % 2
+    result = rs.compare(*logits, labels, names=("old", "new"), nan="drop_run")
+    assert [item.run for item in result.excluded] == ["old: run 1", "new: run 2"]

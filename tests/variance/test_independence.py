@@ -78,7 +78,7 @@ def test_policies_are_everywhere():
     both = rs.compare(correct=(matrix, draw(np.random.default_rng(7), 8, 40, 0.0)[0]), missing="intersect")
     assert both.n_examples == 39
     dropped = rs.compare(correct=(matrix, matrix), missing="drop_run")
-    assert [item.run for item in dropped.excluded] == ["run 3", "run 3"]
+    assert [item.run for item in dropped.excluded] == ["A: run 3", "B: run 3"]
     logits = np.random.default_rng(8).normal(size=(5, 9, 3))
     logits[2, 1] = np.nan
     assert rs.pair_deviations(logits, np.arange(9) % 3, nan="drop_run").n_runs == 4

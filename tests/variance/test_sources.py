@@ -171,3 +171,11 @@ def test_groups_that_share_runs(tmp_path):
             run.predictions("test", np.random.default_rng(seed).normal(size=(3, 3)))
     result = rs.variance_by_source({"all": study, "init": study})
     assert any("share 4 runs" in note for note in result.warnings)
+
+
+def test_one_run_and_groups_without_the_reference_are_refused():
+    correct = np.random.default_rng(0).random((1, 50)) < 0.8
+    with pytest.raises(rs.InputError, match="1 usable run; expected two or more"):
+        rs.variance_by_source(correct=correct, seeds=[[0, 0, 0]])
+    with pytest.raises(rs.InputError, match="groups a, b and none of the name 'all'"):
+        rs.variance_by_source(correct={"a": correct, "b": correct})

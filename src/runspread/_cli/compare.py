@@ -49,4 +49,9 @@ def command(
     sources = open_source(a, labels), open_source(b, labels)
     result = rs.compare(*sources, split=split, level=level, names=names, paired=paired)
     show(result, as_json=as_json)
-    sys.exit(0 if result.verdict(QUESTIONS[question]) == "B" else 1)
+    shown = result.verdict(QUESTIONS[question]) == "B"
+    if not as_json:
+        where = "this test set" if question == "test-set" else "the distribution"
+        answer = "yes (exit status 0)" if shown else "not shown (exit status 1)"
+        click.echo(f"\nAsked for: is {names[1]} better than {names[0]} on {where}? {answer}")
+    sys.exit(0 if shown else 1)

@@ -49,6 +49,8 @@ def command(
 
     if (gap is None) == (runs is None):
         raise InputError("both --gap and --runs" if runs else "neither --gap nor --runs", "one of them")
+    if gap is not None and not 0 < gap < 100:
+        raise InputError(f"--gap {gap:g}", "percentage points between 0 and 100")
     facts = _facts(study, against, error, examples, split, labels)
     if gap is not None:
         result: rs.Result = rs.plan_runs(gap / 100, alpha=alpha, power=power, **facts)

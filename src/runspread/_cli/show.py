@@ -56,7 +56,10 @@ def _check_plot(_: click.Context, __: click.Parameter, path: str | None) -> Path
 def save_plot(result: Result, file: Path | None) -> None:
     """Draw a result's main picture into a file, if one was asked for."""
     if file is not None:
-        result.plot().figure.savefig(file, bbox_inches="tight")  # pyright: ignore[reportAttributeAccessIssue]
+        from .._study.files import storage_errors
+
+        with storage_errors(f"writing {file}"):
+            result.plot().figure.savefig(file, bbox_inches="tight")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def console(*, stderr: bool = False) -> Console:

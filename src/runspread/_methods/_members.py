@@ -203,7 +203,7 @@ def _only_labels(outputs: RunOutputs, labels: ArrayLike | None) -> NDArray[Any]:
         )
     found = outputs.labels if labels is None else np.asarray(to_numpy(labels))
     if found is None:
-        raise InputError("no labels", "the true class of every example", "Pass labels=.")
+        raise InputError("no labels", "the true class of every example", "Pass labels= (on the command line --labels).")
     if found.shape != (outputs.shape[1],):
         raise InputError(f"labels of shape {found.shape} for {outputs.shape[1]} examples", "one label an example")
     return found

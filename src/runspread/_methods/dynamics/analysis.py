@@ -90,6 +90,11 @@ class TrainingDynamics(Result):
             return None
         return np.where(self.convergence < 0, self.prepared.lengths, self.convergence)
 
+    @property
+    def n_unconverged(self) -> int:
+        """Runs that never reached the threshold."""
+        return 0 if self.convergence is None else int((self.convergence < 0).sum())
+
     def monitor(self, detours: Sequence[int] | None = None, horizon: int | None = None) -> RunMonitor:
         """Return a monitor for a live run; by default of this result's detours, with its longest run as horizon."""
         return self.model.monitor(detours, horizon)
@@ -115,7 +120,8 @@ class TrainingDynamics(Result):
             columns["optional"] = ["yes" if value else "" for value in self.optional]
             columns["detour"] = ["yes" if value else "" for value in self.detour]
         formats = {"coefficient": ".2f", "convergence of its runs": ".1f", "of the others": ".1f", **table.formats}
-        return Table(columns, formats=formats, title="States (first visit and convergence in checkpoints)")
+        counted = f"; {self.n_unconverged} that never converged count with their length" if self.n_unconverged else ""
+        return Table(columns, formats=formats, title=f"States (first visit and convergence in checkpoints{counted})")
 
     def sentence(self) -> str:
         """Return whether runs part ways, which detours slow them, and what that does not show."""
@@ -124,6 +130,8 @@ class TrainingDynamics(Result):
         route, share = route_text(self.map.common_route), round(self.map.common_share * n)
         shape = "are linear" if self.map.is_linear else f"fork into {self.map.n_routes} routes"
         ended = f", {self.map.n_unfinished} more end on the way" if self.map.n_unfinished else ""
+        if self.n_unconverged:
+            ended += f"; {self.n_unconverged} of {n} never converged and count with their length"
         return (
             f"{n} runs{lost} {shape}: {share} of {n} take {route} through {self.model.n_states} states{ended}. "
             f"{self._detour_clause()}{self._regression_clause()}"

@@ -108,6 +108,13 @@ def check_samples(sample: ArrayLike, name: str, axes: tuple[int, ...], mode: str
     return array
 
 
+def check_epsilon(epsilon: float) -> float:
+    """Return a significance in (0, 1)."""
+    if not 0 < epsilon < 1:
+        raise InputError(f"epsilon {epsilon}", "a number between 0 and 1")
+    return float(epsilon)
+
+
 def check_mode(mode: str) -> Mode:
     """Return how a reference's distribution is read, if it is known."""
     return "published" if check_choice(mode, "mode", MODES) == "published" else "step"
@@ -140,7 +147,7 @@ def prepare(reference: ArrayLike, candidate: ArrayLike, mode: Mode) -> Pair:
 
 
 def threshold_terms(
-    threshold: Threshold | float | None, epsilon: float, n: int, m: int, mode: Mode
+    threshold: Threshold | float | None, epsilon: float, n: int, m: int, mode: Mode, tests: int = 1
 ) -> tuple[float, float]:
     """Return (delta_0, delta_1): a distance is accepted up to ``delta_0 + c delta_1``.
 
@@ -152,9 +159,10 @@ def threshold_terms(
         Significance, in (0, 1).
     n, m : int
         Sizes of the candidate and of the reference sample.
+    tests : int
+        Number of tests, a class each, that share the significance.
     """
-    if not 0 < epsilon < 1:
-        raise InputError(f"epsilon {epsilon}", "a number between 0 and 1")
+    epsilon = check_epsilon(epsilon) / tests
     if isinstance(threshold, (int, float, np.number)):
         if not threshold >= 0:
             raise InputError(f"threshold {threshold}", "a distance, 0 or more")

@@ -221,7 +221,7 @@ def representative_size(
     draws = draws * (replicates if resample is None else 1)
     orders = rng.permuted(np.tile(np.arange(n_runs), (len(draws), 1)), axis=1)
     n, m = len(draws[0][0]), len(draws[0][1])
-    delta = threshold_terms(threshold, epsilon / len(scalars.values), n, m, "step")
+    delta = threshold_terms(threshold, epsilon, n, m, "step", len(scalars.values))
     study = Subsets(scalars, [Merged.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
     found = in_threads(
         lambda index: study.compare(orders[index], draws[index]), len(draws), workers, Counter(len(draws), progress)

@@ -16,7 +16,7 @@ from .._sources import check_same_examples
 from ..variance.audit import warns_of_seeds
 from .curve import curve_alphas
 from .laws import Merged
-from .levels import Pair, check_alpha, threshold_terms
+from .levels import Pair, check_alpha, check_epsilon, threshold_terms
 from .margins import Floats, Margin
 from .nodes import SLACK, Nodes, distance, smallest_level
 from .resampling import Counter, Progress, check_workers, in_threads
@@ -240,7 +240,7 @@ def _accepted_distance(
         check_choice(threshold, "threshold", THRESHOLDS)
     bound: Any = threshold
     sizes = new.values.shape[2], old.values.shape[2]
-    return threshold_terms(bound, epsilon / len(old.values), *sizes, "step"), float("nan")
+    return threshold_terms(bound, epsilon, *sizes, "step", len(old.values)), float("nan")
 
 
 def _nodes(old: Floats, new: Floats) -> Nodes:
@@ -280,8 +280,7 @@ def _exchanged(
     Each is the largest over the statistics.
     """
     n_old, n_new = len(old.run_ids), len(new.run_ids)
-    if not 0 < epsilon < 1:
-        raise InputError(f"epsilon {epsilon}", "a number between 0 and 1")
+    check_epsilon(epsilon)
     permutations, seed = int(check_integers(permutations, "permutations", 1, None)), check_seed(seed)
     possible = min(comb(n_old + n_new, n_old), permutations + 1)
     if possible * epsilon < 1:

@@ -150,9 +150,7 @@ class Settings:
 
     def plan(self, draws: list[Draw], statistics: int) -> Plan:
         """Return what is done in every replicate; each of several statistics is tested at its share of epsilon."""
-        delta = threshold_terms(
-            self.threshold, self.epsilon / statistics, len(draws[0][0]), len(draws[0][1]), self.mode
-        )
+        delta = threshold_terms(self.threshold, self.epsilon, len(draws[0][0]), len(draws[0][1]), self.mode, statistics)
         return Plan(draws, delta, self.mode, self.reference == "sampled", self.seed)
 
 

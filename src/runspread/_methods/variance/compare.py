@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
-from ..._results import Result, Table
+from ..._results import Excluded, Result, Table
 from .._sources import check_same_examples, examples_of
 from .audit import audit_warnings
 from .estimate import reservations
 from .outcomes import on_common_examples
-from .pairing import PairedForm, pair_runs, paired_form, run_seeds
+from .pairing import PAIRING_LEVEL, PairedForm, pair_runs, paired_form, run_seeds
 from .plan import runs_for_distribution, runs_for_fixed_t
 from .statistics import RunStatistics, counted
 from .sums import number, ratio
@@ -143,6 +143,15 @@ class Comparison(Result):
         half = max(half, (high - low) / 2) if high > low else half
         return self.delta - half, self.delta + half
 
+    @property
+    def p_distribution(self) -> float:
+        """P-value on the distribution that verdict and table go by: the larger of that and of that on this test set.
+
+        The harder question has the larger p. ``p_dist`` alone errs too often at few runs (in one of six comparisons of
+        two runs each, at a level of 5 %), and Welch's test alone leaves out the examples.
+        """
+        return float(np.maximum(self._dist[1], self._fixed[2]))
+
     def verdict(self, question: str = "distribution") -> str:
         """Return ``"A"``, ``"B"`` or ``"undecided"``.
 
@@ -150,13 +159,11 @@ class Comparison(Result):
         ----------
         question : {"test set", "distribution", "models on test set", "models on distribution"}
             Which of two configurations is better on this test set or on the distribution; or which of the first two
-            trained models is. On the distribution both tests have to say so: ``p_dist`` alone errs too often at few
-            runs (in one of six comparisons of two runs each, at a level of 5 %), and Welch's test alone leaves out
-            the examples.
+            trained models is. On the distribution both tests have to say so (`p_distribution`).
         """
         p = {
             "test set": self._fixed[2],
-            "distribution": max(self._dist[1], self._fixed[2]),
+            "distribution": self.p_distribution,
             "models on distribution": self.mcnemar_p,
             "models on test set": 0.0,  # counts, no inference
         }
@@ -180,11 +187,21 @@ class Comparison(Result):
             ],
             "difference": [100 * value for value in (gap, gap, self.delta, self.delta)],
             "se": [100 * value for value in (0.0, self.mcnemar_se, self._fixed[0], self._dist[0])],
-            "p": [math.nan, self.mcnemar_p, self._fixed[2], self._dist[1]],
+            "p": [math.nan, self.mcnemar_p, self._fixed[2], self.p_distribution],
             "better": [self._named(self.verdict(question)) for question in questions],
         }
         title = f"{self.names[0]} minus {self.names[1]}, percentage points"
         return Table(columns, formats={"difference": ".3f", "se": ".3f", "p": ".3g"}, title=title)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, the intervals, the p-value on the distribution that counts, and the verdicts."""
+        questions = ("test set", "distribution")
+        return super().to_dict() | {
+            "ci_fixed": list(self.ci_fixed),
+            "ci_dist": list(self.ci_dist),
+            "p_distribution": self.p_distribution,
+            "verdicts": {question: self._named(self.verdict(question)) for question in questions},
+        }
 
     def _named(self, verdict: str) -> str:
         return {"A": self.names[0], "B": self.names[1]}.get(verdict, verdict)
@@ -201,10 +218,13 @@ class Comparison(Result):
         better = self.names[0] if self.delta >= 0 else self.names[1]
         other = self.names[1] if self.delta >= 0 else self.names[0]
         low, high = (f"{100 * sign:+.2f}" for sign in self.ci_dist)
+        interval = f"{self.level:.0%} interval on the distribution {low} to {high}"
+        if math.isnan(self.ci_dist[0]):
+            interval = "no interval: one run of a configuration shows no spread"
         return (
             f"Is {better} better than {other}? {lead[0].upper()}{lead[1:]}: {self.names[0]} minus {self.names[1]} is "
             f"{100 * self.delta:+.2f} points ({self.n_runs_a} and {self.n_runs_b} runs, {self.n_examples} examples; "
-            f"{self.level:.0%} interval on the distribution {low} to {high}).{self._pairing()}{self._advice()}"
+            f"{interval}).{self._pairing()}{self._advice()}"
         )
 
     def _pairing(self) -> str:
@@ -214,7 +234,8 @@ class Comparison(Result):
         pairs = f"{self.n_pairs} {'pair' if self.n_pairs == 1 else 'pairs'} of runs with the same seeds"
         if math.isnan(self.p_seed_correlation):
             return f" Runs were compared unpaired: {pairs} cannot show a correlation of their accuracies."
-        shown = f"{self.seed_correlation:.2f} (one-sided p {self.p_seed_correlation:.2g})"
+        side = "at most" if self.paired else "not at most"
+        shown = f"{self.seed_correlation:.2f} (one-sided p {self.p_seed_correlation:.2g}, {side} {PAIRING_LEVEL:g})"
         if self.paired:
             return f" Runs were compared in pairs: over {pairs} their accuracies have correlation {shown}."
         return (
@@ -316,7 +337,11 @@ def compare(
         of_a, of_b = (None, None) if seeds is None else seeds
         keys = run_seeds(a, first, outcomes_a, of_a, names[0]), run_seeds(b, second, outcomes_b, of_b, names[1])
         pairs = pair_runs(*keys, names)
-    excluded = sum((found.excluded for found in (outcomes_a, outcomes_b) if found is not None), ())
+    excluded = tuple(
+        Excluded(f"{name}: {item.run}", item.reason)
+        for name, found in ((a_name, outcomes_a), (b_name, outcomes_b))
+        for item in (() if found is None else found.excluded)
+    )
     notes = [
         f"{name}: {note}"
         for name, source, (found, _) in zip(names, (a, b), both, strict=True)

@@ -288,7 +288,11 @@ def as_outcomes(
 
 def _from_outputs(outputs: RunOutputs, nan: str, n_classes: int | None) -> PredictedOutcomes:
     if outputs.labels is None:
-        raise InputError("no labels", "true classes [examples]", "Pass labels=, or correct= with 0/1 correctness.")
+        raise InputError(
+            "no labels",
+            "true classes [examples]",
+            "Pass labels= (on the command line --labels), or correct= with 0/1 correctness.",
+        )
     if len(outputs.shape) == 3:
         n_classes = max(outputs.shape[2], 2)  # one logit tells two classes apart
     labels = check_integers(outputs.labels, "labels", 0, None if n_classes is None else n_classes - 1)

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
 from .._sources import check_same_examples, examples_of
@@ -168,11 +167,12 @@ class SourceComponents(Result):
         shares = self.total_effect_test / self.total_test
         parts = ", ".join(f"{role} alone {share:.0%}" for role, share in zip(self.roles, shares, strict=True))
         cells = " x ".join(map(str, self.levels))
+        between = "all three" if len(self.roles) == 3 else "the two"
         return (
             f"Varying one source gives, of the variance with all sources varied (sd {points(root(self.total_test))} "
-            f"points, {cells} runs, {self.n_examples} examples): {parts}; {self.comp_test[-1] / self.total_test:.0%} "
-            f"is the interaction of {'all three' if len(self.roles) == 3 else 'the two'}. Few levels make these shares "
-            f"rough."
+            f"points, {cells} runs, {self.n_examples} examples): {parts}, each with the interactions it is part of; "
+            f"{self.comp_test[-1] / self.total_test:.0%} is the interaction of {between}. Few levels make these shares "
+            "rough."
         )
 
 
@@ -230,6 +230,8 @@ def variance_by_source(
     if correct is not None and np.ndim(correct) in (3, 4):
         return _crossed(checked_correct(np.asarray(correct)), roles)
     outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan)
+    if outcomes.shape[0] < 2:
+        raise InputError(f"{outcomes.shape[0]} usable run", "two or more, which differ in a seed")
     table = _seeds_of(source, outcomes, roles) if seeds is None else _seeds_given(seeds, outcomes, roles)
     vary = [axis for axis in range(len(roles)) if _codes(table[:, axis]).any()]
     table, roles = table[:, vary], [roles[axis] for axis in vary]
@@ -332,7 +334,12 @@ def _one_at_a_time(
 ) -> SourceGroups:
     from scipy.special import fdtr
 
-    check_choice(reference, "reference", list(groups))
+    if reference not in groups:
+        raise InputError(
+            f"groups {', '.join(groups)} and none of the name {reference!r}",
+            "one in which all sources vary, to compare the others with",
+            f"Call it {reference!r}, or name another with reference=.",
+        )
     found = [_group(part, labels, split, nan) for part in groups.values()]
     if len({group.examples for group in found}) > 1 or min(group.runs for group in found) < 2:
         raise InputError(
