@@ -97,9 +97,9 @@ class Training:
     def arm(self, name: str) -> rs.Study:
         """One source of randomness; where both seeds vary, the runs of the reference pool follow the candidates."""
         runs = self.preset["candidates"] + (self.preset["references"] if name == "both" else 0)
-        seed = int(name == "both")  # the arms share their first run otherwise
         fields = self.preset["training"][self.name]
-        return self._train(name.replace(" ", "-"), runs, ARMS[name], self.pair, fields, seed)
+        # Of one seed, so that all arms have one augmentation; they share their first run, which is not in the pool.
+        return self._train(name.replace(" ", "-"), runs, ARMS[name], self.pair, fields, seed=1)
 
     def tuned(self) -> rs.Study:
         """Return runs that start from a network trained on the other eight classes, with a fresh head."""
@@ -443,10 +443,10 @@ def transfer(study: rs.Study, facts: dict[str, Any]) -> tuple[str, list[Claim]]:
         f"seeds first, over what noise in both leaves of 1: below {SAME_RANKING} by the whole interval; missed where "
         f"that is not so and all of it is above {ALIKE}; no verdict where fewer than {FEW_TOLD:.0%} of the runs are "
         "told apart)",
-        f"{agreed if np.isfinite(low) else 'not to be told'}; as it is, of level and validation accuracy: {said}; the "
+        f"{agreed if np.isfinite(high) else 'not to be told'}; as it is, of level and validation accuracy: {said}; the "
         f"two best quarters share {overlap:.0%}; {told:.0%} of {len(level)} runs told apart; levels on two halves of "
         f"the examples correlate {rank_correlation(*halves)[0]}",
-        None if told < FEW_TOLD else True if high < SAME_RANKING else False if ALIKE < low < np.inf else None,
+        None if told < FEW_TOLD or np.isinf(high) else True if high < SAME_RANKING else False if low > ALIKE else None,
     )
     return f"{table}\n\n{ranks}\n\n{levels.sentence()}", [claim]
 
