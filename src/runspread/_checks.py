@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -117,7 +117,8 @@ def check_logits(logits: ArrayLike, *, shape: tuple[int | None, ...], name: str 
         raise InputError(
             f"{name} hold {int(bad.sum())} NaN, the first at {_at(_first(bad))}",
             "numbers",
-            "A run whose outputs are NaN has diverged: record it with status 'diverged' instead.",
+            "A run whose outputs are NaN has diverged: leave it out; in a study, call run.diverged(reason) instead of "
+            "run.predictions(...), and it is kept and named.",
         )
     return array
 
@@ -132,6 +133,15 @@ def check_choice(value: Any, name: str, choices: Collection[str]) -> str:
         f"one of {', '.join(sorted(choices))}",
         f"Did you mean {near[0]!r}?" if near else "",
     )
+
+
+def check_mapping(value: Any, name: str) -> Mapping[Any, Any]:
+    """Return `value` if it is a mapping, an empty one for None."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} of type {type(value).__name__}", "a mapping from names to values")
+    return value
 
 
 def check_keywords(given: Collection[str], known: Collection[str], what: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import warnings
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import runspread as rs
 from runspread._cli import COMMANDS, cli, main
 from tests.factories import make_study
 
@@ -54,9 +57,32 @@ def test_info(invoke, study):
 
 
 def test_info_json(invoke, study):
-    facts = json.loads(invoke("info", study.path, "--json").output)
-    assert facts["runs"]["run"] == list(study.runs.ids)
+    facts = json.loads(invoke("info", study.path, "--json", "--runs", 2).output)
+    assert facts["runs"] == 6
+    assert facts["table"]["run"] == list(study.runs.ids)
     assert facts["accuracy"]["test"]["runs"] == 6
+
+
+def test_info_of_one_run_has_no_standard_deviation(invoke, tmp_path):
+    study = make_study(tmp_path / "study", runs=1)
+    assert "sd" not in json.loads(invoke("info", study.path, "--json").output)["accuracy"]["test"]
+    assert "nan" not in invoke("info", study.path).output
+
+
+def test_info_lists_splits_in_one_order(tmp_path):
+    splits = {name: np.arange(6) % 2 for name in ("train", "dev", "test", "shifted")}
+    study = rs.create_study(tmp_path / "study", splits=splits)
+    with study.record(seeds=0) as run:
+        for name in splits:
+            run.predictions(name, np.eye(6)[:, :2])
+    code = f"from runspread._cli import cli; cli.main(['info', {str(study.path)!r}], standalone_mode=False)"
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}
+        ).stdout
+        for seed in "123"
+    }
+    assert len(outputs) == 1
 
 
 def test_verify_says_yes_and_no(invoke, tmp_path):
@@ -67,6 +93,23 @@ def test_verify_says_yes_and_no(invoke, tmp_path):
     result = invoke("verify", study.path)
     assert result.exit_code == 1
     assert shard.name in result.output
+
+
+@pytest.mark.parametrize("content", [None, b"cut"])
+def test_verify_names_lost_labels(invoke, tmp_path, content):
+    study = make_study(tmp_path / "study")
+    path = study.path / "labels.safetensors"
+    path.unlink() if content is None else path.write_bytes(content)
+    result = invoke("verify", study.path)
+    assert result.exit_code == 1
+    assert "labels.safetensors is corrupt" in result.output
+    assert "All 6 shards" in result.output
+
+
+def test_audit_of_one_run_cannot_answer(invoke, tmp_path):
+    result = invoke("audit", make_study(tmp_path / "study", runs=1).path)
+    assert result.exit_code == 2
+    assert "One run cannot tell" in result.output
 
 
 def test_recipes(invoke):
@@ -86,6 +129,21 @@ def test_report(invoke, study, tmp_path):
     result = invoke("report", study.path, "-o", target)
     assert result.output == f"wrote {target}\n"
     assert target.read_text().startswith("<!doctype html>")
+
+
+def test_report_names_sections_that_are_not_available(invoke, tmp_path):
+    study = make_study(tmp_path / "study", runs=1)
+    result = invoke("report", study.path)
+    assert result.exit_code == 0
+    assert "not available: Trimming: 1 run; expected at least two" in result.stderr
+    path = next((study.path / "shards").iterdir()) / "predictions.safetensors"
+    path.write_bytes(path.read_bytes()[:50])
+    (study.path / "report.html").unlink()
+    result = invoke("report", study.path)
+    assert result.exit_code == 2
+    assert "Variance" in result.stderr
+    assert "predictions.safetensors cannot be read" in result.stderr
+    assert "Not available: " in (study.path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("command", ["info", "verify", "variance", "report"])

@@ -77,6 +77,29 @@ def test_train_refuses_another_recipe_in_the_same_folder(tmp_path):
     assert "holds another study: lr is" in done.stderr
 
 
+def test_a_study_in_which_all_runs_diverged_is_no_success(tmp_path):
+    words = train_words(tmp_path / "s", "--set", "lr=1e6", "--set", "warmup=0")
+    done = run(*words, check=False)
+    assert done.returncode == 2
+    assert "no run completed: run " in done.stderr
+    assert "diverged (the training loss was not finite at step" in done.stderr
+    assert "runspread variance" not in done.stdout
+    done = run(*words, "--json", check=False)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["status"] == {"diverged": 12}
+
+
+def test_progress_is_the_accuracy_of_runs_and_says_of_which():
+    from runspread._cli.progress import describe
+    from runspread._training.progress import Scoreboard
+
+    for before, words in ((0, "accuracy 25.00 %"), (5, "accuracy of the new runs 25.00 %")):
+        scores = Scoreboard([6, 2, 8], before)
+        scores.tick(0, 1.0, 0.0)
+        scores.tick(1, 0.5, 1.0)
+        assert words in describe(scores.progress({0}))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

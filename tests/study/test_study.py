@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 import runspread as rs
 from runspread._study.files import map_tensors
 from runspread._study.records import RunRecord
+from runspread._study.study import verify_folder
 
 LABELS = np.array([0, 1, 2, 1, 0])
 
@@ -419,7 +420,210 @@ def test_kill_in_the_middle_of_recording_loses_only_that_run(filled):
     assert reopened.verify().ok
 
 
+# ------------------------------------------------------------------ two workers on one run
+
+
+def fail_run(study, seed):
+    with pytest.raises(RuntimeError, match="no memory"), study.record(seeds=seed) as run:
+        run.log(0, loss=2.0)
+        raise RuntimeError("no memory")
+
+
+def test_a_run_that_completes_is_kept_where_another_worker_failed_at_it(study, rng):
+    first, second = rs.open_study(study.path), rs.open_study(study.path)
+    fail_run(first, 9)
+    logits = record_run(second, 9, rng)
+    for seen in (second, rs.open_study(study.path)):
+        assert seen.is_recorded(seeds=9)
+        np.testing.assert_array_equal(seen.predictions("test")[0], logits.astype(np.float16))
+
+
+def test_a_failure_after_another_worker_completed_the_run_is_an_attempt(study, rng):
+    second = rs.open_study(study.path)
+    record_run(study, 9, rng)
+    fail_run(second, 9)
+    seen = rs.open_study(study.path)
+    assert [run.status for run in seen.runs] == ["completed"]
+    assert len(list((study.path / "shards").iterdir())) == 2
+    assert seen.verify().sentence() == "All 2 shards (1 runs, and 1 more attempt at them) agree with their checksums."
+    assert seen.verify().runs == len(seen.runs) == 1
+
+
+def test_two_workers_with_different_outputs_of_one_run_lose_nothing(study, rng):
+    second = rs.open_study(study.path)
+    first_logits = record_run(study, 9, rng)
+    with pytest.raises(rs.DuplicateRunError, match="recorded by another worker") as caught:
+        record_run(second, 9, rng)
+    seen = rs.open_study(study.path)
+    np.testing.assert_array_equal(seen.predictions("test").to_array(), [first_logits.astype(np.float16)])
+    (kept,) = [shard for shard in (study.path / "shards").iterdir() if shard.name.endswith("-2")]
+    assert f"What this one recorded is in {kept}" in str(caught.value)
+    assert map_tensors(kept / "predictions.safetensors")["logits/test"].shape == (1, 5, 3)
+    assert seen.verify().ok
+
+
+def test_two_workers_with_the_same_outputs_of_one_run_are_one_shard(study):
+    second = rs.open_study(study.path)
+    record_run(study, 3, np.random.default_rng(3))
+    record_run(study, 9, np.random.default_rng(9))
+    record_run(second, 9, np.random.default_rng(9))  # at another position in the study
+    assert len(list((study.path / "shards").iterdir())) == 2
+
+
+def test_a_training_that_is_repeated_elsewhere_may_differ_in_the_last_digits(study):
+    second = rs.open_study(study.path)
+    names = [
+        each.publish([RunRecord(id="run", metrics={"loss": (np.arange(1), np.array([value]))})], provenance={})
+        for each, value in ((study, 0.5), (second, 0.50001))
+    ]
+    assert names[0] == names[1]
+    assert second.metrics()["loss"].values == [[0.5]]
+
+
+def test_a_shard_that_cannot_be_read_does_not_take_a_run_with_it(study, rng):
+    record_run(study, 9, rng)
+    next((study.path / "shards").iterdir()).joinpath("shard.json").write_text("{")
+    with pytest.warns(rs.RunspreadWarning, match="cannot be read"):
+        opened = rs.open_study(study.path)
+    record_run(opened, 9, rng)
+    assert opened.is_recorded(seeds=9)
+    assert len(opened.runs) == 1
+
+
+# ------------------------------------------------------------------ what cannot be written
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (lambda run: run.weights({"w": np.ones(2), "_extra_state": None}), "'_extra_state' of type NoneType"),
+        (lambda run: run.weights({"w": np.ones(2, complex)}), "'w' of dtype complex128"),
+        (lambda run: run.weights({"w": np.array(["a"])}), "'w' of dtype <U1"),
+        (lambda run: run.weights({"w": [[1], [2, 3]]}), "'w' of type list"),
+        (lambda run: run.log(2**70, loss=1), "step 1180591620717411303424; expected a whole number from 0 to 2"),
+        (lambda run: run.log(None, loss=1), "step None"),
+        (lambda run: run.log("one", loss=1), "step 'one'"),
+        (lambda run: run.log(2, loss=2**2000), "metric 'loss' is"),
+    ],
+)
+def test_a_value_that_cannot_be_written_costs_no_log(study, bad, message):
+    with pytest.raises(rs.InputError, match=message), study.record(seeds=0) as run:
+        run.log(1, loss=0.5)
+        bad(run)
+    assert [each.status for each in study.runs] == ["failed"]
+    assert rs.open_study(study.path).metrics()["loss"].of(run.id)[1] == [0.5]
+
+
+def test_an_error_is_kept_as_text_whatever_it_is(study):
+    with study.record(seeds=0) as run:
+        run.diverged(ValueError("loss is NaN"))
+    with pytest.raises(OSError, match="no such"), study.record(seeds=1):
+        raise OSError("no such file: \udcff")  # a file's name that is no text
+    assert rs.open_study(study.path).runs[run.id].error == "loss is NaN"
+    assert study.runs.count("failed") == 1
+
+
+def test_metrics_beyond_single_precision_are_kept(study, recwarn):
+    for seed, value in enumerate((1e300, 0.5, np.inf)):
+        with study.record(seeds=seed) as run:
+            run.log(1, loss=value)
+    values = rs.open_study(study.path).metrics()["loss"].values
+    assert sorted(values.ravel()) == [0.5, 1e300, np.inf]
+    types = {map_tensors(path)["values/loss"].dtype.name for path in study.path.glob("shards/*/metrics.safetensors")}
+    assert types == {"float32", "float64"}
+    assert not recwarn.list
+
+
+def test_runs_of_other_classes_are_refused(study, rng):
+    with pytest.raises(RuntimeError), study.record(seeds=0) as run:
+        run.predictions("test", rng.normal(size=(5, 7)))
+        raise RuntimeError("these are of a failed run and bind nobody")
+    record_run(study, 1, rng)
+    for opened in (study, rs.open_study(study.path)):
+        with pytest.raises(rs.InputError, match="5 columns for split 'test'; expected 3, as"), opened.record() as run:
+            run.predictions("test", rng.normal(size=(5, 5)))
+    assert len(study.predictions("test")) == 1
+
+
+def test_the_reader_names_both_shards_of_other_classes(study, rng):
+    names = [
+        study.publish(
+            [RunRecord(id=f"{columns}", predictions={("test", None): np.zeros((5, columns))}, labels={"test": LABELS})],
+            provenance={},
+        )
+        for columns in (3, 4)
+    ]
+    with pytest.raises(rs.StudyError, match=rf"{names[1]} has outputs .* as in shard {names[0]}\. Move the one"):
+        study.predictions("test").to_array()
+
+
+def test_nan_outputs_say_how_to_record_a_diverged_run(study):
+    with study.record(seeds=0) as run:
+        with pytest.raises(rs.InputError, match=r"call run\.diverged\(reason\) instead of run\.predictions"):
+            run.predictions("test", np.full((5, 3), np.nan))
+        run.diverged("outputs are NaN")
+    assert study.is_recorded(seeds=0)
+
+
+@pytest.mark.parametrize("name", ["splits", "example_ids", "recipe"])
+def test_a_list_is_no_mapping(tmp_path, name):
+    with pytest.raises(rs.InputError, match=f"{name} of type list; expected a mapping"):
+        rs.create_study(tmp_path / "study", **{"splits": {"test": LABELS}, name: ["test"]})
+    assert not (tmp_path / "study").exists()
+
+
+def test_hyperparameters_keep_clear_of_the_tables_own_columns(study, rng):
+    record_run(study, 4, rng, **{"run": "mine", "status": "tuned", "seed init": 7, "accuracy test": 2, "lr": 0.1})
+    row = {name: value for name, (value,) in study.runs.table().to_dict().items()}
+    assert row["run"] == study.runs[0].id
+    assert (row["status"], row["seed init"], row["lr"]) == ("completed", 4, 0.1)
+    assert row["accuracy test"] == study.runs[0].accuracy["test"]
+    names = ("run", "status", "seed init", "accuracy test")
+    assert [row[f"hyperparameter {name}"] for name in names] == ["mine", "tuned", 7, 2]
+
+
+# ------------------------------------------------------------------ labels of the study
+
+
+def test_verify_compares_the_labels_with_those_of_the_shards(filled):
+    path = filled.path / "labels.safetensors"
+    whole = path.read_bytes()
+    save_file({"test": (LABELS + 1) % 3}, path)
+    found = rs.open_study(filled.path).verify()
+    assert not found.ok
+    assert found.labels == ("split 'test' differs from the labels in 4 of 4 shards",)
+    assert found.table()["corrupt"] == ["labels.safetensors"]
+    assert "All 4 shards (4 runs) agree with their checksums; labels.safetensors is corrupt" in found.sentence()
+    save_file({"dev": LABELS}, path)
+    assert filled.verify().labels == ("it holds no labels of split 'test'",)
+    path.write_bytes(whole)
+    assert filled.verify().ok
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_study_without_labels_can_still_be_verified(filled, damage):
+    path = filled.path / "labels.safetensors"
+    path.write_bytes(path.read_bytes()[:20]) if damage == "cut" else path.unlink()
+    with pytest.raises(rs.CorruptShardError, match=r"labels\.safetensors cannot be read .* holds the labels too"):
+        rs.open_study(filled.path)
+    found = verify_folder(filled.path)
+    assert not found.ok
+    assert not found.corrupt
+    assert "labels.safetensors cannot be read" in found.labels[0]
+
+
 # ------------------------------------------------------------------ merging
+
+
+def test_merge_names_a_shard_that_it_cannot_compare(tmp_path, filled, rng):
+    other = rs.create_study(tmp_path / "other", splits={"test": LABELS})
+    other.merge(filled)
+    broken = sorted((filled.path / "shards").iterdir())[0]
+    (broken / "shard.json").write_text("{")
+    with pytest.warns(rs.RunspreadWarning, match="cannot be read"):
+        opened = rs.open_study(filled.path)
+    with pytest.raises(rs.CorruptShardError, match=f"shard {broken.name} .* Move it away, and merge again"):
+        opened.merge(other)
 
 
 def test_merge_copies_what_is_new(tmp_path, filled, rng):
@@ -526,3 +730,26 @@ def test_without_ids_the_files_are_as_before(filled):
     facts = [json.loads(path.read_text()) for path in filled.path.glob("shards/*/shard.json")]
     assert facts
     assert not any("example_ids" in each for each in facts)
+
+
+def test_a_loop_can_be_started_again_as_it_is(tmp_path):
+    ids = {"test": np.arange(5)}
+    for _ in range(2):
+        study = rs.create_study(tmp_path / "study", splits={"test": LABELS}, example_ids=ids, exist_ok=True)
+        for seed in range(3):
+            plan = {"seeds": seed, "hyperparameters": {"lr": 0.1}}
+            if study.is_recorded(**plan):
+                continue
+            with study.record(**plan) as run:
+                run.log(0, loss=1.0)
+    assert len(study.runs) == 3
+    with pytest.raises(rs.StudyError, match="exist_ok=True"):
+        rs.create_study(tmp_path / "study", splits={"test": LABELS})
+    for words, other in (
+        ("labels of split 'test'", {"splits": {"test": np.roll(LABELS, 1)}, "example_ids": ids}),
+        ("labels of split 'dev'", {"splits": {"test": LABELS, "dev": LABELS}, "example_ids": ids}),
+        ("example ids", {"splits": {"test": LABELS}}),
+        ("recipe", {"splits": {"test": LABELS}, "example_ids": ids, "recipe": {"lr": 1}}),
+    ):
+        with pytest.raises(rs.StudyError, match=f"other {words}"):
+            rs.create_study(tmp_path / "study", exist_ok=True, **other)

@@ -19,10 +19,10 @@ def command(study: str, split: str, as_json: bool) -> None:
 
     Of a .npy or .safetensors file of outputs it can tell copies only.
 
-    Exit status 1 when something makes the intervals wrong.
+    Exit status 1 when something makes the intervals wrong, 2 when a single run cannot tell.
     """
     import runspread as rs
 
     result = rs.audit(open_source(study, None), split=split)
     show(result, as_json=as_json)
-    sys.exit(0 if result.passed else 1)
+    sys.exit(2 if result.n_runs < 2 else 0 if result.passed else 1)

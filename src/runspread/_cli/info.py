@@ -15,13 +15,13 @@ from .show import json_option, runs_option, show_data, show_runs, study_argument
 @runs_option(10)
 @json_option
 def command(study: str, n_runs: int, as_json: bool) -> None:
-    """Show what a study holds: runs by status, what was recorded, accuracy, the first runs."""
+    """Show what a study holds: runs by status, what was recorded, accuracy, the first runs (with --json: all)."""
     from .._study.study import open_study
 
     opened = open_study(study)
     facts, table = facts_of(opened), opened.runs.table()
     if as_json:
-        show_data({**facts, "runs": table if n_runs < 0 else table.head(n_runs)})
+        show_data({**facts, "table": table})
         return
     print_facts(facts)
     show_runs(table, n_runs)
@@ -46,7 +46,7 @@ def facts_of(study: Any) -> dict[str, Any]:
         "runs": len(runs),
         "status": dict(Counter(run.status for run in runs)),
         "corrupt": sorted(study.corrupt),
-        "predictions": _recorded(runs, lambda run: {split for split, _ in run.predictions}),
+        "predictions": _recorded(runs, lambda run: dict.fromkeys(split for split, _ in run.predictions)),
         "metrics": _recorded(runs, lambda run: run.metrics),
         "weights": sum(bool(run.weights) for run in runs),
         "accuracy": {split: _spread(values) for split, values in accuracies.items()},
@@ -61,13 +61,8 @@ def _recorded(runs: list[Any], names: Any) -> dict[str, int]:
 def _spread(values: list[float]) -> dict[str, float]:
     import numpy as np
 
-    return {
-        "runs": len(values),
-        "mean": float(np.mean(values)),
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else float("nan"),
-        "min": min(values),
-        "max": max(values),
-    }
+    sd = {"sd": float(np.std(values, ddof=1))} if len(values) > 1 else {}
+    return {"runs": len(values), "mean": float(np.mean(values)), **sd, "min": min(values), "max": max(values)}
 
 
 def _text(value: Any) -> str:

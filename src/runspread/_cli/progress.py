@@ -93,7 +93,8 @@ def describe(now: TrainingProgress) -> str:
     """Return runs done, current accuracy and time left as one line."""
     parts = [f"{now.runs_done}/{now.runs_total} {now.unit}"]
     if now.accuracy is not None:
-        parts.append(f"accuracy {100 * now.accuracy:.2f} %")
+        of = " of the new runs" if now.runs_before else ""
+        parts.append(f"accuracy{of} {100 * now.accuracy:.2f} %")
     if now.remaining is not None and now.runs_done < now.runs_total:
         parts.append(f"{duration(now.remaining)} left")
     return ", ".join(parts)

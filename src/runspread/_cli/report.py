@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from .show import study_argument
@@ -11,8 +13,22 @@ from .show import study_argument
 @study_argument
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The page [default: STUDY/report.html].")
 def command(study: str, output: str | None) -> None:
-    """Write a study's report: one HTML page that opens offline, prints, and reads well on a phone."""
-    from .._report.page import write_report
+    """Write a study's report: one HTML page that opens offline, prints, and reads well on a phone.
+
+    Sections that are not available are named, on the page too; exit status 2 when that is because of the study's files.
+    """
+    from .._errors import StudyError
+    from .._report.page import write_page
+    from .._report.sections import build_sections
     from .._study.study import open_study
 
-    click.echo(f"wrote {write_report(open_study(study), output)}")
+    opened = open_study(study)
+    sections = build_sections(opened)
+    click.echo(f"wrote {write_page(opened, sections, output)}")
+    missing: dict[str, list[str]] = {}
+    for section in sections:
+        if section.error is not None:
+            missing.setdefault(str(section.error), []).append(section.title)
+    for reason, titles in missing.items():
+        click.echo(f"not available: {', '.join(titles)}: {reason}", err=True)
+    sys.exit(2 if any(isinstance(section.error, StudyError) for section in sections) else 0)

@@ -72,6 +72,7 @@ def command(
     command again completes what is missing.
 
     With --until, exit status 1 when the answer is not yes: not known at --max-runs, or not better than the baseline.
+    Exit status 2 when no run of the study completed: all diverged.
     """
     import runspread as rs
 
@@ -97,8 +98,9 @@ def command(
                 chosen, until=until, max_runs=max_runs, against=against, progress=progress, **planned
             )
     _summarise(study, look, as_json)
-    if look is not None:
-        sys.exit(0 if look.verdict in ("known", "better") else 1)
+    if not study.runs.count("completed"):
+        sys.exit(2)
+    sys.exit(0 if look is None or look.verdict in ("known", "better") else 1)
 
 
 def _check_until(until: str | None) -> None:
@@ -117,6 +119,10 @@ def _summarise(study: Any, look: Any, as_json: bool) -> None:
     from .show import show_data
 
     facts = facts_of(study)
+    none_completed = not study.runs.count("completed")
+    if none_completed:
+        first = study.runs[0]
+        click.echo(f"no run completed: run {first.id} {first.status} ({first.error})", err=True)
     if as_json:
         show_data(facts if look is None else facts | {"until": look.to_dict()})
         return
@@ -125,4 +131,7 @@ def _summarise(study: Any, look: Any, as_json: bool) -> None:
         for warning in look.warnings:
             click.echo(f"warning: {warning}")
     print_facts(facts)
-    click.echo(f"next: runspread variance {study.path}, runspread report {study.path}")
+    if none_completed:
+        click.echo("next: train other hyperparameters into another folder, for example a smaller --set lr=...")
+    else:
+        click.echo(f"next: runspread variance {study.path}, runspread report {study.path}")

@@ -12,9 +12,12 @@ from .show import json_option, show, study_argument
 @json_option
 @click.pass_context
 def command(ctx: click.Context, study: str, as_json: bool) -> None:
-    """Compare every file of a study with its checksum. Exit status 0 when all agree, 1 when not."""
-    from .._study.study import open_study
+    """Compare every file of a study with its checksum, and its labels with those of its shards.
 
-    found = open_study(study).verify()
+    Exit status 0 when all agree, 1 when not.
+    """
+    from .._study.study import verify_folder
+
+    found = verify_folder(study)
     show(found, as_json=as_json)
     ctx.exit(0 if found.ok else 1)

@@ -27,10 +27,15 @@ def write_report(study: Study, path: str | os.PathLike[str] | None = None) -> Pa
     Path
         The file written.
     """
+    return write_page(study, build_sections(study), path)
+
+
+def write_page(study: Study, sections: list[Section], path: str | os.PathLike[str] | None = None) -> Path:
+    """Write sections that are built as the page of a study: see `write_report`."""
     from .._study.files import storage_errors, write_bytes
 
     target = study.path / "report.html" if path is None else Path(path)
-    page = render(study, build_sections(study))
+    page = render(study, sections)
     with storage_errors(f"writing {target}"):
         temporary = target.with_name(f".{target.name}.tmp")
         write_bytes(temporary, page.encode())

@@ -79,6 +79,8 @@ class Section:
         Tables; they can be sorted by column.
     notes : tuple of str
         Reservations, and runs left out.
+    error : RunspreadError or None
+        Why the section could not be made.
     """
 
     title: str
@@ -86,6 +88,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    error: RunspreadError | None = None
 
 
 def build_sections(study: Study) -> list[Section]:
@@ -102,7 +105,7 @@ def _build(entry: str, study: Study) -> Section | None:
     except MissingDataError:
         return None
     except RunspreadError as error:
-        return Section(name.capitalize(), f"Not available: {error}")
+        return Section(name.capitalize(), f"Not available: {error}", error=error)
 
 
 def figure(

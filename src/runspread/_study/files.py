@@ -27,6 +27,10 @@ _DTYPES = {
 }  # fmt: skip
 
 
+class FolderExistsError(Exception):
+    """Another process published the folder first; who publishes says what that means, so it never gets to a user."""
+
+
 def refuse_existing(target: Path) -> None:
     """Raise if there is something where a folder is to be written."""
     if target.exists():
@@ -169,7 +173,10 @@ def wrong_files(folder: Path) -> list[str]:
 def published_folder(target: Path) -> Generator[Path]:
     """Yield a temporary sibling of `target` to fill; on success it becomes `target` in one rename.
 
-    A `target` that is there already wins, and the new folder is thrown away: shards never change.
+    Raises
+    ------
+    FolderExistsError
+        There is a `target` already. It wins, and the new folder is thrown away: shards never change.
     """
     temporary = target.parent / f".tmp-{uuid.uuid4().hex}"
     temporary.mkdir(parents=True)
@@ -182,6 +189,7 @@ def published_folder(target: Path) -> Generator[Path]:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            raise FolderExistsError(str(target)) from error
     finally:
         with suppress(FileNotFoundError):
             shutil.rmtree(temporary)

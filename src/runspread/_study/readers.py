@@ -128,7 +128,9 @@ class Predictions:
             if array.shape[1:] != self.shape[1:]:
                 raise StudyError(
                     f"shard {part.folder.name} has outputs of shape {array.shape[1:]}",
-                    f"{self.shape[1:]} as in the first shard",
+                    f"{self.shape[1:]} as in shard {self._parts[0].folder.name}",
+                    f"Move the one whose run is wrong out of {part.folder.parent}, and record it under another split's "
+                    "name or in a study of its own.",
                 )
             yield part.select(array)
 
@@ -186,7 +188,7 @@ class Curves:
     steps : ndarray of int64 [runs, points]
         Step of each point; -1 after a run's last.
     values : ndarray of float32 [runs, points]
-        Logged values; NaN after a run's last.
+        Logged values; NaN after a run's last. Double precision where a value does not fit.
     lengths : ndarray of int64 [runs]
         Number of points a run.
     """
@@ -194,10 +196,10 @@ class Curves:
     name: str
     run_ids: tuple[str, ...]
     steps: NDArray[np.int64]
-    values: NDArray[np.float32]
+    values: NDArray[np.floating[Any]]
     lengths: NDArray[np.int64]
 
-    def of(self, run: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def of(self, run: str) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
         """Return ``(steps, values)`` of one run, without padding."""
         check_choice(run, "run", self.run_ids)
         row = self.run_ids.index(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import socket
 import time
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_labels, check_logits, to_numpy
-from .._errors import InputError
+from .._errors import DuplicateRunError, InputError
 from .._methods._sources import n_classes
 from .records import RunRecord, examples_digest
 
@@ -47,7 +46,7 @@ class RunRecorder:
         Parameters
         ----------
         step : int
-            Step or epoch, >= 0; each metric's steps must increase.
+            Step or epoch, from 0; each metric's steps must increase.
         **metrics : float
             Values by name; tensors and arrays of one element are taken as numbers. NaN and infinity are kept.
         """
@@ -104,13 +103,15 @@ class RunRecorder:
         Raises
         ------
         InputError
-            Logits, labels or example ids that do not fit.
+            Logits, labels or example ids that do not fit; other classes than those of the runs in the study.
         """
+        split = str(split)  # as create_study does
         known = self._labels(split, labels)
         array = check_logits(logits, shape=(len(known), None))
         classes = n_classes(array.shape[1])
         if known.max() >= classes:
             raise InputError(f"labels up to {known.max()} for logits of {classes} classes", f"labels below {classes}")
+        self._check_columns(split, array.shape[1])
         self._record.predictions[split, None if step is None else _step(step)] = array
         self._record.labels[split] = known
         self._note_examples(split, example_ids, len(known))
@@ -124,6 +125,11 @@ class RunRecorder:
             A module (its ``state_dict()`` is taken) or arrays or tensors by name.
         step : int, optional
             At which step; None means the end of training.
+
+        Raises
+        ------
+        InputError
+            Something that is no array of numbers of at most 8 bytes, such as the extra state of a module.
         """
         state = model.state_dict() if hasattr(model, "state_dict") else model
         if not isinstance(state, Mapping) or not state:
@@ -131,12 +137,12 @@ class RunRecorder:
                 f"weights of type {type(model).__name__}", "a module or a mapping of names to arrays, not empty"
             )
         self._record.weights[None if step is None else _step(step)] = {
-            str(name): np.array(to_numpy(value)) for name, value in state.items()
+            str(name): _parameter(value, name) for name, value in state.items()
         }
 
     def diverged(self, reason: str = "") -> None:
         """Mark the run as diverged: it is kept, named and counted, and left out of analyses."""
-        self._record.status, self._record.error = "diverged", reason or None
+        self._record.status, self._record.error = "diverged", str(reason) or None
 
     def _labels(self, split: str, labels: ArrayLike | None) -> NDArray[np.int64]:
         known = self._study.splits.get(split)
@@ -153,6 +159,16 @@ class RunRecorder:
         if labels is not None and not np.array_equal(known, to_numpy(labels)):
             raise InputError(f"labels for split {split!r} that differ from the study's", "the same labels, or none")
         return known
+
+    def _check_columns(self, split: str, columns: int) -> None:
+        known = self._study.columns_of(split)
+        if known is not None and columns != known[0]:
+            raise InputError(
+                f"logits of {columns} columns for split {split!r}",
+                f"{known[0]}, as in the runs that are in the study",
+                f"Record other classes under another split's name or in a study of their own; if shards/{known[1]} is "
+                "what is wrong, move it out of the study.",
+            )
 
     def _note_examples(self, split: str, example_ids: ArrayLike | str | None, n_examples: int) -> None:
         if example_ids is None:
@@ -174,12 +190,26 @@ class RunRecorder:
     ) -> None:
         record = self._record
         if error is not None:
-            record.status, record.error = "failed", "".join(traceback.format_exception(kind, error, trace))
+            text = "".join(traceback.format_exception(kind, error, trace))
+            record.status = "failed"
+            record.error = text.encode(errors="replace").decode()  # the name of a file need not be text
         record.metrics = {
             name: (np.array([at for at, _ in curve], dtype=np.int64), np.array([value for _, value in curve]))
             for name, curve in self._curves.items()
         }
-        self._study.publish([record], provenance=provenance(self._started))
+        try:
+            self._publish()
+        except DuplicateRunError as first:
+            record.status, record.error = "failed", str(first)
+            kept = self._study.path / "shards" / self._publish()
+            hint = (
+                f"What this one recorded is in {kept}, as a failed attempt; to have both in the study, record it again "
+                "with an id= of its own."
+            )
+            raise DuplicateRunError(first.found, first.expected, hint) from None
+
+    def _publish(self) -> str:
+        return self._study.publish([self._record], provenance=provenance(self._started), reproducible=False)
 
 
 def provenance(started: float) -> dict[str, Any]:
@@ -205,12 +235,30 @@ def provenance(started: float) -> dict[str, Any]:
 def _number(value: Any, name: str) -> float:
     try:
         return float(to_numpy(value))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"metric {name!r} is {value!r}", "a number (NaN is kept)") from error
 
 
 def _step(step: Any) -> int:
-    number = float(step)
-    if not math.isfinite(number) or number < 0 or number != int(number):
-        raise InputError(f"step {step!r}", "a whole number >= 0")
+    try:
+        number = float(step)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not 0 <= number < 2**63 or number != int(number):
+        raise InputError(f"step {step!r}", "a whole number from 0 to 2**63 - 1")
     return int(step)
+
+
+def _parameter(value: Any, name: Any) -> NDArray[Any]:
+    try:
+        array = np.array(to_numpy(value))
+    except (TypeError, ValueError):  # lists of unequal lengths, types that NumPy does not have
+        array = np.array(None)
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        found = f"of dtype {array.dtype}" if array.dtype.kind != "O" else f"of type {type(value).__name__}"
+        raise InputError(
+            f"weights {name!r} {found}",
+            "an array of real numbers of at most 8 bytes",
+            "Convert it, or leave it out: run.weights({name: array, ...}) takes what is to be kept.",
+        )
+    return array

@@ -27,6 +27,7 @@ from .._errors import CorruptShardError, FormatVersionError, InputError
 from .._methods._sources import class_of
 from .files import (
     CHECKSUMS,
+    FolderExistsError,
     checksums,
     published_folder,
     sha256_bytes,
@@ -39,6 +40,7 @@ from .records import RunRecord, Seeds, Status
 
 FORMAT_VERSION = 1
 FLOAT16_MAX = float(np.finfo(np.float16).max)
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +104,14 @@ def weight_key(step: int | None, parameter: str) -> str:
 
 def write_shard(
     target: Path, records: Sequence[RunRecord], *, position: int, dtype: str, provenance: Mapping[str, Any]
-) -> None:
-    """Write `records` as the shard folder `target`, all or nothing."""
+) -> bool:
+    """Write `records` as the shard folder `target`, all or nothing.
+
+    Returns
+    -------
+    bool
+        Whether `target` holds them now: False where other content was there before, which stays as it was.
+    """
     stacked = {
         "metrics.safetensors": _stack_metrics(records),
         "predictions.safetensors": _stack_predictions(records, dtype),
@@ -111,12 +119,33 @@ def write_shard(
     }
     files = {name: tensors for name, tensors in stacked.items() if tensors}
     facts = _shard_facts(records, files.get("predictions.safetensors", {}), position)
-    with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
-        for name, tensors in files.items():
-            write_tensors(folder / name, tensors)
-        write_json(folder / "shard.json", facts)
-        write_json(folder / "provenance.json", dict(provenance))
-        write_bytes(folder / CHECKSUMS, checksums(folder, ["shard.json", *files]))
+    sums = b""
+    try:
+        with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
+            for name, tensors in files.items():
+                write_tensors(folder / name, tensors)
+            write_json(folder / "shard.json", facts)
+            write_json(folder / "provenance.json", dict(provenance))
+            sums = checksums(folder, ["shard.json", *files])
+            write_bytes(folder / CHECKSUMS, sums)
+    except FolderExistsError:
+        return _holds(target, facts, sums)
+    return True
+
+
+def _holds(folder: Path, facts: ShardFacts, sums: bytes) -> bool:
+    """Whether a shard has these facts and checksums; its position in the study is no part of a run."""
+    try:
+        there = msgspec.structs.replace(read_facts(folder), position=facts.position)
+        sums_there = (folder / CHECKSUMS).read_bytes()
+    except (CorruptShardError, OSError):
+        return False
+    same_facts = msgspec.json.encode(there) == msgspec.json.encode(facts)
+    return same_facts and _sums_of_arrays(sums_there) == _sums_of_arrays(sums)
+
+
+def _sums_of_arrays(sums: bytes) -> list[bytes]:
+    return [line for line in sums.splitlines() if not line.endswith(b"  shard.json")]
 
 
 def read_facts(folder: Path) -> ShardFacts:
@@ -152,9 +181,7 @@ class _Version(msgspec.Struct):
 
 def _shard_facts(records: Sequence[RunRecord], stored: Mapping[str, NDArray[Any]], position: int) -> ShardFacts:
     labels = {
-        key.removeprefix("labels/"): sha256_bytes(array.tobytes())
-        for key, array in stored.items()
-        if key.startswith("labels/")
+        key.removeprefix("labels/"): labels_digest(array) for key, array in stored.items() if key.startswith("labels/")
     }
     runs = tuple(_run_facts(record, row, stored) for row, record in enumerate(records))
     return ShardFacts(
@@ -205,12 +232,12 @@ def _stack_metrics(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:
         curves = [record.metrics.get(name, (np.empty(0, np.int64), np.empty(0))) for record in records]
         lengths = np.array([len(steps) for steps, _ in curves], dtype=np.int64)
         steps = np.full((len(curves), lengths.max()), -1, dtype=np.int64)
-        values = np.full(steps.shape, np.nan, dtype=np.float32)
+        values = np.full(steps.shape, np.nan)
         for row, (at, logged) in enumerate(curves):
             steps[row, : len(at)], values[row, : len(at)] = at, logged
         shared = bool((steps == steps[0]).all())
         tensors |= {
-            f"values/{name}": values,
+            f"values/{name}": values.astype("float32" if _largest(values) <= FLOAT32_MAX else "float64"),
             f"lengths/{name}": lengths,
             f"steps/{name}": steps[0] if shared else steps,
         }
@@ -221,10 +248,15 @@ def _stack_predictions(records: Sequence[RunRecord], dtype: str) -> dict[str, ND
     tensors: dict[str, NDArray[Any]] = {}
     for split, step in _keys(records, lambda record: record.predictions):
         rows = _rows(records, lambda record, key=(split, step): record.predictions.get(key), f"predictions {split!r}")
-        fits = dtype == "float32" or float(np.nanmax(np.abs(rows), initial=0.0, where=np.isfinite(rows))) <= FLOAT16_MAX
+        fits = dtype == "float32" or _largest(rows) <= FLOAT16_MAX
         tensors[prediction_key(split, step)] = rows.astype(dtype if fits else "float32")
         tensors[f"labels/{split}"] = _shared_labels(records, split)
     return tensors
+
+
+def _largest(values: NDArray[Any]) -> float:
+    """Return the largest size of a finite value."""
+    return float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values)))
 
 
 def _shared_labels(records: Sequence[RunRecord], split: str) -> NDArray[Any]:
@@ -233,7 +265,16 @@ def _shared_labels(records: Sequence[RunRecord], split: str) -> NDArray[Any]:
         raise InputError(
             f"runs of one shard with {'different' if given else 'no'} labels for split {split!r}", "the same labels"
         )
-    return given[0].astype(np.min_scalar_type(int(given[0].max())))
+    return _narrow(given[0])
+
+
+def _narrow(labels: NDArray[Any]) -> NDArray[Any]:
+    return labels.astype(np.min_scalar_type(int(labels.max())))
+
+
+def labels_digest(labels: NDArray[Any]) -> str:
+    """Return the digest of labels that ``shard.json`` holds: of the narrowest type that takes them."""
+    return sha256_bytes(_narrow(labels).tobytes())
 
 
 def _stack_weights(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:

@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_choice, check_labels
+from .._checks import check_choice, check_labels, check_mapping
 from .._errors import (
     CorruptShardError,
     DuplicateRunError,
@@ -24,13 +25,21 @@ from .._errors import (
     StudyError,
 )
 from .._results import Table
-from .files import CHECKSUMS, map_tensors, published_folder, storage_errors, write_json, write_tensors
+from .files import (
+    CHECKSUMS,
+    FolderExistsError,
+    map_tensors,
+    published_folder,
+    storage_errors,
+    write_json,
+    write_tensors,
+)
 from .index import read_index, write_index
 from .readers import Metrics, Part, Predictions, read_weights
 from .recorder import RunRecorder
 from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, examples_digest, run_id
-from .shards import FORMAT_VERSION, RunFacts, ShardFacts, read_facts, write_shard
-from .verify import Verification, verify_study
+from .shards import FORMAT_VERSION, RunFacts, ShardFacts, prediction_key, read_facts, write_shard
+from .verify import LABELS, Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
 
@@ -88,7 +97,10 @@ class Runs(Sequence[RunFacts]):
         for role in SEED_ROLES:
             columns[f"seed {role}"] = [getattr(run.seeds, role) for run in self._facts]
         for name in _names(run.hyperparameters for run in self._facts):
-            columns[name] = [run.hyperparameters.get(name) for run in self._facts]
+            values = [run.hyperparameters.get(name) for run in self._facts]
+            while name in columns:  # what the user called "status" stands beside the run's own
+                name = f"hyperparameter {name}"
+            columns[name] = values
         return Table(columns, formats={f"accuracy {split}": ".2%" for split in accuracies})
 
     def __repr__(self) -> str:
@@ -137,6 +149,7 @@ class Study:
         self._shards = {name: facts for name, facts in found.items() if facts is not None}
         self._arranged: tuple[Runs, list[Part]] | None = None
         self._part_of: dict[str, Part] | None = None
+        self._columns: dict[str, tuple[int, str]] = {}
         self._kept = {run.id for facts in self._shards.values() for run in facts.runs if run.status != "failed"}
         if len(self._shards.keys() - index.keys()) >= INDEX_AFTER or index.keys() - self._shards.keys():
             write_index(self.path, self._shards)
@@ -208,8 +221,25 @@ class Study:
         return read_weights(self._part_of[facts.id], facts, step)
 
     def verify(self) -> Verification:
-        """Compare every file of every shard with its checksum; the result names each corrupt shard."""
-        return verify_study(self.path)
+        """Compare every file of every shard with its checksum, and the labels; the result names what is corrupt."""
+        return verify_folder(self.path)
+
+    def columns_of(self, split: str) -> tuple[int, str] | None:
+        """Return how many columns the outputs of completed runs on a split have, and the id of a shard with such."""
+        if split not in self._columns:
+            found = next(self._columns_on(split), None)
+            if found is None:
+                return None
+            self._columns[split] = found
+        return self._columns[split]
+
+    def _columns_on(self, split: str) -> Iterator[tuple[int, str]]:
+        for name, facts in self._shards.items():
+            completed = (run for run in facts.runs if run.status == "completed")
+            key = next((prediction_key(*at) for run in completed for at in run.predictions if at[0] == split), None)
+            if key is not None:
+                with suppress(CorruptShardError, KeyError):  # another shard can tell
+                    yield map_tensors(self.path / "shards" / name / "predictions.safetensors")[key].shape[-1], name
 
     # ------------------------------------------------------------------ writing
 
@@ -245,7 +275,7 @@ class Study:
         DuplicateRunError
             A run of that id is there and did not fail.
         """
-        by_role, values = as_seeds(seeds), dict(hyperparameters or {})
+        by_role, values = as_seeds(seeds), dict(check_mapping(hyperparameters, "hyperparameters"))
         identity = run_id(by_role, values) if id is None else str(id)
         self._refuse_duplicates([identity])
         return RunRecorder(self, RunRecord(id=identity, seeds=by_role, hyperparameters=values))
@@ -257,6 +287,7 @@ class Study:
         provenance: Mapping[str, Any],
         position: int | None = None,
         dtype: str = "float16",
+        reproducible: bool = True,
     ) -> str:
         """Write runs as one shard, all or nothing.
 
@@ -270,33 +301,50 @@ class Study:
             Orders shards in the study; by default after all that are there.
         dtype : {"float16", "float32"}
             Precision of predictions; float32 is taken where a value does not fit into float16.
+        reproducible : bool
+            Whether the runs follow from their ids, as those of a recipe do: then they are the same training as
+            completed runs of these ids that another process published first, whatever the last digits.
 
         Returns
         -------
         str
             Id of the shard. The id follows from the ids of the runs: publishing the same runs again changes nothing.
+
+        Raises
+        ------
+        DuplicateRunError
+            Another process published other content of these ids first, and the runs are not `reproducible`.
         """
         if not records:
             raise InputError("no runs to publish", "at least one run")
-        name = self._shard_name([record.id for record in records])
-        at = len(self._kept) if position is None else position
-        target = self.path / "shards" / name
         check_choice(dtype, "dtype", ("float16", "float32"))
-        write_shard(target, records, position=at, dtype=dtype, provenance=provenance)
-        self._shards[name] = read_facts(target)
+        at = len(self._kept) if position is None else position
+        name, shards = self._shard_name(records), self.path / "shards"
+        while not write_shard(shards / name, records, position=at, dtype=dtype, provenance=provenance):
+            self.refresh()  # another process was first: with attempts that failed, or with the runs themselves
+            free = self._shard_name(records)
+            if free == name and not reproducible:
+                raise DuplicateRunError(
+                    f"run {records[0].id!r} was recorded by another worker in the meantime, with other content",
+                    "one record of a run",
+                )
+            if free == name:
+                break
+            name = free
+        self._shards[name] = read_facts(shards / name)
         self._kept |= {run.id for run in self._shards[name].runs if run.status != "failed"}
         self._arranged = self._part_of = None
         return name
 
-    def _shard_name(self, runs: Sequence[str]) -> str:
-        """Return the shard's id; a run that failed before gets a new one at each attempt."""
-        name = digest("\n".join(runs).encode())
-        attempt = 1
-        while attempt_name(name, attempt) in self._shards and all(
-            run.status == "failed" for run in self._shards[attempt_name(name, attempt)].runs
+    def _shard_name(self, records: Sequence[RunRecord]) -> str:
+        """Return the shard's id; an attempt gets a new one where one of the two failed, or cannot be read."""
+        name = digest("\n".join(record.id for record in records).encode())
+        failed, attempt = _all_failed(records), 1
+        while (at := attempt_name(name, attempt)) in self.corrupt or (
+            at in self._shards and (failed or _all_failed(self._shards[at].runs))
         ):
             attempt += 1
-        return attempt_name(name, attempt)
+        return at
 
     def _refuse_duplicates(self, runs: Sequence[str]) -> None:
         there = [run for run in runs if run in self._kept]
@@ -323,14 +371,19 @@ class Study:
         Raises
         ------
         StudyError
-            Recipes or labels differ, or the other study has corrupt shards. Nothing is copied.
+            Recipes or labels differ, the other study has corrupt shards, or this one a corrupt one of the same id.
+            Nothing is copied.
         DuplicateRunError
             The studies hold different runs of one id. Nothing is copied.
         """
         new = self._shards_to_copy(other)
         for name in new:
-            with storage_errors(f"copying shard {name}"), published_folder(self.path / "shards" / name) as folder:
-                shutil.copytree(other.path / "shards" / name, folder, dirs_exist_ok=True)
+            try:
+                with storage_errors(f"copying shard {name}"), published_folder(self.path / "shards" / name) as folder:
+                    shutil.copytree(other.path / "shards" / name, folder, dirs_exist_ok=True)
+            except FolderExistsError:  # another process was first: with the same, or this says what differs
+                self.refresh()
+                _same_shard(self, other, name)
         self.refresh()
         return new
 
@@ -371,6 +424,7 @@ def create_study(
     splits: Mapping[str, ArrayLike] | None = None,
     example_ids: Mapping[str, ArrayLike | str] | None = None,
     recipe: Mapping[str, Any] | None = None,
+    exist_ok: bool = False,
 ) -> Study:
     """Create a study in a new or empty folder.
 
@@ -385,6 +439,9 @@ def create_study(
         that are given with predictions.
     recipe : mapping, optional
         What is trained, as plain values.
+    exist_ok : bool
+        Whether to open a study that is there already, if it was created with the same splits, ids and recipe: then a
+        loop that asks `Study.is_recorded` before each run can be started again as it is.
 
     Returns
     -------
@@ -394,27 +451,55 @@ def create_study(
     Raises
     ------
     StudyError
-        The folder holds a study already, or other files.
+        The folder holds a study already, or another one than this call creates, or other files.
     """
     folder = Path(path)
-    labels = {str(name): check_labels(values) for name, values in (splits or {}).items()}
-    if (folder / "study.json").exists():
+    labels = {str(name): check_labels(values) for name, values in check_mapping(splits, "splits").items()}
+    there = (folder / "study.json").exists()
+    if there and not exist_ok:
         raise StudyError(
-            f"{folder} holds a study already", "a new folder", "Open it with open_study, or choose another."
+            f"{folder} holds a study already", "a new folder", "Go on with it by exist_ok=True, or choose another."
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not there and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder} is not empty and holds no study", "a new or empty folder")
-    given = {check_choice(name, "split with example ids", labels): ids for name, ids in (example_ids or {}).items()}
+    given = {
+        check_choice(name, "split with example ids", labels): ids
+        for name, ids in check_mapping(example_ids, "example_ids").items()
+    }
     examples = {name: examples_digest(ids, len(labels[name]), name) for name, ids in given.items()}
-    facts = StudyFacts(recipe=None if recipe is None else dict(recipe), splits=tuple(labels), example_ids=examples)
+    facts = StudyFacts(
+        recipe=None if recipe is None else dict(check_mapping(recipe, "recipe")),
+        splits=tuple(labels),
+        example_ids=examples,
+    )
+    if there:
+        return _same_plan(open_study(folder), facts, labels)
     with storage_errors(f"creating the study {folder}"):
         (folder / "shards").mkdir(parents=True, exist_ok=True)
         if labels:
-            write_tensors(folder / "labels.safetensors", labels)
+            write_tensors(folder / LABELS, labels)
         temporary = folder / ".study.json"
         write_json(temporary, facts)
         temporary.rename(folder / "study.json")
     return Study(folder, facts, labels)
+
+
+def _same_plan(study: Study, facts: StudyFacts, labels: Mapping[str, NDArray[np.int64]]) -> Study:
+    """Return an open study if it was created with these splits, ids of examples and recipe."""
+    splits = study.splits
+    others = [
+        name for name in sorted({*splits, *labels}) if not np.array_equal(splits.get(name, ()), labels.get(name, ()))
+    ]
+    differ = [f"labels of split {name!r}" for name in others]
+    differ += ["example ids"] if study.example_ids != facts.example_ids else []
+    differ += ["recipe"] if msgspec.json.encode(study.recipe) != msgspec.json.encode(facts.recipe) else []
+    if differ:
+        raise StudyError(
+            f"{study.path} holds a study with other {' and other '.join(differ)}",
+            "the study that this call creates",
+            "Choose another folder.",
+        )
+    return study
 
 
 def open_study(path: str | os.PathLike[str]) -> Study:
@@ -431,8 +516,30 @@ def open_study(path: str | os.PathLike[str]) -> Study:
         The folder is missing, or holds no readable ``study.json``.
     FormatVersionError
         A newer runspread wrote the study.
+    CorruptShardError
+        The labels that it was created with are missing or not readable.
     """
     folder = Path(path)
+    facts = _read_study(folder)
+    study = Study(folder, facts, _read_labels(folder) if facts.splits else {})
+    if study.corrupt:
+        warnings.warn(_corrupt_message(study), RunspreadWarning, stacklevel=2)
+    return study
+
+
+def verify_folder(path: str | os.PathLike[str]) -> Verification:
+    """Verify a study that need not open: its labels may be lost.
+
+    Parameters
+    ----------
+    path : str or path
+        The study's folder.
+    """
+    folder = Path(path)
+    return verify_study(folder, _read_study(folder).splits)
+
+
+def _read_study(folder: Path) -> StudyFacts:
     try:
         data = (folder / "study.json").read_bytes()
         facts = msgspec.json.decode(data, type=StudyFacts)
@@ -448,11 +555,16 @@ def open_study(path: str | os.PathLike[str]) -> Study:
         raise FormatVersionError(
             f"{folder} has format version {facts.version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
         )
-    labels = map_tensors(folder / "labels.safetensors") if facts.splits else {}
-    study = Study(folder, facts, {name: array.astype(np.int64) for name, array in labels.items()})
-    if study.corrupt:
-        warnings.warn(_corrupt_message(study), RunspreadWarning, stacklevel=2)
-    return study
+    return facts
+
+
+def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
+    try:
+        labels = map_tensors(folder / LABELS)
+    except CorruptShardError as error:
+        hint = "Copy it from elsewhere; predictions.safetensors of every shard holds the labels too (labels/<split>)."
+        raise CorruptShardError(error.found, "the labels that the study was created with", hint) from error
+    return {name: array.astype(np.int64) for name, array in labels.items()}
 
 
 def _corrupt_message(study: Study) -> str:
@@ -486,11 +598,19 @@ def _places(ordered: Sequence[tuple[str, ShardFacts]]) -> set[tuple[str, int]]:
     return set(chosen.values())
 
 
+def _all_failed(runs: Sequence[RunRecord | RunFacts]) -> bool:
+    return all(run.status == "failed" for run in runs)
+
+
 def _names(mappings: Iterator[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for mapping in mappings for name in mapping))
 
 
 def _same_shard(ours: Study, theirs: Study, name: str) -> bool:
+    if name in ours.corrupt:
+        raise CorruptShardError(
+            f"shard {name} of {ours.path} cannot be read", "a sound shard, or none", "Move it away, and merge again."
+        )
     if name not in ours._shards:
         return False
     sums = [(study.path / "shards" / name / CHECKSUMS).read_bytes() for study in (ours, theirs)]

@@ -20,13 +20,15 @@ class TrainingProgress:
     fraction : float
         Share of this call's work that is done, runs in progress included.
     accuracy : float or None
-        Mean accuracy over runs on the first evaluated split, as last seen in each shard.
+        Mean accuracy on the first evaluated split over the runs that this call trains, as last seen in each shard.
     elapsed, remaining : float, float or None
         Seconds since the call began, and the estimate of those to come.
     message : str
         What is being done.
     unit : str
         What `runs_done` and `runs_total` count: runs, or the steps of one training.
+    runs_before : int
+        How many of `runs_done` were in the study before this call; `accuracy` is not of those.
     """
 
     runs_done: int
@@ -37,6 +39,7 @@ class TrainingProgress:
     remaining: float | None = None
     message: str = ""
     unit: str = "runs"
+    runs_before: int = 0
 
 
 class Scoreboard:
@@ -70,8 +73,8 @@ class Scoreboard:
         total = sum(self._sizes)
         fractions, accuracies = np.array(self._table).T
         work = sum(s * (1.0 if k in finished else fractions[k]) for k, s in enumerate(self._sizes))
-        seen = accuracies[np.isfinite(accuracies)]
-        accuracy = float(seen.mean()) if len(seen) else None
+        seen = np.isfinite(accuracies)
+        accuracy = float(np.average(accuracies[seen], weights=np.array(self._sizes)[seen])) if seen.any() else None
         fraction = float(work / total) if total else 1.0
         elapsed = time.perf_counter() - self._started
         return TrainingProgress(
@@ -82,6 +85,7 @@ class Scoreboard:
             elapsed=elapsed,
             remaining=elapsed * (1 - fraction) / fraction if fraction > 0.01 else None,
             message=message,
+            runs_before=self._before,
         )
 
 

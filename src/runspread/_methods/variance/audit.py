@@ -95,6 +95,8 @@ class Audit(Result):
         flaws = [finding for finding in self.findings if finding.severity == "flaw"]
         seen = ", ".join(self.looked_at)
         unseen = f"; {', '.join(self.not_seen)} were not recorded and can hide more" if self.not_seen else ""
+        if self.n_runs < 2:
+            return f"One run cannot tell whether seeds are independent; it takes two (looked at: {seen}{unseen})."
         if not flaws:
             return f"Nothing speaks against independent seeds in {self.n_runs} runs (looked at: {seen}{unseen})."
         listed = "; ".join(f"{finding.kind}: {finding.what}" for finding in flaws)
