@@ -117,6 +117,25 @@ def test_batches_and_ways_to_run_agree(ensemble, test_split):
     np.testing.assert_allclose(whole.sum(1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:, :-1], r"inputs of shape \(360, 63\); expected \(examples, 64\)$"),
+        (lambda x: x[0], r"inputs of shape \(64,\).*inputs\[None\]"),
+        (lambda x: x[:0], "no inputs"),
+        (lambda x: "x", "inputs of dtype <U1; expected numbers"),
+        (lambda x: [[1, 2], [3]], "no array"),
+        (lambda x: np.where(x > 0.9, np.nan, x), "inputs hold [0-9]+ NaN"),
+        (lambda x: torch.full((3, 64), torch.nan), "inputs hold 192 NaN"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(ensemble, test_split, change, message):
+    for ask in (ensemble.predict, ensemble.member_probabilities, ensemble.cost):
+        with pytest.raises(rs.InputError, match=message):
+            ask(change(test_split.inputs))
+    assert ensemble.predict(test_split.inputs[:2].tolist()).shape == (2, 10)
+
+
 def test_a_changed_or_newer_file_is_refused(ensemble, tmp_path):
     folder = ensemble.save(tmp_path / "shipped")
     with pytest.raises(rs.NotAStudyError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -57,6 +59,34 @@ def test_ensemble_of_an_unknown_split(study):
     found = invoke("ensemble", study.path, "--split", "holdout")
     assert found.exit_code == 2
     assert "holdout" in found.output
+
+
+def test_ensemble_says_what_to_train_with(tmp_path):
+    words = ("train", "digits-mlp", "--runs", 3, "--workers", 1, "--set", "epochs=1", "--set", "hidden=(12,)")
+    assert invoke(*words, "-o", tmp_path / "a").exit_code == 0
+    found = invoke("ensemble", tmp_path / "a", "-o", tmp_path / "best")
+    assert found.exit_code == 2
+    assert "no completed run has predictions on split 'validation'" in found.output
+    advice = shlex.split(re.search("what this study was trained with and (.*)\\.", found.output)[1])
+    assert invoke(*words, *advice, "-o", tmp_path / "b").exit_code == 0
+    assert invoke("ensemble", tmp_path / "b", "-o", tmp_path / "best").exit_code == 0
+    assert len(rs.load_ensemble(tmp_path / "best")) >= 1
+    assert "--data without -o" in invoke("ensemble", tmp_path / "b", "--data", "x").output
+
+
+def test_ensemble_of_a_loop_of_ones_own(tmp_path):
+    labels = np.arange(30) % 3
+    recipe = {"dataset": "mine", "model": "mine", "name": "mine"}
+    made = rs.create_study(tmp_path / "s", splits={"test": labels, "validation": labels}, recipe=recipe)
+    with made.record(seeds=0) as run:
+        run.predictions("test", np.eye(3)[labels])
+    found = invoke("ensemble", made.path)
+    assert "run.predictions('validation', logits)" in found.output
+    found = invoke("ensemble", made.path, "-o", tmp_path / "best")
+    assert found.exit_code == 2
+    assert (
+        "rs.make_ensemble(study, rs.select_ensemble(study, size=5, split='validation'), network=model)" in found.output
+    )
 
 
 def test_hyper_deep(tmp_path):
@@ -135,6 +165,8 @@ def test_what_the_batch_trainer_lacks_is_said():
         rs.train_batch_ensemble(RECIPE, ranges={"l2": 3})
     with pytest.raises(rs.InputError, match="tunes nothing"):
         rs.train_batch_ensemble(RECIPE, hyper=False, ranges={"l2": (1, 2)})
+    with pytest.raises(rs.InputError, match="seed is -1"):
+        rs.train_batch_ensemble(RECIPE, seed=-1)
     with pytest.raises(rs.InputError, match="device 'abacus'"):
         rs.train_batch_ensemble(RECIPE, device="abacus")
     with pytest.raises(rs.InputError, match=r"validation=NUMBER"):

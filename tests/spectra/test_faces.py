@@ -140,6 +140,35 @@ def test_spectra_of_a_torch_checkpoint(tmp_path):
     assert run("spectra", tmp_path / "m.pt", "--torch", "--device", "cpu").exit_code == 0
 
 
+def test_spectra_says_why_there_are_none(tmp_path):
+    safetensors.numpy.save_file({"q.weight": np.ones((60, 60), np.int8), "b": np.ones(3)}, tmp_path / "m.safetensors")
+    out = run("spectra", tmp_path / "m.safetensors")
+    assert out.exit_code == 2
+    assert "(1 not a matrix, 1 quantised left out)" in out.output
+    safetensors.numpy.save_file({"w": HEAVY[:30, :30].copy()}, tmp_path / "m.safetensors")
+    out = run("spectra", tmp_path / "m.safetensors")  # too small to average, but there is a layer to show
+    assert out.exit_code == 0
+    assert "1 fewer than 50 eigenvalues left out" in out.output
+    made = rs.create_study(tmp_path / "s", splits={"test": np.arange(4)})
+    for seed in range(3):
+        with made.record(seeds=seed) as recorded:
+            recorded.predictions("test", np.eye(4))
+            recorded.weights({"w": HEAVY[:30, :30], "b": np.ones(3)})
+    for command in ("spectra", "paradox"):
+        out = run(command, made.path)
+        assert out.exit_code == 2
+        assert "(3 not a matrix, 3 fewer than 50 eigenvalues left out)" in out.output
+        assert "min_evals=20" in out.output
+    assert run("spectra", made.path, "--run", made.runs[0].id).exit_code == 0
+
+
+@pytest.mark.parametrize("words", [("--shuffles", -1), ("--bootstrap", -5), ("--device", "abacus"), ("--step", 3)])
+def test_spectra_refuses_what_it_cannot_do(study, words):
+    out = run("spectra", study.path, *words)
+    assert out.exit_code == 2
+    assert "expected one of: step 5, the end" in out.output or "--step" not in words
+
+
 def test_spectra_of_a_study(study):
     assert "alpha" in run("spectra", study.path).output
     assert "step 5" in run("spectra", study.path, "--step", 5).output

@@ -157,7 +157,7 @@ def test_results_do_not_depend_on_the_other_metrics():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"target": "accuracy"}, "no column 'accuracy'"),
+        ({"target": "accuracy"}, "^no column 'accuracy'; expected one of run, depth, test_accuracy, metric$"),
         ({"partition": "depths"}, "no column 'depths'"),
         ({"metrics": "run"}, "numbers"),
         ({"n_resamples": 0}, "at least 1"),
@@ -185,6 +185,12 @@ def test_bad_tables_are_refused(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n3\n")
     with pytest.raises(rs.InputError, match="row 2 has 1 cells"):
         rs.paradox(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("depth;m;test_accuracy\n1;2;0,5\n")
+    with pytest.raises(rs.InputError, match=r"holds one column.*separated by commas.*separated by ';'"):
+        rs.paradox(tmp_path / "t.csv")
+    (tmp_path / "t.tsv").write_text("depth,m\n1,2\n")
+    with pytest.raises(rs.InputError, match=r"separated by tabs.*separated by ','"):
+        rs.paradox(tmp_path / "t.tsv")
     with pytest.raises(rs.InputError, match="at least 3"):
         rs.paradox({"depth": [1, 1], "test_accuracy": [0.1, 0.2], "m": [1, 2]})
 

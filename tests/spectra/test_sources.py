@@ -276,8 +276,116 @@ def test_nested_checkpoints_and_old_formats(tmp_path):
         _use_new_zipfile_serialization=False,
     )
     found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "old.ckpt"))
-    assert set(statuses(found)) == {"state_dict.fc.weight", "opt.0.m"}
+    assert set(statuses(found)) == {"state_dict.fc.weight"}
     assert found["state_dict.fc.weight"].stored == "bfloat16"
+    assert [(item.run, item.reason) for item in found.excluded] == [("opt", "1 tensor that is not the model's")]
+
+
+@pytest.fixture
+def trained():
+    """A network after a step of Adam: its weights, and the state of the optimiser."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(64, 60), nn.Linear(60, 70))
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.randn(5, 64)).square().sum().backward()
+    optimizer.step()
+    return net.state_dict(), optimizer.state_dict()
+
+
+def checkpoint(style, weights, optimizer):
+    average = {name: value * 2 for name, value in weights.items()}
+    return {
+        "lightning": {
+            "epoch": 1, "state_dict": weights, "optimizer_states": [optimizer], "lr_schedulers": [], "loops": {},
+            "callbacks": {"ModelCheckpoint": {"best": torch.ones(60, 60)}},
+        },
+        "tutorial": {
+            "epoch": 1, "model_state_dict": weights, "optimizer_state_dict": optimizer, "loss": torch.ones(()),
+        },
+        "timm": {"state_dict": weights, "optimizer": optimizer, "state_dict_ema": average, "amp_scaler": {"s": 1}},
+        "fairseq": {"args": None, "model": weights, "last_optimizer_state": optimizer, "optimizer_history": [{"n": 1}]},
+        "deepspeed": {"module": weights, "optimizer": optimizer, "rng": [torch.ones(60, 60)]},
+        "snapshot": {"MODEL_STATE": weights, "OPTIMIZER_STATE": optimizer, "EPOCHS_RUN": 3},
+        "wrapped": {"checkpoint": {"model": weights, "optim": optimizer}},
+        "unknown names": {"encoder": weights, "opt_e": optimizer, "adam": optimizer, "encoder_ema": average},
+        "plain": weights,
+        "average alone": {"ema": weights, "optimizer": optimizer},
+    }[style]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("style", "prefix", "left_out"),
+    [
+        ("lightning", "state_dict.", ["optimizer_states", "callbacks"]),
+        ("tutorial", "model_state_dict.", ["optimizer_state_dict", "loss"]),
+        ("timm", "state_dict.", ["optimizer", "state_dict_ema"]),
+        ("fairseq", "model.", ["last_optimizer_state"]),
+        ("deepspeed", "module.", ["optimizer", "rng"]),
+        ("snapshot", "MODEL_STATE.", ["OPTIMIZER_STATE"]),
+        ("wrapped", "checkpoint.model.", ["checkpoint.optim"]),
+        ("unknown names", "encoder.", ["opt_e", "adam", "encoder_ema"]),
+        ("plain", "", []),
+        ("average alone", "ema.", ["optimizer"]),
+    ],
+)
+def test_only_the_model_of_a_checkpoint_is_read(tmp_path, trained, style, prefix, left_out):
+    weights, _ = trained
+    torch.save(checkpoint(style, *trained), tmp_path / "c.ckpt")
+    found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "c.ckpt"))
+    assert set(statuses(found)) == {prefix + name for name in weights}
+    assert found.means == pytest.approx(rs.spectra(weights).means, rel=1e-12)
+    assert [item.run for item in found.excluded] == left_out
+
+
+def test_two_models_and_tensors_named_like_training_are_kept(tmp_path, trained):
+    weights, optimizer = trained
+    torch.save({"model": weights, "net": weights, "optimizer": optimizer}, tmp_path / "two.pt")
+    found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "two.pt"))
+    assert {layer.name.split(".")[0] for layer in found.layers} == {"model"}
+    assert found["net.0.weight"] is found["model.0.weight"]  # one storage
+    torch.save({"loss_weight": torch.ones(60, 60), "ema": torch.ones(60, 60)}, tmp_path / "flat.pt")
+    assert len(rs.spectra(rs.from_torch_checkpoint(tmp_path / "flat.pt")).layers) == 2
+    torch.save(optimizer, tmp_path / "optimizer.pt")
+    with pytest.raises(rs.InputError, match="no tensors of a model, only state"):
+        rs.from_torch_checkpoint(tmp_path / "optimizer.pt")
+
+
+def test_a_pickled_module_is_named(tmp_path):
+    torch.save(nn.Linear(3, 3), tmp_path / "whole.pt")
+    with pytest.raises(rs.InputError, match=r"pickled torch\.nn\.modules\.linear\.Linear.*Save model\.state_dict\(\)"):
+        rs.from_torch_checkpoint(tmp_path / "whole.pt")
+
+
+def test_a_folder_of_several_models_is_refused(tmp_path):
+    for number in range(2):
+        weight = np.random.default_rng(number).normal(size=(60, 60)).astype("f4")
+        safetensors.numpy.save_file({"w": weight}, tmp_path / f"ck{number}.safetensors")
+    with pytest.raises(rs.InputError, match=r"w is in ck0\.safetensors and in ck1\.safetensors.*Give one"):
+        rs.spectra(tmp_path)
+    safetensors.numpy.save_file({"v": weight}, tmp_path / "ck1.safetensors")  # other tensors: shards without an index
+    assert len(rs.spectra(tmp_path).layers) == 2
+    for kind, number in (("fp16", 0), ("bf16", 1)):
+        index = {"weight_map": {"wv"[number]: f"ck{number}.safetensors"}}
+        (tmp_path / f"model.{kind}.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(rs.InputError, match="2 indexes"):
+        rs.spectra(tmp_path)
+    assert statuses(rs.spectra(tmp_path / "model.bf16.safetensors.index.json")) == {"v": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_shuffles": -1}, "n_shuffles is -1"),
+        ({"bootstrap": -5}, "bootstrap is -5"),
+        ({"device": "abacus"}, "device 'abacus', unusable here"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(rs.InputError, match=message):
+        rs.spectra({"w": np.eye(60)}, **options)
+    if "bootstrap" in options:
+        with pytest.raises(rs.InputError, match=message):
+            rs.fit_power_law(np.arange(1.0, 60), **options)
 
 
 class Evil:

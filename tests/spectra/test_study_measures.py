@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -136,6 +137,28 @@ def test_measures_join_the_spectra_of_their_runs(study, measured):
         rs.corpus_table([spectra, spectra, measured])
     with pytest.raises(rs.InputError, match="studies, their spectra"):
         rs.corpus_table({"alpha": [1.0]})
+
+
+def test_hyperparameters_named_like_a_column_keep_their_values(study, measured):
+    values = list(range(4))
+    named = dict.fromkeys(("alpha", "SVD20", "test_accuracy", "run", "width"), values)
+    spectra = replace(rs.study_spectra(study), hyperparameters=named)
+    table = rs.corpus_table([replace(measured, hyperparameters=named), spectra])
+    for name in ("alpha", "SVD20", "test_accuracy", "run"):
+        assert table[f"hyperparameter {name}"] == values
+    assert table["width"] == values
+    assert table["alpha"] == pytest.approx(spectra.values("alpha")[:, 0])
+    assert table["SVD20"] == pytest.approx(measured.metrics["SVD20"])
+    assert table["test_accuracy"] == measured.accuracy["test"]
+    assert rs.paradox([spectra], "alpha", "test_accuracy", "hyperparameter alpha", n_resamples=20).n == 4
+
+
+def test_networks_too_small_for_spectra_are_judged_by_their_measures(study, measured):
+    options = {"min_evals": 10_000}
+    analysis = rs.paradox([study, measured], n_resamples=20, spectra_options=options)
+    assert {one.metric for one in analysis.analyses} == set(measured.metrics)
+    with pytest.raises(rs.InputError, match=r"None of 4 runs .* left out\)"):
+        rs.paradox(study, n_resamples=20, spectra_options=options)
 
 
 def test_the_table_goes_through_a_file(study, measured, tmp_path):

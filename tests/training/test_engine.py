@@ -213,6 +213,24 @@ def test_a_model_that_cannot_be_built_says_why(tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "nn.Linear(3, 4)",
+            r"build' fails on inputs of shape \(2, 64\) \(RuntimeError: mat1 and mat2 .*\(2x64 and 3x4\)",
+        ),
+        ("nn.Linear(64, 4)", r"outputs of shape \(2, 4\) for two examples; expected \(2, 10\)"),
+        ("nn.Sequential(nn.Linear(64, 10), nn.Flatten(0))", r"outputs of shape \(20,\)"),
+    ],
+)
+def test_a_model_that_does_not_fit_the_data_says_why(tmp_path, body, message):
+    (tmp_path / "model.py").write_text(f"from torch import nn\ndef build(shape, outputs):\n    return {body}\n")
+    with pytest.raises(rs.InputError, match=message):
+        rs.train(tiny().replace(model=f"{tmp_path}/model.py:build"), runs=2, out=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
 def test_the_choice_is_measured_once_and_remembered(tmp_path, monkeypatch):
     recipe = tiny(epochs=4)
     task = make_task(recipe)

@@ -128,7 +128,7 @@ def test_settings_and_search_are_parsed():
     ],
 )
 def test_bad_search_is_an_error(text):
-    with pytest.raises(rs.InputError):
+    with pytest.raises(rs.InputError, match="lower bound first" if "(2,1)" in text else None):
         parse_search([text])
 
 
@@ -174,7 +174,7 @@ def test_run_i_is_the_same_however_many_there_are():
         plan_runs(recipe, 2, vary=("init",), seed=0, search=parse_search(["lrr=uniform(0,1)"]))
     with pytest.raises(rs.InputError, match="unknown seed role"):
         plan_runs(recipe, 2, vary=("data",), seed=0, search={})
-    with pytest.raises(rs.InputError, match="runs=0"):
+    with pytest.raises(rs.InputError, match="runs is 0"):
         plan_runs(recipe, 0, vary=("init",), seed=0, search={})
 
 

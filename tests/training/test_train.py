@@ -94,6 +94,51 @@ def test_nothing_varies(tmp_path):
         rs.train(tiny(), runs=2, out=tmp_path / "s", vary=())
 
 
+def test_one_role_may_be_a_word(tmp_path):
+    study = rs.train(tiny(), runs=2, out=tmp_path / "s", vary="init")
+    assert len({run.seeds.init for run in study.runs}) == 2
+    assert len({run.seeds.order for run in study.runs}) == 1
+    assert len(rs.train(tiny(), runs=3, out=tmp_path / "s", vary=("init",)).runs) == 3  # the same design
+
+
+@pytest.mark.parametrize(
+    ("recipe", "vary", "search"),
+    [
+        ({}, ("augment",), None),
+        ({}, "augment", {"lr": "choice(0.1,0.1)"}),
+        ({"batch_size": None}, "order", None),
+        ({"batch_size": None}, ("order", "augment"), None),
+    ],
+)
+def test_runs_that_would_be_the_same_are_refused(tmp_path, recipe, vary, search):
+    with pytest.raises(rs.InputError, match=r"some are the same.* seed changes nothing"):
+        rs.train(tiny(**recipe), runs=3, out=tmp_path / "s", vary=vary, search=search)
+    rs.train(tiny(**recipe), runs=1, out=tmp_path / "s", vary=vary)
+    rs.train(tiny(dropout=0.1, batch_size=128), runs=2, out=tmp_path / "dropout", vary=vary)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "seed is -1; expected a whole number from 0"),
+        ({"seed": None}, "seed=None; expected a whole number from 0"),
+        ({"runs": 2.5}, "runs is 2.5; expected a whole number from 1"),
+        ({"runs": 0}, "runs is 0"),
+        ({"workers": 0}, "workers is 0; expected a whole number from 1"),
+        ({"retries": -1}, "retries is -1"),  # nothing would be trained
+        ({"shard_timeout": -1}, "shard_timeout=-1"),
+        ({"vary": ("e",)}, "unknown seed role 'e'"),
+        ({"executor_options": {"gpus": 1}}, "gpus for executor 'local'"),
+        ({"executor": "ray", "executor_options": {"gpu": 1}}, "Did you mean 'gpus'"),
+        ({"recipe": rs.recipe("digits-mlp", data="nosuch")}, "data='nosuch' for data set 'digits', which reads no"),
+    ],
+)
+def test_what_cannot_be_or_would_be_ignored_is_refused(tmp_path, options, message):
+    with pytest.raises(rs.InputError, match=message):
+        rs.train(**{"recipe": tiny(), "runs": 2, "out": tmp_path / "s", **options})
+    assert not (tmp_path / "s").exists()
+
+
 def test_progress_ends_with_all_runs(tmp_path):
     seen: list[rs.TrainingProgress] = []
     rs.train(tiny(), runs=4, out=tmp_path / "s", progress=seen.append)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from .show import json_option, refuse_written, show, show_cost, study_argument
+
+if TYPE_CHECKING:
+    from .._study.study import Study
+
+_HELD_OUT = 300  # examples that the advice holds out
 
 NO_EARLY_STOP = (
     "Go on where the score gets worse. With --no-replacement the ensemble then has --size members; without, a run may "
@@ -37,21 +46,53 @@ def command(
     import runspread as rs
 
     refuse_written(out)
+    if data is not None and out is None:
+        raise rs.InputError("--data without -o", "both: the data are read for the ensemble that is written")
     opened = rs.open_study(study)
-    chosen = rs.select_ensemble(
-        opened,
-        size=size,
-        split=split,
-        objective=objective,
-        replacement=not no_replacement,
-        early_stop=not no_early_stop,
-    )
-    show(chosen, as_json=as_json)
+    recipe = None
     if out is not None:
         from .._training.study_networks import recipe_of
 
-        made = rs.make_ensemble(opened, chosen, data=data)
         recipe = recipe_of(opened, data)
-        assert recipe is not None  # without one, make_ensemble has refused
+        if recipe is None:
+            raise rs.InputError(
+                f"-o with {study}, whose network only the code that recorded it can build",
+                "a study that runspread train made",
+                f"In Python: rs.make_ensemble(study, rs.select_ensemble(study, size={size}, split={split!r}), "
+                f"network=model).save({out!r}), with study = rs.open_study({study!r}) and a model of the runs' "
+                "architecture.",
+            )
+    try:
+        chosen = rs.select_ensemble(
+            opened,
+            size=size,
+            split=split,
+            objective=objective,
+            replacement=not no_replacement,
+            early_stop=not no_early_stop,
+        )
+    except rs.MissingDataError as error:
+        raise rs.MissingDataError(error.found, error.expected, error.hint or _how_to_record(opened, split)) from error
+    show(chosen, as_json=as_json)
+    if out is not None and recipe is not None:
+        made = rs.make_ensemble(opened, chosen, data=data)
         show_cost(made, recipe, split, as_json=as_json)
         click.echo(f"wrote {made.save(out)}", err=as_json)
+
+
+def _how_to_record(study: Study, split: str) -> str:
+    """Return how to get predictions on a split that chooses."""
+    from .._training.datasets import DATASETS
+
+    recipe: Mapping[str, Any] = study.recipe or {}
+    dataset = DATASETS.get(recipe.get("dataset", ""))
+    if dataset is None:  # recorded by a loop of somebody's own
+        return f"Record them in the training loop with run.predictions({split!r}, logits), on examples held out."
+    if split != "validation" or "validation" not in dataset.options:
+        return "Choose on one of these with --split; what is chosen on must not be reported on."
+    evaluate = json.dumps([*dict.fromkeys((*recipe["evaluate"], split))], separators=(",", ":"))
+    held_out = recipe["dataset_options"].get("validation") or _HELD_OUT
+    return (
+        "Train into another folder with what this study was trained with and "
+        f"--set validation={held_out} --set 'evaluate={evaluate}'."
+    )

@@ -27,8 +27,21 @@ if TYPE_CHECKING:
 @click.option("--metric", default="alpha", show_default=True, help="With --between or --noise: what is compared.")
 @click.option("--torch", "unpickle", is_flag=True, help="PATH is a PyTorch checkpoint: unpickle it, with limits.")
 @click.option("--mp", "mp_fit", is_flag=True, help="Fit a Marchenko-Pastur bulk too.")
-@click.option("--shuffles", "n_shuffles", default=0, show_default=True, help="Compare with this many shuffles.")
-@click.option("--bootstrap", default=0, show_default=True, help="Bootstrap samples for the p-value of the power law.")
+@click.option(
+    "--shuffles",
+    "n_shuffles",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Compare with this many shuffles.",
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Bootstrap samples for the p-value of the power law.",
+)
 @click.option("--parity", type=click.Choice(["weightwatcher"]), help="Give the numbers of WeightWatcher 0.7.7.")
 @click.option("--device", help="Where PyTorch computes the eigenvalues, for example cuda; NumPy otherwise.")
 @click.option("--all", "all_tensors", is_flag=True, help="List tensors without a matrix too.")
@@ -48,7 +61,7 @@ def command(
 ) -> None:
     """Scale and shape metrics of weight matrices.
 
-    PATH is a study, a safetensors file or a folder of them (a Hugging Face checkpoint, sharded or not); with --torch a
+    PATH is a study, a safetensors file or a folder with one (a Hugging Face checkpoint, sharded or not); with --torch a
     file that torch.save wrote. Two models and --noise: whether they differ by more than seeds do.
     """
     import runspread as rs
@@ -65,11 +78,27 @@ def command(
         raise rs.InputError(f"--run, --step or --between with {paths[0]}, which is no study", "a study")
     else:
         result = _of_model(paths[0], unpickle, options)
+    _refuse_nothing(result)
     show(result, as_json=as_json)
     if isinstance(result, rs.ModelSpectra) and not as_json:
         if all_tensors:
             show_table(result.table(all_tensors=True))
-        show_table(result.summary())
+        if result.used:
+            show_table(result.summary())
+
+
+def _refuse_nothing(result: Result) -> None:
+    """Raise where no number was found, with the reasons."""
+    import runspread as rs
+
+    if isinstance(result, rs.ModelSpectra) and not any(layer.metrics for layer in result.layers):
+        raise rs.InputError(result.sentence().removesuffix("."), "a weight matrix of floating-point numbers")
+    if isinstance(result, rs.StudySpectra) and not result.has_averages:
+        raise rs.InputError(
+            result.sentence().removesuffix("."),
+            "weight matrices large enough for a spectrum",
+            "--run shows one run by layer; in Python rs.study_spectra(study, min_evals=20) averages smaller ones.",
+        )
 
 
 def _of_model(path: str, unpickle: bool, options: dict[str, Any]) -> ModelSpectra:

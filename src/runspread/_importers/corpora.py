@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
@@ -11,13 +12,14 @@ from .._checks import check_keywords
 from .._errors import InputError
 from .._methods.corpus.paradox import ParadoxAnalysis, analyse_corpus, corpus_of
 from .._methods.spectra.models import ModelSpectra
-from .._methods.spectra.quality import StudySpectra
+from .._methods.spectra.quality import StudySpectra, step_name
 from .._methods.spectra.study_measures import StudyMeasures, by_name
 from .._methods.variance.audit import warns_of_seeds
 from .._results import Excluded, Table
 from .spectra import HoldsRuns, SpectraOptions, spectra
 from .tables import as_table
 
+_SMALLER = "Smaller ones are averaged with min_evals=20 of rs.study_spectra, or of spectra_options= of rs.paradox."
 _NAMES_OF_MODELS = ("run", "model", "model_id", "id", "study")
 
 
@@ -78,6 +80,7 @@ def study_spectra(
         hyperparameters=by_name([run.hyperparameters for run in facts]),
         accuracy=by_name([run.accuracy for run in facts]),
         depth=tuple(max(_depth(model) for (row, _), model in models.items() if row == k) for k in range(len(facts))),
+        skipped=dict(sum((Counter(model.skipped) for model in models.values()), Counter[str]())),
         excluded=tuple(excluded + without),
     )
 
@@ -106,7 +109,11 @@ def _steps(facts: list[Any], steps: Sequence[int | None] | str | None) -> list[i
         return [*sorted(step for step in recorded if step is not None), *([None] if None in recorded else [])]
     missing = [step for step in steps if step not in recorded]
     if missing:
-        raise InputError(f"no run has weights at step {missing[0]}", f"steps among {sorted(map(str, recorded))}")
+        ordered = sorted(recorded, key=lambda step: (step is None, step or 0))
+        raise InputError(
+            f"no run has weights at {step_name(missing[0])}",
+            f"one of: {', '.join(map(step_name, ordered))}" if recorded else "runs with weights",
+        )
     return list(steps)
 
 
@@ -183,9 +190,9 @@ def paradox(
     ----------
     Martin and Mahoney (2021), arXiv:2106.00734; Jiang et al. (2019, 2020) for the scores over the grid.
     """
-    rows, known = _table_of(table, spectra_options or {})
+    rows, corpora = _table_of(table, spectra_options or {})
     axes = tuple(hyperparameters or ())
-    chosen = [metrics] if isinstance(metrics, str) else list(metrics or known)
+    chosen = [metrics] if isinstance(metrics, str) else list(metrics or _measured(corpora))
     chosen = chosen or _numeric(rows, {target, partition, *axes})
     corpus = corpus_of(rows, chosen, target, partition, hyperparameters=axes)
     return analyse_corpus(
@@ -208,7 +215,7 @@ def corpus_table(source: Any, *, spectra_options: SpectraOptions | None = None) 
     -------
     Table
         Study, run, hyperparameters, depth (number of weight matrices, unless a hyperparameter has that name),
-        accuracies, metrics.
+        accuracies, metrics. A hyperparameter with the name of another column is called ``"hyperparameter <name>"``.
 
     Raises
     ------
@@ -231,9 +238,10 @@ def _corpora(studies: Sequence[Any], options: SpectraOptions) -> list[_Corpus]:
 
 
 def _merged(corpora: Sequence[_Corpus]) -> Table:
+    taken = {name for one in corpora for name in (*one.metrics, *(f"{split}_accuracy" for split in one.accuracy))}
     rows: list[dict[str, Any]] = []
     for one in corpora:
-        table = one.to_table()
+        table = one.to_table(taken)
         own = [{"study": one.source} | dict(zip(table.columns, row, strict=True)) for row in table.rows()]
         if isinstance(one, StudyMeasures):
             own = [row for row in own if not _joined(row, rows)]
@@ -251,15 +259,24 @@ def _joined(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
     return bool(same)
 
 
-def _table_of(source: Any, options: SpectraOptions) -> tuple[Table, list[str]]:
-    """Return the table, and the columns in it that are known to be metrics."""
+def _table_of(source: Any, options: SpectraOptions) -> tuple[Table, list[_Corpus]]:
+    """Return the table, and the spectra and measures that it was made of."""
     studies = [source] if _is_study(source) else source
     if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):
         if options:
             raise InputError("spectra_options with a table", "them with studies alone")
         return as_table(source), []
     corpora = _corpora(studies, options)
-    return _merged(corpora), list(dict.fromkeys(name for one in corpora for name in one.metrics))
+    return _merged(corpora), corpora
+
+
+def _measured(corpora: Sequence[_Corpus]) -> list[str]:
+    """Return the metrics of studies; those of networks too small for any spectrum are nothing to judge."""
+    found = [name for one in corpora for name, values in one.metrics.items() if np.isfinite(values).any()]
+    if corpora and not found:
+        reasons = " ".join(one.sentence() for one in corpora)
+        raise InputError(reasons.removesuffix("."), "weight matrices large enough for a spectrum", _SMALLER)
+    return list(dict.fromkeys(found))
 
 
 def _is_study(source: Any) -> bool:

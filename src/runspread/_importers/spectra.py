@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict, Unpack, overload, runtime_checkable
 
@@ -87,9 +88,9 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     Parameters
     ----------
     source : path, module, mapping, checkpoint or study
-        A safetensors file; a folder of them, sharded or not; a ``torch.nn.Module``; a mapping of name to array or
-        tensor (a state dict, ``study.weights(run)``); what `from_torch_checkpoint` returns; or a study, all of whose
-        runs are then read at the end of training (`study_spectra` reads other steps too).
+        A safetensors file, an index of shards, or a folder that holds one model so; a ``torch.nn.Module``; a mapping
+        of name to array or tensor (a state dict, ``study.weights(run)``); what `from_torch_checkpoint` returns; or a
+        study, all of whose runs are then read at the end of training (`study_spectra` reads other steps too).
     parity : "weightwatcher", optional
         Give the numbers of WeightWatcher 0.7.7 (see `layer_metrics`); failed fits then enter the averages as -1.
     conv_mode, mp_fit, n_shuffles, bootstrap, min_eigenvalues, min_fit, min_tail, seed
@@ -148,7 +149,8 @@ def _spectra_of_model(source: Any, options: Mapping[str, Any]) -> ModelSpectra:
         min_evals = layer.min_eigenvalues if layer.matched else 50
     tensors, label = tensors_of(source, options.get("kinds"))
     model = {name: options[name] for name in _OF_MODELS if name in options}
-    return analyse_tensors(tensors, layer, source=label, min_evals=min_evals, **model)
+    found = analyse_tensors(tensors, layer, source=label, min_evals=min_evals, **model)
+    return replace(found, excluded=source.left_out) if isinstance(source, TorchCheckpoint) else found
 
 
 def tensors_of(source: Any, kinds: Mapping[str, str] | None = None) -> tuple[list[WeightTensor], str]:
@@ -175,7 +177,7 @@ def _tensors_of_path(path: Path, kinds: Mapping[str, str] | None) -> tuple[list[
         raise InputError(
             f"{path.name}, which has to be unpickled",
             "safetensors",
-            "Pickles can run code: say so with rs.spectra(rs.from_torch_checkpoint(path)).",
+            "Pickles can run code: ask for it with rs.from_torch_checkpoint(path), or --torch on the command line.",
         )
     return tensors_of_safetensors(path, kinds), path.name
 
@@ -185,6 +187,9 @@ def torch_solver(device: str) -> Solver:
     from .._optional import require
 
     torch = require("torch", f"eigenvalues on {device}")
+    from .._training.engine import choose_device
+
+    device = choose_device(device)
 
     def solve(blocks: NDArray[Any]) -> NDArray[np.float64]:
         on_device = torch.as_tensor(np.ascontiguousarray(blocks), device=device)

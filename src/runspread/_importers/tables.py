@@ -52,11 +52,19 @@ def _from_path(path: Path) -> Table:
         return Table(read.to_pydict())
     if path.suffix not in (".csv", ".tsv"):
         raise InputError(f"a file that ends in {path.suffix or 'nothing'}", ".csv, .tsv or .parquet")
+    separator, word = ("\t", "tabs") if path.suffix == ".tsv" else (",", "commas")
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file, delimiter="\t" if path.suffix == ".tsv" else ","))
+        rows = list(csv.reader(file, delimiter=separator))
     rows = [row for row in rows if row]
     if not rows:
         raise InputError(f"{path} is empty", "a header and a row a model")
+    other = next((mark for mark in ";\t," if mark in rows[0][0]), None)
+    if len(rows[0]) == 1 and other is not None:
+        raise InputError(
+            f"{path} holds one column, {rows[0][0]!r}",
+            f"columns separated by {word}",
+            f"They seem to be separated by {other!r}: write the table with {word}.",
+        )
     ragged = next((k for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
     if ragged is not None:
         raise InputError(f"{path}: row {ragged} has {len(rows[ragged])} cells", f"{len(rows[0])} as in the header")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .._checks import to_numpy
 from .._errors import InputError
 from .._methods.spectra.weight_tensors import WeightTensor, guessed_kind
+from .._results import Excluded
 from .weight_files import tensors_of_safetensors
 
 _CHILD = Path(__file__).with_name("torch_child.py")
@@ -100,11 +101,13 @@ class TorchCheckpoint:
         The checkpoint.
     tensors : tuple of WeightTensor
         Its tensors, loaded one at a time from a temporary safetensors file.
+    left_out : tuple of Excluded
+        What holds tensors that are not the model's, such as the state of an optimiser.
     """
 
-    def __init__(self, path: Path, tensors: list[WeightTensor], folder: Path) -> None:
+    def __init__(self, path: Path, tensors: Sequence[WeightTensor], left_out: Sequence[Excluded], folder: Path) -> None:
         self.path = path
-        self.tensors = tuple(tensors)
+        self.tensors, self.left_out = tuple(tensors), tuple(left_out)
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def __repr__(self) -> str:
@@ -122,8 +125,10 @@ def from_torch_checkpoint(
     Parameters
     ----------
     path : path
-        A state dict, or a mapping that holds one under any key (``state_dict``, ``model``, ...); names of nested
-        mappings are joined by dots.
+        A state dict, or a mapping that holds one; names of nested mappings are joined by dots. Where exactly one of
+        ``state_dict``, ``model_state_dict``, ``model``, ``module`` and the like holds tensors, only that is read;
+        otherwise all but the state of training (optimisers, schedulers, losses, ... and a moving average of the weights
+        beside the weights themselves). What was left out is named in the result's ``excluded``.
     memory_bytes : int
         Limit on the address space of the reading process.
     seconds : int
@@ -149,15 +154,17 @@ def from_torch_checkpoint(
         raise InputError(f"no file {source}", "a checkpoint written by torch.save")
     folder = Path(tempfile.mkdtemp(prefix="runspread-"))
     try:
-        tensors = _converted(source, folder / "tensors.safetensors", memory_bytes, seconds)
+        tensors, left_out = _converted(source, folder / "tensors.safetensors", memory_bytes, seconds)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    return TorchCheckpoint(source, tensors, folder)
+    return TorchCheckpoint(source, tensors, left_out, folder)
 
 
-def _converted(source: Path, target: Path, memory_bytes: int, seconds: int) -> list[WeightTensor]:
-    """Let another process turn `source` into safetensors, and return the tensors there."""
+def _converted(
+    source: Path, target: Path, memory_bytes: int, seconds: int
+) -> tuple[list[WeightTensor], list[Excluded]]:
+    """Let another process turn `source` into safetensors; return the tensors there, and what was left out."""
     command = [sys.executable, "-I", str(_CHILD), str(source), str(target), str(memory_bytes), str(seconds)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=4 * seconds, check=False)
@@ -170,9 +177,10 @@ def _converted(source: Path, target: Path, memory_bytes: int, seconds: int) -> l
             "tensors in plain containers",
             "Save model.state_dict(), or convert the file to safetensors where it was made.",
         )
-    aliases = _aliases(target)
-    return [replace(tensor, aliases=tuple(aliases.get(tensor.name, ()))) for tensor in tensors_of_safetensors(target)]
-
-
-def _aliases(target: Path) -> dict[str, list[str]]:
-    return json.loads(target.with_suffix(".aliases.json").read_text())
+    facts: dict[str, Any] = json.loads(target.with_suffix(".json").read_text())
+    tensors = tensors_of_safetensors(target)
+    left_out = [
+        Excluded(name, f"{count} tensor{'s' * (count > 1)} that {'are' if count > 1 else 'is'} not the model's")
+        for name, count in facts["left_out"].items()
+    ]
+    return [replace(tensor, aliases=tuple(facts["aliases"].get(tensor.name, ()))) for tensor in tensors], left_out

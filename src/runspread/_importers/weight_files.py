@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .._errors import InputError
 from .._methods.spectra.weight_tensors import WeightTensor, guessed_kind
 
+_INDEX = ".safetensors.index.json"
 _HEADER_LIMIT = 100 * 2**20  # of the format
 _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
           "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
@@ -67,32 +68,48 @@ _WIDENED: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 
 def tensors_of_safetensors(path: Path, kinds: Mapping[str, str] | None = None) -> list[WeightTensor]:
-    """Return the tensors of a safetensors file, or of a folder of them, sharded or not.
+    """Return the tensors of a safetensors file, of the shards of an index, or of a folder of either.
 
     Raises
     ------
     InputError
-        The folder holds none, a shard is missing, or a file is not whole.
+        The folder holds none, or several models; a shard is missing, or a file is not whole.
     """
     entries: dict[str, Entry] = {}
     for file in _files_of(path):
-        entries |= _entries_of(file)
+        found = _entries_of(file)
+        twice = next((name for name in found if name in entries), None)
+        if twice is not None:
+            raise InputError(
+                f"{twice} is in {entries[twice].file.name} and in {file.name} of {path}",
+                "one model, each tensor in one file",
+                f"Give one of them, such as {file}.",
+            )
+        entries |= found
     return [_tensor(name, entries, kinds or {}) for name in entries if _scaled(name, entries) is None]
 
 
 def _files_of(path: Path) -> list[Path]:
+    if path.name.endswith(_INDEX):
+        return [_shard(path.parent, name) for name in _names_in(path)]
     if path.is_file():
         return [path]
-    indexes = sorted(path.glob("*.safetensors.index.json"))
+    indexes = sorted(path.glob(f"*{_INDEX}"))
+    if len(indexes) > 1:
+        raise InputError(
+            f"{path} holds {len(indexes)} indexes: {', '.join(index.name for index in indexes)}",
+            "one model",
+            f"Give one of them, such as {indexes[-1]}.",
+        )
     if indexes:
-        return [_shard(path, name) for name in _names_in(indexes[0])]
+        return _files_of(indexes[0])
     files = sorted(path.glob("*.safetensors"))
     if not files:
         pickled = sorted({*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")})
         raise InputError(
             f"{path} holds no safetensors file",
             "model.safetensors, or shards with their index",
-            f"Read {pickled[0].name} with rs.from_torch_checkpoint, which unpickles it in a process of its own."
+            f"{pickled[0].name} is a pickle: read it with rs.from_torch_checkpoint, or --torch on the command line."
             if pickled else "",
         )  # fmt: skip
     return files

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from .._checks import check_choice
+from .._checks import check_choice, check_integers, check_keywords
 from .._cores import available_cores, blas_threads
 from .._errors import InputError, TrainingError
 from .._study.study import Study
@@ -50,8 +50,13 @@ class Driver:
     ) -> None:
         if isinstance(executor, str):
             check_choice(executor, "executor", EXECUTORS)
+        _check_options(executor, options)
         if stack != "auto" and (isinstance(stack, str) or stack < 1):
             raise InputError(f"stack={stack!r}", "a number of runs, or 'auto'")
+        check_integers(1 if workers is None else workers, "workers", 1, None)
+        check_integers(retries, "retries", 0, None)
+        if timeout is not None and not timeout > 0:
+            raise InputError(f"shard_timeout={timeout}", "seconds above 0")
         self.recipe, self.plans, self.executor, self.options = recipe, plans, executor, options
         self.stack, self.retries, self.timeout, self.progress = stack, retries, timeout, progress
         self.here = executor in ("local", "processes")  # else a worker's machine is not known, and chooses for itself
@@ -162,6 +167,18 @@ class Driver:
         said = f"in {workers} processes, {apart.sentence()}" if processes else memory.sentence()
         self.message = f"{choice.program} program in stacks of {choice.width}, {said}"
         return Processes(workers, scores, folder) if processes else Threads(self.workers, self.tasks, scores)
+
+
+def _check_options(executor: str | Executor, options: Mapping[str, Any]) -> None:
+    """Raise for options that the executor would ignore; Slurm's are submitit's, which knows them."""
+    if executor == "ray":
+        check_keywords(options, ("address", "cpus", "gpus"), "ray")
+    elif options and executor != "slurm":
+        raise InputError(
+            f"{', '.join(options)} for {f'executor {executor!r}' if isinstance(executor, str) else 'an executor'}",
+            "options only for executor 'ray' or 'slurm'",
+            "Without one, workers= and device= say where shards are trained.",
+        )
 
 
 def largest_shard(recipe: Recipe, device: str) -> int:

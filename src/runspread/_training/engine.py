@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from .._errors import InputError
+from .._errors import InputError, RunspreadError
 from .build import build_network
 from .cadence import steps_per_epoch, total_steps
 from .checkpoints import Checkpoint, read_checkpoint, start_from
@@ -79,7 +79,30 @@ class Task:
         """Sizes of the network, measured on two examples."""
         module = build_seeded(self.build, 0).to(self.device)
         two = self.splits["train"].gather(torch.arange(2, device=self.device))
-        return NetworkFacts(sum(p.numel() for p in module.parameters()), activation_floats(module, two))
+        try:
+            activations = activation_floats(module, two)
+            with torch.no_grad():
+                outputs = tuple(module(two).shape)
+        except RunspreadError:
+            raise
+        except Exception as error:  # whatever the user's own network raises
+            raise InputError(
+                f"model {self.recipe.model!r} fails on inputs of shape {tuple(two.shape)} "
+                f"({type(error).__name__}: {error})",
+                f"a network for inputs of shape (examples, {', '.join(map(str, two.shape[1:]))})",
+            ) from error
+        self._check_outputs(outputs)
+        return NetworkFacts(sum(p.numel() for p in module.parameters()), activations)
+
+    def _check_outputs(self, shape: tuple[int, ...]) -> None:
+        """Raise unless outputs of two examples are one for each label and class; more than the classes are allowed."""
+        hinge, labels = self.recipe.loss == "hinge", tuple(self.splits["train"].labels[:2].shape)
+        count = 1 if hinge else self.n_classes
+        if shape[:-1] != labels or shape[-1] < count or (hinge and shape[-1] > 1):
+            raise InputError(
+                f"model {self.recipe.model!r} gives outputs of shape {shape} for two examples",
+                f"{(*labels, count)}",
+            )
 
     @property
     def steps(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from .._checks import check_choice
+from .._checks import check_choice, check_integers
 from .._errors import InputError
 from .._study.records import SEED_ROLES, Seeds, run_id
 from .recipes import GROUPED, PER_RUN, Recipe
@@ -46,22 +46,38 @@ def plan_runs(
     Raises
     ------
     InputError
-        No runs, an unknown role, a hyperparameter that no recipe has, or plans that coincide (nothing varies).
+        No runs, an unknown role, a hyperparameter that no recipe has, or runs that would coincide (nothing varies).
     """
-    if runs < 1:
-        raise InputError(f"runs={runs}", "at least one")
+    runs = int(check_integers(runs, "runs", 1, None))
     for role in vary:
         check_choice(role, "seed role", SEED_ROLES)
     for name in search:
         check_searchable(recipe, name)
     plans = [_plan(run_seeds(seed, index, vary), sample(search, seed, index)) for index in range(runs)]
-    if len({plan.id for plan in plans}) < runs:
+    unused = _unused_roles(recipe, search)
+    used = [role for role in SEED_ROLES if role not in unused]
+    if len({repr(([getattr(plan.seeds, role) for role in used], plan.hyperparameters)) for plan in plans}) < runs:
+        idle = [f" {why}." for role, why in unused.items() if role in vary]
         raise InputError(
             f"{runs} runs of which some are the same",
             "runs that differ",
-            "Vary a seed role, or search a hyperparameter.",
+            f"Vary a seed role, or search a hyperparameter.{''.join(idle)}",
         )
     return plans
+
+
+def _unused_roles(recipe: Recipe, search: Mapping[str, Distribution]) -> dict[str, str]:
+    """Return the seed roles that the recipe draws nothing from, and why."""
+    searched = {name.partition(".")[0] for name in search}
+    augments = recipe.augment or "augment" in searched
+    unused: dict[str, str] = {}
+    if ":" in recipe.model:  # a network of the user's own may draw what we do not know of
+        return unused
+    if not augments and recipe.batch_size is None and "batch_size" not in searched:
+        unused["order"] = "The order seed changes nothing where every step takes the whole training set"
+    if not augments and not recipe.dropout and "dropout" not in searched:
+        unused["augment"] = "The augment seed changes nothing without augmentation or dropout"
+    return unused
 
 
 def _plan(seeds: Seeds, hyperparameters: dict[str, Any]) -> RunPlan:

@@ -42,8 +42,10 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def _check_bounds(self) -> None:
         numbers = [v for v in self.values if isinstance(v, (int, float)) and math.isfinite(v)]
-        if len(self.values) != 2 or len(numbers) != 2 or not numbers[0] <= numbers[1]:
+        if len(self.values) != 2 or len(numbers) != 2:
             raise InputError(f"{self}", "two finite numbers (low, high)")
+        if numbers[0] > numbers[1]:
+            raise InputError(f"{self}", "the lower bound first")
         if self.kind == "loguniform" and numbers[0] <= 0:
             raise InputError(f"{self}", "bounds above zero")
 

@@ -7,14 +7,25 @@ runs of a stack, or on where a training was resumed.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._checks import check_seed
+from .._errors import InputError
 from .._study.records import SEED_ROLES, Seeds
 
 _ROLE = {role: number for number, role in enumerate(SEED_ROLES, start=1)}
 _ORDER_STREAM = 101
+
+
+def base_seed(seed: Any) -> int:
+    """Return the base seed of a training, from which all others follow: a whole number from 0, never chance."""
+    checked = check_seed(seed)
+    if not isinstance(checked, int):
+        raise InputError(f"seed={seed!r}", "a whole number from 0", "All seeds of a training follow from it.")
+    return checked
 
 
 def derive_seed(seed: int, role: str, index: int) -> int:

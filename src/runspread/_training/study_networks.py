@@ -12,6 +12,7 @@ from .._results import to_plain
 from .._study.shards import RunFacts
 from .._study.study import Study
 from .build import plain_network
+from .datasets import DATASETS
 from .hyperparameters import set_dropout_rates
 from .plan import RunPlan, structural
 from .recipes import Recipe, recipe_from_dict
@@ -21,7 +22,7 @@ def recipe_of(study: Study, data: str | os.PathLike[str] | None) -> Recipe | Non
     """Return the recipe that runspread trained the study with; None if it was trained elsewhere."""
     described: Mapping[str, Any] = study.recipe or {}
     known = {name: to_plain(described[name]) for name in Recipe.__struct_fields__ if name in described}
-    if not {"dataset", "model", "name"} <= set(known):
+    if not {"dataset", "model", "name"} <= set(known) or known["dataset"] not in DATASETS:
         return None
     if data is not None:
         known["data"] = str(data)

@@ -17,6 +17,7 @@ from .progress import TrainingProgress
 from .recipes import Recipe, recipe_from_dict
 from .recipes import recipe as make_recipe
 from .search import as_search
+from .seeding import base_seed
 
 Progress = Callable[[TrainingProgress], None]
 
@@ -26,7 +27,7 @@ def train(
     *,
     runs: int,
     out: str | os.PathLike[str],
-    vary: Sequence[str] = ("init", "order", "augment"),
+    vary: str | Sequence[str] = ("init", "order", "augment"),
     seed: int = 0,
     search: Mapping[str, Any] | None = None,
     executor: str | Executor = "local",
@@ -48,7 +49,7 @@ def train(
         How many runs the study shall hold. Run i is the same however many there are.
     out : path
         Folder of the study; created, or gone on with.
-    vary : sequence of {"init", "order", "augment"}
+    vary : str or sequence of {"init", "order", "augment"}
         Roles whose seed differs between the runs; the others' is the same in all.
     seed : int
         Base seed, from which all seeds and searched hyperparameters follow.
@@ -81,7 +82,8 @@ def train(
     Raises
     ------
     InputError
-        Unknown recipe, role or hyperparameter; no data where the recipe needs some.
+        Unknown recipe, role or hyperparameter; an argument out of range, or one that would be ignored; no data where
+        the recipe needs some; a network that does not fit the data.
     StudyError
         The folder holds a study of another recipe or plan; the message says what differs.
     TrainingError
@@ -90,6 +92,7 @@ def train(
     require("torch", "training")
     chosen = make_recipe(recipe)
     space = as_search(search)
+    vary, seed = (vary,) if isinstance(vary, str) else vary, base_seed(seed)
     plans = plan_runs(chosen, runs, vary=vary, seed=seed, search=space)
     design = {"vary": sorted(vary), "seed": seed, "search": {name: str(where) for name, where in space.items()}}
     return train_plans(

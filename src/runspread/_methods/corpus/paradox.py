@@ -244,8 +244,9 @@ def _model_names(table: Table, model: str | None) -> list[str]:
 
 
 def _numbers(table: Table, name: str) -> Floats:
+    column = table[name]
     try:
-        return np.array([np.nan if value is None or value == "" else float(value) for value in table[name]])
+        return np.array([np.nan if value is None or value == "" else float(value) for value in column])
     except (TypeError, ValueError) as error:
         raise InputError(f"column {name!r} holds {error}", "numbers") from error
 

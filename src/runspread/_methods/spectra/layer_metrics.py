@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_seed
+from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from . import spectral_numbers as numbers
@@ -56,6 +56,8 @@ class LayerOptions:
     def __post_init__(self) -> None:
         if self.parity is not None:
             check_choice(self.parity, "parity", (PARITY,))
+        check_integers(self.n_shuffles, "n_shuffles", 0, None)
+        check_integers(self.bootstrap, "bootstrap", 0, None)
         check_seed(self.seed)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -102,8 +102,7 @@ class ModelSpectra(Result):
 
     def sentence(self) -> str:
         """Say what the model's average exponent is, over which layers, and what was left out."""
-        left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in self.skipped.items())
-        left = f" ({left} left out)" if left else ""
+        left = in_words(self.skipped)
         if not self.used:
             return f"No layer of {self.source} has a spectrum large enough to average{left}."
         text = (
@@ -113,6 +112,12 @@ class ModelSpectra(Result):
         return (
             text + " It may rank models of one architecture and depth; it does not compare models of different depth."
         )
+
+
+def in_words(skipped: Mapping[str, int]) -> str:
+    """Return how many layers were left out of the averages and why, in brackets; empty where none was."""
+    left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in skipped.items())
+    return f" ({left} left out)" if left else ""
 
 
 def analyse_tensors(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_seed
+from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from .tails import Floats, Tails, tails_from, tails_of
@@ -199,6 +199,7 @@ def fit_power_law(
     check_choice(ks, "ks", ("one_sided", "two_sided"))
     check_choice(ties, "ties", ("distinct", "copies"))
     check_choice(small_sample, "small_sample", ("standard", "weightwatcher"))
+    check_integers(bootstrap, "bootstrap", 0, None)
     ordered, top = _used(_positive(values), xmax)
     if truncated_mle and top is None:
         raise InputError("truncated_mle without xmax", "an upper end of the model", "Pass xmax='max'.")

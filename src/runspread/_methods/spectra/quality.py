@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
-from .models import ModelSpectra
+from .models import ModelSpectra, in_words
 from .study_measures import run_columns
 from .tails import Floats
 
@@ -98,6 +99,8 @@ class StudySpectra(Result):
         ``"<layer>/<metric>"`` for layers that every run has.
     depth : tuple of int
         Number of weight matrices and kernels of each run's network, embeddings aside.
+    skipped : dict of str to int
+        Number of layers left out of the averages, of all runs and steps together, by reason.
     """
 
     source: str
@@ -108,6 +111,12 @@ class StudySpectra(Result):
     accuracy: dict[str, list[float | None]] = field(default_factory=dict[str, "list[float | None]"])
     layers: dict[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
     depth: tuple[int, ...] = ()
+    skipped: dict[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def has_averages(self) -> bool:
+        """Whether any run has a layer that enters the averages."""
+        return any(np.isfinite(values).any() for values in self.metrics.values())
 
     def values(self, metric: str) -> NDArray[np.float64]:
         """Return a metric [runs, steps]: of the model, or ``"<layer>/<metric>"`` of a layer."""
@@ -127,15 +136,22 @@ class StudySpectra(Result):
                 known = values[:, k][np.isfinite(values[:, k])]
                 mean = float(np.mean(known)) if known.size else float("nan")
                 sd = float(np.std(known, ddof=1)) if known.size > 1 else float("nan")
-                rows.append((name, _step_name(step), mean, sd, float(spread[k]), len(known)))
+                rows.append((name, step_name(step), mean, sd, float(spread[k]), len(known)))
         columns = zip(*rows, strict=True)
         return Table(dict(zip(("metric", "step", "mean", "sd", "seed sd", "runs"), map(list, columns), strict=True)))
 
-    def to_table(self) -> Table:
-        """Return one row a run with final metrics, hyperparameters, depth and accuracies, for `paradox`."""
-        columns = run_columns(self.runs, self.hyperparameters, self.accuracy)
-        depth = {"depth": self.depth} if self.depth and "depth" not in columns else {}
+    def to_table(self, taken: Collection[str] = ()) -> Table:
+        """Return one row a run with final metrics, hyperparameters, depth and accuracies, for `paradox`.
+
+        Parameters
+        ----------
+        taken : collection of str
+            Names that hyperparameters must not have, besides those of the other columns; one that does is called
+            ``"hyperparameter <name>"``.
+        """
         last = len(self.steps) - 1
+        columns = run_columns(self.runs, self.hyperparameters, self.accuracy, (*self.metrics, *taken))
+        depth = {"depth": self.depth} if self.depth and "depth" not in columns else {}
         return Table(columns | depth | {name: values[:, last] for name, values in self.metrics.items()})
 
     def sentence(self) -> str:
@@ -144,11 +160,11 @@ class StudySpectra(Result):
         if not np.isfinite(alphas).any():
             return (
                 f"None of {len(self.runs)} runs of {self.source} has a layer with a fit and enough eigenvalues to "
-                "average (50 unless min_evals says otherwise)."
+                f"average, which are 50 unless min_evals says otherwise{in_words(self.skipped)}."
             )
         left = f"; {len(self.excluded)} runs left out" if self.excluded else ""
         mean = (
-            f"Over {len(self.runs)} runs of {self.source} the average exponent at {_step_name(self.steps[-1])} is "
+            f"Over {len(self.runs)} runs of {self.source} the average exponent at {step_name(self.steps[-1])} is "
             f"{np.nanmean(alphas):.2f}"
         )
         if not np.isfinite(spread):
@@ -190,8 +206,8 @@ class StudySpectra(Result):
         spread = _pooled_sd(values[:, [self._place(second)]], self._configurations())[0][0]
         return QualityDifference(
             metric=metric,
-            first=_step_name(first),
-            second=_step_name(second),
+            first=step_name(first),
+            second=step_name(second),
             difference=mean,
             interval=(mean - half, mean + half),
             p_value=_sign_flip_p(changes),
@@ -244,7 +260,7 @@ class StudySpectra(Result):
 
     def _place(self, step: int | None) -> int:
         if step not in self.steps:
-            raise InputError(f"step {step}", f"one of {', '.join(map(_step_name, self.steps))}")
+            raise InputError(f"step {step}", f"one of {', '.join(map(step_name, self.steps))}")
         return self.steps.index(step)
 
     def _configurations(self) -> NDArray[np.intp]:
@@ -262,7 +278,7 @@ def _value_of(model: float | ModelSpectra, metric: str, name: str) -> tuple[floa
     return float(model), name
 
 
-def _step_name(step: int | None) -> str:
+def step_name(step: int | None) -> str:
     return "the end" if step is None else f"step {step}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,9 +51,16 @@ class StudyMeasures(Result):
         names = ("measure", "mean", "sd", "smallest", "largest", "runs")
         return Table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
-    def to_table(self) -> Table:
-        """Return one row a run with hyperparameters, accuracies and measures, for `paradox`."""
-        return Table({**run_columns(self.runs, self.hyperparameters, self.accuracy), **self.metrics})
+    def to_table(self, taken: Collection[str] = ()) -> Table:
+        """Return one row a run with hyperparameters, accuracies and measures, for `paradox`.
+
+        Parameters
+        ----------
+        taken : collection of str
+            As in `StudySpectra.to_table`.
+        """
+        columns = run_columns(self.runs, self.hyperparameters, self.accuracy, (*self.metrics, *taken))
+        return Table({**columns, **self.metrics})
 
     def sentence(self) -> str:
         """Say what was measured."""
@@ -66,10 +73,16 @@ class StudyMeasures(Result):
 
 
 def run_columns(
-    runs: Sequence[str], hyperparameters: Mapping[str, Sequence[Any]], accuracy: Mapping[str, Sequence[float | None]]
+    runs: Sequence[str],
+    hyperparameters: Mapping[str, Sequence[Any]],
+    accuracy: Mapping[str, Sequence[float | None]],
+    taken: Collection[str],
 ) -> dict[str, Any]:
-    """Return the columns that identify runs and say how good they are."""
-    return {"run": runs, **hyperparameters, **{f"{split}_accuracy": values for split, values in accuracy.items()}}
+    """Return the columns that identify runs and say how good they are; hyperparameters give way to names `taken`."""
+    accuracies = {f"{split}_accuracy": values for split, values in accuracy.items()}
+    others = {"study", "run", *accuracies, *taken}
+    named = {f"hyperparameter {key}" if key in others else key: values for key, values in hyperparameters.items()}
+    return {"run": runs, **named, **accuracies}
 
 
 def by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from ..._checks import check_integers
+from ..._checks import check_integers, to_numpy
 from ..._errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError
 from ..._optional import require
 from ..._study.files import map_tensors, refuse_existing, sha256, storage_errors, write_json, write_tensors
@@ -151,6 +151,11 @@ class Ensemble:
             As in the data set that the members were trained on: they are scaled here.
         batch_size : int
             Examples in one pass, all members at once.
+
+        Raises
+        ------
+        InputError
+            Not numbers, NaN, no examples, or not of the shape that the members were trained on.
         """
         return np.tensordot(self.weights, self.member_probabilities(inputs, batch_size=batch_size), axes=1)
 
@@ -193,10 +198,23 @@ class Ensemble:
             found = [torch.cat([self._module(x) for x in batches]) for _ in range(passes)]
         return torch.stack(found).double().cpu().numpy()
 
-    def _batches(self, inputs: ArrayLike | Tensor, batch_size: int) -> list[Tensor]:
-        rows = inputs if isinstance(inputs, Tensor) else torch.as_tensor(np.asarray(inputs))
+    def _checked_inputs(self, inputs: ArrayLike | Tensor) -> Tensor:
+        """Return inputs as a tensor [examples, ...] of numbers, of the members' shape where that is known."""
+        rows = inputs if isinstance(inputs, Tensor) else torch.as_tensor(_numbers(inputs))
+        found, known = tuple(rows.shape), self.facts.shape
+        if not found or (known is not None and found[1:] != tuple(known)):
+            expected = "..." if known is None else ", ".join(map(str, known))
+            hint = "Give one example as inputs[None]." if found and found == known else ""
+            raise InputError(f"inputs of shape {found}", f"(examples, {expected})", hint)
         if not len(rows):
             raise InputError("no inputs", "at least one example")
+        bad = int(torch.isnan(rows).sum())
+        if bad:
+            raise InputError(f"inputs hold {bad} NaN", "numbers", "A prediction from them would be NaN too.")
+        return rows
+
+    def _batches(self, inputs: ArrayLike | Tensor, batch_size: int) -> list[Tensor]:
+        rows = self._checked_inputs(inputs)
         size = int(check_integers(batch_size, "batch_size", 1, None))
         device = self._module.weights.device
         return [part.to(device) for part in rows.split(size)]
@@ -249,7 +267,7 @@ class Ensemble:
         """
         for name in ("onnx", "onnxscript"):
             require(name, "ONNX export")
-        x = example if isinstance(example, Tensor) else torch.as_tensor(np.asarray(example))
+        x = self._checked_inputs(example)
         if len(x) < 2:
             x = torch.cat([x, x])  # a single example would be taken for a fixed size
         program = torch.onnx.export(
@@ -278,12 +296,22 @@ class Ensemble:
         repeats : int
             Timed predictions of each; the smallest time counts.
         """
-        x = example if isinstance(example, Tensor) else torch.as_tensor(np.asarray(example))
+        x = self._checked_inputs(example)
         if single is None and not isinstance(self._module.core, MemberStack):
             single = _plain_network(self.facts, {})
         found = measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
         self.facts = msgspec.structs.replace(self.facts, cost=found.facts())
         return found
+
+
+def _numbers(inputs: ArrayLike) -> NDArray[Any]:
+    try:
+        array = np.asarray(to_numpy(inputs))
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"inputs that are no array ({error})", "one array [examples, ...]") from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"inputs of dtype {array.dtype}", "numbers")
+    return array
 
 
 def load_ensemble(

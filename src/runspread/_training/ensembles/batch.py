@@ -37,6 +37,7 @@ from ..hyperparameters import set_dropout_rates
 from ..plan import RunPlan
 from ..recipes import Recipe
 from ..recipes import recipe as make_recipe
+from ..seeding import base_seed
 from ..stack import build_seeded
 from .artifact import Ensemble, EnsembleFacts
 from .conversion import conversion_of
@@ -156,7 +157,7 @@ def train_batch_ensemble(
     """
     chosen = make_recipe(recipe)
     _refuse(chosen)
-    members = int(check_integers(members, "members", 1, None))
+    members, seed = int(check_integers(members, "members", 1, None)), base_seed(seed)
     dataset = load_dataset(chosen)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
     reported = dataset.split(report_split)

@@ -21,6 +21,7 @@ from ..plan import RunPlan, check_searchable
 from ..recipes import Recipe
 from ..recipes import recipe as make_recipe
 from ..search import Distribution, as_search
+from ..seeding import base_seed
 from ..train import train_plans
 from .plans import row_plans, search_plans
 
@@ -164,7 +165,7 @@ def deep_ensemble(
         best = work.select(candidates, 1, split, objective=objective, early_stop=True)
         winner = next(plan for plan in candidates if plan.id == best.member_ids[0])
         column = candidates.index(winner)
-    rows = [plan for row in range(1, size) for plan in row_plans([(column, winner.hyperparameters)], row, seed)]
+    rows = [plan for row in range(1, size) for plan in row_plans([(column, winner.hyperparameters)], row, work.seed)]
     everything = [*candidates, *rows]
     work.train(everything)
     members = {plan.id: 1 / size for plan in (winner, *rows)}
@@ -244,7 +245,7 @@ def hyper_deep_ensemble(
         return work.result(_KIND[variant], _weights(chosen), candidates, chosen, chosen, report_split)
     columns = [(at, plan) for at, plan in enumerate(candidates) if plan.id in chosen.member_ids]
     configurations = [(at, plan.hyperparameters) for at, plan in columns]
-    rows = [plan for row in range(1, size) for plan in row_plans(configurations, row, seed)]
+    rows = [plan for row in range(1, size) for plan in row_plans(configurations, row, work.seed)]
     everything = [*candidates, *rows]
     work.train(everything)
     block = [*(plan for _, plan in columns), *rows]
@@ -274,7 +275,7 @@ class _Work:
         self.space: dict[str, Distribution] = as_search(search)
         for name in self.space:
             check_searchable(self.recipe, name)
-        self.out, self.seed, self.training = out, seed, dict(training)
+        self.out, self.seed, self.training = out, base_seed(seed), dict(training)
         self.study: Study | None = None
 
     def search(self, runs: int, *, shared_init: bool) -> list[RunPlan]:
