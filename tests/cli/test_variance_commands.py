@@ -174,3 +174,8 @@ def test_options_that_would_be_ignored(invoke, studies):
 def test_a_gap_is_in_points(invoke, studies, gap):
     result = invoke("plan", studies[0].path, "--gap", gap)
     assert (result.exit_code, "percentage points between 0 and 100" in result.output) == (2, True)
+
+
+def test_a_file_that_is_missing_is_no_study(invoke, tmp_path):
+    result = invoke("variance", tmp_path / "nosuch.npy")
+    assert (result.exit_code, "no file" in result.output, "study" in result.output) == (2, True, False)

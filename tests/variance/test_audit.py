@@ -347,3 +347,15 @@ def test_outputs_without_copies_are_read_once():
     outputs[4] = outputs[3]
     assert kinds(rs.audit(Counted(outputs, None))) == {("copied runs", "flaw")}
     assert Counted.passes == 3
+
+
+def test_files_that_only_the_audit_reads_may_be_corrupt(tmp_path):
+    from tests.factories import make_study
+
+    study = make_study(tmp_path / "study")
+    metrics = next((tmp_path / "study" / "shards").glob("*/metrics.safetensors"))
+    metrics.write_bytes(metrics.read_bytes()[:40])
+    found = rs.variance(rs.open_study(study.path))
+    assert found.n_runs == 6
+    assert "seeds are independent could not be looked at" in found.warnings[0]
+    assert metrics.parent.name in found.warnings[0]

@@ -64,7 +64,10 @@ def open_source(path: str, labels: str | None) -> Any:
     import runspread as rs
     from runspread._errors import InputError
 
-    if Path(path).is_file():
+    file = Path(path)
+    if file.is_file() or (
+        not file.exists() and file.suffix in (".npy", ".safetensors")
+    ):  # which says that it is missing
         return rs.open_outputs(path, labels)
     if labels is not None:
         raise InputError(f"--labels for the study {path}", "labels only beside a file", "A study has its own.")

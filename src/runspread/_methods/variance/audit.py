@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._errors import InputError
+from ..._errors import CorruptShardError, InputError
 from ..._results import Result, Table
 from .._sources import RunOutputs
 from .evidence import ROLES, Prints, RunEvidence, outputs_evidence, study_evidence
@@ -191,7 +191,10 @@ def _flaws(study: Any) -> tuple[str, ...]:
     """Return the flaws of a study as sentences, from memory where it has the same runs as before."""
     runs = tuple((run.id, run.status) for run in study.runs)
     if study not in _KNOWN or _KNOWN[study][0] != runs:
-        evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
+        try:
+            evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
+        except CorruptShardError as error:  # of what the method itself may have no use for
+            return (f"Whether the runs' seeds are independent could not be looked at: {error}",)
         _KNOWN[study] = runs, _judged(evidence).warnings if evidence.run_ids else ()
     return _KNOWN[study][1]
 
