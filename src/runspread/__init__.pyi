@@ -168,11 +168,13 @@ from ._plots.variance import (
     plot_split_halves,
 )
 from ._results import Excluded, Result, Table
+from ._study.opening import create_study, open_study
 from ._study.readers import Curves, Metrics, Predictions
 from ._study.recorder import RunRecorder
 from ._study.records import Seeds
+from ._study.runs import Runs
 from ._study.shards import RunFacts
-from ._study.study import Runs, Study, create_study, open_study
+from ._study.study import Study
 from ._study.verify import Verification
 from ._training.datasets import load_split
 from ._training.ensembles.artifact import Ensemble, load_ensemble

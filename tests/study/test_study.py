@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 
 import runspread as rs
 from runspread._study.files import map_tensors
+from runspread._study.opening import verify_folder
 from runspread._study.records import RunRecord
-from runspread._study.study import verify_folder
 
 LABELS = np.array([0, 1, 2, 1, 0])
 

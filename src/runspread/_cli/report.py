@@ -20,7 +20,7 @@ def command(study: str, output: str | None) -> None:
     from .._errors import StudyError
     from .._report.page import write_page
     from .._report.sections import build_sections
-    from .._study.study import open_study
+    from .._study.opening import open_study
 
     opened = open_study(study)
     sections = build_sections(opened)

@@ -43,6 +43,16 @@ FLOAT16_MAX = float(np.finfo(np.float16).max)
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
+class StudyFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``study.json``."""
+
+    format: str = "runspread-study"
+    version: int = FORMAT_VERSION
+    recipe: dict[str, Any] | None = None
+    splits: tuple[str, ...] = ()
+    example_ids: dict[str, str] = {}
+
+
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a study knows of a run without opening its arrays.
 

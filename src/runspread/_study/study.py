@@ -4,110 +4,37 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-import msgspec
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .._checks import check_choice, check_labels, check_mapping
+from .._checks import check_choice, check_mapping
 from .._errors import (
     CorruptShardError,
     DuplicateRunError,
-    FormatVersionError,
     InputError,
-    NotAStudyError,
-    RunspreadWarning,
     StudyError,
 )
-from .._results import Table
 from .files import (
     CHECKSUMS,
     FolderExistsError,
     map_tensors,
     published_folder,
     storage_errors,
-    write_json,
-    write_tensors,
 )
 from .index import read_index, write_index
 from .readers import Metrics, Part, Predictions, read_weights
 from .recorder import RunRecorder
-from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, examples_digest, run_id
-from .shards import FORMAT_VERSION, RunFacts, ShardFacts, prediction_key, read_facts, write_shard
-from .verify import LABELS, Verification, verify_study
+from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, run_id
+from .runs import Runs
+from .shards import RunFacts, ShardFacts, StudyFacts, prediction_key, read_facts, write_shard
+from .verify import Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
-
-
-class StudyFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of ``study.json``."""
-
-    format: str = "runspread-study"
-    version: int = FORMAT_VERSION
-    recipe: dict[str, Any] | None = None
-    splits: tuple[str, ...] = ()
-    example_ids: dict[str, str] = {}
-
-
-class Runs(Sequence[RunFacts]):
-    """The runs of a study, as facts; prints as a table."""
-
-    def __init__(self, facts: Sequence[RunFacts]) -> None:
-        self._facts = tuple(facts)
-        self._by_id = {run.id: run for run in self._facts}
-
-    @overload
-    def __getitem__(self, index: int | str) -> RunFacts: ...
-    @overload
-    def __getitem__(self, index: slice) -> Runs: ...
-    def __getitem__(self, index: int | str | slice) -> RunFacts | Runs:
-        if isinstance(index, str):
-            return self._by_id[check_choice(index, "run", self._by_id)]
-        return Runs(self._facts[index]) if isinstance(index, slice) else self._facts[index]
-
-    def __len__(self) -> int:
-        return len(self._facts)
-
-    def __contains__(self, run: object) -> bool:
-        return run in self._by_id or run in self._facts
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Id of each run."""
-        return tuple(self._by_id)
-
-    def count(self, value: Any) -> int:
-        """Return how many runs have the status `value`."""
-        return sum(run.status == check_choice(value, "status", STATUSES) for run in self._facts)
-
-    def table(self) -> Table:
-        """Return a row a run: id, status, accuracy on each split, seeds by role, hyperparameters."""
-        columns: dict[str, list[Any]] = {
-            "run": [run.id for run in self._facts],
-            "status": [run.status for run in self._facts],
-        }
-        accuracies = _names(run.accuracy for run in self._facts)
-        for split in accuracies:
-            columns[f"accuracy {split}"] = [run.accuracy.get(split) for run in self._facts]
-        for role in SEED_ROLES:
-            columns[f"seed {role}"] = [getattr(run.seeds, role) for run in self._facts]
-        for name in _names(run.hyperparameters for run in self._facts):
-            values = [run.hyperparameters.get(name) for run in self._facts]
-            while name in columns:  # what the user called "status" stands beside the run's own
-                name = f"hyperparameter {name}"
-            columns[name] = values
-        return Table(columns, formats={f"accuracy {split}": ".2%" for split in accuracies})
-
-    def __repr__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table()._repr_html_()
 
 
 class Study:
@@ -222,7 +149,7 @@ class Study:
 
     def verify(self) -> Verification:
         """Compare every file of every shard with its checksum, and the labels; the result names what is corrupt."""
-        return verify_folder(self.path)
+        return verify_study(self.path, tuple(self.splits))
 
     def columns_of(self, split: str) -> tuple[int, str] | None:
         """Return how many columns the outputs of completed runs on a split have, and the id of a shard with such."""
@@ -418,162 +345,6 @@ class Study:
         return {name: known for examples in noted for name, known in examples.items()}
 
 
-def create_study(
-    path: str | os.PathLike[str],
-    *,
-    splits: Mapping[str, ArrayLike] | None = None,
-    example_ids: Mapping[str, ArrayLike | str] | None = None,
-    recipe: Mapping[str, Any] | None = None,
-    exist_ok: bool = False,
-) -> Study:
-    """Create a study in a new or empty folder.
-
-    Parameters
-    ----------
-    path : str or path
-        The study's folder; it is made, with its parents.
-    splits : mapping of str to array_like of int [examples], optional
-        True classes of the splits that runs will be evaluated on.
-    example_ids : mapping of str to array_like of str or int [examples], or to str, optional
-        Ids of these splits' examples in their order, or a digest of your own; kept as a digest, and compared with those
-        that are given with predictions.
-    recipe : mapping, optional
-        What is trained, as plain values.
-    exist_ok : bool
-        Whether to open a study that is there already, if it was created with the same splits, ids and recipe: then a
-        loop that asks `Study.is_recorded` before each run can be started again as it is.
-
-    Returns
-    -------
-    Study
-        The study, open.
-
-    Raises
-    ------
-    StudyError
-        The folder holds a study already, or another one than this call creates, or other files.
-    """
-    folder = Path(path)
-    labels = {str(name): check_labels(values) for name, values in check_mapping(splits, "splits").items()}
-    there = (folder / "study.json").exists()
-    if there and not exist_ok:
-        raise StudyError(
-            f"{folder} holds a study already", "a new folder", "Go on with it by exist_ok=True, or choose another."
-        )
-    if not there and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError(f"{folder} is not empty and holds no study", "a new or empty folder")
-    given = {
-        check_choice(name, "split with example ids", labels): ids
-        for name, ids in check_mapping(example_ids, "example_ids").items()
-    }
-    examples = {name: examples_digest(ids, len(labels[name]), name) for name, ids in given.items()}
-    facts = StudyFacts(
-        recipe=None if recipe is None else dict(check_mapping(recipe, "recipe")),
-        splits=tuple(labels),
-        example_ids=examples,
-    )
-    if there:
-        return _same_plan(open_study(folder), facts, labels)
-    with storage_errors(f"creating the study {folder}"):
-        (folder / "shards").mkdir(parents=True, exist_ok=True)
-        if labels:
-            write_tensors(folder / LABELS, labels)
-        temporary = folder / ".study.json"
-        write_json(temporary, facts)
-        temporary.rename(folder / "study.json")
-    return Study(folder, facts, labels)
-
-
-def _same_plan(study: Study, facts: StudyFacts, labels: Mapping[str, NDArray[np.int64]]) -> Study:
-    """Return an open study if it was created with these splits, ids of examples and recipe."""
-    splits = study.splits
-    others = [
-        name for name in sorted({*splits, *labels}) if not np.array_equal(splits.get(name, ()), labels.get(name, ()))
-    ]
-    differ = [f"labels of split {name!r}" for name in others]
-    differ += ["example ids"] if study.example_ids != facts.example_ids else []
-    differ += ["recipe"] if msgspec.json.encode(study.recipe) != msgspec.json.encode(facts.recipe) else []
-    if differ:
-        raise StudyError(
-            f"{study.path} holds a study with other {' and other '.join(differ)}",
-            "the study that this call creates",
-            "Choose another folder.",
-        )
-    return study
-
-
-def open_study(path: str | os.PathLike[str]) -> Study:
-    """Open a study.
-
-    Parameters
-    ----------
-    path : str or path
-        The study's folder.
-
-    Raises
-    ------
-    NotAStudyError
-        The folder is missing, or holds no readable ``study.json``.
-    FormatVersionError
-        A newer runspread wrote the study.
-    CorruptShardError
-        The labels that it was created with are missing or not readable.
-    """
-    folder = Path(path)
-    facts = _read_study(folder)
-    study = Study(folder, facts, _read_labels(folder) if facts.splits else {})
-    if study.corrupt:
-        warnings.warn(_corrupt_message(study), RunspreadWarning, stacklevel=2)
-    return study
-
-
-def verify_folder(path: str | os.PathLike[str]) -> Verification:
-    """Verify a study that need not open: its labels may be lost.
-
-    Parameters
-    ----------
-    path : str or path
-        The study's folder.
-    """
-    folder = Path(path)
-    return verify_study(folder, _read_study(folder).splits)
-
-
-def _read_study(folder: Path) -> StudyFacts:
-    try:
-        data = (folder / "study.json").read_bytes()
-        facts = msgspec.json.decode(data, type=StudyFacts)
-    except OSError as error:
-        raise NotAStudyError(
-            f"{folder} holds no study ({'no study.json' if folder.is_dir() else 'no such folder'})",
-            "a folder made by runspread",
-            "Make one with create_study, rs.train or `runspread train`.",
-        ) from error
-    except msgspec.MsgspecError as error:
-        raise NotAStudyError(f"{folder / 'study.json'} cannot be read ({error})", "the facts of a study") from error
-    if facts.version > FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{folder} has format version {facts.version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
-        )
-    return facts
-
-
-def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
-    try:
-        labels = map_tensors(folder / LABELS)
-    except CorruptShardError as error:
-        hint = "Copy it from elsewhere; predictions.safetensors of every shard holds the labels too (labels/<split>)."
-        raise CorruptShardError(error.found, "the labels that the study was created with", hint) from error
-    return {name: array.astype(np.int64) for name, array in labels.items()}
-
-
-def _corrupt_message(study: Study) -> str:
-    names = ", ".join(study.corrupt)
-    return (
-        f"{len(study.corrupt)} shard(s) of {study.path} cannot be read and are left out: {names}. See study.verify()."
-    )
-
-
 def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
     """Return seeds by role; a single number stands for all three roles."""
     if isinstance(seeds, Seeds):
@@ -600,10 +371,6 @@ def _places(ordered: Sequence[tuple[str, ShardFacts]]) -> set[tuple[str, int]]:
 
 def _all_failed(runs: Sequence[RunRecord | RunFacts]) -> bool:
     return all(run.status == "failed" for run in runs)
-
-
-def _names(mappings: Iterator[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
 
 
 def _same_shard(ours: Study, theirs: Study, name: str) -> bool:

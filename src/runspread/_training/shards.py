@@ -131,7 +131,7 @@ class TaskCache:
 
 def run_job(job: ShardJob, tick: Tick | None = None, tasks: TaskCache | None = None) -> str:
     """Train a shard and publish it in the study's folder; return the shard's id. What a worker calls."""
-    from .._study.study import open_study
+    from .._study.opening import open_study
 
     torch.set_num_threads(job.threads)
     set_blas_threads(job.threads)  # of the weight metrics

@@ -11,7 +11,8 @@ from typing import Any
 from .._errors import RunspreadError, StudyError
 from .._optional import require
 from .._results import to_plain
-from .._study.study import Study, create_study, open_study
+from .._study.opening import create_study, open_study
+from .._study.study import Study
 from .plan import RunPlan, plan_runs
 from .progress import TrainingProgress
 from .recipes import Recipe, recipe_from_dict

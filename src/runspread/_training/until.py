@@ -15,7 +15,8 @@ from .._errors import InputError, StudyError
 from .._methods.variance.audit import audit_warnings
 from .._methods.variance.stopping import Look, StoppingRule, stopping_rule
 from .._study.files import storage_errors, write_json
-from .._study.study import Study, open_study
+from .._study.opening import open_study
+from .._study.study import Study
 from .recipes import Recipe
 from .train import train
 

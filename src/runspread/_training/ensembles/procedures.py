@@ -16,7 +16,8 @@ from ..._methods.scores import Scores, scores
 from ..._methods.selection import EnsembleSelection, select_ensemble, stop_words
 from ..._optional import require
 from ..._results import Excluded, Result, Table
-from ..._study.study import Study, open_study
+from ..._study.opening import open_study
+from ..._study.study import Study
 from ..plan import RunPlan, check_searchable
 from ..recipes import Recipe
 from ..recipes import recipe as make_recipe
