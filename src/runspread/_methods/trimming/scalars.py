@@ -165,7 +165,7 @@ class Scalars:
 def _add_members(total: Floats, members: Floats, logits: Floats) -> None:
     """Add to each ensemble's total [ensembles, examples, classes] the logits [runs, examples, classes] of its runs."""
     finite = np.isfinite(logits)
-    total += np.tensordot(members, np.where(finite, logits, 0), axes=1)
+    total += np.tensordot(members, logits if finite.all() else np.where(finite, logits, 0), axes=1)
     for run in np.flatnonzero(~finite.all((1, 2))):  # infinite ones would be NaN in ensembles without them
         with np.errstate(invalid="ignore"):
             total[members[:, run] > 0] += np.where(finite[run], 0, logits[run])
