@@ -31,8 +31,8 @@ def trimming(study: Study) -> Section:
     levels = rs.trimming(study, resample="split", replicates=REPLICATES)
     typical = figure(
         levels.plot,
-        shows="The share of each run's outputs that must be discarded before the rest pass for the other runs'. As "
-        f"`runspread trimming --resample split --replicates {REPLICATES}` says; by default it bootstraps, 100 times.",
+        shows="The share of each run's outputs that must be discarded before the rest pass for the other runs'. "
+        f"`runspread trimming --resample split --replicates {REPLICATES}` gives the same; by default it bootstraps.",
         does_not_show="Which examples a run gets wrong: runs that disagree everywhere can share one distribution.",
         paper=PAPER,
     )
