@@ -22,137 +22,27 @@ import numpy as np
 import runspread as rs
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from arms import ARMS, PAIRS, PRESETS, Training, seconds_a_run
 from claims import Claim, claims_table, markdown_table, save
+from intervals import (
+    difference,
+    interval_of_mean,
+    level_words,
+    quantiles,
+    rank_correlation,
+    share_words,
+    spearman,
+    wilson,
+    with_limits,
+)
 
-ARMS = {"init only": ("init",), "order only": ("order",), "both": ("init", "order")}
-# Automobile and truck, and 4 and 9: pairs that small networks confuse; cat and dog: one that they find harder still.
-PAIRS = {"cifar10": (1, 9), "cifar10-animals": (3, 5), "mnist": (4, 9)}
-ADAM = {"optimizer": "adam", "weight_decay": 0.0, "augment": (), "record": "none", "logits_dtype": "float32"}
-PUBLISHED = {"recipe": "mnist-lenet", "lr": 1e-3, "schedule": "constant", "batch_size": 32}  # optimiser and batch
-RESNET = {
-    "recipe": "cifar10-resnet9", "width": 8, "pool": 2, "lr": 0.01, "schedule": "cosine", "batch_size": 100,
-    "augment": ("flip",),
-}  # fmt: skip
-LENET = {
-    "recipe": "mnist-lenet", "pool": 2, "lr": 1e-3, "schedule": "cosine", "batch_size": 64, "augment": ("shift:1",),
-}  # fmt: skip
-SMALL = {"cifar10": RESNET, "cifar10-animals": RESNET, "mnist": LENET}  # networks that a CPU trains in seconds
-EPOCHS = {"cifar10": 4, "cifar10-animals": 4, "mnist": 3}
-# Candidate runs an arm, runs of the reference pool, fine-tuned runs; what each training adds to its network's fields.
-PRESETS: dict[str, dict[str, Any]] = {
-    "small": {
-        "candidates": 100,
-        "references": 60,
-        "tuned": 48,
-        "network": SMALL,
-        "training": {name: {"train_examples": 8000, "epochs": epochs} for name, epochs in EPOCHS.items()},
-        "pretraining": {"train_examples": 16_000, "epochs": 4},
-        "tuning": {"train_examples": 3000, "validation": 1500, "epochs": 4},
-    },
-    "full": {
-        "candidates": 200,
-        "references": 800,
-        "tuned": 90,
-        "network": dict.fromkeys(PAIRS, PUBLISHED),
-        "training": {name: {"epochs": 50} for name in PAIRS},
-        "pretraining": {"epochs": 30},
-        "tuning": {"validation": 2000, "epochs": 10},
-    },
-}
-BOOTSTRAP, ARM_BOOTSTRAP = 4000, 200
+ARM_BOOTSTRAP = 200
 ALPHAS = np.linspace(0, 0.99, 991)  # at which the ends of an arm's level are looked for
-CAP = 0.5  # at which mean levels are censored
 SAME_RANKING, ALIKE, FEW_TOLD = 0.9, 0.5, 0.05
-
-# ------------------------------------------------------------------------------------------------- what is trained
-
-
-def keep_classes(source: Path, target: Path, classes: tuple[int, ...]) -> Path:
-    """Write the images of some classes, relabelled 0, 1, ..., as a data set of their own."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    target.mkdir(parents=True, exist_ok=True)
-    for split in ("train", "test"):
-        if (target / f"{split}.parquet").exists():
-            continue
-        table = pa.concat_tables([pq.read_table(path) for path in sorted(source.glob(f"{split}*.parquet"))])
-        table = table.filter(pc.is_in(table["label"], pa.array(classes, table["label"].type)))
-        labels = pa.array([classes.index(label) for label in table["label"].to_pylist()])
-        columns = {"image": table["image"], "label": labels}
-        pq.write_table(pa.table(columns), target / f"{split}.parquet")
-    return target
-
-
-class Training:
-    """The studies of this script on one data set."""
-
-    def __init__(self, name: str, data: Path, work: Path, preset: dict[str, Any]) -> None:
-        self.name, self.work, self.preset = name, work / name, preset
-        self.pair = keep_classes(data, self.work / "pair", PAIRS[name])
-        others = tuple(label for label in range(10) if label not in PAIRS[name])
-        self.others = keep_classes(data, self.work / "others", others)
-
-    def arm(self, name: str) -> rs.Study:
-        """One source of randomness; where both seeds vary, the runs of the reference pool follow the candidates."""
-        runs = self.preset["candidates"] + (self.preset["references"] if name == "both" else 0)
-        fields = self.preset["training"][self.name]
-        # Of one seed, so that all arms have one augmentation; they share their first run, which is not in the pool.
-        return self._train(name.replace(" ", "-"), runs, ARMS[name], self.pair, fields, seed=1)
-
-    def tuned(self) -> rs.Study:
-        """Return runs that start from a network trained on the other eight classes, with a fresh head."""
-        from safetensors.numpy import save_file
-
-        fields = {**self.preset["pretraining"], "keep_weights": True}
-        pretrained = self._train("pretrained", 1, ("init",), self.others, fields)
-        start = self.work / "pretrained.safetensors"
-        save_file({name: np.array(value) for name, value in pretrained.weights(pretrained.runs[0]).items()}, start)
-        fields = {"start_from": str(start), "fresh": ("head",), "evaluate": ("validation", "test")}
-        return self._train("tuned", self.preset["tuned"], ("init", "order"), self.pair, fields | self.preset["tuning"])
-
-    def _train(
-        self, name: str, runs: int, vary: tuple[str, ...], data: Path, fields: dict[str, Any], seed: int = 0
-    ) -> rs.Study:
-        print(f"{self.name}, {name}: {runs} runs", file=sys.stderr)
-        settings = {**ADAM, "keep_weights": False, "data": str(data), **self.preset["network"][self.name], **fields}
-        recipe = rs.recipe(settings.pop("recipe"), **settings)
-        return rs.train(recipe, runs=runs, vary=vary, seed=seed, out=self.work / name)
 
 
 def gaps_of(study: rs.Study, split: str = "test") -> np.ndarray:
     return rs.logit_gap(study.predictions(split).to_array("float64"))
-
-
-def interval(values: np.ndarray) -> str:
-    """Return the mean over runs with its 95 % percentile bootstrap interval."""
-    return with_limits(values, np.mean)[0]
-
-
-def with_limits(
-    values: np.ndarray, statistic: Callable[[np.ndarray], float], form: str = ".3f"
-) -> tuple[str, tuple[float, float]]:
-    """Return a statistic of values, one a run, with its 95 % percentile bootstrap interval, as text and as numbers."""
-    rng = np.random.default_rng(0)
-    drawn = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(BOOTSTRAP)]
-    low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")  # copes with what is infinite
-    return f"{statistic(values):{form}} ({low:{form}} to {high:{form}})", (float(low), float(high))
-
-
-def quantiles(levels: np.ndarray) -> str:
-    """Return the 5 % quantile, the median and the 95 % quantile over runs, each with its interval."""
-    found = ((np.quantile(levels, q), *quantile_limits(levels, q)) for q in (0.05, 0.5, 0.95))
-    return ", ".join("{:.3f} ({:.3f} to {:.3f})".format(*each) for each in found)
-
-
-def quantile_limits(levels: np.ndarray, q: float) -> tuple[float, float]:
-    """Return the 95 % interval of a quantile by order statistics; what few runs leave open ends where levels do."""
-    from scipy.stats import binom
-
-    ordered = np.concatenate([[0.0], np.sort(levels), [CAP]])
-    low, high = (int(binom.ppf(p, len(levels), q)) for p in (0.025, 0.975))
-    return float(ordered[low]), float(ordered[high + 1])
 
 
 # ------------------------------------------------------------------------------------------------- E1: ensemble size
@@ -198,25 +88,6 @@ def ensemble_size(study: rs.Study, facts: dict[str, Any], figures: Path) -> tupl
         Claim("E1 size", "smallest M from which the level stays at 0, reported", _sizes(tested), None),
     ]
     return f"{markdown_table(header, rows)}\n\n{markdown_table(by_level, rejected)}\n\n{tested.sentence()}", claims
-
-
-def level_words(levels: np.ndarray) -> str:
-    """Return median and range of 90 % of levels, and the share above 0 with its 95 % Wilson interval over subsets."""
-    middle, low, high = np.quantile(levels, [0.5, 0.05, 0.95], method="inverted_cdf")
-    return f"{middle:.3f} ({low:.3f} to {high:.3f}); {share_words(int((levels > 0).sum()), len(levels))}"
-
-
-def share_words(count: int, total: int) -> str:
-    low, high = wilson(count, total)
-    return f"{count / total:.0%} ({low:.0%} to {high:.0%})"
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """Return the 95 % Wilson interval of a share."""
-    z, share = 1.959964, count / total
-    middle, half = share + z * z / (2 * total), z * np.sqrt(share * (1 - share) / total + z * z / (4 * total**2))
-    scale = 1 + z * z / total
-    return max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale))
 
 
 def _level_claim(tested: Any) -> Claim:
@@ -278,12 +149,12 @@ def randomness(arms: dict[str, rs.Study], references: int, facts: dict[str, Any]
             (
                 name,
                 len(candidates),
-                interval(ours.mean),
+                interval_of_mean(ours.mean),
                 share_words(int(ours.atypical.sum()), len(candidates)),
                 quantiles(ours.mean),
-                interval(ours.censored),
-                interval(published.grid_mean),
-                interval(within.mean),
+                interval_of_mean(ours.censored),
+                interval_of_mean(published.grid_mean),
+                interval_of_mean(within.mean),
             )
         )
         law = rs.same_model(pool, candidates)
@@ -301,7 +172,7 @@ def randomness(arms: dict[str, rs.Study], references: int, facts: dict[str, Any]
         Claim(
             f"E2 {name}",
             "difference of the mean level from both seeds varied, reported",
-            _difference(means[name], means["both"]),
+            difference(means[name], means["both"]),
             None,
         )
         for name in list(ARMS)[:2]
@@ -329,13 +200,6 @@ def of_arm(pool: np.ndarray, candidates: np.ndarray, delta: float) -> tuple[str,
 def _first_level(distances: np.ndarray, delta: float) -> float:
     accepted = distances <= delta
     return float(ALPHAS[accepted.argmax()]) if accepted.any() else np.inf
-
-
-def _difference(first: np.ndarray, second: np.ndarray) -> str:
-    rng = np.random.default_rng(0)
-    drawn = [rng.choice(first, len(first)).mean() - rng.choice(second, len(second)).mean() for _ in range(BOOTSTRAP)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return f"{first.mean() - second.mean():+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 # ------------------------------------------------------------------------------------------------- E3: expressiveness
@@ -418,9 +282,9 @@ def transfer(study: rs.Study, facts: dict[str, Any]) -> tuple[str, list[Claim]]:
     by_level, by_accuracy = np.argsort(level, kind="stable")[:keep], np.argsort(-validation, kind="stable")[:keep]
     overlap = len(set(by_level) & set(by_accuracy)) / keep
     rows = [
-        ("all", len(test), interval(100 * test)),
-        ("quarter with the smallest level", keep, interval(100 * test[by_level])),
-        ("quarter with the best validation accuracy", keep, interval(100 * test[by_accuracy])),
+        ("all", len(test), interval_of_mean(100 * test)),
+        ("quarter with the smallest level", keep, interval_of_mean(100 * test[by_level])),
+        ("quarter with the best validation accuracy", keep, interval_of_mean(100 * test[by_accuracy])),
     ]
     pairs = {
         "level and validation accuracy": (level, validation),
@@ -459,10 +323,10 @@ def agreement(runs: np.ndarray) -> float:
     its correlation from one split to the other. Where either is not above 0, likeness cannot be ruled out.
     """
     level, first, second, validation, test = runs.T
-    half, accuracy = _spearman(first, second), _spearman(validation, test)
+    half, accuracy = spearman(first, second), spearman(validation, test)
     if min(half, accuracy) <= 0:
         return np.inf
-    return _spearman(-level, validation) / np.sqrt(2 * half / (1 + half) * accuracy)
+    return spearman(-level, validation) / np.sqrt(2 * half / (1 + half) * accuracy)
 
 
 def _share_left(scores: Any) -> str:
@@ -474,17 +338,6 @@ def split_half(gaps: np.ndarray) -> list[np.ndarray]:
     """Return the levels of the runs on two random halves of the examples."""
     order = np.random.default_rng(0).permutation(gaps.shape[1])
     return [rs.trimming(gaps[:, half], resample="split").mean for half in np.array_split(order, 2)]
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> tuple[str, tuple[float, float]]:
-    """Return Spearman's correlation with its 95 % percentile bootstrap interval, as text and as numbers."""
-    return with_limits(np.stack([first, second], axis=1), lambda rows: _spearman(*rows.T))
-
-
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(first, second).statistic) if np.ptp(first) and np.ptp(second) else 0.0
 
 
 # ------------------------------------------------------------------------------------------------- the page
@@ -511,6 +364,7 @@ def report(training: Training, facts: dict[str, Any]) -> tuple[str, list[Claim]]
         f"{name} {with_limits(100 * each, np.mean, '.2f')[0]} %, sd {with_limits(100 * each, _sd, '.2f')[0]}"
         for name, each in accuracy.items()
     )
+    seconds = seconds_a_run(training.work / "init-only")
     figures = training.work / "figures"
     parts = {
         "E1: how many runs stand for all": ensemble_size(arms["both"], facts, figures),
@@ -520,6 +374,7 @@ def report(training: Training, facts: dict[str, Any]) -> tuple[str, list[Claim]]
     }
     sections = [f"### {title}\n\n{text}" for title, (text, _) in parts.items()]
     claims = [claim for _, found in parts.values() for claim in found]
+    shown += f". Seconds a run, init only, in the median: {seconds:.1f}"
     return f"## {training.name}\n\nTest accuracy: {shown}.\n\n" + "\n\n".join(sections), claims
 
 

@@ -21,9 +21,10 @@ def script():
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     before = list(sys.path)
+    sys.path.insert(0, str(SCRIPT.parent))  # as python does for a script
     specification.loader.exec_module(module)
     sys.path[:] = before
-    module.BOOTSTRAP, module.ARM_BOOTSTRAP = 50, 20
+    sys.modules["intervals"].BOOTSTRAP, module.ARM_BOOTSTRAP = 50, 20
     return module
 
 
@@ -133,12 +134,13 @@ def test_intervals(script):
 
 
 def test_limits_of_a_quantile_cover(script):
+    intervals = sys.modules["intervals"]
     rng = np.random.default_rng(0)
     for runs in (12, 32, 100):
         for q in (0.05, 0.5, 0.95):
-            limits = [script.quantile_limits(rng.random(runs) / 2, q) for _ in range(400)]
+            limits = [intervals.quantile_limits(rng.random(runs) / 2, q) for _ in range(400)]
             assert np.mean([low <= q / 2 <= high for low, high in limits]) >= 0.93
-    assert script.quantile_limits(np.full(32, 0.1), 0.95) == (0.1, 0.5)  # 32 runs have no upper limit of their own
+    assert intervals.quantile_limits(np.full(32, 0.1), 0.95) == (0.1, 0.5)  # 32 runs have no upper limit of their own
 
 
 def test_interval_of_an_arm_covers_where_it_is_near_the_pool(script):

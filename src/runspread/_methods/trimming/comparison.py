@@ -188,9 +188,7 @@ def trimming_scores(
     level = levels.mean[[levels.run_ids.index(run) for run in ids]]
     own = np.stack([scored.member_accuracy, scored.member_nll, scored.member_ece])[:, rows]
     values = np.vstack([own, churn(read, [read.run_ids.index(run) for run in ids])])
-    correlation, low, high = _rank_correlations(
-        level, values, confidence, resamples, np.random.default_rng(check_seed(seed))
-    )
+    correlation, low, high = _rank_correlations(level, values, confidence, resamples, np.random.default_rng(seed))
     bin_of = _equal_bins(values[0], n_accuracy_bins)
     within = _within_limits(level, bin_of, confidence, resamples, np.random.default_rng((seed, 1)))
     return TrimmingScores(

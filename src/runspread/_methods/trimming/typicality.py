@@ -374,19 +374,13 @@ def _summarise(
 def _warnings(tested: Scalars, pool: Scalars | None) -> tuple[str, ...]:
     """Return what makes the reference worth less than its number of runs says."""
     notes: list[str] = []
-    parts = [tested.digests[part[0] : part[-1] + 1] for part in halves(len(tested.run_ids))] if pool is None else []
-    groups = [pool.digests] if pool is not None else parts
-    distinct = min(len(set(group)) for group in groups)
+    source, name = (tested, "") if pool is None else (pool, "reference ")
+    parts = halves(len(tested.run_ids)) if pool is None else [range(len(pool.run_ids))]
+    distinct = min(len({source.digests[run] for run in part}) for part in parts)
     if distinct < FEW_REFERENCES:
         notes.append(f"The reference is made of only {distinct} run(s): it is itself uncertain.")
-    copies = sum(len(group) - len(set(group)) for group in groups)
-    if pool is not None:
-        if copies:
-            notes.append(f"{copies} reference run(s) have exactly the outputs of another: leave the copies out.")
-        if shared := tested.count_in(pool):
-            notes.append(
-                f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs."
-            )
-    elif copies := tested.count_copies():
-        notes.append(f"{copies} run(s) have exactly the outputs of another: leave the copies out.")
+    if copies := source.count_copies():
+        notes.append(f"{copies} {name}run(s) have exactly the outputs of another: leave the copies out.")
+    if pool is not None and (shared := tested.count_in(pool)):
+        notes.append(f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs.")
     return tuple(notes)
