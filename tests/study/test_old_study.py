@@ -1,0 +1,61 @@
+"""A study and an ensemble of format 1, written before anything changed: every later version opens them, equally."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import runspread as rs
+
+FOLDER = Path(__file__).parents[1] / "data" / "studies" / "v1"
+ANSWERS: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["trained", "recorded"])
+def test_an_old_study_opens_with_equal_answers(name: str) -> None:
+    study, expected = rs.open_study(FOLDER / name), ANSWERS[name]
+    assert not study.verify().corrupt
+    found = [
+        {
+            "id": run.id,
+            "status": run.status,
+            "seeds": run.seeds.to_dict(),
+            "hyperparameters": run.hyperparameters,
+            "accuracy": run.accuracy,
+        }
+        for run in study.runs
+    ]
+    assert found == [{key: run[key] for key in found[0]} for run in expected["runs"]]
+    for run, before in zip(study.runs, expected["runs"], strict=True):
+        if before["weights_sum"] is not None:
+            sums = {key: float(np.asarray(value, dtype=float).sum()) for key, value in study.weights(run).items()}
+            assert sums == pytest.approx(before["weights_sum"], rel=1e-12)
+    outputs = study.predictions("test")
+    assert np.asarray(outputs.to_array(), float).sum((1, 2)).tolist() == pytest.approx(expected["predictions_sum"])
+    assert outputs.labels is not None
+    assert int(outputs.labels.sum()) == expected["labels_sum"]
+    metrics = study.metrics()
+    sums = {key: np.nansum(np.asarray(metrics[key].values, dtype=float), 1).tolist() for key in metrics}
+    assert sums.keys() == expected["metrics"].keys()
+    for key, values in expected["metrics"].items():
+        assert sums[key] == pytest.approx(values)
+
+
+@pytest.mark.parametrize("name", ["trained", "recorded"])
+def test_the_variance_of_an_old_study_is_what_it_was(name: str) -> None:
+    found = rs.variance(rs.open_study(FOLDER / name)).to_dict()
+    expected = ANSWERS[name]["variance"]
+    assert {key: found[key] for key in expected} == pytest.approx(expected, rel=1e-12)
+
+
+def test_an_old_ensemble_predicts_what_it_did() -> None:
+    pytest.importorskip("torch")
+    ensemble = rs.load_ensemble(FOLDER / "ensemble")
+    assert [member["id"] for member in ensemble.facts.members] == ANSWERS["ensemble"]["members"]
+    inputs, _ = rs.load_split(rs.recipe("digits-mlp"), "test")
+    expected = np.array(ANSWERS["ensemble"]["probabilities"])
+    assert np.asarray(ensemble.predict(inputs[:5])) == pytest.approx(expected, rel=1e-4, abs=1e-6)
