@@ -1,7 +1,7 @@
 """Simulate what the package promises, and write docs/simulations.md.
 
-Run from the repository root: ``python studies/simulate.py --write``; ``--only trimming dynamics`` for some families (the
-sections of the others stay as they are), ``--scale 0.1`` for a tenth of the data sets.
+Run from the repository root: ``python studies/simulate.py --write``; ``--only trimming dynamics`` for some families
+(the sections of the others stay as they are), ``--scale 0.1`` for a tenth of the data sets.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ FAMILIES = tuple(
 )
 HEAD = """# How often what runspread says is so
 
-Each row is something that a user reads, simulated on data sets whose truth is known. "Kept" means that the simulated share
-is compatible with the promise; "assumption broken" rows show how far a promise fails where its assumptions do, and are
-not judged. Printed by `python studies/simulate.py --write`.
+Each row is something that a user reads, simulated on data sets whose truth is known. "Kept" means that the simulated
+share is compatible with the promise; "assumption broken" rows show how far a promise fails where its assumptions do,
+and are not judged. Printed by `python studies/simulate.py --write`.
 """
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from tests.variance.probit import draw_pair
 
 import runspread as rs
 from simulations.promises import Promise, promise
-from tests.variance.probit import draw_pair
 
 EXAMPLES = 200
 

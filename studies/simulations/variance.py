@@ -1,7 +1,7 @@
 """Variance of training.
 
-Runs of the probit model `X = [U < Phi(alpha_i + beta z_r)]`, `alpha ~ N(1.5, 1)`, 200 examples. The fixed-set interval is
-judged by the covariance between the very examples of the test set, the population interval by the true variance over
+Runs of the probit model `X = [U < Phi(alpha_i + beta z_r)]`, `alpha ~ N(1.5, 1)`, 200 examples. The fixed-set interval
+is judged by the covariance between the very examples of the test set, the population interval by the true variance over
 examples.
 """
 
@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from tests.variance.probit import draw, fixed_variance, population_variance
 
 import runspread as rs
 from simulations.promises import Promise, promise
-from tests.variance.probit import draw, fixed_variance, population_variance
 
 EXAMPLES = 200
 COVERAGE = (0.92, 0.98)  # of an interval at 95 %
