@@ -19,7 +19,7 @@ import numpy as np
 
 import runspread as rs
 from runspread._methods._candidates import Candidates, NegativeLogLikelihood
-from runspread._methods._members import read_members
+from runspread._reading.probabilities import read_members
 
 ROUNDS = (5, 50)
 

@@ -15,7 +15,6 @@ from ._errors import (
     TrainingError,
 )
 from ._importers.corpora import corpus_table, paradox, study_spectra
-from ._importers.output_files import open_outputs
 from ._importers.spectra import SpectraOptions, spectra
 from ._importers.torch_weights import TorchCheckpoint, from_torch_checkpoint
 from ._methods._candidates import Candidates, read_candidates
@@ -83,7 +82,6 @@ from ._methods.trimming.levels import (
     trimming_level,
     trimming_level_grid,
 )
-from ._methods.trimming.margins import clip_gaps, logit_gap, margins
 from ._methods.trimming.representative import RepresentativeSize, representative_size
 from ._methods.trimming.same import SameModel, same_model
 from ._methods.trimming.typicality import TrimmingLevels, trimming
@@ -96,7 +94,6 @@ from ._methods.variance.estimate import variance
 from ._methods.variance.evidence import RunEvidence
 from ._methods.variance.independence import IndependenceTest, independence_test
 from ._methods.variance.null import poisson_binomial_pmf
-from ._methods.variance.outcomes import predicted_classes
 from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance
 from ._methods.variance.poke import PokeSensitivity, poke_sensitivity
@@ -167,6 +164,9 @@ from ._plots.variance import (
     plot_sources,
     plot_split_halves,
 )
+from ._reading.correctness import predicted_classes
+from ._reading.margins import clip_gaps, logit_gap, margins
+from ._reading.output_files import open_outputs
 from ._results import Excluded, Result, Table
 from ._study.opening import create_study, open_study
 from ._study.readers import Curves, Metrics, Predictions

@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import runspread as rs
-from runspread._study.files import map_tensors
+from runspread._reading.safetensors import map_tensors
 from runspread._study.opening import verify_folder
 from runspread._study.records import RunRecord
 

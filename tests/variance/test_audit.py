@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods._sources import ArrayOutputs
+from runspread._reading.outputs import ArrayOutputs
 
 SEEDS = {"init": list(range(8)), "order": list(range(10, 18)), "augment": list(range(20, 28))}
 

@@ -76,8 +76,8 @@ def command(
 
 def _check_for_scores(opened: Any, split: str) -> None:
     """Say what --scores lacks before the levels are computed."""
-    from .._methods._sources import as_outputs
     from .._methods.trimming.comparison import FEW_RUNS
+    from .._reading.outputs import as_outputs
 
     outputs = as_outputs(opened, split=split)
     if outputs.labels is None:

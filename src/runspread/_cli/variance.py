@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .._methods.variance.outcomes import NAN_POLICIES
+from .._reading.correctness import NAN_POLICIES
 from .opening import labels_option, open_source
 from .show import json_option, show, split_option, study_argument
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import InputError
+from .._reading.probabilities import Floats, Members, read_members
 from .._results import Excluded
-from ._members import Floats, Members, read_members
 
 CACHE_BYTES = 2**30  # probabilities of all candidates are kept when they fit, else read again when needed
 BLOCK = 2**16  # numbers scored at a time: 512 KiB, which stays in the processor's cache

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._checks import check_choice
+from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
-from ._members import Floats, Member, Members, read_members
 from .variance.audit import warns_of_seeds
 
 KL_PAIRS = ("all", "i<j")

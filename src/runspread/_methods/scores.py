@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import InputError
+from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
 from ._calibration import Reliability, reliability
-from ._members import Floats, Member, Members, read_members
 from .variance.audit import warns_of_seeds
 
 if TYPE_CHECKING:

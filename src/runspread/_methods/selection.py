@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_integers, check_seed
+from .._reading.probabilities import Floats
 from .._results import Result, Table, to_plain
 from ._candidates import (
     OBJECTIVES,
@@ -20,7 +21,6 @@ from ._candidates import (
     prior_loss,
     read_candidates,
 )
-from ._members import Floats
 from .scores import standard_error
 from .variance.audit import warns_of_seeds
 

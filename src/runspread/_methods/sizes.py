@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from .._checks import check_choice, check_integers, check_seed
 from .._errors import InputError
+from .._reading.probabilities import Floats
 from .._results import Result, Table
 from ._candidates import OBJECTIVES, Candidates, Indices, check_finite, mixture_losses, read_candidates
-from ._members import Floats
 from .selection import NAMES, Settings, greedy
 
 NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"

@@ -14,11 +14,11 @@ from . import new_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from .._methods._members import Floats
     from .._methods.diversity import Diversity
     from .._methods.scores import Scores
     from .._methods.selection import EnsembleSelection
     from .._methods.sizes import EnsembleSizes
+    from .._reading.probabilities import Floats
     from .._training.ensembles.batch import TrainedBatchEnsemble
     from .._training.ensembles.cost import EnsembleCost
     from .._training.ensembles.procedures import TrainedEnsemble

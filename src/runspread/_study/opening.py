@@ -20,8 +20,8 @@ from .._errors import (
     RunspreadWarning,
     StudyError,
 )
+from .._reading.safetensors import map_tensors
 from .files import (
-    map_tensors,
     storage_errors,
     write_json,
     write_tensors,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from .._checks import check_choice
 from .._errors import CorruptShardError, MissingDataError, StudyError
-from .._methods._sources import CHUNK_BYTES
+from .._reading.outputs import CHUNK_BYTES
+from .._reading.safetensors import map_tensors
 from .._results import Excluded
-from .files import map_tensors
 from .shards import RunFacts, ShardFacts, prediction_key, weight_key
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_labels, check_logits, to_numpy
 from .._errors import DuplicateRunError, InputError
-from .._methods._sources import n_classes
+from .._reading.outputs import n_classes
 from .records import RunRecord, examples_digest
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import CorruptShardError, FormatVersionError, InputError
-from .._methods._sources import class_of
+from .._reading.outputs import class_of
 from .files import (
     CHECKSUMS,
     FolderExistsError,

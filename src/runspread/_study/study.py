@@ -19,10 +19,10 @@ from .._errors import (
     InputError,
     StudyError,
 )
+from .._reading.safetensors import map_tensors
 from .files import (
     CHECKSUMS,
     FolderExistsError,
-    map_tensors,
     published_folder,
     storage_errors,
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from .._errors import CorruptShardError, FormatVersionError
+from .._reading.safetensors import map_tensors
 from .._results import Result, Table
-from .files import map_tensors, wrong_files
+from .files import wrong_files
 from .shards import ShardFacts, labels_digest, read_facts
 
 LABELS = "labels.safetensors"

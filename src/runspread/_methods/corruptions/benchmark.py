@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_labels
 from ..._errors import InputError
+from ..._reading.probabilities import Floats
 from ..._results import Result, Table
-from .._members import Floats
 from ..scores import scores
 from .operators import OPERATORS, SEVERITIES, corrupt, corruption_names
 

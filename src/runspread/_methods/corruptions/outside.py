@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.probabilities import Floats
 from ..._results import Result, Table
-from .._members import Floats
 from ..diversity import entropy
 from ..scores import ensemble_probabilities
 

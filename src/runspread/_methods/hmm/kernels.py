@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .._compiled import can_compile
+from ..._compiled import can_compile
 from .parameters import Array, Mask
 
 

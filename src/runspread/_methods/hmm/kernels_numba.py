@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .._compiled import compiled
+from ..._compiled import compiled
 from .flush import FLUSH_TO_ZERO, exchange_control
 from .kernels_numpy import HOPELESS, SMALLEST_NORM, SMALLEST_RATIO, TINY
 from .parameters import Array, Mask

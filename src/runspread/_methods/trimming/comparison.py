@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
+from ..._reading.margins import Floats
+from ..._reading.outputs import RunOutputs, as_outputs, class_of, n_classes
 from ..._results import Excluded, Result, Table
-from .._sources import RunOutputs, as_outputs, class_of, n_classes
 from ..scores import scores
-from .margins import Floats
 from .typicality import TrimmingLevels, trimming
 
 SCORES = ("accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._errors import InputError
+from ..._reading.margins import Floats
 from ..._results import Result, Table
 from .levels import (
     CAP,
@@ -24,7 +25,6 @@ from .levels import (
     trimmed_distance,
     trimming_level,
 )
-from .margins import Floats
 from .nodes import SLACK
 
 POINTS = 101

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_seed
 from ..._errors import InputError
+from ..._reading.margins import Floats, Margin
+from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
 from .levels import Pair, check_mode, trimming_of
-from .margins import Floats, Margin
-from .scalars import Reading, Scalars, read_scalars
 from .typicality import TrimmingLevels, ensemble_of, halves, trimming
 
 SHOWN = 20

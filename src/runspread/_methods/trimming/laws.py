@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .margins import Floats
+from ..._reading.margins import Floats
 from .nodes import Nodes, candidate_nodes, reference_nodes
 from .resampling import Indices, cumulative_mass
 

@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
+from ..._reading.margins import Floats, Margin
+from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
 from ..variance.audit import warns_of_seeds
 from .laws import Merged
 from .levels import Threshold, default_threshold, threshold_terms
-from .margins import Floats, Margin
 from .nodes import distance, smallest_level
 from .resampling import Counter, Draw, Progress, check_workers, draw_examples, in_threads
-from .scalars import Reading, Scalars, read_scalars
 from .typicality import FEW_REFERENCES
 
 KINDS = ("mixture", "ensemble")

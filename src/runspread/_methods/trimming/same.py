@@ -11,16 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
+from ..._reading.margins import Floats, Margin
+from ..._reading.outputs import check_same_examples
+from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
-from .._sources import check_same_examples
 from ..variance.audit import warns_of_seeds
 from .curve import curve_alphas
 from .laws import Merged
 from .levels import Pair, check_alpha, check_epsilon, threshold_terms
-from .margins import Floats, Margin
 from .nodes import SLACK, Nodes, distance, smallest_level
 from .resampling import Counter, Progress, check_workers, in_threads
-from .scalars import Reading, Scalars, read_scalars
 
 CURVE_POINTS = 51
 THRESHOLDS = ("permutation", "dkw", "rigorous")

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_seed
 from ..._errors import InputError
+from ..._reading.margins import Floats, Margin
+from ..._reading.outputs import check_same_examples
+from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
-from .._sources import check_same_examples
 from ..variance.audit import warns_of_seeds
 from .levels import CAP, MODES, Mode, Threshold, default_threshold, round_up_to_grid, threshold_terms
-from .margins import Floats, Margin
 from .resampling import (
     Counter,
     Draw,
@@ -28,7 +29,6 @@ from .resampling import (
     draw_examples,
     resampled_levels,
 )
-from .scalars import Reading, Scalars, read_scalars
 
 ReferenceKind = Literal["mixture", "sampled", "ensemble", "single"]
 REFERENCES = ("mixture", "sampled", "ensemble", "single")

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._errors import CorruptShardError, InputError
+from ..._reading.outputs import RunOutputs
 from ..._results import Result, Table
-from .._sources import RunOutputs
 from .evidence import ROLES, Prints, RunEvidence, outputs_evidence, study_evidence
 
 _P = ParamSpec("_P")

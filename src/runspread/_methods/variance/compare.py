@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from ..._reading.correctness import on_common_examples
+from ..._reading.outputs import check_same_examples, examples_of
 from ..._results import Excluded, Result, Table
-from .._sources import check_same_examples, examples_of
 from .audit import audit_warnings
 from .estimate import reservations
-from .outcomes import on_common_examples
 from .pairing import PAIRING_LEVEL, PairedForm, pair_runs, paired_form, run_seeds
 from .plan import runs_for_distribution, runs_for_fixed_t
 from .statistics import RunStatistics, counted

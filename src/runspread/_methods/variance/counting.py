@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .._compiled import can_compile
+from ..._compiled import can_compile
 
 COMPILE_FROM = 2**27  # outcomes; below, loading the compiled loops takes longer than they save
 _BLOCK_ROWS = 255

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._compiled import compiled
+from ..._compiled import compiled
 from . import counting_numpy as plain
 
 _ROWS = 255  # as many as a byte can count

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.correctness import identical_outcomes
 from .audit import audit_warnings
 from .forms import Forms, SecondPass
 from .intervals import fixed_interval, population_interval, satterthwaite, two_way_variance
 from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
-from .outcomes import identical_outcomes
 from .pairs import PairDeviations, scan_pairs
 from .result import VarianceResult, root
 from .selection import best_of_gain, checked_counts, top_gain

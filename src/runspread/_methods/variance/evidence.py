@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError, MissingDataError
-from .._sources import RunOutputs
+from ..._reading.outputs import RunOutputs
 
 ROLES = ("init", "order", "augment")
 _HEAD = 256  # values of an array that tell runs apart

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_integers, check_seed
 from ..._errors import InputError
+from ..._reading.correctness import as_outcomes, repeated_runs
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .null import chi2_p_value, ks_statistic, poisson_binomial_pmf
-from .outcomes import as_outcomes, repeated_runs
 from .sums import ratio
 
 _FROM_LAW = 5000

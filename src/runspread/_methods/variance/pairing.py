@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from ..._reading.correctness import Outcomes
 from .counting import unpacked_rows
-from .outcomes import Outcomes
 from .statistics import RunStatistics
 from .sums import number, ratio
 

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_seed
 from ..._errors import InputError
+from ..._reading.correctness import as_outcomes, repeated_runs
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .counting import unpacked_rows
-from .outcomes import as_outcomes, repeated_runs
 
 _BLOCK = 512
 

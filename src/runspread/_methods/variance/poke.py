@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.correctness import classes_of
+from ..._reading.outputs import RunOutputs, as_outputs, check_same_examples, examples_of
 from ..._results import Result, Table
-from .._sources import RunOutputs, as_outputs, check_same_examples, examples_of
 from .audit import warns_of_seeds
-from .outcomes import classes_of
 from .sums import ratio
 
 

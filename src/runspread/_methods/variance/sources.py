@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from ..._reading.correctness import Outcomes, as_outcomes, checked_correct, identical_outcomes, repeated_runs
+from ..._reading.outputs import check_same_examples, examples_of
 from ..._results import Excluded, Result, Table
-from .._sources import check_same_examples, examples_of
 from .audit import warns_of_seeds
 from .calibration import calibration
 from .estimate import variance
-from .outcomes import Outcomes, as_outcomes, checked_correct, identical_outcomes, repeated_runs
 from .result import points, root
 from .statistics import RunStatistics, counted
 from .sums import ratio

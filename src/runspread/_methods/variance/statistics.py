@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_labels
 from ..._errors import InputError
+from ..._reading.correctness import Outcome, Outcomes, as_outcomes, checked_correct, classes_of, hits
 from .counting import confusion_matrices, load_counting, packed_rows
-from .outcomes import Outcome, Outcomes, as_outcomes, checked_correct, classes_of, hits
 from .sums import RunSums, group_edges, sum_of_squares
 
 GROUPS = 20

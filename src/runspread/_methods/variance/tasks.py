@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from ..._reading.correctness import Outcomes, as_outcomes, identical_outcomes
 from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
-from .outcomes import Outcomes, as_outcomes, identical_outcomes
 from .statistics import RunStatistics
 from .sums import RunSums, number, ratio, sum_of_squares
 

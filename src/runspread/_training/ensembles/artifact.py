@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from ..._checks import check_integers, to_numpy
 from ..._errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError
 from ..._optional import require
-from ..._study.files import map_tensors, refuse_existing, sha256, storage_errors, write_json, write_tensors
+from ..._reading.safetensors import map_tensors
+from ..._study.files import refuse_existing, sha256, storage_errors, write_json, write_tensors
 from ..._study.records import Seeds
 from ...nn import BatchEnsemble, EnsembleTraining
 from ...nn._dropout import dropout_active

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from ..._checks import check_integers, check_keywords
 from ..._errors import InputError, RunspreadError
-from ..._methods._sources import ArrayOutputs
 from ..._methods.scores import Scores, scores
+from ..._reading.outputs import ArrayOutputs
 from ..._results import Result, Table, json_safe, to_plain
 from ..._study.records import Seeds
 from ...nn import (

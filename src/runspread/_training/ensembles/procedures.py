@@ -11,10 +11,10 @@ import numpy as np
 
 from ..._checks import check_choice, check_integers
 from ..._errors import InputError
-from ..._methods._sources import ArrayOutputs
 from ..._methods.scores import Scores, scores
 from ..._methods.selection import EnsembleSelection, select_ensemble, stop_words
 from ..._optional import require
+from ..._reading.outputs import ArrayOutputs
 from ..._results import Excluded, Result, Table
 from ..._study.opening import open_study
 from ..._study.study import Study

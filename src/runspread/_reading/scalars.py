@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
-from ..._errors import InputError
-from ..._results import Excluded
-from .._sources import RunOutputs, as_outputs, class_of, examples_of, n_classes
+from .._checks import check_choice
+from .._errors import InputError
+from .._results import Excluded
 from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins
+from .outputs import RunOutputs, as_outputs, class_of, examples_of, n_classes
 
 
 @dataclass(frozen=True)

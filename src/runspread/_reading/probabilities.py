@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_choice, check_labels, to_numpy
 from .._errors import InputError
 from .._results import Excluded
-from ._sources import RunOutputs, as_outputs, n_classes
+from .outputs import RunOutputs, as_outputs, n_classes
 
 KINDS = ("auto", "logits", "probabilities")
 SUM_TOLERANCE = 1e-4

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import CorruptShardError, InputError
-from .._methods._sources import RunOutputs, as_outputs
-from .._study.files import map_tensors
+from .outputs import RunOutputs, as_outputs
+from .safetensors import map_tensors
 
 _OUTPUTS = ("logits", "probabilities", "predictions", "outputs")
 _LABELS = "labels"

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_integers
-from ..._errors import InputError
-from ..._results import Excluded
-from .._sources import CHUNK_BYTES, RunOutputs, as_outputs
+from .._checks import check_choice, check_integers
+from .._errors import InputError
+from .._results import Excluded
 from .half import half_argmax
+from .outputs import CHUNK_BYTES, RunOutputs, as_outputs
 
 NAN_POLICIES = ("abstain", "drop_run", "raise")
 MISSING_POLICIES = ("drop_run", "intersect", "raise")
