@@ -10,32 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from .clusters import Grouping
 from .counting import row_sums, unpacked_rows
 from .statistics import RunStatistics
 from .sums import RunSums, number
-
-
-@dataclass(frozen=True, eq=False)
-class Grouping:
-    """Examples in groups: the order that makes each group contiguous, where each starts, and its size."""
-
-    order: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    sizes: NDArray[np.int64]
-    codes: NDArray[np.intp]
-
-    @classmethod
-    def of(cls, groups: ArrayLike, n_examples: int, name: str) -> Grouping:
-        """Return the grouping by equal values of `groups` [examples]."""
-        array = np.asarray(groups)
-        if array.shape != (n_examples,):
-            raise InputError(f"{name} of shape {array.shape}", f"one value an example, ({n_examples},)")
-        _, codes, sizes = np.unique(array, return_inverse=True, return_counts=True)
-        return cls(np.argsort(codes, kind="stable"), np.cumsum(sizes) - sizes, sizes.astype(np.int64), codes)
-
-    def correct(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the correct predictions of each run in each group [runs, groups]."""
-        return np.add.reduceat(rows[:, self.order].view(np.uint8), self.starts, axis=1, dtype=np.int64)
 
 
 def checked_weights(weights: ArrayLike, n_examples: int) -> NDArray[np.float64]:

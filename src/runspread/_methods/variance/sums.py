@@ -63,6 +63,11 @@ class RunSums:
         return Fraction(numerator, divisor) if divisor else None
 
     @property
+    def lift(self) -> Fraction | None:
+        """n/(n-1), which turns the excess of the test-set variance into the distribution-wise one."""
+        return self._over(self.n_examples, self.n_examples - 1)
+
+    @property
     def var_test(self) -> Fraction | None:
         """Sample variance of accuracy over runs, V."""
         r, n = self.n_runs, self.n_examples
