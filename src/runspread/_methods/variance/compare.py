@@ -17,7 +17,7 @@ from ..._results import Excluded, Result, Table
 from .audit import audit_warnings
 from .estimate import reservations
 from .pairing import PAIRING_LEVEL, PairedForm, pair_runs, paired_form, run_seeds
-from .plan import runs_for_distribution, runs_for_fixed_t
+from .power import runs_for_distribution, runs_for_fixed_t
 from .statistics import RunStatistics, counted
 from .sums import number, ratio
 

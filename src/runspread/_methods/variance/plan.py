@@ -3,68 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..._errors import InputError
 from ..._results import Result, Table
 from .audit import warns_of_seeds
+from .power import quantiles, runs_for_distribution, runs_for_fixed_t, smallest, two_sample_power
 from .result import VarianceResult, points, root
-
-_MOST_RUNS = 2**40
-
-
-def _quantiles(alpha: float, power: float) -> float:
-    """Return z_{1-alpha/2} + z_{power}."""
-    from scipy.special import ndtri
-
-    return float(-ndtri(alpha / 2) + ndtri(power))
-
-
-def _smallest(enough: Callable[[int], bool], start: int = 2) -> int:
-    """Return the smallest number of runs from `start` on that is enough (`enough` must stay true once it is)."""
-    low, high = start - 1, start
-    while not enough(high):
-        low, high = high, 2 * high
-        if high > _MOST_RUNS:
-            raise InputError("a question that takes more than 10^12 runs", "a larger gap or a smaller power")
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
-
-
-def two_sample_power(gap: float, var_a: float, var_b: float, runs: int, alpha: float, *, paired: bool = False) -> float:
-    """Return the power of the two-sided t test with `runs` runs of each configuration (noncentral t, both tails).
-
-    With `paired`, that of the t test of the differences, whose variance is ``var_a + var_b``.
-    """
-    from scipy.special import nctdtr, stdtrit
-
-    degrees = (1 if paired else 2) * (runs - 1)
-    shift = gap / math.sqrt((var_a + var_b) / runs)
-    critical = float(stdtrit(degrees, 1 - alpha / 2))
-    if shift > 37 and shift > 2 * critical:  # the noncentral law has no mass below the critical value in doubles
-        return 1.0
-    return float(1 - nctdtr(degrees, shift, critical) + nctdtr(degrees, shift, -critical))
-
-
-def runs_for_fixed_t(
-    gap: float, var_a: float, var_b: float, alpha: float, power: float, *, paired: bool = False
-) -> int:
-    """Return the runs of each configuration that the t test needs on this test set."""
-    if var_a + var_b == 0:
-        return 2
-    return _smallest(lambda runs: two_sample_power(gap, var_a, var_b, runs, alpha, paired=paired) >= power)
-
-
-def runs_for_distribution(
-    gap: float, var_a: float, var_b: float, tau2: float, n_examples: float, alpha: float, power: float
-) -> float:
-    """Return the runs of each configuration that the z test on the distribution needs; infinite if none suffice."""
-    room = gap**2 / _quantiles(alpha, power) ** 2 - tau2 / n_examples
-    return float(max(2, math.ceil((var_a + var_b) / room))) if room > 0 else math.inf
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -247,7 +193,7 @@ def plan_runs(
         raise InputError(f"gap={gap}", "a positive difference of accuracies, as a fraction")
     facts = _facts(source, variance, variance_b, n_examples, error, tau2, split)
     _check_levels(alpha, power)
-    z = _quantiles(alpha, power)
+    z = quantiles(alpha, power)
     normal = max(2, math.ceil(z**2 * (facts.var_a + facts.var_b) / gap**2))
     dist, least = math.nan, math.nan
     if facts.n_examples is not None and not math.isnan(facts.tau2):
@@ -294,7 +240,7 @@ def plan_gap(
         raise InputError(f"runs={runs}", "at least one run of each")
     facts = _facts(source, variance, variance_b, n_examples, error, tau2, split)
     _check_levels(alpha, power)
-    total, z = (facts.var_a + facts.var_b) / runs, _quantiles(alpha, power)
+    total, z = (facts.var_a + facts.var_b) / runs, quantiles(alpha, power)
     dist = math.nan
     if facts.n_examples is not None and not math.isnan(facts.tau2):
         dist = z * math.sqrt(total + facts.tau2 / facts.n_examples)
@@ -335,7 +281,7 @@ def plan_variance(ratio: float, *, alpha: float = 0.05, power: float = 0.8) -> i
     if not ratio > 0:
         raise InputError(f"ratio={ratio}", "a positive ratio of variances")
     _check_levels(alpha, power)
-    return _smallest(lambda runs: float(chdtrc(runs - 1, chdtri(runs - 1, alpha) / (1 + ratio))) >= power)
+    return smallest(lambda runs: float(chdtrc(runs - 1, chdtri(runs - 1, alpha) / (1 + ratio))) >= power)
 
 
 def plan_superiority(probability: float, *, alpha: float = 0.05, power: float = 0.8) -> int:

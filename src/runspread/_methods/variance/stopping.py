@@ -15,7 +15,7 @@ from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
 from .boundaries import sequential_boundaries
-from .plan import runs_for_fixed_t
+from .power import runs_for_fixed_t
 from .result import points
 
 KINDS = ("gap", "se")
