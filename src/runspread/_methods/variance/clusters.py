@@ -98,7 +98,7 @@ def _checked_ids(groups: ArrayLike, n_examples: int, name: str) -> NDArray[Any]:
     array: NDArray[Any] = found if isinstance(found, np.ndarray) else np.asarray(found)
     if array.shape != (n_examples,):
         raise InputError(f"{name} of shape {array.shape}", f"one value an example, ({n_examples},)")
-    missing = np.ma.getmaskarray(array) | _not_equal_to_itself(np.ma.getdata(array))
+    missing = np.ma.getmaskarray(array) | _missing(np.ma.getdata(array))
     if missing.any():
         count, first = int(missing.sum()), int(np.argmax(missing))
         raise InputError(
@@ -115,8 +115,10 @@ def _checked_ids(groups: ArrayLike, n_examples: int, name: str) -> NDArray[Any]:
     return array
 
 
-def _not_equal_to_itself(array: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where values are None, NaN or NaT."""
+def _missing(array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where values are None, NaN, NaT or empty strings."""
+    if array.dtype.kind == "U":
+        return array == ""
     if array.dtype.kind == "O":
         return np.array([value is None or not bool(np.equal(value, value)) for value in array.tolist()], bool)
     return np.isnan(array) if array.dtype.kind in "fcmM" else np.zeros(array.shape, bool)

@@ -1,0 +1,87 @@
+"""One value an example, such as the cluster that it belongs to: from a file of its own, or beside the outputs."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._errors import CorruptShardError, InputError
+from .safetensors import map_tensors
+
+_TABLES = {".csv": ",", ".tsv": "\t"}
+_SEVERAL = (".npz", ".safetensors", *_TABLES)
+_FORMS = (
+    "a .npy file, FILE:COLUMN of a .csv, .tsv, .npz or .safetensors file, or the name of an array beside the outputs"
+)
+
+
+def read_column(name: str, beside: str | Path | None = None) -> NDArray[Any]:
+    """Return one value an example.
+
+    Parameters
+    ----------
+    name : str
+        ``clusters.npy``; ``examples.csv:patient``, with a header (likewise .tsv, .npz and .safetensors; without a
+        column where the file has one alone); or ``patient``, an array of that name in the file `beside`.
+    beside : str or Path, optional
+        File of the outputs, an .npz or .safetensors that may hold such arrays.
+
+    Raises
+    ------
+    InputError
+        There is no such file or column; those that are there are named.
+    """
+    file, column = _parts(name)
+    if file is not None:
+        return _from_file(file, column)
+    inside = Path(beside) if beside is not None else None
+    if inside is None or not inside.is_file() or inside.suffix not in (".npz", ".safetensors"):
+        raise InputError(f"{name!r}, which is no file", _FORMS, "Save the values with numpy.save, one an example.")
+    return _from_file(inside, name)
+
+
+def _parts(name: str) -> tuple[Path | None, str | None]:
+    """Return the file and the column that a name stands for."""
+    if Path(name).suffix in (".npy", *_SEVERAL):
+        return Path(name), None
+    file, colon, column = name.rpartition(":")
+    if colon and Path(file).suffix in _SEVERAL:
+        return Path(file), column
+    return None, None
+
+
+def _from_file(file: Path, column: str | None) -> NDArray[Any]:
+    if not file.is_file():
+        raise InputError(f"no file {str(file)!r}", _FORMS)
+    columns = _columns(file)
+    if column is None and len(columns) == 1:
+        return next(iter(columns.values()))
+    if column is None or column not in columns:
+        names = ", ".join(sorted(columns)) or "nothing"
+        what = f"no column {column!r} in {file.name}" if column else f"{file.name} with several columns"
+        raise InputError(f"{what}, which holds {names}", f"{file.name}:COLUMN" if not column else "one of those")
+    return columns[column]
+
+
+def _columns(file: Path) -> Mapping[str, NDArray[Any]]:
+    try:
+        if file.suffix == ".npy":
+            return {"": np.load(file, allow_pickle=False)}
+        if file.suffix == ".npz":
+            with np.load(file, allow_pickle=False) as held:
+                return {key: held[key] for key in held.files if held[key].ndim == 1}
+        if file.suffix == ".safetensors":
+            return {key: value for key, value in map_tensors(file, memmap=True).items() if value.ndim == 1}
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.reader(lines, delimiter=_TABLES[file.suffix], strict=True))
+    except (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, CorruptShardError) as error:
+        raise InputError(f"{file} cannot be read ({error})", _FORMS) from error
+    if len({len(row) for row in rows}) != 1 or len(set(rows[0])) != len(rows[0]):
+        raise InputError(f"{file.name} with rows of different lengths or two columns of one name", "a table")
+    return {head: np.array([row[at] for row in rows[1:]]) for at, head in enumerate(rows[0])}
