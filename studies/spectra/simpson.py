@@ -137,13 +137,34 @@ def mine(one: rs.MetricAnalysis) -> list[str]:
     return [
         one.metric,
         f"{one.overall.tau_b:+.2f} ({one.p_all:.2g})",
-        f"{one.split.tau_within:+.2f} ({low:+.2f} to {high:+.2f}; {one.p_within:.2g})",
+        f"{one.split.tau_b_within:+.2f} ({low:+.2f} to {high:+.2f}; {one.p_within:.2g})",
         " / ".join(f"{part.tau_b:+.2f}" for part in one.partitions.values()),
         f"{one.split.tau_between:+.2f}",
         f"{one.overall.r2:.2f}",
         f"{one.tests.p_opposite:.2f}",
-        one.verdict.replace("_", " "),
+        noted(one).replace("_", " "),
     ]
+
+
+def noted(one: rs.MetricAnalysis) -> str:
+    """Return the verdict by the rule of the notes, which this study tests.
+
+    `paradox` itself is stricter: a reversal needs both corrected tests, "aggregate only" an interval inside partitions
+    that excludes a relevant association.
+    """
+    overall, within = one.overall.tau_b, one.split.tau_within
+    everywhere, inside = one.p_all < 0.05, one.p_within < 0.05
+    voters = [part for part in one.partitions.values() if part.n >= 6]
+    pairs = [part.n * (part.n - 1) for part in voters]
+    agreeing = sum(p for p, part in zip(pairs, voters, strict=True) if part.tau_a * within >= 0)
+    certain = (everywhere and inside) or one.tests.p_opposite > 0.95
+    if overall * within < 0 and certain and 3 * agreeing >= 2 * sum(pairs) > 0:
+        return "reversal"
+    if inside and (not everywhere or abs(overall) < abs(within) / 2):
+        return "masked"
+    if everywhere and not inside:
+        return "aggregate_only"
+    return "consistent" if everywhere and overall * within > 0 else "none"
 
 
 def short(theirs: rs.ParadoxAnalysis | None, metric: str) -> list[str]:
@@ -151,7 +172,7 @@ def short(theirs: rs.ParadoxAnalysis | None, metric: str) -> list[str]:
         return []
     one = theirs[metric]
     numbers = (one.overall.tau_b, one.split.tau_within, one.split.tau_between)
-    return [*(f"{v:+.2f}" for v in numbers), f"{one.tests.p_opposite:.2f}", one.verdict.replace("_", " ")]
+    return [*(f"{v:+.2f}" for v in numbers), f"{one.tests.p_opposite:.2f}", noted(one).replace("_", " ")]
 
 
 def grid_table(ours: rs.ParadoxAnalysis, theirs: rs.ParadoxAnalysis) -> str:
@@ -210,8 +231,8 @@ class Expected:
         signed = not self.where or found[self.where] * self.sign > 0
         words = " or ".join(verdict.replace("_", " ") for verdict in self.verdicts)
         side = f"; {'positive' if self.sign > 0 else 'negative'} {self.where}" if self.where else ""
-        measured = f"{one.verdict.replace('_', ' ')}; over all {found['over all']:+.2f}, inside {found['inside']:+.2f}"
-        return Claim(self.name, words + side, measured, bool(signed and one.verdict in self.verdicts))
+        measured = f"{noted(one).replace('_', ' ')}; over all {found['over all']:+.2f}, inside {found['inside']:+.2f}"
+        return Claim(self.name, words + side, measured, bool(signed and noted(one) in self.verdicts))
 
 
 OF_ALL = (
@@ -232,7 +253,7 @@ def claims(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis) -> list[C
     """Return what the notes found in their corpus and the paper in its own, and whether it is so in this one."""
     parts = {"all": everything, "converged": fitted}
     some = [
-        f"{one.metric} ({name})" for name, part in parts.items() for one in part.analyses if one.verdict == "reversal"
+        f"{one.metric} ({name})" for name, part in parts.items() for one in part.analyses if noted(one) == "reversal"
     ]
     alpha = everything["alpha"]
     low, high = alpha.tests.tau_within_interval

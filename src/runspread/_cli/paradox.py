@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.option("--metric", "metrics", multiple=True, help="A column to judge; can be repeated [all numeric ones].")
 @click.option("--axis", "axes", multiple=True, help="A hyperparameter of the grid, for Psi and CMI; can be repeated.")
 @click.option("--gap", is_flag=True, help="The target is a gap: lower is better.")
-@click.option("--resamples", default=2000, show_default=True, help="Permutations, and bootstrap samples.")
+@click.option("--resamples", type=int, help="Permutations of each metric [2000, and more where a p-value is small].")
 @click.option("--measures", is_flag=True, help="Of studies: truncation, margins, norms and noise too (takes a while).")
 @click.option("--data", type=click.Path(), help="With --measures: where the data of the studies lie.")
 @click.option("--worst-case", is_flag=True, help="With --measures: the worst noise too, by gradient ascent.")
 @click.option("--save", type=click.Path(dir_okay=False), help="Of studies: keep the table, a row a model, as CSV.")
-@click.option("--seed", default=0, show_default=True, help="Of both.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the permutations.")
 @json_option
 def command(
     sources: tuple[str, ...],
@@ -38,7 +38,7 @@ def command(
     metrics: tuple[str, ...],
     axes: tuple[str, ...],
     gap: bool,
-    resamples: int,
+    resamples: int | None,
     measures: bool,
     data: str | None,
     worst_case: bool,
@@ -73,6 +73,7 @@ def command(
         higher_is_better=not gap,
         n_resamples=resamples,
         seed=seed,
+        progress=counted("metrics"),
     )
     show(result, as_json=as_json)
 

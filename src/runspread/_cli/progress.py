@@ -82,11 +82,11 @@ def _lines() -> Callable[[TrainingProgress], None]:
     return update
 
 
-def counted() -> Callable[[int, int], None] | None:
-    """Return what says on a terminal how many of how many are done; None where there is no terminal."""
+def counted(what: str = "") -> Callable[[int, int], None] | None:
+    """Return what says on a terminal how many of how many (of what) are done; None where there is no terminal."""
     if not sys.stderr.isatty():
         return None
-    return lambda done, total: click.echo(f"\r{done} of {total}", nl=done == total, err=True)
+    return lambda done, total: click.echo(f"\r{done} of {total} {what}".rstrip(), nl=done == total, err=True)
 
 
 def describe(now: TrainingProgress) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 import numpy as np
 
 from .._checks import check_keywords
 from .._errors import InputError
-from .._methods.corpus.paradox import ParadoxAnalysis, analyse_corpus, corpus_of
+from .._methods.corpus.columns import corpus_of
+from .._methods.corpus.paradox import ParadoxAnalysis, analyse_corpus
 from .._methods.spectra.models import ModelSpectra
 from .._methods.spectra.quality import StudySpectra, step_name
 from .._methods.spectra.study_measures import StudyMeasures, by_name
@@ -144,15 +145,17 @@ def paradox(
     *,
     hyperparameters: Sequence[str] | None = None,
     higher_is_better: bool = True,
-    n_resamples: int = 2000,
+    n_resamples: int | None = None,
     seed: int = 0,
     spectra_options: SpectraOptions | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ParadoxAnalysis:
     """Ask of each metric whether it tracks quality, or only tells architectures apart.
 
     A metric can rise with accuracy over all models and fall with it among models of equal depth (Simpson's paradox).
-    Every metric is set against the target overall, inside partitions and between them, with permutation tests and a
-    bootstrap that respect the partitions, and gets a verdict.
+    Every metric is set against the target overall, inside partitions and between them, with permutation tests that
+    respect the partitions and a test of equivalence inside them, and gets a verdict. Values are ranked after rounding
+    to 36 binary digits, so that ties do not hang on the processor.
 
     Parameters
     ----------
@@ -170,16 +173,20 @@ def paradox(
         Columns of the grid, for granulated Kendall coefficients and the contest's mutual information.
     higher_is_better : bool
         Whether the target is an accuracy (True) or a gap (False); used for those scores alone.
-    n_resamples : int
-        Permutations, and bootstrap samples.
+    n_resamples : int, optional
+        Permutations of each metric. When None: 2,000, and as many as a small p-value takes to survive the correction
+        over the metrics. From 257 models on the normal approximation takes their place.
     seed : int
-        Of both.
+        Seed of the permutations.
     spectra_options : mapping, optional
         Keywords of `spectra`, for studies.
+    progress : callable, optional
+        Called with the number of metrics analysed and of all.
 
     Returns
     -------
     ParadoxAnalysis
+        Rows that stand in the table twice count once and are named.
 
     Raises
     ------
@@ -196,7 +203,13 @@ def paradox(
     chosen = chosen or _numeric(rows, {target, partition, *axes})
     corpus = corpus_of(rows, chosen, target, partition, hyperparameters=axes)
     return analyse_corpus(
-        corpus, target, partition, n_resamples=n_resamples, seed=seed, higher_is_better=higher_is_better
+        corpus,
+        target,
+        partition,
+        n_resamples=n_resamples,
+        seed=seed,
+        higher_is_better=higher_is_better,
+        progress=progress,
     )
 
 

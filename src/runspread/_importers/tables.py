@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def as_table(source: Any) -> Table:
     elif isinstance(source, Mapping):
         table = Table({str(name): list(column) for name, column in source.items()})
     elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
+        _refuse_twins([str(name) for name in source.columns], "the data frame")
         table = Table({str(name): list(source[name]) for name in source.columns})
     elif isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
         names = dict.fromkeys(str(name) for row in source for name in row)
@@ -49,6 +51,7 @@ def _from_path(path: Path) -> Table:
         raise InputError(f"no file {path}", "a CSV or Parquet table")
     if path.suffix == ".parquet":
         read = require("pyarrow.parquet", "reading a Parquet table").read_table(path)
+        _refuse_twins(read.column_names, str(path))
         return Table(read.to_pydict())
     if path.suffix not in (".csv", ".tsv"):
         raise InputError(f"a file that ends in {path.suffix or 'nothing'}", ".csv, .tsv or .parquet")
@@ -68,7 +71,19 @@ def _from_path(path: Path) -> Table:
     ragged = next((k for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
     if ragged is not None:
         raise InputError(f"{path}: row {ragged} has {len(rows[ragged])} cells", f"{len(rows[0])} as in the header")
+    _refuse_twins(rows[0], str(path))
     return Table({name: [_value(row[k]) for row in rows[1:]] for k, name in enumerate(rows[0])})
+
+
+def _refuse_twins(names: Sequence[str], where: str) -> None:
+    """Raise if two columns share a name: one of them would be lost in silence."""
+    twins = [name for name, count in Counter(names).items() if count > 1]
+    if twins:
+        raise InputError(
+            f"{where} has {names.count(twins[0])} columns named {twins[0]!r}",
+            "a name for each column",
+            "Rename all but one.",
+        )
 
 
 def _value(cell: str) -> Any:

@@ -74,9 +74,9 @@ def plot_within_between(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes
     place = np.arange(len(rows))[::-1]
     overall = [one.overall.tau_b for one in rows]
     between = [one.split.tau_between for one in rows]
-    within = np.array([one.split.tau_within for one in rows])
+    within = np.array([one.split.tau_b_within for one in rows])
     limits = np.array([one.tests.tau_within_interval for one in rows])
-    reach = np.maximum(0, np.abs(limits.T - within))
+    reach = np.nan_to_num(np.maximum(0, np.abs(limits.T - within)))
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.plot(overall, place + 0.22, "s", color="black", markersize=5, markerfacecolor="white", label="all")
     ax.errorbar(within, place, xerr=reach, fmt="o", color=BLUE, markersize=5, capsize=2, linewidth=1,
@@ -108,7 +108,7 @@ def plot_partition_map(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax, height=max(2.2, 0.9 + 0.32 * len(rows)))
     columns = ["all", "inside", *names]
     values = np.array([
-        [one.overall.tau_b, one.split.tau_within]
+        [one.overall.tau_b, one.split.tau_b_within]
         + [one.partitions[name].tau_b if name in one.partitions else np.nan for name in names]
         for one in rows
     ])  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._ties import snap
 from ..spectra.tails import Floats
+from .kendall import pairs_inside, pairs_of
 
 Groups = NDArray[np.int64]
 
@@ -54,16 +55,16 @@ def association(x: Floats, y: Floats) -> Association:
     slope = sxy / sxx if sxx > 0 else float("nan")
     pearson = sxy / np.sqrt(sxx * syy) if sxx > 0 and syy > 0 else float("nan")
     residual = dy - slope * dx
-    tau_a, tau_b = kendall(x, y)
+    pairs = pairs_of(snap(x), snap(y))
     return Association(
         n=n,
         slope=slope,
         intercept=float(np.mean(y) - slope * np.mean(x)),
         r2=pearson**2,
         rmse=float(np.sqrt(np.mean(residual**2))),
-        tau_b=tau_b,
-        tau_a=tau_a,
-        rho=_correlation(_ranks(x), _ranks(y)),
+        tau_b=pairs.tau_b,
+        tau_a=pairs.tau_a,
+        rho=_correlation(_ranks(snap(x)), _ranks(snap(y))),
         pearson=pearson,
     )
 
@@ -81,21 +82,6 @@ def _ranks(values: Floats) -> Floats:
     return (last - (counts + 1) / 2)[inverse]
 
 
-def signs(values: Floats) -> NDArray[Any]:
-    """Return ``sign(v_i - v_j)`` [n, n]; float32, whose sums are exact below 4,096 models, float64 from there."""
-    return np.sign(values[:, None] - values).astype("f4" if len(values) < 4096 else "f8")
-
-
-def kendall(x: Floats, y: Floats) -> tuple[float, float]:
-    """Return Kendall's tau_a and tau_b."""
-    if len(x) < 2:
-        return float("nan"), float("nan")
-    sx, sy = signs(x), signs(y)
-    product = float(np.sum(sx * sy))
-    untied = float(np.sum(np.abs(sx))) * float(np.sum(np.abs(sy)))
-    return product / (len(x) * (len(x) - 1)), product / np.sqrt(untied) if untied > 0 else float("nan")
-
-
 @dataclass(frozen=True)
 class Split:
     """Kendall and regression split into what happens inside partitions and between them.
@@ -104,6 +90,8 @@ class Split:
     ----------
     tau_within, tau_between : float
         Mean sign product over pairs of models of one partition, and of different ones.
+    tau_b_within : float
+        As `tau_within`, over pairs that are tied in neither; NaN where metric or target are constant inside all.
     pair_weight : float
         Share of pairs inside: ``tau_a = pair_weight tau_within + (1 - pair_weight) tau_between``.
     slope_all, slope_within, slope_between : float
@@ -117,6 +105,7 @@ class Split:
 
     tau_within: float
     tau_between: float
+    tau_b_within: float
     pair_weight: float
     slope_all: float
     slope_within: float
@@ -127,17 +116,19 @@ class Split:
 
 def split_associations(x: Floats, y: Floats, groups: Groups) -> Split:
     """Return the split of the association of `x` and `y` by `groups` (integers)."""
-    product = signs(x) * signs(y)
-    inside = groups[:, None] == groups
-    n, pairs = len(x), float(np.sum(inside)) - len(x)
+    sx, sy = snap(x), snap(y)
+    members = members_of(groups)
+    inner, n = pairs_inside(sx, sy, members), len(x)
+    pairs = float(sum(len(rows) * (len(rows) - 1) for rows in members))
     outer = n * (n - 1) - pairs
-    within_sum, total = float(np.sum(product[inside])), float(np.sum(product))
+    within_sum, total = float(inner.balance.sum()), float(pairs_of(sx, sy).balance.sum())
     x_mean, y_mean = group_means(x, groups), group_means(y, groups)
     dx, dy, mx, my = x - x_mean, y - y_mean, x_mean - np.mean(x), y_mean - np.mean(y)
     ssw, ssb = float(dx @ dx), float(mx @ mx)
     return Split(
         tau_within=_ratio(within_sum, pairs),
         tau_between=_ratio(total - within_sum, outer),
+        tau_b_within=inner.tau_b,
         pair_weight=_ratio(pairs, pairs + outer),
         slope_all=_ratio(float(dx @ dy) + float(mx @ my), ssw + ssb),
         slope_within=_ratio(float(dx @ dy), ssw),
@@ -145,6 +136,13 @@ def split_associations(x: Floats, y: Floats, groups: Groups) -> Split:
         weight_within=_ratio(ssw, ssw + ssb),
         r2_within=_ratio(float(dx @ dy) ** 2, ssw * float(dy @ dy)),
     )
+
+
+def members_of(groups: Groups) -> list[NDArray[np.intp]]:
+    """Return the rows of each group."""
+    order = np.argsort(groups, kind="stable")
+    _, starts = np.unique(groups[order], return_index=True)
+    return np.split(order, starts[1:])
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -165,95 +163,3 @@ def holm(p_values: Floats) -> Floats:
     factors = np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
     return corrected
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """Permutation tests and a stratified bootstrap of overall and inside rank correlation.
-
-    Attributes
-    ----------
-    p_all : float
-        Of ``|tau|`` with the target permuted over all models.
-    p_within : float
-        Of ``|tau_within|`` with the target permuted inside partitions.
-    p_opposite : float
-        Share of bootstrap samples in which the two have opposite signs.
-    tau_interval, tau_within_interval : tuple of float
-        Bootstrap intervals of tau_b overall and of tau_within.
-    """
-
-    p_all: float
-    p_within: float
-    p_opposite: float
-    tau_interval: tuple[float, float]
-    tau_within_interval: tuple[float, float]
-
-
-def resampled(
-    x: Floats, y: Floats, groups: Groups, *, n_resamples: int, level: float, rng: np.random.Generator
-) -> Resampling:
-    """Return the tests; partitions are resampled and permuted within themselves."""
-    sx, sy = signs(x), signs(y)
-    inside = groups[:, None] == groups
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-
-    def inner(order: NDArray[np.intp], weight: NDArray[Any]) -> float:
-        return float(np.vdot(weight, sy[np.ix_(order, order)]))
-
-    sx_inside = np.where(inside, sx, 0)
-    everyone = np.arange(len(x))
-    overall = [inner(rng.permutation(len(x)), sx) for _ in range(n_resamples)]
-    within = [inner(_permuted_inside(members, rng), sx_inside) for _ in range(n_resamples)]
-    taus, taus_within = _bootstrap(sx, sy, inside, members, n_resamples, rng)
-    tail = (1 - level) / 2
-    return Resampling(
-        p_all=_p_value(overall, inner(everyone, sx)),
-        p_within=_p_value(within, inner(everyone, sx_inside)),
-        p_opposite=float(np.mean(taus * taus_within < 0)),
-        tau_interval=_interval(taus, tail),
-        tau_within_interval=_interval(taus_within, tail),
-    )
-
-
-def _interval(values: Floats, tail: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def _p_value(permuted: list[float], observed: float) -> float:
-    return (1 + int(np.sum(np.abs(permuted) >= abs(observed) - 1e-9))) / (len(permuted) + 1)
-
-
-def _permuted_inside(members: list[NDArray[np.intp]], rng: np.random.Generator) -> NDArray[np.intp]:
-    order = np.empty(sum(map(len, members)), dtype=np.intp)
-    for rows in members:
-        order[rows] = rng.permutation(rows)
-    return order
-
-
-def _bootstrap(
-    sx: NDArray[Any],
-    sy: NDArray[Any],
-    inside: NDArray[np.bool_],
-    members: list[NDArray[np.intp]],
-    n_resamples: int,
-    rng: np.random.Generator,
-) -> tuple[Floats, Floats]:
-    """Return tau_b and tau_within of samples drawn inside partitions.
-
-    A sample is the number of times each model was drawn, c; its sum of sign products over pairs is ``c' P c``.
-    """
-    counts = np.zeros((n_resamples, len(sx)))
-    for rows in members:
-        counts[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), n_resamples)
-
-    def pairs(products: NDArray[Any]) -> Floats:
-        return np.einsum("bi,bi->b", counts @ products.astype(np.float64), counts)
-
-    product = sx * sy
-    untied = pairs(np.abs(sx)) * pairs(np.abs(sy))
-    taus = np.divide(pairs(product), np.sqrt(untied), out=np.zeros(n_resamples), where=untied > 0)
-    distinct = pairs(inside & ~np.eye(len(sx), dtype=bool))  # a model drawn twice makes no pair with itself
-    within = np.divide(pairs(np.where(inside, product, 0)), distinct, out=np.zeros(n_resamples), where=distinct > 0)
-    return taus, within

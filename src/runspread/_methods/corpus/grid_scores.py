@@ -12,8 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
+from .._ties import snap
 from ..spectra.tails import Floats
-from .associations import signs
+from .associations import members_of
+from .kendall import pairs_of
+
+_PAIRS = 1_000_000  # of models, at a time
+_CELLS = 1024  # of the grid, whose pairs are counted once for all axes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,6 +99,7 @@ def grid_scores(
     lengths = {len(mu), len(g), *(len(column) for column in hyperparameters.values())}
     if len(lengths) != 1 or len(mu) < 2 or not np.isfinite([mu, g]).all():
         raise InputError(f"columns of lengths {sorted(lengths)}", "one length of at least two, and no NaN")
+    mu, g = snap(mu), snap(g)
     codes = {name: np.unique([_hashed(v) for v in column], return_inverse=True)[1]
              for name, column in hyperparameters.items()}  # fmt: skip
     codes = {name: code for name, code in codes.items() if code.max() > 0}
@@ -101,7 +107,7 @@ def grid_scores(
         raise InputError("no hyperparameter has more than one value", "at least one that varies")
     psi = np.array([_granulated(mu, g, [c for other, c in codes.items() if other != name]) for name in codes])
     pairs = tuple(permutations(codes, 2))
-    information = np.array([_information(mu, g, codes[a], codes[b]) for a, b in pairs])
+    information = _all_information(mu, g, codes, pairs)
     return GridScores(
         axes=tuple(codes),
         psi=psi,
@@ -122,28 +128,68 @@ def _granulated(mu: Floats, gap: Floats, others: list[NDArray[np.intp]]) -> floa
     keys = np.stack(others, axis=1) if others else np.zeros((len(mu), 1), dtype=np.intp)
     _, group = np.unique(keys, axis=0, return_inverse=True)
     group = group.ravel()
-    product = signs(mu) * signs(gap)
-    taus: list[float] = []
-    for k in range(group.max() + 1):
-        rows = np.flatnonzero(group == k)
-        if len(rows) > 1:
-            taus.append(float(np.sum(product[np.ix_(rows, rows)])) / (len(rows) * (len(rows) - 1)))
+    taus = [pairs_of(mu[rows], gap[rows]).tau_a for rows in members_of(group.astype(np.int64)) if len(rows) > 1]
     return float(np.mean(taus)) if taus else float("nan")
 
 
-def _information(mu: Floats, gap: Floats, a: NDArray[np.intp], b: NDArray[np.intp]) -> float:
+def _all_information(
+    mu: Floats, gap: Floats, codes: Mapping[str, NDArray[np.intp]], pairs: Sequence[tuple[str, str]]
+) -> NDArray[np.float64]:
+    """Return the information of every ordered pair of axes; of both orders it is the same."""
+    cells, cell = np.unique(np.stack(list(codes.values()), axis=1), axis=0, return_inverse=True)
+    counts = _order_counts(mu, gap, cell.ravel(), len(cells)) if len(cells) <= _CELLS else None
+    known: dict[frozenset[str], float] = {}
+    for pair in pairs:
+        if frozenset(pair) not in known:
+            a, b = (codes[axis] for axis in pair)
+            known[frozenset(pair)] = _information(mu, gap, a, b, (cell.ravel(), counts))
+    return np.array([known[frozenset(pair)] for pair in pairs])
+
+
+def _order_counts(mu: Floats, gap: Floats, cell: NDArray[np.intp], n_cells: int) -> NDArray[np.int64]:
+    """Count the ordered pairs of models by their cells and by whether gap and metric are larger [cells, cells, 2, 2].
+
+    A pair of a model with itself counts, as in the contest's own code. A part of the pairs is held at a time.
+    """
+    order = np.argsort(cell, kind="stable")
+    mu, gap, cell = mu[order], gap[order], cell[order]
+    starts = np.searchsorted(cell, np.arange(n_cells))
+    found = np.zeros((3, n_cells, n_cells), dtype=np.int64)
+    for rows in np.array_split(np.arange(len(mu)), -(-(len(mu) ** 2) // _PAIRS)):
+        by_gap, by_mu = gap[rows, None] > gap, mu[rows, None] > mu
+        for k, larger in enumerate((by_gap & by_mu, by_gap, by_mu)):
+            np.add.at(found[k], cell[rows], np.add.reduceat(larger, starts, axis=1, dtype=np.int64))
+    both, gaps, metrics = found
+    sizes = np.bincount(cell, minlength=n_cells)
+    neither = sizes[:, None] * sizes - gaps - metrics + both
+    return np.stack([neither, metrics - both, gaps - both, both], axis=-1).reshape(n_cells, n_cells, 2, 2)
+
+
+def _information(
+    mu: Floats,
+    gap: Floats,
+    a: NDArray[np.intp],
+    b: NDArray[np.intp],
+    grid: tuple[NDArray[np.intp], NDArray[np.int64] | None],
+) -> float:
     """Return the mean mutual information over cells of (a1, a2, b1, b2), over the mean entropy of the gap's order.
 
-    Ordered pairs include a model with itself, and all cells weigh the same, as in the contest's own code.
+    All cells weigh the same, as in the contest's own code.
     """
-    na, nb = int(a.max()) + 1, int(b.max()) + 1
-    pair_a, pair_b = a[:, None] * na + a, b[:, None] * nb + b
-    outcome = 2 * (gap[:, None] > gap) + (mu[:, None] > mu)
-    cell = pair_a * nb**2 + pair_b
-    counts = np.bincount((4 * cell + outcome).ravel(), minlength=4 * na**2 * nb**2).reshape(-1, 2, 2)
-    totals = counts.sum(axis=(1, 2), keepdims=True)
-    if (totals == 0).any():
+    nb = int(b.max()) + 1
+    code, n_codes = a * nb + b, (int(a.max()) + 1) * nb
+    if len(np.unique(code)) < n_codes:
         return float("nan")
+    cell, by_cell = grid
+    if by_cell is None:
+        counts = _order_counts(mu, gap, code, n_codes)
+    else:
+        of_cell = np.zeros(len(by_cell), dtype=np.intp)
+        of_cell[cell] = code
+        counts = np.zeros((n_codes, n_codes, 2, 2), dtype=np.int64)
+        np.add.at(counts, (of_cell[:, None], of_cell), by_cell)
+    counts = counts.reshape(-1, 2, 2)
+    totals = counts.sum(axis=(1, 2), keepdims=True)
     p = counts / totals
     p_gap, p_mu = p.sum(axis=2, keepdims=True), p.sum(axis=1, keepdims=True)
     expected = p_gap * p_mu

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -14,19 +14,23 @@ from numpy.typing import NDArray
 from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
-from ..spectra.tails import Floats
-from .associations import Association, Resampling, Split, association, holm, resampled, split_associations
+from .associations import Association, Split, association, split_associations
+from .columns import Corpus
 from .grid_scores import GridScores, grid_scores
+from .resampling import NEGLIGIBLE, Resampling, holm, resampled
 
 SIGNIFICANT = 0.05
+RESAMPLES = 2000  # permutations of a metric, and more where a p-value is small
 VOTERS = 6  # models a partition needs to vote
 _MAJORITY = 2 / 3
 _MEANINGS = {
     "reversal": "Simpson's paradox: the sign inside partitions is the opposite of the sign over all models",
+    "mixed": "the signs over all models and inside partitions differ, but partitions disagree or are too small to say",
     "masked": "it tracks the target inside partitions, which pooling hides: a shape-like metric",
-    "aggregate_only": "it tells partitions apart and does not track the target inside them: a scale-like metric",
+    "aggregate_only": f"it tells partitions apart; inside them |tau| is below {NEGLIGIBLE:g}: a scale-like metric",
+    "not_shown_inside": "it goes with the target over all models; whether it does inside partitions is not shown",
     "consistent": "the same sign over all models and inside partitions",
-    "none": "no association that chance would not give",
+    "none": "no association is shown",
 }
 
 
@@ -47,11 +51,12 @@ class MetricAnalysis(Result):
     split : Split
         Within and between partitions.
     tests : Resampling
-        Permutation tests and bootstrap.
-    p_all, p_within : float
+        Tests of no association, of a negligible one inside partitions, and intervals.
+    p_all, p_within, p_negligible : float
         p-values corrected over the metrics by Holm's method.
-    verdict : {"reversal", "masked", "aggregate_only", "consistent", "none"}
-        What the metric is good for.
+    verdict : {"reversal", "mixed", "masked", "aggregate_only", "not_shown_inside", "consistent", "none"}
+        What the metric is good for. "reversal" needs both corrected tests; "aggregate_only" needs the association
+        inside partitions to be shown to be below `NEGLIGIBLE` (equivalence), not merely no significant one.
     grid : GridScores or None
         Granulated Kendall and conditional mutual information, where hyperparameters were given.
     x, y : ndarray [models]
@@ -69,6 +74,7 @@ class MetricAnalysis(Result):
     tests: Resampling
     p_all: float
     p_within: float
+    p_negligible: float
     verdict: str
     grid: GridScores | None
     x: NDArray[np.float64]
@@ -92,11 +98,10 @@ class MetricAnalysis(Result):
         """Say the verdict with its numbers."""
         low, high = self.tests.tau_within_interval
         return (
-            f"{self.metric} against {self.target} over {self.overall.n} models, {len(self.partitions)} values of "
-            f"{self.partition}: "
-            f"{self.verdict.replace('_', ' ')} ({self.meaning}). Kendall's tau is {self.overall.tau_b:.2f} overall "
-            f"(p = {self.p_all:.3g}) and {self.split.tau_within:.2f} inside partitions (95% interval {low:.2f} to "
-            f"{high:.2f}, p = {self.p_within:.3g}); an association, not a cause."
+            f"{self.metric} against {self.target}: {self.verdict.replace('_', ' ')} ({self.meaning}). Kendall's tau is "
+            f"{self.overall.tau_b:.2f} over {self.overall.n} models (p = {self.p_all:.2g}) and "
+            f"{self.split.tau_b_within:.2f} inside {len(self.partitions)} values of {self.partition} "
+            f"(95% CI {low:.2f} to {high:.2f}, p = {self.p_within:.2g}). An association is not a cause."
         )
 
 
@@ -115,7 +120,7 @@ class ParadoxAnalysis(Result):
     n : int
         Number of models with a target and a partition.
     n_resamples : int
-        Permutations, and bootstrap samples.
+        Most permutations of one metric; 0 where the normal approximation took their place.
     """
 
     target: str
@@ -136,7 +141,9 @@ class ParadoxAnalysis(Result):
             "n": [one.overall.n for one in rows],
             "tau": [one.overall.tau_b for one in rows],
             "p": [one.p_all for one in rows],
-            "tau within": [one.split.tau_within for one in rows],
+            "tau within": [one.split.tau_b_within for one in rows],
+            "low": [one.tests.tau_within_interval[0] for one in rows],
+            "high": [one.tests.tau_within_interval[1] for one in rows],
             "p within": [one.p_within for one in rows],
             "tau between": [one.split.tau_between for one in rows],
         }
@@ -148,7 +155,7 @@ class ParadoxAnalysis(Result):
             columns["Psi"] = [None if one.grid is None else one.grid.Psi for one in rows]
             columns["CMI"] = [None if one.grid is None else one.grid.score for one in rows]
         columns["verdict"] = [one.verdict.replace("_", " ") for one in rows]
-        formats = {name: ".2f" for name in columns if name.startswith(("tau", "R2", "P ", "Psi"))}
+        formats = {name: ".2f" for name in columns if name.startswith(("tau", "low", "high", "R2", "P ", "Psi"))}
         return Table(columns, formats=formats | {"p": ".3g", "p within": ".3g", "CMI": ".3f"}, title=self._title())
 
     def _title(self) -> str:
@@ -158,11 +165,11 @@ class ParadoxAnalysis(Result):
         """Name the metrics by verdict."""
         by_verdict = {verdict: [one.metric for one in self.analyses if one.verdict == verdict] for verdict in _MEANINGS}
         parts = [f"{verdict.replace('_', ' ')}: {', '.join(names)}" for verdict, names in by_verdict.items() if names]
-        left = f" ({len(self.excluded)} more left out)" if self.excluded else ""
+        left = f" ({len(self.excluded)} more excluded)" if self.excluded else ""
         return (
-            f"{len(self.analyses)} metrics against {self.target} over {self.n} models{left}, overall and inside "
-            f"{self.partition}: {'; '.join(parts)}. Verdicts are at 5 % after Holm's correction over the metrics; an "
-            "association is not a cause."
+            f"{'; '.join(parts)}. {len(self.analyses)} metric{'s' * (len(self.analyses) != 1)} against "
+            f"{self.target} over {self.n} models{left}, overall and inside {self.partition}, at 5 % after Holm's "
+            "correction over the metrics. An association is not a cause."
         )
 
 
@@ -171,128 +178,71 @@ def _tau_of(analysis: MetricAnalysis, partition: str) -> float | None:
     return None if found is None else found.tau_b
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """The columns that an analysis needs, as arrays.
-
-    Attributes
-    ----------
-    models : tuple of str
-        Name of each model.
-    metrics : dict of str to ndarray [models]
-        By name.
-    target : ndarray [models]
-        Quality.
-    groups : ndarray of str [models]
-        Partition.
-    hyperparameters : dict of str to list [models]
-        For scores over the grid.
-    excluded : tuple of Excluded
-        Models left out.
-    """
-
-    models: tuple[str, ...]
-    metrics: dict[str, Floats]
-    target: Floats
-    groups: NDArray[Any]
-    hyperparameters: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
-    excluded: tuple[Excluded, ...] = ()
-
-
-def corpus_of(
-    table: Table,
-    metrics: Sequence[str],
-    target: str,
-    partition: str,
-    *,
-    hyperparameters: Sequence[str] = (),
-    model: str | None = None,
-) -> Corpus:
-    """Return the columns of a table; rows without a finite target or a partition are left out and named.
-
-    Raises
-    ------
-    InputError
-        A column is missing or holds no numbers, or fewer than three rows remain.
-    """
-    names = _model_names(table, model)
-    y, groups = _numbers(table, target), [_label(value) for value in table[partition]]
-    excluded: list[Excluded] = []
-    kept: list[int] = []
-    for row, name in enumerate(names):
-        if not np.isfinite(y[row]):
-            excluded.append(Excluded(name, f"no finite {target}"))
-        elif not groups[row]:
-            excluded.append(Excluded(name, f"no {partition}"))
-        else:
-            kept.append(row)
-    if len(kept) < 3:
-        raise InputError(f"{len(kept)} of {len(names)} models have a finite {target} and a {partition}", "at least 3")
-    return Corpus(
-        models=tuple(names[row] for row in kept),
-        metrics={name: _numbers(table, name)[kept] for name in metrics},
-        target=y[kept],
-        groups=np.array([groups[row] for row in kept]),
-        hyperparameters={name: [table[name][row] for row in kept] for name in hyperparameters},
-        excluded=tuple(excluded),
-    )
-
-
-def _model_names(table: Table, model: str | None) -> list[str]:
-    column = model or next((name for name in ("run", "model", "model_id", "id") if name in table.columns), None)
-    return [str(value) for value in (table[column] if column else range(len(table)))]
-
-
-def _numbers(table: Table, name: str) -> Floats:
-    column = table[name]
-    try:
-        return np.array([np.nan if value is None or value == "" else float(value) for value in column])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"column {name!r} holds {error}", "numbers") from error
-
-
-def _label(value: Any) -> str:
-    """Return a partition's name: 2, 2.0 and "2" are one partition."""
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return ""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def analyse_corpus(
     corpus: Corpus,
     target: str,
     partition: str,
     *,
-    n_resamples: int = 2000,
+    n_resamples: int | None = None,
     seed: int = 0,
     higher_is_better: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ParadoxAnalysis:
     """Return the analysis of every metric of a corpus (see `paradox`)."""
     if not corpus.metrics:
         raise InputError("no metrics", "at least one column")
-    if n_resamples < 1:
+    if n_resamples is not None and n_resamples < 1:
         raise InputError(f"n_resamples {n_resamples}", "at least 1")
-    named = (target, partition)
-    found = [_analysed(corpus, name, named, n_resamples, seed, higher_is_better) for name in corpus.metrics]
-    p_all = holm(np.array([one.tests.p_all for one in found]))
-    p_within = holm(np.array([one.tests.p_within for one in found]))
-    analyses = [
-        replace(one, p_all=float(p_all[k]), p_within=float(p_within[k]), verdict=_verdict(one, p_all[k], p_within[k]))
-        for k, one in enumerate(found)
-    ]
+    found: list[MetricAnalysis] = []
+    rng_of = _Draws(check_seed(seed), n_resamples, len(corpus.metrics))
+    for name in corpus.metrics:
+        found.append(_analysed(corpus, name, (target, partition), rng_of, higher_is_better))
+        if progress is not None:
+            progress(len(found), len(corpus.metrics))
+    analyses = _judged(found)
+    drawn = max(one.tests.n_resamples for one in analyses)
     return ParadoxAnalysis(
         target=target,
         partition=partition,
-        analyses=tuple(analyses),
+        analyses=analyses,
         n=len(corpus.target),
-        n_resamples=n_resamples,
+        n_resamples=drawn,
         excluded=corpus.excluded,
-        warnings=tuple(_reservations(corpus, partition)),
+        warnings=tuple(_reservations(corpus, partition, len(analyses), drawn)),
     )
 
 
+@dataclass(frozen=True)
+class _Draws:
+    """How many permutations each metric gets, and from which seed: other metrics do not change them."""
+
+    seed: int
+    asked: int | None
+    n_metrics: int
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Permutations at first, and at most: enough for the smallest p-value to survive Holm's correction."""
+        return (self.asked, self.asked) if self.asked else (RESAMPLES, max(RESAMPLES, 100 * self.n_metrics))
+
+    def generator(self, metric: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, crc32(metric.encode())])
+
+
+def _judged(found: list[MetricAnalysis]) -> tuple[MetricAnalysis, ...]:
+    """Correct the p-values over the metrics, and give the verdicts."""
+    p_all, p_within, p_negligible = (
+        holm(np.array([getattr(one.tests, name) for one in found])) for name in ("p_all", "p_within", "p_negligible")
+    )
+    corrected = [
+        replace(one, p_all=float(p_all[k]), p_within=float(p_within[k]), p_negligible=float(p_negligible[k]))
+        for k, one in enumerate(found)
+    ]
+    return tuple(replace(one, verdict=_verdict(one)) for one in corrected)
+
+
 def _analysed(
-    corpus: Corpus, name: str, named: tuple[str, str], n_resamples: int, seed: int, higher_is_better: bool
+    corpus: Corpus, name: str, named: tuple[str, str], draws: _Draws, higher_is_better: bool
 ) -> MetricAnalysis:
     known = np.isfinite(corpus.metrics[name])
     if known.sum() < 3:
@@ -301,7 +251,7 @@ def _analysed(
     partitions, codes = np.unique(labels, return_inverse=True)
     order = sorted(range(len(partitions)), key=lambda k: _natural(str(partitions[k])))
     inside = {str(partitions[k]): association(x[codes == k], y[codes == k]) for k in order}
-    rng = np.random.default_rng([check_seed(seed), crc32(name.encode())])
+    first, most = draws.counts
     grid = None
     if corpus.hyperparameters:
         columns = {
@@ -315,9 +265,12 @@ def _analysed(
         overall=association(x, y),
         partitions=inside,
         split=split_associations(x, y, codes.astype(np.int64)),
-        tests=resampled(x, y, codes.astype(np.int64), n_resamples=n_resamples, level=0.95, rng=rng),
+        tests=resampled(
+            x, y, codes.astype(np.int64), n_resamples=first, most=most, level=0.95, rng=draws.generator(name)
+        ),
         p_all=np.nan,
         p_within=np.nan,
+        p_negligible=np.nan,
         verdict="none",
         grid=grid,
         x=x,
@@ -336,20 +289,19 @@ def _natural(label: str) -> tuple[int, float, str]:
         return (1, 0.0, label)
 
 
-def _verdict(one: MetricAnalysis, p_all: float, p_within: float) -> str:
-    """Return the verdict of section 13.4; partitions of fewer than 6 models do not vote."""
+def _verdict(one: MetricAnalysis) -> str:
+    """Return the verdict by the corrected tests; partitions of fewer than 6 models do not vote on a reversal."""
     overall, within = one.overall.tau_b, one.split.tau_within
-    if not (np.isfinite(overall) and np.isfinite(within)):
-        return "none"
-    everywhere, inside = p_all < SIGNIFICANT, p_within < SIGNIFICANT
-    certain = (everywhere and inside) or one.tests.p_opposite > 1 - SIGNIFICANT
-    if overall * within < 0 and certain and _majority_shares_sign(one):
-        return "reversal"
+    everywhere, inside = one.p_all < SIGNIFICANT, one.p_within < SIGNIFICANT
+    if everywhere and inside and overall * within < 0:
+        return "reversal" if _majority_shares_sign(one) else "mixed"
     if inside and (not everywhere or abs(overall) < abs(within) / 2):
         return "masked"
-    if everywhere and not inside:
-        return "aggregate_only"
-    return "consistent" if everywhere and overall * within > 0 else "none"
+    if not everywhere or not np.isfinite(overall):
+        return "none"
+    if inside:
+        return "consistent"
+    return "aggregate_only" if one.p_negligible < SIGNIFICANT and len(one.partitions) > 1 else "not_shown_inside"
 
 
 def _majority_shares_sign(one: MetricAnalysis) -> bool:
@@ -360,12 +312,17 @@ def _majority_shares_sign(one: MetricAnalysis) -> bool:
     return agreeing >= _MAJORITY * sum(pairs) > 0
 
 
-def _reservations(corpus: Corpus, partition: str) -> list[str]:
+def _reservations(corpus: Corpus, partition: str, n_metrics: int, drawn: int) -> list[str]:
     sizes = Counter(map(str, corpus.groups))
     notes: list[str] = []
     if len(sizes) < 2:
-        notes.append(f"All models share one {partition}: nothing can be told apart from the overall association.")
+        notes.append(f"All models share one {partition}: inside and overall are the same association.")
     small = [name for name, size in sizes.items() if size < VOTERS]
     if small:
         notes.append(f"Partitions with fewer than {VOTERS} models do not vote on a reversal: {', '.join(small)}.")
-    return notes
+    if drawn and n_metrics / (drawn + 1) >= SIGNIFICANT:
+        notes.append(
+            f"With {drawn} permutations and {n_metrics} metrics no corrected p-value can be below {SIGNIFICANT:g}: no "
+            f"association can be shown. Use at least {int(n_metrics / SIGNIFICANT)} permutations (n_resamples=)."
+        )
+    return notes + list(corpus.notes)
