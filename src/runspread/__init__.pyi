@@ -86,13 +86,14 @@ from ._methods.trimming.representative import RepresentativeSize, representative
 from ._methods.trimming.same import SameModel, same_model
 from ._methods.trimming.typicality import TrimmingLevels, trimming
 from ._methods.variance.accuracy import RunAccuracies, run_accuracies
-from ._methods.variance.audit import Audit, Finding, audit
+from ._methods.variance.audit import Audit, audit
 from ._methods.variance.boundaries import sequential_boundaries
 from ._methods.variance.calibration import CalibrationResult, calibration
 from ._methods.variance.compare import Comparison, compare, holm
 from ._methods.variance.estimate import variance
 from ._methods.variance.evidence import RunEvidence
 from ._methods.variance.independence import IndependenceTest, independence_test
+from ._methods.variance.looks import Finding
 from ._methods.variance.null import poisson_binomial_pmf
 from ._methods.variance.pairs import PairDeviations, pair_deviations
 from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread._methods.variance import counting, half
+from runspread._methods.variance import counting
+from runspread._reading import half
 
 
 @pytest.fixture(params=["compiled", "plain"])

@@ -218,31 +218,6 @@ class CorrectOutcomes:
                 yield Outcome(checked_correct(rows if self.examples.all() else rows[:, self.examples]), None)
 
 
-def repeated_runs(packed: NDArray[np.uint8], examples: int) -> tuple[str, ...]:
-    """Return what to say of runs with identical correctness, given in bits [runs, bytes]."""
-    times = np.unique(packed, axis=0, return_counts=True)[1]
-    pairs = int((times * (times - 1) // 2).sum())
-    if not pairs:
-        return ()
-    right = sum(np.unpackbits(row, count=examples).astype(np.int64) for row in packed)
-    return identical_outcomes(pairs, len(packed), np.asarray(right))
-
-
-def identical_outcomes(pairs: int, runs: int, right: NDArray[np.int64]) -> tuple[str, ...]:
-    """Return what to say of `pairs` of runs with identical outcomes; `right` [examples] runs are right on each.
-
-    On a small test set with few errors chance makes some.
-    """
-    if not pairs:
-        return ()
-    agree = (right * (right - 1) + (runs - right) * (runs - right - 1)) / (runs * (runs - 1))
-    expected = runs * (runs - 1) / 2 * float(np.prod(agree))
-    why = "repeated seeds or copies bias every variance and interval."
-    if pairs <= 3 * expected:
-        why = f"independent errors on so small a test set would make about {expected:.0f}."
-    return (f"{pairs} {'pairs of runs have' if pairs > 1 else 'pair of runs has'} identical outcomes: {why}",)
-
-
 def left_out(run_ids: tuple[str, ...], keep: NDArray[np.bool_], reason: str) -> tuple[Excluded, ...]:
     """Return a record for each run that is not kept."""
     return tuple(Excluded(run_ids[index], reason) for index in np.flatnonzero(~keep))

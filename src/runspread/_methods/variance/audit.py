@@ -3,54 +3,36 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..._checks import to_numpy
 from ..._errors import CorruptShardError, InputError
-from ..._reading.outputs import RunOutputs
+from ..._reading.copies import REPEATED, Copies, copied_outputs
+from ..._reading.outputs import ArrayOutputs, RunOutputs
 from ..._results import Result, Table
-from .evidence import ROLES, Prints, RunEvidence, outputs_evidence, study_evidence
+from .evidence import RunEvidence, outputs_evidence, study_evidence
+from .looks import LOOKS, MOST_RUNS, POINTS, Finding, copies_in
+
+if TYPE_CHECKING:
+    from ..._reading.correctness import Outcomes
+    from .statistics import RunStatistics
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R", bound=Result)
 
-_POINTS = 50
-_CORRELATION = 0.3
-_LEVEL = 0.001
-_MOST_RUNS = 2000  # whose loss curves are compared: pairs of runs grow with the square
+_MOST_OUTPUTS = 2000  # runs whose bare outputs the other methods look at
+_SAID = (REPEATED, "exactly the outputs of another")  # a method's own words for copies
+_RUNS = frozenset(  # arguments that hold runs, each other than its neighbours: a poked run is to be like another
+    ("source", "outputs", "candidates", "references", "old", "new", "a", "b", "base", "fresh")
+)
 _MOST_WEIGHTS = 1000  # runs whose weights the other methods look at; opening each takes a fraction of a millisecond
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the audit found.
-
-    Attributes
-    ----------
-    kind : str
-        ``"copied runs"``, ``"repeated seeds"``, ``"same initialisation"``, ``"same data order"``,
-        ``"seed not honoured"`` or ``"fixed seed"``.
-    severity : {"flaw", "note"}
-        A flaw makes intervals wrong; a note says what they are conditional on.
-    runs : tuple of str
-        The runs concerned.
-    what : str
-        What was seen.
-    effect : str
-        What it does to the intervals.
-    """
-
-    kind: str
-    severity: str
-    runs: tuple[str, ...]
-    what: str
-    effect: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,6 +43,8 @@ class Audit(Result):
     ----------
     n_runs : int
         Runs looked at.
+    n_distinct : int
+        How many runs there are when copies count once.
     looked_at : tuple of str
         Which evidence there was.
     not_seen : tuple of str
@@ -70,6 +54,7 @@ class Audit(Result):
     """
 
     n_runs: int
+    n_distinct: int
     looked_at: tuple[str, ...]
     not_seen: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -132,17 +117,18 @@ def _judged(evidence: RunEvidence) -> Audit:
     """Return what speaks against independence in the evidence."""
     if not evidence.run_ids:
         raise InputError("no runs", "at least one run that did not fail")
-    findings = [found for look in _LOOKS for found in look(evidence)]
+    findings = [found for look in LOOKS for found in look(evidence)]
     present = {
         "seeds": any(seed is not None for seeds in evidence.seeds.values() for seed in seeds),
         "initial weights": any(evidence.initial),
         "first losses": any(evidence.first_losses),
-        "loss curves": evidence.losses is not None and evidence.losses.shape[1] >= _POINTS,
+        "loss curves": evidence.losses is not None and evidence.losses.shape[1] >= POINTS,
         "predictions": any(evidence.predictions),
         "final weights": any(evidence.final),
     }
     return Audit(
         n_runs=len(evidence.run_ids),
+        n_distinct=copies_in(evidence).n_distinct,
         looked_at=tuple(_seen(name, evidence) for name, there in present.items() if there),
         not_seen=tuple(name for name, there in present.items() if not there),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
@@ -152,8 +138,8 @@ def _judged(evidence: RunEvidence) -> Audit:
 
 def _seen(name: str, evidence: RunEvidence) -> str:
     """Return the name of evidence, with how much of it is looked at."""
-    part = name == "loss curves" and len(evidence.run_ids) > _MOST_RUNS
-    return f"{name} of the first {_MOST_RUNS} runs" if part else name
+    part = name == "loss curves" and len(evidence.run_ids) > MOST_RUNS
+    return f"{name} of the first {MOST_RUNS} runs" if part else name
 
 
 def _evidence(source: Any, split: str | None) -> RunEvidence:
@@ -169,14 +155,16 @@ def _evidence(source: Any, split: str | None) -> RunEvidence:
 
 
 def audit_warnings(source: Any, *, pooled: bool = True) -> tuple[str, ...]:
-    """Return the flaws that `audit` finds in a study, as sentences; nothing for bare arrays.
+    """Return the flaws that `audit` finds in a study, as sentences; in outputs alone, those that are copies.
 
-    Every method asks it, so it is made cheap: seeds and losses of all runs, the first values of their predictions, and
-    those of the weights of the first 1,000 runs; what agrees there is read whole. It is looked at once for each open
-    study, and again when runs have come. With `pooled`, configurations that are pooled are named too.
+    Every method asks it, so it is made cheap: seeds and losses of all runs, predictions of a few examples, and the
+    first values of the weights of the first 1,000 runs; what agrees there is read whole. It is looked at once for each
+    open study, and again when runs have come; of bare outputs at the first 2,000 runs. With `pooled`, configurations
+    that are pooled are named too.
     """
     if not _is_study(source):
-        return ()
+        outputs = _bare_outputs(source)
+        return () if outputs is None else _judged(outputs_evidence(outputs, _MOST_OUTPUTS)).warnings
     notes = list(_flaws(source))
     configurations = len({json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in source.runs})
     if pooled and configurations > 1:
@@ -184,239 +172,94 @@ def audit_warnings(source: Any, *, pooled: bool = True) -> tuple[str, ...]:
     return tuple(notes)
 
 
-_KNOWN: WeakKeyDictionary[Any, tuple[tuple[tuple[str, str], ...], tuple[str, ...]]] = WeakKeyDictionary()
+def audited(sources: Iterable[Any], notes: Iterable[str], *, pooled: bool = True) -> tuple[str, ...]:
+    """Return what the audit says of the sources with a method's own notes, each once; see `audit_warnings`.
+
+    Of bare outputs it comes last, and only where the method has not seen the copies itself.
+    """
+    notes = tuple(notes)
+    studies = [source for source in sources if _is_study(source)]
+    of_studies = [note for study in studies for note in audit_warnings(study, pooled=pooled)]
+    arrays = [] if any(said in note for said in _SAID for note in notes) else sources
+    of_arrays = [note for source in arrays if not _is_study(source) for note in audit_warnings(source)]
+    return tuple(dict.fromkeys((*(note for note in of_studies if note not in notes), *notes, *of_arrays)))
+
+
+def _bare_outputs(source: Any) -> RunOutputs | None:
+    """Return floating-point outputs of runs; of predicted classes the methods count equal rows themselves."""
+    array = source if isinstance(source, RunOutputs) else to_numpy(source)
+    if isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.ndim in (2, 3) and array.size:
+        return ArrayOutputs(array, None)
+    return array if isinstance(array, RunOutputs) and len(array.shape) == 3 else None
+
+
+def copied_runs(source: Any, statistics: RunStatistics, outcomes: Outcomes | None) -> Copies:
+    """Return which of the runs that were counted are one run: ``.distinct`` are their positions without copies.
+
+    By outputs where the source has floating-point ones, else by predictions or correctness that are equal beyond
+    chance.
+
+    Parameters
+    ----------
+    source : array_like, RunOutputs, study or RunStatistics
+        What was counted.
+    statistics, outcomes
+        What `counted` made of it.
+    """
+    if outcomes is not None and _is_study(source):
+        ids, copies = _known(source)[1:]
+        return copies.placed(ids, outcomes.run_ids)
+    outputs = _bare_outputs(source)
+    if outcomes is None or outputs is None or len(outcomes.keep) != outputs.shape[0]:
+        return statistics.copies
+    return copied_outputs(outputs)[0].among(outcomes.keep)
+
+
+_KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...], Copies]] = WeakKeyDictionary()
 
 
 def _flaws(study: Any) -> tuple[str, ...]:
-    """Return the flaws of a study as sentences, from memory where it has the same runs as before."""
+    """Return the flaws of a study as sentences."""
+    try:
+        return _known(study)[0]
+    except CorruptShardError as error:  # of what the method itself may have no use for
+        return (f"Whether the runs' seeds are independent could not be looked at: {error}",)
+
+
+def _known(study: Any) -> tuple[tuple[str, ...], tuple[str, ...], Copies]:
+    """Return warnings, ids of the runs and copies, from memory where the study has the same runs as before."""
     runs = tuple((run.id, run.status) for run in study.runs)
     if study not in _KNOWN or _KNOWN[study][0] != runs:
-        try:
-            evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
-        except CorruptShardError as error:  # of what the method itself may have no use for
-            return (f"Whether the runs' seeds are independent could not be looked at: {error}",)
-        _KNOWN[study] = runs, _judged(evidence).warnings if evidence.run_ids else ()
-    return _KNOWN[study][1]
+        evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
+        warnings = _judged(evidence).warnings if evidence.run_ids else ()
+        _KNOWN[study] = runs, warnings, evidence.run_ids, copies_in(evidence)
+    return _KNOWN[study][1:]
 
 
 def _is_study(source: Any) -> bool:
     return hasattr(source, "runs") and hasattr(source, "weights")
 
 
-def _studies(values: Iterable[Any]) -> list[Any]:
-    """Return the studies among the arguments of a method, those inside mappings too."""
-    flat = [each for value in values for each in (value.values() if isinstance(value, Mapping) else [value])]
-    return [value for value in flat if _is_study(value)]
+def _flat(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, Mapping) else [value]
 
 
 def warns_of_seeds(*, pooled: bool) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
-    """Return a decorator: the result of a method carries the `audit_warnings` of the studies it was given."""
+    """Return a decorator: the result of a method carries the `audit_warnings` of the runs it was given."""
 
     def decorate(method: Callable[_P, _R]) -> Callable[_P, _R]:
-        @functools.wraps(method)
-        def audited(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            result = method(*args, **kwargs)
-            studies = _studies((*args, *kwargs.values()))
-            notes = [note for study in studies for note in audit_warnings(study, pooled=pooled)]
-            new = tuple(note for note in dict.fromkeys(notes) if note not in result.warnings)
-            return replace(result, warnings=(*new, *result.warnings)) if new else result
+        signature = inspect.signature(method)
 
-        return audited
+        @functools.wraps(method)
+        def with_warnings(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            result = method(*args, **kwargs)
+            given = signature.bind(*args, **kwargs).arguments
+            sources = [
+                each for name, value in given.items() for each in _flat(value) if name in _RUNS or _is_study(each)
+            ]
+            notes = audited(sources, result.warnings, pooled=pooled)
+            return replace(result, warnings=notes) if notes != result.warnings else result
+
+        return with_warnings
 
     return decorate
-
-
-# ------------------------------------------------------------------ what is looked for
-
-
-def _alike(keys: Iterable[Any]) -> list[list[int]]:
-    """Return the groups of two or more positions with equal keys; None is no key."""
-    groups: dict[Any, list[int]] = {}
-    for position, key in enumerate(keys):
-        if key is not None:
-            groups.setdefault(key, []).append(position)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _names(evidence: RunEvidence, groups: list[list[int]]) -> tuple[str, ...]:
-    return tuple(evidence.run_ids[position] for group in groups for position in group)
-
-
-def _list(evidence: RunEvidence, groups: list[list[int]]) -> str:
-    """Return the first groups by the names of their runs."""
-    shown = "; ".join(" = ".join(evidence.run_ids[position] for position in group[:3]) for group in groups[:3])
-    return shown + (", ..." if len(groups) > 3 or any(len(group) > 3 for group in groups[:3]) else "")
-
-
-def _shrinkage(groups: list[list[int]], runs: int) -> str:
-    """Return by how much copies shrink the variance: the share of run pairs that are one run."""
-    share = sum(len(group) * (len(group) - 1) for group in groups) / (runs * (runs - 1))
-    effective = runs**2 / (runs + sum(len(group) * (len(group) - 1) for group in groups))
-    return (
-        f"Over all runs, variances between runs are too small by {share:.1%} on average, and a mean is as sure as "
-        f"one over {effective:.1f} runs, not {runs}"
-    )
-
-
-def _positions(evidence: RunEvidence, role: str) -> tuple[int | None, ...]:
-    return evidence.seeds.get(role, (None,) * len(evidence.run_ids))
-
-
-def _all_seeds(evidence: RunEvidence) -> list[Any]:
-    """Return for each run its configuration with all its seeds, None where no seed is known."""
-    rows = zip(*(_positions(evidence, role) for role in ROLES), strict=True)
-    pairs = zip(evidence.configurations, rows, strict=True)
-    return [None if all(seed is None for seed in row) else (name, row) for name, row in pairs]
-
-
-def repeated_seeds(evidence: RunEvidence) -> list[Finding]:
-    """Find runs of one configuration with the same seeds in every role, and roles whose seed never changes."""
-    groups = _alike(_all_seeds(evidence))
-    runs = len(evidence.run_ids)
-    found: list[Finding] = []
-    if groups:
-        count = sum(len(group) for group in groups)
-        what = f"{count} runs share every recorded seed with another run of their configuration"
-        effect = f"{_shrinkage(groups, runs)}, if such runs are equal. Train them again under seeds of their own."
-        found.append(Finding("repeated seeds", "flaw", _names(evidence, groups), what, effect))
-    return found + [finding for role in ROLES for finding in _fixed(evidence, role)]
-
-
-def _fixed(evidence: RunEvidence, role: str) -> list[Finding]:
-    """Find a role whose seed is one and the same in all runs while another role's varies."""
-    seeds = _positions(evidence, role)
-    others = [set(_positions(evidence, other)) for other in ROLES if other != role]
-    if len(seeds) < 2 or seeds[0] is None or len(set(seeds)) > 1 or all(len(values) == 1 for values in others):
-        return []
-    what = f"the {role} seed is {seeds[0]} in all {len(seeds)} runs"
-    effect = f"The spread does not contain what {role} adds, and intervals hold for this {role} seed only."
-    return [Finding("fixed seed", "note", evidence.run_ids, what, effect)]
-
-
-def copied_runs(evidence: RunEvidence) -> list[Finding]:
-    """Find runs whose predictions or final weights are identical."""
-    found: list[Finding] = []
-    for name, prints in (("predictions", evidence.predictions), ("final weights", evidence.final)):
-        groups = _alike(prints)
-        if groups:
-            pairs = sum(len(group) * (len(group) - 1) // 2 for group in groups)
-            what = (
-                f"{pairs} pairs of runs have identical {name} ({_list(evidence, groups)}){_only_by(evidence, groups)}"
-            )
-            effect = f"{_shrinkage(groups, len(evidence.run_ids))}. Leave out all but one of each group."
-            found.append(Finding("copied runs", "flaw", _names(evidence, groups), what, effect))
-    return found
-
-
-def _only_by(evidence: RunEvidence, groups: list[list[int]]) -> str:
-    """Say in which roles the seeds of identical runs differ: the trainer does not use those."""
-    roles = [
-        role
-        for role in ROLES
-        if any(len({_positions(evidence, role)[position] for position in group}) > 1 for group in groups)
-    ]
-    return f", under different seeds of {', '.join(roles)}, which then changed nothing" if roles else ""
-
-
-def same_initialisation(evidence: RunEvidence) -> list[Finding]:
-    """Find equal initial weights (or first losses) under different init seeds, and the reverse."""
-    seeds = _positions(evidence, "init")
-    source, prints = ("weights at step 0", evidence.initial) if any(evidence.initial) else _by_losses(evidence)
-    groups = [
-        group
-        for group in _alike(_keyed(evidence, prints))
-        if len({seeds[position] for position in group}) > 1 or seeds[group[0]] is None
-    ]
-    found: list[Finding] = []
-    if groups:
-        count = sum(len(group) for group in groups)
-        what = (
-            f"{count} runs have the same {source} as another, though not the same init seed ({_list(evidence, groups)})"
-        )
-        effect = (
-            "Their accuracies are correlated: the spread lacks what initialisation adds, and the standard error of "
-            "the mean does not shrink as fast as the number of runs says."
-        )
-        found.append(Finding("same initialisation", "flaw", _names(evidence, groups), what, effect))
-    return found + _not_honoured(evidence, seeds)
-
-
-def _by_losses(evidence: RunEvidence) -> tuple[str, Prints]:
-    return "first logged losses, to the last bit,", evidence.first_losses
-
-
-def _keyed(evidence: RunEvidence, prints: Prints) -> list[Any]:
-    """Return the digests with the configuration: other configurations may well start from the same weights."""
-    pairs = zip(evidence.configurations, prints or [None] * len(evidence.run_ids), strict=True)
-    return [None if digest is None else (name, digest) for name, digest in pairs]
-
-
-def _not_honoured(evidence: RunEvidence, seeds: tuple[int | None, ...]) -> list[Finding]:
-    """Find runs of one configuration and one init seed that start from different weights."""
-    if not any(evidence.initial):
-        return []
-    keys = [None if seed is None else (name, seed) for name, seed in zip(evidence.configurations, seeds, strict=True)]
-    groups = [group for group in _alike(keys) if len({evidence.initial[position] for position in group}) > 1]
-    if not groups:
-        return []
-    what = f"runs with one init seed start from different weights ({_list(evidence, groups)})"
-    effect = (
-        "The init seed does not fix the initialisation: designs that hold it fixed do not, and runs cannot be redone."
-    )
-    return [Finding("seed not honoured", "note", _names(evidence, groups), what, effect)]
-
-
-def same_data_order(evidence: RunEvidence) -> list[Finding]:
-    """Find runs under different order seeds whose losses fluctuate together from step to step.
-
-    The minibatch decides much of the loss of a step. Second differences take out most of what a schedule does to all
-    runs; their rank correlation is near zero between runs that see different batches, whatever their initialisation.
-    """
-    if evidence.losses is None:
-        return []
-    rows = np.flatnonzero(np.isfinite(evidence.losses).all(axis=1))[:_MOST_RUNS]
-    if len(rows) < 2 or evidence.losses.shape[1] < _POINTS:
-        return []
-    seeds = np.array([-1 if seed is None else seed for seed in _positions(evidence, "order")])[rows]
-    names = np.unique(evidence.configurations, return_inverse=True)[1][rows]  # numbers compare faster than text
-    together = _fluctuate_together(evidence.losses[rows])
-    together &= (names[:, None] == names) & ((seeds[:, None] != seeds) | (seeds[:, None] == -1))
-    first, second = np.nonzero(np.triu(together, 1))
-    if not len(first):
-        return []
-    concerned = tuple(evidence.run_ids[rows[position]] for position in np.unique([first, second]))
-    pairs = _list(evidence, [[int(rows[a]), int(rows[b])] for a, b in zip(first[:4], second[:4], strict=True)])
-    what = f"in {len(first)} pairs of runs the loss fluctuates together from step to step ({pairs})"
-    effect = (
-        "They saw the same batches in the same order (or the same augmented images), so the spread lacks what data "
-        "order adds and the accuracies are correlated."
-    )
-    return [Finding("same data order", "flaw", concerned, what, effect)]
-
-
-def _fluctuate_together(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which pairs of runs have second differences of the loss in rank correlation beyond chance [runs, runs]."""
-    from scipy.special import ndtri
-    from scipy.stats import rankdata
-
-    ranks = rankdata(np.diff(losses, n=2, axis=1), axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    size = np.linalg.norm(ranks, axis=1, keepdims=True)
-    unit = ranks / np.where(size > 0, size, 1.0)
-    pairs = len(losses) * (len(losses) - 1) / 2
-    # second differences of noise are correlated in time (-2/3 and 1/6 at lags one and two), which leaves fewer
-    # independent points: the variance of a correlation is 1 + 2 (4/9 + 1/36) = 35/18 times 1/T
-    chance = float(-ndtri(_LEVEL / pairs)) * np.sqrt(35 / 18 / ranks.shape[1])
-    same = unit @ unit.T
-    # batches that two runs share make a white component, which is anticorrelated (-2/3) one step apart; what is left
-    # of a schedule is smooth, and correlated one step apart
-    next_step = unit[:, :-1] @ unit[:, 1:].T
-    return (same > max(_CORRELATION, chance)) & (next_step + next_step.T < -2 / 3 * same)
-
-
-_LOOKS: tuple[Callable[[RunEvidence], list[Finding]], ...] = (
-    copied_runs,
-    repeated_seeds,
-    same_initialisation,
-    same_data_order,
-)

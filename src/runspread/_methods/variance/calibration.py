@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_integers
 from ..._errors import InputError
 from ..._results import Result, Table
-from .audit import audit_warnings
+from .audit import audited
 from .estimate import reservations
 from .null import chi2_p_value
 from .result import points, root
@@ -181,7 +181,7 @@ def calibration(
         **_errors(numbers, bins),
         cace_crossfit=_crossfit(votes, statistics.labels, statistics.half_runs, bins),
         excluded=() if outcomes is None else outcomes.excluded,
-        warnings=audit_warnings(source) + reservations(statistics),
+        warnings=audited([source], reservations(statistics)),
     )
 
 

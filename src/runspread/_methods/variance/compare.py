@@ -14,7 +14,7 @@ from ..._errors import InputError
 from ..._reading.correctness import on_common_examples
 from ..._reading.outputs import check_same_examples, examples_of
 from ..._results import Excluded, Result, Table
-from .audit import audit_warnings
+from .audit import audited
 from .estimate import reservations
 from .pairing import PAIRING_LEVEL, PairedForm, pair_runs, paired_form, run_seeds
 from .power import runs_for_distribution, runs_for_fixed_t
@@ -345,7 +345,7 @@ def compare(
     notes = [
         f"{name}: {note}"
         for name, source, (found, _) in zip(names, (a, b), both, strict=True)
-        for note in audit_warnings(source) + reservations(found)
+        for note in audited([source], reservations(found))
     ]
     numbers = _numbers(first, second)
     form = None if pairs is None else paired_form(first, second, pairs, names, numbers["s2_diff"])

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
-from ..._reading.correctness import identical_outcomes
-from .audit import audit_warnings
+from .audit import audited
 from .forms import Forms, SecondPass
 from .intervals import fixed_interval, population_interval, satterthwaite, two_way_variance
 from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
@@ -131,7 +130,7 @@ def variance(
         run_ids=() if outcomes is None else outcomes.run_ids,
         n_classes=statistics.known_classes,
         excluded=() if outcomes is None else outcomes.excluded,
-        warnings=audit_warnings(source) + reservations(statistics),
+        warnings=audited([source], reservations(statistics)),
     )
 
 
@@ -156,7 +155,7 @@ def _pairs(
 def reservations(statistics: RunStatistics) -> tuple[str, ...]:
     """Return what the reader should know about the runs."""
     runs = statistics.n_runs
-    notes = identical_outcomes(statistics.duplicate_pairs, runs, statistics.right)
+    notes = statistics.repeats
     if 1 < runs < 10:
         notes += (f"{runs} runs only: the intervals are wide, and were checked from 10 runs on.",)
     return notes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,23 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError, MissingDataError
-from ..._reading.outputs import RunOutputs
+from ..._reading.copies import Copies, copied_outputs, digest_of
+from ..._reading.outputs import ArrayOutputs, RunOutputs
 
 ROLES = ("init", "order", "augment")
-_HEAD = 256  # values of an array that tell runs apart
+_HEAD = 256  # values of a parameter that mostly differ between runs
 LOSSES = ("loss", "nll", "entropy", "perplexity")
 
 Prints = tuple[str | None, ...]
-
-
-def fingerprint(*arrays: Any) -> str:
-    """Return a digest that arrays of equal values and shapes share."""
-    digest = hashlib.blake2b(digest_size=16)
-    for array in arrays:
-        values = np.ascontiguousarray(array)
-        digest.update(f"{values.dtype.str}{values.shape}".encode())
-        digest.update(values.data if values.size else b"")
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +39,9 @@ class RunEvidence:
     first_losses : tuple of (str or None)
         Digest of each run's first logged losses.
     predictions, final : tuple of (str or None)
-        Digest of each run's predictions, and of its weights at the end of training.
+        Digest of each run's predictions, or of a sample of them, and of its weights at the end of training.
+    copies : Copies or None
+        Which runs are one run by their predictions.
     losses : ndarray of float [runs, points] or None
         A loss logged at the same steps in all runs; NaN where it was not.
     """
@@ -61,6 +53,7 @@ class RunEvidence:
     first_losses: Prints = ()
     predictions: Prints = ()
     final: Prints = ()
+    copies: Copies | None = None
     losses: NDArray[np.float64] | None = None
 
     @classmethod
@@ -70,6 +63,7 @@ class RunEvidence:
         seeds: Mapping[str, Sequence[int | None]] | None = None,
         initial_weights: ArrayLike | None = None,
         predictions: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
         losses: ArrayLike | None = None,
         configurations: Sequence[str] | None = None,
         run_ids: Sequence[str] | None = None,
@@ -82,8 +76,10 @@ class RunEvidence:
             Recorded seeds by role: ``"init"``, ``"order"``, ``"augment"``.
         initial_weights : array_like [runs, ...], optional
             Weights before the first step, or a part of them.
-        predictions : array_like [runs, ...], optional
+        predictions : array_like [runs, examples, ...], optional
             Outputs or predicted classes.
+        labels : array_like of int [examples], optional
+            True classes. With them it is known how few errors predicted classes have: accurate runs agree by chance.
         losses : array_like of float [runs, points], optional
             Training loss, logged at the same steps in all runs, the first before or at the first step.
         configurations : sequence of str [runs], optional
@@ -102,6 +98,7 @@ class RunEvidence:
         if set(by_role) - set(ROLES):
             raise InputError(f"seeds of {', '.join(by_role)}", f"roles {', '.join(ROLES)}")
         count = next(iter(lengths.values()))
+        copies, prints = _array_copies(arrays.get("predictions"), labels)
         curves = arrays["losses"].astype(np.float64) if "losses" in arrays else None
         if curves is not None and curves.ndim != 2:
             raise InputError(f"losses of shape {curves.shape}", "[runs, points]")
@@ -110,7 +107,8 @@ class RunEvidence:
             seeds=by_role,
             configurations=tuple(configurations or [""] * count),
             initial=_prints(arrays.get("initial_weights")),
-            predictions=_prints(arrays.get("predictions")),
+            predictions=prints,
+            copies=copies,
             first_losses=() if curves is None else tuple(_first_loss(row) for row in curves),
             losses=curves,
         )
@@ -120,11 +118,18 @@ def _prints(array: NDArray[Any] | None) -> Prints:
     return () if array is None else tuple(_whole([row]) for row in array)
 
 
+def _array_copies(array: NDArray[Any] | None, labels: ArrayLike | None) -> tuple[Copies | None, Prints]:
+    if array is None:
+        return None, ()
+    outputs = ArrayOutputs(array[:, None] if array.ndim == 1 else array, None if labels is None else np.asarray(labels))
+    return copied_outputs(outputs)
+
+
 def _first_loss(values: NDArray[Any]) -> str | None:
     """Return the digest of a first loss, None where it says nothing: ln K is the loss of any uniform prediction."""
     first = float(values[0])
     uniform = abs(np.exp(min(first, 50.0)) - round(np.exp(min(first, 50.0)))) < 1e-3 if np.isfinite(first) else True
-    return None if uniform else fingerprint(values[:1])
+    return None if uniform else digest_of(values[:1])
 
 
 class AuditedStudy(Protocol):
@@ -157,13 +162,15 @@ def study_evidence(study: AuditedStudy, *, split: str | None = "test", most_weig
     first, losses = _losses(study, ids)
     rest: Prints = () if most_weights is None else (None,) * (len(runs) - most_weights)
     looked = runs[:most_weights]
+    copies, prints = _predictions(study, ids, split)
     return RunEvidence(
         run_ids=ids,
         seeds={role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
         configurations=tuple(json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in runs),
         initial=_weights(study, looked, 0) + rest,
         final=_weights(study, looked, None) + rest,
-        predictions=_predictions(study, ids, split),
+        predictions=prints,
+        copies=copies,
         first_losses=first,
         losses=losses,
     )
@@ -174,7 +181,7 @@ def _told_apart(runs: Sequence[Any], read: Callable[[Any], Sequence[NDArray[Any]
 
     None where `read` has nothing, or NaN: what diverged is no evidence.
     """
-    heads = [None if (arrays := read(run)) is None else fingerprint(*map(_head, arrays)) for run in runs]
+    heads = [None if (arrays := read(run)) is None else digest_of(*map(_head, arrays)) for run in runs]
     times = Counter(heads)
     return tuple(
         head if head is None or times[head] == 1 else _whole(read(run)) for run, head in zip(runs, heads, strict=True)
@@ -188,7 +195,7 @@ def _head(array: NDArray[Any]) -> NDArray[Any]:
 def _whole(arrays: Sequence[NDArray[Any]] | None) -> str | None:
     if arrays is None or any(array.dtype.kind == "f" and bool(np.isnan(array).any()) for array in arrays):
         return None
-    return fingerprint(*arrays)
+    return digest_of(*arrays)
 
 
 def _weights(study: AuditedStudy, runs: Sequence[Any], step: int | None) -> Prints:
@@ -202,7 +209,7 @@ def _weights(study: AuditedStudy, runs: Sequence[Any], step: int | None) -> Prin
     return _told_apart(runs, read)
 
 
-def _predictions(study: AuditedStudy, ids: tuple[str, ...], split: str | None) -> Prints:
+def _predictions(study: AuditedStudy, ids: tuple[str, ...], split: str | None) -> tuple[Copies | None, Prints]:
     recorded = [name for run in study.runs for name, step in run.predictions if step is None]
     wanted = split or ("test" if "test" in recorded or not recorded else recorded[0])
     try:
@@ -210,24 +217,17 @@ def _predictions(study: AuditedStudy, ids: tuple[str, ...], split: str | None) -
     except MissingDataError:
         if recorded:  # of another split: the name is misspelt, or the wrong one
             raise
-        return ()
-    by_id = dict(zip(outputs.run_ids, _of_outputs(outputs), strict=True))
-    return tuple(by_id.get(name) for name in ids)
+        return None, ()
+    copies, prints = copied_outputs(outputs)
+    known = dict(zip(outputs.run_ids, prints, strict=True))
+    return copies.placed(outputs.run_ids, ids), tuple(known.get(name) for name in ids)
 
 
-def outputs_evidence(outputs: RunOutputs) -> RunEvidence:
-    """Return the evidence in outputs of runs alone: which of them are copies."""
-    ids = outputs.run_ids
-    return RunEvidence(run_ids=ids, configurations=("",) * len(ids), predictions=_of_outputs(outputs))
-
-
-def _of_outputs(outputs: RunOutputs) -> Prints:
-    heads = [fingerprint(_head(row)) for chunk in outputs.chunks(1) for row in chunk]
-    times = Counter(heads)
-    if len(times) == len(heads):  # reading them all again takes as long as the first time
-        return tuple(heads)
-    rows = (row for chunk in outputs.chunks(1) for row in chunk)
-    return tuple(head if times[head] == 1 else _whole([row]) for head, row in zip(heads, rows, strict=True))
+def outputs_evidence(outputs: RunOutputs, most: int | None = None) -> RunEvidence:
+    """Return the evidence in outputs of runs alone, of the first `most`: which of them are copies."""
+    copies, prints = copied_outputs(outputs, most)
+    ids = outputs.run_ids[:most]
+    return RunEvidence(run_ids=ids, configurations=("",) * len(ids), predictions=prints, copies=copies)
 
 
 def _losses(study: AuditedStudy, ids: tuple[str, ...]) -> tuple[Prints, NDArray[np.float64] | None]:

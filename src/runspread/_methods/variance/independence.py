@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_integers, check_seed
 from ..._errors import InputError
-from ..._reading.correctness import as_outcomes, repeated_runs
+from ..._reading.copies import repeated_rows
+from ..._reading.correctness import as_outcomes
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .null import chi2_p_value, ks_statistic, poisson_binomial_pmf
@@ -121,7 +122,7 @@ def independence_test(
         ks_stat=distance,
         p_ks=(1 + int((distances >= distance - 1e-12).sum())) / (resamples + 1),
         excluded=outcomes.excluded,
-        warnings=repeated_runs(np.packbits(matrix, axis=1), examples),
+        warnings=repeated_rows(np.packbits(matrix, axis=1), examples),
     )
 
 

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_seed
 from ..._errors import InputError
-from ..._reading.correctness import as_outcomes, repeated_runs
+from ..._reading.copies import repeated_rows
+from ..._reading.correctness import as_outcomes
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .counting import unpacked_rows
@@ -120,7 +121,7 @@ def pair_deviations(
     outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
     packed = np.concatenate([np.packbits(chunk.correct, axis=1) for chunk in outcomes.chunks()])
     found = scan_pairs(packed, outcomes.shape[1], threshold=threshold, sample=sample, seed=seed)
-    return replace(found, excluded=outcomes.excluded, warnings=repeated_runs(packed, outcomes.shape[1]))
+    return replace(found, excluded=outcomes.excluded, warnings=repeated_rows(packed, outcomes.shape[1]))
 
 
 def scan_pairs(

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
-from ..._reading.correctness import Outcomes, as_outcomes, checked_correct, identical_outcomes, repeated_runs
+from ..._reading.copies import repeated_rows
+from ..._reading.correctness import Outcomes, as_outcomes, checked_correct
 from ..._reading.outputs import check_same_examples, examples_of
 from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
@@ -238,7 +239,7 @@ def variance_by_source(
     matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     cells = _cells(table)
     if cells is not None:
-        notes = repeated_runs(np.packbits(matrix, axis=1), matrix.shape[1])
+        notes = repeated_rows(np.packbits(matrix, axis=1), matrix.shape[1])
         return replace(_crossed(matrix[cells], roles), excluded=outcomes.excluded, warnings=notes)
     found = _groups(table, roles, reference)
     predicted = _predicted(outcomes)
@@ -405,7 +406,7 @@ def _group(part: Mapping[str, Any], labels: ArrayLike | None, split: str, nan: s
         calibration(statistics).disagreement if voted and statistics.labels is not None else math.nan,
         statistics.labels,
         () if outcomes is None else outcomes.excluded,
-        identical_outcomes(statistics.duplicate_pairs, statistics.n_runs, statistics.right),
+        statistics.repeats,
     )
 
 

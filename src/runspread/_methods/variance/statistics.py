@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_labels
 from ..._errors import InputError
+from ..._reading.copies import Copies, copied_outcomes, identical_outcomes
 from ..._reading.correctness import Outcome, Outcomes, as_outcomes, checked_correct, classes_of, hits
 from .counting import confusion_matrices, load_counting, packed_rows
 from .sums import RunSums, group_edges, sum_of_squares
@@ -354,6 +355,16 @@ class RunStatistics:
         """Pairs of runs with identical outcomes (by a 64-bit fingerprint)."""
         times = np.unique(self._joined("prints"), return_counts=True)[1]
         return int((times * (times - 1) // 2).sum())
+
+    @property
+    def copies(self) -> Copies:
+        """Runs whose outcomes are identical beyond chance: they are one run."""
+        return copied_outcomes(self._joined("prints").tolist(), self.correct, self.right)
+
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """What to say of runs with identical outcomes; nothing without any."""
+        return identical_outcomes(self._joined("prints").tolist(), self.correct, self.right)
 
     @property
     def sums(self) -> RunSums:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
-from ..._reading.correctness import Outcomes, as_outcomes, identical_outcomes
+from ..._reading.correctness import Outcomes, as_outcomes
 from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
 from .statistics import RunStatistics
@@ -151,7 +151,7 @@ def _tasks(statistics: RunStatistics, excluded: tuple[Excluded, ...]) -> TwoGrou
         var_ind=np.array([number(task.var_ind) for task in sums]),
         var_dist=np.array([number(task.var_dist) for task in sums]),
         excluded=excluded,
-        warnings=identical_outcomes(statistics.duplicate_pairs, runs, statistics.right),
+        warnings=statistics.repeats,
     )
 
 
