@@ -36,14 +36,15 @@ def written_out(candidates, references, kind, draws, mode, delta):
 @pytest.mark.parametrize("mode", ["step", "published"])
 @pytest.mark.parametrize("kind", ["mixture", "ensemble"])
 @pytest.mark.parametrize("resample", ["bootstrap", "split", None])
-def test_shortcut_equals_the_direct_route_exactly(decimals, mode, kind, resample):
+def test_shortcut_equals_the_direct_route(decimals, mode, kind, resample):
+    """C1: exactly where only ranks count, for values that are tied but for rounding too, on whatever processor."""
     gaps = made_gaps(decimals=decimals, seed=decimals)
     found = rs.trimming(
         gaps[:5], gaps[5:], reference=kind, resample=resample, replicates=12, mode=mode, threshold=0.11, seed=3
     )
     draws = draw_examples(61, resample, 12, None, np.random.default_rng(3))
     direct = written_out(gaps[:5], gaps[5:], kind, draws, mode, 0.11)
-    assert np.array_equal(found.levels, direct)
+    np.testing.assert_allclose(found.levels, direct, rtol=0, atol=0 if mode == "step" else 1e-12)
     assert np.unique(direct).size > 2
 
 

@@ -89,6 +89,11 @@ class Scalars:
         return n_classes(self._outputs.shape[2])
 
     @property
+    def is_single(self) -> bool:
+        """Whether an output is one number an example."""
+        return self._outputs.shape[2] == 1
+
+    @property
     def example_ids(self) -> str | None:
         """Digest of the examples' ids, where they were recorded."""
         return examples_of(self._outputs)
@@ -137,38 +142,37 @@ class Scalars:
         members : ndarray of bool [ensembles, runs]
             Which runs each ensemble averages.
         """
-        weights = np.zeros((len(members), self._outputs.shape[0]))
-        weights[:, self._rows] = members
-        total, start = np.zeros((len(members), *self._outputs.shape[1:])), 0
-        for chunk in self._outputs.chunks():
-            here = weights[:, start : start + len(chunk)]
-            used = here.any(0)  # excluded runs may hold NaN
-            _add_members(total, here[:, used], chunk[used].astype(np.float64))
-            start += len(chunk)
+        wanted = dict(zip(self._rows.tolist(), members.T, strict=True))
+        total = np.zeros((len(members), *self._outputs.shape[1:]))
+        for row, logits in enumerate(_runs(self._outputs)):
+            own = np.flatnonzero(wanted.get(row, False))
+            if len(own):  # one by one, and not as a product of matrices, whose sums depend on the processor
+                with np.errstate(invalid="ignore"):
+                    total[own] += logits
         if np.isnan(total).any():
             raise InputError(
                 "runs whose logits of one example and class are infinite with both signs",
                 "an average of them to be a number",
                 "Use the mixture, which averages distributions, or leave these runs out.",
             )
-        return self._reading.scalars(total / weights.sum(1)[:, None, None], self._outputs.labels)
+        return self._reading.scalars(total / members.sum(1)[:, None, None], self._outputs.labels)
+
+    @cached_property
+    def votes(self) -> NDArray[np.unsignedinteger[Any]]:
+        """Predicted classes [runs, examples] of the usable runs on all examples, in memory from then on."""
+        kind = np.min_scalar_type(self.n_classes - 1)
+        classes = [class_of(logits).astype(kind) for logits in _runs(self._outputs)]
+        return np.stack([classes[row] for row in self._rows])
+
+    @cached_property
+    def right(self) -> NDArray[np.int64] | None:
+        """On how many examples each usable run gives the true class [runs]; None without labels."""
+        labels = self._outputs.labels
+        return None if labels is None else np.count_nonzero(self.votes == labels, axis=1).astype(np.int64)
 
     def mean_accuracy(self) -> float:
         """Return the mean accuracy of the usable runs on all examples; NaN without labels."""
-        labels = self._outputs.labels
-        if labels is None:
-            return float("nan")
-        right = [float((class_of(logits) == labels).mean()) for logits in _runs(self._outputs)]
-        return float(np.mean(np.array(right)[self._rows]))
-
-
-def _add_members(total: Floats, members: Floats, logits: Floats) -> None:
-    """Add to each ensemble's total [ensembles, examples, classes] the logits [runs, examples, classes] of its runs."""
-    finite = np.isfinite(logits)
-    total += np.tensordot(members, logits if finite.all() else np.where(finite, logits, 0), axes=1)
-    for run in np.flatnonzero(~finite.all((1, 2))):  # infinite ones would be NaN in ensembles without them
-        with np.errstate(invalid="ignore"):
-            total[members[:, run] > 0] += np.where(finite[run], 0, logits[run])
+        return float("nan") if self.right is None else float(self.right.mean() / self._outputs.shape[1])
 
 
 def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Reading) -> Scalars:

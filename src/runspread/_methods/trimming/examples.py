@@ -14,7 +14,9 @@ from ..._errors import InputError
 from ..._reading.margins import Floats, Margin
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
+from .._ties import merge, ranking
 from .levels import Pair, check_mode, trimming_of
+from .nodes import SLACK
 from .typicality import TrimmingLevels, ensemble_of, halves, trimming
 
 SHOWN = 20
@@ -66,7 +68,7 @@ class TrimmedExamples(Result):
 
     def order(self) -> NDArray[np.intp]:
         """Return the examples, the most trimmed first."""
-        return np.argsort(-self.trimmed, kind="stable")
+        return ranking(-self.trimmed)
 
     def table(self) -> Table:
         """Return the 20 most trimmed examples."""
@@ -151,8 +153,9 @@ def trimmed_examples(
     shuffled = np.zeros((SHUFFLES, tested.n_examples))
     for runs, statistic, reference in _references(levels.reference, tested, pool, trimmed, deciding):
         for run, values in zip(runs, tested.each(runs), strict=True):
-            best = trimming_of(Pair(reference, np.sort(values[statistic])[None], mode), float(own[run]))
-            share = best.trimmed[np.searchsorted(best.values, values[statistic])]
+            law, output = merge(reference, values[statistic])
+            best = trimming_of(Pair(law, np.sort(output)[None], mode), float(own[run]))
+            share = best.trimmed[np.searchsorted(best.values, output)]
             shares += share / len(trimmed)
             outputs += values[statistic] / len(trimmed)
             shuffled += rng.permuted(np.tile(share, (SHUFFLES, 1)), axis=1)
@@ -219,7 +222,7 @@ def _deciding(levels: TrimmingLevels) -> tuple[NDArray[np.intp], Floats]:
     if levels.class_levels is None:
         return np.zeros(len(levels.run_ids), dtype=np.intp), levels.mean
     means = np.minimum(levels.class_levels, levels.cap).mean(1)
-    return means.argmax(0), means.max(0)
+    return (means >= means.max(0) - SLACK).argmax(0), means.max(0)
 
 
 def _references(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._reading.margins import Floats
+from .._ties import ranks_among, starts_of, tolerance
 from .nodes import Nodes, candidate_nodes, reference_nodes
 from .resampling import Indices, cumulative_mass
 
@@ -26,6 +27,8 @@ class Merged:
         Positions of the first value equal to each, and after the last.
     ends : ndarray of int, or slice
         Positions of the last of equal values; all, where no values are tied.
+    equal_up_to : float
+        Values that differ by no more are equal.
     """
 
     values: Floats
@@ -34,6 +37,7 @@ class Merged:
     start: Indices
     stop: Indices
     ends: Indices | slice
+    equal_up_to: float
 
     @classmethod
     def of(cls, values: Floats) -> Merged:
@@ -41,11 +45,12 @@ class Merged:
         order = np.argsort(values, axis=None)
         run, example = np.divmod(order, values.shape[1])
         ordered = values.ravel()[order]
-        first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        equal_up_to = tolerance(ordered)
+        first = np.flatnonzero(starts_of(ordered, equal_up_to))
         sizes = np.diff(np.append(first, ordered.size))
         last = first + sizes
         ends = slice(None) if len(first) == ordered.size else last - 1
-        return cls(ordered, run, example, np.repeat(first, sizes), np.repeat(last, sizes), ends)
+        return cls(ordered, run, example, np.repeat(first, sizes), np.repeat(last, sizes), ends, equal_up_to)
 
     def counts(self, runs: NDArray[np.int64], examples: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how often each sorted value counts, given how often each run and each example does."""
@@ -70,7 +75,7 @@ class Merged:
         """Return the law of values [examples] that are not among the merged ones, on some examples."""
         there = np.flatnonzero(examples)
         there = there[np.argsort(values[there])]
-        left, right = (np.searchsorted(self.values, values[there], side=side) for side in ("left", "right"))
+        left, right = ranks_among(self.values, values[there], self.equal_up_to)
         return Small(left, right, examples[there])
 
 

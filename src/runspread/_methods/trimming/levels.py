@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from .._ties import merge
 from .nodes import SLACK, Floats, Nodes, candidate_nodes, distance, reference_nodes, row_chunks, smallest_level
 
 Mode = Literal["step", "published"]
@@ -139,11 +140,12 @@ def check_alpha(alpha: ArrayLike) -> float:
 
 
 def prepare(reference: ArrayLike, candidate: ArrayLike, mode: Mode) -> Pair:
-    """Check and sort the samples."""
+    """Check the samples, make those values equal that are so but for rounding, and sort them."""
     mode = check_mode(mode)
     fixed = check_samples(reference, "reference", (1,), mode)
     candidates = check_samples(candidate, "candidate", (1, 2), mode)
-    return Pair(np.sort(fixed), np.sort(np.atleast_2d(candidates), axis=-1), mode)
+    fixed, candidates = merge(fixed, np.atleast_2d(candidates))
+    return Pair(np.sort(fixed), np.sort(candidates, axis=-1), mode)
 
 
 def threshold_terms(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice, check_integers
 from ..._cores import available_cores
 from ..._errors import InputError
+from .._ties import merge_sorted, ranks_among, tolerance
 from .levels import Mode, interpolated_mass
 from .nodes import Floats, candidate_nodes, row_chunks, smallest_level
 
@@ -73,7 +74,9 @@ class Pool:
     def __init__(self, values: Floats) -> None:
         self.n_runs, self.n_examples = values.shape
         self.order = np.argsort(values, axis=None)
-        self.values = values.ravel()[self.order]
+        ordered = values.ravel()[self.order]
+        self.equal_up_to = tolerance(ordered)
+        self.values = merge_sorted(ordered, self.equal_up_to)
         self.example = self.order % self.n_examples
 
     def mixture(self, examples: Indices) -> Floats:
@@ -107,7 +110,7 @@ class Block:
     left, right : ndarray [candidates, examples]
         Number of pooled values below, and at or below, each sorted value; one array where no values are tied.
     values : ndarray [candidates, examples]
-        The sorted values.
+        The sorted values; one that is equal to a pooled value but for rounding is that value.
     """
 
     order: Indices
@@ -120,9 +123,10 @@ class Block:
         """Sort and rank the candidates."""
         order = np.argsort(values, axis=-1)
         ordered = np.take_along_axis(values, order, -1)
-        left = np.searchsorted(pool.values, ordered, side="left")
-        right = np.searchsorted(pool.values, ordered, side="right")
-        return cls(order, left, left if np.array_equal(left, right) else right, ordered)
+        left, right = ranks_among(pool.values, ordered, pool.equal_up_to)
+        if right is not left:
+            ordered = np.where(left < right, pool.values[np.minimum(left, pool.order.size - 1)], ordered)
+        return cls(order, left, right, ordered)
 
     def levels(self, examples: Indices, pool: Pool, mass: Floats, delta: tuple[float, float], mode: Mode) -> Floats:
         """Return the level of each candidate on some examples, given the pool's cumulative mass."""

@@ -18,6 +18,7 @@ from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
 from ..variance.audit import warns_of_seeds
 from .levels import CAP, MODES, Mode, Threshold, default_threshold, round_up_to_grid, threshold_terms
+from .nodes import SLACK
 from .resampling import (
     Counter,
     Draw,
@@ -351,7 +352,7 @@ def _summarise(
         lower=lower,
         upper=upper,
         rejected=(largest > 0).mean(0),
-        censored=(largest >= CAP).mean(0),
+        censored=(largest >= CAP - SLACK).mean(0),
         delta=plan.delta,
         n=len(plan.draws[0][0]),
         m=len(plan.draws[0][1]),

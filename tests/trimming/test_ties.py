@@ -1,0 +1,99 @@
+"""Ranks do not hang on the last bits of outputs, which differ between processors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread._methods._ties import merge, ranking, tolerance, top_class
+
+from .test_runs import made_gaps
+
+
+def another_processor(values, seed=0):
+    """The same numbers with other last bits."""
+    steps = np.random.default_rng(seed).integers(-3, 4, size=np.shape(values))
+    return values + steps * np.spacing(np.abs(values))
+
+
+@pytest.mark.parametrize("kind", ["mixture", "ensemble", "sampled"])
+@pytest.mark.parametrize("mode", ["step", "published"])
+@pytest.mark.parametrize("decimals", [0, 1, 2, 8])
+def test_levels_do_not_hang_on_the_last_bits(kind, mode, decimals):
+    """C1: 134 of 2,400 levels of an ensemble flipped between infinity and 0.3 on data with few decimals."""
+    gaps = made_gaps(runs=12, decimals=decimals)
+    settings = {"reference": kind, "mode": mode, "threshold": 0.11, "replicates": 10}
+    expected = rs.trimming(gaps[:6], gaps[6:], **settings).levels
+    for seed in range(3):
+        other = another_processor(gaps, seed)
+        found = rs.trimming(other[:6], other[6:], **settings).levels
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    if kind == "ensemble":  # summed in another order
+        turned = rs.trimming(gaps[:6], gaps[:5:-1], **settings).levels
+        np.testing.assert_allclose(turned, expected, rtol=0, atol=1e-12)
+
+
+def test_levels_of_classes_do_not_hang_on_the_last_bits():
+    logits = np.round(np.random.default_rng(1).normal(size=(12, 80, 3)), 1)
+    other = another_processor(logits)
+    for method in (rs.trimming, rs.representative_size):
+        one, two = (method(array, replicates=10) for array in (logits, other))
+        assert np.array_equal(one.levels, two.levels)
+    one, two = (rs.same_model(array[:6], array[6:]) for array in (logits, other))
+    assert (one.distance, one.p_value, one.level, one.delta) == (two.distance, two.p_value, two.level, two.delta)
+    one, two = (rs.trimmed_examples(array, seed=1) for array in (logits, other))
+    assert one.trimmed == pytest.approx(two.trimmed, abs=1e-12)
+    assert np.array_equal(one.order(), two.order())
+
+
+def test_pairs_of_samples_do_not_hang_on_the_last_bits():
+    rng = np.random.default_rng(2)
+    reference, candidate = (np.round(rng.normal(size=300), 1) for _ in range(2))
+    noisy = another_processor(reference), another_processor(candidate, 1)
+    for mode in ("step", "published"):
+        assert rs.trimmed_distance(*noisy, [0, 0.1, 0.3], mode=mode) == pytest.approx(
+            rs.trimmed_distance(reference, candidate, [0, 0.1, 0.3], mode=mode), abs=1e-12
+        )
+        assert rs.trimming_level(*noisy, threshold=0.05, mode=mode) == pytest.approx(
+            rs.trimming_level(reference, candidate, threshold=0.05, mode=mode), abs=1e-12
+        )
+
+
+def test_samples_without_ties_stay_what_they_are():
+    rng = np.random.default_rng(3)
+    for scale in (1e-30, 1e-6, 1.0, 1e6, 1e300):
+        one, other = scale * rng.normal(size=500), scale * rng.normal(size=(3, 400))
+        kept = merge(one, other)
+        assert kept[0] is one
+        assert kept[1] is other
+
+
+@pytest.mark.parametrize("mask", [-1e9, float(np.finfo(np.float32).min), -np.inf, 1e30])
+def test_masks_do_not_make_other_outputs_equal(mask):
+    rng = np.random.default_rng(4)
+    gaps = rng.normal(size=(12, 80))
+    masked = gaps.copy()
+    masked[:, ::5] = mask
+    assert tolerance(masked) == tolerance(gaps[:, np.arange(80) % 5 > 0])
+    diverged = gaps.copy()
+    diverged[7] = 1e30 * rng.normal(size=80)
+    assert tolerance(diverged) == tolerance(np.delete(gaps, 7, 0))
+
+
+def test_rounding_that_is_left_of_a_difference_is_no_output():
+    """0.1 + 0.2 - 0.3 is 5e-17: 40 and more octaves below the largest output."""
+    values = np.array([0.1 + 0.2 - 0.3, 0.0, 5.0, 5.0 + 1e-14])
+    assert tolerance(values) == 2.0**-34
+    assert np.unique(merge(values)[0]).size == 2
+
+
+def test_equal_scores_are_ranked_in_their_order():
+    scores = np.array([0.3, 0.1 + 0.2, 0.1, np.inf, 0.1 + 1e-16, np.inf, 0.2])
+    assert ranking(scores).tolist() == [2, 4, 6, 0, 1, 3, 5]
+
+
+def test_classes_that_are_equal_but_for_rounding_go_to_the_first():
+    sums = np.array([[0.1 + 0.2, 0.3, 0.0], [0.3, 0.1 + 0.2, 0.0], [np.inf, 1.0, np.inf], [0.0, 1e-9, 0.0]])
+    assert top_class(sums).tolist() == [0, 0, 0, 1]
+    assert top_class(np.array([[0.1 + 0.2 - 0.3], [1e-9], [-1.0], [np.inf]])).tolist() == [0, 1, 0, 1]
