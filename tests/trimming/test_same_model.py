@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 import runspread as rs
+from runspread._methods.trimming.exchanges import exchanges
 
 
 def pipeline(rng, runs, examples=300, changed=0.0, classes=2):
@@ -21,18 +22,27 @@ def pipeline(rng, runs, examples=300, changed=0.0, classes=2):
     return logits
 
 
-def test_every_permutation_written_out():
-    """Distances under the function's own draws, computed pair by pair with SciPy."""
-    rng = np.random.default_rng(1)
-    old, new = np.round(rng.normal(size=(5, 40)), 1), np.round(rng.normal(0.2, 1, size=(4, 40)), 1)
-    found = rs.same_model(old, new, permutations=199, epsilon=0.05, seed=7)
-    weights = np.random.default_rng(7).permuted(np.tile(np.repeat([-4, 5], [5, 4]), (199, 1)), axis=1)
+def distances_of_all(old, new):
+    """Distance under every arrangement of the runs, the observed one first, pair by pair with SciPy."""
     runs = np.concatenate([old, new])
-    drawn = [stats.ks_2samp(runs[row > 0].ravel(), runs[row < 0].ravel(), method="asymp").statistic for row in weights]
-    observed = stats.ks_2samp(new.ravel(), old.ravel(), method="asymp").statistic
-    assert found.distance == pytest.approx(observed, abs=1e-12)
-    assert found.delta[0] == pytest.approx(np.sort(drawn)[-10], abs=1e-12)
-    assert found.p_value == pytest.approx((1 + (np.array(drawn) >= observed - 1e-12).sum()) / 200)
+    chosen = [list(rows) for rows in itertools.combinations(range(len(runs)), len(old))]
+    pairs = [(runs[rows].ravel(), np.delete(runs, rows, axis=0).ravel()) for rows in chosen]
+    return np.array([stats.ks_2samp(*pair, method="asymp").statistic for pair in pairs])
+
+
+@pytest.mark.parametrize(("n_old", "n_new", "shift"), [(5, 4, 0.2), (4, 4, 0.3), (5, 4, 2.0), (2, 9, 0.0)])
+def test_every_arrangement_written_out(n_old, n_new, shift):
+    rng = np.random.default_rng(1)
+    old, new = np.round(rng.normal(size=(n_old, 40)), 1), np.round(rng.normal(shift, 1, size=(n_new, 40)), 1)
+    found = rs.same_model(old, new, epsilon=0.05, seed=7)
+    every = distances_of_all(old, new)
+    assert found.exact
+    assert found.arrangements == len(every) // (2 if n_old == n_new else 1)
+    assert found.distance == pytest.approx(every[0], abs=1e-12)
+    assert found.p_value == pytest.approx((every >= every[0] - 1e-12).mean(), abs=1e-12)
+    rejected = [bound for bound in np.unique(every) if (every > bound + 1e-12).mean() <= 0.05]
+    assert found.delta[0] == pytest.approx(min(rejected), abs=1e-12)
+    assert (found.level > 0) == (found.p_value <= 0.05)
     assert found.level == pytest.approx(
         rs.trimming_level(old.ravel(), new.ravel(), threshold=found.delta[0]), abs=1e-12
     )
@@ -40,17 +50,20 @@ def test_every_permutation_written_out():
     assert found.distances == pytest.approx(curve, abs=1e-12)
 
 
-def test_p_value_agrees_with_all_exchanges():
+def test_random_arrangements_are_distinct_and_estimate_the_exact_p_value():
     rng = np.random.default_rng(3)
     old, new = rng.normal(size=(5, 60)), rng.normal(0.1, 1, size=(5, 60))
-    runs = np.concatenate([old, new])
-    splits = [
-        stats.ks_2samp(runs[list(chosen)].ravel(), np.delete(runs, chosen, axis=0).ravel(), method="asymp").statistic
-        for chosen in itertools.combinations(range(10), 5)
-    ]
-    found = rs.same_model(old, new, permutations=4999)
-    exact = (np.array(splits) >= found.distance - 1e-12).mean()
-    assert found.p_value == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 5000))
+    every = distances_of_all(old, new)
+    exact = (every >= every[0] - 1e-12).mean()
+    found = [rs.same_model(old, new, permutations=99, epsilon=0.05, seed=seed) for seed in range(20)]
+    assert not found[0].exact
+    mean = np.mean([each.p_value for each in found])
+    assert mean == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 2000) + 0.01)
+    for sizes in ((5, 5), (4, 6)):  # nearly all of the 126 and 210 that there are
+        drawn = exchanges(*sizes, 120, np.random.default_rng(0)).new
+        assert np.array_equal(drawn[0], np.repeat([False, True], sizes))
+        assert len(np.unique(np.where(drawn[:, :1] & (sizes[0] == sizes[1]), ~drawn, drawn), axis=0)) == 121
+        assert (drawn.sum(1) == sizes[1]).all()
 
 
 @pytest.mark.parametrize("epsilon", [0.05, 0.2])
@@ -93,7 +106,8 @@ def test_identical_runs_are_the_same():
     found = rs.same_model(old, old, alpha=0.0)
     assert found.same
     assert (found.level, found.distance, found.p_value) == (0.0, 0.0, 1.0)
-    assert "6 new run(s) have exactly the outputs of an old run" in found.warnings[0]
+    assert "6 new runs have exactly the outputs of an old run" in found.warnings[0]
+    assert "1 new run has exactly the outputs of an old run" in rs.same_model(old, old[:1], epsilon=0.2).warnings[0]
     assert rs.same_model(old, pipeline(np.random.default_rng(9), 6)).warnings == ()
 
 
@@ -134,7 +148,8 @@ def test_result_shows_itself():
     found = rs.same_model(old, new, labels=labels, alpha=0.1)
     assert found.accuracy_old == pytest.approx((old.argmax(-1) == labels).mean())
     assert found.accuracy_new == pytest.approx((new.argmax(-1) == labels).mean())
-    assert found.sentence().startswith("The outputs of 9 new runs are distributed as those of 8 old runs up to 0.1")
+    assert found.sentence().startswith("No difference is shown between 9 new runs and 8 old runs, beyond the fraction")
+    assert f"p = {found.p_value:.2g} for the distribution, {found.p_examples:.2g} example by" in found.sentence()
     assert "go unseen" in found.sentence()
     assert "mean accuracy, old" in found.table()[""]
     assert math.isnan(rs.same_model(old, new).accuracy_old)
@@ -169,9 +184,11 @@ def test_impossible_settings_are_errors(arguments, message):
 
 def test_too_few_runs_cannot_answer():
     rng = np.random.default_rng(14)
-    with pytest.raises(rs.InputError, match="3 old and 3 new runs"):
+    with pytest.raises(rs.InputError, match="3 old and 3 new runs have 10 distinguishable arrangements"):
         rs.same_model(pipeline(rng, 3), pipeline(rng, 3))
-    assert rs.same_model(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.05).threshold == "permutation"
+    with pytest.raises(rs.InputError, match=r"down to 0.1; expected p-values down to epsilon 0.05"):
+        rs.same_model(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.05)  # an arrangement counts as its mirror image
+    assert rs.same_model(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.1).threshold == "permutation"
     with pytest.raises(rs.InputError, match="the same classes"):
         rs.same_model(pipeline(rng, 6, classes=3), pipeline(rng, 6, classes=4))
 
@@ -179,8 +196,8 @@ def test_too_few_runs_cannot_answer():
 def test_copies_inside_a_set_are_told():
     rng = np.random.default_rng(0)
     old, new = np.repeat(rng.normal(size=(3, 60)), 4, axis=0), rng.normal(size=(12, 60))
-    assert "9 old run(s) have exactly the outputs of another" in rs.same_model(old, new, permutations=99).warnings[0]
-    assert "9 new run(s) have exactly the outputs of another" in rs.same_model(new, old, permutations=99).warnings[0]
+    assert "9 old runs have exactly the outputs of another" in rs.same_model(old, new, permutations=99).warnings[0]
+    assert "9 new runs have exactly the outputs of another" in rs.same_model(new, old, permutations=99).warnings[0]
 
 
 @pytest.mark.parametrize("part", [0.05, 0.1, 0.3])

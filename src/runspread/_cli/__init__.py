@@ -26,7 +26,7 @@ COMMANDS = {
     "verify": ("verify", "Compare every file of a study with its checksum."),
     "variance": ("variance", "How much of the spread in accuracy is real, and how much is the finite test set."),
     "trimming": ("trimming", "Which runs are typical: how much of a run's outputs the average run does not explain."),
-    "same": ("same", "Whether new training code gives the outputs of the old; exit status 0 yes, 1 no."),
+    "same": ("same", "Whether new training code gives other outputs than the old; exit status 1 where that is shown."),
     "compare": ("compare", "Whether study B is better than study A; exit status 1 when that is not shown."),
     "plan": ("plan", "How many runs a gap takes, from a study or from an error rate."),
     "audit": ("audit", "Whether the seeds of the runs were independent."),

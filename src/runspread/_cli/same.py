@@ -20,14 +20,21 @@ from .trimming import number_or_name
 @click.option(
     "--threshold", default="permutation", show_default=True, help="permutation, dkw, rigorous, or a distance."
 )
-@click.option("--epsilon", default=0.01, show_default=True, help="Probability of a false alarm.")
-@click.option("--permutations", default=999, show_default=True, help="Exchanges of runs for the threshold.")
+@click.option(
+    "--epsilon", default=0.01, show_default=True, help="Probability of a false alarm; with labels half for each test."
+)
+@click.option(
+    "--permutations", default=999, show_default=True, help="Most exchanges of runs: all where there are no more."
+)
 @split_option
 @labels_option
 @scalar_options
 @json_option
 def command(old: str, new: str, threshold: str, labels: str | None, as_json: bool, **options: Any) -> None:
-    """Whether new training code gives the outputs of the old, up to a fraction ALPHA: exit status 0 yes, 1 no.
+    """Whether runs of new training code can be distinguished from runs of the old.
+
+    Compared are the distributions of outputs, of which a fraction ALPHA may differ, and with labels the answers example
+    by example. Exit status 0: no difference is shown; 1: one is shown; 2: so few runs cannot show one.
 
     OLD and NEW are folders of studies, or .npy or .safetensors files with the outputs of runs trained elsewhere.
     """

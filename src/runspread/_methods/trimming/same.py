@@ -1,13 +1,12 @@
-"""Regression test for training code: whether two sets of runs share one distribution of outputs."""
+"""Regression test for training code: whether two sets of runs can be distinguished by their outputs and answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import comb
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
@@ -15,28 +14,37 @@ from ..._reading.margins import Floats, Margin
 from ..._reading.outputs import check_same_examples
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
+from .._ties import merge
 from ..variance.audit import warns_of_seeds
+from .agreement import Agreement
 from .curve import curve_alphas
+from .exchanges import ROUNDING, Exchanges, check_resolution, exchanges
 from .laws import Merged
-from .levels import Pair, check_alpha, check_epsilon, threshold_terms
+from .levels import Pair, check_alpha, threshold_terms
 from .nodes import SLACK, Nodes, distance, smallest_level
 from .resampling import Counter, Progress, check_workers, in_threads
+from .same_words import counted, sentence
 
 CURVE_POINTS = 51
 THRESHOLDS = ("permutation", "dkw", "rigorous")
+NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SameModel(Result):
-    """Whether the outputs of new runs are distributed as those of old ones, up to a fraction alpha.
+    """Whether new runs can be distinguished from old ones: by their outputs beyond a fraction alpha, or by answers.
 
     Attributes
     ----------
     same : bool
+        Whether neither test shows a difference: of distributions, beyond `alpha`, or of answers, example by example.
+    same_distribution : bool
         Whether `level` is at most `alpha`.
+    same_examples : bool or None
+        Whether `p_examples` is above `epsilon_each`; None where answers were not compared.
     level : float
-        Smallest fraction of the new runs' average distribution that must be discarded for the rest not to be told
-        from the old; inf where no trimming helps. The largest over the classes for one-vs-rest.
+        Smallest fraction of the new runs' average distribution that must be discarded for the rest to be
+        indistinguishable from the old; inf where no trimming helps. The largest over the classes for one-vs-rest.
     alpha : float
         Fraction that may differ.
     class_levels : ndarray [statistics]
@@ -44,7 +52,18 @@ class SameModel(Result):
     distance : float
         Kolmogorov distance of the two average distributions, the largest over the statistics.
     p_value : float
-        Of equality, over permutations of the runs; NaN for other thresholds.
+        Of equal distributions, over exchanges of runs; NaN for other thresholds.
+    p_examples : float
+        Of equal answers example by example, over the same exchanges; NaN where answers were not compared.
+    epsilon_each : float
+        Level of each test: half of `epsilon` where there are two.
+    arrangements : int
+        Arrangements of the runs that p-values are shares of, the observed one among them; 0 for other thresholds.
+    exact : bool
+        Whether these are all that can be distinguished.
+    disagreement : (float, float, float)
+        Mean share of examples on which two old runs, an old and a new one, two new ones predict different classes (of
+        single outputs without labels, the mean absolute difference); NaN where answers were not compared.
     delta : (float, float)
         A distance is accepted up to ``delta[0] + delta[1] / (1 - alpha)``.
     alphas, distances : ndarray [levels]
@@ -60,11 +79,18 @@ class SameModel(Result):
     """
 
     same: bool
+    same_distribution: bool
+    same_examples: bool | None
     level: float
     alpha: float
     class_levels: Floats
     distance: float
     p_value: float
+    p_examples: float
+    epsilon_each: float
+    arrangements: int
+    exact: bool
+    disagreement: tuple[float, float, float]
     delta: tuple[float, float]
     alphas: Floats
     distances: Floats
@@ -90,25 +116,21 @@ class SameModel(Result):
             "allowed": self.alpha,
             "distance": self.distance,
             "threshold": self.delta[0] + self.delta[1],
-            "p-value of equality": self.p_value,
-            "mean accuracy, old": self.accuracy_old,
-            "mean accuracy, new": self.accuracy_new,
+            "p-value, distribution of outputs": self.p_value,
+            "p-value, example by example": self.p_examples,
+            "level of each test": self.epsilon_each,
+            "arrangements of the runs": self.arrangements or None,
         }
+        names = ("old with old", "old with new", "new with new")
+        facts |= {f"disagreement, {name}": share for name, share in zip(names, self.disagreement, strict=True)}
+        facts |= {"mean accuracy, old": self.accuracy_old, "mean accuracy, new": self.accuracy_new}
         if len(self.class_levels) > 1:
             facts |= {f"level of class {k}": level for k, level in enumerate(self.class_levels)}
         return Table({"": list(facts), "value": list(facts.values())})
 
     def sentence(self) -> str:
         """Return the verdict, what it rests on and what it cannot see."""
-        verdict = "are" if self.same else "are not"
-        p_value = "" if np.isnan(self.p_value) else f", p-value of equality {self.p_value:.3g}"
-        return (
-            f"The outputs of {self.n_new} new runs {verdict} distributed as those of {self.n_old} old runs up to "
-            f"{self.alpha:g}: the trimming level is {self.level:.3f} (distance {self.distance:.4f}, threshold "
-            f"{self.delta[0] + self.delta[1]:.4f} by {self.threshold}, epsilon {self.epsilon:g}{p_value}; "
-            f"{self.examples_new} examples). It compares distributions over all examples: changes that keep them, and "
-            "changes too small for these numbers of runs, go unseen."
-        )
+        return sentence(self)
 
 
 @warns_of_seeds(pooled=True)
@@ -129,9 +151,11 @@ def same_model(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> SameModel:
-    """Say whether new training code gives the same distribution of outputs as the old, up to a fraction alpha.
+    """Say whether runs of new training code can be distinguished from runs of the old.
 
-    The average distribution of the new runs' outputs is trimmed until it is not told from that of the old runs.
+    The average distribution of the new runs' outputs is trimmed until it is not distinguishable from that of the old
+    runs. Where labels or examples' ids show that both have the same examples, the answers are compared example by
+    example as well.
 
     Parameters
     ----------
@@ -143,15 +167,17 @@ def same_model(
         ``permutation``: the distance that runs exchanged between the two sets exceed with probability `epsilon`; it
         needs the same examples, and accounts for the seeds. If the code is the same, the answer is 'no' with
         probability at most `epsilon`, whatever the number of runs. ``dkw`` and ``rigorous``: see `trimming_level`;
-        for sets that were evaluated on two independent samples of examples.
+        for sets that were evaluated on two independent samples of examples. They hold for these runs, not for other
+        seeds, and compare distributions only.
     epsilon : float
-        Probability of a false alarm.
+        Probability of a false alarm; with answers compared too, half of it for each test.
     permutations : int
-        Number of random exchanges of runs.
+        Exchanges of runs: all, where there are fewer, else so many distinct random ones; more where each of two tests
+        needs them to reach half of epsilon.
     margin, labels, classes, clip, split, workers, progress
         As in `trimming`.
     seed : int
-        Of the permutations.
+        Of random exchanges.
 
     Returns
     -------
@@ -167,26 +193,39 @@ def same_model(
     -----
     Trimming level: Banerjee et al., arXiv 2406.08307. With the permutation threshold, equality is tested exactly; the
     threshold grows with the difference of the two sets, so the level of a real difference comes out too small rather
-    than too large, the more so the fewer the runs. The scalar outputs of all runs are held and sorted together: some
-    90 bytes a value at the peak, for every class of one-vs-rest.
+    than too large, the more so the fewer the runs. Answers are compared by the energy distance of the runs under their
+    share of disagreements (Szekely and Rizzo, doi 10.1016/j.jspi.2013.03.018), and by mean accuracy; with one run on a
+    side they are not. The scalar outputs of all runs are held and sorted together: some 90 bytes a value at the peak,
+    for every class of one-vs-rest.
     """
     allowed, workers = check_alpha(alpha), check_workers(workers)
     reading = Reading(margin, classes, clip)
     before, after = (read_scalars(source, labels, split, reading) for source in (old, new))
     _check_alike(before, after, threshold)
-    delta, p_value = _accepted_distance(before, after, threshold, epsilon, permutations, seed, workers, progress)
+    if threshold == "permutation":
+        found = _exchanged(before, after, epsilon, permutations, seed, workers, progress)
+    else:
+        found = _Tests(_bound(before, after, threshold, epsilon), epsilon)
     laws = [_nodes(first, second) for first, second in zip(before.values, after.values, strict=True)]
-    levels = np.concatenate([smallest_level(nodes, delta) for nodes in laws])
+    levels = np.concatenate([smallest_level(nodes, found.delta) for nodes in laws])
     alphas = curve_alphas(float(levels.max()), CURVE_POINTS)
     curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in alphas] for nodes in laws]).max(0)
+    alike, answers = bool(levels.max() <= allowed + SLACK), found.same_examples
     return SameModel(
-        same=bool(levels.max() <= allowed + SLACK),
+        same=alike and answers is not False,
+        same_distribution=alike,
+        same_examples=answers,
         level=float(levels.max()),
         alpha=allowed,
         class_levels=levels,
         distance=float(curve[0]),
-        p_value=p_value,
-        delta=delta,
+        p_value=found.p_value,
+        p_examples=found.p_examples,
+        epsilon_each=found.level,
+        arrangements=found.arrangements,
+        exact=found.exact,
+        disagreement=found.disagreement,
+        delta=found.delta,
         alphas=alphas,
         distances=curve,
         n_old=len(before.run_ids),
@@ -208,44 +247,50 @@ def same_model(
     )
 
 
+@dataclass(frozen=True)
+class _Tests:
+    """The threshold of the distance, as (constant, slope), the level of each test, and what exchanges of runs gave."""
+
+    delta: tuple[float, float]
+    level: float
+    p_value: float = NAN
+    p_examples: float = NAN
+    arrangements: int = 0
+    exact: bool = False
+    disagreement: tuple[float, float, float] = (NAN, NAN, NAN)
+
+    @property
+    def same_examples(self) -> bool | None:
+        """Whether answers are not shown to differ; None where they were not compared."""
+        return None if np.isnan(self.p_examples) else self.p_examples > self.level * (1 + ROUNDING)
+
+
 def _warnings(old: Scalars, new: Scalars) -> tuple[str, ...]:
     notes: list[str] = []
     if shared := new.count_in(old):
-        notes.append(f"{shared} new run(s) have exactly the outputs of an old run: are these two studies?")
+        have = "has" if shared == 1 else "have"
+        notes.append(f"{counted(shared, 'new run')} {have} exactly the outputs of an old run: are these two studies?")
     for name, runs in (("old", old), ("new", new)):
         if copies := runs.count_copies():
             notes.append(
-                f"{copies} {name} run(s) have exactly the outputs of another: leave the copies out, or false alarms "
-                "are more than epsilon says."
+                f"{counted(copies, f'{name} run')} {'has' if copies == 1 else 'have'} exactly the outputs of another: "
+                "leave the copies out, or false alarms are more than epsilon says."
             )
     return tuple(notes)
 
 
-def _accepted_distance(
-    old: Scalars,
-    new: Scalars,
-    threshold: str | float,
-    epsilon: float,
-    permutations: int,
-    seed: int,
-    workers: int | None,
-    progress: Progress | None,
-) -> tuple[tuple[float, float], float]:
-    """Return the threshold, as (constant, slope), and the p-value of equality, which only permutations give."""
-    if threshold == "permutation":
-        exchanged, apart = _exchanged(old, new, permutations, epsilon, seed, workers, progress)
-        p_value = (1 + (exchanged >= apart).sum()) / (1 + len(exchanged))
-        return (_exceeded_with(exchanged, epsilon), 0.0), float(p_value)
+def _bound(old: Scalars, new: Scalars, threshold: str | float, epsilon: float) -> tuple[float, float]:
+    """Return the threshold that holds for two samples of examples."""
     if isinstance(threshold, str):
         check_choice(threshold, "threshold", THRESHOLDS)
     bound: Any = threshold
-    sizes = new.values.shape[2], old.values.shape[2]
-    return threshold_terms(bound, epsilon, *sizes, "step", len(old.values)), float("nan")
+    return threshold_terms(bound, epsilon, new.values.shape[2], old.values.shape[2], "step", len(old.values))
 
 
 def _nodes(old: Floats, new: Floats) -> Nodes:
     """Return the nodes of two average distributions: the pooled values, since all runs have as many."""
-    (nodes,) = Pair(np.sort(old, axis=None), np.sort(new, axis=None)[None], "step").nodes()
+    first, second = merge(old.ravel(), new.ravel())
+    (nodes,) = Pair(np.sort(first), np.sort(second)[None], "step").nodes()
     return nodes
 
 
@@ -269,40 +314,41 @@ def _check_alike(old: Scalars, new: Scalars, threshold: str | float) -> None:
 def _exchanged(
     old: Scalars,
     new: Scalars,
-    permutations: int,
     epsilon: float,
+    permutations: int,
     seed: int,
     workers: int | None,
     progress: Progress | None,
-) -> tuple[Floats, float]:
-    """Return distances after exchanging runs at random [permutations], and the distance as it is.
-
-    Each is the largest over the statistics.
-    """
+) -> _Tests:
+    """Compare distributions, and answers where the examples are known to be the same, over exchanges of runs."""
     n_old, n_new = len(old.run_ids), len(new.run_ids)
-    check_epsilon(epsilon)
     permutations, seed = int(check_integers(permutations, "permutations", 1, None)), check_seed(seed)
-    possible = min(comb(n_old + n_new, n_old), permutations + 1)
-    if possible * epsilon < 1:
-        raise InputError(
-            f"{n_old} old and {n_new} new runs with {permutations} permutations, which give p-values down to "
-            f"{1 / possible:.2g}",
-            f"enough for epsilon {epsilon:g}",
-            "Train more runs, allow more permutations, or choose a larger epsilon.",
-        )
+    aligned = all(runs.right is not None for runs in (old, new)) or None not in (old.example_ids, new.example_ids)
+    level, permutations = check_resolution(n_old, n_new, permutations, epsilon, 2 if aligned else 1)
+    answered = aligned and min(n_old, n_new) > 1
+    level = level if answered else epsilon
+    ways = exchanges(n_old, n_new, permutations, np.random.default_rng(seed))
+    distances = _distances(old, new, ways, workers, progress)
+    delta = ways.threshold(distances, level), 0.0
+    whole = _Tests(delta, level, ways.p_value(distances), NAN, len(ways.new), ways.exact)
+    if not answered:
+        return whole
+    answers = Agreement.of(old, new)
+    p_examples = ways.p_value(answers.statistics(ways.new))
+    return replace(whole, p_examples=p_examples, disagreement=answers.shares(ways.new))
+
+
+def _distances(old: Scalars, new: Scalars, ways: Exchanges, workers: int | None, progress: Progress | None) -> Floats:
+    """Return the distance of the two sets under each arrangement [arrangements], the largest over the statistics."""
+    n_old, n_new = len(old.run_ids), len(new.run_ids)
     merged = [Merged.of(np.concatenate(pair)) for pair in zip(old.values, new.values, strict=True)]
-    weights = np.repeat([-n_new, n_old], [n_old, n_new])  # whole numbers, so that equal distances are equal
-    rows = np.random.default_rng(seed).permuted(np.tile(weights, (permutations, 1)), axis=1)
+    weights = np.where(ways.new, n_old, -n_new)  # whole numbers, so that equal distances are equal
     total = n_old * n_new * old.values.shape[2]
 
-    def largest(row: NDArray[np.int64]) -> float:
-        return max(int(np.abs(np.cumsum(row[each.run])[each.ends]).max()) for each in merged) / total
+    def largest(row: int) -> float:
+        return max(int(np.abs(np.cumsum(weights[row][each.run])[each.ends]).max()) for each in merged) / total
 
-    counter = Counter(permutations, progress)
-    return np.array(in_threads(lambda index: largest(rows[index]), permutations, workers, counter)), largest(weights)
-
-
-def _exceeded_with(distances: Floats, epsilon: float) -> float:
-    """Return the smallest distance that is rejected by no permutation test of size `epsilon`."""
-    rank = int(np.floor(epsilon * (len(distances) + 1) + 1e-9))
-    return float(np.sort(distances)[-rank])
+    others = in_threads(
+        lambda index: largest(index + 1), len(weights) - 1, workers, Counter(len(weights) - 1, progress)
+    )
+    return np.array([largest(0), *others])
