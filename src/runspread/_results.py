@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -126,10 +127,12 @@ class Table:
 
     def __str__(self) -> str:
         from rich.console import Console
+        from rich.measure import Measurement
 
-        console = Console(width=200, color_system=None, force_terminal=False)
+        console, drawn = Console(width=200, color_system=None, force_terminal=False), self.__rich__()
+        console.width = max(200, Measurement.get(console, console.options.update(max_width=10_000), drawn).maximum)
         with console.capture() as capture:
-            console.print(self)
+            console.print(drawn)
         return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
     def _repr_html_(self) -> str:
@@ -220,6 +223,27 @@ class Result:
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.warnings)
         return f"<p>{escape(self.sentence())}</p>{f'<ul>{notes}</ul>' if notes else ''}{self.table()._repr_html_()}"
+
+
+_RUN_ID = re.compile(r"\b[0-9a-f]{16}\b")
+
+
+def relabelled(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a result in which runs are called by `names` instead of their ids: for faces, after all work is done."""
+    if isinstance(value, str):
+        return _RUN_ID.sub(lambda found: names.get(found[0], found[0]), value) if names else value
+    if isinstance(value, Table):
+        columns = {name: [relabelled(cell, names) for cell in cells] for name, cells in value.columns.items()}
+        return Table(columns, formats=value.formats, title=value.title)
+    if isinstance(value, (tuple, list)):
+        items = [relabelled(item, names) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return {relabelled(key, names): relabelled(item, names) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
+        return dataclasses.replace(value, **{name: relabelled(old, names) for name, old in fields.items()})
+    return value
 
 
 def to_plain(value: Any) -> Any:

@@ -50,7 +50,9 @@ def many(tmp_path_factory):
 
 def listed(output, study):
     """The runs that are named in a table, in its order."""
-    return [line.split()[0] for line in output.splitlines() if line.split() and line.split()[0] in study.runs.ids]
+    ids = {name: id for id, name in study.run_names.items()}
+    found = [line.strip().split("   ")[0] for line in output.splitlines()]
+    return [ids[name] for name in found if name in ids]
 
 
 @pytest.mark.parametrize(("words", "first", "last"), [((), 10, 10), (("--runs", 5), 3, 2), (("--runs", 1), 1, 0)])

@@ -221,3 +221,11 @@ def test_ray_cluster_with_a_worker_killed_half_way(tmp_path, ray_cluster, monkey
     )
     assert killed.is_set()
     assert_same(study, expected)
+
+
+def test_slurm_without_sbatch_is_refused(tmp_path, monkeypatch):
+    """It trained on this machine without a word; the hint's option is the one that `test_slurm_adapter` trains with."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(rs.InputError, match=r"without sbatch.*executor_options=\{'cluster': 'local'\}"):
+        rs.train(recipe(), runs=2, out=tmp_path / "s", executor="slurm")
+    assert not (tmp_path / "s" / "shards").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .choosing import choosing_runs
 from .opening import labels_option, open_source
 from .show import json_option, show, split_option
 
@@ -32,6 +33,7 @@ QUESTIONS = {"distribution": "distribution", "test-set": "test set"}
     help="Compare runs of the same recorded seeds in pairs, if their accuracies are shown to be correlated.",
 )
 @labels_option
+@choosing_runs
 @json_option
 def command(
     a: str, b: str, split: str, level: float, question: str, paired: bool, labels: str | None, as_json: bool

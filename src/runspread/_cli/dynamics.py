@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .._errors import InputError
+from .opening import open_chosen
 from .show import console, json_option, plot_option, save_plot, show, show_table, study_argument
 
 
@@ -35,7 +36,7 @@ def command(
     if below and options["outcome"] is None:
         raise InputError("--below without --outcome", "--outcome, the logged metric that says when a run has converged")
     found = rs.dynamics(
-        rs.open_study(study),
+        open_chosen(study),
         metrics=metrics or None,
         states=range(1, states + 1),
         direction="below" if below else "above",

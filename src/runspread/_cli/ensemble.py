@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .show import json_option, refuse_written, show, show_cost, study_argument
+from .opening import open_chosen
+from .show import json_option, one_study_argument, refuse_written, show, show_cost
 
 if TYPE_CHECKING:
     from .._study.study import Study
@@ -22,7 +23,7 @@ NO_EARLY_STOP = (
 
 
 @click.command("ensemble")
-@study_argument
+@one_study_argument
 @click.option("--size", type=click.IntRange(min=1), default=5, show_default=True, help="Distinct members.")
 @click.option("--split", default="validation", show_default=True, help="Split that chooses; not the one to report on.")
 @click.option("--objective", default="nll", show_default=True, help="nll, brier or error.")
@@ -48,7 +49,7 @@ def command(
     refuse_written(out)
     if data is not None and out is None:
         raise rs.InputError("--data without -o", "both: the data are read for the ensemble that is written")
-    opened = rs.open_study(study)
+    opened = open_chosen(study)
     recipe = None
     if out is not None:
         from .._training.study_networks import recipe_of

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .opening import open_chosen
 from .show import json_option, runs_option, show_data, show_runs, study_argument
 
 
@@ -16,9 +17,7 @@ from .show import json_option, runs_option, show_data, show_runs, study_argument
 @json_option
 def command(study: str, n_runs: int, as_json: bool) -> None:
     """Show what a study holds: runs by status, what was recorded, accuracy, the first runs (with --json: all)."""
-    from .._study.opening import open_study
-
-    opened = open_study(study)
+    opened = open_chosen(study)
     facts, table = facts_of(opened), opened.runs.table()
     if as_json:
         show_data({**facts, "table": table})

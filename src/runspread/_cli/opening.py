@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .choosing import chosen
+
 labels_option: Callable[..., Any] = click.option(
     "--labels", type=click.Path(), help="True classes (.npy), where STUDY is a .npy or .safetensors file of outputs."
 )
@@ -68,7 +70,14 @@ def open_source(path: str, labels: str | None) -> Any:
     if file.is_file() or (
         not file.exists() and file.suffix in (".npy", ".safetensors")
     ):  # which says that it is missing
-        return rs.open_outputs(path, labels)
+        return chosen(rs.open_outputs(path, labels))
     if labels is not None:
         raise InputError(f"--labels for the study {path}", "labels only beside a file", "A study has its own.")
-    return rs.open_study(path)
+    return open_chosen(path)
+
+
+def open_chosen(path: str) -> Any:
+    """Return the study at `path`, with the runs that the command's options ask for."""
+    from .._study.opening import open_study
+
+    return chosen(open_study(path))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .choosing import choosing_runs
+from .opening import open_chosen
 from .progress import counted
 from .show import json_option, show
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--worst-case", is_flag=True, help="With --measures: the worst noise too, by gradient ascent.")
 @click.option("--save", type=click.Path(dir_okay=False), help="Of studies: keep the table, a row a model, as CSV.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the permutations.")
+@choosing_runs
 @json_option
 def command(
     sources: tuple[str, ...],
@@ -61,7 +64,7 @@ def command(
         raise rs.InputError("--measures or --save with a table", "them with studies, whose weights are read")
     if (data or worst_case) and not measures:
         raise rs.InputError("--data or --worst-case alone", "--measures too")
-    corpora = _corpora([rs.open_study(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)
+    corpora = _corpora([open_chosen(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)
     if save:
         Path(save).write_text(rs.corpus_table(corpora).to_csv(), encoding="utf-8")
     result = rs.paradox(

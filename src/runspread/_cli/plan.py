@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .._errors import InputError
+from .choosing import choosing_runs
 from .opening import labels_option, open_source
 from .show import json_option, show, split_option
 
@@ -26,6 +27,7 @@ from .show import json_option, show, split_option
 @click.option("--power", default=0.8, show_default=True, help="Chance of success.")
 @split_option
 @labels_option
+@choosing_runs
 @json_option
 def command(
     study: str | None,

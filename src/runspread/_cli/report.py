@@ -6,11 +6,12 @@ import sys
 
 import click
 
-from .show import study_argument
+from .opening import open_chosen
+from .show import one_study_argument
 
 
 @click.command("report")
-@study_argument
+@one_study_argument
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The page [default: STUDY/report.html].")
 def command(study: str, output: str | None) -> None:
     """Write a study's report: one HTML page that opens offline, prints, and reads well on a phone.
@@ -20,9 +21,8 @@ def command(study: str, output: str | None) -> None:
     from .._errors import StudyError
     from .._report.page import write_page
     from .._report.sections import build_sections
-    from .._study.opening import open_study
 
-    opened = open_study(study)
+    opened = open_chosen(study)
     sections = build_sections(opened)
     click.echo(f"wrote {write_page(opened, sections, output)}")
     missing: dict[str, list[str]] = {}

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .choosing import choosing_runs
 from .opening import labels_option, open_sources, scalar_options
 from .progress import counted
 from .show import json_option, show, split_option
@@ -29,6 +30,7 @@ from .trimming import number_or_name
 @split_option
 @labels_option
 @scalar_options
+@choosing_runs
 @json_option
 def command(old: str, new: str, threshold: str, labels: str | None, as_json: bool, **options: Any) -> None:
     """Whether runs of new training code can be distinguished from runs of the old.

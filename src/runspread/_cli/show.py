@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._errors import InputError
-from .._results import Result, Table, json_safe, to_plain
+from .._results import Result, Table, json_safe, relabelled, to_plain
+from .choosing import choosing_runs, collected, grouping_runs, run_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,10 +23,25 @@ if TYPE_CHECKING:
 TIMED = 64  # examples that a prediction is timed on
 _WIDEST = 1000  # characters of a table in a pipe
 json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-study_argument: Callable[..., Any] = click.argument("study", metavar="STUDY", type=click.Path())
+_STUDY: Callable[..., Any] = click.argument("study", metavar="STUDY", type=click.Path())
 split_option: Callable[..., Any] = click.option(
     "--split", default="test", show_default=True, help="Which split to use."
 )
+
+
+def study_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument STUDY, and the options that choose and group its runs."""
+    return _STUDY(grouping_runs(command))
+
+
+def one_study_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument STUDY and the option that chooses its runs, to a command that writes one thing."""
+    return _STUDY(choosing_runs(command))
+
+
+def whole_study_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument STUDY, to a command that is about the folder."""
+    return _STUDY(command)
 
 
 def runs_option(default: int) -> Callable[..., Any]:
@@ -76,8 +92,9 @@ def show(result: Result, *, as_json: bool, n_runs: int | None = None) -> None:
     Of a table with a row a run at most `n_runs` rows are printed, from both ends.
     """
     if as_json:
-        click.echo(result.to_json(indent=2))
+        show_data(result.to_dict())
         return
+    result = relabelled(result, run_names())
     from rich.text import Text
 
     out = console()
@@ -100,13 +117,17 @@ def show_table(table: Table, *, cut_after: int = 0) -> None:
         return
     from rich.measure import Measurement
 
-    out, drawn = console(), table.__rich__()
-    if cut_after:
-        drawn.rows[cut_after - 1].end_section = True
-    if not out.is_terminal:
-        widest = Measurement.get(out, out.options.update(max_width=_WIDEST), drawn).maximum
-        out.width = max(out.width, widest)
-    out.print(drawn)
+    from .tables import fitted, rich_table
+
+    out = console()
+    for part in fitted(table, out.width) if out.is_terminal else [table]:
+        drawn = rich_table(part, out.width if out.is_terminal else None)
+        if cut_after and len(part) == len(table):
+            drawn.rows[cut_after - 1].end_section = True
+        if not out.is_terminal:
+            widest = Measurement.get(out, out.options.update(max_width=_WIDEST), drawn).maximum
+            out.width = max(out.width, widest)
+        out.print(drawn)
 
 
 def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False) -> None:
@@ -138,4 +159,6 @@ def show_cost(ensemble: Ensemble, recipe: Recipe, split: str, *, as_json: bool) 
 
 def show_data(data: Any) -> None:
     """Print plain data as strict JSON."""
-    click.echo(json.dumps(json_safe(to_plain(data)), indent=2, allow_nan=False))
+    plain = json_safe(to_plain(data))
+    if not collected(plain):
+        click.echo(json.dumps(plain, indent=2, allow_nan=False))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .._errors import InputError
+from .choosing import choosing_runs
 from .opening import labels_option, open_source
 from .show import json_option, show, split_option
 
@@ -16,6 +17,7 @@ from .show import json_option, show, split_option
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path())
 @split_option
 @labels_option
+@choosing_runs
 @json_option
 def command(studies: tuple[str, ...], split: str, labels: str | None, as_json: bool) -> None:
     """Which source of randomness the spread comes from: initialisation, data order, augmentation.

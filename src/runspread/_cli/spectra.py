@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._results import Result
+from .choosing import choosing_runs
+from .opening import open_chosen
 from .progress import counted
 from .show import json_option, show, show_table
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 @click.option("--device", help="Where PyTorch computes the eigenvalues, for example cuda; NumPy otherwise.")
 @click.option("--all", "all_tensors", is_flag=True, help="List tensors without a matrix too.")
 @click.option("--seed", default=0, show_default=True, help="Of shuffles and bootstrap.")
+@choosing_runs
 @json_option
 def command(
     paths: tuple[str, ...],
@@ -71,9 +74,9 @@ def command(
     options["progress"] = counted()
     if noise is not None:
         first, second = (_of_model(path, unpickle, options) for path in paths)
-        result: Result = rs.study_spectra(rs.open_study(noise), **options).compare(metric, first, second)
+        result: Result = rs.study_spectra(open_chosen(noise), **options).compare(metric, first, second)
     elif (Path(paths[0]) / "study.json").is_file():
-        result = _of_study(rs.open_study(paths[0]), run, step, between, metric, options)
+        result = _of_study(open_chosen(paths[0]), run, step, between, metric, options)
     elif run or step is not None or between:
         raise rs.InputError(f"--run, --step or --between with {paths[0]}, which is no study", "a study")
     else:

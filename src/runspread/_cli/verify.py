@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from .show import json_option, show, study_argument
+from .show import json_option, show, whole_study_argument
 
 
 @click.command("verify")
-@study_argument
+@whole_study_argument
 @json_option
 @click.pass_context
 def command(ctx: click.Context, study: str, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._errors import MissingDataError, RunspreadError
-from .._results import Result, Table
+from .._results import Result, Table, relabelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,7 +101,7 @@ def _build(entry: str, study: Study) -> Section | None:
     module, _, name = entry.partition(":")
     make: Callable[[Any], Section | None] = getattr(importlib.import_module(module), name)
     try:
-        return make(study)
+        return relabelled(make(study), study.run_names)
     except MissingDataError:
         return None
     except RunspreadError as error:

@@ -247,7 +247,7 @@ def read_weights(part: Part, run: RunFacts, step: int | None) -> dict[str, NDArr
         raise MissingDataError(
             f"run {run.id} has no {'final weights' if step is None else f'weights at step {step}'}",
             f"one of: {recorded}" if recorded else "a run with weights",
-            "" if recorded else "Record them with run.weights(model), or train with record='weights'.",
+            "" if recorded else "Record them with run.weights(model), or train with keep_weights=True.",
         )
     prefix = weight_key(step, "")
     row = part.facts.runs.index(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from .._errors import (
     StudyError,
 )
 from .._reading.safetensors import map_tensors
+from .choosing import chosen_runs, distinct_values, labels_of
 from .files import (
     CHECKSUMS,
     FolderExistsError,
@@ -58,6 +60,7 @@ class Study:
         self.splits = splits
         self.example_ids = facts.example_ids
         self._shards: dict[str, ShardFacts] = {}
+        self._chosen: frozenset[str] | None = None
         self.refresh()
 
     def __repr__(self) -> str:
@@ -92,7 +95,7 @@ class Study:
         """Order the shards, and let a completed run supersede failed attempts of the same id."""
         if self._arranged is None:
             ordered = sorted(self._shards.items(), key=lambda item: (item[1].position, item[0]))
-            places = _places(ordered)
+            places = _places(ordered, self._chosen)
             parts = [
                 Part(self.path / "shards" / name, facts, rows)
                 for name, facts in ordered
@@ -105,6 +108,43 @@ class Study:
     def runs(self) -> Runs:
         """The runs: ids, seeds by role, hyperparameters, status, what was recorded, accuracy."""
         return self._arrange()[0]
+
+    @property
+    def run_names(self) -> dict[str, str]:
+        """Id of each run, and what a reader calls it: by what differs between the runs ("seed 3, lr 0.1")."""
+        return labels_of(self.runs)
+
+    def where(self, **values: Any) -> Study:
+        """Return the study with some of its runs only; every method takes it as it takes the whole.
+
+        Parameters
+        ----------
+        **values
+            A hyperparameter (or ``status``, or a seed by its role) and its value, or a list of values. All have to
+            hold.
+
+        Returns
+        -------
+        Study
+            A view of the same folder.
+
+        Raises
+        ------
+        InputError
+            No run has such values; the message lists those that there are.
+
+        Examples
+        --------
+        ``rs.variance(study.where(lr=0.1))``
+        """
+        view = copy.copy(self)
+        view._chosen = chosen_runs(self.runs, values)
+        view._arranged = view._part_of = None
+        return view
+
+    def by(self, name: str) -> dict[Any, Study]:
+        """Return a view of the study for each value of a hyperparameter (or status, or seed by its role)."""
+        return {value: self.where(**{name: value}) for value in distinct_values(self.runs, name)}
 
     def predictions(self, split: str = "test", *, step: int | None = None) -> Predictions:
         """Return a lazy reader of the outputs on a split.
@@ -358,13 +398,13 @@ def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
     return Seeds(init=seeds, order=seeds, augment=seeds)
 
 
-def _places(ordered: Sequence[tuple[str, ShardFacts]]) -> set[tuple[str, int]]:
+def _places(ordered: Sequence[tuple[str, ShardFacts]], only: frozenset[str] | None) -> set[tuple[str, int]]:
     """Return the (shard, row) of the attempt that counts for each run: the last, or the first that did not fail."""
     chosen: dict[str, tuple[str, int]] = {}
     status: dict[str, str] = {}
     for name, facts in ordered:
         for row, run in enumerate(facts.runs):
-            if status.get(run.id, "failed") == "failed":
+            if status.get(run.id, "failed") == "failed" and (only is None or run.id in only):
                 chosen[run.id], status[run.id] = (name, row), run.status
     return set(chosen.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -171,6 +172,13 @@ class Driver:
 
 def _check_options(executor: str | Executor, options: Mapping[str, Any]) -> None:
     """Raise for options that the executor would ignore; Slurm's are submitit's, which knows them."""
+    if executor == "slurm" and options.get("cluster") is None and shutil.which("sbatch") is None:
+        raise InputError(
+            "executor 'slurm' on a machine without sbatch",
+            "a machine that can submit to Slurm",
+            "To try the same path with processes here, say so: executor_options={'cluster': 'local'}, on the command "
+            "line --executor-set cluster=local.",
+        )
     if executor == "ray":
         check_keywords(options, ("address", "cpus", "gpus"), "ray")
     elif options and executor != "slurm":

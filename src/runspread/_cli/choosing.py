@@ -1,0 +1,119 @@
+"""Which runs of a study a command looks at: ``--where lr=0.1`` and ``--by lr``, for every command that reads one."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from .._errors import InputError
+
+_WHERE, _BY, _NAMES, _JSON = (f"runspread.{name}" for name in ("where", "by", "names", "json"))
+
+
+def parse_where(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return what ``--where`` was given: names, and the values of each."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not (name and mark):
+            raise InputError(f"--where {text}", "NAME=VALUE, such as lr=0.1")
+        found.setdefault(name.strip(), []).append(value.strip())
+    return found
+
+
+def _where_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--where",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=parse_where,
+        help="Only runs with this hyperparameter (or status, or seed by its role); can be repeated.",
+    )(command)
+
+
+def choosing_runs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--where`` to a command that reads studies."""
+
+    @functools.wraps(command)
+    def called(*args: Any, where: dict[str, list[str]], **options: Any) -> Any:
+        _meta()[_WHERE] = where
+        return command(*args, **options)
+
+    return _where_option(called)
+
+
+def grouping_runs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--where`` and ``--by`` to a command whose first study is its argument ``study``: an answer a value."""
+
+    @functools.wraps(command)
+    def called(*args: Any, by: str | None, **options: Any) -> Any:
+        if by is None:
+            return command(*args, **options)
+        return _once_a_value(lambda: command(*args, **options), by, options["study"], as_json=options["as_json"])
+
+    helped = "Answer once for the runs of each value of this hyperparameter."
+    return choosing_runs(click.option("--by", metavar="NAME", help=helped)(called))
+
+
+def _once_a_value(call: Callable[[], Any], by: str, path: str, *, as_json: bool) -> None:
+    from .._study.choosing import distinct_values
+
+    values = distinct_values(chosen(_study(path)).runs, by)
+    status, parts = 0, _meta().setdefault(_JSON, {}) if as_json else {}
+    for value in values:
+        _meta()[_BY] = {by: value}
+        if not as_json:
+            click.secho(f"\n{by} = {value}", bold=True)
+        try:
+            call()
+        except SystemExit as stop:  # a command whose answer is its exit status
+            status = max(status, int(stop.code or 0))
+        if as_json:
+            parts[f"{by}={value}"] = parts.pop("", None)
+    if as_json:
+        click.echo(json.dumps(parts, indent=2, allow_nan=False))
+    sys.exit(status)
+
+
+def _study(path: str) -> Any:
+    from .._study.opening import open_study
+
+    return open_study(path)
+
+
+def _meta() -> dict[str, Any]:
+    context = click.get_current_context(silent=True)
+    return {} if context is None else context.meta
+
+
+def chosen(source: Any) -> Any:
+    """Return the runs of a study that ``--where`` and ``--by`` ask for, and remember what a reader calls them."""
+    from .._study.study import Study
+
+    where = {**_meta().get(_WHERE, {}), **_meta().get(_BY, {})}
+    if not isinstance(source, Study):
+        if where:
+            raise InputError("--where or --by with a file of outputs", "them with a study, which knows its runs")
+        return source
+    found = source.where(**where) if where else source
+    _meta().setdefault(_NAMES, {}).update(found.run_names)
+    return found
+
+
+def run_names() -> dict[str, str]:
+    """Return id and name of the runs of all studies that this command opened."""
+    return _meta().get(_NAMES, {})
+
+
+def collected(data: Any) -> bool:
+    """Keep JSON for the end, where a command answers once a value; return whether it was kept."""
+    parts = _meta().get(_JSON)
+    if parts is None:
+        return False
+    parts[""] = data
+    return True
