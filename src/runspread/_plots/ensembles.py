@@ -73,7 +73,7 @@ def plot_selection(result: EnsembleSelection, ax: Axes | None = None) -> Axes:
         ax.errorbar(*place, yerr=error, color="black", marker="D", markersize=4, capsize=3, label="held out (± 1 s.e.)")
     _zoom(ax, np.array(shown))
     labelled = slice(None, None, -(-len(steps) // TICKS))
-    names = [_short(result.run_ids[i], 9) for i in result.path]
+    names = [_short(result.run_ids[i], 18) for i in result.path]
     ax.set_xticks(steps[labelled], names[labelled], rotation=30, ha="right")
     ax.set_xlabel("candidate added")
     ax.set_ylabel(f"{NAMES[result.objective]} on {result.n_examples} examples")

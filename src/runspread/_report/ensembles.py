@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._results import relabelled
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def ensemble(study: Study) -> Section:
 
     result = select_ensemble(_candidates(study), size=SIZE)
     chosen = figure(
-        result.plot,
+        relabelled(result, study.run_names).plot,
         shows="The score after each step of the choice, beside the best runs with equal weights and random subsets.",
         does_not_show="How good the ensemble is: the same examples chose it. The diamond is the honest figure.",
         paper=PAPERS[0],
@@ -69,12 +70,13 @@ def _cost(study: Study, result: EnsembleSelection) -> tuple[str, ...]:
 def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
     from .. import plot_members
 
-    own = {name: study.runs[name].hyperparameters for name in result.member_ids}
+    names = study.run_names
+    own = {names[name]: study.runs[name].hyperparameters for name in result.member_ids}
     searched = max(len(values) for values in own.values())
     if not searched:
         return ()
     drawn = figure(
-        lambda ax: plot_members(result, own, ax),
+        lambda ax: plot_members(relabelled(result, names), own, ax),
         shows="The members' weights and what was searched.",
         does_not_show="Which hyperparameter matters: the members were chosen together.",
         paper=PAPERS[1],
