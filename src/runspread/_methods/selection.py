@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,16 @@ class CrossValidatedSelection:
     def optimism(self) -> float:
         """Held-out minus in-sample score."""
         return self.held_out - self.in_sample
+
+    @property
+    def gain_interval(self) -> tuple[float, float]:
+        """95 % interval of the gain over the best single candidate.
+
+        Ensembles of different folds were chosen on overlapping examples; Nadeau and Bengio (2003) widen the error for
+        that by ``sqrt(1 + folds / (folds - 1))``.
+        """
+        half = 1.96 * self.gain_over_single_se * math.sqrt(1 + self.folds / (self.folds - 1))
+        return self.gain_over_single - half, self.gain_over_single + half
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -192,22 +203,23 @@ class EnsembleSelection(Result):
         )
 
     def sentence(self) -> str:
-        """Return what was chosen, and what choosing bought."""
-        name = NAMES[self.objective]
+        """Return what was chosen, and what choosing it bought on examples that did not choose."""
+        name, checked = NAMES[self.objective], self.cross_validation
         head = (
-            f"Greedy selection {'with' if self.replacement else 'without'} replacement kept {self.size} of "
-            f"{self.n_candidates} candidates ({stop_words(self)}): {name} {self.score:.4f} on "
-            f"{self.n_examples} examples, against {self.best_single_score:.4f} for the best single candidate and "
-            f"{self.top_k_score:.4f} for the {len(self.top_k)} best with equal weights."
+            f"Greedy selection {'with' if self.replacement else 'without'} replacement selected {self.size} of "
+            f"{self.n_candidates} candidates ({stop_words(self)}): {name} {self.score:.4f} on the {self.n_examples} "
+            f"examples that chose, which is optimistic."
         )
-        checked = self.cross_validation
-        tail = (
-            f" The examples that selected flatter it: cross-validated selection gives {checked.held_out:.4f} "
-            f"(standard error {checked.held_out_se:.4f}), an optimism of {checked.optimism:.4f}."
-            if checked
-            else " The examples that selected flatter it; score it on others."
+        if checked is None:
+            return f"{head} What it gains was not measured: score it, and single runs, on other examples."
+        low, high = checked.gain_interval
+        least = 1e-9 * max(1.0, abs(checked.held_out))  # below which a gain is rounding
+        verdict = "better" if low > least else "worse" if high < -least else "not shown to be better or worse"
+        return (
+            f"{head} Chosen on part of them and scored on the rest, its {name} is {checked.held_out:.4f}, against "
+            f"{checked.held_out_single:.4f} for the best single run chosen alike: {verdict} (gain "
+            f"{checked.gain_over_single:.4f}, 95% CI {low:.4f} to {high:.4f})."
         )
-        return f"{head}{tail} All other candidates have weight zero, which is normal."
 
 
 def stop_words(result: EnsembleSelection) -> str:

@@ -60,15 +60,17 @@ class EnsembleSizes(Result):
         return Table({"size": self.sizes, **self.curves}, formats=formats)
 
     def sentence(self) -> str:
-        """Return what the largest greedy ensemble reaches."""
+        """Return which greedy ensemble is the best, and what it reaches."""
         chosen = self.curves["greedy"]
-        last = int(np.flatnonzero(~np.isnan(chosen))[-1])
+        best, last = int(np.nanargmin(chosen)), int(np.flatnonzero(~np.isnan(chosen))[-1])
         name = NAMES[self.objective]
+        more = "" if best == last else f" The largest, of {self.sizes[last]}, has {chosen[last]:.4f}."
         return (
-            f"Greedy ensembles of {self.sizes[last]} reach {name} {chosen[last]:.4f} on {self.n_report_examples} "
-            f"examples that did not choose them, against {chosen[0]:.4f} for a single run and "
-            f"{self.curves['random'][last]:.4f} for random ensembles of that size, from {self.n_candidates} "
-            "candidates. One pool of candidates: another search would give other curves."
+            f"The best greedy ensemble has {self.sizes[best]} member{'s' * (self.sizes[best] != 1)}: {name} "
+            f"{chosen[best]:.4f} on {self.n_report_examples} examples that did not choose its members, against "
+            f"{chosen[0]:.4f} for the smallest ({self.sizes[0]}) and {self.curves['random'][best]:.4f} for the median "
+            f"random ensemble of that size.{more} The size was picked on these examples; one pool of "
+            f"{self.n_candidates} candidates."
         )
 
 

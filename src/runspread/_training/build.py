@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from .._errors import InputError, RunspreadError
 from .models import MODELS
@@ -33,4 +35,34 @@ def plain_network(recipe: Recipe, shape: tuple[int, ...], n_classes: int) -> nn.
         ) from error
     if not isinstance(module, nn.Module):
         raise InputError(f"model {recipe.model!r} gave a {type(module).__name__}", "a torch.nn.Module")
-    return module
+    return materialised(module, shape)
+
+
+@torch.no_grad()
+def materialised(module: nn.Module, shape: tuple[int, ...] | None) -> nn.Module:
+    """Return a module whose lazy layers know their sizes, from one pass of an example of zeros; others unchanged.
+
+    Raises
+    ------
+    InputError
+        The shape of an input is not known, or the pass fails or leaves a layer without a size.
+    """
+    if not any(is_lazy(value) for value in (*module.parameters(), *module.buffers())):
+        return module
+    if shape is None:
+        raise InputError("a network with lazy layers", "layers that know their sizes", "Call it on one batch first.")
+    training = module.training
+    try:
+        try:
+            module.eval()(torch.zeros(1, *shape))
+        except (RuntimeError, TypeError):  # a network of tokens takes whole numbers
+            module.eval()(torch.zeros(1, *shape, dtype=torch.long))
+    except Exception as error:
+        raise InputError(
+            f"lazy layers whose sizes an input of shape {(1, *shape)} does not give ({type(error).__name__}: {error})",
+            "a network that takes inputs of that shape",
+        ) from error
+    left = [name for name, value in module.named_parameters() if is_lazy(value)]
+    if left:
+        raise InputError(f"lazy layers that no pass reaches: {', '.join(left)}", "layers that the network uses")
+    return module.train(training)

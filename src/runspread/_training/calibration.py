@@ -17,6 +17,7 @@ from .._errors import RunspreadWarning
 from .datasets.cache import user_cache, write_atomically
 from .engine import StackTraining, Task
 from .memory import MemoryPlan, free_memory
+from .modules import refusing_slow_stacks
 from .plan import RunPlan
 from .programs import candidate_programs
 from .stack import build_seeded
@@ -97,8 +98,9 @@ def _stacking_problem(task: Task, plans: Sequence[RunPlan], programs: tuple[str,
     if "vmap" not in programs or task.steps == 0:
         return ""
     try:
-        StackTraining(task, [plans[0], plans[-1]], "vmap").step()
-    except RuntimeError as error:
+        with refusing_slow_stacks():
+            StackTraining(task, [plans[0], plans[-1]], "vmap").step()
+    except (RuntimeError, UserWarning) as error:
         return str(error).strip().partition("\n")[0]
     return ""
 

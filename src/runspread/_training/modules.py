@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -54,3 +58,11 @@ def prepare_module(module: nn.Module) -> nn.Module:
 def dropout_layers(module: nn.Module) -> dict[str, KeyedDropout]:
     """Return the dropout layers by name, in the module's order."""
     return {name: child for name, child in module.named_modules() if isinstance(child, KeyedDropout)}
+
+
+@contextmanager
+def refusing_slow_stacks() -> Generator[None]:
+    """Raise a UserWarning inside the block where torch would take a layer (a recurrent one) apart run by run."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="There is a performance drop", category=UserWarning)
+        yield

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import to_numpy
+from .._errors import InputError
 from .._optional import require
 
 
@@ -37,12 +38,14 @@ class TorchNetwork:
         self._torch = require("torch", "evaluating a torch module")
         self._module, self._batch = module, batch
         first = next(iter(module.state_dict().values()), None)
+        self._shared = shared_names(module)
         self._device = device or (first.device if first is not None else "cpu")
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
-        """The module's parameters and buffers by name, as arrays."""
-        return {name: to_numpy(value) for name, value in self._module.state_dict().items()}
+        """The module's parameters and buffers by name, as arrays; tensors that layers share stand there once."""
+        state = {name: to_numpy(value) for name, value in self._module.state_dict().items()}
+        return self._without_twins(state)
 
     def logits(
         self, weights: Mapping[str, NDArray[Any]], inputs: NDArray[Any], *, stacked: bool = False
@@ -60,7 +63,7 @@ class TorchNetwork:
         """
         torch = self._torch
         state = self._state(weights)
-        call = torch.vmap(self._call, in_dims=(0, None)) if stacked else self._call
+        call = self._call_stack if stacked else self._call
         with torch.no_grad(), self._evaluating():
             pieces = [
                 call(state, self._as_input(inputs[start : start + self._batch], state))
@@ -124,12 +127,36 @@ class TorchNetwork:
         means = [torch.stack([slope[k].square().mean() for slope in slopes]).mean() for k in range(len(found))]
         return float(torch.stack(means).mean())
 
+    def _without_twins(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return weights in which a tensor that layers share stands under its first name only."""
+        found = dict(weights)
+        for names in self._shared:
+            there = [name for name in names if name in found]
+            for other in there[1:]:
+                if not np.array_equal(found[there[0]], found[other], equal_nan=found[other].dtype.kind == "f"):
+                    raise InputError(f"{other} differs from {there[0]}, to which it is tied", "equal values of both")
+                del found[other]
+        return found
+
     def _state(self, weights: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
-        arrays = {name: np.ascontiguousarray(weight) for name, weight in weights.items()}
+        arrays = {name: np.ascontiguousarray(weight) for name, weight in self._without_twins(weights).items()}
         return {name: self._torch.tensor(array, device=self._device) for name, array in arrays.items()}
 
     def _call(self, state: dict[str, Any], inputs: Any) -> Any:
         return self._torch.func.functional_call(self._module, state, (inputs,))
+
+    def _call_stack(self, state: dict[str, Any], inputs: Any) -> Any:
+        """Return the outputs of a stack of networks: in one pass, or one by one where a layer has no batching rule."""
+        from .modules import refusing_slow_stacks
+
+        try:
+            with refusing_slow_stacks():
+                return self._torch.vmap(self._call, in_dims=(0, None))(state, inputs)
+        except (RuntimeError, UserWarning):
+            runs = len(next(iter(state.values())))
+            return self._torch.stack(
+                [self._call({name: value[k] for name, value in state.items()}, inputs) for k in range(runs)]
+            )
 
     def _as_input(self, inputs: NDArray[Any], state: Mapping[str, Any]) -> Any:
         tensor = self._torch.as_tensor(np.ascontiguousarray(inputs), device=self._device)
@@ -146,6 +173,15 @@ class TorchNetwork:
         finally:
             for module, training in modes:
                 module.training = training
+
+
+def shared_names(module: Any) -> list[list[str]]:
+    """Return the names, in the module's order, of each parameter or buffer that layers share."""
+    names: dict[int, list[str]] = {}
+    for tensors in (module.named_parameters, module.named_buffers):
+        for name, value in tensors(remove_duplicate=False):
+            names.setdefault(id(value), []).append(name)
+    return [group for group in names.values() if len(group) > 1]
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from ..._study.files import refuse_existing, sha256, storage_errors, write_json,
 from ..._study.records import Seeds
 from ...nn import BatchEnsemble, EnsembleTraining
 from ...nn._dropout import dropout_active
+from ..build import materialised
 from .conversion import Conversion, conversion_of, rebuild
 from .cost import EnsembleCost, count_parameters, measure_cost
 from .members import EnsembleModule, MemberStack
@@ -382,7 +383,7 @@ def _templates(facts: EnsembleFacts, network: nn.Module | Sequence[nn.Module] | 
     given = [network] * len(facts.members) if isinstance(network, nn.Module) else list(network)
     if len(given) != len(facts.members):
         raise InputError(f"{len(given)} networks for {len(facts.members)} members", "one network, or one a member")
-    return given
+    return [materialised(one, facts.shape) for one in given]
 
 
 def _built(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..._errors import InputError
 from ...nn import BatchEnsemble, HyperBatchEnsemble, Hyperparameter, batch_ensemble, hyper_batch_ensemble
 from ...nn._layers import HyperBatchLayer
+from ..torch_network import shared_names
 from .members import MemberStack
 
 _FREE = ("rate", "key")  # state of dropout in training, which prediction does not need
@@ -76,9 +77,26 @@ def filled(network: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
         keys = network.load_state_dict(dict(state), strict=False)
     except RuntimeError as error:
         raise InputError(f"weights that do not fit: {error}", "a network of the same architecture") from error
-    wrong = [name for name in (*keys.missing_keys, *keys.unexpected_keys) if name.rpartition(".")[2] not in _FREE]
+    tied = _tied_names(network)
+    missing = [name for name in keys.missing_keys if not tied.get(name, set()) & state.keys()]
+    wrong = [name for name in (*missing, *keys.unexpected_keys) if name.rpartition(".")[2] not in _FREE]
     if wrong:
         raise InputError(
             f"weights that do not fit: {', '.join(wrong[:3])} on one side only", "a network of the same architecture"
         )
+    apart = [name for name, value in network.state_dict().items() if name in state and not _equal(value, state[name])]
+    if apart:
+        raise InputError(
+            f"{apart[0]} has other values than {', '.join(sorted(tied.get(apart[0], set())))}, to which it is tied",
+            "a network whose layers are tied as those that were trained",
+        )
     return network.eval()
+
+
+def _tied_names(network: nn.Module) -> dict[str, set[str]]:
+    """Return the names of tensors that other names share, and those others: a study keeps a shared one once."""
+    return {name: set(group) - {name} for group in shared_names(network) for name in group}
+
+
+def _equal(loaded: Tensor, given: Tensor) -> bool:
+    return torch.equal(loaded.nan_to_num(), given.to(loaded).view_as(loaded).nan_to_num())

@@ -15,6 +15,7 @@ from ..._errors import InputError, MissingDataError
 from ..._methods.selection import EnsembleSelection
 from ..._study.shards import RunFacts
 from ..._study.study import Study
+from ..build import materialised
 from ..datasets import load_dataset
 from ..recipes import Recipe
 from ..study_networks import own_network, recipe_of
@@ -78,6 +79,7 @@ def weighted_ensemble(
     if network is not None or recipe is None:
         if network is None:
             raise InputError("a study without a recipe of runspread's", "network=, a module of the runs' architecture")
+        network = materialised(network, None if recipe is None else tuple(load_dataset(recipe).example_shape))
         members = [_load(study, run, copy.deepcopy(network)) for run in runs]
         return Ensemble(EnsembleModule(MemberStack(members), list(weights.values())), facts)
     return _from_recipe(study, runs, recipe, facts)

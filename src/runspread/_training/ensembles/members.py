@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..._errors import InputError
-from ..modules import DROPOUTS
+from ..modules import DROPOUTS, refusing_slow_stacks
 
 
 class MemberStack(nn.Module):
@@ -56,14 +56,25 @@ class MemberStack(nn.Module):
         """
         if not self.stackable:
             return self
+        return self._vectorised()
+
+    def _vectorised(self) -> Callable[[Tensor], Tensor]:
         members: Any = list(self.networks)
         stack = torch.func.stack_module_state(members)
+        fails = False
+
+        def of_one(x: Tensor, parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
+            return torch.func.functional_call(members[0], (parameters, buffers), (x,))
 
         def outputs(x: Tensor) -> Tensor:
-            def of_one(parameters: dict[str, Tensor], buffers: dict[str, Tensor]) -> Tensor:
-                return torch.func.functional_call(members[0], (parameters, buffers), (x,))
-
-            return torch.vmap(of_one)(*stack)
+            nonlocal fails
+            if not fails:
+                try:
+                    with refusing_slow_stacks():
+                        return torch.vmap(of_one, in_dims=(None, 0, 0))(x, *stack)
+                except (RuntimeError, UserWarning):  # no batching rule; or what the plain pass raises too
+                    fails = True
+            return self(x)
 
         return outputs
 
