@@ -41,7 +41,7 @@ def test_ensemble(study, tmp_path):
     found = invoke("ensemble", study.path, "--size", 3, "-o", tmp_path / "shipped")
     assert found.exit_code == 0
     assert "Greedy selection with replacement" in found.output
-    assert "optimism" in found.output
+    assert "optimistic" in found.output
     assert "times the parameters of a single network" in found.output
     shipped = rs.load_ensemble(tmp_path / "shipped")
     assert shipped.member_ids == rs.select_ensemble(study, size=3).member_ids
@@ -334,3 +334,18 @@ def test_the_section_leaves_out_runs_that_cannot_be_scored(tmp_path):
     assert lost not in found.tables[0]["member"]
     assert any(lost in note and "no predictions on split 'test'" in note for note in found.notes)
     assert any(note.startswith("Cost: 30 stored numbers against 6") for note in found.notes)
+
+
+def test_a_file_of_outputs_is_chosen_from(tmp_path):
+    rng, labels = np.random.default_rng(0), np.arange(400) % 4
+    np.save(tmp_path / "x.npy", (np.eye(4)[labels] + rng.normal(size=(8, 400, 4))).astype(np.float32))
+    np.save(tmp_path / "y.npy", labels)
+    words = ["ensemble", str(tmp_path / "x.npy"), "--labels", str(tmp_path / "y.npy")]
+    result = CliRunner().invoke(cli, [*words, "--json"], catch_exceptions=False)
+    found = rs.select_ensemble(np.load(tmp_path / "x.npy"), labels)
+    assert json.loads(result.output)["path"] == found.path.tolist()
+    text = CliRunner().invoke(cli, words, catch_exceptions=False).output
+    assert "95% CI" in text
+    refused = CliRunner().invoke(cli, [*words, "-o", str(tmp_path / "e")])
+    assert refused.exit_code == 2
+    assert "Leave -o out" in refused.output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .opening import open_chosen
+from .opening import labels_option, open_source
 from .show import json_option, one_study_argument, refuse_written, show, show_cost
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ NO_EARLY_STOP = (
 @click.option("--no-early-stop", is_flag=True, help=NO_EARLY_STOP)
 @click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
 @click.option("--data", help="Where the recipe's data are, for the scaling of the inputs.")
+@labels_option
 @json_option
 def command(
     study: str,
@@ -41,16 +42,22 @@ def command(
     no_early_stop: bool,
     out: str | None,
     data: str | None,
+    labels: str | None,
     as_json: bool,
 ) -> None:
-    """Choose the best ensemble from the runs of STUDY, without training; -o writes it as a folder to ship."""
+    """Choose the best ensemble from the runs of STUDY, without training; -o writes it as a folder to ship.
+
+    STUDY is a study's folder, or a file with the outputs of runs trained elsewhere on the examples that choose.
+    """
     import runspread as rs
 
     refuse_written(out)
     if data is not None and out is None:
         raise rs.InputError("--data without -o", "both: the data are read for the ensemble that is written")
-    opened = open_chosen(study)
+    opened = open_source(study, labels)
     recipe = None
+    if out is not None and not isinstance(opened, rs.Study):
+        raise rs.InputError("-o with a file of outputs", "a study, which holds the weights", "Leave -o out.")
     if out is not None:
         from .._training.study_networks import recipe_of
 
