@@ -204,7 +204,7 @@ def test_published_variance_plans(ratio, runs):
 
 
 def test_bouthillier():
-    assert rs.plan_superiority(0.75, power=0.95) == 29
+    assert rs.plan_superiority(0.75, power=0.95, preset="paper") == 29
     with pytest.raises(rs.InputError):
         rs.plan_superiority(0.5)
     with pytest.raises(rs.InputError):
@@ -328,13 +328,13 @@ def test_a_test_set_of_another_size_changes_the_noise_of_examples_only():
 
 def test_a_plan_for_the_distribution_is_never_below_that_for_the_test_set():
     plan = rs.plan_runs(0.01, variance=1e-5, tau2=1e-9, n_examples=10_000)
-    assert plan.runs_dist < plan.runs_fixed_t
-    assert f"On the distribution it takes {plan.runs_fixed_t} of each" in plan.sentence()
-    assert plan.table()["runs of each"][-1] == plan.runs_fixed_t
+    assert plan.runs_dist < plan.runs_needed == plan.runs_needed_dist
+    assert f"On the distribution it takes {plan.runs_needed} of each" in plan.sentence()
+    assert plan.table()["runs of each"][-1] == plan.runs_needed
     gap = rs.plan_gap(2, variance=1e-5, tau2=1e-9, n_examples=10_000)
-    assert gap.gap_dist < gap.gap_fixed_t
-    assert gap.table()["gap in points"][-1] == 100 * gap.gap_fixed_t
-    assert f"{100 * gap.gap_fixed_t:.2f} points on the distribution" in gap.sentence()
+    assert gap.gap_dist < gap.gap_needed <= gap.gap_needed_dist
+    assert gap.table()["gap in points"][-1] == 100 * gap.gap_needed_dist
+    assert f"of {100 * gap.gap_needed_dist:.2f} on the distribution" in gap.sentence()
 
 
 def test_selection_honours_counts_and_refuses_what_a_result_has():

@@ -252,7 +252,7 @@ def test_plan_variance(case):
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "gamma")])
 def test_plan_superiority(case):
     rows = zip(*(vectors[f"{case}__{name}"].tolist() for name in ("gamma", "alpha", "power")), strict=True)
-    found = [rs.plan_superiority(gamma, alpha=alpha, power=power) for gamma, alpha, power in rows]
+    found = [rs.plan_superiority(gamma, alpha=alpha, power=power, preset="paper") for gamma, alpha, power in rows]
     assert_expected(case, "runs", found)
 
 

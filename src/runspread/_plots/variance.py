@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -373,12 +373,12 @@ def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        The axes drawn on.
+        The axes drawn on. The lines take the spread as exact; the dot is the plan, with its range as a bar.
     """
     from .._methods.variance.plan import RunPlan, plan_gap
 
     ax = new_axes(ax)
-    runs, gap = (result.runs_fixed_t, result.gap) if isinstance(result, RunPlan) else (result.runs, result.gap_fixed_t)
+    runs = result.runs_needed if isinstance(result, RunPlan) else result.runs
     counts = np.unique(np.geomspace(2, max(100, 4 * runs), 40).astype(int))
     plans = [
         plan_gap(
@@ -392,18 +392,31 @@ def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
         )
         for count in counts
     ]
-    ax.plot(counts, [100 * plan.gap_fixed_t for plan in plans], color=BLUE, linewidth=1.8, label="this test set")
-    if not math.isnan(plans[0].gap_dist):
-        # the normal law flatters few runs; what cannot be shown on this test set cannot be shown beyond it
-        dist = [100 * max(plan.gap_dist, plan.gap_fixed_t) for plan in plans]
+    exact = ", if the spread is exact" if math.isfinite(result.degrees) else ""
+    ax.plot(counts, [100 * plan.gap_needed for plan in plans], color=BLUE, linewidth=1.8, label=f"this test set{exact}")
+    if not math.isnan(plans[0].gap_needed_dist):
+        dist = [100 * plan.gap_needed_dist for plan in plans]
         ax.plot(counts, dist, color=ORANGE, linewidth=1.8, linestyle="--", label="the distribution")
-    if not math.isnan(gap):
-        ax.plot(runs, 100 * gap, "o", color="black", label=f"{runs} runs, {100 * gap:.3g} points")
+    _draw_plan(result, ax)
     ax.set(xscale="log", yscale="log", xlabel="runs of each configuration")
     ax.set_ylabel(f"gap shown with {result.power:.0%} power (points)")
     _plain_numbers(ax)
-    _legend_above(ax, 3)
+    _legend_above(ax, 3 if not exact else 1)
     return _clean(ax)
+
+
+def _draw_plan(result: RunPlan | GapPlan, ax: Axes) -> None:
+    """Draw the plan as a dot, with its range."""
+    from .._methods.variance.plan import RunPlan
+
+    if isinstance(result, RunPlan):
+        runs, gap = result.runs_needed, 100 * result.gap
+        ends: dict[str, Any] = {"xerr": [[max(0, runs - result.runs_low)], [max(0, result.runs_high - runs)]]}
+    else:
+        runs, gap = result.runs, 100 * result.gap_needed
+        ends = {"yerr": [[max(0.0, gap - 100 * result.gap_low)], [max(0.0, 100 * result.gap_high - gap)]]}
+    if not math.isnan(gap):
+        ax.errorbar(runs, gap, fmt="o", color="black", capsize=3, label=f"{runs:,} runs, {gap:.3g} points", **ends)
 
 
 def _plain_numbers(ax: Axes, *, x_only: bool = False) -> None:

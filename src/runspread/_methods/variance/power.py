@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 
-_MOST_RUNS = 2**40
+MOST_RUNS = 2**40
+_FEW_DEGREES = 20  # below, a critical value is far beyond the scale's spread, so that it takes more nodes
 _FAR = 9.0  # standard deviations beyond which a normal law has no mass in doubles
 _TAIL = 1e-16
-_SPLIT_NODES, _SCALE_NODES = 60, 80
+FINE, COARSE = (60, 80), (32, 40)  # nodes for the split of the variances and for their scale; coarse: to 1e-4
 _GUARDED = 3  # runs of the smaller of two unequal arms up to which Welch's test alone errs too often
 
 Floats = NDArray[np.float64]
@@ -34,22 +35,26 @@ class Rejection(NamedTuple):
     weights: Floats
     degrees: int
     unit: float
-    sides: int
+    sides: int = 2
+    nodes: int = FINE[1]
 
     def power(self, gap: ArrayLike) -> Floats:
         """Return the power at each true gap (an array of any shape)."""
         shift = np.atleast_1d(np.asarray(gap, np.float64)) / self.unit
         beyond = self._beyond(shift)
-        return np.clip(beyond + self._beyond(-shift) if self.sides == 2 else beyond, 0.0, 1.0)
+        if self.sides == 2:
+            near = shift < _FAR  # beyond, nothing is left on the other side
+            beyond[near] += self._beyond(-shift[near])
+        return np.clip(beyond, 0.0, 1.0)
 
     def _beyond(self, shift: Floats) -> Floats:
         """Return P(T > critical) at each noncentrality [shifts], whichever way round the integrand is smooth."""
         smooth = self.critical <= math.sqrt(2 * self.degrees)
         found = np.zeros(len(shift))
         if smooth.any():
-            found += _over_scales(shift, self.critical[smooth], self.weights[smooth], self.degrees)
+            found += _over_scales(shift, self.critical[smooth], self.weights[smooth], self.degrees, self.nodes)
         if not smooth.all():
-            found += _over_normals(shift, self.critical[~smooth], self.weights[~smooth], self.degrees)
+            found += _over_normals(shift, self.critical[~smooth], self.weights[~smooth], self.degrees, self.nodes)
         return found
 
 
@@ -60,20 +65,20 @@ def _legendre(count: int) -> tuple[Floats, Floats]:
     return (nodes + 1) / 2, weights / 2
 
 
-def _over_scales(shift: Floats, critical: Floats, weights: Floats, degrees: int) -> Floats:
+def _over_scales(shift: Floats, critical: Floats, weights: Floats, degrees: int, count: int) -> Floats:
     """Return the mean of ``Phi(shift - critical u)`` over u, the root of a chi-square by its degrees of freedom."""
     from scipy.special import ndtr
 
-    nodes, masses = _scale_law(degrees)
+    nodes, masses = _scale_law(degrees, count)
     bounds, mass = np.outer(critical, nodes).ravel(), np.outer(weights, masses).ravel()
     return np.array([mass @ ndtr(value - bounds) for value in shift.tolist()])
 
 
-def _over_normals(shift: Floats, critical: Floats, weights: Floats, degrees: int) -> Floats:
+def _over_normals(shift: Floats, critical: Floats, weights: Floats, degrees: int, count: int) -> Floats:
     """Return the same with the order exchanged: the mean over a normal z of ``P(u < (z + shift) / critical)``."""
     from scipy.special import gammainc
 
-    nodes, masses = _legendre(_SCALE_NODES)
+    nodes, masses = _legendre(count)
     low = np.maximum(-_FAR, -shift)[:, None]
     width = np.maximum(0.0, _FAR - low)
     z = low + width * nodes
@@ -83,26 +88,27 @@ def _over_normals(shift: Floats, critical: Floats, weights: Floats, degrees: int
 
 
 @functools.lru_cache(maxsize=256)
-def _scale_law(degrees: int) -> tuple[Floats, Floats]:
+def _scale_law(degrees: int, count: int) -> tuple[Floats, Floats]:
     """Return nodes and masses of ``sqrt(chi2 / degrees)`` between its extreme quantiles."""
     from scipy.special import gammainccinv, gammaincinv
 
     half = degrees / 2
     low, high = (math.sqrt(float(value) / half) for value in (gammaincinv(half, _TAIL), gammainccinv(half, _TAIL)))
-    nodes, weights = _legendre(_SCALE_NODES)
+    nodes, weights = _legendre(count)
     away = (low - 1) + (high - low) * nodes  # from 1, so that nothing cancels at many degrees
     log_density = (degrees - 1) * np.log1p(away) - degrees * (away + away**2 / 2)
     mass = weights * np.exp(log_density - log_density.max())
     return 1 + away, mass / mass.sum()
 
 
-def _split_law(degrees_a: int, degrees_b: int) -> tuple[Floats, Floats]:
+@functools.lru_cache(maxsize=256)
+def _split_law(degrees_a: int, degrees_b: int, count: int) -> tuple[Floats, Floats]:
     """Return nodes and masses of the first sum of squares' share of both, a beta law, as the square of a sine."""
     from scipy.special import betainccinv, betaincinv
 
     a, b = degrees_a / 2, degrees_b / 2
     low, high = (math.asin(math.sqrt(float(value))) for value in (betaincinv(a, b, _TAIL), betainccinv(a, b, _TAIL)))
-    nodes, weights = _legendre(_SPLIT_NODES)
+    nodes, weights = _legendre(count)
     angle = low + (high - low) * nodes
     log_density = (degrees_a - 1) * np.log(np.sin(angle)) + (degrees_b - 1) * np.log(np.cos(angle))
     mass = weights * np.exp(log_density - log_density.max())
@@ -121,7 +127,16 @@ def student_rejection(variance: float, runs: int, alpha: float, *, paired: bool 
     return Rejection(np.array([critical]), np.ones(1), degrees, math.sqrt(variance / runs), sides)
 
 
-def welch_rejection(var_a: float, var_b: float, runs_a: int, runs_b: int, alpha: float, *, sides: int = 2) -> Rejection:
+def welch_rejection(
+    var_a: float,
+    var_b: float,
+    runs_a: int,
+    runs_b: int,
+    alpha: float,
+    *,
+    sides: int = 2,
+    nodes: tuple[int, int] = FINE,
+) -> Rejection:
     """Return how Welch's test rejects, guarded by Student's where three runs or fewer meet another number of runs.
 
     The two sample variances split into their sum, a chi-square, and the first one's share of it; given the share,
@@ -131,7 +146,7 @@ def welch_rejection(var_a: float, var_b: float, runs_a: int, runs_b: int, alpha:
 
     first, second = runs_a - 1, runs_b - 1
     degrees = first + second
-    share, mass = _split_law(first, second)
+    share, mass = _split_law(first, second, nodes[0])
     squares_a, squares_b = degrees * var_a * share / first, degrees * var_b * (1 - share) / second
     a, b = squares_a / runs_a, squares_b / runs_b
     unit = math.sqrt(var_a / runs_a + var_b / runs_b)
@@ -141,7 +156,7 @@ def welch_rejection(var_a: float, var_b: float, runs_a: int, runs_b: int, alpha:
         pooled = (first * squares_a + second * squares_b) / degrees
         student = -float(stdtrit(degrees, alpha / sides)) * np.sqrt(pooled * (1 / runs_a + 1 / runs_b)) / unit
         critical = np.maximum(critical, student)
-    return Rejection(critical, mass, degrees, unit, sides)
+    return Rejection(critical, mass, degrees, unit, sides, nodes[1])
 
 
 def welch_power(
@@ -149,6 +164,58 @@ def welch_power(
 ) -> float:
     """Return the power of the guarded Welch test for normal runs with these variances and a true gap."""
     return float(welch_rejection(var_a, var_b, runs_a, runs_b, alpha, sides=sides).power(gap)[0])
+
+
+class Examples(NamedTuple):
+    """What the examples add to the variance of a difference of means, and its degrees of freedom."""
+
+    variance: float
+    degrees: float
+
+
+def distribution_power(
+    gap: float,
+    var_a: float,
+    var_b: float,
+    runs: int,
+    alpha: float,
+    examples: Examples,
+    *,
+    nodes: tuple[int, int] = FINE,
+) -> float:
+    """Return the power of both tests that a verdict on the distribution takes.
+
+    One is Welch's, on this test set; the other adds the noise of the examples, with Satterthwaite's degrees of freedom.
+    """
+    from scipy.special import ndtr
+
+    degrees = 2 * (runs - 1)
+    share, masses = _split_law(runs - 1, runs - 1, nodes[0])
+    scale, weights = _scale_law(degrees, 4 * nodes[1] if degrees < _FEW_DEGREES else nodes[1])
+    a, b = 2 * var_a / runs * share, 2 * var_b / runs * (1 - share)
+    squared = np.outer(a + b, scale**2)
+    total = squared + examples.variance
+    own = np.outer((a**2 + b**2) / (runs - 1), scale**4)
+    first = a / (a + b)
+    welch = np.outer(_critical((runs - 1) / (first**2 + (1 - first) ** 2), alpha) * np.sqrt(a + b), scale)
+    both = _critical(total**2 / (own + examples.variance**2 / examples.degrees), alpha) * np.sqrt(total)
+    unit = math.sqrt((var_a + var_b) / runs + examples.variance)
+    bound = np.maximum(welch, both)
+    return float(masses @ (ndtr((gap - bound) / unit) + ndtr((-gap - bound) / unit)) @ weights)
+
+
+def _critical(degrees: Floats, alpha: float) -> Floats:
+    """Return two-sided critical values of t for many degrees of freedom from a table (relative error below 1e-5)."""
+    inverse, values = _critical_table(alpha)
+    return np.exp(np.interp(1 / degrees, inverse, values))
+
+
+@functools.lru_cache(maxsize=64)
+def _critical_table(alpha: float) -> tuple[Floats, Floats]:
+    from scipy.special import stdtrit
+
+    inverse = np.linspace(0, 1, 2001)
+    return inverse, np.log(-stdtrit(1 / np.maximum(inverse, 1e-12), alpha / 2))
 
 
 def two_sample_power(gap: float, var_a: float, var_b: float, runs: int, alpha: float, *, paired: bool = False) -> float:
@@ -159,13 +226,21 @@ def two_sample_power(gap: float, var_a: float, var_b: float, runs: int, alpha: f
     return float(student_rejection(var_a + var_b, runs, alpha, paired=paired).power(gap)[0])
 
 
-def smallest(enough: Callable[[int], bool], start: int = 2) -> int:
-    """Return the smallest number of runs from `start` on that is enough (`enough` must stay true once it is)."""
-    low, high = start - 1, start
-    while not enough(high):
-        low, high = high, 2 * high
-        if high > _MOST_RUNS:
+def smallest(enough: Callable[[int], bool], near: int = 2) -> int:
+    """Return the smallest number of runs from two on that is enough, looked for in growing steps from `near` on.
+
+    `enough` must stay true once it is.
+    """
+    low, high = (1, near) if enough(near) else (near, 0)
+    step = 1
+    while not high:
+        if low + step > MOST_RUNS:
             raise InputError("a question that takes more than 10^12 runs", "a larger gap or a smaller power")
+        low, high = (low, low + step) if enough(low + step) else (low + step, 0)
+        step *= 2
+    while high - step > low and enough(high - step):
+        high, step = high - step, 2 * step
+    low = max(low, high - step)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)

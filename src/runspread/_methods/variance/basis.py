@@ -1,0 +1,241 @@
+"""What a plan rests on: given variances, an error rate, a pilot of runs, or a comparison."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..._errors import InputError
+from .pilot import RANGE, SAFE, Arm, Spread
+from .power import Examples
+from .result import VarianceResult, points, root
+
+_FINE_TUNINGS = 5.0  # times the spread of independent errors at which fine-tunings were seen
+_FEW = 5  # runs of a pilot below which its range is wider than more runs cost
+_MOST_FROM_TWO = 1000  # runs that a plan from a pilot of two runs may ask for
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a plan rests on.
+
+    Attributes
+    ----------
+    spread : Spread
+        Variances of accuracy of both configurations, as far as they are known.
+    n_examples : int or None
+        Size of the test set.
+    tau2 : float
+        Variance over examples of the difference in success rate; NaN where not known.
+    text : str
+        Where the variances come from, in words.
+    pilot : int
+        Runs of the pilot, the fewer of two; 0 without one.
+    stretch : float
+        How many times as large the standard deviation may be for reasons that no interval covers.
+    degrees_of_examples : float
+        Degrees of freedom of the noise of the examples.
+    """
+
+    spread: Spread
+    n_examples: int | None
+    tau2: float
+    text: str
+    pilot: int = 0
+    stretch: float = 1.0
+    degrees_of_examples: float = math.inf
+
+    @property
+    def examples(self) -> Examples | None:
+        """What the examples add to the variance of the difference on the distribution; None where it is not known."""
+        if self.n_examples is None or math.isnan(self.tau2):
+            return None
+        return Examples(self.tau2 / self.n_examples, self.degrees_of_examples)
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of the pilot, the fewer of two."""
+        return min(arm.degrees for arm in self.spread.arms)
+
+    @property
+    def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Both variances at the ends of the range of the spread."""
+        if self.stretch > 1:
+            first, second = self.spread.variances
+            return (first, second), (self.stretch**2 * first, self.stretch**2 * second)
+        return self.spread.quantile((1 - RANGE) / 2), self.spread.quantile((1 + RANGE) / 2)
+
+    @property
+    def safe(self) -> tuple[float, float]:
+        """Both variances at the upper bound of the spread that holds for four pilots of five."""
+        return self.ends[1] if self.stretch > 1 else self.spread.quantile(SAFE)
+
+    def noise(self, alpha: float) -> float:
+        """Return beyond how many standard errors a difference of new runs rarely goes, given the pilot."""
+        from scipy.special import ndtri, stdtrit
+
+        if math.isinf(self.degrees):
+            return -float(ndtri(alpha / 2))
+        return -float(stdtrit(self.degrees, alpha / 2))
+
+    def refuse_two_runs(self, needed: int) -> None:
+        """Raise an InputError where a pilot of two runs leaves the plan open without bounds."""
+        if self.pilot == 2 and needed > _MOST_FROM_TWO:
+            raise InputError(
+                f"a pilot of two runs, from which the plan would be {needed:,} runs",
+                "a pilot of three runs or more: two hardly measure a spread",
+                "Train one more run of the pilot first.",
+            )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader should know about the pilot."""
+        if 0 < self.pilot < _FEW:
+            return (
+                f"{self.pilot} runs hardly measure a spread: a pilot of {_FEW} or more narrows the range of this plan.",
+            )
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        """Return the fields that plans share."""
+        var_a, var_b = self.spread.variances
+        return {
+            "var_a": var_a,
+            "var_b": var_b,
+            "n_examples": self.n_examples,
+            "tau2": self.tau2,
+            "degrees": self.degrees,
+            "basis": self.text,
+        }
+
+
+def range_of(degrees: float, plugin: float, low: float, high: float, form: str, unit: str) -> str:
+    """Return what a plan's number would be if the spread were exact, and its range, in words."""
+    if low == high:
+        return ""
+    ends = f"{low:{form}} to {high:{form}}"
+    if math.isinf(degrees):
+        return f"; fine-tunings were seen at 1 to 5 times that spread, which takes {ends} {unit}"
+    return f": {plugin:{form}} if that spread is exact, {ends} over its {RANGE:.0%} interval"
+
+
+def basis_of(
+    source: Any,
+    variance: float | None,
+    variance_b: float | None,
+    n_examples: int | None,
+    error: float | None,
+    tau2: float | None,
+    split: str,
+) -> Basis:
+    """Return what a plan rests on after checks."""
+    options = {"source": source, "variance": variance, "error": error}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) != 1:
+        raise InputError(" and ".join(given) or "nothing", "one of source, variance, or error with n_examples")
+    numbers = tuple(0.0 if value is None else value for value in (variance, variance_b, tau2))
+    if not all(0 <= value < math.inf for value in numbers):
+        raise InputError(f"variances {numbers}", "finite variances of zero or more")
+    if n_examples is not None and n_examples < 1:
+        raise InputError(f"n_examples={n_examples}", "one example or more")
+    if source is not None:
+        found = _from_source(source, split, n_examples)
+    elif error is not None:
+        found = _a_priori(error, n_examples)
+    else:
+        assert variance is not None
+        text = f"standard deviation {points(root(variance))} points per run, taken as exact"
+        found = Basis(Spread(Arm(variance)), n_examples, math.nan, text)
+    if variance_b is not None:
+        found = replace(found, spread=Spread(found.spread.first, Arm(variance_b)))
+    return found if tau2 is None else replace(found, tau2=tau2)
+
+
+def _a_priori(error: float, n_examples: int | None) -> Basis:
+    if n_examples is None or not 0 <= error <= 1:
+        raise InputError(f"error={error} and n_examples={n_examples}", "an error rate and the size of the test set")
+    variance = error / (2 * n_examples)
+    text = (
+        f"if runs are calibrated and their errors independent, standard deviation about {points(math.sqrt(variance))} "
+        "points per run"
+    )
+    return Basis(Spread(Arm(variance)), n_examples, math.nan, text, stretch=_FINE_TUNINGS)
+
+
+def _from_source(source: Any, split: str, n_examples: int | None) -> Basis:
+    """Return the basis in a comparison, in a variance result, or in whatever `variance` takes."""
+    from .compare import Comparison  # a comparison makes plans, a plan can rest on a comparison
+    from .estimate import variance as estimate
+
+    if isinstance(source, Comparison):
+        return _of_comparison(source, n_examples)
+    found = source if isinstance(source, VarianceResult) else estimate(source, split=split, pairs="none")
+    return _of_runs(found, n_examples)
+
+
+def _of_comparison(found: Any, n_examples: int | None) -> Basis:
+    if n_examples not in (None, found.n_examples):
+        raise InputError(
+            f"n_examples={n_examples} with a comparison on {found.n_examples}",
+            "a comparison alone",
+            "Give the runs of one configuration, whose spread can be carried to a test set of another size.",
+        )
+    runs = found.n_runs_a, found.n_runs_b
+    if min(runs) < 2:
+        raise _one_run()
+    if not found.var_a + found.var_b:
+        raise _no_spread(min(runs))
+    clusters = getattr(found, "n_clusters", None)
+    return Basis(
+        Spread(Arm(found.var_a, runs[0] - 1), Arm(found.var_b, runs[1] - 1)),
+        found.n_examples,
+        max(0.0, found.tau2),
+        f"variances from {runs[0]} and {runs[1]} runs",
+        pilot=min(runs),
+        degrees_of_examples=(found.n_examples if clusters is None else clusters) - 1,
+    )
+
+
+def _of_runs(found: VarianceResult, n_examples: int | None) -> Basis:
+    """Return the basis in one configuration's runs, carried to a test set of `n_examples` where that is another."""
+    if found.n_runs < 2:
+        raise _one_run()
+    wanted = found.n_examples if n_examples is None else n_examples
+    if wanted == found.n_examples:
+        arm = Arm(found.var_test, found.n_runs - 1, floor=found.var_ind)
+        text = f"standard deviation {points(found.sd_test)} points per run, from {found.n_runs} runs"
+    else:
+        arm = _carried(found, wanted)
+        text = (
+            f"standard deviation {points(root(arm.carried))} points per run on {wanted} examples, carried there from "
+            f"{found.n_runs} runs on {found.n_examples}"
+        )
+    if not max(arm.carried, arm.floor):
+        raise _no_spread(found.n_runs)
+    return Basis(Spread(arm), wanted, math.nan, text, pilot=found.n_runs)
+
+
+def _carried(found: VarianceResult, n_examples: int) -> Arm:
+    """Return the variance on a test set of another size: the noise of the examples changes with their number."""
+    if math.isnan(found.var_dist):
+        raise InputError(
+            f"n_examples={n_examples} with {found.n_runs} runs on {found.n_examples} examples",
+            "two runs on two examples or more",
+        )
+    share = found.n_examples / n_examples
+    noise = found.var_test - found.var_dist
+    degrees = found.n_runs - 1 if math.isnan(found.nu_satt) else found.nu_satt
+    return Arm(found.var_test, degrees, removed=noise * (1 - share), floor=found.var_ind * share)
+
+
+def _one_run() -> InputError:
+    return InputError("one run", "two runs or more to know the variance", "Or plan from error= and n_examples=.")
+
+
+def _no_spread(runs: int) -> InputError:
+    return InputError(
+        f"{runs} runs without any spread",
+        "a pilot whose runs differ: equal accuracies do not show that runs have no spread",
+        "Train more runs of the pilot, or give the variance that you expect.",
+    )

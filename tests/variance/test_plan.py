@@ -1,0 +1,161 @@
+"""Plans: the test that compare does, what a pilot leaves open, clusters, and words that claim no more."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import runspread as rs
+from runspread._methods.variance.pilot import Arm, Spread
+from runspread._methods.variance.power import Examples, distribution_power, runs_for_welch, welch_power
+from tests.conftest import SHARED
+
+from .probit import draw, draw_pair
+
+
+def pilot(runs: int, examples: int = 400, seed: int = 0, beta: float = 0.2) -> rs.VarianceResult:
+    return rs.variance(correct=draw(np.random.default_rng(seed), runs, examples, beta)[0], pairs="none")
+
+
+def test_two_runs_are_not_planned_where_welch_has_half_the_power():
+    """Audit A8: the pooled test said two runs for six standard deviations, where Welch's shows the gap in 51 %."""
+    plan = rs.plan_runs(0.06, variance=1e-4)
+    assert (plan.runs_fixed_t, plan.runs_needed) == (2, 3)
+    assert welch_power(6.0, 1.0, 1.0, 2, 2, 0.05) == pytest.approx(0.51, abs=0.01)
+    assert rs.plan_runs(0.1, variance=1e-4).runs_needed == runs_for_welch(10.0, 1.0, 1.0, 0.05, 0.8)
+
+
+@pytest.mark.parametrize("runs", [3, 5, 10])
+def test_power_after_a_pilot_is_what_was_asked_for(runs):
+    """Audit A8: over pilots (quantiles of their sd), the power of Welch's test; at its word one gives 62 to 75 %."""
+    powers, plugin, covered = [], [], []
+    needed = runs_for_welch(1.3, 1.0, 1.0, 0.05, 0.8)
+    for share in (np.arange(20) + 0.5) / 20:
+        spread = Spread(Arm(float(stats.chi2.ppf(share, runs - 1)) / (runs - 1), runs - 1))
+        exact = runs_for_welch(1.3, *spread.variances, 0.05, 0.8)
+        planned = int(spread.runs(1.3, 0.05, 0.8, near=exact))
+        powers.append(welch_power(1.3, 1.0, 1.0, planned, planned, 0.05))
+        plugin.append(welch_power(1.3, 1.0, 1.0, exact, exact, 0.05))
+        low, high = (runs_for_welch(1.3, *spread.quantile(end), 0.05, 0.8) for end in (0.05, 0.95))
+        covered.append(low <= needed <= high)
+    assert 0.78 < np.mean(powers) < 0.9
+    assert np.mean(plugin) < 0.78
+    assert np.mean(covered) >= 0.9
+
+
+def test_the_plan_of_a_pilot_has_a_range():
+    plan = rs.plan_runs(0.02, pilot(5))
+    assert plan.degrees == 4
+    assert plan.runs_low < plan.runs_plugin < plan.runs_needed < plan.runs_high
+    assert plan.runs_needed < plan.runs_upper < plan.runs_high
+    assert f": {plan.runs_plugin} if that spread is exact, {plan.runs_low} to {plan.runs_high}" in plan.sentence()
+    gap = rs.plan_gap(plan.runs_needed, pilot(5))
+    assert gap.gap_low < gap.gap_plugin < gap.gap_needed <= 0.02 < gap.gap_high
+    assert gap.gap_noise > rs.plan_gap(plan.runs_needed, variance=plan.var_a).gap_noise
+
+
+def test_a_given_variance_is_taken_as_exact():
+    plan = rs.plan_runs(0.02, variance=4e-4)
+    assert plan.runs_needed == plan.runs_plugin == plan.runs_low == plan.runs_high == plan.runs_upper
+    assert "taken as exact" in plan.sentence()
+    assert math.isinf(plan.degrees)
+
+
+def test_a_pilot_of_two_runs_that_leaves_everything_open_is_refused():
+    two = pilot(2)
+    with pytest.raises(rs.InputError, match="one more run of the pilot"):
+        rs.plan_runs(0.25 * two.sd_test, two)
+    assert any("2 runs hardly measure a spread" in note for note in rs.plan_runs(2 * two.sd_test, two).warnings)
+
+
+def test_equal_accuracies_are_no_pilot():
+    """Audit A11: no spread seen is not no spread."""
+    with pytest.raises(rs.InputError, match="without any spread"):
+        rs.plan_runs(0.01, rs.variance(correct=np.ones((4, 50), int)))
+    errors = np.eye(4, 50, dtype=int)  # each run errs on one example of its own: equal accuracies, independent errors
+    plan = rs.plan_runs(0.02, rs.variance(correct=1 - errors))
+    assert plan.var_a == 0
+    assert plan.runs_needed > 2
+
+
+def test_an_error_rate_bounds_nothing():
+    """Audit A8: "at most" was exceeded by most sets of real fine-tunings."""
+    plan = rs.plan_runs(0.001, error=0.05, n_examples=10_000)
+    for text in (plan.sentence(), rs.plan_gap(5, error=0.05, n_examples=10_000).sentence()):
+        assert "at most" not in text
+        assert "about 0.16 points per run" in text
+        assert "fine-tunings were seen at 1 to 5 times that spread" in text
+    assert plan.runs_low == plan.runs_needed
+    assert plan.runs_high == runs_for_welch(0.001, *[25 * 0.05 / 20_000] * 2, 0.05, 0.8)
+
+
+def test_real_fine_tunings_spread_more_than_independent_errors():
+    """Twenty fine-tunings each: the spread is within five times that of independent errors, and often above it."""
+    path = SHARED / "real" / "model_recycling_20_seeds.csv"
+    if not path.is_file():
+        pytest.skip("the real data beside the developers' checkouts (../shared/real) are not here")
+    sizes = {"mrpc": 408, "qnli": 5463, "qqp": 40430, "mnli": 9815, "boolq": 3270, "wic": 638}
+    rows = np.genfromtxt(path, delimiter=",", dtype=None, names=True, encoding="utf-8")
+    ratios = []
+    for base, name in {(row[0], row[1]) for row in rows if row[1] in sizes}:
+        accuracy = np.array([row[2] for row in rows if (row[0], row[1]) == (base, name)])
+        plan = rs.plan_runs(0.01, error=float(1 - accuracy.mean()), n_examples=sizes[name])
+        ratios.append(accuracy.std(ddof=1) / math.sqrt(plan.var_a))
+    assert np.mean(np.array(ratios) > 1) > 0.5
+    assert max(ratios) < 5
+
+
+def test_a_single_run_of_each_shows_no_gap():
+    plan = rs.plan_gap(1, variance=1e-4)
+    assert math.isnan(plan.gap_needed)
+    assert "One run of each configuration shows no gap" in plan.sentence()
+
+
+def test_superiority_plans_the_test_that_compare_does():
+    """Audit A8: Noether's numbers were for a one-sided rank test that nothing offers."""
+    rng = np.random.default_rng(0)
+    runs = rs.plan_superiority(0.75)
+    gap = math.sqrt(2) * 0.674489750196
+    assert welch_power(gap, 1.0, 1.0, runs, runs, 0.05) >= 0.8 > welch_power(gap, 1.0, 1.0, runs - 1, runs - 1, 0.05)
+    wins = (rng.normal(gap, 1, 100_000) > rng.normal(0, 1, 100_000)).mean()
+    assert wins == pytest.approx(0.75, abs=0.006)
+    with pytest.raises(rs.InputError, match="below 1"):
+        rs.plan_superiority(1.0)
+    with pytest.raises(rs.InputError):
+        rs.plan_superiority(0.75, preset="noether")
+
+
+def test_a_plan_for_the_distribution_is_that_of_both_tests():
+    rng = np.random.default_rng(3)
+    both = rs.compare(correct=draw_pair(rng, (6, 9), 400, 0.2, 0.3))
+    plan = rs.plan_runs(0.06, both)
+    assert plan.degrees == 5
+    assert plan.runs_needed_dist >= plan.runs_needed
+    assert math.isinf(rs.plan_runs(0.5 * plan.min_delta_dist, both).runs_needed_dist)
+    gap = rs.plan_gap(int(plan.runs_needed_dist), both)
+    assert gap.gap_needed <= gap.gap_needed_dist <= 0.06
+
+
+def test_power_on_the_distribution_without_noise_of_examples_is_that_on_the_test_set():
+    for runs in (2, 3, 7, 60):
+        found = distribution_power(1.3, 1.0, 2.0, runs, 0.05, Examples(1e-14, 99))
+        assert found == pytest.approx(welch_power(1.3, 1.0, 2.0, runs, runs, 0.05), abs=1e-6)
+
+
+def test_pilot_vectors():
+    path = SHARED / "vectors" / "scores.npz"
+    if not path.is_file():
+        pytest.skip("the vectors beside the developers' checkouts (../shared/vectors) are not here")
+    scores = np.load(path)
+    alpha, power = float(scores["pilot__alpha"]), float(scores["pilot__power"])
+    rows = zip(*(scores[f"pilot__{name}"].tolist() for name in ("gap", "sd", "n_pilot")), strict=True)
+    for at, (gap, sd, runs) in enumerate(rows):
+        spread = Spread(Arm(sd**2, runs - 1))
+        upper = spread.quantile(0.8)
+        assert math.sqrt(upper[0]) == pytest.approx(scores["pilot__exp__sd_upper"][at], rel=1e-9)
+        assert runs_for_welch(gap, *spread.variances, alpha, power) == scores["pilot__exp__runs_plugin"][at]
+        assert spread.runs(gap, alpha, power) == scores["pilot__exp__runs_assurance"][at]
+        assert runs_for_welch(gap, *upper, alpha, power) == scores["pilot__exp__runs_upper"][at]
