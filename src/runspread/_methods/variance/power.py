@@ -195,19 +195,18 @@ def distribution_power(
     a, b = 2 * var_a / runs * share, 2 * var_b / runs * (1 - share)
     squared = np.outer(a + b, scale**2)
     total = squared + examples.variance
-    own = np.outer((a**2 + b**2) / (runs - 1), scale**4)
-    first = a / (a + b)
-    welch = np.outer(_critical((runs - 1) / (first**2 + (1 - first) ** 2), alpha) * np.sqrt(a + b), scale)
-    both = _critical(total**2 / (own + examples.variance**2 / examples.degrees), alpha) * np.sqrt(total)
+    first, own = a / (a + b), squared / total
+    spread = (first**2 + (1 - first) ** 2) / (runs - 1)  # one over Welch's degrees of freedom
+    welch = np.outer(_critical(spread, alpha) * np.sqrt(a + b), scale)
+    both = _critical(spread[:, None] * own**2 + (1 - own) ** 2 / examples.degrees, alpha) * np.sqrt(total)
     unit = math.sqrt((var_a + var_b) / runs + examples.variance)
     bound = np.maximum(welch, both)
     return float(masses @ (ndtr((gap - bound) / unit) + ndtr((-gap - bound) / unit)) @ weights)
 
 
-def _critical(degrees: Floats, alpha: float) -> Floats:
-    """Return two-sided critical values of t for many degrees of freedom from a table (relative error below 1e-5)."""
-    inverse, values = _critical_table(alpha)
-    return np.exp(np.interp(1 / degrees, inverse, values))
+def _critical(inverse: Floats, alpha: float) -> Floats:
+    """Return two-sided critical values of t for many inverse degrees of freedom, from a table (to 1e-6 of each)."""
+    return np.exp(np.interp(inverse, *_critical_table(alpha)))
 
 
 @functools.lru_cache(maxsize=64)
