@@ -179,3 +179,69 @@ def test_a_gap_is_in_points(invoke, studies, gap):
 def test_a_file_that_is_missing_is_no_study(invoke, tmp_path):
     result = invoke("variance", tmp_path / "nosuch.npy")
     assert (result.exit_code, "no file" in result.output, "study" in result.output) == (2, True, False)
+
+
+@pytest.fixture(scope="module")
+def clustered_study(tmp_path_factory):
+    """A study whose runs share their errors inside clusters, with the clusters in files of each kind."""
+    folder = tmp_path_factory.mktemp("clustered")
+    rng = np.random.default_rng(1)
+    clusters, labels = np.arange(400) // 10, rng.integers(4, size=400)
+    study = rs.create_study(folder / "study", splits={"test": labels})
+    for number in range(12):
+        margin = 1 + 1.5 * rng.normal(size=40)[clusters]
+        with study.record(seeds=number) as run:
+            run.predictions("test", np.eye(4)[labels] * margin[:, None] + rng.normal(size=(400, 4)) / 2)
+    np.save(folder / "clusters.npy", clusters)
+    (folder / "examples.csv").write_text("patient\n" + "\n".join(f"p{c}" for c in clusters) + "\n")
+    return folder, clusters
+
+
+@pytest.mark.parametrize("name", ["clusters.npy", "examples.csv:patient"])
+def test_variance_takes_clusters(invoke, clustered_study, name):
+    folder, clusters = clustered_study
+    found = invoke("variance", folder / "study", "--clusters", folder / name)
+    expected = rs.variance(rs.open_study(folder / "study"), clusters=clusters)
+    assert found.exit_code == 0
+    assert "in 40 clusters" in found.output.replace("\n", " ")
+    keys = json.loads(invoke("variance", folder / "study", "--clusters", folder / name, "--json").stdout)
+    assert keys["ci_pop_hi_cluster"] == pytest.approx(expected.ci_pop_hi)
+    assert keys["sd_pop"] == pytest.approx(list(expected.sd_pop))
+
+
+def test_clusters_that_are_not_there(invoke, clustered_study):
+    folder, _ = clustered_study
+    found = invoke("variance", folder / "study", "--clusters", "patient")
+    assert found.exit_code == 2
+    assert "'patient', which is no file" in found.output
+
+
+def test_clusters_beside_the_outputs(invoke, clustered_study, tmp_path):
+    from safetensors.numpy import save_file
+
+    folder, clusters = clustered_study
+    outputs = np.concatenate(list(rs.open_study(folder / "study").predictions("test").chunks()))
+    labels = rs.open_study(folder / "study").predictions("test").labels
+    save_file({"logits": outputs, "labels": labels, "patient": clusters}, tmp_path / "runs.safetensors")
+    found = invoke("variance", tmp_path / "runs.safetensors", "--clusters", "patient", "--json")
+    expected = invoke("variance", folder / "study", "--clusters", folder / "clusters.npy", "--json")
+    assert json.loads(found.stdout)["sd_pop"] == json.loads(expected.stdout)["sd_pop"]
+
+
+def test_the_report_takes_clusters(invoke, clustered_study, tmp_path):
+    folder, clusters = clustered_study
+    found = invoke("report", folder / "study", "--clusters", folder / "clusters.npy", "-o", tmp_path / "report.html")
+    assert found.exit_code == 0
+    page = (tmp_path / "report.html").read_text()
+    assert rs.variance(rs.open_study(folder / "study"), clusters=clusters).sentence() in page
+    assert "from independent clusters" in page
+
+
+def test_variance_of_samples_and_for_any_law(invoke, tmp_path):
+    rng = np.random.default_rng(2)
+    labels = rng.integers(3, size=60)
+    np.save(tmp_path / "answers.npy", np.where(rng.random((40, 60)) < 0.7, labels, (labels + 1) % 3))
+    np.save(tmp_path / "labels.npy", labels)
+    words = ("variance", tmp_path / "answers.npy", "--labels", tmp_path / "labels.npy")
+    assert "40 samples of one model an example" in invoke(*words, "--samples-are", "samples").output
+    assert "holds for any law" in invoke(*words, "--law", "any").output.replace("\n", " ")

@@ -59,3 +59,38 @@ def draw_pair_of_seeds(
     p = ndtr(alpha + rng.normal(0, tau, (2, 1, examples)) + beta * z)
     first, second = rng.random(p.shape) < p
     return first, second
+
+
+def draw_clustered(
+    rng: np.random.Generator, runs: int, sizes: np.ndarray, beta: float, gamma: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return correctness, difficulties and clusters of examples; half the variance of difficulty is between clusters.
+
+    A run's `z` moves every example by `beta`, and a draw of its own for each cluster moves that by `gamma`: errors are
+    shared inside a cluster.
+    """
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    own = rng.normal(size=(2, len(clusters)))
+    alpha = MEAN + TAU * (rng.normal(size=len(sizes))[clusters] + own[0]) / math.sqrt(2)
+    shift = beta * rng.normal(size=(runs, 1)) + gamma * rng.normal(size=(runs, len(sizes)))[:, clusters]
+    return rng.random((runs, len(clusters))) < ndtr(alpha + shift), alpha, clusters
+
+
+def clustered_variance(beta: float, gamma: float) -> float:
+    """Return the true distribution-wise variance where clusters respond to the run by `gamma`."""
+    total = 1 + TAU**2 + beta**2 + gamma**2
+    h, rho = MEAN / math.sqrt(total), beta**2 / total
+    both = multivariate_normal.cdf([h, h], cov=[[1, rho], [rho, 1]]) if beta else ndtr(h) ** 2
+    return float(both - ndtr(h) ** 2)
+
+
+def fixed_clustered_variance(alpha: np.ndarray, clusters: np.ndarray, beta: float, gamma: float) -> float:
+    """Return the mean over pairs in different clusters of Cov(X_i, X_j) for the examples of one test set."""
+    nodes, weights = hermegauss(60)
+    weights = weights / weights.sum()
+    p = ndtr((alpha[:, None] + beta * nodes) / math.sqrt(1 + gamma**2))
+    deviations = p - (p @ weights)[:, None]
+    inside = np.zeros((clusters.max() + 1, len(nodes)))
+    np.add.at(inside, clusters, deviations)
+    total = (deviations.sum(axis=0) ** 2) @ weights - (np.square(inside) @ weights).sum()
+    return float(total / (len(alpha) ** 2 - np.square(np.bincount(clusters)).sum()))

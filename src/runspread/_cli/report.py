@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from .clusters import clusters_option, read_clusters
 from .opening import open_chosen
 from .show import one_study_argument
 
@@ -13,7 +14,8 @@ from .show import one_study_argument
 @click.command("report")
 @one_study_argument
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The page [default: STUDY/report.html].")
-def command(study: str, output: str | None) -> None:
+@clusters_option
+def command(study: str, output: str | None, clusters: str | None) -> None:
     """Write a study's report: one HTML page that opens offline, prints, and reads well on a phone.
 
     Sections that are not available are named, on the page too; exit status 2 when that is because of the study's files.
@@ -23,7 +25,7 @@ def command(study: str, output: str | None) -> None:
     from .._report.sections import build_sections
 
     opened = open_chosen(study)
-    sections = build_sections(opened)
+    sections = build_sections(opened, clusters=read_clusters(clusters, study))
     click.echo(f"wrote {write_page(opened, sections, output)}")
     missing: dict[str, list[str]] = {}
     for section in sections:

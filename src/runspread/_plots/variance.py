@@ -60,6 +60,7 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
         The axes drawn on.
     """
     ax = new_axes(ax)
+    result.require_runs()
     law = poisson_binomial_pmf(result.right / result.n_runs)
     edges = _bin_edges(result.correct, law)
     scale = 100 / result.n_examples
@@ -75,7 +76,8 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     )
     mass = np.add.reduceat(np.append(law, 0.0), np.clip(np.ceil(edges[:-1]), 0, len(law)).astype(int))
     steps = np.repeat(edges, 2)[1:-1] * scale
-    label = f"if errors were independent: sd {100 * result.sd_ind:.3g} points"
+    independent = result.unclustered.get("sd_ind", result.sd_ind)
+    label = f"if errors were independent: sd {100 * independent:.3g} points"
     ax.plot(steps, np.repeat(mass * result.n_runs, 2), color=ORANGE, linewidth=1.8, label=label)
     ax.axvline(100 * result.mean_acc, color=GREY, linewidth=1, linestyle="--", label="mean")
     ax.set(xlabel="accuracy of a run (%)", ylabel="runs")

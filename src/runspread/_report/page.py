@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from .sections import Section, build_sections
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from .._study.study import Study
 
 
-def write_report(study: Study, path: str | os.PathLike[str] | None = None) -> Path:
+def write_report(
+    study: Study, path: str | os.PathLike[str] | None = None, *, clusters: ArrayLike | None = None
+) -> Path:
     """Write a study's report as one HTML page that opens offline.
 
     Parameters
@@ -21,13 +25,16 @@ def write_report(study: Study, path: str | os.PathLike[str] | None = None) -> Pa
         The study.
     path : str or path, optional
         Where to write; by default ``report.html`` in the study's folder.
+    clusters : array_like [examples], optional
+        Cluster of each test example, where several belong together (one patient, one document), for the methods that
+        take clusters.
 
     Returns
     -------
     Path
         The file written.
     """
-    return write_page(study, build_sections(study), path)
+    return write_page(study, build_sections(study, clusters=clusters), path)
 
 
 def write_page(study: Study, sections: list[Section], path: str | os.PathLike[str] | None = None) -> Path:

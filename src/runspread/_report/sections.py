@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import io
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from .._results import Result, Table, relabelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike
 
     from .._study.study import Study
 
@@ -91,17 +93,21 @@ class Section:
     error: RunspreadError | None = None
 
 
-def build_sections(study: Study) -> list[Section]:
-    """Return the sections that the study has something for; one that cannot be made says why."""
-    built = (_build(entry, study) for entry in SECTIONS)
+def build_sections(study: Study, *, clusters: ArrayLike | None = None) -> list[Section]:
+    """Return the sections that the study has something for; one that cannot be made says why.
+
+    `clusters` [examples] goes to the sections whose methods take clusters of examples.
+    """
+    built = (_build(entry, study, clusters) for entry in SECTIONS)
     return [section for section in built if section is not None]
 
 
-def _build(entry: str, study: Study) -> Section | None:
+def _build(entry: str, study: Study, clusters: ArrayLike | None) -> Section | None:
     module, _, name = entry.partition(":")
-    make: Callable[[Any], Section | None] = getattr(importlib.import_module(module), name)
+    make: Callable[..., Section | None] = getattr(importlib.import_module(module), name)
+    options = {"clusters": clusters} if "clusters" in inspect.signature(make).parameters else {}
     try:
-        return relabelled(make(study), study.run_names)
+        return relabelled(make(study, **options), study.run_names)
     except MissingDataError:
         return None
     except RunspreadError as error:

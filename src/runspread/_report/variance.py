@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 from .sections import Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from .._study.study import Study
 
 JORDAN = Paper("Jordan 2023, On the Variance of Neural Network Training", "https://arxiv.org/abs/2304.01910")
 JIANG = Paper("Jiang et al. 2021, Assessing Generalization via Disagreement", "https://arxiv.org/abs/2106.13799")
 
 
-def variance(study: Study) -> Section:
+def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
     """Say how much of the spread is real."""
     from .. import plot_split_halves
     from .. import variance as variance_of
 
-    result = variance_of(study)
+    result = variance_of(study, clusters=clusters)
     drawn = [
         figure(
             result.plot,
@@ -32,7 +34,7 @@ def variance(study: Study) -> Section:
             figure(
                 lambda ax: plot_split_halves(result, ax),
                 shows="A dot a run: its accuracy on two halves of the test set. The slope is what a lucky seed keeps.",
-                does_not_show="The halves are the examples of even and odd index; another split gives another slope.",
+                does_not_show=f"The halves are the {result.unit}s of even and odd index; others give another slope.",
                 paper=JORDAN,
                 size=(4.6, 4.2),
             )
@@ -40,11 +42,11 @@ def variance(study: Study) -> Section:
     return Section("Variance of training", result.sentence(), tuple(drawn), (result.table(),), notes_of(result))
 
 
-def calibration(study: Study) -> Section | None:
+def calibration(study: Study, clusters: ArrayLike | None = None) -> Section | None:
     """Say how often runs disagree, and what that predicts."""
     from .. import calibration as calibration_of
 
-    result = calibration_of(study)
+    result = calibration_of(study, clusters=clusters)
     if result.n_runs < 2:
         return None
     drawn = figure(

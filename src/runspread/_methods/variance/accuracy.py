@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._results import Result, Table
 from .estimate import variance
-from .result import VarianceResult, points, refuse_beside_result, root
+from .result import VarianceResult
+from .wording import counted_of, points, refuse_beside_result, root
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,8 +29,10 @@ class RunAccuracies(Result):
         ``mean + kr20 (accuracy - mean)``, with kr20 cut to [0, 1].
     residual_sd : float
         Standard deviation of the true accuracy around the estimate, beside the error of the mean.
-    mean_acc, sd_test, kr20 : float
+    mean_acc, sd_test, kr20, ci_mean_lo, ci_mean_hi : float
         As in `VarianceResult`.
+    sd_high : float
+        Upper end of the interval of the distribution-wise standard deviation: how far runs may lie apart.
     n_examples : int
         Size of the test set.
     """
@@ -42,6 +45,9 @@ class RunAccuracies(Result):
     sd_test: float
     kr20: float
     n_examples: int
+    ci_mean_lo: float
+    ci_mean_hi: float
+    sd_high: float
 
     def table(self) -> Table:
         """Return a row a run."""
@@ -51,11 +57,26 @@ class RunAccuracies(Result):
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         best = int(self.accuracy.argmax())
+        tied = int((self.accuracy == self.accuracy[best]).sum()) - 1
+        shared = f" (and {counted_of(tied, 'more run')} as high)" if tied else ""
+        runs = f"The best of {len(self.accuracy)} runs, {self.run_ids[best]}{shared}, has"
+        if len(self.accuracy) == 1:
+            runs = f"The one run, {self.run_ids[0]}, has"
+        mean = f"the mean has an interval of {self.ci_mean_lo:.2%} to {self.ci_mean_hi:.2%} there"
         return (
-            f"The best of {len(self.accuracy)} runs, {self.run_ids[best]}, has {self.accuracy[best]:.2%} on "
-            f"{self.n_examples} examples; on the distribution expect {self.estimate[best]:.2%} of it, within "
-            f"{points(self.residual_sd)} points (one standard deviation), beside the error of the mean."
+            f"{runs} {self.accuracy[best]:.2%} on {counted_of(self.n_examples, 'example')}; on the distribution expect "
+            f"{self.estimate[best]:.2%} of it{self._apart()}; {mean}."
         )
+
+    def _apart(self) -> str:
+        """Say how far a run may be from its estimate, as far as that is known."""
+        if math.isnan(self.residual_sd):
+            return ", while one run cannot tell how far runs differ"
+        if not self.sd_high:
+            return ", while runs that are all alike cannot tell how far others differ"
+        if not self.residual_sd:
+            return f", with no spread between runs shown, and up to {points(self.sd_high)} points not excluded"
+        return f", within {points(self.residual_sd)} points of the estimate (one standard deviation)"
 
 
 def run_accuracies(
@@ -66,6 +87,7 @@ def run_accuracies(
     split: str = "test",
     nan: str = "raise",
     missing: str = "raise",
+    clusters: ArrayLike | None = None,
 ) -> RunAccuracies:
     """Return the accuracy of each run, and what it predicts on the distribution.
 
@@ -73,14 +95,15 @@ def run_accuracies(
     ----------
     source : VarianceResult, or as for `variance`
         The runs.
-    labels, correct, split, nan, missing
+    labels, correct, split, nan, missing, clusters
         As for `variance`.
     """
     if isinstance(source, VarianceResult):
-        refuse_beside_result(labels=labels, correct=correct)
+        refuse_beside_result(labels=labels, correct=correct, clusters=clusters)
         found = source
     else:
-        found = variance(source, labels, correct=correct, split=split, nan=nan, missing=missing, pairs="none")
+        reading: dict[str, Any] = {"split": split, "nan": nan, "missing": missing, "clusters": clusters}
+        found = variance(source, labels, correct=correct, pairs="none", **reading)
     share = 0.0 if math.isnan(found.kr20) else min(1.0, max(0.0, found.kr20))
     return RunAccuracies(
         run_ids=found.run_ids or tuple(f"run {index}" for index in range(found.n_runs)),
@@ -91,6 +114,9 @@ def run_accuracies(
         sd_test=found.sd_test,
         kr20=found.kr20,
         n_examples=found.n_examples,
+        ci_mean_lo=found.ci_mean_lo,
+        ci_mean_hi=found.ci_mean_hi,
+        sd_high=found.sd_interval[1],
         excluded=found.excluded,
         warnings=found.warnings,
     )

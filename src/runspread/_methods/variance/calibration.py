@@ -13,11 +13,12 @@ from ..._checks import check_integers
 from ..._errors import InputError
 from ..._results import Result, Table
 from .audit import audited
+from .clusters import ClusterTotals, Grouping, clusters_of, few_clusters, mean_variance, single_groups, totals_of
 from .estimate import reservations
 from .null import chi2_p_value
-from .result import points, root
 from .statistics import RunStatistics, counted
 from .sums import number, ratio
+from .wording import counted_of, points, root
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -40,6 +41,11 @@ class CalibrationResult(Result):
         Share of examples on which three runs predict three classes; NaN below three runs.
     gde_gap : float
         ``disagreement - err``; zero in expectation under class-aggregated calibration (Jiang et al., 2106.13799).
+    gde_lo, gde_hi : float
+        Its interval for other examples and these runs, a t interval over examples, or over clusters where they were
+        given; NaN where every example has the same gap.
+    level : float
+        Of that interval.
     cal_count, cal_hit : ndarray of int64 [R + 1]
         Example-class cells with j votes, and how many of them are the true class.
     cace_exact, cace, cwce, ece, cace_crossfit : float
@@ -56,7 +62,9 @@ class CalibrationResult(Result):
         moments: means of ``s (1 - sqrt(s))`` and of ``min((1 - s)/2, s (1 - s))``, over n. They hold for the vote
         shares of many calibrated runs; with few, the shares are rough.
     var_test, var_ind, var_dist, f_ratio, p_chi2 : float
-        As in `VarianceResult`, for comparison.
+        As in `VarianceResult`, for comparison: where clusters were given, clusters are taken for independent.
+    n_clusters : int or None
+        Clusters of the examples, where they were given. The predictions are of independent examples all the same.
     curve_share, curve_hit, curve_cells : ndarray [bins]
         Mean vote share, share of true classes, and cells, in each bin (NaN where a bin is empty).
     """
@@ -71,6 +79,9 @@ class CalibrationResult(Result):
     disagreement_both_wrong: float
     three_distinct: float
     gde_gap: float
+    gde_lo: float
+    gde_hi: float
+    level: float
     cal_count: NDArray[np.int64]
     cal_hit: NDArray[np.int64]
     cace_exact: float
@@ -94,17 +105,25 @@ class CalibrationResult(Result):
     curve_share: NDArray[np.float64]
     curve_hit: NDArray[np.float64]
     curve_cells: NDArray[np.int64]
+    n_clusters: int | None = None
+
+    @property
+    def _measured(self) -> float:
+        """Variance that independent examples would give: half the disagreement in correctness, over n."""
+        return self.disagreement_correctness / (2 * self.n_examples)
 
     def table(self) -> Table:
         """Return measured and predicted standard deviations of independent errors, in percentage points."""
         rows = {
-            "measured": self.var_ind,
+            "measured": self._measured,
             "from error and three-way disagreement": self.var_cal_labels,
             "from disagreement alone (no labels)": self.var_cal_free,
             "two-class formula, err/(2n)": self.var_binary_formula,
             "lower bound, err/(nK)": self.var_lower_k,
             "binomial": self.var_binom,
         }
+        if self.n_clusters is not None:
+            rows["independent clusters, measured"] = self.var_ind
         values = [100 * root(value) for value in rows.values()]
         return Table(
             {"sd of independent errors": list(rows), "points": values, "over measured": [v / values[0] for v in values]}
@@ -118,21 +137,36 @@ class CalibrationResult(Result):
         """Return the answer in one sentence."""
         if math.isnan(self.disagreement):
             return f"One run errs on {self.err:.2%} of {self.n_examples} examples; disagreement takes two."
-        predicted = (
-            ""
-            if math.isnan(self.var_cal_free)
-            else (
+        predicted = ""
+        if not math.isnan(self.var_cal_free):
+            predicted = (
                 f" Disagreement alone predicts {points(root(self.var_cal_free))} points of spread from independent "
-                f"errors, where {points(root(self.var_ind))} are measured."
+                f"errors, where {points(root(self._measured))} are measured{self._of_clusters()}."
             )
-        )
         return (
             f"Two runs disagree on {self.disagreement:.2%} of the examples and one run errs on {self.err:.2%} "
-            f"({self.n_runs} runs, {self.n_examples} examples), so disagreement "
-            f"{'over' if self.gde_gap > 0 else 'under'}states the error by {100 * abs(self.gde_gap):.2f} points; the "
-            f"class-aggregated calibration error is {self.cace:.3f} ({self.cace_crossfit:.3f} cross-fitted), biased "
-            f"upwards at this number of runs.{predicted}"
+            f"({self.n_runs} runs, {self._examples()}): {self._gap()}. The class-aggregated calibration error is "
+            f"{self.cace:.3f} ({self.cace_crossfit:.3f} cross-fitted), biased upwards at so few runs.{predicted}"
         )
+
+    def _examples(self) -> str:
+        on = counted_of(self.n_examples, "example")
+        return on if self.n_clusters is None else f"{on} in {counted_of(self.n_clusters, 'cluster')}"
+
+    def _of_clusters(self) -> str:
+        return "" if self.n_clusters is None else f", and {points(root(self.var_ind))} from independent clusters"
+
+    def _gap(self) -> str:
+        """Say whether disagreement over- or understates the error, as far as the interval tells."""
+        if math.isnan(self.gde_lo):
+            return f"the gap is {100 * self.gde_gap:+.2f} points, the same on every example"
+        unit = "examples" if self.n_clusters is None else "clusters"
+        low, high = f"{100 * self.gde_lo:+.2f}", f"{100 * self.gde_hi:+.2f}"
+        interval = f"{self.level:.0%} interval {low} to {high}, for new {unit}, these runs"
+        if self.gde_lo <= 0 <= self.gde_hi:
+            return f"no gap is shown between them ({100 * self.gde_gap:+.2f} points, {interval})"
+        word = "over" if self.gde_gap > 0 else "under"
+        return f"disagreement {word}states the error by {100 * abs(self.gde_gap):.2f} points ({interval})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers under their keys; binned errors carry the number of bins."""
@@ -150,6 +184,8 @@ def calibration(
     bins: int = 15,
     split: str = "test",
     nan: str = "raise",
+    clusters: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> CalibrationResult:
     """Return how calibrated the votes of the runs are, how often runs disagree, and the spread that this predicts.
 
@@ -167,22 +203,64 @@ def calibration(
         Which split of a study to read.
     nan : {"raise", "abstain", "drop_run"}
         What NaN in logits means.
+    clusters : array_like [examples], optional
+        Cluster of each example, where several belong together; as for `variance`.
+    level : float
+        Of the interval of the gap between disagreement and error.
     """
     bins = int(check_integers(bins, "bins", 1, None))
-    statistics, outcomes = counted(source, labels, {}, split=split, nan=nan, n_classes=n_classes)
+    if not 0 < level < 1:
+        raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
+    counting = {"keep_bits": True} if clusters is not None else {}
+    statistics, outcomes = counted(source, labels, counting, split=split, nan=nan, n_classes=n_classes)
     if statistics.labels is None:
         raise InputError("statistics without labels", "RunStatistics(labels, ...)")
     votes = statistics.votes.astype(np.int64)
     numbers = _Votes(votes.sum(axis=0), statistics.labels, statistics.n_runs)
+    grouping = None if clusters is None else clusters_of(clusters, outcomes, statistics.n_examples)
+    rates = _rates(statistics, numbers)
+    if grouping is not None and len(grouping) < statistics.n_examples:
+        rates |= _of_clusters(totals_of(statistics, outcomes, grouping))
+    low, high = _gap_interval(numbers, grouping or single_groups(statistics.n_examples), level)
     return CalibrationResult(
         n_classes=votes.shape[2],
         bins=bins,
-        **_rates(statistics, numbers),
+        level=level,
+        gde_lo=low,
+        gde_hi=high,
+        n_clusters=None if grouping is None else len(grouping),
+        **rates,
         **_errors(numbers, bins),
         cace_crossfit=_crossfit(votes, statistics.labels, statistics.half_runs, bins),
         excluded=() if outcomes is None else outcomes.excluded,
-        warnings=audited([source], reservations(statistics)),
+        warnings=audited([source], (*reservations(statistics), *few_clusters(grouping))),
     )
+
+
+def _of_clusters(totals: ClusterTotals) -> dict[str, float]:
+    """Return the variances where clusters are independent."""
+    sums = totals.sums
+    independent = number(sums.var_ind)
+    return {
+        "var_ind": independent,
+        "var_dist": number(sums.var_dist),
+        "f_ratio": ratio(number(sums.var_test), independent),
+        "p_chi2": totals.p_value,
+    }
+
+
+def _gap_interval(votes: _Votes, grouping: Grouping, level: float) -> tuple[float, float]:
+    """Return the t interval of the disagreement minus the error over examples or clusters, these runs held fixed."""
+    from scipy.special import stdtrit
+
+    runs = votes.runs
+    gaps = runs**2 - np.square(votes.votes).sum(axis=1) - (runs - 1) * (runs - votes.right)  # times R (R-1)
+    variance, degrees = mean_variance(gaps, grouping)
+    if runs < 2 or degrees <= 0 or not variance > 0:
+        return math.nan, math.nan
+    half = float(stdtrit(degrees, (1 + level) / 2)) * math.sqrt(variance)
+    scale, mean = runs * (runs - 1), float(gaps.mean())
+    return (mean - half) / scale, (mean + half) / scale
 
 
 class _Votes:

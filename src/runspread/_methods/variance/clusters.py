@@ -7,15 +7,16 @@ How a method takes clusters:
 2. A number an example, such as the difference in success rate of two configurations:
    ``mean_variance(values, grouping)`` is the variance of its mean over clusters, with its degrees of freedom
    (`evals.md` 2.1). With an example a cluster that is ``s^2/n`` and n - 1. Whole numbers are summed exactly.
-3. The spread between runs: ``cluster_totals(rows, grouping, right)`` goes through the correctness once more and returns
-   integers; its ``sums`` is a `ClusterSums`, which is used wherever a `RunSums` is (``var_dist``, ``var_ind``, ...):
-   only pairs of examples in different clusters count (`variance.md` 2.6). With an example a cluster both agree exactly.
+3. The spread between runs: ``totals_of(statistics, outcomes, grouping)`` goes through the correctness once more and
+   returns integers; its ``sums`` is a `ClusterSums`, which is used wherever a `RunSums` is (``var_dist``, ``var_ind``,
+   ...): only pairs of examples in different clusters count (`variance.md` 2.6). With an example a cluster both agree
+   exactly. Its ``p_value``, ``se_null`` and ``jackknife`` are those of the distribution-wise variance.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -25,6 +26,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import to_numpy
 from ..._errors import InputError
+from ..._reading.correctness import Outcomes
+from .counting import unpacked_rows
+from .dropped import for_kept
+from .statistics import RunStatistics
 from .sums import RunSums, sum_of_squares, widest
 
 FEW_CLUSTERS = 20  # below, hardly anything is known about new clusters
@@ -124,6 +129,12 @@ def _missing(array: NDArray[Any]) -> NDArray[np.bool_]:
     return np.isnan(array) if array.dtype.kind in "fcmM" else np.zeros(array.shape, bool)
 
 
+def single_groups(n_examples: int) -> Grouping:
+    """Return the grouping of examples that are independent: each a group of its own."""
+    every = np.arange(n_examples)
+    return Grouping(every, every, np.ones(n_examples, np.int64), every)
+
+
 def clusters_of(clusters: ArrayLike, outcomes: Any, n_examples: int) -> Grouping:
     """Return the grouping of the examples that `outcomes` kept, from the ids of all or of those.
 
@@ -141,10 +152,7 @@ def clusters_of(clusters: ArrayLike, outcomes: Any, n_examples: int) -> Grouping
     InputError
         As for `Grouping.of`, or there is one cluster, from which nothing about other clusters can be learnt.
     """
-    keep = getattr(outcomes, "examples", None)
-    if keep is not None and len(keep) != n_examples and np.shape(clusters) != (n_examples,):
-        clusters = of_kept(clusters, keep, "clusters")
-    grouping = Grouping.of(clusters, n_examples)
+    grouping = Grouping.of(for_kept(clusters, outcomes, n_examples, "clusters"), n_examples)
     if len(grouping) < 2:
         raise InputError(
             "clusters that are all the same",
@@ -154,22 +162,11 @@ def clusters_of(clusters: ArrayLike, outcomes: Any, n_examples: int) -> Grouping
     return grouping
 
 
-def of_kept(values: ArrayLike, keep: NDArray[np.bool_], name: str) -> NDArray[Any]:
-    """Return what belongs to the examples that were kept, from values [examples] of all of them."""
-    found = to_numpy(values)
-    array: NDArray[Any] = found if isinstance(found, np.ndarray) else np.asarray(found)
-    if array.shape != keep.shape:
-        raise InputError(
-            f"{name} of shape {array.shape}", f"one value an example, ({len(keep)},), dropped ones included"
-        )
-    return array[keep]
-
-
-def few_clusters(n_clusters: int) -> tuple[str, ...]:
-    """Return what to say where there are few clusters."""
-    if n_clusters >= FEW_CLUSTERS:
+def few_clusters(grouping: Grouping | None) -> tuple[str, ...]:
+    """Return what to say where there are few clusters; nothing without clusters."""
+    if grouping is None or len(grouping) >= FEW_CLUSTERS:
         return ()
-    return (f"{n_clusters} clusters: little can be said about new clusters.",)
+    return (f"{len(grouping)} clusters: little can be said about new clusters.",)
 
 
 class MeanVariance(NamedTuple):
@@ -262,8 +259,10 @@ class ClusterTotals:
         The clusters.
     sums : ClusterSums
         The sums over everything.
-    correct, within, weighted : ndarray of int64 [runs]
-        Of each run: correct predictions T, the sum over clusters of t^2, and that of t times `right`.
+    correct : ndarray of int64 [runs]
+        Correct predictions T of each run.
+    correct_by_half : ndarray of int64 [runs, 2]
+        The same on two halves of the clusters: those of even and of odd rank.
     right, squares, joint : ndarray of int64 [clusters]
         Of each cluster: the sum over runs of t, of t^2, and of t times T.
     """
@@ -271,44 +270,141 @@ class ClusterTotals:
     grouping: Grouping
     sums: ClusterSums
     correct: NDArray[np.int64]
-    within: NDArray[np.int64]
-    weighted: NDArray[np.int64]
+    correct_by_half: NDArray[np.int64]
     right: NDArray[np.int64]
     squares: NDArray[np.int64]
     joint: NDArray[np.int64]
 
+    @property
+    def half_sizes(self) -> tuple[int, int]:
+        """Examples in each half of the clusters."""
+        return int(self.grouping.sizes[::2].sum()), int(self.grouping.sizes[1::2].sum())
 
-def cluster_totals(rows: Iterable[NDArray[np.bool_]], grouping: Grouping, right: NDArray[np.int64]) -> ClusterTotals:
-    """Return the sums by cluster of correctness that comes in `rows` [some runs, examples].
+    @property
+    def _scatter(self) -> NDArray[np.float64]:
+        """Sample variance over runs of the correct predictions in each cluster [clusters]."""
+        runs = self.sums.n_runs
+        wide, squares = (widest(array, (runs * self.sums.n_examples) ** 2) for array in (self.right, self.squares))
+        return (runs * squares - wide * wide).astype(np.float64) / (runs * (runs - 1))
+
+    @property
+    def se_null(self) -> float:
+        """Standard error of ``var_dist`` where clusters are independent (`variance.md` 2.7); NaN where not defined."""
+        if self.sums.n_runs < 2 or not self.sums.pairs:
+            return math.nan
+        v = self._scatter
+        pairs = max(0.0, float(v.sum()) ** 2 - float(np.square(v).sum()))
+        return math.sqrt(2 * pairs / (self.sums.pairs**2 * (self.sums.n_runs - 1)))
+
+    @property
+    def effective(self) -> float:
+        """Number of clusters that the spread of independent clusters rests on: those that vary alike count fully."""
+        v = self._scatter
+        squares = float(np.square(v).sum()) * (self.sums.n_runs - 1) / (self.sums.n_runs + 1)  # unbiased
+        return min(float(len(v)), float(v.sum()) ** 2 / squares) if squares > 0 else math.nan
+
+    @property
+    def p_value(self) -> float:
+        """One-sided p-value of no distribution-wise variance: F with the effective number of clusters (simulated)."""
+        from scipy.special import fdtrc
+
+        if self.sums.n_runs < 2 or not self.sums.var_ind:
+            return math.nan
+        ratio, clusters = float((self.sums.var_test or 0) / self.sums.var_ind), self.effective
+        if ratio >= clusters or clusters <= 1:
+            return 0.0 if ratio >= clusters > 1 else 1.0
+        degrees = self.sums.n_runs - 1
+        return float(fdtrc(degrees, degrees * (clusters - 1), (clusters - 1) * ratio / (clusters - ratio)))
+
+    @property
+    def jackknife(self) -> float:
+        """Delete-one-cluster jackknife variance of ``var_dist``; NaN below two runs or three clusters."""
+        sums, sizes = self.sums, self.grouping.sizes
+        runs = sums.n_runs
+        if runs < 2 or len(sizes) < 3:
+            return math.nan
+        bound = 4 * (runs * sums.n_examples) ** 2
+        c, u, squares = (widest(array, bound) for array in (self.right, self.joint, self.squares))
+        t1 = sums.t1 - c
+        numerators = (
+            runs * (sums.t2 - 2 * u + squares) - t1 * t1 - runs * (sums.within - squares) + sums.between - c * c
+        )
+        pairs = (sums.n_examples - sizes) ** 2 - (sum_of_squares(sizes) - sizes**2)
+        values = numerators.astype(np.float64) / (float(runs * (runs - 1)) * pairs)
+        return float((len(sizes) - 1) / len(sizes) * np.square(values - values.mean()).sum())
+
+
+class ClusterCounter:
+    """Adds up correctness by cluster, some runs at a time.
 
     Parameters
     ----------
-    rows : iterable of ndarray of bool
-        Consecutive runs: ``unpacked_rows(statistics.packed, n)`` or the chunks of outcomes.
     grouping : Grouping
         The clusters.
     right : ndarray of int64 [examples]
-        Runs that are right on each example, from the first pass (``statistics.right``).
+        Runs that are right on each example, from a first pass (``statistics.right``).
     """
-    own = grouping.sums(right)
-    squares, joint = np.zeros_like(own), np.zeros_like(own)
-    by_run: list[NDArray[np.int64]] = []
+
+    def __init__(self, grouping: Grouping, right: NDArray[np.int64]) -> None:
+        self._grouping, self._examples, self._s2 = grouping, len(right), sum_of_squares(right)
+        self._right = grouping.sums(right)
+        self._squares, self._joint, self._within = np.zeros_like(self._right), np.zeros_like(self._right), 0
+        self._halves: list[NDArray[np.int64]] = []
+
+    def add(self, correct: NDArray[np.bool_]) -> None:
+        """Count consecutive runs [some runs, examples]."""
+        counts = self._grouping.correct(correct)
+        total, first = counts.sum(axis=1), counts[:, ::2].sum(axis=1)
+        self._halves.append(np.stack([first, total - first], axis=1))
+        self._squares += np.square(counts).sum(axis=0)
+        self._joint += (counts * total[:, None]).sum(axis=0)
+        self._within += int(np.square(counts).sum())
+
+    def totals(self) -> ClusterTotals:
+        """Return the sums over all runs that were counted."""
+        halves = np.concatenate(self._halves)
+        correct = halves.sum(axis=1)
+        sums = ClusterSums(
+            n_runs=len(correct),
+            n_examples=self._examples,
+            t1=int(correct.sum()),
+            t2=sum_of_squares(correct),
+            s2=self._s2,
+            within=self._within,
+            between=sum_of_squares(self._right),
+            n_clusters=len(self._grouping),
+            pairs=self._grouping.pairs,
+        )
+        return ClusterTotals(self._grouping, sums, correct, halves, self._right, self._squares, self._joint)
+
+
+def cluster_totals(rows: Iterable[NDArray[np.bool_]], grouping: Grouping, right: NDArray[np.int64]) -> ClusterTotals:
+    """Return the sums by cluster of correctness that comes in `rows` [some runs, examples] (see `ClusterCounter`)."""
+    counter = ClusterCounter(grouping, right)
     for correct in rows:
-        counts = grouping.correct(correct)
-        total = counts.sum(axis=1)
-        by_run.append(np.stack([total, np.square(counts).sum(axis=1), (counts * own).sum(axis=1)]))
-        squares += np.square(counts).sum(axis=0)
-        joint += (counts * total[:, None]).sum(axis=0)
-    correct, within, weighted = np.concatenate(by_run, axis=1)
-    sums = ClusterSums(
-        n_runs=len(correct),
-        n_examples=len(right),
-        t1=int(correct.sum()),
-        t2=sum_of_squares(correct),
-        s2=sum_of_squares(right),
-        within=int(within.sum()),
-        between=sum_of_squares(own),
-        n_clusters=len(grouping),
-        pairs=grouping.pairs,
-    )
-    return ClusterTotals(grouping, sums, correct, within, weighted, own, squares, joint)
+        counter.add(correct)
+    return counter.totals()
+
+
+def totals_of(statistics: RunStatistics, outcomes: Outcomes | None, grouping: Grouping) -> ClusterTotals:
+    """Return the sums by cluster of what was counted: from its bits where they were kept, else from the outcomes.
+
+    Parameters
+    ----------
+    statistics, outcomes
+        As `counted` returns them.
+    grouping : Grouping
+        The clusters of the examples that were kept.
+
+    Raises
+    ------
+    InputError
+        There are neither bits nor outcomes.
+    """
+    if statistics.packed is not None:
+        rows: Iterator[NDArray[np.bool_]] = unpacked_rows(statistics.packed, statistics.n_examples)
+    elif outcomes is not None:
+        rows = (chunk.correct for chunk in outcomes.chunks())
+    else:
+        raise InputError("statistics without bits", "keep_bits=True", "Clusters need them.")
+    return cluster_totals(rows, grouping, statistics.right)

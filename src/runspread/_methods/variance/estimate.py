@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,16 +11,20 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from .audit import audited
+from .clusters import clusters_of, few_clusters, totals_of
+from .dropped import dropped_examples, for_kept
 from .forms import Forms, SecondPass
-from .intervals import fixed_interval, population_interval, satterthwaite, two_way_variance
-from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
+from .law import LEAST_RUNS, checked_law, reservations_of_law, unseen_share
+from .numbers import Settings, clustered_numbers, plain_numbers
 from .pairs import PairDeviations, scan_pairs
-from .result import VarianceResult, root
-from .selection import best_of_gain, checked_counts, top_gain
+from .result import VarianceResult
+from .samples import of_samples
+from .selection import checked_counts
 from .statistics import GROUPS, RunStatistics, counted
-from .sums import RunSums, jackknife_examples, jackknife_groups, jackknife_runs, number, ratio
 
 PAIR_POLICIES = ("all", "auto", "none")
+SAMPLES_ARE = ("runs", "samples")
+SAID = ("sd_fixed", "sd_pop", "ci_mean_lo", "ci_mean_hi", "runs_jackknife")  # what is said has no unclustered twin
 _PAIR_WORK = 2e10  # runs times examples squared that takes a second or two
 
 
@@ -43,6 +46,8 @@ def variance(
     weights: ArrayLike | None = None,
     strata: ArrayLike | None = None,
     priors: ArrayLike | None = None,
+    law: str = "normal",
+    samples_are: str = "runs",
 ) -> VarianceResult:
     """Return how much of the spread in accuracy between runs of one configuration is real.
 
@@ -79,13 +84,24 @@ def variance(
     pair_threshold : float, optional
         See `pair_deviations`.
     clusters : array_like [examples], optional
-        Examples that belong together (one patient, one document); adds ``var_dist_cluster``.
+        Cluster of each example, where several belong together (one patient, one document, one template): whole
+        numbers, strings, anything that sorts. Estimates, intervals, p-value, halves and sentence then take clusters,
+        not examples, for independent (spec 2.6); without, clustered examples make intervals far too short. Fewer than
+        20 clusters say little about new ones.
     weights : array_like of float [examples], optional
         Adds the weighted forms ``mean_w``, ``var_test_w``, ``var_ind_w``, ``var_dist_w``.
     strata : array_like [examples], optional
         Strata of fixed size, such as the classes; adds ``var_dist_strat``.
     priors : array_like of float [strata], optional
         Weight of each stratum, in sorted order of their values; default the shares in the test set.
+    law : {"normal", "any"}
+        Law of accuracies over runs that the intervals of ``sd_interval``, sentence and table assume. ``"normal"`` is
+        wrong where some trainings fail: a warning names outlying runs and two groups of runs. ``"any"`` takes the
+        jackknife of the logarithm of the variance, from 30 runs on; where one training in ten fails it covers.
+    samples_are : {"runs", "samples"}
+        What the first axis is: trainings, or repeated samples of one model on each example (decodings of a language
+        model). "Sample j of every example" is no training, and which sample comes first is arbitrary: samples give an
+        accuracy with an interval over examples, and nothing about the spread between trainings.
 
     Returns
     -------
@@ -114,31 +130,64 @@ def variance(
         raise InputError(
             "groups or first_half with RunStatistics", "neither", "Give them to RunStatistics, which counts by them."
         )
-    groups = GROUPS if groups is None else groups
-    settings = {"groups": groups, "votes": False, "first_half": first_half, "keep_bits": True}
-    statistics, outcomes = counted(source, labels, settings, correct=correct, split=split, nan=nan, missing=missing)
-    forms = Forms.of(statistics.n_examples, clusters=clusters, weights=weights, strata=strata, priors=priors)
+    reading = {"correct": correct, "split": split, "nan": nan, "missing": missing}
+    counting = {"groups": GROUPS if groups is None else groups, "votes": False, "keep_bits": True}
+    statistics, outcomes = counted(source, labels, counting | {"first_half": first_half}, **reading)
+    settings = Settings(level, checked_law(law, statistics.n_runs), best_of)
+    grouping = None if clusters is None else clusters_of(clusters, outcomes, statistics.n_examples)
+    notes = dropped_examples(outcomes)
+    if check_choice(samples_are, "samples_are", SAMPLES_ARE) == "samples":
+        return of_samples(source, statistics, grouping, settings, warnings=notes)
     packed = statistics.packed
+    forms = Forms.of(
+        statistics.n_examples,
+        weights=None if weights is None else for_kept(weights, outcomes, statistics.n_examples, "weights"),
+        strata=None if strata is None else for_kept(strata, outcomes, statistics.n_examples, "strata"),
+        priors=priors,
+    )
     second = _second(packed, statistics, forms)
-    found = _pairs(packed, statistics, pairs, pair_threshold)
-    numbers = _numbers(statistics, level, best_of, None if second is None else second.weighted)
+    totals = None if grouping is None else totals_of(statistics, outcomes, grouping)
+    numbers = plain_numbers(statistics, settings, None if second is None else second.weighted)
+    found, plain = {} if second is None else second.results(), dict[str, Any]()
+    if totals is not None:
+        notes += few_clusters(grouping)
+        if totals.sums.n_clusters < statistics.n_examples:  # else every example is a cluster: nothing differs
+            clustered = clustered_numbers(statistics, totals, settings)
+            plain = {name: numbers[name] for name in clustered if name not in SAID}
+            numbers |= clustered
+        found["var_dist_cluster"] = numbers["var_dist"]
+    run_ids = () if outcomes is None else outcomes.run_ids
     return VarianceResult(
         **numbers,
         level=level,
-        pairs=found,
-        forms=second.results() if second is not None else {},
-        run_ids=() if outcomes is None else outcomes.run_ids,
+        pairs=_pairs(packed, statistics, pairs, pair_threshold),
+        forms=found,
+        run_ids=run_ids,
         n_classes=statistics.known_classes,
+        n_clusters=None if totals is None else totals.sums.n_clusters,
+        law=law,
+        unclustered=plain,
         excluded=() if outcomes is None else outcomes.excluded,
-        warnings=audited([source], reservations(statistics)),
+        warnings=audited([source], (*notes, *reservations(statistics), *_of_law(statistics, run_ids, settings))),
     )
+
+
+def _of_law(statistics: RunStatistics, run_ids: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
+    """Return what speaks against the law of runs that the intervals assume, and what few runs cannot show."""
+    runs = statistics.n_runs
+    notes = () if settings.law == "any" else reservations_of_law(statistics.correct, statistics.n_examples, run_ids)
+    if 1 < runs < LEAST_RUNS:
+        share = unseen_share(runs, settings.level)
+        up_to = f"up to {share:.0%} of trainings may do worse than the worst one here"
+        notes += (f"With {runs} runs, {up_to} ({settings.level:.0%} bound, for any law).",)
+    return notes
 
 
 def _second(packed: NDArray[np.uint8] | None, statistics: RunStatistics, forms: Forms) -> SecondPass | None:
     """Return the second pass over the correctness, None where it was not kept."""
     if packed is None:
         if forms.asked:
-            raise InputError("statistics without bits", "keep_bits=True", "Clusters, weights and strata need them.")
+            raise InputError("statistics without bits", "keep_bits=True", "Weights and strata need them.")
         return None
     return SecondPass(packed, statistics, forms)
 
@@ -157,120 +206,5 @@ def reservations(statistics: RunStatistics) -> tuple[str, ...]:
     runs = statistics.n_runs
     notes = statistics.repeats
     if 1 < runs < 10:
-        notes += (f"{runs} runs only: the intervals are wide, and were checked from 10 runs on.",)
+        notes += (f"{runs} runs only: the intervals are wide.",)
     return notes
-
-
-def _numbers(
-    statistics: RunStatistics, level: float, best_of: tuple[int, ...], weighted: NDArray[np.int64] | None
-) -> dict[str, Any]:
-    """Return every number of sections 2 and 3."""
-    sums = statistics.sums
-    return {
-        **_moments(sums, statistics),
-        **_uncertainty(sums, statistics, level, weighted),
-        **_halves(statistics, best_of),
-        **_null(sums, statistics),
-        "correct": statistics.correct,
-        "right": statistics.right,
-        "duplicate_pairs": statistics.duplicate_pairs,
-    }
-
-
-def _moments(sums: RunSums, statistics: RunStatistics) -> dict[str, Any]:
-    runs, examples = sums.n_runs, sums.n_examples
-    test, independent, dist = number(sums.var_test), number(sums.var_ind), number(sums.var_dist)
-    example, inter = number(sums.var_example), number(sums.var_inter)
-    mean_variance = dist / runs + example / examples + inter / (examples * runs)
-    shift = statistics.right * (sums.t1 / runs)
-    return {
-        "n_runs": runs,
-        "n_examples": examples,
-        "mean_acc": float(sums.mean_acc),
-        "var_test": test,
-        "sd_test": root(test),
-        "var_ind": independent,
-        "sd_ind": root(independent),
-        "var_dist": dist,
-        "sd_dist": root(dist),
-        "var_dist_exact": sums.var_dist,
-        "var_example": example,
-        "var_inter": inter,
-        "kr20": ratio(dist, test),
-        "f_ratio": ratio(test, independent),
-        "p_chi2": chi2_p_value(ratio(test, independent), runs),
-        "se_mean_fixed": root(test / runs),
-        "se_mean_dist": root(mean_variance),
-        "item_total_cov": (statistics.weighted - shift) / (runs - 1) if runs > 1 else np.full(examples, math.nan),
-    }
-
-
-def _uncertainty(
-    sums: RunSums, statistics: RunStatistics, level: float, weighted: NDArray[np.int64] | None
-) -> dict[str, Any]:
-    se_null = null_standard_error(sums, statistics.right)
-    grouped = math.nan
-    if statistics.declared_runs is not None:
-        grouped = jackknife_groups(sums, statistics.correct, statistics.right_by_group, statistics.edges)
-    single = math.nan if weighted is None else jackknife_runs(sums, statistics.correct, weighted)
-    examples = jackknife_examples(sums, statistics.right, statistics.weighted)
-    runs = grouped if weighted is None else single
-    two_way = math.nan if math.isnan(runs) else two_way_variance(sums, runs, examples, se_null)
-    degrees = satterthwaite(sums, two_way)
-    fixed, population = fixed_interval(sums, level), population_interval(sums, degrees, level)
-    return {
-        "se_null": se_null,
-        "jack_runs_var": single,
-        "jack_grouped_var": grouped,
-        "jack_examples_var": examples,
-        "two_way_var": two_way,
-        "nu_satt": degrees,
-        "runs_jackknife": "none" if math.isnan(runs) else "grouped" if weighted is None else "delete one",
-        "ci_fixed_lo": fixed[0],
-        "ci_fixed_hi": fixed[1],
-        "ci_pop_lo": population[0],
-        "ci_pop_hi": population[1],
-    }
-
-
-def _halves(statistics: RunStatistics, best_of: tuple[int, ...]) -> dict[str, Any]:
-    counts = statistics.correct_by_half
-    sizes = int(statistics.first_half.sum()), int((~statistics.first_half).sum())
-    if min(sizes) == 0:
-        gains, quarter, covariance = [(math.nan, math.nan)] * len(best_of), (math.nan, math.nan), (math.nan,) * 3
-    else:
-        first, second = counts[:, 0] / sizes[0], counts[:, 1] / sizes[1]
-        gains = [best_of_gain(first, second, count) for count in best_of]
-        quarter = top_gain(first, second)
-        covariance = _covariance(first, second)
-    gain1, gain2 = np.array(gains, np.float64).reshape(-1, 2).T
-    return {
-        **dict(zip(("cov_half", "corr_half", "slope_half"), covariance, strict=True)),
-        "top_quarter_gain1": quarter[0],
-        "top_quarter_gain2": quarter[1],
-        "best_of": best_of,
-        "best_of_gain1": gain1,
-        "best_of_gain2": gain2,
-        "correct_by_half": counts,
-        "half_sizes": sizes,
-    }
-
-
-def _covariance(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the sample covariance over runs, the correlation, and the slope of the second on the first."""
-    if len(first) < 2:
-        return (math.nan,) * 3
-    (v1, both), (_, v2) = np.cov(first, second).tolist()
-    return both, ratio(both, math.sqrt(v1 * v2)), ratio(both, v1)
-
-
-def _null(sums: RunSums, statistics: RunStatistics) -> dict[str, Any]:
-    p = statistics.right / sums.n_runs
-    binomial = number(sums.var_binom)
-    return {
-        "pb_mean": float(p.sum()),
-        "pb_var": float((p * (1 - p)).sum()),
-        "ks_stat": ks_statistic(statistics.correct, poisson_binomial_pmf(p)),
-        "var_binom": binomial,
-        "binom_ratio": ratio(binomial, number(sums.var_ind)),
-    }

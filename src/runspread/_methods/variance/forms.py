@@ -1,4 +1,4 @@
-"""What a second pass over the outcomes adds: the run jackknife, and clustered, weighted and stratified forms."""
+"""What a second pass over the outcomes adds: the run jackknife, and weighted and stratified forms."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ def checked_weights(weights: ArrayLike, n_examples: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class Forms:
-    """Which forms are asked for beside the plain one: clusters, weights, strata with the prior of each."""
+    """Which forms are asked for beside the plain one: weights, strata with the prior of each."""
 
-    clusters: Grouping | None = None
     weights: NDArray[np.float64] | None = None
     strata: Grouping | None = None
     priors: NDArray[np.float64] | None = None
@@ -44,7 +43,6 @@ class Forms:
         cls,
         n_examples: int,
         *,
-        clusters: ArrayLike | None,
         weights: ArrayLike | None,
         strata: ArrayLike | None,
         priors: ArrayLike | None,
@@ -57,7 +55,6 @@ class Forms:
         if groups is not None:
             shares = checked_weights(groups.sizes if priors is None else priors, len(groups.sizes))
         return cls(
-            None if clusters is None else Grouping.of(clusters, n_examples, "clusters"),
             None if weights is None else checked_weights(weights, n_examples),
             groups,
             shares,
@@ -66,7 +63,7 @@ class Forms:
     @property
     def asked(self) -> bool:
         """Whether any form is asked for."""
-        return not (self.clusters is None and self.weights is None and self.strata is None)
+        return not (self.weights is None and self.strata is None)
 
 
 class SecondPass:
@@ -76,7 +73,7 @@ class SecondPass:
         self.statistics, self.forms = statistics, forms
         columns = statistics.right[:, None].astype(np.float64)  # exact: sums stay far below 2**53
         weighted: list[NDArray[np.int64]] = []
-        self._values: dict[str, list[NDArray[Any]]] = {"clusters": [], "weights": [], "strata": [], "stratified": []}
+        self._values: dict[str, list[NDArray[Any]]] = {"weights": [], "strata": [], "stratified": []}
         for correct in unpacked_rows(packed, statistics.n_examples):
             weighted.append(row_sums(correct, columns)[:, 0].astype(np.int64))
             self._add(correct)
@@ -84,8 +81,6 @@ class SecondPass:
 
     def _add(self, correct: NDArray[np.bool_]) -> None:
         forms, values = self.forms, self._values
-        if forms.clusters is not None:
-            values["clusters"].append(_power_sums(forms.clusters.correct(correct)))
         if forms.weights is not None:
             values["weights"].append(row_sums(correct, forms.weights[:, None])[:, 0])
         if forms.strata is not None and forms.priors is not None:
@@ -96,9 +91,6 @@ class SecondPass:
     def results(self) -> dict[str, float]:
         """Return the estimates of the forms that were asked for, by their keys."""
         forms, values, found = self.forms, self._values, dict[str, float]()
-        if forms.clusters is not None:
-            sums = np.sum(values["clusters"], axis=0)
-            found["var_dist_cluster"] = cluster_form(self.statistics, forms.clusters, sums)
         if forms.weights is not None:
             found |= weighted_form(self.statistics, forms.weights, np.concatenate(values["weights"]))
         if forms.strata is not None and forms.priors is not None:
@@ -110,18 +102,6 @@ class SecondPass:
 def _power_sums(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the sums over runs of counts [runs, groups] and of their squares [2, groups]."""
     return np.stack([counts.sum(axis=0), np.square(counts).sum(axis=0)])
-
-
-def cluster_form(statistics: RunStatistics, grouping: Grouping, sums: NDArray[np.int64]) -> float:
-    """Return the distribution-wise variance from pairs of examples in different clusters only (spec 2.6)."""
-    total = statistics.sums
-    runs, examples = total.n_runs, total.n_examples
-    pairs = examples**2 - int(np.square(grouping.sizes).sum())
-    if runs < 2 or pairs == 0:
-        return math.nan
-    first, second = (int(value) for value in (np.square(sums[0].astype(object)).sum(), sums[1].sum()))
-    within = runs * second - first
-    return ((runs * total.t2 - total.t1**2) - within) / (runs * (runs - 1) * pairs)
 
 
 def weighted_form(

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
+from .clusters import clusters_of, few_clusters, single_groups
 from .intervals import scaled_interval
-from .result import below_zero, how_much_is_real, root
 from .sums import ratio
+from .wording import counted_of, how_much_is_real, root
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,11 +35,16 @@ class ScoreVariance(Result):
         unbiased distribution-wise part.
     ci_fixed_lo, ci_fixed_hi : float
         Interval of the mean covariance between the examples of this test set; covers run noise only, and takes the
-        runs' mean scores as normal.
+        runs' mean scores as normal. It may lie below zero.
+    sd_interval : tuple of float
+        The same as standard deviations; where runs lie closer together than independent examples would, from the
+        spread of those upwards.
     kr20, f_ratio : float
         Distribution-wise share of the variance, and ``var_test / var_ind``.
     run_mean : ndarray of float [runs]
         Mean score of each run.
+    n_clusters : int or None
+        Clusters of the examples, where they were given: then they are taken for independent, not the examples.
     """
 
     n_runs: int
@@ -53,32 +59,44 @@ class ScoreVariance(Result):
     kr20: float
     f_ratio: float
     run_mean: NDArray[np.float64]
+    sd_interval: tuple[float, float]
+    n_clusters: int | None = None
+
+    @property
+    def _unit(self) -> str:
+        return "examples" if self.n_clusters is None else "clusters"
 
     def table(self) -> Table:
         """Return the standard deviations, with the interval."""
         columns = {
-            "spread": ["between runs, on this test set", "independent examples alone", "real"],
+            "spread": ["between runs, on this test set", f"independent {self._unit} alone", "real"],
             "sd": [root(self.var_test), root(self.var_ind), root(self.var_dist)],
-            "low": [math.nan, math.nan, root(self.ci_fixed_lo)],
-            "high": [math.nan, math.nan, root(self.ci_fixed_hi)],
+            "low": [math.nan, math.nan, self.sd_interval[0]],
+            "high": [math.nan, math.nan, self.sd_interval[1]],
         }
         return Table(columns, title=f"Standard deviations in units of the score, {self.level:.0%} interval")
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        test, ind, low, high = map(root, (self.var_test, self.var_ind, self.ci_fixed_lo, self.ci_fixed_hi))
-        interval = f"{self.level:.0%} interval {low:.4g} to {high:.4g}, for the noise of runs, not of examples"
-        if ind and not high:
-            interval = below_zero(self.level)
+        test, ind, (low, high) = root(self.var_test), root(self.var_ind), self.sd_interval
+        on = counted_of(self.n_examples, "example")
+        if self.n_clusters is not None:
+            on = f"{on} in {counted_of(self.n_clusters, 'cluster')}"
+        if not (test or ind):
+            return (
+                f"The {self.n_runs} runs have the same score on every one of {on}, as copies of one run would: they "
+                "say nothing about the spread between trainings."
+            )
         return (
-            f"Of the spread of {test:.4g} in the mean score between {self.n_runs} runs (mean {self.mean:.4g} on "
-            f"{self.n_examples} examples), {how_much_is_real(test, ind, low, high, '{:.4g} is'.format)}: the "
-            f"distribution-wise standard deviation is {root(self.var_dist):.4g} ({interval}), and independent examples "
-            f"alone give {ind:.4g}."
+            f"Of the spread of {test:.4g} in the mean score between {self.n_runs} runs (mean {self.mean:.4g} on {on}), "
+            f"{how_much_is_real(test, ind, low, high, '{:.4g} is'.format)}: the distribution-wise standard deviation "
+            f"is {root(self.var_dist):.4g} ({self.level:.0%} interval {low:.4g} to {high:.4g}, for the noise of runs, "
+            f"not of {self._unit}), and independent {self._unit} alone give {ind:.4g}. This assumes normal mean "
+            "scores over runs."
         )
 
 
-def score_variance(scores: ArrayLike, *, level: float = 0.95) -> ScoreVariance:
+def score_variance(scores: ArrayLike, *, level: float = 0.95, clusters: ArrayLike | None = None) -> ScoreVariance:
     """Return how much of the spread of a mean score between runs is real.
 
     The formulas of `variance`, which do not rest on 0 and 1 (2304.01910, Theorem 2; unbiased at any number of runs).
@@ -89,6 +107,8 @@ def score_variance(scores: ArrayLike, *, level: float = 0.95) -> ScoreVariance:
         Score of each run on each example: a loss, a metric. For correctness take `variance`, which has more to say.
     level : float
         Of the interval.
+    clusters : array_like [examples], optional
+        Cluster of each example, where several belong together; as for `variance`.
 
     Raises
     ------
@@ -112,10 +132,12 @@ def score_variance(scores: ArrayLike, *, level: float = 0.95) -> ScoreVariance:
         )
     runs, examples = values.shape
     means = values.mean(axis=1)
-    test, independent = float(means.var(ddof=1)), float(values.var(axis=0, ddof=1).sum()) / examples**2
-    factor = examples / (examples - 1)
+    grouping = single_groups(examples) if clusters is None else clusters_of(clusters, None, examples)
+    test, independent = float(means.var(ddof=1)), float(grouping.sums(values).var(axis=0, ddof=1).sum()) / examples**2
+    lift = 1 / grouping.between
     low, high = scaled_interval(test, runs - 1, level)
-    dist = factor * (test - independent)
+    highest = max(high, scaled_interval(independent, runs - 1, level)[1])
+    dist = lift * (test - independent)
     return ScoreVariance(
         n_runs=runs,
         n_examples=examples,
@@ -124,9 +146,12 @@ def score_variance(scores: ArrayLike, *, level: float = 0.95) -> ScoreVariance:
         var_test=test,
         var_ind=independent,
         var_dist=dist,
-        ci_fixed_lo=factor * (low - independent),
-        ci_fixed_hi=factor * (high - independent),
+        ci_fixed_lo=lift * (low - independent),
+        ci_fixed_hi=lift * (high - independent),
         kr20=ratio(dist, test),
         f_ratio=ratio(test, independent),
         run_mean=means,
+        sd_interval=(root(lift * (low - independent)), root(lift * (highest - independent))),
+        n_clusters=None if clusters is None else len(grouping),
+        warnings=few_clusters(None if clusters is None else grouping),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -12,50 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._errors import InputError
-from ..._results import Result, Table
+from ..._results import Result, Table, to_plain
+from .law import unseen_share
 from .null import poisson_binomial_pmf
 from .pairs import PairDeviations
 from .sums import RunSums, sum_of_squares
-
-
-def root(value: float) -> float:
-    """Return the square root of a variance estimate, 0 for a negative one, NaN for NaN."""
-    return math.sqrt(max(0.0, value)) if not math.isnan(value) else math.nan
-
-
-def sd_end(value: float) -> float:
-    """Return an end of an interval for a variance of accuracies as a standard deviation: at most one half."""
-    return min(0.5, root(value)) if not math.isnan(value) else math.nan
-
-
-def points(value: float) -> str:
-    """Return a fraction as percentage points, with as many digits as a spread needs."""
-    return f"{100 * value:.3f}" if 0 < abs(value) < 0.001 else f"{100 * value:.2f}"
-
-
-def how_much_is_real(sd_test: float, sd_ind: float, low: float, high: float, text: Callable[[float], str]) -> str:
-    """Return how much of a spread is real, in words, as far as the interval from `low` to `high` tells."""
-    if sd_ind and not high:  # by chance the runs lie closer together than independent errors would
-        return "none shows to be real"
-    if high < sd_test or not sd_test:
-        return f"at most {text(high)} real"
-    return "possibly all is real" if low > 0 else "anything from none to all may be real"
-
-
-def below_zero(level: float) -> str:
-    """Return what to say of an interval for a variance that holds no possible value."""
-    return f"the {level:.0%} interval lies below zero, so that it bounds nothing"
-
-
-def refuse_beside_result(**given: Any) -> None:
-    """Raise an InputError for arguments that a `VarianceResult` as the source would leave without effect."""
-    names = [name for name, value in given.items() if value is not None]
-    if names:
-        raise InputError(
-            f"{', '.join(names)} beside a VarianceResult",
-            "the result alone",
-            "Give them to variance(), or the runs themselves.",
-        )
+from .wording import points as points
+from .wording import refuse_beside_result as refuse_beside_result
+from .wording import root as root
+from .wording import variance_sentence
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,9 +47,17 @@ class VarianceResult(Result):
     ci_fixed_lo, ci_fixed_hi : float
         Interval of the mean covariance between examples of this test set; covers run noise only.
     ci_pop_lo, ci_pop_hi : float
-        Interval of the distribution-wise variance; covers run noise and example noise.
+        Interval of the distribution-wise variance; covers run noise and example noise. Both take the accuracies of
+        runs as normal, and may lie below zero.
+    sd_fixed, sd_pop : tuple of float
+        The two intervals as standard deviations, as sentence and table say them: for the `law` that was asked for, and
+        where runs lie closer together than independent errors would, from the spread of those upwards.
+    ci_mean_lo, ci_mean_hi : float
+        Interval of the mean accuracy on the distribution, over runs and examples (Wilson's form); with one run over
+        examples alone.
     runs_jackknife : str
-        Which jackknife over runs the population interval rests on: ``"delete one"``, ``"grouped"`` or ``"none"``.
+        Which variance over runs the population interval rests on: that of the jackknife, ``"delete one"`` or
+        ``"grouped"``, of the ``"normal law"`` (with clusters), or ``"none"``.
     se_null : float
         Standard error of ``var_dist`` under independent errors: its noise floor.
     f_ratio, p_chi2 : float
@@ -133,6 +105,16 @@ class VarianceResult(Result):
         Ids of the runs, where known.
     n_classes : int or None
         K, where known.
+    n_clusters : int or None
+        Clusters that the examples come in, where they were given. Then every number that the independence of examples
+        enters (``var_ind``, ``var_dist``, all intervals, ``p_chi2``, halves, ...) takes clusters for independent
+        instead, and ``p_chi2`` is an F test's with the effective number of clusters.
+    law : str
+        Law of accuracies over runs that `sd_interval` assumes: ``"normal"`` or ``"any"``.
+    samples_are : str
+        What the first axis holds: ``"runs"``, or ``"samples"`` of one model, which leave the spread between runs NaN.
+    unclustered : dict
+        Where clusters were given, the numbers without them, by name.
     """
 
     n_runs: int
@@ -150,6 +132,10 @@ class VarianceResult(Result):
     ci_fixed_hi: float
     ci_pop_lo: float
     ci_pop_hi: float
+    sd_fixed: tuple[float, float]
+    sd_pop: tuple[float, float]
+    ci_mean_lo: float
+    ci_mean_hi: float
     runs_jackknife: str
     se_null: float
     f_ratio: float
@@ -187,21 +173,35 @@ class VarianceResult(Result):
     forms: dict[str, float] = field(default_factory=dict[str, float])
     run_ids: tuple[str, ...] = ()
     n_classes: int | None = None
+    n_clusters: int | None = None
+    law: str = "normal"
+    samples_are: str = "runs"
+    unclustered: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def sums(self) -> RunSums:
         """The exact integers T1, T2 and S2 on which everything rests, with R and n."""
+        self.require_runs()
         t1, t2 = int(self.correct.sum()), sum_of_squares(self.correct)
         return RunSums(self.n_runs, self.n_examples, t1, t2, sum_of_squares(self.right))
+
+    def require_runs(self) -> None:
+        """Raise an InputError where the first axis holds samples of one model."""
+        if self.samples_are == "samples":
+            raise InputError(
+                "samples of one model", "runs", "Sample j of every example is no training: it has no accuracy."
+            )
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
         """Accuracy of each run [runs]."""
+        self.require_runs()
         return self.correct / self.n_examples
 
     @property
     def quantiles(self) -> NDArray[np.float64]:
         """Quantiles of the Poisson-binomial law at (j - 1/2)/R, and the runs' accuracies in order [runs, 2]."""
+        self.require_runs()
         law = np.cumsum(poisson_binomial_pmf(self.right / self.n_runs))
         levels = (np.arange(self.n_runs) + 0.5) / self.n_runs
         expected = np.minimum(np.searchsorted(law, levels), self.n_examples)
@@ -218,25 +218,35 @@ class VarianceResult(Result):
 
         Ends are cut to what a standard deviation of accuracies can be, 0 to one half.
         """
-        if math.isnan(self.ci_pop_hi):
-            return sd_end(self.ci_fixed_lo), sd_end(self.ci_fixed_hi)
-        return sd_end(self.ci_pop_lo), sd_end(self.ci_pop_hi)
+        return self.sd_fixed if math.isnan(self.sd_pop[1]) else self.sd_pop
+
+    @property
+    def unit(self) -> str:
+        """What is drawn independently: ``"example"``, or ``"cluster"`` where clusters were given."""
+        return "example" if self.n_clusters is None else "cluster"
 
     @property
     def interval_covers(self) -> str:
-        """Noise that `sd_interval` covers: ``"runs and examples"``, or ``"runs"`` where that of examples is not known.
+        """Noise that `sd_interval` covers: of ``"runs and examples"`` (or clusters), or ``"runs"`` alone.
 
-        The noise of examples takes three runs and three examples, and the correctness or groups of runs.
+        The noise of examples takes three runs and three examples, and the correctness or groups of runs; that of
+        clusters takes two runs and three clusters.
         """
-        return "runs" if math.isnan(self.ci_pop_hi) else "runs and examples"
+        return "runs" if math.isnan(self.sd_pop[1]) else f"runs and {self.unit}s"
+
+    @property
+    def unseen_share(self) -> float:
+        """Largest share of trainings that may do worse than the worst run here, at `level`, for any law of runs."""
+        return unseen_share(self.n_runs, self.level)
 
     def table(self) -> Table:
         """Return the standard deviations in percentage points, with intervals."""
+        alone = "independent errors alone" if self.n_clusters is None else "independent clusters alone"
         rows = [
             ("between runs, on this test set", self.sd_test, math.nan, math.nan),
-            ("independent errors alone", self.sd_ind, math.nan, math.nan),
-            ("real, between these examples", self.sd_dist, sd_end(self.ci_fixed_lo), sd_end(self.ci_fixed_hi)),
-            ("real, on the distribution", self.sd_dist, sd_end(self.ci_pop_lo), sd_end(self.ci_pop_hi)),
+            (alone, self.sd_ind, math.nan, math.nan),
+            ("real, between these examples", self.sd_dist, *self.sd_fixed),
+            ("real, on the distribution", self.sd_dist, *self.sd_pop),
             ("mean accuracy, on this test set", self.se_mean_fixed, math.nan, math.nan),
             ("mean accuracy, on the distribution", self.se_mean_dist, math.nan, math.nan),
             ("binomial law, for comparison", root(self.var_binom), math.nan, math.nan),
@@ -251,41 +261,26 @@ class VarianceResult(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        if math.isnan(self.var_dist):
-            return self._undefined()
-        low, high = self.sd_interval
-        noise = "" if self.interval_covers == "runs and examples" else ", not of examples, which these runs cannot tell"
-        interval = (
-            f"{self.level:.0%} interval {points(low)} to {points(high)}, for the noise of {self.interval_covers}{noise}"
-        )
-        if self.sd_ind and not high:
-            interval = below_zero(self.level)
-        real = how_much_is_real(self.sd_test, self.sd_ind, low, high, lambda value: f"{points(value)} are")
-        return (
-            f"Of the {points(self.sd_test)} points of spread in accuracy between {self.n_runs} runs (mean "
-            f"{self.mean_acc:.2%} on {self.n_examples} examples), {real}: the distribution-wise "
-            f"standard deviation is {points(self.sd_dist)} points ({interval}), and independent errors on this finite "
-            f"test set alone give {points(self.sd_ind)}; this does not show what another configuration or training "
-            "set would do."
-        )
-
-    def _undefined(self) -> str:
-        bound = points(math.sqrt((1 - self.mean_acc) / (2 * self.n_examples)))
-        return (
-            f"{self.n_runs} run{'s' * (self.n_runs > 1)} on {self.n_examples} example{'s' * (self.n_examples > 1)} "
-            f"cannot tell how much of the spread is real (accuracy {self.mean_acc:.2%}): it takes two runs and two "
-            f"examples; were the runs calibrated, their spread would be at most about {bound} points."
-        )
+        return variance_sentence(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers under their keys; the exact sums and ratio, pairs and forms are laid flat."""
+        """Return the numbers under their keys; the exact sums and ratio, pairs and forms are laid flat.
+
+        Where clusters were given, keys with ``_cluster`` at the end hold what the attributes hold; keys without it
+        hold what they would without clusters.
+        """
         plain = super().to_dict()
-        plain |= {"T1": self.sums.t1, "T2": self.sums.t2, "S2": self.sums.s2, "K": plain.pop("n_classes")}
-        for name in ("var_dist_exact", "pairs", "forms"):
+        for name in ("var_dist_exact", "pairs", "forms", "unclustered"):
             del plain[name]
-        if self.var_dist_exact is not None:
-            plain["var_dist_num"] = str(self.var_dist_exact.numerator)
-            plain["var_dist_den"] = str(self.var_dist_exact.denominator)
+        others = {name: value for name, value in self.unclustered.items() if name in plain}
+        clustered = {f"{name}_cluster": plain[name] for name in others}
+        plain |= clustered | {name: to_plain(value) for name, value in others.items()}
+        plain |= {"S2": sum_of_squares(self.right), "T1": int(self.right.sum()), "K": plain.pop("n_classes")}
+        if self.samples_are == "runs":
+            plain["T2"] = self.sums.t2
+        exact = self.unclustered.get("var_dist_exact", self.var_dist_exact)
+        if exact is not None:
+            plain |= {"var_dist_num": str(exact.numerator), "var_dist_den": str(exact.denominator)}
         if self.pairs is not None:
             found = self.pairs.to_dict()
             plain |= {key: found[key] for key in ("pair_dev_max", "pair_dev_arg", "pair_dev_count")}

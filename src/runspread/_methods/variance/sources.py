@@ -19,9 +19,9 @@ from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
 from .calibration import calibration
 from .estimate import variance
-from .result import points, root
 from .statistics import RunStatistics, counted
 from .sums import ratio
+from .wording import points, root
 
 ROLES = ("init", "order", "augment")
 _BLOCK = 2**22

@@ -15,6 +15,7 @@ from ..._errors import InputError
 from ..._reading.copies import Copies, copied_outcomes, identical_outcomes
 from ..._reading.correctness import Outcome, Outcomes, as_outcomes, checked_correct, classes_of, hits
 from .counting import confusion_matrices, load_counting, packed_rows
+from .dropped import for_kept
 from .sums import RunSums, group_edges, sum_of_squares
 
 GROUPS = 20
@@ -439,6 +440,9 @@ def counted(
         source.require_complete()
         return source, None
     outcomes = as_outcomes(source, labels, **reading)
+    half = settings.get("first_half")
+    if half is not None:
+        settings = {**settings, "first_half": for_kept(half, outcomes, outcomes.shape[1], "first_half")}
     return RunStatistics.from_outcomes(outcomes, **settings), outcomes
 
 

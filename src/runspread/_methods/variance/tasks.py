@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,11 @@ from ..._errors import InputError
 from ..._reading.correctness import Outcomes, as_outcomes
 from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
+from .clusters import ClusterCounter, ClusterTotals, Grouping, clusters_of, few_clusters
+from .null import chi2_p_value
 from .statistics import RunStatistics
 from .sums import RunSums, number, ratio, sum_of_squares
+from .wording import counted_of
 
 _MOST_CLASSES = 16
 
@@ -29,8 +32,11 @@ class TwoGroupTasks(Result):
         R, n and K.
     mask : ndarray of int64 [tasks]
         Task m calls class k positive if bit k of m is set; m runs over 1..2^(K-1)-1.
-    err, var_test, var_ind, var_dist : ndarray of float64 [tasks]
-        Error rate, and the variances as in `VarianceResult`.
+    err, var_test, var_ind, var_dist, p_chi2 : ndarray of float64 [tasks]
+        Error rate, and the variances and p-value as in `VarianceResult`: where clusters were given, clusters are taken
+        for independent.
+    n_clusters : int or None
+        Clusters of the examples, where they were given.
     """
 
     n_runs: int
@@ -41,11 +47,20 @@ class TwoGroupTasks(Result):
     var_test: NDArray[np.float64]
     var_ind: NDArray[np.float64]
     var_dist: NDArray[np.float64]
+    p_chi2: NDArray[np.float64]
+    n_clusters: int | None = None
 
     @property
     def sd_predicted(self) -> NDArray[np.float64]:
         """``sqrt(err / (2 n))`` of each task: exact for calibrated runs whose errors are independent."""
         return np.sqrt(self.err / (2 * self.n_examples))
+
+    @property
+    def n_real(self) -> int:
+        """Tasks whose spread goes beyond that of independent errors (or clusters), at 5 % over all tasks (Holm)."""
+        p = np.sort(np.nan_to_num(self.p_chi2, nan=1.0))
+        kept = p <= 0.05 / np.arange(len(p), 0, -1)
+        return len(p) if kept.all() else int(np.argmin(kept))
 
     @property
     def squared_correlation(self) -> float:
@@ -69,25 +84,39 @@ class TwoGroupTasks(Result):
             "error": self.err,
             "sd": 100 * np.sqrt(self.var_test),
             "predicted sd": 100 * self.sd_predicted,
+            f"independent {self._unit}": 100 * np.sqrt(self.var_ind),
+            "p": self.p_chi2,
         }
-        return Table(columns, formats={"error": ".2%", "sd": ".4f", "predicted sd": ".4f"})
+        spreads = dict.fromkeys(("sd", "predicted sd", f"independent {self._unit}"), ".4f")
+        return Table(columns, formats={"error": ".2%", "p": ".3g", **spreads})
+
+    @property
+    def _unit(self) -> str:
+        return "errors" if self.n_clusters is None else "clusters"
 
     def _members(self, mask: int) -> str:
         return " ".join(str(k) for k in range(self.n_classes) if mask >> k & 1)
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
+        on = f"{counted_of(self.n_runs, 'run')}, {counted_of(self.n_examples, 'example')}"
+        if self.n_clusters is not None:
+            on += f" in {counted_of(self.n_clusters, 'cluster')}"
+        tasks = f"{counted_of(len(self.mask), 'two-group task')} made of {self.n_classes} classes"
         if math.isnan(self.squared_correlation) or math.isnan(self.binomial_error_ratio):
-            return (
-                f"The two-group tasks ({len(self.mask)}) made of {self.n_classes} classes do not differ in spread or "
-                f"in error ({self.n_runs} runs, {self.n_examples} examples), so they say nothing on its formulas."
-            )
+            return f"The {tasks} do not differ in spread or in error ({on}), so they say nothing on its formulas."
+        misses = times(self.binomial_error_ratio)
         return (
-            f"Over {len(self.mask)} two-group tasks made of {self.n_classes} classes ({self.n_runs} runs, "
-            f"{self.n_examples} examples), sqrt(err/(2n)) explains {self.squared_correlation:.0%} of the variation of "
-            f"the standard deviation, and the binomial law misses the variances by {self.binomial_error_ratio:.1f} "
-            f"times the squared error; predictions were collapsed, no network was trained on the tasks."
+            f"Over {tasks} ({on}), sqrt(err/(2n)) explains {self.squared_correlation:.0%} of the variation of the "
+            f"standard deviation, and the binomial law misses the variances by {misses} the squared error. In "
+            f"{self.n_real} of them the spread is shown to go beyond that of independent {self._unit}; predictions "
+            "were collapsed, no network was trained on the tasks."
         )
+
+
+def times(ratio: float) -> str:
+    """Return a ratio in words, without digits that nobody needs."""
+    return "more than 100 times" if ratio > 100 else f"{ratio:.1f} times"
 
 
 @warns_of_seeds(pooled=True)
@@ -98,6 +127,7 @@ def two_group_tasks(
     n_classes: int | None = None,
     split: str = "test",
     nan: str = "raise",
+    clusters: ArrayLike | None = None,
 ) -> TwoGroupTasks:
     """Return the variance of every two-group task that the classes make (2304.01910, section 5; spec 4.4).
 
@@ -106,8 +136,8 @@ def two_group_tasks(
     source : array_like, RunOutputs, study or RunStatistics
         Logits [runs, examples, classes] or predicted classes [runs, examples], or statistics with
         ``keep_confusion=True``.
-    labels, n_classes, split, nan
-        As for `calibration`.
+    labels, n_classes, split, nan, clusters
+        As for `calibration`; clusters take predictions, and one more pass over them.
 
     Raises
     ------
@@ -115,12 +145,43 @@ def two_group_tasks(
         There are fewer than two runs, more than 16 classes, or statistics without confusion matrices.
     """
     if isinstance(source, RunStatistics):
+        if clusters is not None:
+            raise InputError("clusters with RunStatistics", "predictions", "Pass the predictions of the runs instead.")
         return _tasks(_checked_statistics(source, labels, n_classes), ())
     outcomes = as_outcomes(source, labels, split=split, nan=nan, n_classes=n_classes)
     assert outcomes.labels is not None
     size = _size(outcomes, outcomes.labels, n_classes or outcomes.n_classes)
     statistics = RunStatistics.from_outcomes(outcomes, n_classes=size, keep_confusion=True)
-    return _tasks(statistics, outcomes.excluded)
+    found = _tasks(statistics, outcomes.excluded)
+    if clusters is None:
+        return found
+    grouping = clusters_of(clusters, outcomes, statistics.n_examples)
+    found = replace(found, n_clusters=len(grouping), warnings=found.warnings + few_clusters(grouping))
+    if len(grouping) == statistics.n_examples:
+        return found
+    totals = _clustered(outcomes, statistics, found.mask, grouping)
+    return replace(
+        found,
+        var_ind=np.array([number(task.sums.var_ind) for task in totals]),
+        var_dist=np.array([number(task.sums.var_dist) for task in totals]),
+        p_chi2=np.array([task.p_value for task in totals]),
+    )
+
+
+def _clustered(
+    outcomes: Outcomes, statistics: RunStatistics, masks: NDArray[np.int64], grouping: Grouping
+) -> list[ClusterTotals]:
+    """Return the sums of each task by cluster, from one more pass over the predictions."""
+    labels, size = outcomes.labels, statistics.n_classes
+    assert labels is not None
+    votes = statistics.votes[..., :size].sum(axis=0, dtype=np.int64)
+    positive = (masks[:, None] >> np.arange(size)) & 1
+    counters = [ClusterCounter(grouping, _right(votes, labels, row)) for row in positive]
+    for _, predicted in outcomes.chunks():
+        assert predicted is not None
+        for row, counter in zip(positive, counters, strict=True):
+            counter.add((predicted >= 0) & (row[predicted] == row[labels]))
+    return [counter.totals() for counter in counters]
 
 
 def _checked_statistics(statistics: RunStatistics, labels: ArrayLike | None, n_classes: int | None) -> RunStatistics:
@@ -150,6 +211,9 @@ def _tasks(statistics: RunStatistics, excluded: tuple[Excluded, ...]) -> TwoGrou
         var_test=np.array([number(task.var_test) for task in sums]),
         var_ind=np.array([number(task.var_ind) for task in sums]),
         var_dist=np.array([number(task.var_dist) for task in sums]),
+        p_chi2=np.array(
+            [chi2_p_value(ratio(number(task.var_test), number(task.var_ind)), task.n_runs) for task in sums]
+        ),
         excluded=excluded,
         warnings=statistics.repeats,
     )
@@ -176,5 +240,10 @@ def _task_sums(
     positive = (mask >> np.arange(size)) & 1
     same = positive[:, None] == positive
     correct = confusion[:, same].sum(axis=1, dtype=np.int64)
-    right = np.where(positive[labels], votes @ positive, votes @ (1 - positive))
+    right = _right(votes, labels, positive)
     return RunSums(len(confusion), len(labels), int(correct.sum()), sum_of_squares(correct), sum_of_squares(right))
+
+
+def _right(votes: NDArray[np.int64], labels: NDArray[np.int64], positive: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the runs that are in the group of the true class [examples]."""
+    return np.where(positive[labels], votes @ positive, votes @ (1 - positive))

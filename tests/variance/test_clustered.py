@@ -1,0 +1,221 @@
+"""Clusters enter every number that the independence of examples enters (audit A3), in every method that takes them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread._methods.variance.clusters import Grouping, mean_variance
+from tests.variance.probit import draw_clustered
+
+CLUSTERED = (
+    "var_ind",
+    "var_dist",
+    "ci_fixed_hi",
+    "ci_pop_hi",
+    "p_chi2",
+    "se_mean_dist",
+    "corr_half",
+    "kr20",
+    "f_ratio",
+)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    sizes = np.random.default_rng(0).integers(2, 12, 40)
+    matrix, _, clusters = draw_clustered(np.random.default_rng(1), 12, sizes, 0.0, 1.0)
+    order = np.random.default_rng(2).permutation(len(clusters))
+    return matrix[:, order], clusters[order]
+
+
+def test_clusters_enter_estimate_interval_p_and_sentence(runs):
+    matrix, clusters = runs
+    plain, result = rs.variance(correct=matrix), rs.variance(correct=matrix, clusters=clusters)
+    assert plain.p_chi2 < 1e-6 < 0.01 < result.p_chi2  # errors shared inside clusters are no real spread
+    assert plain.sd_interval[0] > 0 == result.sd_interval[0]
+    assert result.sd_ind > 1.5 * plain.sd_ind
+    assert result.se_mean_dist > 1.2 * plain.se_mean_dist
+    assert result.ci_mean_lo < plain.ci_mean_lo < plain.ci_mean_hi < result.ci_mean_hi
+    assert "in 40 clusters" in result.sentence()
+    assert "for the noise of runs and clusters" in result.sentence()
+    assert "independent clusters alone" in result.sentence()
+    assert "independent clusters alone" in result.table()["spread"]
+    assert "cluster" not in plain.sentence()
+
+
+def test_clusters_by_any_name_and_in_any_order(runs):
+    matrix, clusters = runs
+    expected = rs.variance(correct=matrix, clusters=clusters).to_dict()
+    names = np.array([f"patient {7 * c % 40}" for c in clusters])
+    order = np.random.default_rng(5).permutation(len(clusters))
+    for other in (
+        rs.variance(correct=matrix, clusters=names),
+        rs.variance(correct=matrix[:, order], clusters=clusters[order]),
+    ):
+        for name in ("var_dist_cluster", "ci_fixed_hi_cluster", "ci_pop_hi_cluster", "p_chi2_cluster"):
+            assert other.to_dict()[name] == pytest.approx(expected[name], rel=1e-9)
+
+
+def test_an_example_a_cluster_changes_nothing(runs):
+    matrix, _ = runs
+    plain = rs.variance(correct=matrix).to_dict()
+    single = rs.variance(correct=matrix, clusters=np.arange(matrix.shape[1])).to_dict()
+    assert single.pop("n_clusters") == matrix.shape[1]
+    assert single.pop("var_dist_cluster") == plain["var_dist"]
+    del plain["n_clusters"]
+    np.testing.assert_equal(single, plain)
+
+
+def test_old_keys_are_those_without_clusters(runs):
+    matrix, clusters = runs
+    plain, result = rs.variance(correct=matrix), rs.variance(correct=matrix, clusters=clusters)
+    keys = result.to_dict()
+    for name in CLUSTERED:
+        assert keys[name] == plain.to_dict()[name]
+        assert keys[f"{name}_cluster"] == getattr(result, name) != keys[name]
+    assert keys["sd_pop"] == list(result.sd_pop) != list(plain.sd_pop)  # what is said has no unclustered twin
+
+
+def test_halves_are_made_of_whole_clusters(runs):
+    matrix, clusters = runs
+    found = rs.variance(correct=matrix, clusters=clusters)
+    first = clusters % 2 == 0
+    assert found.half_sizes == (first.sum(), (~first).sum())
+    np.testing.assert_array_equal(found.correct_by_half[:, 0], matrix[:, first].sum(axis=1))
+    own = np.arange(len(clusters)) < 50
+    given = rs.variance(correct=matrix, clusters=clusters, first_half=own)
+    np.testing.assert_array_equal(given.correct_by_half[:, 0], matrix[:, :50].sum(axis=1))
+
+
+def test_jackknife_over_clusters_leaves_each_out(runs):
+    matrix, clusters = runs
+    left = [
+        rs.variance(correct=matrix[:, clusters != g], clusters=clusters[clusters != g], pairs="none").var_dist
+        for g in range(40)
+    ]
+    direct = 39 / 40 * np.square(left - np.mean(left)).sum()
+    assert rs.variance(correct=matrix, clusters=clusters).jack_examples_var == pytest.approx(direct, rel=1e-9)
+
+
+def test_standard_error_of_the_mean_over_clusters(runs):
+    matrix, clusters = runs
+    found = rs.variance(correct=matrix, clusters=clusters)
+    of_items = mean_variance(matrix.mean(axis=0), Grouping.of(clusters, len(clusters))).variance
+    assert found.se_mean_dist**2 == pytest.approx(max(of_items, of_items + found.var_dist / 12), rel=1e-9)
+
+
+def test_two_runs_and_few_clusters(runs):
+    matrix, clusters = runs
+    two = rs.variance(correct=matrix[:2], clusters=clusters)
+    assert two.interval_covers == "runs and clusters"
+    few = rs.variance(correct=matrix, clusters=clusters // 14)
+    assert "3 clusters: little can be said about new clusters." in few.warnings
+    assert rs.variance(correct=matrix, clusters=clusters // 20).interval_covers == "runs"
+    assert math.isnan(rs.variance(correct=matrix[:1], clusters=clusters).p_chi2)
+    with pytest.raises(rs.InputError, match="all the same") as error:
+        rs.variance(correct=matrix, clusters=np.zeros(matrix.shape[1]))
+    assert "Leave clusters out" in error.value.hint
+    rs.variance(correct=matrix)  # the hint
+
+
+def test_clusters_need_no_bits(runs, monkeypatch):
+    """What is too large to be kept in bits is read once more."""
+    matrix, clusters = runs
+    expected = rs.variance(correct=matrix, clusters=clusters)
+    monkeypatch.setattr("runspread._methods.variance.statistics._MOST_BITS", 10)
+    found = rs.variance(correct=matrix, clusters=clusters)
+    assert (found.var_dist, found.ci_pop_hi) == (expected.var_dist, expected.ci_pop_hi)
+    statistics = rs.RunStatistics(n_examples=matrix.shape[1], votes=False)
+    statistics.update_correct(matrix)
+    with pytest.raises(rs.InputError, match="keep_bits=True"):
+        rs.variance(statistics, clusters=clusters)
+
+
+def test_clusters_of_scores_of_any_kind(runs):
+    matrix, clusters = runs
+    found = rs.score_variance(matrix.astype(float), clusters=clusters)
+    expected = rs.variance(correct=matrix, clusters=clusters)
+    assert found.var_dist == pytest.approx(expected.var_dist, rel=1e-9)
+    assert found.ci_fixed_hi == pytest.approx(expected.ci_fixed_hi, rel=1e-9)
+    assert found.sd_interval == pytest.approx(expected.sd_fixed, rel=1e-9)
+    assert "independent clusters alone" in found.sentence()
+
+
+def test_run_accuracies_take_clusters(runs):
+    matrix, clusters = runs
+    found, plain = rs.run_accuracies(correct=matrix, clusters=clusters), rs.run_accuracies(correct=matrix)
+    assert found.kr20 == rs.variance(correct=matrix, clusters=clusters).kr20 < plain.kr20
+    result = rs.variance(correct=matrix)
+    with pytest.raises(rs.InputError, match="clusters beside a VarianceResult"):
+        rs.run_accuracies(result, clusters=clusters)
+
+
+@pytest.fixture(scope="module")
+def predictions(runs):
+    """Predicted classes whose correctness is that of `runs`."""
+    matrix, clusters = runs
+    rng = np.random.default_rng(6)
+    labels = rng.integers(0, 4, matrix.shape[1])
+    return np.where(matrix, labels, (labels + rng.integers(1, 4, matrix.shape)) % 4), labels, clusters
+
+
+def test_calibration_takes_clusters(predictions):
+    predicted, labels, clusters = predictions
+    plain, found = rs.calibration(predicted, labels), rs.calibration(predicted, labels, clusters=clusters)
+    same = rs.variance(predicted, labels, clusters=clusters)
+    assert (found.var_ind, found.var_dist, found.p_chi2) == (same.var_ind, same.var_dist, same.p_chi2)
+    assert found.gde_hi - found.gde_lo > 1.2 * (plain.gde_hi - plain.gde_lo)
+    assert "in 40 clusters" in found.sentence()
+    assert "from independent clusters" in found.sentence()
+    assert "independent clusters, measured" in found.table()["sd of independent errors"]
+    assert found.table()["points"][:6] == plain.table()["points"]  # predictions are of independent examples
+
+
+def test_the_gap_of_calibration_by_its_formula(predictions):
+    predicted, labels, clusters = predictions
+    runs = len(predicted)
+    apart = np.mean([predicted[r] != predicted[s] for r in range(runs) for s in range(runs) if r != s], axis=0)
+    gap = apart - (predicted != labels).mean(axis=0)
+    found = rs.calibration(predicted, labels, clusters=clusters)
+    variance, degrees = mean_variance(gap, Grouping.of(clusters, len(clusters)))
+    half = (found.gde_hi - found.gde_lo) / 2
+    assert found.gde_gap == pytest.approx(gap.mean())
+    assert (found.gde_hi + found.gde_lo) / 2 == pytest.approx(gap.mean())
+    from scipy.stats import t
+
+    assert half == pytest.approx(t.ppf(0.975, degrees) * math.sqrt(variance), rel=1e-9)
+
+
+def test_over_and_understates_follow_the_interval():
+    labels = np.zeros(200, int)
+    rng = np.random.default_rng(7)
+    predicted = (rng.random((6, 200)) < 0.3).astype(int)
+    found = rs.calibration(predicted, labels, n_classes=2)
+    assert ("overstates" in found.sentence()) == (found.gde_lo > 0)
+    agreeing = np.repeat(predicted[:1], 6, axis=0)
+    assert "disagreement understates the error" in rs.calibration(agreeing, labels).sentence()
+    even = rs.calibration((rng.random((6, 200)) < 0.5).astype(int), labels, n_classes=2)
+    assert even.gde_lo < 0 < even.gde_hi
+    assert "no gap is shown between them" in even.sentence()
+    assert "the same on every example" in rs.calibration(np.zeros((3, 50), int), labels[:50]).sentence()
+
+
+def test_two_group_tasks_take_clusters(predictions):
+    predicted, labels, clusters = predictions
+    plain, found = rs.two_group_tasks(predicted, labels), rs.two_group_tasks(predicted, labels, clusters=clusters)
+    for at, mask in enumerate(found.mask.tolist()):
+        positive = (mask >> np.arange(4)) & 1
+        task = rs.variance(correct=positive[predicted] == positive[labels], clusters=clusters, pairs="none")
+        assert found.var_ind[at] == pytest.approx(task.var_ind, rel=1e-12)
+        assert found.var_dist[at] == pytest.approx(task.var_dist, rel=1e-12)
+        assert found.p_chi2[at] == pytest.approx(task.p_chi2, rel=1e-9)
+    assert found.n_real < plain.n_real
+    assert "in 40 clusters" in found.sentence()
+    assert "independent clusters" in found.table().columns
+    with pytest.raises(rs.InputError, match="clusters with RunStatistics") as error:
+        rs.two_group_tasks(rs.run_statistics(predicted, labels, keep_confusion=True), clusters=clusters)
+    assert "Pass the predictions" in error.value.hint
