@@ -18,6 +18,7 @@ from ..._reading.correctness import as_outcomes
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .counting import unpacked_rows
+from .dropped import dropped_examples
 
 _BLOCK = 512
 
@@ -121,7 +122,8 @@ def pair_deviations(
     outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
     packed = np.concatenate([np.packbits(chunk.correct, axis=1) for chunk in outcomes.chunks()])
     found = scan_pairs(packed, outcomes.shape[1], threshold=threshold, sample=sample, seed=seed)
-    return replace(found, excluded=outcomes.excluded, warnings=repeated_rows(packed, outcomes.shape[1]))
+    notes = (*dropped_examples(outcomes), *repeated_rows(packed, outcomes.shape[1]))
+    return replace(found, excluded=outcomes.excluded, warnings=notes)
 
 
 def scan_pairs(
