@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .sections import Paper, Section, figure, notes_of
+from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
-    from .._methods.trimming.representative import RepresentativeSize
     from .._methods.trimming.typicality import TrimmingLevels
     from .._study.study import Study
 
-REPLICATES = 25  # a report is read for the picture; ask `runspread trimming` for more
-SUBSETS = 100  # of the runs at each size, which cost most: fewer than 72 cannot tell, and the page then says so
-FEW_SUBSETS = 10
-MANY_VALUES = 500_000  # scalar outputs beyond which that many subsets take minutes
+MANY_VALUES = 500_000  # scalar outputs beyond which the sizes take minutes: a page then names the command
 PAPER = Paper(
     "Banerjee et al. 2025, Measuring training variability from stochastic optimization using robust nonparametric "
     "testing",
@@ -28,48 +24,44 @@ def trimming(study: Study) -> Section:
 
     from .._methods.trimming.comparison import FEW_RUNS
 
-    levels = rs.trimming(study, resample="split", replicates=REPLICATES)
+    levels = rs.trimming(study)
     typical = figure(
         levels.plot,
-        shows="The share of each run's outputs that must be discarded before the rest pass for the other runs'. "
-        f"`runspread trimming --resample split --replicates {REPLICATES}` gives the same; by default it bootstraps.",
+        shows="The share of each run's outputs that must be discarded before the rest pass for the other runs'.",
         does_not_show="Which examples a run gets wrong: runs that disagree everywhere can share one distribution.",
         paper=PAPER,
     )
     if len(levels.run_ids) < FEW_RUNS:
         few = f"How many runs stand for all, and what accuracy leaves open, takes {FEW_RUNS} usable runs."
         return Section("Typical runs", levels.sentence(), (typical,), (), (*notes_of(levels), few))
-    sizes = _sizes(study, levels)
     scores = rs.trimming_scores(study, levels=levels)
-    figures = (
-        typical,
-        figure(
-            sizes.plot,
-            shows="The level between M runs and the rest, for their average distribution and for their ensemble. "
-            f"{sizes.sentence()}",
-            does_not_show="Whether the ensemble is more accurate: it can be better than the average run and unlike it.",
-            paper=PAPER,
-        ),
-        figure(
-            scores.plot,
-            shows="The level of every run against its accuracy, and the spread of levels at nearly equal accuracy. "
-            f"{scores.sentence()}",
-            does_not_show="A cause: runs differ in more than what is drawn.",
-            paper=PAPER,
-        ),
+    beside = figure(
+        scores.plot,
+        shows="The level of every run against its accuracy, and the spread of levels at nearly equal accuracy. "
+        f"{scores.sentence()}",
+        does_not_show="A cause: runs differ in more than what is drawn.",
+        paper=PAPER,
     )
-    notes = tuple(dict.fromkeys(note for result in (levels, sizes, scores) for note in notes_of(result)))
-    return Section("Typical runs", levels.sentence(), figures, (scores.table(), scores.bins()), notes)
+    notes = tuple(dict.fromkeys(note for result in (levels, scores) for note in notes_of(result)))
+    sized, more = _sizes(study, levels)
+    figures = (typical, *sized, beside)
+    return Section("Typical runs", levels.sentence(), figures, (scores.table(), scores.bins()), (*notes, *more))
 
 
-def _sizes(study: Study, levels: TrimmingLevels) -> RepresentativeSize:
-    """Return how many runs stand for all, at few sizes."""
-    import numpy as np
-
+def _sizes(study: Study, levels: TrimmingLevels) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
+    """Return the figure of how many runs are representative, and notes; only the command where that takes minutes."""
     import runspread as rs
 
-    runs = len(levels.run_ids)
     statistics = 1 if levels.class_levels is None else len(levels.class_levels)
-    cheap = runs * (levels.n + levels.m) * statistics <= MANY_VALUES
-    sizes = np.unique(np.geomspace(1, max(1, runs // 2), 5).round().astype(int)).tolist()
-    return rs.representative_size(study, sizes=sizes, replicates=SUBSETS if cheap else FEW_SUBSETS)
+    if len(levels.run_ids) * (levels.n + levels.m) * statistics > MANY_VALUES:
+        command = f"runspread trimming {study.path.name} --sizes"
+        return (), (f"How many runs are representative takes minutes on this study: {command}",)
+    sizes = rs.representative_size(study)
+    drawn = figure(
+        sizes.plot,
+        shows="The level between M runs and the rest, for their average distribution and for their ensemble. "
+        f"{sizes.sentence()}",
+        does_not_show="Whether the ensemble is more accurate: it can be better than the average run and unlike it.",
+        paper=PAPER,
+    )
+    return (drawn,), notes_of(sizes)
