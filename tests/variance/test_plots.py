@@ -62,8 +62,10 @@ def test_seed_selection(ax, runs):
     result = rs.seed_selection(*runs)
     result.plot(ax)
     heights = [patch.get_height() for patch in ax.patches]
-    gains = [result.top_quarter_gain1, *result.best_of_gain1, result.top_quarter_gain2, *result.best_of_gain2]
-    np.testing.assert_allclose(heights, 100 * np.array(gains))
+    np.testing.assert_allclose(heights, 100 * np.array([*result.apparent_gain, *result.fresh_gain]))
+    (intervals,) = ax.collections
+    ends = np.array([segment[:, 1] for segment in intervals.get_segments()])
+    np.testing.assert_allclose(ends, 100 * np.array([result.fresh_low, result.fresh_high]).T)
     drawn(ax)
 
 

@@ -154,7 +154,7 @@ def _opacity(count: int) -> float:
 
 
 def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
-    """Draw what the best of N runs gains on the half that picked it, and on the other.
+    """Draw by how much the best of N runs looks better, and by how much it is better on fresh examples.
 
     Parameters
     ----------
@@ -166,19 +166,19 @@ def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        The axes drawn on.
+        The axes drawn on. Bars of the latter have their interval.
     """
     ax = new_axes(ax)
-    names = ["best\nquarter", *(f"best\nof {count}" for count in result.counts)]
-    first = 100 * np.array([result.top_quarter_gain1, *result.best_of_gain1])
-    second = 100 * np.array([result.top_quarter_gain2, *result.best_of_gain2])
-    at = np.arange(len(names))
-    ax.bar(at - 0.2, first, 0.38, color="white", edgecolor=GREY, hatch="///", label="on the half that picked")
-    ax.bar(at + 0.2, second, 0.38, color=BLUE, label="on the other half")
+    at = np.arange(len(result.counts))
+    looks, gain = 100 * result.apparent_gain, 100 * result.fresh_gain
+    low, high = 100 * result.fresh_low, 100 * result.fresh_high
+    ax.bar(at - 0.2, looks, 0.38, color="white", edgecolor=GREY, hatch="///", label="looks better by")
+    ax.bar(at + 0.2, gain, 0.38, color=BLUE, label="is better by, on fresh examples")
+    ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{result.level:.0%} interval")
     ax.axhline(0, color="black", linewidth=0.8)
-    ax.set_xticks(at, names)
+    ax.set_xticks(at, [f"best\nof {count}" for count in result.counts])
     ax.set_ylabel("above the mean run (points)")
-    _legend_above(ax)
+    _legend_above(ax, 3)
     return _clean(ax)
 
 
