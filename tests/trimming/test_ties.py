@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods._ties import merge, ranking, tolerance, top_class
+from runspread._methods._ties import merge, predicted_class, ranking, tolerance, top_class
 
 from .test_runs import made_gaps
 
@@ -14,7 +14,7 @@ from .test_runs import made_gaps
 def another_processor(values, seed=0):
     """The same numbers with other last bits."""
     steps = np.random.default_rng(seed).integers(-3, 4, size=np.shape(values))
-    return values + steps * np.spacing(np.abs(values))
+    return values * (1 + steps * np.finfo(np.float64).eps)
 
 
 @pytest.mark.parametrize("kind", ["mixture", "ensemble", "sampled"])
@@ -96,4 +96,62 @@ def test_equal_scores_are_ranked_in_their_order():
 def test_classes_that_are_equal_but_for_rounding_go_to_the_first():
     sums = np.array([[0.1 + 0.2, 0.3, 0.0], [0.3, 0.1 + 0.2, 0.0], [np.inf, 1.0, np.inf], [0.0, 1e-9, 0.0]])
     assert top_class(sums).tolist() == [0, 0, 0, 1]
-    assert top_class(np.array([[0.1 + 0.2 - 0.3], [1e-9], [-1.0], [np.inf]])).tolist() == [0, 1, 0, 1]
+    assert predicted_class(sums).tolist() == [0, 0, 0, 1]
+    assert predicted_class(np.array([[0.1 + 0.2 - 0.3], [1e-9], [-1.0], [np.inf]])).tolist() == [0, 1, 0, 1]
+    assert top_class(np.ones((3, 1))).tolist() == [0, 0, 0]
+
+
+def decided(probabilities, labels, objective):
+    """What a selection, its sizes and its controls decide."""
+    found = rs.select_ensemble(probabilities, labels, 4, objective=objective, n_random=3)
+    sizes = rs.ensemble_sizes(
+        probabilities, labels, report=probabilities, report_labels=labels, sizes=(1, 2, 4), objective=objective
+    )
+    checked = found.cross_validation
+    return [
+        *found.path,
+        *found.top_k,
+        found.best_single,
+        *(round(float(value), 9) for curve in sizes.curves.values() for value in curve),
+        *(round(value, 9) for value in (checked.held_out, checked.held_out_single, checked.held_out_top_k)),
+    ]
+
+
+@pytest.mark.parametrize("objective", ["nll", "brier", "error"])
+def test_choosing_does_not_hang_on_the_last_bits(objective):
+    """Runs that are equally good, each on examples of its own, have scores that differ by rounding alone."""
+    rng = np.random.default_rng(5)
+    labels = rng.integers(3, size=60)
+    sure = np.where(np.eye(3)[labels] == 1, 0.6, 0.2)
+    unsure = np.where(np.eye(3)[labels] == 1, 0.1, 0.45)
+    right = np.stack([rng.permutation(60) < 40 for _ in range(12)])
+    probabilities = np.where(right[..., None], sure, unsure)
+    expected = decided(probabilities, labels, objective)
+    for seed in range(8):
+        noisy = another_processor(probabilities, seed)
+        assert decided(noisy, labels, objective) == expected
+
+
+def test_scores_of_an_average_do_not_hang_on_the_last_bits():
+    """Ties between classes, and confidences on the edge of a bin."""
+    rng = np.random.default_rng(6)
+    labels = rng.integers(3, size=400)
+    parts = rng.multinomial(15, [0.4, 0.4, 0.2], size=(6, 400)) / 15
+    expected = rs.scores(parts, labels)
+    for seed in range(8):
+        found = rs.scores(another_processor(parts, seed), labels)
+        assert found.accuracy == expected.accuracy
+        assert found.ece == pytest.approx(expected.ece, abs=1e-12)
+        assert rs.diversity(another_processor(parts, seed), labels).ensemble_accuracy == expected.accuracy
+
+
+def test_churn_does_not_hang_on_the_last_bits():
+    rng = np.random.default_rng(7)
+    labels = rng.integers(3, size=200)
+    logits = rng.permuted(np.tile([-0.1, 0.3, -0.2], (6, 200, 1)), axis=2)  # no ties in a run, many in sums of five
+    levels = rs.trimming(logits, replicates=2)
+    for outputs in (logits, logits[..., :1]):
+        expected = rs.trimming_scores(outputs, labels % 2, levels=levels, resamples=9).values[3]
+        for seed in range(5):
+            noisy = another_processor(outputs, seed)
+            assert np.array_equal(rs.trimming_scores(noisy, labels % 2, levels=levels, resamples=9).values[3], expected)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import check_choice, check_integers
+from ._ties import ROUNDING
 
 CLOSED = ("left", "right")
 
@@ -58,6 +59,8 @@ def reliability(
     """
     n_bins = int(check_integers(n_bins, "n_bins", 1, None))
     scaled = confidence * n_bins
+    edge = np.rint(scaled)  # an average that is an edge but for rounding is that edge
+    scaled = np.where(np.abs(scaled - edge) <= ROUNDING * n_bins, edge, scaled)
     lower = np.floor(scaled) if check_choice(closed, "closed", CLOSED) == "left" else np.ceil(scaled) - 1
     bins = np.clip(lower, 0, n_bins - 1).astype(np.int64)
     counts = np.bincount(bins, minlength=n_bins)

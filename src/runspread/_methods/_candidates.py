@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._errors import InputError
 from .._reading.probabilities import Floats, Members, read_members
 from .._results import Excluded
+from ._ties import top_class
 
 CACHE_BYTES = 2**30  # probabilities of all candidates are kept when they fit, else read again when needed
 BLOCK = 2**16  # numbers scored at a time: 512 KiB, which stays in the processor's cache
@@ -224,18 +225,20 @@ class ErrorRate:
         self._candidates, self._rows = candidates, slice(None) if rows is None else rows
         self._labels = candidates.labels[self._rows]
         self._total = np.zeros((len(self._labels), candidates.members.n_classes))
+        self._t = 0
 
     def scores(self) -> Floats:
         """Return the error rate with each candidate added [valid]."""
         result = np.empty(len(self._candidates))
         for position, p in self._candidates.probabilities():
-            top = (self._total + p[self._rows]).argmax(axis=1)
+            top = top_class(self._total + p[self._rows], self._t + 1)
             result[position] = np.count_nonzero(top != self._labels) / len(self._labels)
         return result
 
     def add(self, position: int) -> None:
         """Choose a candidate."""
         self._total += self._candidates.one(position)[self._rows]
+        self._t += 1
 
 
 OBJECTIVES: dict[str, type[NegativeLogLikelihood] | type[BrierScore] | type[ErrorRate]] = {
@@ -285,7 +288,7 @@ def _class_losses(candidates: Candidates, objective: str, mixtures: list[Indices
             totals[mixture] += counts[mixture, position] * p
     totals /= counts.sum(axis=1)[:, None, None]
     if objective == "error":
-        return (totals.argmax(axis=2) != labels).astype(np.float64)
+        return (top_class(totals) != labels).astype(np.float64)
     return np.einsum("smc,smc->sm", totals, totals) - 2 * totals[:, rows, labels] + 1
 
 

@@ -110,13 +110,15 @@ def ranking(scores: Floats) -> NDArray[np.intp]:
 
 
 def top_class(sums: Floats, count: float = 1.0) -> NDArray[np.intp]:
-    """Return the first of the largest classes, but for rounding, of sums [..., classes] of `count` runs' outputs.
-
-    One column is the log-odds of class 1.
-    """
-    if sums.shape[-1] == 1:
-        return (sums[..., 0] > ROUNDING * count).astype(np.intp)
+    """Return the first of the largest classes, but for rounding, of sums [..., classes] of `count` runs' outputs."""
     top = sums.max(-1, keepdims=True)
     with np.errstate(invalid="ignore"):
         nearly = np.where(np.isfinite(top), top - ROUNDING * (count + np.abs(top)), top)
     return (sums >= nearly).argmax(-1)
+
+
+def predicted_class(sums: Floats, count: float = 1.0) -> NDArray[np.intp]:
+    """Return `top_class` of summed logits; of one column, the log-odds of class 1, whether it is above 0."""
+    if sums.shape[-1] == 1:
+        return (sums[..., 0] > ROUNDING * count).astype(np.intp)
+    return top_class(sums, count)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from .._checks import check_choice
 from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
+from ._ties import top_class
 from .variance.audit import warns_of_seeds
 
 KL_PAIRS = ("all", "i<j")
@@ -185,7 +186,7 @@ class _Running:
     def finish(self) -> Diversity:
         mean = self.total / self.n
         m, n = len(mean), self.n
-        accuracy = float((mean.argmax(axis=1) == self.members.labels).mean())
+        accuracy = float((top_class(mean) == self.members.labels).mean())
         disagreement = self._per_pair(float(m * n * (n - 1) / 2 - (self.votes * (self.votes - 1)).sum() / 2))
         cosines = self._per_pair((float(np.einsum("mc,mc->", self.total_unit, self.total_unit)) - m * n) / 2)
         predictive, expected = float(entropy(mean).mean()), -self.negentropy / (n * m)

@@ -13,6 +13,7 @@ from .._errors import InputError
 from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
 from ._calibration import Reliability, reliability
+from ._ties import top_class
 from .variance.audit import warns_of_seeds
 
 if TYPE_CHECKING:
@@ -239,12 +240,13 @@ class _Running:
         truth = member.true_class(self.labels)
         self.total += weight * member.probabilities
         self.log_total = np.logaddexp(self.log_total, truth + np.log(weight))
-        accuracy, brier, bins = self._point_scores(member.probabilities)
+        accuracy, brier, bins = self._point_scores(member.probabilities, member.probabilities.argmax(axis=1))
         self.alone.append((float(accuracy.mean()), float(-truth.mean()), brier, bins.ece))
         self.indices.append(member.index)
 
-    def _point_scores(self, probabilities: Floats) -> tuple[NDArray[np.bool_], float, Reliability]:
-        top = probabilities.argmax(axis=1)
+    def _point_scores(
+        self, probabilities: Floats, top: NDArray[np.intp]
+    ) -> tuple[NDArray[np.bool_], float, Reliability]:
         correct = top == self.labels
         squared = np.einsum("mc,mc->m", probabilities, probabilities) - 2 * probabilities[self.rows, self.labels] + 1
         bins = reliability(probabilities[self.rows, top], correct, n_bins=self.n_bins, closed=self.closed)
@@ -267,7 +269,7 @@ class _Running:
         n = len(self.labels)
         weights = np.full(len(self.indices), 1 / len(self.indices)) if self.given is None else self.given[self.indices]
         losses = (np.log(len(self.indices)) if self.given is None else 0.0) - self.log_total
-        correct, brier, bins = self._point_scores(probabilities)
+        correct, brier, bins = self._point_scores(probabilities, top_class(probabilities))
         accuracies, nlls, briers, eces = np.array(self.alone).T
         ids = self.members.outputs.run_ids
         return Scores(

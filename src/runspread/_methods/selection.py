@@ -22,11 +22,10 @@ from ._candidates import (
     prior_loss,
     read_candidates,
 )
+from ._ties import ROUNDING, first_smallest, ranking
 from .scores import standard_error
 from .variance.audit import warns_of_seeds
 
-# A second copy of the only good candidate gives the same mixture; without this, rounding could call it an improvement.
-ROUNDING = 1e-12
 ENOUGH_EXAMPLES, ENOUGH_CANDIDATES = 300, 20
 _DERIVED = (
     "size", "score", "best_single_score", "member_ids", "n_candidates", "n_infinite", "n_worse_than_prior",
@@ -159,7 +158,7 @@ class EnsembleSelection(Result):
     @property
     def best_single(self) -> int:
         """Position of the best candidate alone."""
-        return int(np.nanargmin(self.single_scores))
+        return first_smallest(self.single_scores)
 
     @property
     def best_single_score(self) -> float:
@@ -265,8 +264,8 @@ def select_ensemble(
 ) -> EnsembleSelection:
     """Choose the members of an ensemble from trained runs by greedy forward selection.
 
-    Each step adds the candidate that gives the best score of the averaged probabilities (the lowest position on
-    ties), until `size` distinct members are in. The scores are exact and incremental.
+    Each step adds the candidate that gives the best score of the averaged probabilities (the lowest position of those
+    that are as good but for rounding), until `size` distinct members are in. The scores are exact and incremental.
 
     Parameters
     ----------
@@ -322,7 +321,7 @@ def select_ensemble(
     check_finite(alone, pool)
     path, path_scores, reason = greedy(start, settings, len(pool))
     rng = np.random.default_rng(check_seed(seed))
-    top = np.argsort(alone, kind="stable")[: settings.size]
+    top = ranking(alone)[: settings.size]
     subsets = [rng.permutation(len(pool))[: settings.size] for _ in range(n_random)]
     controls = mixture_losses(pool, objective, [top, *subsets]).mean(axis=1)
     return _result(
@@ -348,7 +347,7 @@ def greedy(start: Objective, settings: Settings, n: int) -> tuple[Indices, Float
     while len(set(path)) < settings.size and len(path) < settings.max_steps:
         scores = start.scores()
         left = np.flatnonzero(admissible)
-        best = int(left[np.argmin(scores[left])])
+        best = int(left[first_smallest(scores[left])])
         if settings.early_stop and path and not _improves(float(scores[best]), path_scores[-1]):
             return np.array(path), np.array(path_scores), "no improvement"
         path.append(best)
@@ -359,6 +358,7 @@ def greedy(start: Objective, settings: Settings, n: int) -> tuple[Indices, Float
 
 
 def _improves(score: float, best: float) -> bool:
+    """Return whether a score is better by more than rounding: a second copy of the only good candidate is not."""
     return score < best - ROUNDING * max(1.0, abs(best))
 
 
@@ -375,10 +375,10 @@ def _cross_validate(
     for held_out in parts:
         kept = np.setdiff1d(np.arange(n), held_out)
         start = settings.start(pool, kept)
-        ranking = np.argsort(start.scores(), kind="stable")
+        ranked = ranking(start.scores())
         path, path_scores, _ = greedy(start, settings, len(pool))
         in_sample.append(path_scores[-1])
-        mixtures += [path, ranking[:1], ranking[: settings.size]]
+        mixtures += [path, ranked[:1], ranked[: settings.size]]
     losses = mixture_losses(pool, settings.objective, mixtures).reshape(folds, 3, n)
     held_out_losses = [losses[fold][:, part] for fold, part in enumerate(parts)]
     chosen, single, top = np.concatenate(held_out_losses, axis=1)

@@ -15,6 +15,7 @@ from .._errors import InputError
 from .._reading.probabilities import Floats
 from .._results import Result, Table
 from ._candidates import OBJECTIVES, Candidates, Indices, check_finite, mixture_losses, read_candidates
+from ._ties import ranking
 from .selection import NAMES, Settings, greedy
 
 NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"
@@ -131,11 +132,11 @@ def ensemble_sizes(
     steps = max(50, 10 * int(wanted[-1]))
     settings = Settings(int(wanted[-1]), objective, replacement, early_stop, steps)
     path, _, _ = greedy(settings.start(choosing), settings, len(choosing))
-    ranking = np.argsort(alone, kind="stable")
+    ranked = ranking(alone)
     rng = np.random.default_rng(check_seed(seed))
     count = max(1, int(check_integers(n_random, "n_random", 1, None)))
     draws = [rng.permutation(len(choosing))[:size] for size in wanted for _ in range(count)]
-    mixtures = [*(_prefix(path, size) for size in wanted), *(ranking[:size] for size in wanted), *draws]
+    mixtures = [*(_prefix(path, size) for size in wanted), *(ranked[:size] for size in wanted), *draws]
     losses = mixture_losses(scoring, objective, mixtures).mean(axis=1)
     n, unique = len(wanted), len(set(path))
     chosen = np.where(wanted <= unique, losses[:n], np.nan)

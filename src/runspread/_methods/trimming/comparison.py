@@ -14,6 +14,7 @@ from ..._errors import InputError
 from ..._reading.margins import Floats
 from ..._reading.outputs import RunOutputs, as_outputs, class_of, n_classes
 from ..._results import Excluded, Result, Table
+from .._ties import predicted_class, snap
 from ..scores import scores
 from .typicality import TrimmingLevels, trimming
 
@@ -189,7 +190,7 @@ def trimming_scores(
     own = np.stack([scored.member_accuracy, scored.member_nll, scored.member_ece])[:, rows]
     values = np.vstack([own, churn(read, [read.run_ids.index(run) for run in ids])])
     correlation, low, high = _rank_correlations(level, values, confidence, resamples, np.random.default_rng(seed))
-    bin_of = _equal_bins(values[0], n_accuracy_bins)
+    bin_of = _equal_bins(snap(values[0]), n_accuracy_bins)
     within = _within_limits(level, bin_of, confidence, resamples, np.random.default_rng((seed, 1)))
     return TrimmingScores(
         run_ids=ids,
@@ -262,7 +263,7 @@ def _numbered(outputs: RunOutputs, kept: set[int]) -> Iterator[tuple[int, Floats
 def _churn_of(own: Floats, others: Floats, votes: NDArray[np.int64], n_runs: int) -> tuple[float, float]:
     predicted = class_of(own)
     agreeing = votes[np.arange(len(predicted)), predicted] - 1
-    return float((predicted != class_of(others)).mean()), float(1 - agreeing.mean() / (n_runs - 1))
+    return float((predicted != predicted_class(others, n_runs - 1)).mean()), float(1 - agreeing.mean() / (n_runs - 1))
 
 
 def _rank_correlations(
@@ -271,6 +272,7 @@ def _rank_correlations(
     """Return Spearman's correlation of each row of `values` with the level, and percentile bootstrap limits."""
     chosen = rng.integers(len(level), size=(resamples, len(level)))
     tail = (1 - confidence) / 2
+    level, values = snap(level), np.array([snap(row) for row in values])
     found = [
         (spearman(level[None], row[None])[0], *_limits(spearman(level[chosen], row[chosen]), tail)) for row in values
     ]

@@ -18,7 +18,7 @@ from ..._results import Result, Table
 from ..variance.audit import warns_of_seeds
 from .laws import Merged
 from .levels import Threshold, default_threshold, threshold_terms
-from .nodes import distance, smallest_level
+from .nodes import SLACK, distance, smallest_level
 from .resampling import Counter, Draw, Progress, check_workers, draw_examples, in_threads
 from .typicality import FEW_REFERENCES
 
@@ -111,8 +111,9 @@ class RepresentativeSize(Result):
 
     def table(self) -> Table:
         """Return a row a kind and size: 95 % quantile of the levels, and share above the tolerance, by direction."""
-        upper, above = self.quantile(COVERAGE), (self.levels > self.tolerance).mean(2)
-        limits = share_limits((self.levels > self.tolerance).sum(2), self.levels.shape[2])
+        beyond = self.levels > self.tolerance + SLACK
+        upper, above = self.quantile(COVERAGE), beyond.mean(2)
+        limits = share_limits(beyond.sum(2), self.levels.shape[2])
         columns: dict[str, Any] = {
             "of M runs": np.repeat(self.kinds, len(self.sizes)),
             "M": np.tile(self.sizes, len(self.kinds)),
@@ -227,7 +228,7 @@ def representative_size(
         lambda index: study.compare(orders[index], draws[index]), len(draws), workers, Counter(len(draws), progress)
     )
     levels = np.stack([levels for levels, _ in found], axis=2)
-    limits = share_limits((levels > tolerance).sum(2), levels.shape[2])
+    limits = share_limits((levels > tolerance + SLACK).sum(2), levels.shape[2])
     return RepresentativeSize(
         sizes=chosen,
         kinds=tuple(kinds),
@@ -291,7 +292,7 @@ def _check_sizes(sizes: Sequence[int] | None, n_runs: int) -> NDArray[np.int64]:
 
 def _smallest(levels: Floats, sizes: NDArray[np.int64], tolerance: float) -> Floats:
     """Return the first size from which on 95 % of the subsets stay within the tolerance, or inf."""
-    return _first_to_stay((levels <= tolerance).mean(2) >= COVERAGE, sizes)
+    return _first_to_stay((levels <= tolerance + SLACK).mean(2) >= COVERAGE, sizes)
 
 
 def _first_to_stay(accepted: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Floats:

@@ -159,7 +159,11 @@ class Ensemble:
         InputError
             Not numbers, NaN, no examples, or not of the shape that the members were trained on.
         """
-        return np.tensordot(self.weights, self.member_probabilities(inputs, batch_size=batch_size), axes=1)
+        members = self.member_probabilities(inputs, batch_size=batch_size)
+        total = np.zeros(members.shape[1:])
+        for weight, own in zip(self.weights, members, strict=True):  # a product of matrices depends on the processor
+            total += weight * own
+        return total
 
     @torch.no_grad()
     def member_probabilities(self, inputs: ArrayLike | Tensor, *, batch_size: int = 1024) -> NDArray[np.float64]:
