@@ -7,7 +7,7 @@ WORKERS ?= 2
 # One BLAS and OpenMP thread a test process: two test processes already fill two cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: install demo test test-all check format bench docs clean
+.PHONY: install demo test test-kernels test-all check format bench docs clean
 
 install: $(STAMP)
 
@@ -22,6 +22,10 @@ demo: install
 
 test: install
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist loadfile -q
+
+# What ranks, ties or chooses, again under other kernels of OpenBLAS and NumPy than this processor's own.
+test-kernels: install
+	$(ONE_THREAD) $(BIN)/python tests/other_kernels.py -n $(WORKERS) --dist loadfile -q
 
 test-all: install
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist loadfile -q -m ''

@@ -10,7 +10,7 @@ import ctypes
 import functools
 import os
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,19 +59,40 @@ def _libraries() -> list[_Threads]:
     return [library for library in found if library is not None]
 
 
+def blas_kernel() -> str | None:
+    """Return for which processor the OpenBLAS of NumPy computes ("Haswell"); None where it comes with another BLAS."""
+    for library in _openblas_of("numpy"):
+        for name in _names("get_corename"):
+            read = getattr(library, name, None)
+            if read is not None:
+                read.restype = ctypes.c_char_p
+                return read().decode()
+    return None
+
+
 @functools.cache
 def _threads_of(package: str) -> _Threads | None:
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        return None
-    root = Path(spec.origin).parent
-    for path in sorted([*root.parent.glob(f"{package}.libs/*openblas*"), *root.glob(".dylibs/*openblas*")]):
-        try:
-            library: Any = ctypes.CDLL(str(path))
-        except OSError:
-            continue
-        for name in (prefix + "_{}_num_threads" + suffix for prefix in _PREFIXES for suffix in _SUFFIXES):
-            read, write = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
+    for library in _openblas_of(package):
+        for reading, writing in zip(_names("get_num_threads"), _names("set_num_threads"), strict=True):
+            read, write = getattr(library, reading, None), getattr(library, writing, None)
             if read is not None and write is not None:
                 return _Threads(read, write)
     return None
+
+
+def _names(function: str) -> list[str]:
+    """Return what a function of OpenBLAS may be called."""
+    return [f"{prefix}_{function}{suffix}" for prefix in _PREFIXES for suffix in _SUFFIXES]
+
+
+def _openblas_of(package: str) -> Iterator[Any]:
+    """Yield the OpenBLAS libraries that come with a package."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return
+    root = Path(spec.origin).parent
+    for path in sorted([*root.parent.glob(f"{package}.libs/*openblas*"), *root.glob(".dylibs/*openblas*")]):
+        try:
+            yield ctypes.CDLL(str(path))
+        except OSError:
+            continue
