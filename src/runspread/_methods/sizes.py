@@ -67,7 +67,7 @@ class EnsembleSizes(Result):
         name = NAMES[self.objective]
         more = "" if best == last else f" The largest, of {self.sizes[last]}, has {chosen[last]:.4f}."
         return (
-            f"The best greedy ensemble has {self.sizes[best]} member{'s' * (self.sizes[best] != 1)}: {name} "
+            f"The best greedy ensemble has {self.sizes[best]} member{'s' * int(self.sizes[best] != 1)}: {name} "
             f"{chosen[best]:.4f} on {self.n_report_examples} examples that did not choose its members, against "
             f"{chosen[0]:.4f} for the smallest ({self.sizes[0]}) and {self.curves['random'][best]:.4f} for the median "
             f"random ensemble of that size.{more} The size was picked on these examples; one pool of "
