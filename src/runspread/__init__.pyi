@@ -89,7 +89,8 @@ from ._methods.variance.accuracy import RunAccuracies, run_accuracies
 from ._methods.variance.audit import Audit, audit
 from ._methods.variance.boundaries import sequential_boundaries
 from ._methods.variance.calibration import CalibrationResult, calibration
-from ._methods.variance.compare import Comparison, compare, holm
+from ._methods.variance.compare import compare, holm
+from ._methods.variance.comparison import Comparison
 from ._methods.variance.estimate import variance
 from ._methods.variance.evidence import RunEvidence
 from ._methods.variance.independence import IndependenceTest, independence_test

@@ -39,16 +39,66 @@ def test_compare_is_a_gate(invoke, studies):
     old, new = (study.path for study in studies)
     better = invoke("compare", old, new)
     assert better.exit_code == 0
-    assert better.output.startswith("Is new better than old? Yes, on this test set and on the distribution")
+    assert better.output.startswith("Yes, new is better than old on the distribution: new minus old is +")
     worse = invoke("compare", new, old)
     assert worse.exit_code == 1
-    assert "Is new better than old? Yes" in worse.output
-    assert worse.output.endswith("Asked for: is old better than new on the distribution? not shown (exit status 1)\n")
+    assert worse.output.startswith("No, old is worse than new")
+    assert worse.output.endswith("Verdict: worse on the distribution (exit status 1)\n")
     same = invoke("compare", old, old)
-    assert same.exit_code == 1
+    assert same.exit_code == 3
     assert "Undecided" in same.output
     assert json.loads(invoke("compare", old, new, "--json").stdout)["delta"] < 0
     assert invoke("compare", old, new, "--on", "test-set").exit_code == 0
+
+
+def test_compare_by_a_margin_in_points(invoke, studies):
+    """The margin is in percentage points; exit status 0 shown, 1 the opposite, 3 undecided, 2 cannot be asked."""
+    old, new = (study.path for study in studies)  # new is better by some 13 points
+    for words, status, verdict in (
+        (("--not-worse", 0.5), 0, "better"),
+        (("--equivalent", 0.5), 1, "better"),
+        (("--equivalent", 40), 0, "equivalent"),
+    ):
+        found = invoke("compare", old, new, *words)
+        assert (found.exit_code, f"Verdict: {verdict} on the distribution" in found.output) == (status, True), words
+    assert invoke("compare", new, old, "--not-worse", 0.5).exit_code == 1
+    assert invoke("compare", old, old, "--not-worse", 0.01).exit_code == 3
+    assert invoke("compare", old, old, "--not-worse", 5).exit_code == 0
+    facts = json.loads(invoke("compare", new, old, "--not-worse", 0.5, "--json").stdout)
+    assert (facts["margin"], facts["asked"], facts["shown"]) == (0.005, "not worse", False)
+    assert facts["diff"] < 0 < facts["delta"]
+    for wrong in (("--not-worse", 0), ("--equivalent", 100), ("--not-worse", 1, "--equivalent", 1)):
+        assert invoke("compare", old, new, *wrong).exit_code == 2
+    assert "worse than new by more than 0.5 points" in invoke("compare", new, old, "--not-worse", 0.5).output
+
+
+def test_compare_one_model_with_one(invoke, tmp_path):
+    """It used to be undecided whatever the data."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "labels.npy", np.zeros(1000, int))
+    for name, accuracy, runs in (("old", 0.7, 1), ("new", 0.9, 1), ("many", 0.7, 10)):
+        np.save(tmp_path / f"{name}.npy", (rng.random((runs, 1000)) > accuracy).astype(int))
+    labels = ("--labels", tmp_path / "labels.npy")
+    for old in ("old", "many"):
+        paths = tmp_path / f"{old}.npy", tmp_path / "new.npy"
+        assert invoke("compare", *paths, *labels).exit_code == 3
+        asked = invoke("compare", *paths, *labels, "--on", "models")
+        assert (asked.exit_code, asked.output.startswith("Yes, for these ")) == (0, True)
+        assert invoke("compare", *paths[::-1], *labels, "--on", "models").exit_code == 1
+
+
+def test_compare_takes_clusters(invoke, studies, tmp_path):
+    old, new = (study.path for study in studies)
+    np.save(tmp_path / "groups.npy", np.arange(400) // 10)
+    (tmp_path / "groups.csv").write_text("group\n" + "\n".join(f"g{index // 10}" for index in range(400)) + "\n")
+    found = [
+        json.loads(invoke("compare", old, new, "--clusters", tmp_path / name, "--json").stdout)
+        for name in ("groups.npy", "groups.csv:group")
+    ]
+    assert found[0] == found[1]
+    assert found[0]["n_clusters"] == 40
+    assert "in 40 clusters" in invoke("compare", old, new, "--clusters", tmp_path / "groups.npy").output
+    assert invoke("compare", old, new, "--clusters", tmp_path / "nowhere.npy").exit_code == 2
 
 
 def test_compare_in_pairs(invoke, studies, tmp_path):

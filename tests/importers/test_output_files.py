@@ -76,6 +76,6 @@ def test_commands_take_files(files, arrays):
     assert json.loads(run.stdout)["var_dist"] == rs.variance(*arrays).to_dict()["var_dist"]
     paths = [str(files / "logits.npy")] * 2
     run = CliRunner().invoke(cli, ["compare", *paths, "--labels", str(files / "labels.npy")])
-    assert run.exit_code == 1, run.output
+    assert run.exit_code == 3, run.output
     run = CliRunner().invoke(cli, ["variance", str(files), "--labels", str(files / "labels.npy")])
     assert run.exit_code != 0

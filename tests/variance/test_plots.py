@@ -101,10 +101,15 @@ def test_task_spread(ax, runs):
 
 def test_comparison(ax, runs):
     correct = runs[0] == runs[1]
-    result = rs.compare(correct=(correct[:20], correct[20:]))
+    result = rs.compare(correct=(correct[:20], correct[20:]), not_worse=0.01)
     result.plot(ax)
-    np.testing.assert_allclose(ax.lines[0].get_xdata(), 100 * np.array(result.ci_fixed))
+    drawn_ends = [line.get_xdata() for line in ax.lines[:6:2]]
+    expected = [result.answers[on].interval(0.9) for on in ("distribution", "test-set", "models")]
+    np.testing.assert_allclose(drawn_ends, 100 * np.array(expected))
+    np.testing.assert_allclose(ax.lines[1].get_xdata(), [100 * result.diff])
+    assert ax.get_xlabel().startswith("accuracy of B minus A (points, 90% interval)")
     drawn(ax)
+    assert ax.patches[0].get_x() == pytest.approx(-1)  # where it is not worse
 
 
 @pytest.mark.parametrize(

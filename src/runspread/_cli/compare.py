@@ -7,53 +7,86 @@ from pathlib import Path
 
 import click
 
+from .._errors import InputError
 from .choosing import choosing_runs
+from .clusters import clusters_option, read_clusters
 from .opening import labels_option, open_source
-from .show import json_option, show, split_option
+from .show import json_option, level_option, show, split_option
 
-QUESTIONS = {"distribution": "distribution", "test-set": "test set"}
+ON = ("distribution", "test-set", "models")
+PLACES = {"distribution": "on the distribution", "test-set": "on this test set", "models": "for these models"}
+STATUS = {True: 0, False: 1, None: 3}
 
 
 @click.command("compare")
 @click.argument("a", type=click.Path())
 @click.argument("b", type=click.Path())
 @split_option
-@click.option("--level", default=0.95, show_default=True, help="Of intervals and of the verdict.")
+@level_option
 @click.option(
     "--on",
-    "question",
-    type=click.Choice(list(QUESTIONS)),
+    type=click.Choice(ON),
     default="distribution",
     show_default=True,
-    help="Where B has to be better: on the distribution, or on this very test set.",
+    help="What the answer covers: new runs and new examples, new runs on these examples, these models on new examples.",
 )
+@click.option("--not-worse", type=float, metavar="M", help="Is B not worse than A by more than M percentage points?")
+@click.option("--equivalent", type=float, metavar="M", help="Do A and B differ by less than M percentage points?")
 @click.option(
     "--paired",
     is_flag=True,
     help="Compare runs of the same recorded seeds in pairs, if their accuracies are shown to be correlated.",
 )
+@clusters_option
 @labels_option
 @choosing_runs
 @json_option
 def command(
-    a: str, b: str, split: str, level: float, question: str, paired: bool, labels: str | None, as_json: bool
+    a: str,
+    b: str,
+    split: str,
+    level: float,
+    on: str,
+    not_worse: float | None,
+    equivalent: float | None,
+    paired: bool,
+    clusters: str | None,
+    labels: str | None,
+    as_json: bool,
 ) -> None:
-    """Whether study B is better than study A, on this test set and on the distribution.
+    """Whether study B, the new one, is better than study A; differences are B minus A.
 
     A and B are folders of studies, or .npy or .safetensors files with the outputs of runs trained elsewhere.
 
-    Exit status 0 when B is better, 1 when it is not shown to be: usable as a gate in continuous integration.
+    Exit status 0: B is shown to be better (with a margin: not worse, equivalent). 1: the opposite is shown. 3:
+    undecided. 2: it cannot be answered. Usable as a gate in continuous integration.
     """
     import runspread as rs
 
     names = (Path(a).resolve().name, Path(b).resolve().name)
-    names = names if names[0] != names[1] else ("A", "B")
-    sources = open_source(a, labels), open_source(b, labels)
-    result = rs.compare(*sources, split=split, level=level, names=names, paired=paired)
+    result = rs.compare(
+        open_source(a, labels),
+        open_source(b, labels),
+        split=split,
+        level=level,
+        names=names if names[0] != names[1] else ("A", "B"),
+        on=on,
+        not_worse=_fraction(not_worse, "--not-worse"),
+        equivalent=_fraction(equivalent, "--equivalent"),
+        clusters=read_clusters(clusters, a),
+        paired=paired,
+    )
     show(result, as_json=as_json)
-    shown = result.verdict(QUESTIONS[question]) == "B"
+    status = STATUS[result.shown]
     if not as_json:
-        where = "this test set" if question == "test-set" else "the distribution"
-        answer = "yes (exit status 0)" if shown else "not shown (exit status 1)"
-        click.echo(f"\nAsked for: is {names[1]} better than {names[0]} on {where}? {answer}")
-    sys.exit(0 if shown else 1)
+        click.echo(f"\nVerdict: {result.verdict()} {PLACES[on]} (exit status {status})")
+    sys.exit(status)
+
+
+def _fraction(points: float | None, option: str) -> float | None:
+    """Return a margin as a fraction."""
+    if points is None:
+        return None
+    if not 0 < points < 100:
+        raise InputError(f"{option} {points:g}", "percentage points between 0 and 100, such as 0.5")
+    return points / 100

@@ -28,6 +28,10 @@ split_option: Callable[..., Any] = click.option(
     "--split", default="test", show_default=True, help="Which split to use."
 )
 
+level_option: Callable[..., Any] = click.option(
+    "--confidence-level", "--level", "level", default=0.95, show_default=True, help="Of intervals and of the verdict."
+)
+
 
 def study_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument STUDY, and the options that choose and group its runs."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .._methods.variance.accuracy import RunAccuracies
-    from .._methods.variance.compare import Comparison
+    from .._methods.variance.comparison import Comparison
     from .._methods.variance.plan import GapPlan, RunPlan
     from .._methods.variance.result import VarianceResult
     from .._methods.variance.sources import SourceComponents, SourceGroups
@@ -244,7 +244,9 @@ def _draw_components(result: SourceComponents, ax: Axes) -> None:
 
 
 def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
-    """Draw the difference between two configurations with its interval, on this test set and on the distribution.
+    """Draw the difference, new minus old, with its interval: on the distribution, this test set, for these models.
+
+    A band shows the margin that was asked for: inside it the new configuration is not worse, or equivalent.
 
     Parameters
     ----------
@@ -258,15 +260,23 @@ def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         The axes drawn on.
     """
-    ax = new_axes(ax, height=2.2)
-    rows = (("this test set", result.ci_fixed, BLUE, "o"), ("the distribution", result.ci_dist, ORANGE, "s"))
-    for at, (_, (low, high), color, marker) in enumerate(rows):
+    ax = new_axes(ax, height=2.6)
+    level = result.asked_for.level
+    rows = (("distribution", "distribution", ORANGE, "s"), ("test-set", "this test set", BLUE, "o"))
+    rows += (("models", "these models", GREY, "D"),)
+    for at, (on, _, color, marker) in enumerate(rows):
+        low, high = result.answers[on].interval(level)
         ax.plot([100 * low, 100 * high], [at, at], color=color, linewidth=2.5, solid_capstyle="butt")
-        ax.plot(100 * result.delta, at, marker, color=color, markersize=8)
+        ax.plot(100 * result.diff, at, marker, color=color, markersize=8)
     ax.axvline(0, color=GREY, linewidth=1, linestyle="--")
-    ax.set_yticks([0, 1], [name for name, *_ in rows])
-    first, second = result.names
-    ax.set(ylim=(1.6, -0.6), xlabel=f"accuracy of {first} minus {second} (points, {result.level:.0%} interval)")
+    if not math.isnan(result.margin):
+        end = 100 if result.asked == "not worse" else 100 * result.margin
+        shown = ax.get_xlim()
+        ax.axvspan(-100 * result.margin, end, color=GREY, alpha=0.15, linewidth=0)
+        ax.set_xlim(min(shown[0], -110 * result.margin), max(shown[1], 110 * result.margin))
+    ax.set_yticks(range(len(rows)), [name for _, name, *_ in rows])
+    old, new = result.names
+    ax.set(ylim=(2.6, -0.6), xlabel=f"accuracy of {new} minus {old} (points, {level:.0%} interval)")
     return _clean(ax)
 
 

@@ -300,13 +300,19 @@ def _from_correct(correct: ArrayLike, missing: str) -> CorrectOutcomes:
 
 
 def on_common_examples(a: ArrayLike, b: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return correctness of two configurations on the examples that all runs of both were evaluated on."""
+    """Return correctness of two configurations in which an example that any run of either lacks is missing in both."""
     first, second = (x if isinstance(x, np.ndarray) else np.asarray(x) for x in (a, b))
     if first.ndim != 2 or first.shape[1:] != second.shape[1:]:  # the comparison says what is wrong
         return first, second
     lost = [np.any(gaps, axis=0) for array in (first, second) if (gaps := _absent(array)) is not None]
-    keep = _some(~np.any(lost, axis=0), "example that every run has") if lost else slice(None)
-    return np.ma.getdata(first[:, keep]), np.ma.getdata(second[:, keep])
+    if not lost:
+        return first, second
+    gone = np.logical_or.reduce(lost)
+    return _without(first, gone), _without(second, gone)
+
+
+def _without(array: NDArray[Any], gone: NDArray[np.bool_]) -> NDArray[Any]:
+    return np.ma.array(np.ma.getdata(array), mask=np.broadcast_to(gone, array.shape))
 
 
 def _absent(array: NDArray[Any]) -> NDArray[np.bool_] | None:

@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._reading.correctness import Outcomes
+from .clusters import Grouping
 from .counting import unpacked_rows
+from .difference import RunNoise, hidden
 from .statistics import RunStatistics
 from .sums import number, ratio
 
@@ -70,7 +72,9 @@ class SharedSums(NamedTuple):
 
     `first` and `second` are the correct predictions summed, with `first_squares` and `second_squares`; `cross` is the
     sum of their products, `both` counts outcomes that are right in both runs of a pair, and `columns` sums over
-    examples the product of the runs that are right in A and in B.
+    examples the product of the runs that are right in A and in B; `own_columns` does so for A by A and B by B together.
+    `within` and `between` are `both` and `columns` by clusters of examples, of which `n_apart` ordered pairs of
+    examples lie in different ones.
     """
 
     n_pairs: int
@@ -82,6 +86,10 @@ class SharedSums(NamedTuple):
     cross: int
     both: int
     columns: int
+    own_columns: int
+    within: int
+    between: int
+    n_apart: int
 
     @property
     def variances(self) -> tuple[Fraction, Fraction]:
@@ -96,42 +104,41 @@ class SharedSums(NamedTuple):
         m = self.n_pairs
         return Fraction(m * self.cross - self.first * self.second, m * (m - 1) * self.n_examples**2)
 
-    def _over(self, numerator: int) -> float:
-        m, n = self.n_pairs, self.n_examples
-        return float(Fraction(numerator, m * (m - 1) * n * (n - 1))) if n > 1 else math.nan
-
     @property
     def covariance_dist(self) -> float:
         """Unbiased covariance of the accuracies on the distribution (the lifting rule, spec 2.6)."""
         m = self.n_pairs
-        return self._over(m * self.cross - self.first * self.second - m * self.both + self.columns)
+        shared = m * self.cross - self.first * self.second - m * self.within + self.between
+        return float(Fraction(shared, m * (m - 1) * self.n_apart)) if self.n_apart else math.nan
 
     @property
-    def covariance_inter(self) -> float:
-        """Unbiased covariance of the run-by-example interactions."""
-        m, n = self.n_pairs, self.n_examples
-        return self._over(n * m * self.both - n * self.columns - m * self.cross + self.first * self.second)
+    def covariance_ind(self) -> float:
+        """Covariance of the accuracies if examples were independent of each other."""
+        m = self.n_pairs
+        return float(Fraction(m * self.both - self.columns, m * (m - 1) * self.n_examples**2))
+
+    @property
+    def varying(self) -> float:
+        """How much the differences of a pair vary on each example, summed: squared deviations from their mean."""
+        total = self.first + self.second - 2 * self.both
+        return total - (self.own_columns - 2 * self.columns) / self.n_pairs
 
 
-def shared_sums(a: RunStatistics, b: RunStatistics, pairs: Pairs, names: tuple[str, str]) -> SharedSums:
+def shared_sums(
+    a: RunStatistics, b: RunStatistics, pairs: Pairs, names: tuple[str, str], grouping: Grouping | None
+) -> SharedSums:
     """Return the sums over pairs; both statistics have to have kept the correctness of every run."""
-    bits: list[NDArray[np.uint8]] = []
-    for name, statistics, rows in zip(names, (a, b), pairs, strict=True):
-        packed = statistics.packed
-        if packed is None:
-            raise InputError(
-                f"{name} without the correctness of each run",
-                "at most 2^32 outcomes, or statistics with keep_bits=True",
-            )
-        bits.append(packed[rows])
+    bits = [kept_bits(statistics, name)[rows] for name, statistics, rows in zip(names, (a, b), pairs, strict=True)]
+    grouping = grouping if grouping is not None else Grouping.of(np.arange(a.n_examples), a.n_examples)
     right_a, right_b = np.zeros((2, a.n_examples), np.int64)
-    both = 0
+    both = within = 0
     for first, second in zip(*(unpacked_rows(packed, a.n_examples) for packed in bits), strict=True):
         both += int(np.count_nonzero(first & second))
+        within += int((grouping.correct(first) * grouping.correct(second)).sum())
         right_a += first.sum(axis=0)
         right_b += second.sum(axis=0)
     x, y = a.correct[pairs.a].astype(object), b.correct[pairs.b].astype(object)
-    columns = int((right_a.astype(object) * right_b).sum())
+    p, q = right_a.astype(object), right_b.astype(object)
     return SharedSums(
         n_pairs=len(x),
         n_examples=a.n_examples,
@@ -141,8 +148,21 @@ def shared_sums(a: RunStatistics, b: RunStatistics, pairs: Pairs, names: tuple[s
         second_squares=int((y * y).sum()),
         cross=int((x * y).sum()),
         both=both,
-        columns=columns,
+        columns=int((p * q).sum()),
+        own_columns=int((p * p).sum() + (q * q).sum()),
+        within=within,
+        between=int((grouping.sums(right_a).astype(object) * grouping.sums(right_b)).sum()),
+        n_apart=grouping.pairs,
     )
+
+
+def kept_bits(statistics: RunStatistics, name: str) -> NDArray[np.uint8]:
+    """Return the correctness of every run in bits, or say that it was not kept."""
+    if statistics.packed is None:
+        raise InputError(
+            f"{name} without the correctness of each run", "at most 2^32 outcomes, or statistics with keep_bits=True"
+        )
+    return statistics.packed
 
 
 def correlation_over_seeds(sums: SharedSums) -> tuple[float, float]:
@@ -158,56 +178,53 @@ def correlation_over_seeds(sums: SharedSums) -> tuple[float, float]:
     return found, float(stdtr(degrees, -t))
 
 
-class PairedForm(NamedTuple):
-    """The fields of a comparison on pairs, and what a plan for pairs needs.
+class PairedRuns(NamedTuple):
+    """The fields of a comparison on pairs, and the noise of paired runs in the difference; None below three pairs.
 
-    `variance` is that of the difference between the accuracies of a pair, `shared_noise` what pairs share of the run
-    noise in the mean difference on an example.
+    `one` is the variance of the difference between the accuracies of a pair.
     """
 
     fields: dict[str, Any]
-    variance: float
-    shared_noise: float
+    noise: RunNoise | None
+    one: float
 
 
-def paired_form(a: RunStatistics, b: RunStatistics, pairs: Pairs, names: tuple[str, str], s2_diff: float) -> PairedForm:
-    """Return the paired tests, and whether a positive correlation over seeds is shown, so that they are to be used."""
+def paired_runs(
+    a: RunStatistics,
+    b: RunStatistics,
+    pairs: Pairs,
+    names: tuple[str, str],
+    *,
+    each: tuple[RunNoise | None, RunNoise | None],
+    grouping: Grouping | None,
+    limit: float,
+) -> PairedRuns:
+    """Return the noise of runs in pairs, and whether a positive correlation over seeds is shown, so that it counts.
+
+    Where every run has a partner it is that of the differences; runs without a partner count as unpaired. `each` is
+    the noise of one run of A and of B, `limit` that of what was not seen.
+    """
     count = len(pairs.a)
-    if count < FEWEST_PAIRS:
-        return PairedForm({"n_pairs": count}, math.nan, math.nan)
-    sums = shared_sums(a, b, pairs, names)
+    noise_a, noise_b = each
+    if count < FEWEST_PAIRS or noise_a is None or noise_b is None:
+        return PairedRuns({"n_pairs": count}, None, math.nan)
+    sums = shared_sums(a, b, pairs, names, grouping)
     correlation, p = correlation_over_seeds(sums)
     fields = {"n_pairs": count, "seed_correlation": correlation, "p_seed_correlation": p, "paired": p <= PAIRING_LEVEL}
     share = 2 * count / (a.n_runs * b.n_runs)
-    var_a, var_b = number(a.sums.var_test), number(b.sums.var_test)
     paired_a, paired_b = sums.variances
-    scale = 1.0 if count == a.n_runs == b.n_runs else math.sqrt(ratio(var_a * var_b, float(paired_a * paired_b)))
+    alone = count == a.n_runs == b.n_runs
+    scale = 1.0 if alone else math.sqrt(ratio(noise_a.test * noise_b.test, float(paired_a * paired_b)))
     covariance = scale * float(sums.covariance)
-    squared = max(0.0, var_a / a.n_runs + var_b / b.n_runs - share * covariance)
-    between = number(a.sums.var_dist) / a.n_runs + number(b.sums.var_dist) / b.n_runs - share * sums.covariance_dist
-    n = a.n_examples
-    squared_dist = max(s2_diff / n + between, s2_diff / n) if n > 1 else math.nan
-    delta = float(a.sums.mean_acc - b.sums.mean_acc)
-    fields |= _tests(delta, math.sqrt(squared), math.sqrt(squared_dist), count - 1)
-    return PairedForm(fields, max(0.0, var_a + var_b - 2 * covariance), share * sums.covariance_inter)
-
-
-def _tests(delta: float, error: float, error_dist: float, degrees: int) -> dict[str, float]:
-    """Return the t test on this test set and the z test on the distribution, from standard errors of pairs.
-
-    Where every run has a partner, the former is the t test of the differences, and `error_dist` follows from the
-    variance components of the differences; runs without a partner count as unpaired.
-    """
-    from scipy.special import ndtr, stdtr
-
-    t = delta / error if error else math.copysign(math.inf, delta) if delta else math.nan
-    z = ratio(delta, error_dist)
-    return {
-        "se_paired": error,
-        "t_paired": t,
-        "df_paired": float(degrees),
-        "p_paired": 2 * float(stdtr(degrees, -abs(t))),
-        "se_dist_paired": error_dist,
-        "z_dist_paired": z,
-        "p_dist_paired": 2 * float(ndtr(-abs(z))),
-    }
+    mean_a, mean_b = noise_a.times(1 / a.n_runs), noise_b.times(1 / b.n_runs)
+    independent = (number(x.sums.var_ind) / x.n_runs for x in (a, b))
+    noise = RunNoise(
+        test=max(0.0, mean_a.test + mean_b.test - share * covariance),
+        dist=mean_a.dist + mean_b.dist - share * sums.covariance_dist,
+        least=max(
+            sum(independent) - share * sums.covariance_ind,
+            hidden(1 / (count * a.n_examples), sums.varying, limit),
+        ),
+        degrees=count - 1,
+    )
+    return PairedRuns(fields, noise, max(0.0, noise_a.test + noise_b.test - 2 * covariance))

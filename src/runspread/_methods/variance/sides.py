@@ -1,0 +1,164 @@
+"""The two configurations of a comparison: what each was given as, its outcomes, and its runs without copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..._errors import InputError
+from ..._reading.copies import Copies
+from ..._reading.correctness import CorrectOutcomes, Outcomes, PredictedOutcomes, on_common_examples
+from ..._reading.outputs import check_same_examples, examples_of
+from ..._results import Excluded
+from .audit import audited, copied_runs
+from .estimate import reservations
+from .pairing import Keys, run_seeds
+from .statistics import RunStatistics, counted
+
+_MOST_OUTPUTS = 2000  # runs whose outputs are looked at for near copies; of more, equal predictions tell
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One configuration.
+
+    Attributes
+    ----------
+    name, label : str
+        How to call it, and what tells it from the other one where both have one name.
+    source : Any
+        What it was given as.
+    all_runs : RunStatistics
+        Of all runs, copies too.
+    outcomes : Outcomes or None
+        Where they were read from; None for statistics.
+    copies : Copies
+        Which of the runs are one run.
+    statistics : RunStatistics
+        Of the runs that count: copies count once.
+    told : bool
+        Whether copies could be set aside, so that the spread of the runs is known.
+    """
+
+    name: str
+    label: str
+    source: Any
+    all_runs: RunStatistics
+    outcomes: Outcomes | None
+    copies: Copies
+    statistics: RunStatistics
+    told: bool
+
+    @property
+    def excluded(self) -> tuple[Excluded, ...]:
+        """Runs that are left out, with the name of the configuration."""
+        found = () if self.outcomes is None else self.outcomes.excluded
+        again = self._copied() if self.told else ()
+        return tuple(Excluded(f"{self.label}: {item.run}", item.reason) for item in (*found, *again))
+
+    def _copied(self) -> tuple[Excluded, ...]:
+        ids = [f"run {run}" for run in range(self.copies.n_runs)] if self.outcomes is None else self.outcomes.run_ids
+        return tuple(
+            Excluded(ids[run], f"{'a copy' if exact else 'nearly a copy'} of {ids[group[0]]}, which counts once")
+            for group, exact in zip(self.copies.groups, self.copies.exact, strict=True)
+            for run in group[1:]
+        )
+
+    def seeds(self, given: ArrayLike | None) -> Keys:
+        """Return what tells the seeds of each run that counts."""
+        keys = run_seeds(self.source, self.all_runs, self.outcomes, given, self.name)
+        return [keys[run] for run in self.copies.distinct] if self.told else keys
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the reader should know about the runs."""
+        notes = audited([self.source], reservations(self.all_runs))
+        if not self.told:
+            notes += ("copies cannot be set aside without the correctness of each run: count with keep_bits=True.",)
+        return tuple(f"{self.name}: {note}" for note in notes)
+
+
+def both_sides(
+    sources: tuple[Any, Any],
+    labels: ArrayLike | None,
+    correct: tuple[ArrayLike, ArrayLike] | None,
+    names: tuple[str, str],
+    settings: Mapping[str, Any],
+    reading: Mapping[str, Any],
+) -> tuple[Side, Side]:
+    """Count the outcomes of both configurations, which have to be of the same examples."""
+    if correct is not None and (len(correct) != 2 or sources != (None, None)):
+        raise InputError("neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
+    known = correct if correct is not None else (None, None)
+    if correct is not None and reading["missing"] == "intersect":
+        known = on_common_examples(*correct)
+    all_counted = all(isinstance(source, RunStatistics) for source in sources)
+    labelled = names if names[0] != names[1] else ("A", "B")
+    sides: list[Side] = []
+    for name, label, source, outcomes in zip(names, labelled, sources, known, strict=True):
+        asked = {"labels": labels, **reading}
+        if isinstance(source, RunStatistics) and not all_counted:  # what is asked for is meant for the other
+            asked = {"labels": None}
+        sides.append(
+            _side(name, label, source, *counted(source, settings=settings, correct=outcomes, **asked), settings)
+        )
+    _check_same_examples(sides[0], sides[1], reading["split"])
+    return sides[0], sides[1]
+
+
+def _side(
+    name: str,
+    label: str,
+    source: Any,
+    statistics: RunStatistics,
+    outcomes: Outcomes | None,
+    settings: Mapping[str, Any],
+) -> Side:
+    """Return one configuration with its copies set aside."""
+    few = statistics.n_runs <= _MOST_OUTPUTS
+    copies = copied_runs(source, statistics, outcomes) if few else statistics.copies
+    once: RunStatistics | None = statistics
+    if copies.groups:
+        once = _without_copies(statistics, outcomes, copies, settings)
+    return Side(name, label, source, statistics, outcomes, copies, once or statistics, once is not None)
+
+
+def _without_copies(
+    statistics: RunStatistics, outcomes: Outcomes | None, copies: Copies, settings: Mapping[str, Any]
+) -> RunStatistics | None:
+    """Return the statistics in which copies count once; None where the correctness of each run is not known."""
+    if isinstance(outcomes, (PredictedOutcomes, CorrectOutcomes)):
+        keep = np.zeros_like(outcomes.keep)
+        keep[np.flatnonzero(outcomes.keep)[copies.distinct]] = True
+        return RunStatistics.from_outcomes(replace(outcomes, keep=keep), **settings)
+    if statistics.packed is None:
+        return None
+    once = RunStatistics(n_examples=statistics.n_examples, n_runs=copies.n_distinct, votes=False, keep_bits=True)
+    once.update_correct(statistics.packed[copies.distinct, : -(-statistics.n_examples // 8)], packed=True)
+    return once
+
+
+def _check_same_examples(old: Side, new: Side, split: str) -> None:
+    counts = [side.statistics.n_examples for side in (old, new)]
+    if counts[0] != counts[1]:
+        raise InputError(f"{old.label} on {counts[0]} examples and {new.label} on {counts[1]}", "the same examples")
+    check_same_examples(
+        {side.label: side.all_runs.labels for side in (old, new)},
+        {side.label: examples_of(side.source, split) for side in (old, new)},
+    )
+
+
+def dropped_examples(outcomes: Outcomes | None) -> tuple[str, ...]:
+    """Count the examples that were left out since some run lacks them."""
+    keep = getattr(outcomes, "examples", None)
+    if keep is None or keep.all():
+        return ()
+    gone = np.flatnonzero(~keep)
+    first = ", ".join(str(index) for index in gone[:5].tolist())
+    return (
+        f"{len(gone)} of {len(keep)} examples are left out, as not every run was evaluated on them (the first: "
+        f"{first}); the answer is about the others.",
+    )
