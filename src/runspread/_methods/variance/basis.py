@@ -165,7 +165,7 @@ def _a_priori(error: float, n_examples: int | None) -> Basis:
 
 def _from_source(source: Any, split: str, n_examples: int | None) -> Basis:
     """Return the basis in a comparison, in a variance result, or in whatever `variance` takes."""
-    from .compare import Comparison  # a comparison makes plans, a plan can rest on a comparison
+    from .comparison import Comparison  # a comparison makes plans, a plan can rest on a comparison
     from .estimate import variance as estimate
 
     if isinstance(source, Comparison):

@@ -124,7 +124,7 @@ def compare(
             *_few_against_many(old, new, found.fields["form"]),
             *_if_alike(names, found.fields, asked.level),
             *dropped_examples(old.outcomes),
-            *(() if grouping is None else few_clusters(len(grouping))),
+            *few_clusters(grouping),
         ),
         **found.fields,
     )
