@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -181,6 +181,8 @@ class Result:
         Reservations that the reader should know.
     """
 
+    replicate_fields: ClassVar[tuple[str, ...]] = ()  # values of single resamplings: JSON has them on request only
+
     excluded: tuple[Excluded, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -213,9 +215,24 @@ class Result:
         """Return the fields as plain Python values (arrays become nested lists)."""
         return {field.name: to_plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
-    def to_json(self, *, indent: int | None = None) -> str:
-        """Return ``to_dict`` as strict JSON; NaN becomes ``null``, infinities become strings."""
-        return json.dumps(json_safe(self.to_dict()), indent=indent, allow_nan=False)
+    def to_json(self, *, indent: int | None = None, replicates: bool = False) -> str:
+        """Return the fields as strict JSON; NaN becomes ``null``, infinities become strings.
+
+        Parameters
+        ----------
+        indent : int, optional
+            Spaces a level of nesting; one line if None.
+        replicates : bool
+            Whether to include the values of single resamplings, which can be megabytes.
+        """
+        facts = self.to_dict() if replicates else self.summary_dict()
+        return json.dumps(json_safe(facts), indent=indent, allow_nan=False)
+
+    def summary_dict(self) -> dict[str, Any]:
+        """Return `to_dict` without the values of single resamplings, of results inside this one too."""
+        facts = {name: value for name, value in self.to_dict().items() if name not in self.replicate_fields}
+        inside = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return facts | {name: value.summary_dict() for name, value in inside.items() if isinstance(value, Result)}
 
     def __str__(self) -> str:
         return f"{self.sentence()}\n\n{self.table()}"

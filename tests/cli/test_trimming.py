@@ -215,3 +215,31 @@ def test_scores_are_refused_before_the_work(tmp_path):
 
 def test_a_level_out_of_range_is_named(studies):
     assert "alpha 1.2; expected a number from 0" in invoke("same", *studies[:2], "--alpha", 1.2).output
+
+
+def test_json_has_the_resamplings_on_request_only(tmp_path):
+    """D10: 1 MB for 64 runs."""
+    np.save(tmp_path / "gaps.npy", np.random.default_rng(0).normal(size=(64, 40, 2)))
+    plain = invoke("trimming", tmp_path / "gaps.npy", "--json", "--sizes").output
+    assert len(plain) < 30_000
+    found = json.loads(plain)
+    assert len(found["mean"]) == 64
+    assert not {"levels", "grid_levels", "class_levels"} & set(found)
+    assert not {"levels", "distances"} & set(found["representative_size"])
+    asked = json.loads(invoke("trimming", tmp_path / "gaps.npy", "--json", "--sizes", "--replicates", 3).output)
+    assert np.shape(asked["levels"]) == (3, 64)
+    assert np.shape(asked["representative_size"]["levels"])[2] == 3
+
+
+def test_json_of_results_has_the_resamplings_on_request_only():
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(8, 40, 3))
+    levels = rs.trimming(logits, replicates=5)
+    scored = rs.trimming_scores(logits, rng.integers(3, size=40), levels=levels, resamples=9)
+    assert "levels" not in json.loads(levels.to_json())
+    assert "levels" in json.loads(levels.to_json(replicates=True))
+    assert "levels" in levels.to_dict()
+    inside = json.loads(scored.to_json())["levels"]
+    assert "mean" in inside
+    assert "class_levels" not in inside
+    assert len(rs.same_model(logits, logits + 1, epsilon=0.1).to_json()) < 10_000

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .._errors import InputError
+from .._results import Result
 from .opening import labels_option, open_sources, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
@@ -21,7 +23,7 @@ OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no
 @click.option(
     "--resample", help="bootstrap (as published), split or none [bootstrap; split for --sizes].", metavar="KIND"
 )
-@click.option("--replicates", default=100, show_default=True, help="Number of resamplings.")
+@click.option("--replicates", default=100, show_default=True, help="Number of resamplings; given, --json has each.")
 @click.option("--threshold", help="dkw, published, rigorous, or a distance [dkw, or published in mode published].")
 @click.option("--epsilon", default=0.01, show_default=True, help="Significance.")
 @click.option("--mode", default="step", show_default=True, help="step or published.")
@@ -71,7 +73,17 @@ def command(
         parts["scores"] = rs.trimming_scores(opened, split=options["split"], levels=levels, seed=options["seed"])
     if examples:
         parts["examples"] = rs.trimmed_examples(opened, *others, levels=levels, split=options["split"])
-    _show(levels, parts, n_runs, as_json)
+    if not as_json:
+        _show(levels, parts, n_runs)
+        return
+    asked = context.get_parameter_source("replicates") is ParameterSource.COMMANDLINE
+    facts = {name: _facts(part, replicates=asked) for name, part in parts.items()}
+    facts.get("scores", {}).pop("levels", None)  # those of the command itself
+    show_data({**_facts(levels, replicates=asked), **facts})
+
+
+def _facts(result: Result, *, replicates: bool) -> dict[str, Any]:
+    return result.to_dict() if replicates else result.summary_dict()
 
 
 def _check_for_scores(opened: Any, split: str) -> None:
@@ -99,12 +111,7 @@ def _refuse_for_sizes(context: click.Context) -> None:
         )
 
 
-def _show(levels: Any, parts: dict[str, Any], n_runs: int, as_json: bool) -> None:
-    if as_json:
-        facts = {name: part.to_dict() for name, part in parts.items()}
-        facts.get("scores", {}).pop("levels", None)  # those of the command itself
-        show_data({**levels.to_dict(), **facts})
-        return
+def _show(levels: Any, parts: dict[str, Any], n_runs: int) -> None:
     show(levels, as_json=False, n_runs=n_runs)
     for name, part in parts.items():
         show(part, as_json=False)

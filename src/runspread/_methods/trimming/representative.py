@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -60,6 +60,8 @@ class RepresentativeSize(Result):
         As in `TrimmingLevels`; the reference is the mixture of the pool's runs, or of the M runs where the pool is
         trimmed.
     """
+
+    replicate_fields: ClassVar[tuple[str, ...]] = ("levels", "distances")
 
     sizes: NDArray[np.int64]
     kinds: tuple[str, ...]

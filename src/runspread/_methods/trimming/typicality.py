@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,6 +65,8 @@ class TrimmingLevels(Result):
     margin, classes, clip, reference, resample, mode, threshold, epsilon, cap, seed
         Settings.
     """
+
+    replicate_fields: ClassVar[tuple[str, ...]] = ("levels", "class_levels", "grid_levels")
 
     run_ids: tuple[str, ...]
     levels: Floats
