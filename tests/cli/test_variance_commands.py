@@ -148,7 +148,7 @@ def test_plan_refuses(invoke, words):
 def test_audit(invoke, studies, tmp_path):
     clean = invoke("audit", studies[0].path)
     assert clean.exit_code == 0
-    assert "Nothing speaks against independent seeds in 12 runs" in clean.output
+    assert "No sign of dependent seeds in 12 runs" in clean.output
     repeated = study_of(tmp_path / "repeated", seeds=lambda number: number % 6)
     flawed = invoke("audit", repeated.path)
     assert flawed.exit_code == 1

@@ -40,7 +40,7 @@ def test_clean_runs_pass():
     assert not found.findings
     assert not found.warnings
     assert found.not_seen == ("final weights",)
-    assert found.sentence().startswith("Nothing speaks against independent seeds in 8 runs")
+    assert found.sentence().startswith("No sign of dependent seeds in 8 runs (checked: seeds,")
 
 
 def test_clean_runs_hardly_ever_fail():

@@ -15,7 +15,9 @@ from .show import json_option, show, split_option, study_argument
 @split_option
 @json_option
 def command(study: str, split: str, as_json: bool) -> None:
-    """Whether the seeds of the runs were independent: same starts, same orders, copies, repeats.
+    """Signs that the seeds of the runs were not independent: same starts, same orders, copies, repeats.
+
+    It says what it checked, and what was not recorded: no sign is no proof.
 
     Of a .npy or .safetensors file of outputs it can tell copies only.
 

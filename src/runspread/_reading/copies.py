@@ -271,15 +271,9 @@ def copied_outputs(outputs: RunOutputs, most: int | None = None) -> tuple[Copies
     if first.dtype.kind != "f":
         return _copied_classes(rows, outputs.labels)
     where = places(len(first))
-    heads: list[str | None] = []
-
-    def samples() -> Iterator[NDArray[Any]]:
-        for row in rows:
-            sample = row[where]
-            heads.append(None if np.isnan(sample).any() else digest_of(sample))
-            yield sample
-
-    near, partial = nearly_equal(sketches_of(samples()))
+    sketches, digests = sketches_of(row[where] for row in rows)
+    near, partial = nearly_equal(sketches)
+    heads = [None if digest is None else digest.hex() for digest in digests]
     prints, errors = (tuple(heads), {}) if not equal_groups(heads) else _whole(outputs, heads)
     exact = _equal_outputs(prints, errors, outputs.shape[1])
     nearly = connected(near)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +41,10 @@ def places(examples: int) -> Ints:
     return np.unique(starts[:, None] + np.arange(SAMPLED // _STRETCHES))
 
 
-def sketches_of(samples: Iterable[NDArray[np.floating]]) -> Floats:
+def sketches_of(samples: Iterable[NDArray[np.floating]]) -> tuple[Floats, list[bytes | None]]:
     """Return one number for each sampled example of each run [runs, sampled], NaN where it tells nothing.
+
+    Also a digest of each run's sample, None where it holds NaN.
 
     Parameters
     ----------
@@ -48,21 +52,19 @@ def sketches_of(samples: Iterable[NDArray[np.floating]]) -> Floats:
         The outputs of one run after the other on the sampled examples.
     """
     found: list[Floats] = []
-    waiting: list[NDArray[np.floating]] = []
-    for sample in samples:
-        waiting.append(sample)
-        if len(waiting) == _BATCH:
-            found.append(_sketched(np.stack(waiting)))
-            waiting = []
-    if waiting:
-        found.append(_sketched(np.stack(waiting)))
-    return np.concatenate(found)
+    heads: list[bytes | None] = []
+    samples = iter(samples)
+    while batch := list(islice(samples, _BATCH)):
+        block = np.stack(batch)
+        lost = np.atleast_1d(np.isnan(block).reshape(len(block), -1).any(axis=1))
+        heads += [None if nan else blake2b(row, digest_size=16).digest() for row, nan in zip(block, lost, strict=True)]
+        found.append(_sketched(block, lost))
+    return np.concatenate(found), heads
 
 
-def _sketched(samples: NDArray[np.floating]) -> Floats:
+def _sketched(samples: NDArray[np.floating], lost: NDArray[np.bool_]) -> Floats:
     """Return a weighted sum of each example's outputs; log-odds where outputs are probabilities."""
     values = samples.astype(np.float64).reshape(*samples.shape[:2], -1)
-    lost = np.isnan(values).any(axis=(1, 2))
     values[~np.isfinite(values)] = 0.0
     shares = np.flatnonzero(((values > -CLOSE) & (values < 1 + CLOSE)).all(axis=(1, 2)))
     inside = np.clip(values[shares], _CERTAIN, 1 - _CERTAIN)
@@ -95,7 +97,7 @@ def nearly_equal(sketches: Floats) -> tuple[list[tuple[int, int]], tuple[tuple[i
     """
     told = np.flatnonzero(np.isfinite(sketches).sum(axis=1) >= _FEW)
     sketches = sketches[told]
-    spread = np.array([float(row[np.isfinite(row)].std()) for row in sketches])
+    spread = np.nanstd(sketches, axis=1) if len(sketches) else np.zeros(0)
     near: list[tuple[int, int]] = []
     partial: list[tuple[int, int, float]] = []
     for first, second in _candidates(sketches, spread):

@@ -18,6 +18,8 @@ from ..._reading.outputs import ArrayOutputs, RunOutputs
 ROLES = ("init", "order", "augment")
 _HEAD = 256  # values of a parameter that mostly differ between runs
 LOSSES = ("loss", "nll", "entropy", "perplexity")
+HELD_OUT = ("val", "test", "eval", "dev")
+_LENGTHS = 20  # of curves, the longest, that are tried
 
 Prints = tuple[str | None, ...]
 
@@ -36,8 +38,8 @@ class RunEvidence:
         Runs that are to be compared with each other have equal ones.
     initial : tuple of (str or None)
         Digest of each run's weights at step 0.
-    first_losses : tuple of (str or None)
-        Digest of each run's first logged losses.
+    first_losses : ndarray of float [runs, losses] or None
+        First value of each loss that was logged; NaN where there is none, or it never changes.
     predictions, final : tuple of (str or None)
         Digest of each run's predictions, or of a sample of them, and of its weights at the end of training.
     copies : Copies or None
@@ -50,7 +52,7 @@ class RunEvidence:
     seeds: dict[str, tuple[int | None, ...]] = field(default_factory=dict[str, tuple[int | None, ...]])
     configurations: tuple[str, ...] = ()
     initial: Prints = ()
-    first_losses: Prints = ()
+    first_losses: NDArray[np.float64] | None = None
     predictions: Prints = ()
     final: Prints = ()
     copies: Copies | None = None
@@ -109,7 +111,7 @@ class RunEvidence:
             initial=_prints(arrays.get("initial_weights")),
             predictions=prints,
             copies=copies,
-            first_losses=() if curves is None else tuple(_first_loss(row) for row in curves),
+            first_losses=None if curves is None else _first_values(curves)[:, None],
             losses=curves,
         )
 
@@ -125,11 +127,13 @@ def _array_copies(array: NDArray[Any] | None, labels: ArrayLike | None) -> tuple
     return copied_outputs(outputs)
 
 
-def _first_loss(values: NDArray[Any]) -> str | None:
-    """Return the digest of a first loss, None where it says nothing: ln K is the loss of any uniform prediction."""
-    first = float(values[0])
-    uniform = abs(np.exp(min(first, 50.0)) - round(np.exp(min(first, 50.0)))) < 1e-3 if np.isfinite(first) else True
-    return None if uniform else digest_of(values[:1])
+def _first_values(curves: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the first values [runs] of curves padded with NaN; NaN where a curve is constant, which tells nothing."""
+    values = curves.astype(np.float64)
+    first = values[:, 0]
+    moves = (np.isfinite(values) & (values != first[:, None])).any(axis=1)
+    alone = np.isfinite(values).sum(axis=1) == 1
+    return np.where(np.isfinite(first) & (moves | alone), first, np.nan)
 
 
 class AuditedStudy(Protocol):
@@ -230,29 +234,51 @@ def outputs_evidence(outputs: RunOutputs, most: int | None = None) -> RunEvidenc
     return RunEvidence(run_ids=ids, configurations=("",) * len(ids), predictions=prints, copies=copies)
 
 
-def _losses(study: AuditedStudy, ids: tuple[str, ...]) -> tuple[Prints, NDArray[np.float64] | None]:
-    """Return digests of the first logged losses, and the longest loss curve that was logged in steps all runs share."""
+def _losses(study: AuditedStudy, ids: tuple[str, ...]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Return the first values of all losses, and the loss curve with most values at steps that runs share.
+
+    Curves of training count before those on held-out data, which do not depend on the batch of their step.
+    """
     metrics = study.metrics()
     names = [name for name in metrics if any(word in name.lower() for word in LOSSES)]
-    first: dict[str, list[str]] = {}
-    longest: NDArray[np.float64] | None = None
-    for name in names:
+    first = np.full((len(ids), len(names)), np.nan)
+    best, found = (False, 0), None
+    for column, name in enumerate(names):
         curves = metrics[name]
-        for row, run in enumerate(curves.run_ids):
-            digest = _first_loss(curves.values[row])
-            if digest is not None:
-                first.setdefault(run, []).append(f"{name} {digest}")
-        shared = (curves.steps == curves.steps[0]).all()
-        if shared and (longest is None or curves.values.shape[1] > longest.shape[1]):
-            longest = _by_run(curves, ids)
-    return tuple("; ".join(first[name]) if name in first else None for name in ids), longest
+        first[:, column] = _by_run(curves.run_ids, _first_values(curves.values)[:, None], ids)[:, 0]
+        rows, points = _shared(curves)
+        rank = (not any(word in name.lower() for word in HELD_OUT), len(rows) * points)
+        if len(rows) > 1 and rank > best:
+            at_rows = tuple(curves.run_ids[row] for row in rows)
+            best, found = rank, _by_run(at_rows, curves.values[rows, :points].astype(np.float64), ids)
+    return (first if names else None), found
 
 
-def _by_run(curves: Any, ids: tuple[str, ...]) -> NDArray[np.float64]:
-    """Return a curve's values [runs, points] in the order of `ids`, NaN for runs that lack it."""
-    rows = {run: row for row, run in enumerate(curves.run_ids)}
-    values = np.full((len(ids), curves.values.shape[1]), np.nan)
+def _shared(curves: Any) -> tuple[NDArray[np.intp], int]:
+    """Return which runs have the same steps up to a number of points, and that number: the most values in all.
+
+    Runs end early, and some log at another pace.
+    """
+    lengths = np.asarray(curves.lengths)
+    best: tuple[NDArray[np.intp], int] = np.zeros(0, np.intp), 0
+    for points in np.unique(lengths)[-_LENGTHS:].tolist():
+        rows = np.flatnonzero(lengths >= points)
+        if len(rows) * points <= len(best[0]) * best[1]:
+            continue
+        groups: dict[bytes, list[int]] = {}
+        for row in rows.tolist():
+            groups.setdefault(curves.steps[row, :points].tobytes(), []).append(row)
+        largest = max(groups.values(), key=len)
+        if len(largest) * points > len(best[0]) * best[1]:
+            best = np.array(largest, np.intp), points
+    return best
+
+
+def _by_run(names: Sequence[str], values: NDArray[np.float64], ids: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return rows of values in the order of `ids`, NaN for runs that lack them."""
+    place = {name: row for row, name in enumerate(names)}
+    found = np.full((len(ids), values.shape[1]), np.nan)
     for at, name in enumerate(ids):
-        if name in rows:
-            values[at] = curves.values[rows[name]]
-    return values
+        if name in place:
+            found[at] = values[place[name]]
+    return found

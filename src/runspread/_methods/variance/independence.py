@@ -19,6 +19,7 @@ from .null import chi2_p_value, ks_statistic, poisson_binomial_pmf
 from .sums import ratio
 
 _FROM_LAW = 5000
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -47,6 +48,18 @@ class IndependenceTest(Result):
     ks_stat: float
     p_ks: float
 
+    @property
+    def p_value(self) -> float:
+        """P-value of independent errors that the sentence goes by: twice the smaller of the two resampled ones.
+
+        Two looks are taken, so each has half of the level (Bonferroni).
+        """
+        return min(1.0, 2 * min(self.p_permutation, self.p_ks))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, and the p-value of both tests together."""
+        return super().to_dict() | {"p_value": self.p_value}
+
     def table(self) -> Table:
         """Return a row a test."""
         columns = {
@@ -63,12 +76,15 @@ class IndependenceTest(Result):
                 f"{self.n_runs} runs on {self.n_examples} examples cannot tell whether errors are independent: on each "
                 f"example all of them are right, or all wrong."
             )
-        answer = "speak against" if min(self.p_permutation, self.p_ks) < 0.05 else "do not speak against"
+        against = self.p_value <= _LEVEL
+        speak = "cannot speak" if 2 / (self.resamples + 1) > _LEVEL else "speak" if against else "do not speak"
+        with_ = f" with {self.resamples} resamples" if speak == "cannot speak" else ""
         return (
-            f"{self.n_runs} runs on {self.n_examples} examples {answer} independent errors: accuracies vary "
-            f"{self.f_ratio:.2f} times as much as independent errors would (permutation p {self.p_permutation:.2g}), "
-            f"and their distribution is {self.ks_stat:.3f} from the Poisson-binomial law (p {self.p_ks:.2g}); a large "
-            f"p does not show independence."
+            f"{self.n_runs} runs on {self.n_examples} examples {speak}{with_} against "
+            f"independent errors (p {self.p_value:.2g} for both tests together): accuracies vary {self.f_ratio:.2f} "
+            f"times as much as independent errors would (permutation p {self.p_permutation:.2g}), and their "
+            f"distribution is {self.ks_stat:.3f} from the Poisson-binomial law (p {self.p_ks:.2g})."
+            f"{'' if against else ' A large p does not show independence.'}"
         )
 
 

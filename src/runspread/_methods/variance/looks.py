@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ..._reading.copies import Copies, equal_groups
 from ..._reading.sketches import CLOSE
+from .coincidences import can_tell, equal_losses, resolution
 from .evidence import ROLES, Prints, RunEvidence
+from .fluctuations import Floats, fluctuate_together
 
 POINTS = 50
-_CORRELATION = 0.3
-_LEVEL = 0.001
 MOST_RUNS = 2000  # whose loss curves are compared: pairs of runs grow with the square
 
 
@@ -163,12 +163,14 @@ def _only_by(evidence: RunEvidence, groups: list[list[int]]) -> str:
 def same_initialisation(evidence: RunEvidence) -> list[Finding]:
     """Find equal initial weights (or first losses) under different init seeds, and the reverse."""
     seeds = _positions(evidence, "init")
-    source, prints = ("weights at step 0", evidence.initial) if any(evidence.initial) else _by_losses(evidence)
-    groups = [
-        group
-        for group in _alike(_keyed(evidence, prints))
-        if len({seeds[position] for position in group}) > 1 or seeds[group[0]] is None
-    ]
+    if any(evidence.initial):
+        source, alike = "weights at step 0", _alike(_keyed(evidence, evidence.initial))
+    else:
+        source, alike = (
+            "first logged losses, more than chance makes at their resolution,",
+            _equal_first_losses(evidence),
+        )
+    groups = [group for group in alike if len({seeds[position] for position in group}) > 1 or seeds[group[0]] is None]
     found: list[Finding] = []
     if groups:
         count = sum(len(group) for group in groups)
@@ -183,8 +185,30 @@ def same_initialisation(evidence: RunEvidence) -> list[Finding]:
     return found + _not_honoured(evidence, seeds)
 
 
-def _by_losses(evidence: RunEvidence) -> tuple[str, Prints]:
-    return "first logged losses, to the last bit,", evidence.first_losses
+def _equal_first_losses(evidence: RunEvidence) -> list[list[int]]:
+    """Return the groups of runs of one configuration with the same first losses."""
+    return [
+        [int(rows[position]) for position in group]
+        for rows, values, steps in _first_losses(evidence)
+        for group in equal_losses(values, steps)
+    ]
+
+
+def _first_losses(evidence: RunEvidence) -> Iterator[tuple[NDArray[np.intp], Floats, Floats]]:
+    """Yield runs of each configuration, their first losses, and the resolution of those."""
+    if evidence.first_losses is None:
+        return
+    known = evidence.first_losses[:, np.isfinite(evidence.first_losses).any(axis=0)]
+    steps = np.array([resolution(column[np.isfinite(column)]) for column in known.T])
+    names = np.unique(evidence.configurations, return_inverse=True)[1]
+    for name in np.unique(names):
+        rows = np.flatnonzero(names == name)
+        yield rows, known[rows], steps
+
+
+def first_losses_tell(evidence: RunEvidence) -> bool:
+    """Return whether the first losses were logged finely enough to show a shared start."""
+    return any(can_tell(values, steps) for _, values, steps in _first_losses(evidence))
 
 
 def _keyed(evidence: RunEvidence, prints: Prints) -> list[Any]:
@@ -209,51 +233,42 @@ def _not_honoured(evidence: RunEvidence, seeds: tuple[int | None, ...]) -> list[
 
 
 def same_data_order(evidence: RunEvidence) -> list[Finding]:
-    """Find runs under different order seeds whose losses fluctuate together from step to step.
-
-    The minibatch decides much of the loss of a step. Second differences take out most of what a schedule does to all
-    runs; their rank correlation is near zero between runs that see different batches, whatever their initialisation.
-    """
-    if evidence.losses is None:
+    """Find runs under different order seeds whose losses fluctuate together from step to step."""
+    found = list(_same_batches(evidence))
+    if not found:
         return []
-    rows = np.flatnonzero(np.isfinite(evidence.losses).all(axis=1))[:MOST_RUNS]
-    if len(rows) < 2 or evidence.losses.shape[1] < POINTS:
-        return []
-    seeds = np.array([-1 if seed is None else seed for seed in _positions(evidence, "order")])[rows]
-    names = np.unique(evidence.configurations, return_inverse=True)[1][rows]  # numbers compare faster than text
-    together = _fluctuate_together(evidence.losses[rows])
-    together &= (names[:, None] == names) & ((seeds[:, None] != seeds) | (seeds[:, None] == -1))
-    first, second = np.nonzero(np.triu(together, 1))
-    if not len(first):
-        return []
-    concerned = tuple(evidence.run_ids[rows[position]] for position in np.unique([first, second]))
-    pairs = _list(evidence, [[int(rows[a]), int(rows[b])] for a, b in zip(first[:4], second[:4], strict=True)])
-    what = f"in {len(first)} pairs of runs the loss fluctuates together from step to step ({pairs})"
+    pairs = _list(evidence, [[a, b] for a, b in found[:4]])
+    many = "1 pair" if len(found) == 1 else f"{len(found)} pairs"
+    what = f"in {many} of runs the loss fluctuates together from step to step ({pairs})"
     effect = (
         "They saw the same batches in the same order (or the same augmented images), so the spread lacks what data "
         "order adds and the accuracies are correlated."
     )
+    concerned = tuple(evidence.run_ids[run] for run in sorted({run for pair in found for run in pair}))
     return [Finding("same data order", "flaw", concerned, what, effect)]
 
 
-def _fluctuate_together(losses: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which pairs of runs have second differences of the loss in rank correlation beyond chance [runs, runs]."""
-    from scipy.special import ndtri
-    from scipy.stats import rankdata
+def comparable_losses(evidence: RunEvidence) -> list[NDArray[np.intp]]:
+    """Return the runs of each configuration whose loss curves can be compared, two or more."""
+    if evidence.losses is None or evidence.losses.shape[1] < POINTS:
+        return []
+    rows = np.flatnonzero(np.isfinite(evidence.losses).all(axis=1))[:MOST_RUNS]
+    names = np.unique(evidence.configurations, return_inverse=True)[1][rows]  # numbers compare faster than text
+    return [group for name in np.unique(names) if len(group := rows[names == name]) > 1]
 
-    ranks = rankdata(np.diff(losses, n=2, axis=1), axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    size = np.linalg.norm(ranks, axis=1, keepdims=True)
-    unit = ranks / np.where(size > 0, size, 1.0)
-    pairs = len(losses) * (len(losses) - 1) / 2
-    # second differences of noise are correlated in time (-2/3 and 1/6 at lags one and two), which leaves fewer
-    # independent points: the variance of a correlation is 1 + 2 (4/9 + 1/36) = 35/18 times 1/T
-    chance = float(-ndtri(_LEVEL / pairs)) * np.sqrt(35 / 18 / ranks.shape[1])
-    same = unit @ unit.T
-    # batches that two runs share make a white component, which is anticorrelated (-2/3) one step apart; what is left
-    # of a schedule is smooth, and correlated one step apart
-    next_step = unit[:, :-1] @ unit[:, 1:].T
-    return (same > max(_CORRELATION, chance)) & (next_step + next_step.T < -2 / 3 * same)
+
+def _same_batches(evidence: RunEvidence) -> Iterator[tuple[int, int]]:
+    """Yield pairs of runs of one configuration, and not of one order seed, whose losses fluctuate together."""
+    seeds = np.array([-1 if seed is None else seed for seed in _positions(evidence, "order")])
+    configurations = [
+        (rows, (seeds[rows][:, None] != seeds[rows]) | (seeds[rows][:, None] == -1))
+        for rows in comparable_losses(evidence)
+    ]
+    looks = sum(int(np.triu(asked, 1).sum()) for _, asked in configurations)
+    for rows, asked in configurations:
+        if evidence.losses is not None and np.triu(asked, 1).any():
+            for first, second in np.argwhere(fluctuate_together(evidence.losses[rows], asked, looks)):
+                yield int(rows[first]), int(rows[second])
 
 
 LOOKS: tuple[Callable[[RunEvidence], list[Finding]], ...] = (
