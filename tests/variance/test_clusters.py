@@ -126,3 +126,12 @@ def test_clusters_of_the_examples_that_were_kept():
         clusters_of(clusters[:29], outcomes, 28)
     with pytest.raises(InputError, match="all the same"):
         clusters_of(np.zeros(30), outcomes, 28)
+
+
+def test_the_hint_on_missing_ids_helps():
+    ids = np.array(["a", "", "a", "b", ""])
+    with pytest.raises(InputError, match="2 of 5 clusters are missing, the first at example 1") as error:
+        Grouping.of(ids, 5)
+    assert error.value.hint == "Give an example that belongs to no group a value of its own."
+    own = np.where(ids == "", [f"alone {index}" for index in range(5)], ids)
+    assert sorted(Grouping.of(own, 5).sizes.tolist()) == [1, 1, 1, 2]
