@@ -20,6 +20,7 @@ def test_stops_when_the_standard_error_is_known(tmp_path):
     study, look = rs.train_until(recipe, until="se=10", max_runs=12, out=tmp_path / "s")
     assert look.verdict == "known"
     assert look.runs == len(study.runs) < 12
+    assert any("may not be seen" in note for note in look.warnings)
     again, same = rs.train_until(recipe, until="se=10", max_runs=12, out=tmp_path / "s")
     assert (len(again.runs), same.to_json()) == (len(study.runs), look.to_json())
 
@@ -114,8 +115,15 @@ def test_a_baseline_of_repeated_seeds_is_warned_of(tmp_path):
 
 def test_exit_status_is_the_answer(tmp_path):
     unknown = invoke("train", "digits-mlp", "--until", "se=0.0001", "--max-runs", 5, "-o", tmp_path / "s")
-    assert unknown.exit_code == 1
+    assert unknown.exit_code == 3
     assert "Undecided after 5 runs" in unknown.output
+
+
+def test_failures_are_guarded_against_from_the_command_line(tmp_path):
+    few = invoke("train", "digits-mlp", "--until", "se=1", "--max-runs", 30, "--failures", 10, "-o", tmp_path / "s")
+    assert (few.exit_code, "max_runs=36" in few.stderr) == (2, True)
+    alone = invoke("train", "digits-mlp", "--failures", 10, "-o", tmp_path / "s")
+    assert (alone.exit_code, "--failures without --until" in alone.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import runspread as rs
 
@@ -61,7 +62,7 @@ def test_gap_without_baseline_has_its_power():
     rng = np.random.default_rng(2)
     sd, rule = 0.0015, rs.stopping_rule("gap=0.15", max_runs=120)
     looks = [follow(rule, lambda n: 0.94 + sd * rng.normal(size=n)) for _ in range(500)]
-    needed = rs.plan_runs(rule.value, variance=sd**2).runs_fixed_t
+    needed = rs.plan_runs(rule.value, variance=sd**2).runs_needed
     wrong = [look.answered and look.runs < needed for look in looks]
     assert np.mean(wrong) <= 0.05
     assert np.mean([look.answered for look in looks]) > 0.95
@@ -110,10 +111,79 @@ def test_looks_are_planned_and_others_are_not_taken():
     assert len(rule.look(values).table()) == 1
 
 
-def test_equal_accuracies_are_known():
-    assert rs.stopping_rule("se=0.02", max_runs=10).look(np.full(5, 0.5)).verdict == "known"
-    same = rs.stopping_rule("gap=0.02", max_runs=10, against=3).look(np.full(5, 0.5), np.full(3, 0.5))
-    assert same.verdict == "smaller than the gap"
+def test_equal_accuracies_are_no_certainty():
+    """Audit A11: five equal accuracies were a spread of zero, known for certain."""
+    look = rs.stopping_rule("se=0.02", max_runs=10).look(np.full(5, 0.5))
+    assert (look.verdict, look.high) == ("undecided", math.inf)
+    assert "all 5 accuracies are equal" in look.warnings[0]
+    rule = rs.stopping_rule("gap=0.02", max_runs=10, against=3)
+    both = rule.look(np.full(5, 0.5), np.full(3, 0.5))
+    assert (both.verdict, both.low, both.high) == ("undecided", -math.inf, math.inf)
+    other = np.array([0.4, 0.5, 0.6])
+    assert rule.look(np.full(5, 0.52), other).high > 0.1
+    last = rule.look(np.linspace(0.1, 0.5, 10), np.full(3, 0.5))
+    assert last.warnings == ("baseline: all 3 accuracies are equal, which bounds no spread: are the seeds different?",)
+    for result in (look, both):
+        assert "inf" not in result.sentence()
+        result.plot()
+
+
+def failing(rng, share, depth, sd=0.015):
+    """Accuracies of 120 runs, of which a share loses `depth`; and their true standard deviation."""
+    fails = rng.random(120) < share
+    return 0.93 + sd * rng.normal(size=120) - depth * fails, math.sqrt(sd**2 + share * (1 - share) * depth**2)
+
+
+def test_rare_failures_are_said_and_can_be_guarded_against():
+    """Audit A15: one run in ten that fails made up to half of the stops wrong, without a word."""
+    rng = np.random.default_rng(7)
+    wrong = {0.0: 0, 0.1: 0}
+    for _ in range(60):
+        values, sd = failing(rng, 0.1, 0.3)
+        for failures in wrong:
+            rule = rs.stopping_rule(f"se={100 * sd / math.sqrt(45)}", max_runs=120, failures=failures)
+            look = follow(rule, lambda n, values=values: values[:n])
+            wrong[failures] += look.answered and look.runs < 45
+            assert "normal" in look.sentence()
+            if look.answered and not failures:
+                assert "may not be seen; failures=0.1 guards" in look.warnings[-1]
+    assert wrong[0.1] <= 6 < wrong[0.0]
+
+
+def test_an_outlying_run_is_named_and_ends_the_trust_in_the_normal_law():
+    rule = rs.stopping_rule("se=1", max_runs=40)
+    values = 0.93 + 0.01 * np.random.default_rng(8).normal(size=40)
+    assert rule.look(values[:18]).verdict == "known"
+    values[3] = 0.4
+    look = rule.look(values[:18])
+    assert look.verdict == "undecided"
+    assert "an outlying run (40.00%): accuracies may not be normal" in look.warnings[0]
+    groups = rule.look(np.concatenate([values[4:26], values[4:22] - 0.3]))
+    assert "two groups" in groups.warnings[0]
+
+
+def test_looks_that_guard_against_failures_begin_where_they_would_be_seen():
+    rule = rs.stopping_rule("se=0.1", max_runs=120, failures=0.1)
+    assert rule.looks[0] == 36
+    assert 0.9 ** rule.looks[0] <= 0.025 < 0.9 ** (rule.looks[0] - 1)
+    assert "10% of runs or more fail" in rule.look(0.9 + 0.001 * np.random.default_rng(0).normal(size=36)).sentence()
+    with pytest.raises(rs.InputError, match="max_runs=36"):
+        rs.stopping_rule("se=0.1", max_runs=30, failures=0.1)
+    with pytest.raises(rs.InputError, match="baseline"):
+        rs.stopping_rule("gap=0.1", max_runs=60, failures=0.1, against=5)
+    for failures in (-0.1, 1.0, math.nan):
+        with pytest.raises(rs.InputError, match="a share of the runs"):
+            rs.stopping_rule("se=0.1", max_runs=60, failures=failures)
+
+
+def test_a_gap_without_baseline_is_that_of_the_test_that_compare_does():
+    """Audit A8: two runs had the power of Student's test and half of Welch's."""
+    rule = rs.stopping_rule("gap=1", max_runs=5, looks=[2, 5])
+    sd = 0.01 / 6 * math.sqrt(stats.chi2.ppf(0.025, 1))  # whose upper bound at this look is a sixth of the gap
+    values = 0.9 + sd * np.array([1, -1]) / math.sqrt(2)
+    look = rule.look(values)
+    assert 0.01 / (look.high * math.sqrt(2)) == pytest.approx(6, rel=0.01)
+    assert look.verdict == "undecided"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from click.core import ParameterSource
 from .progress import training_progress
 from .show import json_option
 
+_STATUSES = {"known": 0, "better": 0, "worse": 1, "smaller than the gap": 1, "undecided": 3}
+
 
 @click.command("train")
 @click.argument("recipe")
@@ -20,6 +22,12 @@ from .show import json_option
 @click.option("--until", metavar="QUESTION", help='Add runs until it is answered: "se=0.02" or "gap=0.1", in points.')
 @click.option("--max-runs", type=click.IntRange(min=2), default=200, show_default=True, help="With --until: at most.")
 @click.option("--against", type=click.Path(), help="With --until gap=...: the study to compare with.")
+@click.option(
+    "--failures",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    help="With --until: guard against failing runs, where this many in a hundred fail, such as 10 "
+    "[default: accuracies are taken as normal].",
+)
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The study's folder.")
 @click.option("--data", help="Where the data are: a folder of image parquet, a text file, or a name on the hub.")
 @click.option("--vary", default="init,order,augment", show_default=True, help="Seed roles that differ between runs.")
@@ -55,6 +63,7 @@ def command(
     until: str | None,
     max_runs: int,
     against: str | None,
+    failures: float | None,
     out: str,
     data: str | None,
     vary: str,
@@ -71,8 +80,8 @@ def command(
     RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own. The same
     command again completes what is missing.
 
-    With --until, exit status 1 when the answer is not yes: not known at --max-runs, or not better than the baseline.
-    Exit status 2 when no run of the study completed: all diverged.
+    With --until, exit status 0 when it is known, or better than the baseline; 1 when it is worse, or the gap is shown
+    to be smaller; 3 when it is undecided at --max-runs. Exit status 2 when no run completed: all diverged.
     """
     import runspread as rs
 
@@ -95,18 +104,29 @@ def command(
             study, look = rs.train(chosen, runs=runs, progress=progress, **planned), None
         else:
             study, look = rs.train_until(
-                chosen, until=until, max_runs=max_runs, against=against, progress=progress, **planned
+                chosen,
+                until=until,
+                max_runs=max_runs,
+                against=against,
+                failures=(failures or 0.0) / 100,
+                progress=progress,
+                **planned,
             )
     _summarise(study, look, as_json)
     if not study.runs.count("completed"):
         sys.exit(2)
-    sys.exit(0 if look is None or look.verdict in ("known", "better") else 1)
+    if look is not None:
+        sys.exit(_STATUSES[look.verdict])
 
 
 def _check_until(until: str | None) -> None:
     """Refuse options that the command would ignore."""
     context = click.get_current_context()
-    alone = {"max_runs": "--max-runs", "against": "--against"} if until is None else {"runs": "--runs"}
+    alone = (
+        {"max_runs": "--max-runs", "against": "--against", "failures": "--failures"}
+        if until is None
+        else {"runs": "--runs"}
+    )
     given = [flag for name, flag in alone.items() if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
     if given and until is None:
         raise click.UsageError(f"{' and '.join(given)} without --until; give --until, or --runs alone.")

@@ -47,6 +47,7 @@ def train_until(
     against: Study | str | os.PathLike[str] | None = None,
     split: str = "test",
     alpha: float = 0.05,
+    failures: float = 0.0,
     **options: Any,
 ) -> TrainedUntil:
     """Train more runs until a question is answered, or `max_runs` are there; see `stopping_rule` for the questions.
@@ -54,6 +55,7 @@ def train_until(
     The numbers of runs at which it looks are fixed beforehand, and kept in the study (``until.json``): a training that
     was interrupted goes on the same way, and another plan over the same runs, whose looks would add up to more errors
     than either promises, is refused. Runs that diverged have no accuracy and do not count.
+    A verdict of `compare` on the same runs knows nothing of these looks and errs more often than it says.
 
     Parameters
     ----------
@@ -70,7 +72,10 @@ def train_until(
     split : str
         Whose accuracy the question is about.
     alpha : float
-        Chance of stopping with a wrong claim, over all looks.
+        Chance of stopping with a wrong claim, over all looks, where accuracies are normal over runs.
+    failures : float
+        Share of failing runs to guard against, such as 0.1: alpha then holds where so many or more fail, and nothing
+        is known before 36 runs. Not with a baseline.
     **options
         As for `train`.
 
@@ -88,7 +93,7 @@ def train_until(
     """
     other = against if against is None or isinstance(against, Study) else open_study(against)
     baseline = None if other is None else _baseline(other, Path(out), split)
-    rule = stopping_rule(until, max_runs=max_runs, against=len(baseline or ()), alpha=alpha)
+    rule = stopping_rule(until, max_runs=max_runs, against=len(baseline or ()), alpha=alpha, failures=failures)
     plan = _plan(rule, baseline, split)
     _check_plan(Path(out), plan)
     for runs in rule.looks:
@@ -101,7 +106,7 @@ def train_until(
             continue
         look = rule.look(values, baseline)
         if look.answered or runs == max_runs:
-            return TrainedUntil(study, replace(look, warnings=_warnings(study, other)))
+            return TrainedUntil(study, replace(look, warnings=(*_warnings(study, other), *look.warnings)))
     raise AssertionError("the last look is at max_runs")
 
 
@@ -135,7 +140,7 @@ def _plan(rule: StoppingRule, baseline: list[float] | None, split: str) -> dict[
         "alpha": rule.alpha,
         "baseline_runs": rule.against,
         "baseline": digest,
-    }
+    } | ({"failures": rule.failures} if rule.failures else {})
 
 
 def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
@@ -149,7 +154,11 @@ def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
         kept: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise StudyError(f"{path} cannot be read ({error})", "the plan of looks of an earlier training") from error
-    differ = [f"{key} {kept.get(key)} there, {plan[key]} here" for key in plan if kept.get(key) != plan[key]]
+    differ = [
+        f"{key} {kept.get(key)} there, {plan.get(key)} here"
+        for key in dict.fromkeys((*kept, *plan))
+        if kept.get(key) != plan.get(key)
+    ]
     if differ:
         raise StudyError(
             f"{folder} was looked at under another plan ({'; '.join(differ)})",

@@ -76,18 +76,17 @@ def two_groups(values: NDArray[np.float64], step: float) -> int | None:
     count = len(values)
     if count < min(_GAPS):
         return None
-    ordered = np.sort(values)
+    ordered = np.sort(values) - values.mean()
     sides = max(2, math.ceil(count / 10))
-    best, where = 0.0, None
-    for k in range(sides, count - sides + 1):
-        inside = float(
-            np.square(ordered[:k] - ordered[:k].mean()).sum() + np.square(ordered[k:] - ordered[k:].mean()).sum()
-        )
-        gap = max(0.0, float(ordered[k] - ordered[k - 1]) - step)
-        size = gap / math.sqrt(inside / (count - 2) + step**2 / 12)
-        if size > best:
-            best, where = size, k
-    return where if best > _GAPS[max(n for n in _GAPS if n <= count)] else None
+    k = np.arange(sides, count - sides + 1)
+    sums, squares = np.cumsum(ordered), np.cumsum(ordered**2)
+    low, high = sums[k - 1], sums[-1] - sums[k - 1]
+    inside = np.maximum(0.0, squares[-1] - low**2 / k - high**2 / (count - k))
+    gaps = np.maximum(0.0, ordered[k] - ordered[k - 1] - step)
+    scale = np.sqrt(inside / (count - 2) + step**2 / 12)
+    sizes = np.divide(gaps, scale, out=np.zeros(len(k)), where=gaps > 0)
+    best = int(sizes.argmax())
+    return int(k[best]) if sizes[best] > _GAPS[max(n for n in _GAPS if n <= count)] else None
 
 
 def unseen_share(n_runs: int, level: float) -> float:
@@ -131,6 +130,25 @@ def reservations_of_law(counts: NDArray[np.int64], n_examples: int, run_ids: Seq
         f"{names}{more} {'is an outlying run' if one else 'are outlying runs'}: the intervals take accuracies as "
         f"normal over runs and may be far too short{_remedy(len(counts))}.",
     )
+
+
+def unlike_normal(values: NDArray[np.float64]) -> str:
+    """Return what speaks against accuracies that are normal over runs, or nothing."""
+    steps = np.diff(np.unique(values))
+    if not len(steps):
+        return f"all {len(values)} accuracies are equal, which bounds no spread: are the seeds different?"
+    ordered = np.sort(values)
+    lower = two_groups(values, float(steps.min()))
+    if lower is not None:
+        return (
+            f"the runs fall into two groups, {lower} near {ordered[:lower].mean():.2%} and {len(values) - lower} near "
+            f"{ordered[lower:].mean():.2%}: their accuracies are not normal."
+        )
+    found = outlying_runs(values)
+    if not found:
+        return ""
+    names = ", ".join(f"{values[at]:.2%}" for at in found)
+    return f"{'an outlying run' if len(found) == 1 else 'outlying runs'} ({names}): accuracies may not be normal."
 
 
 def _name(run_ids: Sequence[str], at: int) -> str:

@@ -15,13 +15,16 @@ from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
 from .boundaries import sequential_boundaries
-from .power import runs_for_fixed_t
+from .law import log_jackknife, unlike_normal, unseen_share
+from .power import welch_power
 from .result import points
 
 KINDS = ("gap", "se")
 _FIRST = 5
 _GROWTH = 1.3
 _LEAST_BASELINE = 3
+_NO_BOUND = 700.0  # an exponent beyond which a bound is none
+_NO_SPREAD = {"answered": False, "verdict": "undecided", "low": -math.inf, "high": math.inf}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,12 +83,14 @@ class Look(Result):
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         state = self.verdict[0].upper() + self.verdict[1:]
-        error = f"chance of a wrong stop at most {self.rule.alpha:.0%} over all looks"
+        error = f"chance of a wrong stop at most {self.rule.alpha:.0%} over all looks, {self.rule.assumes}"
         if self.rule.against:
-            interval = f"{100 * self.low:+.2f} to {100 * self.high:+.2f}"
-            numbers = f"difference {100 * self.estimate:+.2f} points (interval {interval}"
+            interval = f"interval {100 * self.low:+.2f} to {100 * self.high:+.2f}"
+            interval = "no interval" if math.isinf(self.high) else interval
+            numbers = f"difference {100 * self.estimate:+.2f} points ({interval}"
         else:
-            numbers = f"standard error of the mean {points(self.estimate)} points (at most {points(self.high)}"
+            bound = "without a bound" if math.isinf(self.high) else f"at most {points(self.high)}"
+            numbers = f"standard error of the mean {points(self.estimate)} points ({bound}"
         goal = f"{self.rule.kind} {points(self.rule.value)} points"
         return f"{state} after {self.runs} runs: {numbers}; {error}), asked for {goal}."
 
@@ -110,9 +115,13 @@ class StoppingRule:
     against : int
         Runs of the baseline; 0 without one.
     alpha : float
-        Chance that the rule stops with a wrong claim.
+        Chance that the rule stops with a wrong claim: for accuracies that are normal over runs, or as `failures` says.
     power : float
         For a gap without a baseline: the power that the runs are to have.
+    failures : float
+        Share of failing runs that is guarded against: where that many or more end far from the others, alpha holds too.
+        0 takes accuracies as normal; then one training in ten that fails makes up to every second stop wrong, since
+        few runs rarely hold one.
     """
 
     kind: str
@@ -121,6 +130,14 @@ class StoppingRule:
     against: int = 0
     alpha: float = 0.05
     power: float = 0.8
+    failures: float = 0.0
+
+    @property
+    def assumes(self) -> str:
+        """What the chance of a wrong stop rests on."""
+        if self.failures:
+            return f"if accuracies are normal or {self.failures:.0%} of runs or more fail"
+        return "if accuracies are normal over runs"
 
     def next_look(self, runs: int) -> int | None:
         """Return the number of runs at the first look beyond `runs`, None when there is none."""
@@ -149,27 +166,28 @@ class StoppingRule:
         if not number:
             raise InputError(f"{len(values)} runs", f"{self.looks[0]} or more, the first look")
         values = values[: self.looks[number - 1]]
+        last = number == len(self.looks)
         answer = self._spread(values) if other is None else self._difference(values, other, number)
+        stops = last or answer["answered"]
         return Look(
             rule=self,
             number=number,
             runs=len(values),
             mean_acc=float(values.mean()),
-            next_runs=self.looks[number] if number < len(self.looks) else None,
+            next_runs=None if last else self.looks[number],
+            warnings=self._reservations(values, other, answer["answered"]) if other is None or stops else (),
             **answer,
         )
 
     def _spread(self, values: NDArray[np.float64]) -> dict[str, Any]:
-        """Bound the spread from above at all looks together (chi-square, an equal part of alpha a look)."""
-        from scipy.special import chdtri
-
+        """Bound the spread from above at all looks together, an equal part of alpha a look."""
         runs = len(values)
         variance = float(values.var(ddof=1))
-        quantile = float(chdtri(runs - 1, 1 - self.alpha / len(self.looks)))
-        highest = (runs - 1) * variance / quantile
-        known = math.sqrt(highest / runs) <= self.value
-        if self.kind == "gap":
-            known = runs_for_fixed_t(self.value, highest, highest, 0.05, self.power) <= runs
+        highest = self._highest(values, guarded=bool(self.failures))
+        known = self._enough(highest, runs)
+        if known and not self.failures and unlike_normal(values):
+            highest = self._highest(values, guarded=True)
+            known = self._enough(highest, runs)
         return {
             "answered": known,
             "verdict": "known" if known else "undecided",
@@ -178,11 +196,54 @@ class StoppingRule:
             "high": math.sqrt(highest / runs),
         }
 
+    def _highest(self, values: NDArray[np.float64], *, guarded: bool) -> float:
+        """Return the upper bound of the variance: by the chi-square law, and `guarded` by the jackknife too.
+
+        Equal accuracies bound nothing. The jackknife is that of the logarithm of the variance, with a t quantile; a
+        single failing run, which it hangs on, leaves it without a bound.
+        """
+        from scipy.special import chdtri, stdtrit
+
+        runs, variance = len(values), float(values.var(ddof=1))
+        if not np.ptp(values):
+            return math.inf
+        tail = self.alpha / len(self.looks) / (2 if self.failures else 1)
+        highest = (runs - 1) * variance / float(chdtri(runs - 1, 1 - tail))
+        if not guarded:
+            return highest
+        reach = -float(stdtrit(runs - 1, tail)) * math.sqrt(log_jackknife(values))
+        return max(highest, variance * math.exp(reach)) if reach < _NO_BOUND else math.inf
+
+    def _enough(self, variance: float, runs: int) -> bool:
+        """Return whether so many runs answer the question, if their accuracies have this variance."""
+        if self.kind == "se" or math.isinf(variance):
+            return math.sqrt(variance / runs) <= self.value
+        return welch_power(self.value, variance, variance, runs, runs, 0.05) >= self.power
+
+    def _reservations(
+        self, values: NDArray[np.float64], other: NDArray[np.float64] | None, answered: bool
+    ) -> tuple[str, ...]:
+        """Return what the reader should know where the rule stops: accuracies that are not normal, failures unseen."""
+        notes = [unlike_normal(values)]
+        if other is not None:
+            found = unlike_normal(other)
+            notes.append(found and f"baseline: {found}")
+        elif answered and not self.failures:
+            share = unseen_share(len(values), 1 - self.alpha)
+            notes.append(
+                f"among {len(values)} runs, a kind of failure that hits up to {share:.0%} of trainings may not be "
+                "seen; failures=0.1 guards against those of one in ten or more."
+            )
+        return tuple(note for note in notes if note)
+
     def _difference(self, values: NDArray[np.float64], other: NDArray[np.float64], number: int) -> dict[str, Any]:
         """Give the repeated confidence interval of the difference (Jennison and Turnbull 1989), by a t law."""
         from scipy.special import ndtr, stdtrit
 
-        first, second = values.var(ddof=1) / len(values), other.var(ddof=1) / len(other)
+        first, second = _variances(values, other)
+        if not first + second:
+            return _NO_SPREAD | {"estimate": float(values.mean() - other.mean())}
+        first, second = first / len(values), second / len(other)
         degrees = min(len(values), len(other)) - 1  # never above Welch's, which are too many for a baseline of three
         tail = float(ndtr(-self.boundaries[number - 1]))
         half = float(-stdtrit(degrees, tail)) * math.sqrt(first + second)
@@ -218,6 +279,7 @@ def stopping_rule(
     looks: Sequence[int] | None = None,
     alpha: float = 0.05,
     power: float = 0.8,
+    failures: float = 0.0,
 ) -> StoppingRule:
     """Return the rule for a question such as ``"gap=0.1"`` or ``"se=0.02"``, in percentage points.
 
@@ -235,6 +297,9 @@ def stopping_rule(
         Chance that the rule stops with a wrong claim.
     power : float
         For a gap without a baseline.
+    failures : float
+        Share of failing runs to guard against, such as 0.1; 0 takes accuracies as normal. Looks then begin where so
+        many failing runs would have been seen (at 36 runs for one in ten). Not with a baseline.
 
     Examples
     --------
@@ -262,18 +327,49 @@ def stopping_rule(
             f"{_LEAST_BASELINE} or more",
             "Train more of it: five or more tell far more.",
         )
-    planned = tuple(looks) if looks is not None else _schedule(max_runs)
-    if not planned or planned[0] < 2 or planned[-1] > max_runs or list(planned) != sorted(set(planned)):
-        raise InputError(f"looks at {planned} of {max_runs} runs", "increasing numbers from 2 to max_runs")
-    return StoppingRule(kind=kind, value=value, looks=planned, against=against, alpha=alpha, power=power)
+    first = _first_look(failures, alpha, against, max_runs)
+    planned = tuple(looks) if looks is not None else _schedule(max_runs, first)
+    least = first if failures else 2
+    if not planned or planned[0] < least or planned[-1] > max_runs or list(planned) != sorted(set(planned)):
+        raise InputError(f"looks at {planned} of {max_runs} runs", f"increasing numbers from {least} to max_runs")
+    return StoppingRule(
+        kind=kind, value=value, looks=planned, against=against, alpha=alpha, power=power, failures=failures
+    )
 
 
-def _schedule(max_runs: int) -> tuple[int, ...]:
-    """Return looks at 5 runs and a third more each time, the last at `max_runs`."""
+def _first_look(failures: float, alpha: float, against: int, max_runs: int) -> int:
+    """Return the first look: where failing runs of that share would be seen with all but half of alpha."""
+    if not failures:
+        return _FIRST
+    if not 0 < failures < 1:
+        raise InputError(f"failures={failures}", "a share of the runs, such as 0.1")
+    if against:
+        raise InputError(
+            "failures with a baseline", "one of them", "Leave failures out: against a baseline outlying runs are named."
+        )
+    first = max(_FIRST, math.ceil(math.log(alpha / 2) / math.log1p(-failures)))
+    if first > max_runs:
+        raise InputError(
+            f"failures={failures:g} with max_runs={max_runs}",
+            f"{first} runs or more, among which such failures would show",
+            f"Allow max_runs={first}, or take accuracies as normal (failures=0).",
+        )
+    return first
+
+
+def _schedule(max_runs: int, first: int) -> tuple[int, ...]:
+    """Return looks at `first` runs and a third more each time, the last at `max_runs`."""
     looks = [max_runs]
-    while looks[-1] > _FIRST:
-        looks.append(max(_FIRST, min(looks[-1] - 1, round(looks[-1] / _GROWTH))))
+    while looks[-1] > first:
+        looks.append(max(first, min(looks[-1] - 1, round(looks[-1] / _GROWTH))))
     return tuple(reversed(looks))
+
+
+def _variances(values: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the variances of both; runs with equal accuracies are taken to spread as the others do."""
+    first, second = float(values.var(ddof=1)), float(other.var(ddof=1))
+    equal = not np.ptp(values), not np.ptp(other)
+    return second if equal[0] else first, first if equal[1] else second
 
 
 def _checked(accuracies: ArrayLike) -> NDArray[np.float64]:
