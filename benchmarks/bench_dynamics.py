@@ -68,7 +68,13 @@ def peer(frames: Frames, start: Parameters, restart: int, implementation: str = 
 def compare(frames: Frames, covariance: str, n_states: int, repeats: int) -> tuple[float, float, float, int]:
     """Return seconds of ours, of hmmlearn (scaled), the largest relative difference, and log-space fallbacks."""
     settings = Settings(
-        covariance=covariance, restarts=RESTARTS, iterations=ITERATIONS, tolerance=-np.inf, workers=1, mode="compat"
+        covariance=covariance,
+        restarts=RESTARTS,
+        iterations=ITERATIONS,
+        tolerance=-np.inf,
+        workers=1,
+        mode="compat",
+        prior=1e-2,  # hmmlearn's
     )
     start = starting_points(frames, n_states, settings, None)
     ours, theirs, difference, fallbacks = np.inf, np.inf, 0.0, 0

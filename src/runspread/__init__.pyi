@@ -25,13 +25,15 @@ from ._methods.corruptions.benchmark import CorruptionBenchmark, corruption_benc
 from ._methods.corruptions.operators import corrupt, corruption_names
 from ._methods.corruptions.outside import OutsideDetection, outside_detection
 from ._methods.diversity import Diversity, diversity
-from ._methods.dynamics.analysis import TrainingDynamics, dynamics
+from ._methods.dynamics.analysis import dynamics
 from ._methods.dynamics.comparison import MapComparison, compare_maps
+from ._methods.dynamics.convergence import Convergence, convergence_index
 from ._methods.dynamics.monitor import MonitorReading, RunMonitor
-from ._methods.dynamics.outcome import Convergence, OutcomeRegression, convergence_index, outcome_regression
+from ._methods.dynamics.outcome import OutcomeRegression, outcome_regression
 from ._methods.dynamics.paths import trajectory_dissimilarity
 from ._methods.dynamics.prefix import PrefixPrediction, predict_from_prefix
 from ._methods.dynamics.prepare import PreparedSequences, prepare_sequences
+from ._methods.dynamics.result import TrainingDynamics
 from ._methods.dynamics.stability import MapStability, map_stability
 from ._methods.dynamics.training_map import MapEdge, TrainingMap, training_map
 from ._methods.dynamics.weight_metrics import weight_metrics

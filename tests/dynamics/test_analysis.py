@@ -289,7 +289,7 @@ def test_one_run_has_no_split_no_regression_and_no_dissimilarity():
 
 def test_two_runs_are_one_and_one():
     runs, index = forked_runs(2)
-    result = rs.dynamics(runs, outcome=index, states=[2], **FAST)
+    result = rs.dynamics(runs, outcome=index, states=[2], criterion="bic_mean", **FAST)
     assert len(result.selection.training_runs) == len(result.selection.validation_runs) == 1
     assert 0 <= result.dissimilarity_tv <= 1
     assert result.regression.reason  # 2 runs cannot carry a regression of rank 2
@@ -327,14 +327,14 @@ def test_collinear_metrics_are_reported():
 def test_fewer_runs_than_states_is_a_warning():
     runs, _ = forked_runs(3)
     result = rs.dynamics(runs, states=[4], restarts=4, covariance="full")
-    assert "fewer runs (2) than states (4)" in result.warnings
+    assert "fewer runs (3) than states (4)" in result.warnings
 
 
 def test_fewer_checkpoints_than_free_parameters_is_a_warning():
     runs, _ = forked_runs(4, length=20)
     options = {"restarts": 4, "prior": "identity", "permutations": 10}
-    scarce = rs.dynamics(runs, states=[6], covariance="full", **options)  # 6 (3 + 6) + 5 + 30 parameters, 3 runs fitted
-    assert any("fewer checkpoints (60) than free parameters (89)" in note for note in scarce.warnings)
+    scarce = rs.dynamics(runs, states=[6], covariance="full", **options)  # 6 (3 + 6) + 5 + 30 parameters
+    assert any("fewer checkpoints (80) than free parameters (89)" in note for note in scarce.warnings)
     ample = rs.dynamics(runs, states=[2], covariance="diag", **options)
     assert not any("free parameters" in note for note in ample.warnings)
 
@@ -369,7 +369,7 @@ def test_bad_input_is_named(change, message):
 def test_empty_runs_are_named():
     with pytest.raises(rs.InputError, match="b has no checkpoints"):
         rs.prepare_sequences({"a": np.ones((4, 1)), "b": np.ones((0, 1))})
-    with pytest.raises(rs.InputError, match="all 1 runs have NaN"):
+    with pytest.raises(rs.InputError, match="the only run has NaN"):
         rs.prepare_sequences([np.array([[1.0], [np.nan], [2.0]])])
 
 
@@ -483,7 +483,7 @@ def test_runs_that_end_on_the_way_are_told_from_runs_that_branch_off():
     drawn = rs.training_map(model, [np.repeat(path, 4)[:, None] * 5.0 for path in paths])
     assert drawn.routes == ((0, 1, 2), (0, 1, 2), (0, 1), (0, 2))
     assert drawn.n_unfinished == 1
-    assert "2 of 4 runs take 0→1→2, 1 end on the way" in drawn.sentence()
+    assert "2 of 4 runs take 0→1→2, 1 ends on the way" in drawn.sentence()
 
 
 def test_collapsing():

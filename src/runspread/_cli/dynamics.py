@@ -20,10 +20,11 @@ from .show import console, json_option, plot_option, save_plot, show, show_table
 @click.option("--below", is_flag=True, help="Converged means below the threshold (losses).")
 @click.option("--states", default=8, show_default=True, help="Largest number of states to try.")
 @click.option("--covariance", default="full", show_default=True, help="full, or diag when runs are few.")
-@click.option("--preset", default="default", show_default=True, help="default or paper.")
+@click.option("--preset", default="default", show_default=True, help="default, or paper: the published rules.")
 @click.option("--restarts", type=int, help="Starting points of EM [default: the preset's].")
 @click.option("--iterations", type=int, help="EM iterations at most [default: the preset's].")
 @click.option("--seed", default=0, show_default=True, help="Seed of the starting points and the split.")
+@click.option("--standardize", default="run", show_default=True, help="each run on its own, pooled, or none.")
 @click.option("--diverged", default="exclude", show_default=True, help="exclude, or truncate: keep their sound part.")
 @plot_option("Draw the training map into this file.")
 @json_option

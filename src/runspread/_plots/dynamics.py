@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._checks import check_choice
 from .._errors import InputError
+from .._words import count
 from . import new_axes
 from .study import BLUE, GREY, ORANGE
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import ListedColormap
 
-    from .._methods.dynamics.analysis import TrainingDynamics
+    from .._methods.dynamics.result import TrainingDynamics
     from .._methods.hmm.selection import HmmSelection
 
 
@@ -36,7 +37,7 @@ def _ink(color: Any) -> str:
 
 def _every(result: TrainingDynamics) -> str:
     """Return how far apart checkpoints are, for a label; nothing where that is not known."""
-    return f" (every {result.every} steps)" if result.every else ""
+    return f" (every {result.every} steps)" if (result.every or 1) > 1 else ""
 
 
 def _state_legend(ax: Axes, n_states: int, visited: NDArray[np.bool_]) -> None:
@@ -71,8 +72,8 @@ def plot_state_ribbons(result: TrainingDynamics, ax: Axes | None = None) -> Axes
     colors = _state_colors(n_states)
     ax.imshow(picture, aspect="auto", interpolation="nearest", cmap=colors, vmin=-0.5, vmax=n_states - 0.5)
     _number_states(ax, picture, colors)
-    if result.convergence is not None:
-        done = [(row, result.convergence[run]) for row, run in enumerate(order) if result.convergence[run] >= 0]
+    if (at := result.convergence_checkpoint) is not None:
+        done = [(row, at[run]) for row, run in enumerate(order) if at[run] >= 0]
         rows, index = (np.array(values) for values in zip(*done, strict=True)) if done else (np.array([]),) * 2
         ax.vlines(index, rows - 0.5, rows + 0.5, color="white", linewidth=2.6)
         ax.vlines(index, rows - 0.5, rows + 0.5, color=ORANGE, linewidth=1.3, label="converged")
@@ -140,7 +141,7 @@ def plot_metric_by_state(result: TrainingDynamics, ax: Axes | None = None, *, me
 
 
 def plot_state_selection(result: HmmSelection, ax: Axes | None = None) -> Axes:
-    """Draw the BIC of held-out runs against the number of states.
+    """Draw the BIC against the number of states.
 
     Parameters
     ----------
@@ -152,7 +153,8 @@ def plot_state_selection(result: HmmSelection, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        The axes drawn on: mean over restarts with one standard deviation, the best restart, and the choice.
+        The axes drawn on: mean over restarts with one standard deviation, the best restart, and the choice, on the
+        curve that it was made by.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -165,15 +167,14 @@ def plot_state_selection(result: HmmSelection, ax: Axes | None = None) -> Axes:
         color=BLUE,
         marker="o",
         capsize=3,
-        label=f"mean ± sd, {n} restarts",
+        label=f"mean ± sd, {count(n, 'restart')}",
     )
     ax.plot(result.states, result.bic_best, color=GREY, marker="x", linestyle="--", label="best restart")
     chosen = int(np.flatnonzero(result.states == result.n_states)[0])
     ring: dict[str, Any] = {"markersize": 13, "fillstyle": "none", "markeredgewidth": 1.8, "linestyle": "none"}
     label = f"chosen: {result.n_states}"
-    ax.plot(result.n_states, result.bic_mean[chosen], "o", color=ORANGE, label=label, **ring)
-    where = f"{len(result.validation_runs)} held-out runs" if result.validation_runs else "the fitted run"
-    ax.set(xlabel="number of states", ylabel=f"BIC on {where}")
+    ax.plot(result.n_states, result.curve[chosen], "o", color=ORANGE, label=label, **ring)
+    ax.set(xlabel="number of states", ylabel=f"BIC on {result.where}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
@@ -199,7 +200,7 @@ def plot_convergence_by_route(result: TrainingDynamics, ax: Axes | None = None, 
     """
     if result.capped is None or result.convergence is None:
         raise InputError("dynamics without an outcome", "dynamics(..., outcome=...)")
-    groups = _routes(result, most)
+    groups, unit = _routes(result, most), result.prepared.unit
     ax = new_axes(ax, width=6.4, height=1.3 + 0.42 * len(groups))
     for row, (_, runs) in enumerate(groups):
         times, done = result.capped[runs], result.convergence[runs] >= 0
@@ -209,7 +210,8 @@ def plot_convergence_by_route(result: TrainingDynamics, ax: Axes | None = None, 
         ax.vlines(times.mean(), row - 0.34, row + 0.34, color=ORANGE, linewidth=2)
     ax.set_yticks(range(len(groups)), [f"{name}  ({len(runs)})" for name, runs in groups])
     ax.invert_yaxis()
-    ax.set(xlabel=f"checkpoint of convergence{_every(result)}; bar: mean of the route", ylabel="route (runs)")
+    every = _every(result) if unit == "checkpoint" else ""
+    ax.set(xlabel=f"{unit} of convergence{every}; bar: mean of the route", ylabel="route (runs)")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -223,4 +225,4 @@ def _routes(result: TrainingDynamics, most: int) -> list[tuple[str, NDArray[np.i
     shown = ranked if len(ranked) <= most + 1 else ranked[:most]
     groups = [(route_text(r), np.array([i for i, other in enumerate(routes) if other == r])) for r in shown]
     rest = np.array([i for i, route in enumerate(routes) if route not in shown], dtype=np.int64)
-    return groups if not len(rest) else [*groups, (f"{len(ranked) - most} other routes", rest)]
+    return groups if not len(rest) else [*groups, (count(len(ranked) - most, "other route"), rest)]

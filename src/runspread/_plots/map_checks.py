@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._words import count
 from . import new_axes
 from .study import BLUE, GREY, ORANGE
 
@@ -31,7 +32,7 @@ def plot_prefix_prediction(result: PrefixPrediction, ax: Axes | None = None) -> 
     Returns
     -------
     matplotlib.axes.Axes
-        The axes drawn on: the AUC with its 95 % interval (none where there are too few runs) and the runs at risk.
+        The axes drawn on: the AUC with its interval (95 % over all shares; none for few runs) and the runs at risk.
     """
     ax = new_axes(ax, width=5.6, height=3.4)
     percent = 100 * result.fractions
@@ -68,7 +69,8 @@ def plot_outcome_regression(result: OutcomeRegression, ax: Axes | None = None) -
     ends = np.array([min(result.fitted.min(), result.target.min()), max(result.fitted.max(), result.target.max())])
     ax.plot(ends, ends, color=GREY, linewidth=1)
     ax.plot(result.fitted, result.target, "o", color=BLUE, markersize=4.5, alpha=0.8, markeredgewidth=0)
-    title = result.reason or f"R² = {result.r_squared:.3f}, n = {result.n_runs}"
+    interval = f"95 % {result.r_squared_low:.3f} to {result.r_squared_high:.3f}"
+    title = result.reason or f"R² = {result.r_squared:.3f} ({interval}), n = {result.n_runs}"
     ax.set_title(title, fontsize="medium", loc="left")
     ax.set(xlabel="fitted from time in the states", ylabel="convergence, share of the run's length")
     ax.spines[["top", "right"]].set_visible(False)
@@ -100,7 +102,9 @@ def plot_map_stability(result: MapStability, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(edges)), [f"{source} → {target}" for source, target in edges])
     ax.invert_yaxis()
     marked = "; orange: into a detour" if any(target in result.detours for _, target in edges) else ""
-    ax.set_title(f"{len(result.bootstrap_agreement)} resamples of the runs{marked}", fontsize="medium", loc="left")
+    ax.set_title(
+        f"{count(len(result.bootstrap_agreement), 'resample')} of the runs{marked}", fontsize="medium", loc="left"
+    )
     ax.set(xlabel="resamples that have the transition (%)", xlim=(0, 108))
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -126,7 +130,7 @@ def plot_map_comparison(result: MapComparison, ax: Axes | None = None) -> Axes:
     for offset, color, name, visits, n in zip(
         (-0.2, 0.2), (BLUE, ORANGE), ("before", "after"), result.visits, result.n_runs, strict=True
     ):
-        ax.bar(states + offset, 100 * visits / n, width=0.38, color=color, label=f"{name} ({n} runs)")
+        ax.bar(states + offset, 100 * visits / n, width=0.38, color=color, label=f"{name} ({count(n, 'run')})")
     ax.set_xticks(states, [f"{k}\ndetour" if k in result.detours else str(k) for k in states])
     ax.set(xlabel="state of the first map", ylabel="runs that visit it (%)", ylim=(0, 105))
     ax.spines[["top", "right"]].set_visible(False)

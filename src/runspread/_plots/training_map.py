@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._words import count
 from . import new_axes
 from .study import BLUE, GREY, ORANGE
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
-    from .._methods.dynamics.analysis import TrainingDynamics
+    from .._methods.dynamics.result import TrainingDynamics
     from .._methods.dynamics.training_map import MapEdge, TrainingMap
 
 _FORTH = (-0.08, -0.22, -0.34, 0.22, 0.34, -0.5, 0.5)  # bends to try, above the line first
@@ -65,7 +66,7 @@ def plot_training_map(
         for rank, (edge, curve) in enumerate(zip(ranked, curves, strict=True))
     ]
     for state, place in places.items():
-        visits = f"{drawn.visits[state]}/{n} runs\n{share[state]:.0%} of time"
+        visits = f"{drawn.visits[state]}/{count(n, 'run')}\n{share[state]:.0%} of time"
         _station(ax, state, place, radius[state], visits, detour=state in detours)
     _label(ax, roads[:labels], places, radius, n, features)
     ax.set_title(_title(drawn, detours, hidden=max(0, len(roads) - labels)), fontsize="medium", loc="left")
@@ -97,9 +98,12 @@ def _canvas(
 
 
 def _title(drawn: TrainingMap, detours: set[int], hidden: int) -> str:
-    shape = "linear" if drawn.is_linear else f"{drawn.n_routes} routes, {drawn.common_share:.0%} of runs on one"
+    shape = f"{count(drawn.n_routes, 'route')}, {drawn.common_share:.0%} of runs on one"
+    if drawn.n_routes == 1:
+        shape = "one state" if drawn.n_states == 1 else "linear" if drawn.is_linear else "one route"
     marked = f"; square: detour {', '.join(map(str, sorted(detours)))}" if detours else ""
-    return f"{len(drawn.paths)} runs, {shape}{marked}" + (f"; {hidden} rarer transitions unlabelled" if hidden else "")
+    rare = f"; {count(hidden, 'rarer transition')} unlabelled" if hidden else ""
+    return f"{count(len(drawn.paths), 'run')}, {shape}{marked}{rare}"
 
 
 def layout(drawn: TrainingMap) -> dict[int, NDArray[np.float64]]:

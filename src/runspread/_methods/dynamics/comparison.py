@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..._words import count, p_text
+from ..corpus.associations import holm
 from ..hmm.parameters import Array, Frames
-from .analysis import TrainingDynamics
 from .intervals import expanded_interval
 from .paths import occupancy, trajectory_dissimilarity
 from .prepare import PreparedSequences
+from .result import TrainingDynamics
 
+LEVEL = 0.05
 FEWEST = 12
 """Runs on either side below which bootstrap intervals cover too seldom (82 % at 5, 87 % at 8 where a quarter forks)."""
 
@@ -33,7 +36,8 @@ class MapComparison(Result):
     n_runs : tuple of int
         Before and after.
     pvalue : ndarray [K]
-        Fisher's exact test that visiting does not depend on the change.
+        Fisher's exact test that visiting does not depend on the change. Over the detours it is corrected for their
+        number (Holm).
     detours : tuple of int
         Detour states of the first map.
     own_detours : tuple of int
@@ -44,7 +48,10 @@ class MapComparison(Result):
         After less before, with a 95 % bootstrap interval over runs: (estimate, low, high); no interval (NaN) with fewer
         than 12 runs on either side, for which it would be too narrow.
     convergence_change : tuple of float
-        The same for the mean convergence checkpoint; NaN without outcomes.
+        The same for the mean convergence; NaN without outcomes, or where one counts checkpoints and the other steps.
+    most_after : ndarray [K]
+        Largest share of runs after the change that may visit each state (upper end of the 95 % interval by Clopper and
+        Pearson).
     log_density : tuple of float
         Mean log-likelihood a checkpoint under the first map's model: far less after than before means that the map does
         not describe the second runs.
@@ -58,13 +65,24 @@ class MapComparison(Result):
     dissimilarity: tuple[float, float]
     dissimilarity_change: tuple[float, float, float]
     convergence_change: tuple[float, float, float]
+    most_after: Array
     log_density: tuple[float, float]
+
+    def verdict(self, state: int) -> str:
+        """Return ``rarer``, ``more frequent`` or ``undecided``: what the test at 5 % says of visits to a state."""
+        before, after = (self.visits[row, state] / self.n_runs[row] for row in (0, 1))
+        if not self.pvalue[state] < LEVEL or before == after:
+            return "undecided"
+        return "rarer" if after < before else "more frequent"
 
     @property
     def removed(self) -> bool:
-        """Whether no run after the change visits a detour of the map before it, though some did before."""
-        before, after = (self.visits[row, list(self.detours)].sum() for row in (0, 1))
-        return bool(before > 0 and after == 0)
+        """Whether no run after the change visits a detour of the map before it, and each is shown to be rarer.
+
+        That a detour is impossible no number of runs can show: `most_after` says how many may still take it.
+        """
+        none = [self.visits[1, k] == 0 and self.verdict(k) == "rarer" for k in self.detours]
+        return bool(none) and all(none)
 
     def table(self) -> Table:
         """Return one row a state of the first map."""
@@ -83,23 +101,36 @@ class MapComparison(Result):
         """Return what became of the detours, and of the spread between runs."""
         change, low, high = self.dissimilarity_change
         own = ", ".join(map(str, self.own_detours))
-        interval = f"95 % interval {low:+.3f} to {high:+.3f}" if low <= high else "too few runs for an interval"
+        interval = f"95 % {low:+.3f} to {high:+.3f}" if low <= high else "too few runs for an interval"
         return (
-            f"{self._detour_clause()} Runs differ by {self.dissimilarity[1]:.3f} in their time in the states against "
+            f"{self._detour_clause()} Runs differ by {self.dissimilarity[1]:.3f} in their time in the states, against "
             f"{self.dissimilarity[0]:.3f} before (change {change:+.3f}, {interval})."
             + (f" On their own map the runs after the change have detours: {own}." if own else "")
-            + " Runs after the change are seen on the map of those before it; what that map lacks, it cannot show."
         )
 
     def _detour_clause(self) -> str:
         if not self.detours:
-            return "There was no detour before the change."
-        parts = [
-            f"state {k}: {self.visits[0, k]} of {self.n_runs[0]} runs before, {self.visits[1, k]} of {self.n_runs[1]} "
-            f"after (p = {self.pvalue[k]:.2g})"
-            for k in self.detours
-        ]
-        return f"{'The detour is gone' if self.removed else 'The detour remains'} ({'; '.join(parts)})."
+            return "No detour was shown before the change."
+        verdicts = {self.verdict(k) for k in self.detours}
+        parts = "; ".join(self._counted(k) for k in self.detours)
+        the = "the detour" if len(self.detours) == 1 else "the detours"
+        if self.removed:
+            found = f"{the.capitalize()} {'is' if len(self.detours) == 1 else 'are'} gone or rare"
+        elif len(verdicts) > 1:
+            found = "The detours changed differently"
+        elif verdicts == {"undecided"}:
+            found = f"Whether the change affects {the} is undecided"
+        else:
+            found = f"{'Fewer' if verdicts == {'rarer'} else 'More'} runs take {the}"
+        return f"{found} ({parts})."
+
+    def _counted(self, k: int) -> str:
+        (before, after), (n, m) = self.visits[:, k], self.n_runs
+        most = f", at most {self.most_after[k]:.0%} of runs" if after == 0 else ""
+        return (
+            f"state {k}: {before} of {count(n, 'run')} before, {after} of {m} after{most}; {p_text(self.pvalue[k])}, "
+            f"{self.verdict(k)}"
+        )
 
 
 def compare_maps(
@@ -136,7 +167,7 @@ def compare_maps(
     return MapComparison(
         visits=visits,
         n_runs=n_runs,
-        pvalue=np.array([_fisher(visits[:, k], n_runs) for k in range(n_states)]),
+        **visit_tests(visits, n_runs, before.detours),
         detours=before.detours,
         own_detours=after.detours,
         dissimilarity=spread,
@@ -144,6 +175,7 @@ def compare_maps(
         convergence_change=_convergence_change(before, after, bootstraps, rng),
         log_density=(density[0], density[1]),
         excluded=before.excluded + after.excluded,
+        warnings=_warnings(before, after, (density[0], density[1])),
     )
 
 
@@ -166,10 +198,38 @@ def _in_units_of(first: PreparedSequences, second: PreparedSequences) -> Frames:
     return Frames(np.ascontiguousarray(x), second.frames.offsets, second.frames.names)
 
 
+def visit_tests(visits: NDArray[np.int64], n_runs: tuple[int, int], detours: Sequence[int]) -> dict[str, Array]:
+    """Return ``pvalue`` and ``most_after`` of a comparison from the runs that visit each state [2, K]."""
+    tests = np.array([_fisher(pair, n_runs) for pair in visits.T])
+    tests[list(detours)] = holm(tests[list(detours)])
+    return {"pvalue": tests, "most_after": np.array([_upper(int(k), n_runs[1]) for k in visits[1]])}
+
+
 def _fisher(visits: NDArray[np.int64], n_runs: tuple[int, int]) -> float:
     from scipy.stats import fisher_exact
 
     return float(fisher_exact(np.stack([visits, np.array(n_runs) - visits]))[1])
+
+
+def _upper(visits: int, runs: int) -> float:
+    """Return the upper end of Clopper and Pearson's 95 % interval of a share."""
+    from scipy.special import betaincinv
+
+    return 1.0 if visits == runs else float(betaincinv(visits + 1, runs - visits, 0.975))
+
+
+def _warnings(before: TrainingDynamics, after: TrainingDynamics, density: tuple[float, float]) -> tuple[str, ...]:
+    notes = ["runs after the change are seen on the map of those before it; what that map lacks, it cannot show"]
+    if density[1] < density[0] - 1:
+        notes.append(
+            f"the map describes the runs after the change less well: {density[0] - density[1]:.1f} nats a checkpoint"
+        )
+    lost = [count(r.n_unconverged, "run") + f" {when}" for r, when in ((before, "before"), (after, "after"))]
+    if before.n_unconverged + after.n_unconverged:
+        notes.append(
+            f"runs that never converged count with their length in the change of convergence ({', '.join(lost)})"
+        )
+    return tuple(notes)
 
 
 def _change(
@@ -189,7 +249,7 @@ def _change(
 def _convergence_change(
     before: TrainingDynamics, after: TrainingDynamics, bootstraps: int, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    if before.capped is None or after.capped is None:
+    if before.capped is None or after.capped is None or before.prepared.unit != after.prepared.unit:
         return float("nan"), float("nan"), float("nan")
     times = before.capped.astype(np.float64), after.capped.astype(np.float64)
     return _change(*times, np.mean, bootstraps, rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ..hmm.parameters import Array, Frames
 from .paths import Paths
 from .prepare import PreparedSequences
 
+Moments: TypeAlias = tuple[Array, Array, Array]
 _RIDGE = 1e-2  # added to the sums of squares of a state, as the prior of EM: covariances stay regular
 _LEAST = 1e-8  # expected checkpoints below which a state has no emissions of its own
 
@@ -31,36 +33,40 @@ def with_live_form(
     raw = prepared.raw
     center, scale = raw.x.mean(axis=0), raw.x.std(axis=0)
     frames = Frames((raw.x - center) / scale, raw.offsets, raw.names)
-    sums = [_sums(x, p, model) for x, p in zip(frames.split(frames.x), model.posterior(prepared.frames), strict=True)]
-    total: tuple[Array, Array, Array] = _added(sums)
-    means, covars = _emissions(total)
+    of_run = [
+        sums(x, p, full=model.covariance == "full")
+        for x, p in zip(frames.split(frames.x), model.posterior(prepared.frames), strict=True)
+    ]
+    total = added(of_run)
+    means, covars = emissions(total)
     found = float("nan")
     if len(raw) > 1:
-        runs = zip(frames.split(frames.x), sums, strict=True)
+        runs = zip(frames.split(frames.x), of_run, strict=True)
         found = _agreement([_held_out(model, x, total, own) for x, own in runs], paths)
     return replace(
         model, center=center, scale=scale, live_means=means, live_covars=covars, live_agreement=found, **known
     )
 
 
-def _sums(x: Array, posterior: Array, model: HiddenMarkovModel) -> tuple[Array, Array, Array]:
+def sums(x: Array, posterior: Array, *, full: bool) -> Moments:
     """Return each state's expected checkpoints [K], sum of metrics [K, D] and of their squares or products."""
-    squares = posterior.T @ np.square(x) if model.covariance == "diag" else np.einsum("tk,td,te->kde", posterior, x, x)
+    squares = np.einsum("tk,td,te->kde", posterior, x, x) if full else posterior.T @ np.square(x)
     return posterior.sum(axis=0), posterior.T @ x, squares
 
 
-def _added(sums: list[tuple[Array, Array, Array]]) -> tuple[Array, Array, Array]:
-    weight, first, second = (np.sum([part[i] for part in sums], axis=0) for i in range(3))
+def added(parts: list[Moments]) -> Moments:
+    """Return the sums over runs."""
+    weight, first, second = (np.sum([part[i] for part in parts], axis=0) for i in range(3))
     return weight, first, second
 
 
-def _emissions(sums: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+def emissions(moments: Moments) -> tuple[Array, Array]:
     """Return means [K, D] and covariances; those of all checkpoints for a state that has none."""
-    weight, first, second = sums
+    weight, first, second = moments
     seen = (weight > _LEAST).reshape(-1, *[1] * (second.ndim - 1))
     second = np.where(seen, second, second.sum(axis=0))
     first = np.where(seen.reshape(len(weight), 1), first, first.sum(axis=0))
-    count = np.where(weight > _LEAST, weight, weight.sum()).reshape(seen.shape)
+    count = np.where(weight > _LEAST, weight, max(weight.sum(), 1.0)).reshape(seen.shape)
     means = first / count.reshape(len(weight), 1)
     if second.ndim == 2:
         return means, (_RIDGE + np.maximum(second - count * means**2, 0.0)) / count
@@ -68,12 +74,10 @@ def _emissions(sums: tuple[Array, Array, Array]) -> tuple[Array, Array]:
     return means, (_RIDGE * np.eye(means.shape[1]) + second - count * outer) / count
 
 
-def _held_out(
-    model: HiddenMarkovModel, x: Array, total: tuple[Array, Array, Array], own: tuple[Array, Array, Array]
-) -> Array:
+def _held_out(model: HiddenMarkovModel, x: Array, total: Moments, own: Moments) -> Array:
     """Return the states that emissions of the other runs give a run, known checkpoint by checkpoint."""
     weight, first, second = (np.subtract(everything, part) for everything, part in zip(total, own, strict=True))
-    means, covars = _emissions((weight, first, second))
+    means, covars = emissions((weight, first, second))
     return replace(model, means=means, covars=covars).filtered([x])[0].argmax(axis=1)
 
 

@@ -164,6 +164,6 @@ def _poor(model: HiddenMarkovModel) -> str:
             "Runs differ too much in level for a model of runs standardised each on its own; dynamics(..., "
             'standardize="pooled") gives one that live runs can be given to.'
             if again
-            else "The states are told apart by what comes later; read a state as a guess."
+            else "States are distinguishable only by what comes later; read a state as a guess."
         )
     )

@@ -1,71 +1,19 @@
-"""When a run converges, and what the states it went through have to do with it."""
+"""When a run converges as explained by the states it went through."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_seed
+from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..._words import count, p_text
 from ..hmm.parameters import Array
-
-
-@dataclass(frozen=True, eq=False)
-class Convergence:
-    """When each run converged.
-
-    Attributes
-    ----------
-    index : ndarray of int64 [runs]
-        First checkpoint beyond the threshold, −1 for a run that never gets there.
-    capped : ndarray of int64 [runs]
-        The same with a run's own length in place of −1, as published.
-    """
-
-    index: NDArray[np.int64]
-    capped: NDArray[np.int64]
-
-
-def convergence_index(curves: Any, threshold: float, *, direction: str = "above") -> Convergence:
-    """Return the first checkpoint at which each run's evaluation metric is beyond a threshold.
-
-    Parameters
-    ----------
-    curves : sequence or mapping of array_like [T]
-        Accuracy (or loss) at every checkpoint, one curve a run.
-    threshold : float
-        Strictly beyond it counts; "slightly below the best accuracy" in the paper (0.9 for grokking tasks). It is
-        rounded to the type of the curve: 0.97 in single precision is larger than 0.97, and is not above it.
-    direction : {"above", "below"}
-        ``below`` for losses.
-
-    Returns
-    -------
-    Convergence
-        Indices count from 0.
-
-    Notes
-    -----
-    Source: Hu et al. 2023, section 4 (convergence time).
-    """
-    check_choice(direction, "direction", ("above", "below"))
-    rows = list(curves.values()) if isinstance(curves, Mapping) else list(curves)
-    sign = 1.0 if direction == "above" else -1.0
-    index = np.empty(len(rows), dtype=np.int64)
-    for run, row in enumerate(rows):
-        values = np.asarray(row)
-        level = values.dtype.type(threshold) if values.dtype.kind == "f" else threshold
-        beyond = sign * values > sign * level
-        if beyond.ndim != 1 or not len(beyond):
-            raise InputError(f"curve {run} has shape {beyond.shape}", "one axis [checkpoints], not empty")
-        index[run] = int(beyond.argmax()) if beyond.any() else -1
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    return Convergence(index, np.where(index < 0, lengths, index))
+from .intervals import r_squared_interval
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,6 +26,11 @@ class OutcomeRegression(Result):
         In units of the target: share of a run's length per share of it spent in the state.
     r_squared, f_statistic, f_pvalue : float
         Centred R² and its F-test with rank − 1 and n − rank degrees of freedom; NaN with a `reason`.
+    r_squared_low, r_squared_high : float
+        95 % interval of R² over new runs on the same map (states that were chosen on these runs count as given).
+    r_squared_time : float
+        R² of the convergence time itself, not divided by the run's length, on the time in each state; the same as
+        `r_squared` where all runs are equally long.
     rank : int
         Of the occupancy matrix.
     loo_r_squared : float
@@ -95,6 +48,9 @@ class OutcomeRegression(Result):
 
     coef: Array
     r_squared: float
+    r_squared_low: float
+    r_squared_high: float
+    r_squared_time: float
     f_statistic: float
     f_pvalue: float
     rank: int
@@ -114,16 +70,39 @@ class OutcomeRegression(Result):
         return Table(columns, formats=dict.fromkeys(columns, ".3f") | {"state": ""})
 
     def sentence(self) -> str:
-        """Return R², its test, and the caveat."""
+        """Return R² with its interval and test, and the caveat."""
         if self.reason:
-            return f"No regression of convergence time on states: {self.reason} (n = {self.n_runs})."
-        only = self.converged_only
-        alone = "" if only is None else f"; {only.r_squared:.3f} on the {only.n_runs} runs that converged"
+            return f"No regression of convergence on states: {self.reason} ({count(self.n_runs, 'run')})."
+        time = "" if _equal(self.r_squared, self.r_squared_time) else f"; R² = {self.r_squared_time:.3f} undivided"
         return (
-            f"Time in the states explains R² = {self.r_squared:.3f} of convergence time (n = {self.n_runs}, F-test "
-            f"p = {self.f_pvalue:.2g}, leave-one-run-out R² = {self.loo_r_squared:.3f}{alone}); time spent before "
-            "converging is part of the explanation, so this describes finished runs and forecasts none."
+            f"Time in the states explains R² = {self.r_squared:.3f} (95 % {self.r_squared_low:.3f} to "
+            f"{self.r_squared_high:.3f}{time}) of convergence divided by run length ({count(self.n_runs, 'run')}, "
+            f"{p_text(self.f_pvalue)}); this describes finished runs and forecasts none."
         )
+
+    def reservations(self) -> tuple[str, ...]:
+        """Return what the reader of the R² should know."""
+        notes: list[str] = []
+        if not self.reason:
+            notes.append(
+                f"R² is nearly built in where states change as runs converge: time before converging is part of what "
+                f"explains it (leave-one-run-out R² = {self.loo_r_squared:.3f})"
+            )
+        if not _equal(self.r_squared, self.r_squared_time):
+            notes.append(
+                f"run lengths differ: R² = {self.r_squared:.3f} is of convergence divided by each run's length, on "
+                f"shares of it; of convergence itself, on time in the states, R² = {self.r_squared_time:.3f}"
+            )
+        if self.converged_only is not None:
+            only = self.converged_only
+            r2 = f"R² = {only.r_squared:.3f}" if not only.reason else "there is no regression"
+            missed = count(self.n_runs - only.n_runs, "run")
+            notes.append(f"{missed} that never converged count with their length; without them {r2}")
+        return tuple(notes)
+
+
+def _equal(a: float, b: float) -> bool:
+    return not abs(a - b) > 5e-4  # also where one is NaN: nothing to say then
 
 
 def outcome_regression(
@@ -135,10 +114,10 @@ def outcome_regression(
     ----------
     occupancy : array_like [runs, K]
         Rows sum to 1.
-    convergence : array_like of int [runs]
-        Checkpoint at which a run converged, −1 for never (its length is used).
-    lengths : array_like of int [runs]
-        Checkpoints of each run.
+    convergence : array_like [runs]
+        Checkpoint (or training step) at which a run converged, −1 for never (its length is used).
+    lengths : array_like [runs]
+        Checkpoints (or training steps) of each run.
     permutations : int
         Shuffles of the target for the permutation p-value.
     seed : int
@@ -153,20 +132,23 @@ def outcome_regression(
     norm where states are linearly dependent. Source: Hu et al. 2023, section 4; the degrees of freedom are what
     reproduces their tables.
     """
-    shares, index = np.asarray(occupancy, dtype=np.float64), np.asarray(convergence, dtype=np.int64)
-    size = np.asarray(lengths, dtype=np.int64)
+    shares, index = np.asarray(occupancy, dtype=np.float64), np.asarray(convergence, dtype=np.float64)
+    size = np.asarray(lengths, dtype=np.float64)
     if shares.ndim != 2 or index.shape != (len(shares),) or size.shape != index.shape:
         raise InputError(f"shapes {shares.shape}, {index.shape}, {size.shape}", "[runs, states], [runs], [runs]")
-    target = np.where(index < 0, size, index) / size
+    capped, done = np.where(index < 0, size, index), index >= 0
     rng = np.random.default_rng(check_seed(seed))
-    done = index >= 0
-    only = None if done.all() or not done.any() else _regress(shares[done], target[done], permutations, rng, None)
-    return _regress(shares, target, permutations, rng, only)
+    only = None
+    if done.any() and not done.all():
+        only = _regress(shares[done], capped[done], size[done], permutations, rng, None)
+    found = _regress(shares, capped, size, permutations, rng, only)
+    return replace(found, warnings=found.reservations())
 
 
 def _regress(
-    shares: Array, target: Array, permutations: int, rng: np.random.Generator, only: OutcomeRegression | None
+    shares: Array, time: Array, size: Array, permutations: int, rng: np.random.Generator, only: OutcomeRegression | None
 ) -> OutcomeRegression:
+    target = time / size
     left, singular, right = np.linalg.svd(shares, full_matrices=False)
     rank = int((singular > singular[0] * max(shares.shape) * np.finfo(np.float64).eps).sum())
     basis = left[:, :rank]
@@ -174,16 +156,26 @@ def _regress(
     fitted = shares @ coef
     reason = _why_not(target, rank)
     nan = float("nan")
-    r2, f, p, loo, shuffled = (nan,) * 5
+    r2, low, high, r2_time, f, p, loo, shuffled = (nan,) * 8
     if not reason:
-        r2 = _r_squared(target - fitted, target)
-        f, p = _f_test(r2, rank - 1, len(target) - rank)
+        r2, freedom = _r_squared(target - fitted, target), (rank - 1, len(target) - rank)
+        low, high = r_squared_interval(min(max(r2, 0.0), 1.0), *freedom)
+        r2_time = _r_squared_of(shares * size[:, None], time)
+        f, p = _f_test(r2, *freedom)
         loo = _r_squared(_left_out(target - fitted, basis), target)
         shuffled = _permutation_pvalue(basis, target, permutations, rng)
     return OutcomeRegression(
-        coef=coef, r_squared=r2, f_statistic=f, f_pvalue=p, rank=rank, loo_r_squared=loo, permutation_pvalue=shuffled,
-        target=target, fitted=fitted, n_runs=len(target), reason=reason, converged_only=only,
+        coef=coef, r_squared=r2, r_squared_low=low, r_squared_high=high, r_squared_time=r2_time, f_statistic=f,
+        f_pvalue=p, rank=rank, loo_r_squared=loo, permutation_pvalue=shuffled, target=target, fitted=fitted,
+        n_runs=len(target), reason=reason, converged_only=only,
     )  # fmt: skip
+
+
+def _r_squared_of(spent: Array, time: Array) -> float:
+    """Return the R² of least squares of a time on the times spent in each state."""
+    if np.ptp(time) <= 1e-12:
+        return float("nan")
+    return _r_squared(time - spent @ np.linalg.lstsq(spent, time, rcond=None)[0], time)
 
 
 def _why_not(target: Array, rank: int) -> str:
@@ -192,7 +184,7 @@ def _why_not(target: Array, rank: int) -> str:
     if rank <= 1:
         return "all runs spend the same share of time in every state"
     if len(target) <= rank:
-        return f"{len(target)} runs for occupancies of rank {rank}"
+        return f"{count(len(target), 'run')} for occupancies of rank {rank}"
     return ""
 
 
@@ -233,10 +225,11 @@ class Detours(NamedTuple):
 def detour_states(
     occupancy: Array, convergence: NDArray[np.int64], regression: OutcomeRegression, significance: float = 1e-3
 ) -> Detours:
-    """Return the states that some converging run does without, and those among them that go with slow convergence.
+    """Return the states that some converging run does without, and those among them that are detours as published.
 
     A detour is optional, has a positive coefficient, and the regression is significant. Source: Hu et al. 2023,
-    section 4, version 3.
+    section 4, version 3. A positive coefficient does not say that runs through the state are slower: there is no
+    intercept, so that all states before convergence have one. ``detours.py`` has the rule that asks for that.
     """
     visited = occupancy > 0
     spared = np.any(~visited[convergence >= 0], axis=0)

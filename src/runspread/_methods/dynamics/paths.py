@@ -21,9 +21,14 @@ def collapsed(path: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(int(state) for state in path[change])
 
 
-def occupancy(paths: Paths, n_states: int) -> Array:
-    """Return the share of checkpoints that each run spends in each state [runs, K]; rows sum to 1."""
-    return np.stack([np.bincount(path, minlength=n_states) / len(path) for path in paths])
+def occupancy(paths: Paths, n_states: int, durations: Sequence[Array] | None = None) -> Array:
+    """Return the share of checkpoints that each run spends in each state [runs, K]; rows sum to 1.
+
+    With the time that each checkpoint lasts, one array a run, it is the share of time.
+    """
+    lasting = [np.ones(len(path)) for path in paths] if durations is None else durations
+    spent = [np.bincount(path, time, n_states) / time.sum() for path, time in zip(paths, lasting, strict=True)]
+    return np.stack(spent)
 
 
 def transitions(paths: Paths, n_states: int) -> NDArray[np.int64]:

@@ -17,9 +17,9 @@ from ..hmm.fit import fit_hmm
 from ..hmm.fitting import FitOptions
 from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array, Frames
-from .analysis import TrainingDynamics
 from .intervals import auc_interval
 from .paths import canonical_order, collapsed
+from .result import TrainingDynamics
 from .training_map import route_text
 
 Route = tuple[int, ...]
@@ -34,14 +34,16 @@ class PrefixPrediction(Result):
     Attributes
     ----------
     fractions : ndarray [F]
-        Share of a run that is known.
+        Share of a run that is known: of the time that half of the runs last, the same for all, so that how much is
+        known of a run does not tell when it ends.
     at_risk : ndarray of int64 [F]
         Runs that had not converged by then: only they are judged.
     auc : ndarray [F]
         Chance that a slow run's probability of being slow is raised more, over its base rate among the runs it is
         predicted from, than a fast one's; 0.5 where states tell nothing, NaN where all are alike.
     auc_low, auc_high : ndarray [F]
-        95 % interval over runs (Newcombe 2006, method 5); NaN with fewer than 8 of them.
+        Intervals over runs (Newcombe 2006, method 5) that all hold at once with 95 %: each at 1 − 0.05 / the number of
+        shares that have one. NaN with fewer than 8 runs at risk.
     brier, brier_baseline : ndarray [F]
         Mean squared error of the probability of being slow, and of the share of slow runs in the training runs.
     route_probability, route_baseline : ndarray [F]
@@ -58,8 +60,10 @@ class PrefixPrediction(Result):
     signs : tuple of dict
         For each fraction, routes so far on one model of all runs: ``route``, ``runs``, ``mean_convergence``, ``slow``.
     cut : ndarray [F]
-        A run is slow when it converges later than this checkpoint, the median of the runs at risk.
+        A run is slow when it converges later than this checkpoint (or step), the median of the runs at risk.
     folds : int
+    unit : str
+        What `cut` counts: ``checkpoint`` or ``step``.
     """
 
     fractions: Array
@@ -79,6 +83,7 @@ class PrefixPrediction(Result):
     signs: tuple[dict[str, Any], ...]
     cut: Array
     folds: int
+    unit: str = "checkpoint"
 
     def table(self) -> Table:
         """Return one row a known share of training."""
@@ -96,7 +101,7 @@ class PrefixPrediction(Result):
                 "its base rate": self.route_baseline,
             },
             formats={"known": ".0%"} | dict.fromkeys(("AUC, slow", "low", "high"), ".2f"),
-            title=f"Held-out runs, {self.folds} folds (slow: converging later than the median run at risk)",
+            title=f"Held-out runs, {self.folds} folds (slow: after this {self.unit}, the median of the runs at risk)",
         )
 
     def paths_table(self, known: float | None = None, *, most: int = 6) -> Table:
@@ -133,22 +138,32 @@ class PrefixPrediction(Result):
             formats={"known": ".0%", "mean_convergence": ".1f", "slow": ".0%"},
         )
 
+    @property
+    def looks(self) -> int:
+        """Number of shares of training that were judged: what the intervals are corrected for."""
+        return int((~np.isnan(self.auc_low)).sum())
+
     def sentence(self) -> str:
-        """Return the earliest share of training from which slow runs are told apart."""
-        clear = [i for i in range(len(self.fractions)) if self.auc_low[i] > 0.5]
-        head = "Judged on held-out runs that had not converged yet (slow: later than the median of these)"
-        if np.isnan(self.auc_low).all():
-            return f"{head}: too few ({self.at_risk.max()} at most) to say whether early states tell them apart."
-        if not clear:
+        """Return the earliest share of training from which slow runs are shown to differ."""
+        if not self.looks:
             return (
-                f"{head}, the states of early training do not tell slow runs from fast ones at any of the shares tried."
+                f"Runs that had not converged yet are too few ({self.at_risk.max()} at most) to say whether early "
+                f"states tell slow ones from fast ones; {FEWEST} are needed."
             )
-        i = clear[0]
+        looks = "" if self.looks == 1 else f" over {self.looks} looks"
+        clear = np.flatnonzero(self.auc_low > 0.5)
+        if len(clear):
+            i = int(clear[0])
+            return (
+                f"The states of the first {self.fractions[i]:.0%} of training tell slow runs from fast ones with AUC "
+                f"{self.auc[i]:.2f} (95 % {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}{looks}; {self.at_risk[i]} "
+                "held-out runs that had not converged). That leaving a state sooner would help is not shown."
+            )
+        i = int(np.nanargmax(np.where(np.isnan(self.auc_low), np.nan, self.auc)))
         return (
-            f"{head}, the states of the first {self.fractions[i]:.0%} of training tell slow runs from fast ones with "
-            f"AUC {self.auc[i]:.2f} (95 % interval {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}, {self.at_risk[i]} "
-            "runs). "
-            "That a state foretells slowness does not say that leaving it sooner would help."
+            "In these runs, states of early training do not tell slow runs from fast ones better than chance could: "
+            f"AUC at most {self.auc[i]:.2f} (95 % {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}{looks}; "
+            f"{self.at_risk[i]} held-out runs). With more runs they may."
         )
 
 
@@ -166,7 +181,7 @@ def predict_from_prefix(
     result : TrainingDynamics
         Of `dynamics`, with an outcome; gives the runs, the metrics, the number of states and the routes to foretell.
     fractions : sequence of float
-        Shares of each run to predict from.
+        Shares of training to predict from.
     folds : int
         Runs are divided into as many parts; each is predicted by a model of the others.
     **options
@@ -193,8 +208,11 @@ def predict_from_prefix(
     if not 2 <= folds <= n:
         raise InputError(f"{folds} folds for {n} runs", f"2 to {n}")
     settings: Any = {"seed": 0, **result.fit_options, "covariance": result.model.covariance, "restarts": 4, **options}
-    known = np.array([[_known(result, run, share) for run in range(n)] for share in shares])
+    known = np.array([_known(result, share) for share in shares])
     cut = np.array([np.median(result.capped[row > 0]) if (row > 0).any() else np.nan for row in known])
+    known = np.where(
+        (result.convergence < 0) & (result.prepared.ends < cut[:, None]), 0, known
+    )  # slow or fast: unknown
     late = result.capped > cut[:, None]
     part = np.random.default_rng(check_seed(settings["seed"])).permutation(n) % folds
     routes = [route for route, _ in Counter(result.map.routes).most_common()]
@@ -210,15 +228,22 @@ def predict_from_prefix(
     signs = [sign for f, share in enumerate(shares) for sign in _signs(everyone, result.capped, f, float(share))]
     return PrefixPrediction(
         fractions=shares, cut=cut, folds=folds, signs=tuple(signs), run_ids=result.prepared.run_ids,
-        routes=tuple(routes), taken=taken, path_probability=held[0, :, :, 1:], **_judged(held, late, taken),
+        routes=tuple(routes), taken=taken, path_probability=held[0, :, :, 1:], unit=result.prepared.unit,
+        **_judged(held, late, taken),
     )  # fmt: skip
 
 
-def _known(result: TrainingDynamics, run: int, share: float) -> int:
-    """Return how many checkpoints are known, or 0 for a run that has converged by then."""
-    known = max(1, int(share * result.prepared.lengths[run]))
-    done = result.convergence is not None and 0 <= result.convergence[run] < known
-    return 0 if done else known
+def _known(result: TrainingDynamics, share: float) -> NDArray[np.int64]:
+    """Return how many checkpoints of each run are known, or 0 for one that has ended or converged by then."""
+    prepared, done = result.prepared, result.convergence_checkpoint
+    assert done is not None
+    until = share * float(np.median(prepared.ends))
+    if prepared.unit == "checkpoint":
+        known = np.full(len(done), max(1, int(until)))
+    else:
+        known = np.array([max(1, int(np.searchsorted(at, until))) for at in prepared.at])
+    over = (known > prepared.lengths) | ((done >= 0) & (done < known))
+    return np.where(over, 0, known)
 
 
 class _Seen:
@@ -267,7 +292,8 @@ def _judged(held: Array, late: NDArray[np.bool_], taken: NDArray[np.int64]) -> d
     judged = ~np.isnan(slow)
     # The base rate of a slow run is lower, as it is left out itself: alone it would put the AUC far below 0.5.
     raised = np.round(slow - base, 12)
-    areas = np.array([_auc_interval(raised[f, ok], late[f, ok]) for f, ok in enumerate(judged)])
+    looks = sum(_has_interval(late[f, ok]) for f, ok in enumerate(judged))
+    areas = np.array([_auc_interval(raised[f, ok], late[f, ok], looks) for f, ok in enumerate(judged)])
     return {
         "at_risk": judged.sum(axis=1),
         "auc": areas[:, 0],
@@ -295,15 +321,22 @@ def _auc(score: Array, late: NDArray[np.bool_]) -> float:
     return float((high[:, None] > low).mean() + 0.5 * (high[:, None] == low).mean())
 
 
-def _auc_interval(score: Array, late: NDArray[np.bool_]) -> tuple[float, float, float]:
+def _has_interval(late: NDArray[np.bool_]) -> bool:
+    return len(late) >= FEWEST and bool(late.any() and not late.all())
+
+
+def _auc_interval(score: Array, late: NDArray[np.bool_], looks: int = 1) -> tuple[float, float, float]:
+    """Return the AUC and its interval, one of `looks` that hold at once with 95 %."""
     nan = float("nan")
     if not late.any() or late.all():
         return nan, nan, nan
     auc, n_late = _auc(score, late), int(late.sum())
-    return auc, *(auc_interval(auc, n_late, len(late) - n_late) if len(late) >= FEWEST else (nan, nan))
+    if not _has_interval(late):
+        return auc, nan, nan
+    return auc, *auc_interval(auc, n_late, len(late) - n_late, level=1 - 0.05 / looks)
 
 
-def _signs(seen: _Seen, times: NDArray[np.int64], f: int, share: float) -> list[dict[str, Any]]:
+def _signs(seen: _Seen, times: NDArray[Any], f: int, share: float) -> list[dict[str, Any]]:
     groups: dict[Route, list[int]] = defaultdict(list)
     for run, prefix in seen.prefixes[f].items():
         groups[prefix].append(run)

@@ -12,11 +12,23 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
-from ..hmm.parameters import Array, Frames, frames_of
+from ..._words import count
+from ..._words import listed as words
+from ..hmm.parameters import Array, Frames, frames_of, is_constant
+from .cadence import cadence_of, common_gap, end_of
+from .reading import Log, Logs, read_logs
+from .redundant import copies, not_of_the_run
 
 SHORTEST = 10
 """Checkpoints that a diverged run must keep to be cut instead of set aside."""
 TOO_FEW = f", fewer than {SHORTEST} checkpoints before that"
+
+
+_SHOWN = {
+    "run": "Metrics standardised within each run show the shape of its course, not its level.",
+    "pooled": "Metrics have one mean and deviation for all runs.",
+    "none": "Metrics are in their own units.",
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,9 +50,16 @@ class PreparedSequences(Result):
     center, scale : ndarray [runs, D]
         What each run was standardised with.
     condition : float
-        Condition number of the pooled correlation matrix; huge when metrics are linearly dependent.
+        Condition number of the pooled correlation matrix, copies that were dropped included; huge when metrics are
+        linearly dependent.
     standardize : str
         ``run``, ``pooled`` or ``none``.
+    at : tuple of ndarray [T]
+        When each checkpoint was logged: the training step, or the number of the row where steps are not known.
+    unit : str
+        What times are counted in: ``checkpoint``, or ``step`` for runs that were logged at different steps.
+    every : int or None
+        Training steps from one checkpoint to the next, where they are known and it is always the same.
     """
 
     frames: Frames
@@ -52,6 +71,9 @@ class PreparedSequences(Result):
     scale: Array
     condition: float
     standardize: str
+    at: tuple[NDArray[Any], ...] = ()
+    unit: str = "checkpoint"
+    every: int | None = None
 
     @property
     def run_ids(self) -> tuple[str, ...]:
@@ -62,6 +84,11 @@ class PreparedSequences(Result):
     def lengths(self) -> NDArray[np.int64]:
         """Checkpoints of each run."""
         return self.frames.lengths
+
+    @property
+    def ends(self) -> NDArray[Any]:
+        """When each run ends, in `unit`: its checkpoints, or the step after the last one."""
+        return np.array([end_of(at, self.unit) for at in self.at]) if self.unit == "step" else self.lengths
 
     @property
     def sequences(self) -> list[Array]:
@@ -83,12 +110,15 @@ class PreparedSequences(Result):
 
     def sentence(self) -> str:
         """Return how much was kept and what was not."""
-        lost = f"; {len(self.excluded)} runs set aside" if self.excluded else ""
-        gone = f"; dropped: {', '.join(self.dropped)}" if self.dropped else ""
+        lost = f"; {count(len(self.excluded), 'run')} set aside" if self.excluded else ""
+        gone = (
+            "; dropped: " + ", ".join(f"{name} ({why})" for name, why in self.dropped.items()) if self.dropped else ""
+        )
+        low, high = self.lengths.min(), self.lengths.max()
+        points = count(high, "checkpoint") if low == high else f"{low} to {high} checkpoints"
         return (
-            f"{len(self.frames)} runs with {self.lengths.min()} to {self.lengths.max()} checkpoints of "
-            f"{len(self.columns)} metrics{lost}{gone}. Standardised metrics show the shape of a run's course, not "
-            "its level."
+            f"{count(len(self.frames), 'run')} with {points} of {count(len(self.columns), 'metric')}{lost}{gone}. "
+            f"{_SHOWN[self.standardize]}"
         )
 
 
@@ -102,19 +132,23 @@ def prepare_sequences(
     first_n: int | None = None,
     diverged: str = "exclude",
     standardize: str = "run",
+    redundant: str = "drop",
 ) -> PreparedSequences:
     """Bring metric logs of several runs into the form that hidden Markov models are fitted to.
 
     Parameters
     ----------
     sequences : sequence or mapping of runs, or ndarray [runs, T, D]
-        A run is an array [T, D], a mapping of metric name to values [T], or a data frame.
+        A run is an array [T, D], a mapping of metric name to values [T], or a data frame. Cells of a table may be empty
+        (NaN) where a metric was logged more rarely than others.
     columns : sequence of str, optional
         Names of an array's columns.
     metrics : sequence of str, optional
-        Which of them to use (default: all).
+        Which of them to use (default: all; of tables with empty cells, the largest set with at least 10 common rows in
+        most runs, of metrics logged at least 10 times in most).
     steps : sequence or mapping of array_like [T], optional
-        Training step of every checkpoint; runs are sorted by it.
+        Training step of every checkpoint; runs are sorted by it. By default a table's column ``step`` (``global_step``,
+        ``_step``, ``steps``, ``iteration``), if it never goes back.
     lengths : array_like of int [runs], optional
         How many checkpoints of each run count; the rest is padding.
     first_n : int, optional
@@ -125,6 +159,9 @@ def prepare_sequences(
     standardize : {"run", "pooled", "none"}
         ``run``: every metric of every run to mean 0 and population standard deviation 1, as published: levels are
         gone, shapes remain. ``pooled``: with one mean and deviation for all runs, which a live run can be given too.
+    redundant : {"drop", "keep"}
+        ``drop`` leaves out metrics that are the same in every run (an epoch, a schedule) or count up evenly, and copies
+        of others: what another metric, or a linear combination of others, gives but for a millionth of its variance.
 
     Returns
     -------
@@ -138,155 +175,132 @@ def prepare_sequences(
     Notes
     -----
     A metric that is constant in every run, or was never recorded, is dropped; one constant in some runs is 0 there
-    (constant: standard deviation at most 1e-12 · max(1, abs(mean))). Source: Hu et al. 2023, section 3.
+    (constant: standard deviation at most 1e-12 · max(1, abs(mean))). Runs that were logged at different steps are kept
+    where they have a grid in common, and counted in steps. Source: Hu et al. 2023, section 3.
     """
+    logs = read_logs(sequences, columns=columns, metrics=metrics, steps=steps, lengths=lengths)
+    return prepared_logs(logs, first_n=first_n, diverged=diverged, standardize=standardize, redundant=redundant)
+
+
+def prepared_logs(
+    logs: Logs, *, first_n: int | None, diverged: str, standardize: str, redundant: str
+) -> PreparedSequences:
+    """Do what `prepare_sequences` does to logs that are read."""
     check_choice(diverged, "diverged", ("exclude", "truncate"))
     check_choice(standardize, "standardize", ("run", "pooled", "none"))
-    runs, names = read_runs(sequences, columns, metrics)
-    runs = _ordered(runs, steps, lengths, first_n)
-    runs, names, dropped = _without_unrecorded(runs, names)
+    check_choice(redundant, "redundant", ("drop", "keep"))
+    if first_n is not None and first_n < 1:
+        raise InputError(f"first_n={first_n}", "at least 1")
+    cadence = cadence_of([log.at for log in logs.runs.values()], known=logs.stepped)
+    runs = {
+        run: Log(log.at[rows], log.x[rows])
+        for (run, log), rows in zip(logs.runs.items(), (kept[:first_n] for kept in cadence.rows), strict=True)
+    }
+    names, runs, dropped = _without_unrecorded(runs, logs.names)
     kept, excluded = _without_diverged(runs, names, cut=diverged == "truncate")
-    raw = frames_of(list(kept.values()), list(kept))
-    varying, flat = _constants(raw, names, dropped, within=standardize == "run")
-    raw = Frames(np.ascontiguousarray(raw.x[:, varying]), raw.offsets, raw.names)
-    columns_kept = tuple(np.array(names)[varying].tolist())
+    raw, at = frames_of([log.x for log in kept.values()], list(kept)), [log.at for log in kept.values()]
+    useless = _useless(raw, at, names, standardize, redundant)
+    columns = tuple(name for name in names if name not in useless)
+    raw = raw.columns([names.index(name) for name in columns])
     center, scale = _moments(raw, standardize)
     frames = Frames((raw.x - _per_frame(raw, center)) / _per_frame(raw, scale), raw.offsets, raw.names)
-    constant = _flatten_constants(frames, flat[:, varying], columns_kept, standardize)
+    constant = _flatten_constants(frames, _flat(raw), columns, standardize)
     condition = _condition(frames.x)
+    if copied := copies(frames.x, columns) if redundant == "drop" else {}:
+        index = [d for d, name in enumerate(columns) if name not in copied]
+        frames, raw, center, scale = frames.columns(index), raw.columns(index), center[:, index], scale[:, index]
+        columns = tuple(columns[d] for d in index)
+        constant = tuple(pair for pair in constant if pair[1] in columns)
+    dropped = logs.dropped | dropped | useless | copied
     return PreparedSequences(
         frames=frames,
         raw=raw,
-        columns=columns_kept,
+        columns=columns,
         dropped=dropped,
         constant=constant,
         center=center,
         scale=scale,
         condition=condition,
         standardize=standardize,
-        excluded=excluded,
-        warnings=_reservations(constant, condition, dropped),
+        at=tuple(at),
+        unit=cadence.unit,
+        every=common_gap(at) if logs.stepped else None,
+        excluded=tuple(Excluded(run, reason) for run, reason in logs.left_out.items()) + excluded,
+        warnings=_reservations(
+            constant, condition, dropped, cadence.note, alike=_all_copies(raw, at), solved=bool(copied)
+        ),
     )
 
 
-def read_runs(
-    sequences: Any, columns: Sequence[str] | None, metrics: Sequence[str] | None
-) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """Return run name to array [T, D] and the names of the D metrics."""
-    source = dict(sequences) if isinstance(sequences, Mapping) else {f"run {i}": s for i, s in enumerate(sequences)}
-    if not source:
-        raise InputError("no runs", "at least one")
-    first = next(iter(source.values()))
-    known = _column_names(first, columns)
-    wanted = tuple(metrics) if metrics is not None else known
-    for name in wanted:
-        check_choice(name, "metric", known)
-    if not wanted:
-        raise InputError("no metrics", "at least one")
-    index = [known.index(name) for name in wanted]
-    return {str(run): _as_array(str(run), log, known)[:, index] for run, log in source.items()}, wanted
-
-
-def _column_names(run: Any, columns: Sequence[str] | None) -> tuple[str, ...]:
-    if isinstance(run, Mapping):
-        return tuple(str(name) for name in run)
-    if hasattr(run, "columns"):
-        return tuple(str(name) for name in run.columns)
-    return tuple(columns) if columns is not None else tuple(f"metric {i}" for i in range(np.shape(run)[-1]))
-
-
-def _as_array(run: str, log: Any, columns: tuple[str, ...]) -> Array:
-    if isinstance(log, Mapping) or hasattr(log, "columns"):
-        absent = [name for name in columns if name not in log]
-        if absent:
-            raise InputError(f"{run} has no metric {absent[0]}", f"the metrics {', '.join(columns)}")
-        log = np.stack([np.asarray(log[name], dtype=np.float64) for name in columns], axis=1)
-    array = np.asarray(log, dtype=np.float64)
-    if array.ndim != 2 or array.shape[1] != len(columns):
-        raise InputError(f"{run} has shape {array.shape}", f"[checkpoints, {len(columns)} metrics]")
-    if not len(array):
-        raise InputError(f"{run} has no checkpoints", "at least one", "Leave empty runs out.")
-    return array
-
-
-def _ordered(runs: dict[str, Array], steps: Any, lengths: ArrayLike | None, first_n: int | None) -> dict[str, Array]:
-    """Cut padding, sort by step, keep the first checkpoints."""
-    if first_n is not None and first_n < 1:
-        raise InputError(f"first_n={first_n}", "at least 1")
-    if lengths is not None:
-        sizes = np.asarray(lengths, dtype=np.int64)
-        if sizes.shape != (len(runs),) or sizes.min() < 1:
-            raise InputError(f"lengths {sizes.tolist()} for {len(runs)} runs", "one positive length a run")
-        runs = {name: run[:size] for (name, run), size in zip(runs.items(), sizes, strict=True)}
-    if steps is not None:
-        given = dict(steps) if isinstance(steps, Mapping) else dict(zip(runs, steps, strict=True))
-        runs = {
-            name: run[_step_order(name, np.asarray(given[name])[: len(run)], len(run))] for name, run in runs.items()
-        }
-    return {name: run[:first_n] for name, run in runs.items()}
-
-
-def _step_order(run: str, steps: NDArray[Any], length: int) -> NDArray[np.int64]:
-    if steps.shape != (length,):
-        raise InputError(f"{run} has {steps.shape} steps for {length} checkpoints", "one step a checkpoint")
-    values, counts = np.unique(steps, return_counts=True)
-    if (counts > 1).any():
-        raise InputError(f"{run} has step {values[counts > 1][0]} twice", "every step once")
-    return np.argsort(steps, kind="stable")
-
-
 def _without_unrecorded(
-    runs: dict[str, Array], names: tuple[str, ...]
-) -> tuple[dict[str, Array], tuple[str, ...], dict[str, str]]:
+    runs: dict[str, Log], names: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[str, Log], dict[str, str]]:
     """Drop metrics that are NaN at every checkpoint of every run (the bias metrics of a network without biases)."""
-    empty = np.logical_and.reduce([np.isnan(run).all(axis=0) for run in runs.values()])
+    empty = np.logical_and.reduce([np.isnan(log.x).all(axis=0) for log in runs.values()])
     if empty.all():
         raise InputError("only NaN in every run", "at least one metric that was recorded")
     dropped = {name: "never recorded" for name, gone in zip(names, empty, strict=True) if gone}
     kept = tuple(name for name in names if name not in dropped)
-    return {name: run[:, ~empty] for name, run in runs.items()}, kept, dropped
+    return kept, {run: Log(log.at, log.x[:, ~empty]) for run, log in runs.items()}, dropped
 
 
 def _without_diverged(
-    runs: dict[str, Array], names: tuple[str, ...], *, cut: bool
-) -> tuple[dict[str, Array], tuple[Excluded, ...]]:
-    kept: dict[str, Array] = {}
+    runs: dict[str, Log], names: tuple[str, ...], *, cut: bool
+) -> tuple[dict[str, Log], tuple[Excluded, ...]]:
+    kept: dict[str, Log] = {}
     excluded: list[Excluded] = []
-    for run, array in runs.items():
-        bad = np.argwhere(~np.isfinite(array))
+    for run, log in runs.items():
+        bad = np.argwhere(~np.isfinite(log.x))
         if not len(bad):
-            kept[run] = array
+            kept[run] = log
         elif cut and bad[0, 0] >= SHORTEST:
-            kept[run] = array[: bad[0, 0]]
+            kept[run] = Log(log.at[: bad[0, 0]], log.x[: bad[0, 0]])
         else:
             row, column = bad[0]
-            what = f"{names[column]} is {array[row, column]} at checkpoint {row}{TOO_FEW if cut else ''}"
+            what = f"{names[column]} is {log.x[row, column]} at checkpoint {row}{TOO_FEW if cut else ''}"
             excluded.append(Excluded(run, f"diverged: {what}"))
     if not kept:
         raise InputError(
-            f"all {len(runs)} runs have NaN or infinities ({excluded[0].reason})", "at least one that has none"
+            f"all {count(len(runs), 'run')} have NaN or infinities ({excluded[0].reason})"
+            if len(runs) > 1
+            else f"the only run has NaN or infinities ({excluded[0].reason})",
+            "at least one that has none",
         )
     return kept, tuple(excluded)
 
 
-def _is_constant(mean: Array, deviation: Array) -> NDArray[np.bool_]:
-    return deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
-
-
-def _constants(
-    raw: Frames, names: tuple[str, ...], dropped: dict[str, str], *, within: bool
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which metrics vary [D] and which are constant in each run [runs, D]; note those that are dropped.
+def _useless(
+    raw: Frames, at: list[NDArray[Any]], names: tuple[str, ...], standardize: str, redundant: str
+) -> dict[str, str]:
+    """Return the metrics that are not modelled, and why; never all of them.
 
     A metric that differs between runs but not within any is of use unless each run is standardised on its own.
     """
-    parts = raw.split(raw.x)
-    flat = np.stack([_is_constant(part.mean(axis=0), part.std(axis=0)) for part in parts])
-    useless = np.logical_and.reduce(flat) if within else _is_constant(raw.x.mean(axis=0), raw.x.std(axis=0))
-    dropped.update({name: "constant in every run" for name, gone in zip(names, useless, strict=True) if gone})
-    if useless.all():
+    if raw.lengths.max() == 1:
+        raise InputError(
+            f"one checkpoint a run of {words(names, most=3)}", "several", "Leave out of metrics= what was logged once."
+        )
+    mean, deviation = raw.x.mean(axis=0), raw.x.std(axis=0)
+    flat = _flat(raw).all(axis=0) if standardize == "run" else is_constant(mean, deviation)
+    found = {names[d]: "constant in every run" for d in np.flatnonzero(flat)}
+    if len(found) == len(names):
         raise InputError("every metric is constant in every run", "metrics that change during training")
-    return ~useless, flat
+    if redundant == "keep":
+        return found
+    rest = not_of_the_run(raw, at, names, within=standardize == "run")
+    if len(found | rest) < len(names):
+        found = rest | found
+    return found
+
+
+def _flat(raw: Frames) -> NDArray[np.bool_]:
+    """Return which metrics are constant within each run [runs, D]."""
+    return np.stack([is_constant(part.mean(axis=0), part.std(axis=0)) for part in raw.split(raw.x)])
+
+
+def _all_copies(raw: Frames, at: list[NDArray[Any]]) -> bool:
+    """Whether every metric is the same in every run."""
+    return len(not_of_the_run(raw, at, [str(d) for d in range(raw.x.shape[1])], within=False)) == raw.x.shape[1]
 
 
 def _moments(raw: Frames, standardize: str) -> tuple[Array, Array]:
@@ -296,10 +310,10 @@ def _moments(raw: Frames, standardize: str) -> tuple[Array, Array]:
         return np.zeros(shape), np.ones(shape)
     if standardize == "pooled":
         center, scale = raw.x.mean(axis=0), raw.x.std(axis=0)
-        return np.tile(center, (len(raw), 1)), np.tile(np.where(_is_constant(center, scale), 1.0, scale), (len(raw), 1))
+        return np.tile(center, (len(raw), 1)), np.tile(np.where(is_constant(center, scale), 1.0, scale), (len(raw), 1))
     parts = raw.split(raw.x)
     center, scale = np.stack([p.mean(axis=0) for p in parts]), np.stack([p.std(axis=0) for p in parts])
-    return center, np.where(_is_constant(center, scale), 1.0, scale)
+    return center, np.where(is_constant(center, scale), 1.0, scale)
 
 
 def _per_frame(frames: Frames, values: Array) -> Array:
@@ -324,14 +338,23 @@ def _condition(x: Array) -> float:
 
 
 def _reservations(
-    constant: tuple[tuple[str, str], ...], condition: float, dropped: Mapping[str, str]
+    constant: tuple[tuple[str, str], ...],
+    condition: float,
+    dropped: Mapping[str, str],
+    cadence: str,
+    *,
+    alike: bool,
+    solved: bool,
 ) -> tuple[str, ...]:
     notes = [f"{name} dropped: {reason}" for name, reason in dropped.items()]
+    if cadence:
+        notes.append(cadence)
+    if alike:
+        notes.append("every metric is the same in every run: they are copies of one run, and say nothing of others")
     if constant:
         metrics = sorted({metric for _, metric in constant})
         notes.append(f"constant within some runs, set to 0 there: {', '.join(metrics)}")
     if condition > 1e10:
-        notes.append(
-            f"metrics are almost linearly dependent (condition number {condition:.1e}); diag covariances are safer"
-        )
+        rest = "copies were dropped" if solved else "diag covariances are safer"
+        notes.append(f"metrics are almost linearly dependent (condition number {condition:.1e}); {rest}")
     return tuple(notes)

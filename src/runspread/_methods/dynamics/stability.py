@@ -14,9 +14,10 @@ from ..._results import Result, Table
 from ..hmm.fit import fit_hmm
 from ..hmm.fitting import FitOptions
 from ..hmm.parameters import Array
-from .analysis import TrainingDynamics
-from .outcome import detour_states, outcome_regression
+from .analysis import detours_of, states_passed
+from .outcome import outcome_regression
 from .paths import Paths, collapsed, is_linear, occupancy, transitions
+from .result import TrainingDynamics
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -133,8 +134,12 @@ def _matched(paths: Paths, base: NDArray[np.int64], n_states: int) -> tuple[list
 
 
 def _detours(result: TrainingDynamics, paths: Paths) -> Array:
-    if result.convergence is None:
-        return np.full(result.model.n_states, np.nan)
-    shares = occupancy(paths, result.model.n_states)
-    fit = outcome_regression(shares, result.convergence, result.prepared.lengths, permutations=1)
-    return detour_states(shares, result.convergence, fit, result.significance).detour.astype(np.float64)
+    """Return which states are detours by the rule of the result, were these its paths."""
+    n_states, prepared = result.model.n_states, result.prepared
+    if result.convergence is None or result.regression is None:
+        return np.full(n_states, np.nan)
+    full, preset = result.model.covariance == "full", result.preset
+    visits = states_passed(prepared, paths, n_states, full=full, preset=preset)
+    fit = outcome_regression(occupancy(paths, n_states), result.convergence, prepared.ends, permutations=1)
+    found = detours_of(prepared, paths, visits, result.convergence, fit, result.significance, preset)
+    return found.detour.astype(np.float64)

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..._words import count
 from ..hmm.model import HiddenMarkovModel
-from ..hmm.parameters import Array, as_frames
+from ..hmm.parameters import Array, Frames, as_frames
 from .influence import edge_influence
 from .paths import Paths, collapsed, common_route, first_visits, is_linear, occupancy, transitions
 
@@ -88,6 +89,8 @@ class TrainingMap(Result):
         Metrics in the model's order.
     is_linear : bool
         All runs take the same route and it visits no state twice. Otherwise the map forks.
+    unit : str
+        What convergence counts: ``checkpoint`` or ``step``.
     """
 
     n_states: int
@@ -105,6 +108,7 @@ class TrainingMap(Result):
     edges: tuple[MapEdge, ...]
     is_linear: bool
     metric_names: tuple[str, ...] = ()
+    unit: str = "checkpoint"
 
     @property
     def visited(self) -> NDArray[np.bool_]:
@@ -132,6 +136,16 @@ class TrainingMap(Result):
         return common_route(self.routes)[1]
 
     @property
+    def one_way(self) -> bool:
+        """Whether all runs follow the longest route, as far as they come: to end on the way is no fork."""
+        return all(route == self.longest_route[: len(route)] for route in self.routes)
+
+    @property
+    def longest_route(self) -> tuple[int, ...]:
+        """The longest route (ties: the one that comes first)."""
+        return max(self.routes, key=len)
+
+    @property
     def n_unfinished(self) -> int:
         """Number of runs that end on the way: their route is a first part of the common one."""
         common = self.common_route
@@ -151,7 +165,7 @@ class TrainingMap(Result):
                 "SD": [e.sd_convergence for e in edges],
             },
             formats={"probability": ".2g", "mean convergence": ".1f", "SD": ".1f"},
-            title="Transitions (convergence in checkpoints)",
+            title=f"Transitions (convergence in {self.unit}s)",
         )
 
     def movement_table(self, metrics: Sequence[str] | None = None) -> Table:
@@ -187,13 +201,21 @@ class TrainingMap(Result):
     def sentence(self) -> str:
         """Return whether training forks, and how runs divide over routes."""
         n, unvisited = len(self.paths), int((~self.visited).sum())
-        route = route_text(self.common_route)
-        shape = "is linear: all" if self.is_linear else f"forks into {self.n_routes} routes:"
-        share = f"{n} runs" if self.is_linear else f"{round(self.common_share * n)} of {n} runs"
-        extra = f", {self.n_unfinished} end on the way" if self.n_unfinished else ""
-        extra += f"; {unvisited} states are never visited" if unvisited else ""
+        if self.n_states == 1:
+            return f"The map has one state: it shows no distinct phases in {count(n, 'run')}."
+        common = self.longest_route if self.one_way else self.common_route
+        share = self.routes.count(common)
+        more = n - share if self.one_way else self.n_unfinished
+        if self.n_routes == 1:
+            shape, runs = ("is linear" if self.is_linear else "goes back to earlier states"), f"all {count(n, 'run')}"
+        else:
+            shape = "has one way" if self.one_way else f"forks into {count(self.n_routes, 'route')}"
+            runs = f"{share} of {count(n, 'run')}"
+        route, takes = route_text(common), "takes" if share == 1 else "take"
+        extra = f", {more} end{'s' if more == 1 else ''} on the way" if more else ""
+        extra += f"; {count(unvisited, 'state')} {'is' if unvisited == 1 else 'are'} never visited" if unvisited else ""
         return (
-            f"The map of {self.n_states} states {shape} {share} take {route}{extra}. "
+            f"The map of {self.n_states} states {shape}: {runs} {takes} {route}{extra}. "
             "It shows the order of states that the model sees, not what causes it."
         )
 
@@ -238,18 +260,47 @@ def training_map(
     Transitions that no run makes are left out whatever their probability. Source: Hu et al. 2023, section 3.
     """
     frames = as_frames(sequences, model.n_metrics)
-    paths = model.decode(frames).paths
     capped = None
     if convergence is not None:
         index = np.asarray(convergence, dtype=np.int64)
         if index.shape != (len(frames),):
-            raise InputError(f"{index.shape} convergence times for {len(frames)} runs", "one a run")
+            raise InputError(f"{index.shape} convergence times for {count(len(frames), 'run')}", "one a run")
         capped = np.where(index < 0, frames.lengths, index)
+    return map_of(model, frames, capped, top=top)
+
+
+def map_of(
+    model: HiddenMarkovModel,
+    frames: Frames,
+    capped: NDArray[Any] | None,
+    *,
+    durations: Sequence[Array] | None = None,
+    unit: str = "checkpoint",
+    top: int = 3,
+) -> TrainingMap:
+    """Decode runs and draw their map.
+
+    Parameters
+    ----------
+    model : HiddenMarkovModel
+    frames : Frames
+    capped : ndarray [runs] or None
+        When each run converged, or ended without.
+    durations : sequence of ndarray [T], optional
+        How long each checkpoint lasts, for the shares of time (default: all alike).
+    unit : str
+        What `capped` counts.
+    top : int
+        Metrics to name on each edge.
+    """
+    paths = model.decode(frames).paths
     graph = path_graph(paths, model.transmat, capped)
+    if durations is not None:
+        graph["occupancy"] = occupancy(paths, model.n_states, durations)
     pairs = np.argwhere((graph["edge_occurrences"] > 0) & ~np.eye(model.n_states, dtype=bool))
     influence = edge_influence(model, frames.split(frames.x), paths, pairs)
     edges = [_edge(graph, model, pair, size, top) for pair, size in zip(pairs, influence, strict=True)]
-    return TrainingMap(run_ids=frames.names, edges=tuple(edges), metric_names=model.metric_names, **graph)
+    return TrainingMap(run_ids=frames.names, edges=tuple(edges), metric_names=model.metric_names, unit=unit, **graph)
 
 
 def path_graph(paths: Paths, transmat: Array, convergence: NDArray[np.int64] | None = None) -> dict[str, Any]:

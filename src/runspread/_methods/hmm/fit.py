@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._errors import InputError, RunspreadError
-from .fitting import Batch, FitOptions, Settings, fit_batch, settings_of, starting_points
+from .fitting import Batch, FitOptions, Settings, best_restart, fit_batch, settings_of, starting_points
 from .model import HiddenMarkovModel, Restart
 from .parameters import Frames, as_frames, count_parameters
 
@@ -38,13 +38,15 @@ def fit_hmm(
     covariance : {"full", "diag"}
         Covariances of the states; ``diag`` when runs are few.
     restarts : int, default 16
-        Starting points (k-means++ centres, pooled covariance, sparse Dirichlet transitions), each with its own stream.
+        Starting points, each with its own stream.
     iterations : int, default 100
     tolerance : float, default 1e-2
         Stop when the log-likelihood of all runs (in nats) rises by less; ``-inf`` runs all iterations.
-    prior : float, array or "identity", default 1e-2
-        Added to the sums of squares in every M-step: a number to every entry of a full matrix too (as hmmlearn does),
-        ``"identity"`` adds 0.01 to the diagonal, which keeps covariances regular.
+    prior : {"noise", "identity"}, float or array, default "noise"
+        What keeps covariances regular. ``"noise"``: every variance has a millionth of the metric's variance on top, as
+        if the metric were measured to a thousandth of its spread. The others are added to the sums of squares in every
+        M-step: ``"identity"`` 0.01 to the diagonal, a number to every entry of a full matrix (0.01 in hmmlearn and in
+        the paper), which keeps nothing regular.
     variance_floor : float, optional
         Smallest variance (diag) or eigenvalue (full).
     mode : {"robust", "compat"}
@@ -53,8 +55,11 @@ def fit_hmm(
     seed : int, default 0
     workers : int, optional
         Threads over which restarts are spread (default: the cores this process may use).
-    kmeans : {"varied", "reference"}
-        ``varied``: one k-means run a restart (ten for the first) on at most 4000 frames. ``reference``: ten on all.
+    kmeans : {"clusters", "varied", "reference"}
+        ``varied``: starts of one k-means run a restart (ten for the first) on at most 4000 frames, with pooled
+        covariances and sparse Dirichlet transitions. ``clusters`` (default): every second of them takes covariances and
+        transitions from the frames nearest to its centres instead, which EM gets further from. ``reference``: ten
+        k-means runs on all frames for each, as in hmmlearn.
 
     Returns
     -------
@@ -70,9 +75,9 @@ def fit_hmm(
 
     Notes
     -----
-    EM as in hmmlearn 0.3 (its formulas, priors and stopping rule) on all restarts at once, with scaled recursions that
-    are checked for lost paths and repeated in log space where they may have lost one. Source: Rabiner 1989;
-    Hu et al. 2023.
+    EM as in hmmlearn 0.3 (its formulas, stopping rule and, with ``prior=0.01``, its prior) on all restarts at once,
+    with scaled recursions that are checked for lost paths and repeated in log space where they may have lost one.
+    Source: Rabiner 1989; Hu et al. 2023.
     """
     frames, settings = as_frames(sequences), settings_of(options)
     if n_states < 1:
@@ -82,9 +87,9 @@ def fit_hmm(
     if batch.failed.all():
         raise RunspreadError(
             f"all {len(batch.failures)} restarts failed with {n_states} states: {batch.failures[0]}",
-            hint='Use fewer states, covariance="diag" or prior="identity".',
+            hint='Use fewer states, covariance="diag" or prior="noise".',
         )
-    return model_of(batch, int(np.nanargmax(batch.scores)), frames, settings, columns)
+    return model_of(batch, best_restart(batch.scores), frames, settings, columns)
 
 
 def model_of(

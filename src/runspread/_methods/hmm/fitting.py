@@ -14,10 +14,17 @@ from ..._checks import check_choice, check_keywords, check_seed
 from ..._cores import available_cores, blas_threads
 from ..._errors import InputError
 from .expectation import expectation
-from .initial import initial_parameters
+from .initial import from_clusters, initial_parameters
 from .kernels import Kernels, load_kernels
 from .maximization import maximization
 from .parameters import Array, Frames, Mask, Parameters
+
+NOISE = 1e-6
+"""Share of a metric's variance that counts as noise of measurement: regular covariances, whatever the metrics."""
+_KMEANS = {"clusters": (1, 1, 1, 0), "varied": (1,), "reference": (10,)}
+"""k-means runs of each restart, in turn (ten for the first); 0 takes centres as they were drawn."""
+_SAME = 1e-9
+"""Log-likelihoods that agree to this share are one optimum, and the first restart that reached it is taken."""
 
 
 class FitOptions(TypedDict, total=False):
@@ -27,12 +34,12 @@ class FitOptions(TypedDict, total=False):
     restarts: int
     iterations: int
     tolerance: float
-    prior: float | ArrayLike | Literal["identity"]
+    prior: float | ArrayLike | Literal["noise", "identity"]
     variance_floor: float | None
     mode: Literal["robust", "compat"]
     seed: int
     workers: int | None
-    kmeans: Literal["varied", "reference"]
+    kmeans: Literal["clusters", "varied", "reference"]
 
 
 @dataclass(frozen=True)
@@ -43,17 +50,17 @@ class Settings:
     restarts: int = 16
     iterations: int = 100
     tolerance: float = 1e-2
-    prior: Any = 1e-2
+    prior: Any = "noise"
     variance_floor: float | None = None
     mode: str = "robust"
     seed: int = 0
     workers: int | None = None
-    kmeans: str = "varied"
+    kmeans: str = "clusters"
 
     def __post_init__(self) -> None:
         check_choice(self.covariance, "covariance", ("full", "diag"))
         check_choice(self.mode, "mode", ("robust", "compat"))
-        check_choice(self.kmeans, "kmeans", ("varied", "reference"))
+        check_choice(self.kmeans, "kmeans", tuple(_KMEANS))
         for name, low in (("restarts", 1), ("iterations", 0)):
             if getattr(self, name) < low:
                 raise InputError(f"{name}={getattr(self, name)}", f"at least {low}")
@@ -66,12 +73,16 @@ class Settings:
         """
         shape = (n_metrics,) * (1 + (self.covariance == "full"))
         if isinstance(self.prior, str):
-            check_choice(self.prior, "prior", ("identity",))
-            return 1e-2 * np.eye(n_metrics) if self.covariance == "full" else np.full(shape, 1e-2)
+            each = 1e-2 if check_choice(self.prior, "prior", ("noise", "identity")) == "identity" else 0.0
+            return each * np.eye(n_metrics) if self.covariance == "full" else np.full(shape, each)
         prior = np.asarray(self.prior, dtype=np.float64)
         if prior.shape not in ((), shape):
             raise InputError(f"a prior of shape {prior.shape}", f"one number or {shape}")
         return np.broadcast_to(prior, shape)
+
+    def noise(self, frames: Frames) -> Array | None:
+        """Return the variance [D] that every state has on top of its own; None where the prior is another."""
+        return NOISE * frames.spread if isinstance(self.prior, str) and self.prior == "noise" else None
 
 
 def settings_of(options: FitOptions) -> Settings:
@@ -113,6 +124,12 @@ class Batch:
         return np.array([bool(reason) for reason in self.failures])
 
 
+def best_restart(scores: Array) -> int:
+    """Return the first restart whose score is the highest but for rounding."""
+    top = np.nanmax(scores)
+    return int(np.flatnonzero(scores >= top - _SAME * abs(top))[0])
+
+
 def fit_batch(frames: Frames, start: Parameters, settings: Settings, kernels: Kernels | None = None) -> Batch:
     """Run EM from every starting point, spread over threads."""
     kernels = kernels or load_kernels()
@@ -121,7 +138,7 @@ def fit_batch(frames: Frames, start: Parameters, settings: Settings, kernels: Ke
     def run(chunk: NDArray[np.int64]) -> Batch:
         return _fit_chunk(frames, start.take(chunk).copy(), settings, kernels)
 
-    _ = frames.with_one, frames.products if start.full else frames.squares  # built once, before the threads need them
+    frames.prepare(full=start.full)
     with blas_threads(1):
         if len(chunks) == 1:
             return run(chunks[0])
@@ -176,6 +193,7 @@ def _step(
         settings.prior_array(old.means.shape[2]),
         robust=settings.mode == "robust",
         variance_floor=settings.variance_floor,
+        noise=settings.noise(frames),
     )
     broken = ~np.isfinite(total) | ~new.finite
     sound = ~broken
@@ -206,16 +224,19 @@ def starting_points(frames: Frames, n_states: int, settings: Settings, initial: 
     """Return given starting points, checked, or drawn ones."""
     if initial is not None:
         return check_initial(initial, n_states, frames.x.shape[1], settings)
-    reference = settings.kmeans == "reference"
-    return initial_parameters(
+    turn = _KMEANS[settings.kmeans]
+    start = initial_parameters(
         frames.x,
         n_states,
         settings.restarts,
         settings.seed,
         full=settings.covariance == "full",
-        subset=None if reference else 4000,
-        inner=(10,) if reference else (10, 1),
+        subset=None if settings.kmeans == "reference" else 4000,
+        inner=[10, *(turn[b % len(turn)] for b in range(1, settings.restarts))],
     )
+    if settings.kmeans != "clusters":
+        return start
+    return from_clusters(frames, start, [0, *range(1, settings.restarts, 2)])
 
 
 def check_initial(initial: Any, n_states: int, n_metrics: int, settings: Settings) -> Parameters:

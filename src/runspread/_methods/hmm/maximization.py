@@ -13,7 +13,13 @@ DEAD = 1e-8
 
 
 def maximization(
-    stats: Expectation, old: Parameters, prior: Array, *, robust: bool, variance_floor: float | None = None
+    stats: Expectation,
+    old: Parameters,
+    prior: Array,
+    *,
+    robust: bool,
+    variance_floor: float | None = None,
+    noise: Array | None = None,
 ) -> tuple[Parameters, Mask]:
     """Return updated parameters and which states were dead [B, K].
 
@@ -29,6 +35,9 @@ def maximization(
         Keep the parameters of dead states; otherwise they become NaN, as in hmmlearn.
     variance_floor : float, optional
         Smallest variance (diagonal) or eigenvalue (full).
+    noise : ndarray [D], optional
+        Added to every variance. The same for states of few frames and of many, so that it prefers no number of states
+        where metrics depend on each other; a prior on the sums of squares weighs more on a small state.
     """
     moments = np.moveaxis(stats.moments, 1, 0)  # [B, K, P]
     weight, dead = moments[:, :, 0], moments[:, :, 0] < DEAD
@@ -41,6 +50,8 @@ def maximization(
         means = first / weight[..., None]
         update = _full_covariances if old.full else _diagonal_variances
         covars = update(weight, first, second, means, prior)
+    if noise is not None:
+        covars = covars + (np.diag(noise) if old.full else noise)
     if robust:
         means = np.where(dead[..., None], old.means, means)
         covars = np.where(dead.reshape(*dead.shape, *[1] * (covars.ndim - 2)), old.covars, covars)

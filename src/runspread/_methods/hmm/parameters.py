@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from ..._errors import InputError
 
+ONE_METRIC = "One metric a run has one column: [run[:, None] for run in runs]."
+
 Array: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -66,6 +68,11 @@ class Parameters:
         return np.logical_and.reduce([np.isfinite(a.reshape(len(a), -1)).all(axis=1) for a in arrays])
 
 
+def is_constant(mean: Array, deviation: Array) -> Mask:
+    """Whether a standard deviation is no more than rounding."""
+    return deviation <= 1e-12 * np.maximum(1.0, np.abs(mean))
+
+
 def log_sum(values: Array, axis: int = 0) -> Array:
     """Return log Σ exp along an axis; minus infinity where all terms are."""
     top = np.max(values, axis=axis, keepdims=True)
@@ -114,6 +121,10 @@ class Frames:
         parts = self.split(self.x)
         return frames_of([parts[i] for i in index], [self.names[i] for i in index])
 
+    def columns(self, index: Sequence[int]) -> Frames:
+        """Return some of the metrics."""
+        return Frames(np.ascontiguousarray(self.x[:, list(index)]), self.offsets, self.names)
+
     def blocks(self, size: int) -> Iterator[tuple[int, int]]:
         """Yield ranges of sequences that together have at least `size` frames (the last one what is left)."""
         first = 0
@@ -121,6 +132,16 @@ class Frames:
             if self.offsets[stop] - self.offsets[first] >= size or stop == len(self):
                 yield first, stop
                 first = stop
+
+    @cached_property
+    def spread(self) -> Array:
+        """Variance of each metric over all frames [D]; 1 for a constant one."""
+        mean, deviation = self.x.mean(axis=0), self.x.std(axis=0)
+        return np.where(is_constant(mean, deviation), 1.0, np.square(deviation))
+
+    def prepare(self, *, full: bool) -> None:
+        """Build what fits read, once, before threads share it."""
+        _ = self.spread, self.with_one, self.products if full else self.squares
 
     @cached_property
     def with_one(self) -> Array:
@@ -172,6 +193,8 @@ def as_frames(sequences: Any, n_metrics: int | None = None) -> Frames:
 
 
 def _check_sequence(name: str, array: NDArray[Any], n_metrics: int) -> None:
+    if array.ndim == 1:
+        raise InputError(f"{name} has shape {array.shape}", "[checkpoints, metrics]", ONE_METRIC)
     if array.ndim != 2 or array.dtype.kind not in "fiub" or array.shape[1] != n_metrics or not n_metrics:
         shape = f"[checkpoints, {n_metrics or 'metrics'}]"
         raise InputError(f"{name} has shape {array.shape} and dtype {array.dtype}", f"numbers {shape}")

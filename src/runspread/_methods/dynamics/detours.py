@@ -1,0 +1,145 @@
+"""Which states are detours: some runs do without them, and those that pass them are shown to converge later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..hmm.parameters import Array, Frames, Mask
+from .live import added, emissions, sums
+from .paths import Paths
+from .prepare import PreparedSequences
+
+LEVEL = 0.05
+"""Chance of a detour, among all states, where passing a state has nothing to do with when a run converges."""
+SHUFFLES = 9999
+_INSIDE = 0.99  # share of a state's checkpoints, were they normal, that lie in its region
+_STAY = 0.25  # of the usual stay in a state: so long must a run be in its region to have passed it
+
+
+@dataclass(frozen=True, eq=False)
+class DetourTest:
+    """What is shown of each state.
+
+    Attributes
+    ----------
+    optional : ndarray of bool [K]
+        Some run passes the state, and some converging run does not.
+    pvalue : ndarray [K]
+        Of the runs that pass an optional state converging later, over all of these; NaN for the others.
+    detour : ndarray of bool [K]
+        Optional, passed by no more than half of the runs, before they converge, and shown to go with late convergence.
+    skipped : ndarray of bool [K]
+        The same of states that more than half of the runs pass: those that do not take a shortcut.
+    """
+
+    optional: Mask
+    pvalue: Array
+    detour: Mask
+    skipped: Mask
+
+
+def detour_test(
+    visits: Mask, convergence: NDArray[Any], ends: NDArray[Any], *, level: float = LEVEL, seed: int = 0
+) -> DetourTest:
+    """Test for each optional state whether the runs that pass it converge later.
+
+    Parameters
+    ----------
+    visits : ndarray of bool [runs, K]
+        Which states each run passes.
+    convergence, ends : ndarray [runs]
+        When each run converged (−1 for never) and ended.
+    level : float
+        Over all states.
+    seed : int
+        Of the shuffles.
+
+    Notes
+    -----
+    Runs are ranked by who is known to converge after whom (Gehan 1965), so that one that never converged is later than
+    those that did while it ran. The largest standardised rank sum over the states is compared with those of shuffled
+    runs (Westfall and Young 1993, single step).
+    """
+    n, n_states = visits.shape
+    optional = np.any(~visits[convergence >= 0], axis=0) & visits.any(axis=0)
+    pvalue = np.full(n_states, np.nan)
+    score = lateness(convergence, ends)
+    tested = np.flatnonzero(optional & ~visits.all(axis=0))
+    if len(tested) and score.any():
+        members = visits[:, tested].astype(np.float64)
+        size = members.sum(axis=0)
+        sd = np.sqrt(size * (n - size) / (n * (n - 1)) * np.square(score).sum())
+        rng = np.random.default_rng([seed, n])
+        shuffled = (rng.permuted(np.tile(score, (SHUFFLES, 1)), axis=1) @ members / sd).max(axis=1)
+        observed = score @ members / sd  # sums of whole numbers: exact in any order
+        pvalue[tested] = (1 + (shuffled >= observed[:, None] - 1e-9).sum(axis=1)) / (1 + SHUFFLES)
+    late = pvalue < level  # False for NaN
+    few = 2 * visits.sum(axis=0) <= n
+    return DetourTest(optional, pvalue, late & few, late & ~few)
+
+
+def lateness(convergence: NDArray[Any], ends: NDArray[Any]) -> Array:
+    """Return for each run the number of runs known to converge before it less that of those known to converge after."""
+    done = convergence >= 0
+    time = np.where(done, convergence, ends)
+    later = np.where(done[:, None], time[:, None] > time, time[:, None] >= time) & done
+    return (later.sum(axis=1) - later.sum(axis=0)).astype(np.float64)
+
+
+def before_convergence(paths: Paths, checkpoints: NDArray[np.int64], n_states: int) -> Mask:
+    """Return which states at least half of the runs that enter them enter before they converge [K].
+
+    A state that runs enter afterwards cannot have held them up.
+    """
+    early, entered = np.zeros(n_states), np.zeros(n_states)
+    for path, converged in zip(paths, checkpoints, strict=True):
+        states, first = np.unique(path, return_index=True)
+        entered[states] += 1
+        early[states] += (first < converged) | (converged < 0)
+    return 2 * early >= np.maximum(entered, 1)
+
+
+def passed(prepared: PreparedSequences, paths: Paths, n_states: int, *, full: bool) -> Mask:
+    """Return which states each run passes [runs, K].
+
+    Where runs were standardised together these are the states that it was decoded to. Where each was standardised on
+    its own, a run that lingers has other levels than a quick one, and is decoded to other states although it goes
+    through the same metrics. There a run passes a state if, in the metrics' own units, it is where the other runs in
+    that state are.
+    """
+    decoded = np.stack([np.bincount(path, minlength=n_states) for path in paths])
+    if prepared.standardize != "run" or n_states == 1:
+        return decoded > 0
+    from scipy.special import chdtri
+
+    raw = prepared.raw
+    x = (raw.x - raw.x.mean(axis=0)) / np.sqrt(raw.spread)
+    parts = Frames(x, raw.offsets, raw.names).split(x)
+    one = np.eye(n_states)
+    of_run = [sums(part, one[path], full=full) for part, path in zip(parts, paths, strict=True)]
+    total = added(of_run)
+    reach = float(chdtri(x.shape[1], 1 - _INSIDE))
+    everyone = _inside(x, total, reach)
+    counts = np.stack([part.sum(axis=0) for part in raw.split(everyone)])
+    for run, (part, own) in enumerate(zip(parts, of_run, strict=True)):
+        others = tuple(np.subtract(a, b) for a, b in zip(total, own, strict=True))
+        counts[run] = np.where(decoded[run] > 0, _inside(part, others, reach).sum(axis=0), counts[run])
+    stay = [np.median(column[column > 0]) if column.any() else np.inf for column in decoded.T]
+    return counts >= np.maximum(1.0, _STAY * np.array(stay))
+
+
+def _inside(x: Array, moments: Sequence[Array], reach: float) -> Mask:
+    """Return which checkpoints [n, D] lie in the region of each state [n, K]; none in that of a state without any."""
+    means, covars = emissions((moments[0], moments[1], moments[2]))
+    gap = x[:, None, :] - means
+    if covars.ndim == 2:
+        distance = (np.square(gap) / covars).sum(axis=2)
+    else:
+        pairs = zip(np.moveaxis(gap, 1, 0), covars, strict=True)
+        distance = np.stack([(g * np.linalg.solve(c, g.T).T).sum(axis=1) for g, c in pairs], axis=1)
+    return (distance <= reach) & (moments[0] > 0.5)
