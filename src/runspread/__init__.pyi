@@ -168,7 +168,7 @@ from ._plots.variance import (
     plot_sources,
     plot_split_halves,
 )
-from ._reading.correctness import predicted_classes
+from ._reading.classes import predicted_classes
 from ._reading.margins import clip_gaps, logit_gap, margins
 from ._reading.output_files import open_outputs
 from ._results import Excluded, Result, Table

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -186,6 +188,12 @@ class Result:
     excluded: tuple[Excluded, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "sentence" in vars(cls):  # no method can forget what it left out
+            counting: Any = _counting_excluded(cls.sentence)
+            cls.sentence = counting
+
     def table(self) -> Table:
         """Return the result's numbers as a table."""
         raise NotImplementedError
@@ -261,6 +269,29 @@ def relabelled(value: Any, names: Mapping[str, str]) -> Any:
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
         return dataclasses.replace(value, **{name: relabelled(old, names) for name, old in fields.items()})
     return value
+
+
+def _counting_excluded(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Return a sentence that ends with how many runs were left out, and why."""
+
+    @functools.wraps(sentence)
+    def counting(self: Result) -> str:
+        text = sentence(self)
+        told = any(words in text.lower() for words in ("left out", "set aside"))
+        return text if told or not self.excluded else f"{text} {excluded_words(self.excluded)}"
+
+    return counting
+
+
+def excluded_words(excluded: Sequence[Excluded]) -> str:
+    """Return how many were left out, and for which reasons."""
+    shards = sum(item.run.startswith("shard ") for item in excluded)
+    counted = {"run": len(excluded) - shards, "shard": shards}
+    what = " and ".join(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counted.items() if count)
+    times = Counter(item.reason.partition(" on ")[0] for item in excluded)
+    reasons = ", ".join(f"{count} {reason}" if len(times) > 1 else reason for reason, count in times.most_common(3))
+    more = f", and {len(times) - 3} more reasons" if len(times) > 3 else ""
+    return f"Left out: {what} ({reasons}{more})."
 
 
 def to_plain(value: Any) -> Any:

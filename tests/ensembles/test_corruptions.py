@@ -172,7 +172,7 @@ def test_benchmark():
     )
     assert found.corrupted["nll"].shape == (2, 2, 5)
     assert found.clean["accuracy"][0] == 1
-    expected = rs.scores(by_brightness(rs.corrupt(images, "brightness", 4)), labels)
+    expected = rs.scores(by_brightness(rs.corrupt(images, "brightness", 4))[None], labels)
     assert found.corrupted["nll"][0, 1, 3] == expected.nll
     assert found.corrupted["accuracy"][0, 0, 0] > found.corrupted["accuracy"][0, 1, 4]
     np.testing.assert_allclose(found.corrupted["nll"][1], np.log(3))
@@ -201,7 +201,7 @@ def confident(seed, n, scale):
 def test_outside_detection_against_scikit_learn(confidence):
     inside, outside = confident(0, 211, 3.0), confident(1, 173, 1.5)
     inside, outside = (p / p.sum(1, keepdims=True) for p in (inside, outside))
-    found = rs.outside_detection(inside, outside, confidence=confidence)
+    found = rs.outside_detection(inside[None], outside[None], confidence=confidence)
     both = np.concatenate([inside, outside])
     value = both.max(1) if confidence == "max_probability" else (both * np.log(both)).sum(1)
     truth = np.arange(len(both)) < 211
@@ -215,21 +215,21 @@ def test_interval_of_the_auroc_covers():
     hits, rng = 0, np.random.default_rng(0)
     sigmoid = 1 / (1 + np.exp(-rng.normal(0, 1, (400, 2, 60)) - np.array([1.0, 0.0])[:, None]))
     for inside, outside in sigmoid / 2 + 0.5:  # two classes, so the confidence is this value
-        found = rs.outside_detection(*(np.stack([p, 1 - p], 1) for p in (inside, outside)))
+        found = rs.outside_detection(*(np.stack([p, 1 - p], 1)[None] for p in (inside, outside)))
         hits += found.auroc_low <= 0.7602 <= found.auroc_high  # Phi(1 / sqrt 2)
     assert 0.92 < hits / 400 < 0.98
 
 
 def test_perfect_separation_has_no_interval():
     sure, unsure = np.tile([0.9, 0.1], (5, 1)), np.tile([0.5, 0.5], (5, 1))
-    found = rs.outside_detection(sure, unsure)
+    found = rs.outside_detection(sure[None], unsure[None])
     assert (found.auroc, found.fpr_at_95_tpr) == (1, 0)
     assert np.isnan(found.auroc_low)
 
 
 def test_outside_detection_of_nothing():
     with pytest.raises(rs.InputError, match="at least two"):
-        rs.outside_detection(confident(0, 1, 1.0), confident(0, 5, 1.0), kind="logits")
+        rs.outside_detection(confident(0, 1, 1.0)[None], confident(0, 5, 1.0)[None], kind="logits")
 
 
 @pytest.mark.parametrize(("severity", "end"), [(1, 1.06), (2, 1.11), (3, 1.16), (4, 1.21), (5, 1.26)])

@@ -172,6 +172,6 @@ def test_corruption_boxes_and_outside():
     for metric, label in (("nll", "NLL"), ("accuracy", "accuracy"), ("ece", "ECE")):
         draw(result, label, "severity", "clean", plot=lambda r, metric=metric: rs.plot_corruptions(r, metric=metric))
     probabilities, _ = pool()
-    found = rs.outside_detection(probabilities[0], probabilities[1])
+    found = rs.outside_detection(probabilities[:1], probabilities[1:2])
     draw(found, "AUROC", "confidence")
     assert found.inside_counts.sum() == found.n_inside

@@ -59,7 +59,7 @@ def test_ensemble_of_one_equals_its_member():
         scored.member_brier[0],
         scored.member_ece[0],
     )
-    assert rs.scores(logits[0], labels).nll == scored.nll
+    assert rs.scores(logits[:1], labels).nll == scored.nll
 
 
 def test_logits_and_probabilities_agree():
@@ -129,7 +129,7 @@ def test_kind_is_recognised():
 
 
 def test_ties_go_to_the_lowest_class():
-    assert rs.scores(np.full((3, 2), 0.5), [0, 0, 1]).accuracy == pytest.approx(2 / 3)
+    assert rs.scores(np.full((1, 3, 2), 0.5), [0, 0, 1]).accuracy == pytest.approx(2 / 3)
 
 
 def test_labels():
@@ -236,7 +236,7 @@ def test_low_precision_and_gradients_are_read():
     asked = low.clone().requires_grad_()
     for outputs in (low, asked, list(asked)):
         assert rs.scores(outputs, torch.from_numpy(labels)).nll == expected.nll
-    assert rs.scores(low[0], labels).nll == rs.scores(low[:1], labels).nll
+    assert rs.scores(low[0][None], labels).nll == rs.scores(low[:1], labels).nll
     assert rs.select_ensemble(asked, labels, 2, folds=0).score == rs.select_ensemble(low.float(), labels, 2).score
     assert rs.variance(asked, labels) is not None
     types = pytest.importorskip("ml_dtypes")

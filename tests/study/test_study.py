@@ -325,7 +325,7 @@ def test_no_study_and_newer_study(tmp_path, filled):
         rs.create_study(tmp_path)
     facts = json.loads((filled.path / "study.json").read_text())
     (filled.path / "study.json").write_text(json.dumps(facts | {"version": 99}))
-    with pytest.raises(rs.FormatVersionError, match=r"version 99; expected at most 1\. Upgrade"):
+    with pytest.raises(rs.FormatVersionError, match=r"version 99; expected at most 2\. Upgrade"):
         rs.open_study(filled.path)
     (filled.path / "study.json").write_text("{")
     with pytest.raises(rs.NotAStudyError, match="cannot be read"):

@@ -48,7 +48,7 @@ def test_scores_are_those_of_each_run_alone():
     logits, labels = made_runs(runs=5)
     found = rs.trimming_scores(logits, labels, resamples=5, n_bins=10)
     for run in range(5):
-        alone = rs.scores(logits[run], labels, n_bins=10)
+        alone = rs.scores(logits[run][None], labels, n_bins=10)
         assert found.values[:3, run] == pytest.approx([alone.accuracy, alone.nll, alone.ece], abs=1e-12)
     assert found.names == ("accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn")
 

@@ -197,9 +197,9 @@ def test_equal_accuracies_are_not_called_equal_levels():
 
 
 def test_examples_with_infinite_outputs_are_counted():
-    gaps = np.random.default_rng(0).normal(size=(20, 100))
-    gaps[0, :30] = np.inf
-    assert "not shown: 30 with infinite outputs" in lines(drawn(rs.trimmed_examples(gaps).plot()))
+    logits = np.random.default_rng(0).normal(size=(20, 100, 2))
+    logits[0, :30, 0] = -np.inf
+    assert "not shown: 30 with infinite outputs" in lines(drawn(rs.trimmed_examples(logits).plot()))
 
 
 def test_report_of_runs_that_are_all_alike(tmp_path):

@@ -234,7 +234,7 @@ def test_diverged_runs_are_excluded_and_named():
     broken = gaps.copy()
     broken[2, 5] = math.nan
     found = rs.trimming(broken[:5], gaps[5:], replicates=3)
-    assert [(e.run, e.reason) for e in found.excluded] == [("run 2", "NaN among its outputs")]
+    assert [(e.run, e.reason) for e in found.excluded] == [("run 2", "NaN outputs on 1 of 61 examples")]
     assert found.run_ids == ("run 0", "run 1", "run 3", "run 4")
     assert np.array_equal(found.levels, rs.trimming(gaps[[0, 1, 3, 4]], gaps[5:], replicates=3).levels)
     with pytest.raises(rs.InputError, match="no run has usable outputs"):
@@ -287,9 +287,9 @@ def test_impossible_outputs_are_errors():
     with pytest.raises(rs.InputError, match="predicted classes"):
         rs.trimming((gaps > 0).astype(int))
     gaps[0, 0] = math.inf
-    rs.trimming(gaps, replicates=2)
-    with pytest.raises(rs.InputError, match="infinite outputs"):
-        rs.trimming(gaps, replicates=2, mode="published")
+    for mode in ("step", "published"):
+        found = rs.trimming(gaps, replicates=2, mode=mode)
+        assert found.excluded == (rs.Excluded("run 0", "infinite outputs on 1 of 61 examples"),)
     with pytest.raises(TypeError):
         rs.trimming(gaps, eps=0.1)
 
@@ -328,19 +328,20 @@ def test_runs_without_a_margin_are_named_and_out(classes, kind):
     assert np.array_equal(found.levels, plain.levels)
 
 
-def test_single_infinite_logits_are_outputs():
-    """An ensemble is infinite where a member is, and the others are not touched."""
+def test_masks_are_outputs_and_positive_infinities_are_not():
+    """A logit of minus infinity beside a finite one is a mask; an ensemble is infinite where a member is."""
     logits = np.random.default_rng(0).normal(size=(12, 80, 2))
     finite = rs.trimming(logits[:6], logits[6:], reference="ensemble", resample=None)
-    logits[0, 0, 1] = np.inf
+    logits[0, 0, 0] = -np.inf
     found = rs.representative_size(logits, sizes=[1, 6], replicates=80)
     assert not found.excluded
     assert np.isfinite(found.distances).all()
     again = rs.trimming(logits[:6], logits[6:], reference="ensemble", resample=None)
     assert np.array_equal(again.levels[:, 1:], finite.levels[:, 1:])
-    logits[1, 0, 1] = -np.inf
-    with pytest.raises(rs.InputError, match="infinite with both signs"):
-        rs.trimming(logits[6:], logits[:6], reference="ensemble", resample=None)
+    with pytest.raises(rs.InputError, match="infinite outputs"):
+        rs.trimming(logits, replicates=2, mode="published")
+    logits[1, 0, 1] = np.inf
+    assert [item.run for item in rs.representative_size(logits, sizes=[1, 5], replicates=80).excluded] == ["run 1"]
 
 
 def test_other_classes_are_refused():

@@ -382,5 +382,5 @@ def test_one_run_of_each_has_no_interval_and_left_out_runs_their_configuration()
     logits = np.random.default_rng(0).normal(size=(2, 4, 30, 2))
     logits[0, 1] = logits[1, 2] = np.nan
     labels = np.arange(30) % 2
-    result = rs.compare(*logits, labels, names=("old", "new"), nan="drop_run")
+    result = rs.compare(*logits, labels, names=("old", "new"))
     assert [item.run for item in result.excluded] == ["old: run 1", "new: run 2"]

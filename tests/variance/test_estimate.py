@@ -180,7 +180,7 @@ def test_bad_predictions(predictions, labels, found):
 def test_labels_are_needed():
     with pytest.raises(rs.InputError, match="no labels"):
         rs.variance(np.zeros((3, 4), int))
-    with pytest.raises(rs.InputError, match="neither"):
+    with pytest.raises(rs.InputError, match="nothing to analyse"):
         rs.variance()
 
 
@@ -198,14 +198,14 @@ def broken_logits():
 
 def test_nan_in_logits(broken_logits):
     logits, labels = broken_logits
-    with pytest.raises(rs.InputError, match=r"NaN in 1 rows, the first at \(2, 4\)"):
-        rs.variance(logits, labels)
+    with pytest.raises(rs.InputError, match=r"in 1 row, the first at \(2, 4\)"):
+        rs.variance(logits, labels, nan="raise")
     abstained = rs.variance(logits, labels, nan="abstain")
     predictions = logits.argmax(axis=2)
     predictions[2, 4] = -1
     assert abstained.var_dist_exact == rs.variance(predictions, labels).var_dist_exact
-    dropped = rs.variance(logits, labels, nan="drop_run")
-    assert dropped.excluded == (rs.Excluded("run 2", "NaN in its outputs"),)
+    dropped = rs.variance(logits, labels)
+    assert dropped.excluded == (rs.Excluded("run 2", "NaN logits on 1 of 9 examples"),)
     assert dropped.var_dist_exact == rs.variance(np.delete(logits, 2, 0), labels).var_dist_exact
     assert dropped.jack_grouped_var == rs.variance(np.delete(logits, 2, 0), labels).jack_grouped_var
     with pytest.raises(rs.InputError, match="abstain"):

@@ -82,4 +82,4 @@ def test_policies_are_everywhere():
     assert [item.run for item in dropped.excluded] == ["A: run 3", "B: run 3"]
     logits = np.random.default_rng(8).normal(size=(5, 9, 3))
     logits[2, 1] = np.nan
-    assert rs.pair_deviations(logits, np.arange(9) % 3, nan="drop_run").n_runs == 4
+    assert rs.pair_deviations(logits, np.arange(9) % 3, nan="exclude").n_runs == 4

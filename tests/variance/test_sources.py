@@ -140,10 +140,10 @@ def test_what_is_left_out_and_what_is_repeated_is_said():
     logits[5, 0, 0] = np.nan
     twice = logits.copy()
     twice[3] = twice[2]
-    groups = rs.variance_by_source({"all": logits[:12], "init": twice[:5]}, labels, nan="drop_run")
+    groups = rs.variance_by_source({"all": logits[:12], "init": twice[:5]}, labels)
     assert [item.run for item in groups.excluded] == ["all: run 5"]
     assert any(note.startswith("init: 1 pair of runs has identical outcomes") for note in groups.warnings)
-    found = rs.variance_by_source(logits, labels, seeds=seeds, nan="drop_run")
+    found = rs.variance_by_source(logits, labels, seeds=seeds)
     assert [item.run for item in found.excluded] == ["run 5"]
     assert found.n_runs.sum() == len(seeds) - 1
 

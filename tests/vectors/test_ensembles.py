@@ -63,7 +63,7 @@ def test_calibration_error(prefix, bins, convention):
 def test_calibration_error_on_bin_edges(prefix, bins, closed):
     probabilities, labels = vectors[f"{prefix}_probs"], vectors[f"{prefix}_labels"]
     key = f"{prefix}_nb{bins}_{closed}"
-    close(rs.scores(probabilities, labels, n_bins=int(bins), closed=closed).ece, key)
+    close(rs.scores(probabilities[None], labels, n_bins=int(bins), closed=closed).ece, key)
     confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     close(reliability(confidence, correct, n_bins=int(bins), closed=closed).ece, key)
 

@@ -10,7 +10,7 @@ import click
 from .._errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
-from .opening import labels_option, open_source
+from .opening import kind_option, labels_option, open_source
 from .show import json_option, level_option, show, split_option
 
 ON = ("distribution", "test-set", "models")
@@ -39,6 +39,7 @@ STATUS = {True: 0, False: 1, None: 3}
 )
 @clusters_option
 @labels_option
+@kind_option
 @choosing_runs
 @json_option
 def command(
@@ -52,11 +53,13 @@ def command(
     paired: bool,
     clusters: str | None,
     labels: str | None,
+    kind: str,
     as_json: bool,
 ) -> None:
     """Whether study B, the new one, is better than study A; differences are B minus A.
 
-    A and B are folders of studies, or .npy or .safetensors files with the outputs of runs trained elsewhere.
+    A and B are folders of studies, or outputs of runs trained elsewhere: .npy, .npz or .safetensors files, or folders
+    or patterns of such files, one for each run.
 
     Exit status 0: B is shown to be better (with a margin: not worse, equivalent). 1: the opposite is shown. 3:
     undecided. 2: it cannot be answered. Usable as a gate in continuous integration.
@@ -68,6 +71,7 @@ def command(
         open_source(a, labels),
         open_source(b, labels),
         split=split,
+        kind=kind,
         level=level,
         names=names if names[0] != names[1] else ("A", "B"),
         on=on,

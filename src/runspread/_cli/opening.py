@@ -1,4 +1,4 @@
-"""What the outputs of runs are read from: a study, or one file of an array."""
+"""What the outputs of runs are read from: a study, or files of arrays."""
 
 from __future__ import annotations
 
@@ -8,10 +8,19 @@ from typing import Any
 
 import click
 
+from .._reading.kinds import KINDS
+from .._reading.output_files import SUFFIXES
 from .choosing import chosen
 
 labels_option: Callable[..., Any] = click.option(
-    "--labels", type=click.Path(), help="True classes (.npy), where STUDY is a .npy or .safetensors file of outputs."
+    "--labels", type=click.Path(), help="True classes (.npy, .npz), where STUDY is files of outputs without labels."
+)
+kind_option: Callable[..., Any] = click.option(
+    "--kind",
+    type=click.Choice(("auto", *KINDS)),
+    default="auto",
+    show_default=True,
+    help="What the outputs are, where they do not tell.",
 )
 
 
@@ -19,7 +28,7 @@ def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:
     """Return what lies at each path; the labels are those of the files among them."""
     from runspread._errors import InputError
 
-    files = [Path(path).is_file() for path in paths]
+    files = [is_outputs(path) for path in paths]
     if labels is not None and not any(files):
         raise InputError(
             f"--labels for the stud{'y' if len(paths) == 1 else 'ies'} {' and '.join(paths)}",
@@ -27,6 +36,15 @@ def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:
             "A study has its own.",
         )
     return [open_source(path, labels if file else None) for path, file in zip(paths, files, strict=True)]
+
+
+def is_outputs(path: str) -> bool:
+    """Whether a path is that of files of outputs, not of a study: a file, a pattern, or a folder that holds some."""
+    place = Path(path)
+    if place.is_dir():
+        held = () if (place / "study.json").exists() else place.iterdir()
+        return any(one.suffix in SUFFIXES for one in held)
+    return place.is_file() or place.suffix in SUFFIXES or any(sign in path for sign in "*?[")
 
 
 def pair_of(kind: type[int] | type[float]) -> Callable[..., Any]:
@@ -62,14 +80,11 @@ def scalar_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_source(path: str, labels: str | None) -> Any:
-    """Return the study at `path`, or the outputs of the file at `path`."""
+    """Return the study at `path`, or the outputs of the files at `path`."""
     import runspread as rs
     from runspread._errors import InputError
 
-    file = Path(path)
-    if file.is_file() or (
-        not file.exists() and file.suffix in (".npy", ".safetensors")
-    ):  # which says that it is missing
+    if is_outputs(path):
         return chosen(rs.open_outputs(path, labels))
     if labels is not None:
         raise InputError(f"--labels for the study {path}", "labels only beside a file", "A study has its own.")

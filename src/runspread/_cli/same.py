@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .choosing import choosing_runs
-from .opening import labels_option, open_sources, scalar_options
+from .opening import kind_option, labels_option, open_sources, scalar_options
 from .progress import counted
 from .show import json_option, show, split_option
 from .trimming import number_or_name
@@ -29,6 +29,7 @@ from .trimming import number_or_name
 )
 @split_option
 @labels_option
+@kind_option
 @scalar_options
 @choosing_runs
 @json_option
@@ -38,7 +39,8 @@ def command(old: str, new: str, threshold: str, labels: str | None, as_json: boo
     Compared are the distributions of outputs, of which a fraction ALPHA may differ, and with labels the answers example
     by example. Exit status 0: no difference is shown; 1: one is shown; 2: so few runs cannot show one.
 
-    OLD and NEW are folders of studies, or .npy or .safetensors files with the outputs of runs trained elsewhere.
+    OLD and NEW are folders of studies, or outputs of runs trained elsewhere: .npy, .npz or .safetensors files, or
+    folders or patterns of such files, one for each run.
     """
     import runspread as rs
 

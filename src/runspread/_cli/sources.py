@@ -9,7 +9,7 @@ import click
 
 from .._errors import InputError
 from .choosing import choosing_runs
-from .opening import labels_option, open_source
+from .opening import kind_option, labels_option, open_source
 from .show import json_option, show, split_option
 
 
@@ -17,9 +17,10 @@ from .show import json_option, show, split_option
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path())
 @split_option
 @labels_option
+@kind_option
 @choosing_runs
 @json_option
-def command(studies: tuple[str, ...], split: str, labels: str | None, as_json: bool) -> None:
+def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str, as_json: bool) -> None:
     """Which source of randomness the spread comes from: initialisation, data order, augmentation.
 
     One STUDY holds runs in which all seeds vary and runs in which one does, or a complete crossing of some seeds.
@@ -29,7 +30,7 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, as_json: b
     import runspread as rs
 
     if len(studies) == 1:
-        show(rs.variance_by_source(open_source(studies[0], labels), split=split), as_json=as_json)
+        show(rs.variance_by_source(open_source(studies[0], labels), split=split, kind=kind), as_json=as_json)
         return
     groups: dict[str, Any] = {}
     for word in studies:
@@ -38,7 +39,9 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, as_json: b
             raise InputError(f"two studies for {name!r}", "one a group", f"Name them, as in {name}=FOLDER.")
         groups[name] = source
     show(
-        rs.variance_by_source({"all": groups.pop("all"), **groups} if "all" in groups else groups, split=split),
+        rs.variance_by_source(
+            {"all": groups.pop("all"), **groups} if "all" in groups else groups, split=split, kind=kind
+        ),
         as_json=as_json,
     )
 

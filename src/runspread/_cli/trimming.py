@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from .._errors import InputError
 from .._results import Result
-from .opening import labels_option, open_sources, scalar_options
+from .opening import kind_option, labels_option, open_sources, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
 
@@ -32,6 +32,7 @@ OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no
 @click.option("--examples", is_flag=True, help="Also list the examples that are trimmed most.")
 @split_option
 @labels_option
+@kind_option
 @scalar_options
 @runs_option(20)
 @json_option
@@ -52,8 +53,8 @@ def command(
 ) -> None:
     """Which runs are typical: how much of each run's outputs the average run does not explain.
 
-    STUDY is a study's folder, or a .npy or .safetensors file with the outputs of runs trained elsewhere. The runs
-    listed are the least typical and the most typical ones.
+    STUDY is a study's folder, or outputs of runs trained elsewhere: a .npy, .npz or .safetensors file, or a folder or
+    pattern of such files, one for each run. The runs listed are the least typical and the most typical ones.
     """
     import runspread as rs
 
@@ -61,7 +62,7 @@ def command(
         _refuse_for_sizes(context)
     opened, *others = open_sources((study,) if against is None else (study, against), labels)
     if scores:
-        _check_for_scores(opened, options["split"])
+        _check_for_scores(opened, options["split"], options["kind"])
     options["threshold"] = None if threshold is None else number_or_name(threshold)
     drawn: dict[str, Any] = {} if resample is None else {"resample": None if resample == "none" else resample}
     levels = rs.trimming(opened, *others, progress=counted(), **options, **drawn)
@@ -70,9 +71,13 @@ def command(
         same = {name: value for name, value in options.items() if name not in OWN_REFERENCE}
         parts["representative_size"] = rs.representative_size(opened, progress=counted(), **same, **drawn)
     if scores:
-        parts["scores"] = rs.trimming_scores(opened, split=options["split"], levels=levels, seed=options["seed"])
+        parts["scores"] = rs.trimming_scores(
+            opened, split=options["split"], kind=options["kind"], levels=levels, seed=options["seed"]
+        )
     if examples:
-        parts["examples"] = rs.trimmed_examples(opened, *others, levels=levels, split=options["split"])
+        parts["examples"] = rs.trimmed_examples(
+            opened, *others, levels=levels, split=options["split"], kind=options["kind"]
+        )
     if not as_json:
         _show(levels, parts, n_runs)
         return
@@ -86,12 +91,12 @@ def _facts(result: Result, *, replicates: bool) -> dict[str, Any]:
     return result.to_dict() if replicates else result.summary_dict()
 
 
-def _check_for_scores(opened: Any, split: str) -> None:
+def _check_for_scores(opened: Any, split: str, kind: str) -> None:
     """Say what --scores lacks before the levels are computed."""
     from .._methods.trimming.comparison import FEW_RUNS
     from .._reading.outputs import as_outputs
 
-    outputs = as_outputs(opened, split=split)
+    outputs = as_outputs(opened, split=split, kind=kind)
     if outputs.labels is None:
         raise InputError("--scores without labels", "true classes of the examples", "Give them as --labels FILE.")
     if outputs.shape[0] < FEW_RUNS:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .._methods.variance.estimate import SAMPLES_ARE
 from .._methods.variance.law import LAWS
-from .._reading.correctness import NAN_POLICIES
+from .._reading.kinds import NAN_POLICIES
 from .clusters import clusters_option, read_clusters
-from .opening import labels_option, open_source
+from .opening import kind_option, labels_option, open_source
 from .show import json_option, show, split_option, study_argument
 
 
@@ -16,13 +18,14 @@ from .show import json_option, show, split_option, study_argument
 @study_argument
 @split_option
 @labels_option
+@kind_option
 @click.option("--level", default=0.95, show_default=True, help="Of the intervals.")
 @click.option(
     "--nan",
     type=click.Choice(NAN_POLICIES),
-    default="raise",
+    default="exclude",
     show_default=True,
-    help="What NaN in outputs means: an error, no prediction, or a run to leave out.",
+    help="What NaN or infinite outputs mean: a run to leave out, an error, or no prediction.",
 )
 @clusters_option
 @click.option(
@@ -44,6 +47,7 @@ def command(
     study: str,
     split: str,
     labels: str | None,
+    kind: str,
     level: float,
     nan: str,
     clusters: str | None,
@@ -53,10 +57,12 @@ def command(
 ) -> None:
     """How much of the spread in accuracy is real, and how much is the finite test set.
 
-    STUDY is a study's folder, or a .npy or .safetensors file with the outputs of runs trained elsewhere.
+    STUDY is a study's folder, or outputs of runs trained elsewhere: a .npy, .npz or .safetensors file, or a folder or
+    pattern of such files, one for each run.
     """
     import runspread as rs
 
     source, groups = open_source(study, labels), read_clusters(clusters, study)
-    result = rs.variance(source, split=split, level=level, nan=nan, clusters=groups, law=law, samples_are=samples_are)
+    reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan}
+    result = rs.variance(source, level=level, clusters=groups, law=law, samples_are=samples_are, **reading)
     show(result, as_json=as_json)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from .._checks import check_choice
 from .._errors import InputError
+from .._reading.opening import opens
 from .._reading.probabilities import Floats, Members, read_members
 from .._results import Excluded
 from ._ties import top_class
@@ -89,12 +91,14 @@ class Candidates:
         return self.members.at(int(self.valid[position])).probabilities
 
 
+@opens("source")
 def read_candidates(
     source: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     split: str = "validation",
     kind: str = "auto",
+    nan: str = "exclude",
     ignore_index: int | None = None,
 ) -> Candidates:
     """Read candidates in one pass, keeping the log-probability of each true class (8 bytes a run and example).
@@ -102,13 +106,16 @@ def read_candidates(
     Parameters
     ----------
     source : array_like, RunOutputs, study or Candidates
-        Logits or probabilities [runs, examples, classes], in memory or memory-mapped; or a study.
-    labels : array_like of int [examples], optional
+        Logits or probabilities [runs, examples, classes], in memory or memory-mapped; predicted classes
+        [runs, examples], for the objective ``"error"``; a study, or a path.
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     split : str
         Which split of a study to select on.
-    kind : {"auto", "logits", "probabilities"}
-        What the numbers are.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     ignore_index : int, optional
         Examples with this label are left out.
 
@@ -124,7 +131,7 @@ def read_candidates(
     """
     if isinstance(source, Candidates):
         return source
-    members = read_members(source, labels, split=split, kind=kind, ignore_index=ignore_index)
+    members = read_members(source, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
     log_true = np.empty((len(members), len(members.labels)))
     valid: list[int] = []
     for member in members:
@@ -246,6 +253,14 @@ OBJECTIVES: dict[str, type[NegativeLogLikelihood] | type[BrierScore] | type[Erro
     "brier": BrierScore,
     "error": ErrorRate,
 }
+
+
+def check_objective(candidates: Candidates, objective: str) -> None:
+    """Raise an InputError for an objective that is unknown, or that predicted classes cannot have."""
+    check_choice(objective, "objective", OBJECTIVES)
+    if objective != "error":
+        what = f"the objective {objective!r}"
+        candidates.members.need_probabilities(what, "Choose by objective='error', for which votes suffice.")
 
 
 def mixture_losses(candidates: Candidates, objective: str, mixtures: list[Indices]) -> Floats:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .._checks import check_choice
+from .._reading.opening import opens
 from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
 from ._ties import top_class
 from .variance.audit import warns_of_seeds
 
 KL_PAIRS = ("all", "i<j")
+_OF_PROBABILITIES = (
+    "kl", "cosine_similarity", "brier_diversity", "predictive_entropy", "expected_entropy", "mutual_information",
+)  # fmt: skip
 NORMALISER = 1e-7  # as in the authors' code: keeps a perfect ensemble from dividing by zero
 
 
@@ -73,6 +76,7 @@ class Diversity(Result):
             "expected_entropy",
             "mutual_information",
         ]
+        names = [name for name in names if not np.isnan(getattr(self, name))]
         shown = [name.replace("_", " ").replace("kl", "KL divergence") for name in names]
         return Table({"measure": shown, "value": [getattr(self, name) for name in names]})
 
@@ -84,17 +88,24 @@ class Diversity(Result):
         return (
             f"Two of the {self.n_members} distinct members{copies} disagree on {self.disagreement:.2%} of "
             f"{self.n_examples} examples on average ({self.normalised_disagreement:.2f} times the ensemble's error "
-            f"rate), with KL divergence {self.kl:.4f} nats. Diversity does not by itself make an ensemble better."
+            f"rate){self._divergence()}. Diversity does not by itself make an ensemble better."
         )
 
+    def _divergence(self) -> str:
+        if np.isnan(self.kl):
+            return "; predicted classes tell no more"
+        return f", with KL divergence {self.kl:.4f} nats"
 
+
+@opens("outputs")
 @warns_of_seeds(pooled=False)
 def diversity(
     outputs: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     split: str = "test",
     kind: str = "auto",
+    nan: str = "exclude",
     kl_pairs: str = "all",
     ignore_index: int | None = None,
 ) -> Diversity:
@@ -103,13 +114,16 @@ def diversity(
     Parameters
     ----------
     outputs : array_like, RunOutputs or study
-        Logits or probabilities [runs, examples, classes]; or a study.
-    labels : array_like of int [examples], optional
+        Logits or probabilities [runs, examples, classes]; predicted classes [runs, examples], of which there is only
+        disagreement; a study, or a path.
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     split : str
         Which split of a study to read.
-    kind : {"auto", "logits", "probabilities"}
-        What the numbers are.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     kl_pairs : {"all", "i<j"}
         Pairs of the KL divergence; ``"i<j"`` is what the authors' code averages.
     ignore_index : int, optional
@@ -124,7 +138,7 @@ def diversity(
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 5; Fort et al. (2019), arXiv 1912.02757, for the disagreement.
     """
-    members = read_members(outputs, labels, split=split, kind=kind, ignore_index=ignore_index)
+    members = read_members(outputs, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
     running = _Running(members, check_choice(kl_pairs, "kl_pairs", KL_PAIRS))
     for member in members:
         running.add(member)
@@ -190,22 +204,28 @@ class _Running:
         disagreement = self._per_pair(float(m * n * (n - 1) / 2 - (self.votes * (self.votes - 1)).sum() / 2))
         cosines = self._per_pair((float(np.einsum("mc,mc->", self.total_unit, self.total_unit)) - m * n) / 2)
         predictive, expected = float(entropy(mean).mean()), -self.negentropy / (n * m)
-        return Diversity(
-            disagreement=disagreement,
-            normalised_disagreement=disagreement / (1 - accuracy + NORMALISER),
-            kl=max(self._kl(), 0.0),
-            kl_pairs=self.kl_pairs,
-            cosine_similarity=cosines if n > 1 else 1.0,
-            brier_diversity=max(self.squares / (n * m) - float(np.einsum("mc,mc->", mean, mean)) / m, 0.0),
-            predictive_entropy=predictive,
-            expected_entropy=expected,
-            mutual_information=max(predictive - expected, 0.0),
-            ensemble_accuracy=accuracy,
-            n_members=n,
-            n_duplicates=self.n_duplicates,
-            n_examples=m,
-            excluded=self.members.excluded(),
+        return self._without_likelihood(
+            Diversity(
+                disagreement=disagreement,
+                normalised_disagreement=disagreement / (1 - accuracy + NORMALISER),
+                kl=max(self._kl(), 0.0),
+                kl_pairs=self.kl_pairs,
+                cosine_similarity=cosines if n > 1 else 1.0,
+                brier_diversity=max(self.squares / (n * m) - float(np.einsum("mc,mc->", mean, mean)) / m, 0.0),
+                predictive_entropy=predictive,
+                expected_entropy=expected,
+                mutual_information=max(predictive - expected, 0.0),
+                ensemble_accuracy=accuracy,
+                n_members=n,
+                n_duplicates=self.n_duplicates,
+                n_examples=m,
+                excluded=self.members.excluded(),
+            )
         )
+
+    def _without_likelihood(self, found: Diversity) -> Diversity:
+        """Return the measures; of predicted classes only those that votes tell."""
+        return replace(found, **dict.fromkeys(_OF_PROBABILITIES, float("nan"))) if self.members.votes else found
 
 
 def _dot_log(weights: Floats, log_values: Floats) -> float:

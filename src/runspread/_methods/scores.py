@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._errors import InputError
+from .._reading.opening import opens
 from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
 from ._calibration import Reliability, reliability
@@ -44,7 +45,8 @@ class Scores(Result):
     n_examples, n_classes : int
         Size of the set.
     reliability : Reliability
-        Counts, accuracy and confidence by bin, of the ensemble.
+        Counts, accuracy and confidence by bin, of the ensemble; of predicted classes the confidence is the share of
+        votes, and all scores but accuracy are NaN.
     """
 
     accuracy: float
@@ -76,6 +78,7 @@ class Scores(Result):
         columns = {
             name: [whole, float(self.weights @ each), *each]
             for name, whole, each in zip(("accuracy", "NLL", "Brier", "ECE"), ensemble, members, strict=True)
+            if not np.isnan(whole)
         }
         who = ["ensemble", "mean of members", *self.run_ids]
         return Table(
@@ -86,6 +89,8 @@ class Scores(Result):
     def sentence(self) -> str:
         """Return the scores in words."""
         bins = len(self.reliability.counts)
+        if np.isnan(self.nll):
+            return self._votes()
         core = (
             f"accuracy {self.accuracy:.2%} (standard error {self.accuracy_se:.2%}), NLL {self.nll:.4f} "
             f"(standard error {self.nll_se:.4f}), Brier score {self.brier:.4f} and ECE {self.ece:.4f} ({bins} bins) "
@@ -99,15 +104,26 @@ class Scores(Result):
             f"{self.weights @ self.member_accuracy:.2%} and NLL {self.gibbs_nll:.4f}. {caveat}"
         )
 
+    def _votes(self) -> str:
+        """Return the accuracy of predicted classes in words."""
+        runs = f"{self.n_members} run{'s' * (self.n_members > 1)}"
+        return (
+            f"The majority vote of {runs} has accuracy {self.accuracy:.2%} (standard error {self.accuracy_se:.2%}) on "
+            f"{self.n_examples} examples; alone they average {self.weights @ self.member_accuracy:.2%}. Predicted "
+            "classes have no likelihood, so NLL, Brier score and ECE are not known."
+        )
 
+
+@opens("outputs")
 @warns_of_seeds(pooled=False)
 def scores(
     outputs: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     split: str = "test",
     weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None,
     kind: str = "auto",
+    nan: str = "exclude",
     n_bins: int = 15,
     closed: str = "left",
     ignore_index: int | None = None,
@@ -119,8 +135,9 @@ def scores(
     Parameters
     ----------
     outputs : array_like, RunOutputs or study
-        Logits or probabilities [runs, examples, classes], or [examples, classes] for one run; or a study.
-    labels : array_like of int [examples], optional
+        Logits or probabilities [runs, examples, classes]; predicted classes [runs, examples], of which there is only
+        accuracy; a study, or a path.
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     split : str
         Which split of a study to score.
@@ -128,8 +145,10 @@ def scores(
         Non-negative weights that sum to 1 (equal by default). Runs of weight zero are left out. A mapping from ids of
         runs to weights, or what `select_ensemble` returned, is matched by id, so that the outputs may be of other runs
         besides.
-    kind : {"auto", "logits", "probabilities"}
-        What the numbers are.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     n_bins : int
         Bins of the calibration error.
     closed : {"left", "right"}
@@ -152,13 +171,14 @@ def scores(
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 5; Guo et al. (2017), arXiv 1706.04599, for ECE.
     """
-    members = read_members(outputs, labels, split=split, kind=kind, ignore_index=ignore_index)
+    members = read_members(outputs, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
     running = _Running(members, _check_weights(weights, members), n_bins, closed)
     for member in members:
         running.add(member)
     return running.finish()
 
 
+@opens("outputs")
 def ensemble_probabilities(
     outputs: Any, *, weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None, kind: str = "auto"
 ) -> Floats:
@@ -170,17 +190,16 @@ def ensemble_probabilities(
         Logits or probabilities [runs, examples, classes].
     weights : array_like [runs], mapping or EnsembleSelection, optional
         As in `scores`.
-    kind : {"auto", "logits", "probabilities"}
-        What the numbers are.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell.
 
     Returns
     -------
     ndarray of float64 [examples, classes]
         Averaged probabilities; never averaged logits or weights.
     """
-    has_labels = getattr(outputs, "labels", None) is not None
-    shape = outputs.shape if hasattr(outputs, "shape") else np.shape(outputs)
-    members = read_members(outputs, None if has_labels else np.zeros(shape[-2], np.int64), kind=kind)
+    members = read_members(outputs, kind=kind, needs_labels=False)
+    members.need_probabilities("averaged probabilities", "Votes are counted by scores and calibration.")
     running = _Running(members, _check_weights(weights, members), 1, "left")
     for member in members:
         running.add(member)
@@ -271,12 +290,15 @@ class _Running:
         losses = (np.log(len(self.indices)) if self.given is None else 0.0) - self.log_total
         correct, brier, bins = self._point_scores(probabilities, top_class(probabilities))
         accuracies, nlls, briers, eces = np.array(self.alone).T
+        if self.members.votes:  # of predicted classes there is no likelihood
+            losses, nlls, briers, eces = (np.full_like(values, np.nan) for values in (losses, nlls, briers, eces))
+            brier = float("nan")
         ids = self.members.outputs.run_ids
         return Scores(
             accuracy=float(correct.mean()),
             nll=float(losses.mean()),
             brier=brier,
-            ece=bins.ece,
+            ece=float("nan") if self.members.votes else bins.ece,
             gibbs_nll=float(weights @ nlls),
             accuracy_se=standard_error(correct.astype(np.float64)),
             nll_se=standard_error(losses),

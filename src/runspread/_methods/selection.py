@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .._checks import check_choice, check_integers, check_seed
+from .._reading.opening import opens
 from .._reading.probabilities import Floats
 from .._results import Result, Table, to_plain
 from ._candidates import (
@@ -18,6 +19,7 @@ from ._candidates import (
     Indices,
     Objective,
     check_finite,
+    check_objective,
     mixture_losses,
     prior_loss,
     read_candidates,
@@ -245,10 +247,11 @@ class Settings:
         return OBJECTIVES[self.objective](candidates, rows)
 
 
+@opens("candidates")
 @warns_of_seeds(pooled=False)
 def select_ensemble(
     candidates: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     size: int = 5,
     *,
     split: str = "validation",
@@ -260,6 +263,7 @@ def select_ensemble(
     n_random: int = 100,
     seed: int = 0,
     kind: str = "auto",
+    nan: str = "exclude",
     ignore_index: int | None = None,
 ) -> EnsembleSelection:
     """Choose the members of an ensemble from trained runs by greedy forward selection.
@@ -270,9 +274,10 @@ def select_ensemble(
     Parameters
     ----------
     candidates : array_like, RunOutputs, study or Candidates
-        Logits or probabilities [runs, examples, classes], in memory or memory-mapped; a study; or what
-        `read_candidates` returned.
-    labels : array_like of int [examples], optional
+        Logits or probabilities [runs, examples, classes], in memory or memory-mapped; predicted classes
+        [runs, examples], for the objective ``"error"`` (a majority vote); a study; a path; or what `read_candidates`
+        returned.
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     size : int
         Distinct members wanted. A member chosen again counts in the weights only.
@@ -292,8 +297,10 @@ def select_ensemble(
         Random subsets of `size` to compare with.
     seed : int
         Seed of folds and random subsets. The selection itself is deterministic.
-    kind : {"auto", "logits", "probabilities"}
-        What the numbers are.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     ignore_index : int, optional
         Examples with this label are left out.
 
@@ -313,7 +320,8 @@ def select_ensemble(
     """
     check_choice(objective, "objective", OBJECTIVES)
     size = int(check_integers(size, "size", 1, None))
-    pool = read_candidates(candidates, labels, split=split, kind=kind, ignore_index=ignore_index)
+    pool = read_candidates(candidates, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
+    check_objective(pool, objective)
     steps = max(50, 10 * size) if max_steps is None else int(check_integers(max_steps, "max_steps", 1, None))
     settings = Settings(min(size, len(pool)), objective, replacement, early_stop, steps)
     start = settings.start(pool)

@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike
 
 from .._checks import check_choice, check_integers, check_seed
 from .._errors import InputError
+from .._reading.opening import opens
+from .._reading.outputs import is_study
 from .._reading.probabilities import Floats
 from .._results import Result, Table
-from ._candidates import OBJECTIVES, Candidates, Indices, check_finite, mixture_losses, read_candidates
+from ._candidates import OBJECTIVES, Candidates, Indices, check_finite, check_objective, mixture_losses, read_candidates
 from ._ties import ranking
 from .selection import NAMES, Settings, greedy
 
@@ -75,12 +77,13 @@ class EnsembleSizes(Result):
         )
 
 
+@opens("candidates", "report")
 def ensemble_sizes(
     candidates: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     report: Any = None,
-    report_labels: ArrayLike | None = None,
+    report_labels: Any = None,
     sizes: Sequence[int] = tuple(range(1, 11)),
     split: str = "validation",
     report_split: str = "test",
@@ -90,6 +93,7 @@ def ensemble_sizes(
     n_random: int = 50,
     seed: int = 0,
     kind: str = "auto",
+    nan: str = "exclude",
 ) -> EnsembleSizes:
     """Score greedy, top-K and random ensembles of several sizes on examples that did not choose them.
 
@@ -106,7 +110,7 @@ def ensemble_sizes(
         Splits of a study.
     replacement, early_stop : bool
         As in `select_ensemble`; without either, which is the default, there is an ensemble of every size.
-    objective, kind
+    objective, kind, nan
         As in `select_ensemble`.
     n_random : int
         Random subsets a size.
@@ -120,11 +124,13 @@ def ensemble_sizes(
     """
     check_choice(objective, "objective", OBJECTIVES)
     wanted = np.unique(check_integers(list(sizes), "sizes", 1, None))
-    if report is None and not hasattr(candidates, "predictions"):
+    if report is None and not is_study(candidates):
         raise InputError("no examples to report on", "report= and report_labels=, or a study")
-    choosing = read_candidates(candidates, labels, split=split, kind=kind)
+    choosing = read_candidates(candidates, labels, split=split, kind=kind, nan=nan)
+    check_objective(choosing, objective)
     source = candidates if report is None else report
-    scoring = read_candidates(source, report_labels, split=report_split, kind=kind)
+    scoring = read_candidates(source, report_labels, split=report_split, kind=kind, nan=nan)
+    check_objective(scoring, objective)
     choosing, scoring = _same_runs(choosing, scoring, by_id=report is None)
     wanted = wanted[wanted <= len(choosing)]
     alone = OBJECTIVES[objective](choosing, None).scores()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -12,12 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_choice, check_integers
 from .._errors import InputError
 from .._results import Excluded
-from .half import half_argmax
-from .outputs import CHUNK_BYTES, RunOutputs, as_outputs
+from .classes import abstain, hits, run_classes
+from .kinds import check_nan, count_classes, why_unusable
+from .outputs import CHUNK_BYTES, RunOutputs, as_outputs, excluded_by, kind_of, known_kind, nothing_left
 
-NAN_POLICIES = ("abstain", "drop_run", "raise")
 MISSING_POLICIES = ("drop_run", "intersect", "raise")
-ABSTAINED = -1
 CLASS_BYTES = 2**23  # predicted classes are gone through several times, which is faster while they are in cache
 
 
@@ -52,84 +52,13 @@ class Outcomes(Protocol):
         """Yield the outcomes of consecutive runs."""
         ...
 
-
-def predicted_classes(outputs: ArrayLike, *, nan: str = "raise") -> NDArray[np.signedinteger[Any]]:
-    """Return the predicted class of each row of logits: the first largest entry.
-
-    Parameters
-    ----------
-    outputs : array_like [..., classes]
-        Logits or probabilities of any floating type. Float16 does contain ties; they go to the smaller class, and so
-        does a row of minus infinities.
-    nan : {"raise", "abstain"}
-        What a NaN in a row means: an error, or no prediction (-1).
-
-    Returns
-    -------
-    ndarray of int [...]
-        Predicted classes, in the smallest signed integer type that holds them.
-
-    Raises
-    ------
-    InputError
-        A row holds NaN and `nan` is ``"raise"``; the first one and the count are named.
-    """
-    check_choice(nan, "nan", ("abstain", "raise"))
-    array = np.asarray(outputs)
-    if array.dtype.kind != "f" or array.ndim < 2 or array.shape[-1] == 0:
-        raise InputError(
-            f"outputs of shape {array.shape} and dtype {array.dtype}", "floating-point rows [..., classes]"
-        )
-    if array.shape[-1] == 1:  # the log-odds of class 1
-        array = np.concatenate([np.zeros_like(array), array], axis=-1)
-    best = half_argmax(array) if array.dtype == np.float16 else array.argmax(axis=-1)
-    undefined = np.isnan(np.take_along_axis(array, best[..., None], axis=-1)[..., 0])  # argmax stops at the first NaN
-    if undefined.any():
-        if nan == "raise":
-            where = tuple(int(i) for i in np.argwhere(undefined)[0])
-            raise InputError(
-                f"logits hold NaN in {int(undefined.sum())} rows, the first at {where}",
-                "numbers",
-                "Pass nan='abstain' to count them as no prediction, or nan='drop_run' where runs may be left out.",
-            )
-        best[undefined] = ABSTAINED
-    return compact(best, array.shape[-1])
+    def hopeful(self) -> Outcomes:
+        """Return the outcomes as if every run could be used; its chunks raise `UnusableRun` where that proves wrong."""
+        ...
 
 
-def compact(predicted: NDArray[Any], n_classes: int) -> NDArray[np.signedinteger[Any]]:
-    """Return classes in the smallest signed type for `n_classes`, so that equal rows are equal bytes."""
-    kind = np.int8 if n_classes <= 2**7 else np.int16 if n_classes <= 2**15 else np.int32
-    if predicted.dtype.itemsize == 1 and kind is np.int8:
-        return predicted.view(np.int8)
-    return predicted.astype(kind, copy=False)
-
-
-def checked_classes(predicted: NDArray[Any], n_classes: int | None) -> NDArray[np.signedinteger[Any]]:
-    """Return predicted classes compactly if each is -1 (no prediction) or a class; else name the first offender."""
-    if predicted.dtype.kind not in "iub":
-        predicted = check_integers(predicted, "predictions", ABSTAINED, None if n_classes is None else n_classes - 1)
-    high = int(predicted.max())
-    if (predicted.dtype.kind == "i" and predicted.min() < ABSTAINED) or (n_classes is not None and high >= n_classes):
-        check_integers(predicted, "predictions", ABSTAINED, None if n_classes is None else n_classes - 1)
-    return compact(predicted, high + 1 if n_classes is None else n_classes)
-
-
-def hits(
-    predicted: NDArray[np.signedinteger[Any]], labels: NDArray[np.int64], out: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
-    """Return where compact predictions are the label, without widening them; `out` is used where it is long enough."""
-    high = np.iinfo(predicted.dtype).max
-    narrow = np.where(labels <= high, labels, ABSTAINED - 1).astype(predicted.dtype)
-    return np.equal(
-        predicted, narrow, out=out[: len(predicted)] if out is not None and len(out) >= len(predicted) else None
-    )
-
-
-def classes_of(outputs: NDArray[Any], nan: str, n_classes: int | None) -> NDArray[np.signedinteger[Any]]:
-    """Return predicted classes [runs, examples] of logits [runs, examples, classes] or of predicted classes."""
-    if outputs.ndim == 3:
-        return predicted_classes(outputs, nan=nan)
-    return checked_classes(outputs, n_classes)
+class UnusableRun(Exception):
+    """A run that is to be excluded was met in a pass that hoped for none."""
 
 
 def checked_correct(correct: NDArray[Any]) -> NDArray[np.bool_]:
@@ -141,19 +70,61 @@ def checked_correct(correct: NDArray[Any]) -> NDArray[np.bool_]:
     return check_integers(correct, "correct", 0, 1).astype(bool)
 
 
-@dataclass(frozen=True, eq=False)
 class PredictedOutcomes:
-    """Outcomes of runs whose outputs and labels are known; `keep` [runs] leaves runs out."""
+    """Outcomes of runs whose outputs and labels are known.
 
-    outputs: RunOutputs
-    labels: NDArray[np.int64]
-    n_classes: int | None
-    nan: str
-    keep: NDArray[np.bool_]
+    Which runs are excluded takes a pass over all of them, which is made when it is asked for; `hopeful` saves it.
+    """
+
+    def __init__(
+        self,
+        outputs: RunOutputs,
+        labels: NDArray[np.int64],
+        n_classes: int | None,
+        *,
+        kind: str | None,
+        nan: str,
+    ) -> None:
+        self.outputs, self.labels, self.n_classes, self.kind, self.nan = outputs, labels, n_classes, kind, nan
+        self.reasons: dict[int, str] | None = {} if nan != "exclude" or kind == "classes" else None
+        self._chosen: NDArray[np.bool_] | None = None
+
+    def only(self, keep: NDArray[np.bool_]) -> PredictedOutcomes:
+        """Return the outcomes of fewer runs; `keep` counts all runs of the outputs."""
+        fewer = copy.copy(self)
+        fewer._chosen = keep
+        return fewer
+
+    @property
+    def left_out(self) -> dict[int, str]:
+        """Why runs are excluded, by position."""
+        if self.reasons is None:
+            self.reasons, start = {}, 0
+            for values, _, undecided in self.decided():
+                for row in () if undecided is None else np.flatnonzero(undecided.any(axis=1)).tolist():
+                    self.reasons[start + row] = why_unusable(values[row], known_kind(self.outputs))
+                start += len(values)
+            if len(self.reasons) == self.outputs.shape[0]:
+                raise nothing_left(self.excluded, len(self.reasons))
+        return self.reasons
+
+    def decided(self) -> Iterator[tuple[NDArray[Any], NDArray[np.signedinteger[Any]], NDArray[np.bool_] | None]]:
+        """Yield the outputs of consecutive runs, what they predict, and where they decide nothing."""
+        size = CHUNK_BYTES if self.kind != "classes" else CLASS_BYTES
+        for chunk in self.outputs.chunks(size):
+            values = np.asarray(chunk)  # slices of a memory map are slow to make
+            yield values, *run_classes(values, self.kind, self.n_classes)
+
+    @property
+    def keep(self) -> NDArray[np.bool_]:
+        """Which runs of the outputs are not excluded [all runs]."""
+        kept = np.ones(self.outputs.shape[0], bool) if self._chosen is None else self._chosen.copy()
+        kept[list(self.left_out)] = False
+        return kept
 
     @property
     def shape(self) -> tuple[int, int]:
-        """``(runs, examples)``, without the runs that are left out."""
+        """``(runs, examples)``, without the runs that are excluded."""
         return int(self.keep.sum()), self.outputs.shape[1]
 
     @property
@@ -163,22 +134,51 @@ class PredictedOutcomes:
 
     @property
     def excluded(self) -> tuple[Excluded, ...]:
-        """Runs that are left out, by the source or for NaN."""
-        return self.outputs.excluded + left_out(self.outputs.run_ids, self.keep, "NaN in its outputs")
+        """Runs that are excluded, by the source or for their numbers."""
+        return excluded_by(self.outputs, self.left_out)
+
+    def hopeful(self) -> Outcomes:
+        """Return the outcomes as if every run could be used."""
+        return self if self.reasons is not None or self._chosen is not None else _Hopeful(self)
 
     def chunks(self) -> Iterator[Outcome]:
         """Yield correctness and predicted classes of consecutive runs."""
-        start = 0
+        keep, start = self.keep, 0
         correct: NDArray[np.bool_] | None = None
-        nan = "raise" if self.nan == "drop_run" else self.nan
-        for chunk in self.outputs.chunks(CHUNK_BYTES if len(self.outputs.shape) == 3 else CLASS_BYTES):
-            kept = self.keep[start : start + len(chunk)]
-            start += len(chunk)
+        for _, predicted, undecided in self.decided():
+            kept = keep[start : start + len(predicted)]
+            if undecided is not None and self.nan != "exclude":
+                abstain(predicted, undecided, self.nan, start)
+            start += len(predicted)
             if kept.any():
-                rows = np.asarray(chunk)  # slices of a memory map are slow to make
-                predicted = classes_of(rows if kept.all() else rows[kept], nan, self.n_classes)
+                predicted = predicted if kept.all() else predicted[kept]
                 correct = hits(predicted, self.labels, correct)
                 yield Outcome(correct, predicted)
+
+
+class _Hopeful:
+    """Outcomes of all runs, in the hope that none is to be excluded: one pass instead of two."""
+
+    def __init__(self, whole: PredictedOutcomes) -> None:
+        self._whole = whole
+        self.shape = (whole.outputs.shape[0], whole.outputs.shape[1])
+        self.labels, self.n_classes = whole.labels, whole.n_classes
+        self.run_ids, self.excluded = whole.outputs.run_ids, whole.outputs.excluded
+        self.keep = np.ones(self.shape[0], bool)
+
+    def hopeful(self) -> Outcomes:
+        """Return itself."""
+        return self
+
+    def chunks(self) -> Iterator[Outcome]:
+        """Yield correctness and predicted classes of consecutive runs."""
+        correct: NDArray[np.bool_] | None = None
+        for _, predicted, undecided in self._whole.decided():
+            if undecided is not None:
+                raise UnusableRun
+            correct = hits(predicted, self._whole.labels, correct)
+            yield Outcome(correct, predicted)
+        self._whole.reasons = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +190,14 @@ class CorrectOutcomes:
     examples: NDArray[np.bool_]
     labels: None = None
     n_classes: None = None
+
+    def only(self, keep: NDArray[np.bool_]) -> CorrectOutcomes:
+        """Return the outcomes of fewer runs; `keep` counts all runs."""
+        return replace(self, keep=keep)
+
+    def hopeful(self) -> Outcomes:
+        """Return itself: what was not evaluated is known before."""
+        return self
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -225,11 +233,12 @@ def left_out(run_ids: tuple[str, ...], keep: NDArray[np.bool_], reason: str) -> 
 
 def as_outcomes(
     source: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: ArrayLike | None = None,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     missing: str = "raise",
     n_classes: int | None = None,
 ) -> Outcomes:
@@ -237,28 +246,34 @@ def as_outcomes(
 
     Parameters
     ----------
-    source : array_like, RunOutputs or study, optional
-        Logits [runs, examples, classes] or predicted classes [runs, examples]; -1 means no prediction.
-    labels : array_like of int [examples], optional
+    source : array_like, path, RunOutputs or study, optional
+        Logits or probabilities [runs, examples, classes] or predicted classes [runs, examples]; -1 means no prediction.
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     correct : array_like of bool or 0/1 [runs, examples], optional
         Given instead of `source`. NaN or a mask marks examples on which a run was not evaluated.
     split : str
         Which split of a study to read.
-    nan : {"raise", "abstain", "drop_run"}
-        What NaN in logits means: an error, no prediction, or a run to leave out.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the outputs are.
+    nan : {"exclude", "raise", "abstain"}
+        What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to leave out, an error,
+        or no prediction on those examples.
     missing : {"raise", "intersect", "drop_run"}
         What missing correctness means: an error, an example to leave out for all runs, or a run to leave out.
     n_classes : int, optional
         Number of classes, when predicted classes are given and some may occur nowhere.
     """
     if (source is None) == (correct is None):
-        raise InputError("both" if correct is not None else "neither", "either outputs of runs or correct=")
+        if source is None:
+            raise InputError("nothing to analyse: neither outputs nor correct=", "outputs with labels, or correct=")
+        raise InputError("both outputs of runs and correct=", "one of them")
+    nan = check_nan(nan, abstain=True)
     if correct is not None:
         if labels is not None:
             raise InputError("labels were given with correct=", "correctness alone", "Leave labels out.")
         return _from_correct(correct, missing)
-    return _from_outputs(as_outputs(source, labels, split=split), check_choice(nan, "nan", NAN_POLICIES), n_classes)
+    return _from_outputs(as_outputs(source, labels, split=split, kind=kind), nan, n_classes)
 
 
 def _from_outputs(outputs: RunOutputs, nan: str, n_classes: int | None) -> PredictedOutcomes:
@@ -268,13 +283,11 @@ def _from_outputs(outputs: RunOutputs, nan: str, n_classes: int | None) -> Predi
             "true classes [examples]",
             "Pass labels= (on the command line --labels), or correct= with 0/1 correctness.",
         )
+    kind = kind_of(outputs)
     if len(outputs.shape) == 3:
-        n_classes = max(outputs.shape[2], 2)  # one logit tells two classes apart
+        n_classes = count_classes(kind, outputs.shape[2], outputs.labels)
     labels = check_integers(outputs.labels, "labels", 0, None if n_classes is None else n_classes - 1)
-    keep = np.ones(outputs.shape[0], bool)
-    if nan == "drop_run" and len(outputs.shape) == 3:
-        keep = np.concatenate([~np.isnan(chunk).any(axis=(1, 2)) for chunk in outputs.chunks()])
-    return PredictedOutcomes(outputs, labels, n_classes, nan, _some(keep, "run without NaN"))
+    return PredictedOutcomes(outputs, labels, n_classes, kind=kind, nan=nan)
 
 
 def _from_correct(correct: ArrayLike, missing: str) -> CorrectOutcomes:

@@ -1,24 +1,40 @@
-"""What a method reads run outputs from: an array, or anything that hands them out in chunks (a study's reader does)."""
+"""What a method reads run outputs from: an array, a path, or anything that hands them out in chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_labels, to_numpy
+from .._checks import to_numpy
 from .._errors import InputError
 from .._results import Excluded
+from .kinds import (
+    LOGITS,
+    SCALARS,
+    as_logits,
+    check_kind,
+    in_unit,
+    look_like_probabilities,
+    one_logit,
+)
+from .labels import labels_of, refuse_square
 
 CHUNK_BYTES = 64 * 2**20
+LOOK_BYTES = 2**16  # read to see whether one column lies within 0..1, before more is read
+ONE_RUN = "One run? The first axis is runs: pass x[None]."
 
 
 @runtime_checkable
 class RunOutputs(Protocol):
     """Outputs of many runs on one set of examples.
+
+    A source may also have a ``kind`` (one of `KINDS`, or None where it is not known) and give one run as
+    ``source[index]``.
 
     Attributes
     ----------
@@ -55,6 +71,7 @@ class ArrayOutputs:
     labels: NDArray[np.int64] | None
     excluded: tuple[Excluded, ...] = ()
     ids: tuple[str, ...] | None = None
+    kind: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,8 +87,18 @@ class ArrayOutputs:
         """Yield slices along the first axis."""
         step = max(1, int(max_bytes // max(1, self.array[:1].nbytes)))
         for start in range(0, len(self.array), step):
-            yield self.array[start : start + step]
+            yield on_floats(self.array[start : start + step])
             _forget_pages(self.array)
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return on_floats(self.array[index])
+
+
+def on_floats(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers that NumPy can compute with: bfloat16, which it has not, in single precision."""
+    if values.dtype.kind != "V":
+        return values
+    return np.left_shift(values.view(np.uint16).astype(np.uint32), np.uint32(16)).view(np.float32)
 
 
 def _forget_pages(array: NDArray[Any]) -> None:
@@ -84,50 +111,163 @@ def _forget_pages(array: NDArray[Any]) -> None:
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def n_classes(columns: int) -> int:
-    """Return the number of classes of outputs with that many columns: one logit tells two classes apart."""
-    return max(columns, 2)
+@dataclass(frozen=True, eq=False)
+class View:
+    """Outputs of which more is said than their source knows: what they are, the labels, that they are one column."""
+
+    source: RunOutputs
+    labels: NDArray[np.int64] | None
+    kind: str | None
+    column: bool = False
+    logits: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(runs, examples[, columns])``."""
+        shape = (*self.source.shape, 1) if self.column else self.source.shape
+        two = self.logits and shape[-1] == 1 and self.kind in ("probabilities", "log-probabilities")
+        return (*shape[:-1], 2) if two else shape
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """Ids of the runs."""
+        return self.source.run_ids
+
+    @property
+    def excluded(self) -> tuple[Excluded, ...]:
+        """Runs that the source leaves out."""
+        return self.source.excluded
+
+    @property
+    def example_ids(self) -> str | None:
+        """Digest of the examples' ids, where they were recorded."""
+        return getattr(self.source, "example_ids", None)
+
+    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
+        """Yield the outputs of consecutive runs."""
+        return map(self._seen, self.source.chunks(max_bytes))
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return self._seen(run_of(self.source, index))
+
+    def _seen(self, values: NDArray[Any]) -> NDArray[Any]:
+        values = values[..., None] if self.column else values
+        return as_logits(values, self.kind) if self.logits else values
 
 
-def class_of(logits: NDArray[Any]) -> NDArray[np.intp]:
-    """Return the predicted class of logits [..., classes]; of one logit, the log-odds of class 1, by its sign."""
-    return (logits[..., 0] > 0).astype(np.intp) if logits.shape[-1] == 1 else logits.argmax(-1)
+def run_of(outputs: RunOutputs, index: int) -> NDArray[Any]:
+    """Return the outputs of one run; a source without an index is read from its start."""
+    if hasattr(outputs, "__getitem__"):
+        rows: Any = outputs
+        return rows[index]
+    return next(islice(runs_of(outputs), index, None))
 
 
-def as_outputs(source: Any, labels: ArrayLike | None = None, *, split: str = "test") -> RunOutputs:
+def runs_of(outputs: RunOutputs) -> Iterator[NDArray[Any]]:
+    """Yield the outputs of every run."""
+    for chunk in outputs.chunks():
+        yield from chunk
+
+
+def kind_of(outputs: RunOutputs) -> str | None:
+    """Return what a source says that its numbers are; two axes are predicted classes unless it says otherwise."""
+    kind = getattr(outputs, "kind", None)
+    return "classes" if kind is None and len(outputs.shape) == 2 else kind
+
+
+def known_kind(outputs: RunOutputs) -> str:
+    """Return what the numbers are: as was said, else by the looks of the first run without NaN."""
+    kind = kind_of(outputs)
+    if kind is not None:
+        return kind
+    for block in runs_of(outputs):
+        if not np.isnan(block.min()):
+            return "probabilities" if look_like_probabilities(block) else "logits"
+    return "logits"
+
+
+def is_study(source: Any) -> bool:
+    """Whether a source holds runs and their predictions, as a study does."""
+    return hasattr(source, "predictions") and hasattr(source, "runs")
+
+
+def as_outputs(
+    source: Any,
+    labels: Any = None,
+    *,
+    split: str = "test",
+    kind: str | None = "auto",
+    scalars: bool = False,
+) -> RunOutputs:
     """Return `source` as `RunOutputs`.
 
     Parameters
     ----------
-    source : array_like, RunOutputs or study
+    source : array_like, path, RunOutputs or study
         Logits or probabilities [runs, examples, classes], predicted classes [runs, examples] of an integer type,
-        a study's reader, or a study (of which `split` is read).
-    labels : array_like of int [examples], optional
+        a study's reader, a study (of which `split` is read), or the path of a study or of files of outputs.
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     split : str
         Which split of a study to read.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are.
+    scalars : bool
+        Whether scalar outputs [runs, examples] of a floating type will do; they come as one column.
 
     Raises
     ------
     InputError
-        The array has the wrong number of axes, no runs or no examples, or the labels do not fit it.
+        The array has the wrong number of axes, no runs or no examples, its kind cannot be told, or the labels do not
+        fit it.
     """
-    outputs = source.predictions(split) if hasattr(source, "predictions") else source
-    if not isinstance(outputs, RunOutputs):
-        found = to_numpy(source)
-        outputs = _from_array(found if isinstance(found, np.ndarray) else np.asarray(found), labels)
-    elif labels is not None:
-        raise InputError(
-            "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
-        )
+    from .opening import opened, opened_labels
+
+    said, labels = check_kind(kind), opened_labels(labels)
+    source = opened(source)
+    outputs = source.predictions(split) if is_study(source) else source
+    if isinstance(outputs, RunOutputs):
+        outputs = _with_labels(outputs, labels)
+    else:
+        outputs = array_outputs(_as_array(source), labels, said)
     if 0 in outputs.shape:
         raise InputError(f"outputs of shape {outputs.shape}", "at least one run and one example")
-    return outputs
+    return _said_to_be(outputs, said, scalars)
+
+
+def logits_of(outputs: RunOutputs) -> RunOutputs:
+    """Return outputs of any kind but classes as logits: logarithms of probabilities, all else as it is."""
+    kind = known_kind(outputs)
+    return View(outputs, outputs.labels, kind, logits=True) if kind not in (*LOGITS, SCALARS) else outputs
+
+
+def excluded_by(outputs: RunOutputs, reasons: Mapping[int, str]) -> tuple[Excluded, ...]:
+    """Return the runs that the source and the reading left out, each with its reason."""
+    ids = outputs.run_ids
+    return outputs.excluded + tuple(Excluded(ids[index], reason) for index, reason in sorted(reasons.items()))
+
+
+def refused(outputs: RunOutputs, reasons: Mapping[int, str]) -> InputError:
+    """Return the error of ``nan="raise"``, which names the first run."""
+    first = min(reasons)
+    return InputError(
+        f"{outputs.run_ids[first]} cannot be used: {reasons[first]}",
+        "finite outputs",
+        "Leave nan= out to exclude such runs and have them named.",
+    )
+
+
+def nothing_left(excluded: tuple[Excluded, ...], runs: int, limit: int = 3) -> InputError:
+    """Return the error for a source without one usable run."""
+    shown = "; ".join(f"{item.run}: {item.reason}" for item in excluded[:limit])
+    more = f"; and {len(excluded) - limit} more" if len(excluded) > limit else ""
+    none = "no run" if runs == 1 else f"none of the {runs} runs"
+    return InputError(f"{none} has usable outputs: {shown}{more}", "at least one run with finite outputs")
 
 
 def examples_of(source: Any, split: str = "test") -> str | None:
     """Return the digest of the examples' ids of a study's split, or of its reader; None where none were recorded."""
-    outputs = source.predictions(split) if hasattr(source, "predictions") else source
+    outputs = source.predictions(split) if is_study(source) else source
     return getattr(outputs, "example_ids", None)
 
 
@@ -147,14 +287,115 @@ def check_same_examples(
                 )
 
 
-def _from_array(array: NDArray[Any], labels: ArrayLike | None) -> ArrayOutputs:
-    classes = array.ndim == 2 and array.dtype.kind in "iub"
-    if not classes and not (array.ndim == 3 and array.dtype.kind == "f"):
+# ------------------------------------------------------------------ arrays
+
+
+def _as_array(source: Any) -> NDArray[Any]:
+    try:
+        found = to_numpy(source)
+        array = found if isinstance(found, np.ndarray) else np.asarray(found)
+    except ValueError as error:
+        raise InputError(
+            f"outputs that are no array ({error})", "runs of one shape", "Every run has outputs on the same examples."
+        ) from error
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise InputError(
+            "outputs with masked entries",
+            "numbers",
+            "Leave out the examples or runs that are masked; correct= takes a mask.",
+        )
+    return np.ma.getdata(array) if isinstance(array, np.ma.MaskedArray) else array
+
+
+def array_outputs(
+    array: NDArray[Any], labels: ArrayLike | None, said: str | None = None, ids: tuple[str, ...] | None = None
+) -> ArrayOutputs:
+    """Return an array as `RunOutputs`: two axes of whole numbers are predicted classes, of floats scalar outputs."""
+    kind = array.dtype.kind
+    floats = kind == "f" or array.dtype == np.dtype("V2")  # which is how NumPy reads bfloat16
+    if array.ndim == 2 and (kind in "iub" or floats):
+        found = "classes" if kind in "iub" or said == "classes" else SCALARS
+    elif array.ndim == 3 and floats:
+        found = None
+    else:
         raise InputError(
             f"outputs of shape {array.shape} and dtype {array.dtype}",
             "floating-point logits [runs, examples, classes] or whole-number predicted classes [runs, examples]",
+            _hint_of_axes(array),
         )
-    checked = None if labels is None else check_labels(labels, None if classes else n_classes(array.shape[2]))
-    if checked is not None and len(checked) != array.shape[1]:
-        raise InputError(f"{len(checked)} labels for {array.shape[1]} examples", "one label an example")
-    return ArrayOutputs(array, checked)
+    return ArrayOutputs(array, None if labels is None else labels_of(array.shape, labels, said), (), ids, found)
+
+
+def _hint_of_axes(array: NDArray[Any]) -> str:
+    if array.ndim == 1:
+        return f"{ONE_RUN} Accuracies alone, one number per run, hold no outputs: plan_runs takes variance=."
+    if array.ndim == 3 and array.dtype.kind in "iub":
+        return "If these are logits, convert them: x.astype(float); if they are one-hot classes, pass x.argmax(-1)."
+    return ""
+
+
+# ------------------------------------------------------------------ what was said of them
+
+
+def _with_labels(outputs: RunOutputs, labels: ArrayLike | None) -> RunOutputs:
+    """Return outputs with labels that were given beside them, if they have none of their own."""
+    if labels is None:
+        return outputs
+    if outputs.labels is not None:
+        if np.array_equal(outputs.labels, np.asarray(to_numpy(labels))):
+            return outputs
+        raise InputError(
+            "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
+        )
+    return View(outputs, labels_of(outputs.shape, labels, kind_of(outputs)), getattr(outputs, "kind", None))
+
+
+def _said_to_be(outputs: RunOutputs, said: str | None, scalars: bool) -> RunOutputs:
+    """Return outputs of the kind that was said, or that follows; what can be two things is refused."""
+    known = kind_of(outputs)
+    if known == SCALARS:
+        return _one_number(outputs, said, scalars)
+    if said is not None and known not in (None, said) and not {known, said} <= {*LOGITS}:
+        raise InputError(f"kind={said!r} for outputs that are {known}", f"kind={known!r}, or none", "Leave kind out.")
+    if len(outputs.shape) == 2:
+        return outputs
+    columns = outputs.shape[2]
+    if said == "classes" or (said == "log-odds" and columns != 1):
+        wanted = "[runs, examples]" if said == "classes" else "one column [runs, examples, 1]"
+        raise InputError(f"outputs of shape {outputs.shape} with kind={said!r}", wanted)
+    kind = known if known is not None and said == "logits" else said or known
+    if columns == 1 and (kind is None or (kind == "logits" and one_logit(kind, columns, outputs.labels))):
+        kind = "log-odds" if kind else _column_kind(outputs)
+    return outputs if kind == known else View(outputs, outputs.labels, kind)
+
+
+def _one_number(outputs: RunOutputs, said: str | None, scalars: bool) -> RunOutputs:
+    """Return one number for each run and example as a column, if the method takes such or their kind was said."""
+    column = len(outputs.shape) == 2
+    if said == "classes" and column:
+        return View(outputs, outputs.labels, said)
+    if said in ("log-odds", "probabilities", "log-probabilities"):
+        return View(outputs, outputs.labels, said, column)
+    if scalars and said is None:
+        if column and outputs.labels is not None and hasattr(getattr(outputs, "source", outputs), "array"):
+            refuse_square(outputs.shape)
+        return View(outputs, outputs.labels, SCALARS, column)
+    array = getattr(outputs, "array", None)
+    dtype = "" if array is None else f" and dtype {array.dtype}"
+    raise InputError(
+        f"scalar outputs of shape {outputs.shape}{dtype}" + (f", with kind={said!r}" if said else ""),
+        "outputs of classes [runs, examples, classes], or whole-number predicted classes [runs, examples]",
+        "One run? pass x[None]. One number per run and example for two classes? Say kind='log-odds' or "
+        "kind='probabilities' (of class 1).",
+    )
+
+
+def _column_kind(outputs: RunOutputs) -> str:
+    """Return what one column is; numbers that may be the log-odds or the probability of class 1 are refused."""
+    if all(in_unit(chunk) for chunk in outputs.chunks(LOOK_BYTES)):
+        raise InputError(
+            "one column of outputs whose values all lie in 0..1, which may be probabilities or log-odds of class 1",
+            "kind= to say which",
+            "Say kind='probabilities' for sigmoid outputs, kind='log-odds' for logits (on the command line --kind).",
+        )
+    return "log-odds"

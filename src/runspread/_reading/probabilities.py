@@ -5,21 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from .._checks import check_choice, check_labels, to_numpy
+from .._checks import check_labels, to_numpy
 from .._errors import InputError
 from .._results import Excluded
-from .outputs import RunOutputs, as_outputs, n_classes
-
-KINDS = ("auto", "logits", "probabilities")
-SUM_TOLERANCE = 1e-4
-NEAR_ONE = 0.05
-Floats = NDArray[np.float64]
+from .classes import checked_classes
+from .kinds import (
+    Floats,
+    as_log_probabilities,
+    check_nan,
+    check_share,
+    check_sums,
+    count_classes,
+    one_logit,
+    why_unusable,
+)
+from .labels import check_label_count
+from .opening import opened_labels
+from .outputs import (
+    RunOutputs,
+    as_outputs,
+    excluded_by,
+    known_kind,
+    nothing_left,
+    refused,
+    run_of,
+    runs_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,98 +91,120 @@ class Members:
         True classes of the examples that count.
     keep : ndarray of bool, or None
         Which examples of `outputs` count; None for all.
-    kind : {"logits", "probabilities"}
-        What the numbers are.
+    kind : str
+        What the numbers are. Predicted classes come as votes: probability one for the class, and one class more, which
+        no label is, where a run abstains.
+    n_classes : int
+        Number of classes.
     invalid : dict of int to str
         Runs met so far that cannot be used, by position, with the reason.
+    nan : {"exclude", "raise"}
+        What becomes of those.
     """
 
     outputs: RunOutputs
     labels: NDArray[np.int64]
     keep: NDArray[np.bool_] | None
     kind: str
+    n_classes: int
     invalid: dict[int, str]
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return 2 if self._one_logit else self.outputs.shape[2]
-
-    @property
-    def _one_logit(self) -> bool:
-        """Whether the one column tells two classes apart; where all labels are 0 there is one class only."""
-        return self.outputs.shape[2] == 1 and bool(self.labels.max() > 0)
+    nan: str = "exclude"
 
     def __len__(self) -> int:
         return self.outputs.shape[0]
 
+    @property
+    def votes(self) -> bool:
+        """Whether the runs have predicted classes alone."""
+        return self.kind == "classes"
+
+    def need_probabilities(self, what: str, instead: str) -> None:
+        """Raise an InputError where runs have predicted classes alone."""
+        if self.votes:
+            raise InputError(f"predicted classes for {what}", "logits or probabilities of every class", instead)
+
     def __iter__(self) -> Iterator[Member]:
-        index = 0
-        for chunk in self.outputs.chunks():
-            for block in chunk:
-                member = self._member(index, block)
-                if member is not None:
-                    yield member
-                index += 1
+        for index, block in enumerate(runs_of(self.outputs)):
+            member = self._member(index, block)
+            if member is not None:
+                yield member
 
     def at(self, index: int) -> Member:
         """Return one run; a source without an index is read from its start."""
-        rows: Any = getattr(self.outputs, "array", self.outputs)
-        blocks = (block for chunk in self.outputs.chunks() for block in chunk)
-        block = rows[index] if hasattr(rows, "__getitem__") else next(islice(blocks, index, None))
-        member = self._member(index, block)
+        member = self._member(index, run_of(self.outputs, index))
         if member is None:
             raise InputError(f"{self.outputs.run_ids[index]} cannot be used: {self.invalid[index]}", "a valid run")
         return member
 
     def _member(self, index: int, block: NDArray[Any]) -> Member | None:
         values = block if self.keep is None else block[self.keep]
-        values = np.asarray(values, dtype=np.float64)
-        is_logits = self.kind == "logits"
-        if self._one_logit:  # the log-odds, or the probability, of class 1
-            values = np.hstack([np.zeros_like(values) if is_logits else 1 - values, values])
-        reason = _invalid_logits(values) if is_logits else _invalid_probabilities(values, self.outputs.run_ids[index])
+        if self.votes:
+            return Member(index, self._votes(values), is_logits=False)
+        values, is_logits = np.asarray(values, dtype=np.float64), self.kind in ("logits", "log-odds")
+        reason = why_unusable(values, self.kind)
         if reason:
             self.invalid[index] = reason
+            if self.nan == "raise":
+                raise refused(self.outputs, self.invalid)
             return None
-        return Member(index, values, is_logits)
+        return Member(index, self._of_classes(values, index), is_logits or self.kind == "log-probabilities")
+
+    def _of_classes(self, values: Floats, index: int) -> Floats:
+        """Return a column for each class: one column is of class 1."""
+        run = self.outputs.run_ids[index]
+        if values.shape[1] == self.n_classes:
+            if self.kind == "probabilities":
+                check_sums(values, run)
+            return values
+        if self.kind == "log-probabilities":
+            return as_log_probabilities(values, self.kind, run)
+        if self.kind == "probabilities":
+            check_share(values[:, 0], self.kind)
+        return np.hstack([1 - values if self.kind == "probabilities" else np.zeros_like(values), values])
+
+    def _votes(self, classes: NDArray[Any]) -> Floats:
+        """Return predicted classes [examples] as probabilities of one."""
+        checked = checked_classes(classes, None)
+        return np.eye(self.n_classes)[np.where(checked < 0, self.n_classes - 1, checked)]
 
     def excluded(self) -> tuple[Excluded, ...]:
         """Return the runs that the source and the reading left out, each with its reason."""
-        ids = self.outputs.run_ids
-        return self.outputs.excluded + tuple(Excluded(ids[i], reason) for i, reason in sorted(self.invalid.items()))
+        return excluded_by(self.outputs, self.invalid)
 
     def nothing_left(self) -> InputError:
         """Return the error for a source without one valid run."""
-        return InputError(
-            f"none of the {len(self)} runs has usable outputs: {_first_reasons(self.excluded())}",
-            "at least one run with finite outputs",
-        )
+        return nothing_left(self.excluded(), len(self))
 
 
 def read_members(
     source: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     split: str = "test",
     kind: str = "auto",
+    nan: str = "exclude",
     ignore_index: int | None = None,
+    needs_labels: bool = True,
 ) -> Members:
     """Return `source` as `Members`.
 
     Parameters
     ----------
-    source : array_like, RunOutputs, study or Members
-        Logits or probabilities, [runs, examples, classes] or [examples, classes] for one run; or a study.
-    labels : array_like of int [examples], optional
+    source : array_like, path, RunOutputs, study or Members
+        Logits or probabilities [runs, examples, classes], predicted classes [runs, examples]; or a study.
+    labels : array_like of int [examples] or path, optional
         True classes; needed where the source carries none.
     split : str
         Which split of a study to read.
-    kind : {"auto", "logits", "probabilities"}
-        What the numbers are. One column is the log-odds (or probability) of class 1. ``"auto"``: probabilities if
-        the first usable run lies within 0..1 and most of its rows sum to about 1, else logits.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are. ``"auto"``: what the source says; else probabilities if the first usable run lies within
+        0..1 and most of its rows sum to about 1, else logits.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     ignore_index : int, optional
         Examples with this label are left out before everything.
+    needs_labels : bool
+        Whether labels are needed; without them all are class 0.
 
     Raises
     ------
@@ -175,81 +213,39 @@ def read_members(
     """
     if isinstance(source, Members):
         return source
-    check_choice(kind, "kind", KINDS)
-    if not hasattr(source, "predictions") and not isinstance(source, RunOutputs):
-        source = _as_array(source)
-        outputs = as_outputs(source)
-    else:
-        outputs = as_outputs(source, split=split)
-    if len(outputs.shape) != 3:
-        raise InputError(f"outputs of shape {outputs.shape}", "logits or probabilities [runs, examples, classes]")
-    found = _only_labels(outputs, labels)
+    nan = check_nan(nan)
+    outputs = as_outputs(source, split=split, kind=kind)
+    found = _only_labels(outputs, opened_labels(labels), needs_labels)
     keep = None if ignore_index is None else found != ignore_index
-    checked = check_labels(found if keep is None else found[keep], n_classes(outputs.shape[2]))
-    return Members(outputs, checked, keep, _detect(outputs) if kind == "auto" else kind, {})
+    kept = found if keep is None else found[keep]
+    known = known_kind(outputs)
+    if known == "classes":
+        checked = check_labels(kept)
+        return Members(outputs, checked, keep, known, _voted(outputs, checked), {}, nan)
+    known_labels = labels is not None or outputs.labels is not None
+    one_class = kind == "logits" and known_labels and not one_logit(kind, outputs.shape[2], kept)
+    size = outputs.shape[2] if one_class else count_classes(known, outputs.shape[2], kept)
+    return Members(outputs, check_labels(kept, size), keep, "logits" if one_class else known, size, {}, nan)
 
 
-def _as_array(source: Any) -> NDArray[Any]:
-    """Return bare numbers as [runs, examples, classes]; one run's [examples, classes] gains the first axis."""
-    found = to_numpy(source)
-    array = found if isinstance(found, np.ndarray) else np.asarray(found)
-    return array[None] if array.ndim == 2 and array.dtype.kind == "f" else array
+def _voted(outputs: RunOutputs, labels: NDArray[np.int64]) -> int:
+    """Return how many classes labels and predictions tell, with one more for abstentions where there are any."""
+    low, high = 0, int(labels.max())
+    for chunk in outputs.chunks():
+        classes = checked_classes(np.asarray(chunk), None)
+        low, high = min(low, int(classes.min())), max(high, int(classes.max()))
+    return high + 1 + (low < 0)
 
 
-def _only_labels(outputs: RunOutputs, labels: ArrayLike | None) -> NDArray[Any]:
-    if labels is not None and outputs.labels is not None:
+def _only_labels(outputs: RunOutputs, labels: Any, needed: bool) -> NDArray[Any]:
+    if labels is not None and outputs.labels is not None and not np.array_equal(outputs.labels, to_numpy(labels)):
         raise InputError(
             "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
         )
     found = outputs.labels if labels is None else np.asarray(to_numpy(labels))
+    if found is None and not needed:
+        return np.zeros(outputs.shape[1], np.int64)
     if found is None:
         raise InputError("no labels", "the true class of every example", "Pass labels= (on the command line --labels).")
-    if found.shape != (outputs.shape[1],):
-        raise InputError(f"labels of shape {found.shape} for {outputs.shape[1]} examples", "one label an example")
+    check_label_count(found, outputs.shape)
     return found
-
-
-def _detect(outputs: RunOutputs) -> str:
-    """Return the kind of the first run without NaN."""
-    for chunk in outputs.chunks():
-        for block in chunk:
-            if not np.isnan(block.min()):
-                return "probabilities" if _look_like_probabilities(block) else "logits"
-    return "logits"
-
-
-def _look_like_probabilities(block: NDArray[Any]) -> bool:
-    # Badly rounded probabilities must reach the check of their sums, not pass for logits; all-zero logits must not.
-    if block.shape[1] == 1 or block.min() < 0 or block.max() > 1 + SUM_TOLERANCE:
-        return False
-    return bool(np.median(np.abs(block.sum(axis=1, dtype=np.float64) - 1)) < NEAR_ONE)
-
-
-def _invalid_logits(values: Floats) -> str:
-    # The row maximum is NaN, +inf or -inf exactly where a row has a NaN, a +inf, or nothing above -inf.
-    top = values.max(axis=1)
-    if np.isfinite(top).all():
-        return ""
-    bad = int((~np.isfinite(top)).sum())
-    what = "NaN" if np.isnan(top).any() else "infinite"
-    return f"{what} logits on {bad} of {len(top)} examples"
-
-
-def _invalid_probabilities(values: Floats, run: str) -> str:
-    sums = values.sum(axis=1)
-    if np.isnan(sums).any():
-        return f"NaN probabilities on {int(np.isnan(sums).sum())} of {len(sums)} examples"
-    off = np.abs(sums - 1) > SUM_TOLERANCE
-    if off.any() or values.min() < 0:
-        first = int(np.argmax(off if off.any() else (values < 0).any(axis=1)))
-        raise InputError(
-            f"probabilities of {run} on example {first} sum to {sums[first]:.6g}, smallest {values[first].min():.6g}",
-            f"non-negative rows that sum to 1 within {SUM_TOLERANCE:g}",
-            "If these are logits, say kind='logits'; if they are rounded, store them as float32.",
-        )
-    return ""
-
-
-def _first_reasons(excluded: tuple[Excluded, ...], limit: int = 3) -> str:
-    shown = "; ".join(f"{item.run}: {item.reason}" for item in excluded[:limit])
-    return shown + (f"; and {len(excluded) - limit} more" if len(excluded) > limit else "")

@@ -10,13 +10,25 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .._checks import check_choice
 from .._errors import InputError
 from .._results import Excluded
+from .kinds import as_logits, check_nan, class_of, count_classes, why_unusable
 from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins
-from .outputs import RunOutputs, as_outputs, class_of, examples_of, n_classes
+from .outputs import (
+    RunOutputs,
+    as_outputs,
+    examples_of,
+    excluded_by,
+    known_kind,
+    logits_of,
+    nothing_left,
+    refused,
+    run_of,
+    runs_of,
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,7 @@ class Scalars:
     @property
     def n_classes(self) -> int:
         """Number of classes of the outputs."""
-        return n_classes(self._outputs.shape[2])
+        return count_classes(None, self._outputs.shape[2])
 
     @property
     def is_single(self) -> bool:
@@ -109,7 +121,7 @@ class Scalars:
     def each(self, runs: Iterable[int]) -> Iterator[Floats]:
         """Yield the scalars [statistics, examples] of some runs one by one, in the order of the source."""
         wanted = set(self._rows[np.asarray(list(runs), dtype=np.intp)].tolist())
-        for row, logits in enumerate(_runs(self._outputs)):
+        for row, logits in enumerate(runs_of(self._outputs)):
             if row in wanted:
                 yield self._reading.scalars(logits[None], self._outputs.labels)[:, 0]
 
@@ -144,7 +156,7 @@ class Scalars:
         """
         wanted = dict(zip(self._rows.tolist(), members.T, strict=True))
         total = np.zeros((len(members), *self._outputs.shape[1:]))
-        for row, logits in enumerate(_runs(self._outputs)):
+        for row, logits in enumerate(runs_of(self._outputs)):
             own = np.flatnonzero(wanted.get(row, False))
             if len(own):  # one by one, and not as a product of matrices, whose sums depend on the processor
                 with np.errstate(invalid="ignore"):
@@ -161,7 +173,7 @@ class Scalars:
     def votes(self) -> NDArray[np.unsignedinteger[Any]]:
         """Predicted classes [runs, examples] of the usable runs on all examples, in memory from then on."""
         kind = np.min_scalar_type(self.n_classes - 1)
-        classes = [class_of(logits).astype(kind) for logits in _runs(self._outputs)]
+        classes = [class_of(logits).astype(kind) for logits in runs_of(self._outputs)]
         return np.stack([classes[row] for row in self._rows])
 
     @cached_property
@@ -175,43 +187,48 @@ class Scalars:
         return float("nan") if self.right is None else float(self.right.mean() / self._outputs.shape[1])
 
 
-def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Reading) -> Scalars:
-    """Find the usable runs of a source; those whose scalar outputs are NaN somewhere are excluded and named.
+def read_scalars(
+    source: Any, labels: Any, split: str, reading: Reading, *, kind: str = "auto", nan: str = "exclude"
+) -> Scalars:
+    """Find the usable runs of a source; those that have no scalar outputs are excluded and named.
 
     Parameters
     ----------
-    source : array_like, RunOutputs or study
-        Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
-    labels : array_like of int [examples], optional
+    source : array_like, path, RunOutputs or study
+        Logits or probabilities [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
+    labels : array_like of int [examples] or path, optional
         True classes, for margins that need them.
     split : str
         Split of a study.
     reading : Reading
         How outputs become scalars.
+    kind : str
+        What the numbers are; probabilities are taken as their logarithms, which are logits.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     """
     if reading.margin is not None:
         check_choice(reading.margin, "kind of margin", MARGINS)
-    outputs = as_outputs(_with_classes(source), labels, split=split)
-    if len(outputs.shape) != 3:
+    nan = check_nan(nan)
+    given = as_outputs(source, labels, split=split, kind=kind, scalars=True)
+    if len(given.shape) != 3:
         raise InputError("predicted classes", "logits or scalar outputs", "Classes alone have no distribution of gaps.")
-    kept, excluded = [], list(outputs.excluded)
-    for run, logits in enumerate(_runs(outputs)):
-        reason = _unusable(logits, reading, outputs.labels)
-        if reason is None:
-            kept.append(run)
-        else:
-            excluded.append(Excluded(outputs.run_ids[run], reason))
+    outputs, known = logits_of(given), known_kind(given)
+    found = {run: _unusable(values, known, reading, given.labels) for run, values in enumerate(runs_of(given))}
+    reasons = {run: reason for run, reason in found.items() if reason}
+    if reasons and nan == "raise":
+        raise refused(given, reasons)
+    kept = [run for run in range(given.shape[0]) if run not in reasons]
+    excluded = excluded_by(given, reasons)
     if not kept:
-        raise InputError(
-            "no run has usable outputs", "at least one", "; ".join(f"{e.run}: {e.reason}" for e in excluded)
-        )
-    kind = reading.kind(outputs.shape[2])
-    shape = reading.scalars(_run(outputs, kept[0])[None], outputs.labels).shape  # bad settings show here
+        raise nothing_left(excluded, given.shape[0])
+    margin = reading.kind(outputs.shape[2])
+    shape = reading.scalars(run_of(outputs, kept[0])[None], outputs.labels).shape  # bad settings show here
     return Scalars(
         run_ids=tuple(outputs.run_ids[run] for run in kept),
-        excluded=tuple(excluded),
-        margin=kind,
-        labels=reading.labels_of(kind, outputs.labels),
+        excluded=excluded,
+        margin=margin,
+        labels=reading.labels_of(margin, outputs.labels),
         n_statistics=shape[0],
         n_examples=shape[2],
         _outputs=outputs,
@@ -220,31 +237,13 @@ def read_scalars(source: Any, labels: ArrayLike | None, split: str, reading: Rea
     )
 
 
-def _unusable(logits: NDArray[Any], reading: Reading, labels: NDArray[np.int64] | None) -> str | None:
-    """Return why a run [examples, classes] has no scalar outputs; None if it has."""
-    if np.isfinite(logits).all():
-        return None
-    if np.isnan(logits).any():
-        return "NaN among its outputs"
+def _unusable(values: NDArray[Any], kind: str, reading: Reading, labels: NDArray[np.int64] | None) -> str:
+    """Return why a run [examples, classes] has no scalar outputs; nothing if it has."""
+    reason = why_unusable(values, kind)
+    if reason or (kind != "probabilities" and np.isfinite(values).all()):
+        return reason
     try:
-        reading.scalars(logits[None], labels)
+        reading.scalars(as_logits(values, kind)[None], labels)
     except UndefinedMargin as error:
         return error.found
-    return None
-
-
-def _with_classes(source: Any) -> Any:
-    """Return scalar outputs [runs, examples] as logits of one class; anything else as it is."""
-    if isinstance(source, RunOutputs) or hasattr(source, "predictions"):
-        return source
-    array = np.asarray(source) if not isinstance(source, np.ndarray) else source
-    return array[..., None] if array.ndim == 2 and array.dtype.kind == "f" else array
-
-
-def _runs(outputs: RunOutputs) -> Iterator[NDArray[Any]]:
-    for chunk in outputs.chunks():
-        yield from chunk
-
-
-def _run(outputs: RunOutputs, number: int) -> NDArray[Any]:
-    return next(islice(_runs(outputs), number, None))
+    return ""

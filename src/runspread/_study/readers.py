@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from .._checks import check_choice
 from .._errors import CorruptShardError, MissingDataError, StudyError
+from .._reading.kinds import look_like_probabilities
 from .._reading.outputs import CHUNK_BYTES
 from .._reading.safetensors import map_tensors
 from .._results import Excluded
-from .shards import RunFacts, ShardFacts, prediction_key, weight_key
+from .shards import RunFacts, ShardFacts, place_of, prediction_file, prediction_key, weight_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,10 @@ class Predictions:
     Attributes
     ----------
     shape : tuple of int
-        ``(runs, examples, classes)``.
+        ``(runs, examples, classes)``; ``(runs, examples)`` of predicted classes.
+    kind : str or None
+        What the outputs are, where the study says so: ``"log-probabilities"``, ``"log-odds"``, ``"logits"``,
+        ``"classes"``.
     labels : ndarray of int64 [examples]
         True classes.
     run_ids : tuple of str
@@ -67,7 +71,6 @@ class Predictions:
 
     def __init__(self, parts: list[Part], split: str, step: int | None, corrupt: Iterable[str] = ()) -> None:
         self.split, self.step = split, step
-        self._key = prediction_key(split, step)
         self._parts: list[Part] = []
         excluded = [Excluded(f"shard {name}", "corrupt") for name in corrupt]
         for part in parts:
@@ -77,8 +80,10 @@ class Predictions:
             raise MissingDataError(*_nothing_recorded(parts, split, step))
         self.run_ids: tuple[str, ...] = tuple(run.id for part in self._parts for run in part.runs)
         self._check_labels_agree()
+        self.kind: str | None = self._common_kind()
+        self._key, self._file = prediction_key(split, step, self.kind), prediction_file(self.kind)
         self.example_ids: str | None = self._common_examples()
-        first = self._parts[0].tensors("predictions.safetensors")
+        first = self._parts[0].tensors(self._file)
         self.labels: NDArray[np.int64] = first[f"labels/{split}"].astype(np.int64)
         self.shape: tuple[int, ...] = (len(self.run_ids), *_tensor(self._parts[0], first, self._key).shape[1:])
 
@@ -104,6 +109,27 @@ class Predictions:
                     "Record runs on different examples under different split names.",
                 )
 
+    def _common_kind(self) -> str | None:
+        """Return what the outputs are; None where no shard says so. Kept logits differ in their kind by name alone."""
+        place = place_of(self.split, self.step)
+        of_kind = {part.facts.kinds.get(place): part for part in self._parts}
+        if len(of_kind) == 1:
+            return next(iter(of_kind))
+        named = [kind or "logits" for kind in of_kind]
+        plain = of_kind.get(None)
+        if plain is not None and "classes" not in of_kind:  # of version 1, which did not ask
+            tensor = _tensor(plain, plain.tensors(prediction_file(None)), prediction_key(self.split, self.step))
+            if look_like_probabilities(tensor[plain.rows[0]]):
+                named = ["probabilities" if kind == "logits" else kind for kind in named]
+        if {"classes", "probabilities"} & {*named}:
+            folders = " and ".join(part.folder.name for part in of_kind.values())
+            raise StudyError(
+                f"shards {folders} have different kinds of outputs for split {self.split!r}: {', '.join(named)}",
+                "one kind",
+                "Record them again, or under different split names.",
+            )
+        return "logits"
+
     def _common_examples(self) -> str | None:
         noted = [part for part in self._parts if self.split in part.facts.example_ids]
         known = {part.facts.example_ids[self.split]: part for part in noted}
@@ -120,11 +146,12 @@ class Predictions:
         return len(self.run_ids)
 
     def __repr__(self) -> str:
-        return f"<predictions of {_describe(self.split, self.step)}, [runs, examples, classes] = {self.shape}>"
+        axes = "[runs, examples, classes]" if len(self.shape) == 3 else "predicted classes [runs, examples]"
+        return f"<predictions of {_describe(self.split, self.step)}, {axes} = {self.shape}>"
 
     def _pieces(self) -> Iterator[NDArray[Any]]:
         for part in self._parts:
-            array = _tensor(part, part.tensors("predictions.safetensors"), self._key)
+            array = _tensor(part, part.tensors(self._file), self._key)
             if array.shape[1:] != self.shape[1:]:
                 raise StudyError(
                     f"shard {part.folder.name} has outputs of shape {array.shape[1:]}",
@@ -169,7 +196,7 @@ class Predictions:
     def _row(self, number: int) -> NDArray[Any]:
         for part in self._parts:
             if number < len(part.rows):
-                array = _tensor(part, part.tensors("predictions.safetensors"), self._key)
+                array = _tensor(part, part.tensors(self._file), self._key)
                 return array[part.rows[number]]
             number -= len(part.rows)
         raise IndexError(number)

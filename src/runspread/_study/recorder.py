@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import check_labels, check_logits, to_numpy
+from .._checks import check_labels, to_numpy
 from .._errors import DuplicateRunError, InputError
-from .._reading.outputs import n_classes
+from .._reading.recordable import recordable
 from .records import RunRecord, examples_digest
 
 if TYPE_CHECKING:
@@ -76,11 +76,12 @@ class RunRecorder:
     def predictions(
         self,
         split: str,
-        logits: ArrayLike,
+        outputs: ArrayLike,
         *,
         labels: ArrayLike | None = None,
         step: int | None = None,
         example_ids: ArrayLike | str | None = None,
+        kind: str = "auto",
     ) -> None:
         """Keep the outputs on one split.
 
@@ -88,9 +89,9 @@ class RunRecorder:
         ----------
         split : str
             Name of the split, for example ``"test"``.
-        logits : array_like [examples, classes]
-            Logits (or log-probabilities), or one column with the log-odds of class 1; a torch tensor on any device
-            will do.
+        outputs : array_like [examples, classes], or of int [examples]
+            Logits or probabilities, one column of class 1, or predicted classes (-1 for no prediction); a torch tensor
+            on any device will do. Probabilities are kept as their logarithms.
         labels : array_like of int [examples], optional
             True classes, where the study was created without them.
         step : int, optional
@@ -99,20 +100,28 @@ class RunRecorder:
             Id of each example in the order of the logits, or a digest of your own; other ids, or another order, than
             the study's or another run's is then an error. Without them an order that is permuted within classes cannot
             be told.
+        kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+            What the outputs are; has to be said of one column whose values all lie in 0..1.
 
         Raises
         ------
         InputError
-            Logits, labels or example ids that do not fit; other classes than those of the runs in the study.
+            Outputs, labels or example ids that do not fit; outputs of which it cannot be told what they are; other
+            classes than those of the runs in the study.
         """
         split = str(split)  # as create_study does
         known = self._labels(split, labels)
-        array = check_logits(logits, shape=(len(known), None))
-        classes = n_classes(array.shape[1])
-        if known.max() >= classes:
+        columns = np.shape(to_numpy(outputs))[1:]
+        if len(columns) == 1 and known.max() >= max(2, columns[0]):
+            classes = max(2, columns[0])
             raise InputError(f"labels up to {known.max()} for logits of {classes} classes", f"labels below {classes}")
-        self._check_columns(split, array.shape[1])
-        self._record.predictions[split, None if step is None else _step(step)] = array
+        array, note = recordable(outputs, len(known), kind)
+        self._check_columns(split, array.shape[1] if array.ndim == 2 else 0)
+        at = split, None if step is None else _step(step)
+        self._record.predictions[at] = array
+        self._record.kinds.pop(at, None)
+        if note is not None:
+            self._record.kinds[at] = note
         self._record.labels[split] = known
         self._note_examples(split, example_ids, len(known))
 
@@ -164,8 +173,8 @@ class RunRecorder:
         known = self._study.columns_of(split)
         if known is not None and columns != known[0]:
             raise InputError(
-                f"logits of {columns} columns for split {split!r}",
-                f"{known[0]}, as in the runs that are in the study",
+                f"{_columns(columns)} for split {split!r}",
+                f"{_columns(known[0]) if 0 in (columns, known[0]) else known[0]}, as in the runs that are in the study",
                 f"Record other classes under another split's name or in a study of their own; if shards/{known[1]} is "
                 "what is wrong, move it out of the study.",
             )
@@ -230,6 +239,10 @@ def provenance(started: float) -> dict[str, Any]:
         "numpy": np.__version__,
         "runspread": __version__,
     }
+
+
+def _columns(columns: int) -> str:
+    return f"logits of {columns} columns" if columns else "predicted classes"
 
 
 def _number(value: Any, name: str) -> float:

@@ -80,7 +80,10 @@ class RunRecord:
     metrics : dict of str to (steps, values)
         Logged curves: steps int64 [points], strictly increasing, and values [points].
     predictions : dict of (split, step or None) to array
-        Logits [examples, classes]; step None is the end of training.
+        Logits [examples, classes], or predicted classes [examples]; step None is the end of training.
+    kinds : dict of (split, step or None) to str
+        What predictions are, where it has to be noted: ``"log-probabilities"``, ``"log-odds"``, ``"logits"`` that could
+        be taken for probabilities, ``"classes"``.
     labels : dict of str to array
         Labels int64 [examples] of each split in `predictions`.
     weights : dict of (step or None) to dict of str to array
@@ -100,6 +103,7 @@ class RunRecord:
     predictions: dict[tuple[str, int | None], NDArray[Any]] = field(
         default_factory=dict[tuple[str, int | None], NDArray[Any]]
     )
+    kinds: dict[tuple[str, int | None], str] = field(default_factory=dict[tuple[str, int | None], str])
     labels: dict[str, NDArray[np.int64]] = field(default_factory=dict[str, NDArray[np.int64]])
     weights: dict[int | None, dict[str, NDArray[Any]]] = field(
         default_factory=dict[int | None, dict[str, NDArray[Any]]]

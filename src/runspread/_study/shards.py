@@ -7,6 +7,8 @@
         metrics.safetensors       values/<metric> [runs, points], lengths/<metric> [runs],
                                   steps/<metric> [points], or [runs, points] where runs differ
         predictions.safetensors   logits/<split>[@<step>] [runs, examples, classes], labels/<split> [examples]
+        digest.safetensors        of runs with predicted classes alone: class/<split>[@<step>] [runs, examples] (-1: no
+                                  prediction), correct/<split>[@<step>] [runs, bytes] in bits, labels/<split>
         weights.safetensors       final/<parameter> or step-<step>/<parameter> [runs, ...]
         provenance.json           when, where and how long: the only file that differs between two equal trainings
         SHA256SUMS                checksums of the files above but provenance.json, as sha256sum writes them
@@ -24,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._errors import CorruptShardError, FormatVersionError, InputError
-from .._reading.outputs import class_of
+from .._reading.kinds import class_of, why_unusable
 from .files import (
     CHECKSUMS,
     FolderExistsError,
@@ -38,7 +40,8 @@ from .files import (
 )
 from .records import RunRecord, Seeds, Status
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the newest that is read; a shard says 2 where it uses what version 1 has not, else 1
+PREDICTIONS, DIGEST = "predictions.safetensors", "digest.safetensors"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -47,7 +50,7 @@ class StudyFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The content of ``study.json``."""
 
     format: str = "runspread-study"
-    version: int = FORMAT_VERSION
+    version: int = 1
     recipe: dict[str, Any] | None = None
     splits: tuple[str, ...] = ()
     example_ids: dict[str, str] = {}
@@ -69,7 +72,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     error : str or None
         Why it diverged or failed.
     accuracy : dict of str to float
-        Share of examples whose largest logit is the label, for each split with final predictions.
+        Share of examples whose largest logit is the label, for each split with final predictions that can be used:
+        without NaN, positive infinities, or rows that have no finite entry.
     predictions : tuple of (split, step or None)
         Which predictions were recorded; None is the end of training.
     weights : tuple of (step or None)
@@ -92,7 +96,9 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 class ShardFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis.
 
-    `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given.
+    `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`
+    says what the predictions ``<split>[@<step>]`` are, where it has to be said: ``"log-probabilities"``,
+    ``"log-odds"``, ``"logits"``, or ``"classes"``, which lie in the digest (version 2).
     """
 
     version: int
@@ -100,11 +106,22 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     runs: tuple[RunFacts, ...]
     labels: dict[str, str]
     example_ids: dict[str, str] = {}
+    kinds: dict[str, str] = {}
 
 
-def prediction_key(split: str, step: int | None) -> str:
+def place_of(split: str, step: int | None) -> str:
+    """Return how predictions are called in `ShardFacts.kinds`, and after the slash in the names of tensors."""
+    return split if step is None else f"{split}@{step}"
+
+
+def prediction_key(split: str, step: int | None, kind: str | None = None) -> str:
     """Return the name of a prediction tensor."""
-    return f"logits/{split}" if step is None else f"logits/{split}@{step}"
+    return f"{'class' if kind == 'classes' else 'logits'}/{place_of(split, step)}"
+
+
+def prediction_file(kind: str | None) -> str:
+    """Return the name of the file that predictions of a kind lie in."""
+    return DIGEST if kind == "classes" else PREDICTIONS
 
 
 def weight_key(step: int | None, parameter: str) -> str:
@@ -122,13 +139,16 @@ def write_shard(
     bool
         Whether `target` holds them now: False where other content was there before, which stays as it was.
     """
+    kinds = _shared_kinds(records)
+    predictions, digest = _stack_predictions(records, dtype, kinds)
     stacked = {
         "metrics.safetensors": _stack_metrics(records),
-        "predictions.safetensors": _stack_predictions(records, dtype),
+        PREDICTIONS: predictions,
+        DIGEST: digest,
         "weights.safetensors": _stack_weights(records),
     }
     files = {name: tensors for name, tensors in stacked.items() if tensors}
-    facts = _shard_facts(records, files.get("predictions.safetensors", {}), position)
+    facts = _shard_facts(records, predictions | digest, position, kinds)
     sums = b""
     try:
         with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
@@ -189,14 +209,37 @@ class _Version(msgspec.Struct):
     version: int
 
 
-def _shard_facts(records: Sequence[RunRecord], stored: Mapping[str, NDArray[Any]], position: int) -> ShardFacts:
+def _shard_facts(
+    records: Sequence[RunRecord],
+    stored: Mapping[str, NDArray[Any]],
+    position: int,
+    kinds: Mapping[tuple[str, int | None], str],
+) -> ShardFacts:
     labels = {
         key.removeprefix("labels/"): labels_digest(array) for key, array in stored.items() if key.startswith("labels/")
     }
-    runs = tuple(_run_facts(record, row, stored) for row, record in enumerate(records))
     return ShardFacts(
-        version=FORMAT_VERSION, position=position, runs=runs, labels=labels, example_ids=_shared_examples(records)
+        version=2 if kinds else 1,
+        position=position,
+        runs=tuple(_run_facts(record, row, stored, kinds) for row, record in enumerate(records)),
+        labels=labels,
+        example_ids=_shared_examples(records),
+        kinds={place_of(*at): kind for at, kind in sorted(kinds.items(), key=lambda item: place_of(*item[0]))},
     )
+
+
+def _shared_kinds(records: Sequence[RunRecord]) -> dict[tuple[str, int | None], str]:
+    """Return what predictions are, where it has to be noted; that is one thing for all runs of a shard."""
+    found: dict[tuple[str, int | None], str] = {}
+    for at in _keys(records, lambda record: record.predictions):
+        kinds = {record.kinds.get(at) for record in records if at in record.predictions}
+        if len(kinds) > 1:
+            named = " and ".join(sorted(kind or "plain logits" for kind in kinds))
+            raise InputError(f"{named} of split {at[0]!r} in one shard", "one kind of outputs")
+        kind = kinds.pop()
+        if kind is not None:
+            found[at] = kind
+    return found
 
 
 def _shared_examples(records: Sequence[RunRecord]) -> dict[str, str]:
@@ -208,13 +251,18 @@ def _shared_examples(records: Sequence[RunRecord]) -> dict[str, str]:
     return found
 
 
-def _run_facts(record: RunRecord, row: int, stored: Mapping[str, NDArray[Any]]) -> RunFacts:
-    # Accuracy is taken from what is stored (half precision ties included), so that a reader gets the same number.
-    accuracy = {
-        split: float(np.mean(class_of(stored[prediction_key(split, None)][row]) == stored[f"labels/{split}"]))
-        for split, step in record.predictions
-        if step is None and record.status == "completed"
-    }
+def _run_facts(
+    record: RunRecord, row: int, stored: Mapping[str, NDArray[Any]], kinds: Mapping[tuple[str, int | None], str]
+) -> RunFacts:
+    # Accuracy is taken from what is stored, which predicts what was handed in, so that a reader gets the same number.
+    accuracy: dict[str, float] = {}
+    for split, step in record.predictions:
+        if step is None and record.status == "completed":
+            kind = kinds.get((split, None))
+            values = stored[prediction_key(split, None, kind)][row]
+            if kind == "classes" or not why_unusable(values, kind):
+                predicted = values if kind == "classes" else class_of(values, "log-odds")
+                accuracy[split] = float(np.mean(predicted == stored[f"labels/{split}"]))
     return RunFacts(
         id=record.id,
         seeds=record.seeds,
@@ -254,14 +302,33 @@ def _stack_metrics(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _stack_predictions(records: Sequence[RunRecord], dtype: str) -> dict[str, NDArray[Any]]:
+def _stack_predictions(
+    records: Sequence[RunRecord], dtype: str, kinds: Mapping[tuple[str, int | None], str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Return the tensors of the outputs, and those of the digest of predicted classes."""
     tensors: dict[str, NDArray[Any]] = {}
+    digest: dict[str, NDArray[Any]] = {}
     for split, step in _keys(records, lambda record: record.predictions):
         rows = _rows(records, lambda record, key=(split, step): record.predictions.get(key), f"predictions {split!r}")
-        fits = dtype == "float32" or _largest(rows) <= FLOAT16_MAX
-        tensors[prediction_key(split, step)] = rows.astype(dtype if fits else "float32")
-        tensors[f"labels/{split}"] = _shared_labels(records, split)
-    return tensors
+        kind, labels = kinds.get((split, step)), _shared_labels(records, split)
+        if kind == "classes":
+            digest[prediction_key(split, step, kind)] = rows
+            digest[f"correct/{place_of(split, step)}"] = np.packbits(rows == labels, axis=1)
+        else:
+            tensors[prediction_key(split, step)] = _small(rows, "float32" if kind == "log-probabilities" else dtype)
+        (digest if kind == "classes" else tensors)[f"labels/{split}"] = labels
+    return tensors, digest
+
+
+def _small(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return outputs in a type at least as precise as `dtype` in which all values fit and predict the same classes."""
+    predicted, largest = class_of(rows, "log-odds"), _largest(rows)
+    for name, limit in (("float16", FLOAT16_MAX), ("float32", FLOAT32_MAX)):
+        if (name == dtype or dtype == "float16") and largest <= limit:
+            stored = rows.astype(name)
+            if np.array_equal(class_of(stored, "log-odds"), predicted):
+                return stored
+    return rows.astype("float64")
 
 
 def _largest(values: NDArray[Any]) -> float:

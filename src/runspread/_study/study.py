@@ -33,7 +33,16 @@ from .readers import Metrics, Part, Predictions, read_weights
 from .recorder import RunRecorder
 from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, run_id
 from .runs import Runs
-from .shards import RunFacts, ShardFacts, StudyFacts, prediction_key, read_facts, write_shard
+from .shards import (
+    PREDICTIONS,
+    RunFacts,
+    ShardFacts,
+    StudyFacts,
+    place_of,
+    prediction_key,
+    read_facts,
+    write_shard,
+)
 from .verify import Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
@@ -192,7 +201,7 @@ class Study:
         return verify_study(self.path, tuple(self.splits))
 
     def columns_of(self, split: str) -> tuple[int, str] | None:
-        """Return how many columns the outputs of completed runs on a split have, and the id of a shard with such."""
+        """Return how many columns completed runs' outputs on a split have (0: classes alone), and a shard with such."""
         if split not in self._columns:
             found = next(self._columns_on(split), None)
             if found is None:
@@ -203,10 +212,12 @@ class Study:
     def _columns_on(self, split: str) -> Iterator[tuple[int, str]]:
         for name, facts in self._shards.items():
             completed = (run for run in facts.runs if run.status == "completed")
-            key = next((prediction_key(*at) for run in completed for at in run.predictions if at[0] == split), None)
-            if key is not None:
+            at = next((at for run in completed for at in run.predictions if at[0] == split), None)
+            if at is not None and facts.kinds.get(place_of(*at)) == "classes":
+                yield 0, name
+            elif at is not None:
                 with suppress(CorruptShardError, KeyError):  # another shard can tell
-                    yield map_tensors(self.path / "shards" / name / "predictions.safetensors")[key].shape[-1], name
+                    yield map_tensors(self.path / "shards" / name / PREDICTIONS)[prediction_key(*at)].shape[-1], name
 
     # ------------------------------------------------------------------ writing
 
@@ -267,7 +278,8 @@ class Study:
         position : int, optional
             Orders shards in the study; by default after all that are there.
         dtype : {"float16", "float32"}
-            Precision of predictions; float32 is taken where a value does not fit into float16.
+            Precision of predictions; a larger type is taken where a value does not fit, or where the class that is
+            predicted would be another. Log-probabilities are kept in single precision at least.
         reproducible : bool
             Whether the runs follow from their ids, as those of a recipe do: then they are the same training as
             completed runs of these ids that another process published first, whatever the last digits.

@@ -111,8 +111,8 @@ def corruption_benchmark(
         Some of `corruption_names`; all by default.
     severities : sequence of int
         Some of 1 to 5.
-    kind : {"auto", "logits", "probabilities"}
-        What the predictors return.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the predictors return, where it does not tell.
     seed : int
         Seed of the corruptions.
 
@@ -136,7 +136,7 @@ def corruption_benchmark(
         raise InputError(f"{len(names)} corruptions at {len(severities)} severities", "at least one of each")
 
     def score(x: NDArray[np.uint8]) -> Floats:
-        found = [scores(np.asarray(predict(x)), checked, kind=kind) for predict in named.values()]
+        found = [scores(_of_members(predict(x)), checked, kind=kind) for predict in named.values()]
         return np.array([[one.accuracy, one.nll, one.ece] for one in found])
 
     pixels = images if images.dtype == np.uint8 else (np.clip(images, 0, 1) * 255).astype(np.uint8)
@@ -150,6 +150,12 @@ def corruption_benchmark(
         corrupted={metric: table[..., m].transpose(2, 0, 1) for m, metric in enumerate(METRICS)},
         n_examples=len(images),
     )
+
+
+def _of_members(outputs: Any) -> NDArray[Any]:
+    """Return a predictor's outputs as [members, images, classes]: one network's [images, classes] are one member."""
+    found = np.asarray(outputs)
+    return found[None] if found.ndim == 2 else found
 
 
 def _named(predictors: Any) -> dict[str, Predictor]:

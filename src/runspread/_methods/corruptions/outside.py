@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.opening import opens
 from ..._reading.probabilities import Floats
 from ..._results import Result, Table
 from ..diversity import entropy
@@ -76,6 +77,7 @@ class OutsideDetection(Result):
         )
 
 
+@opens("inside", "outside")
 def outside_detection(
     inside: Any, outside: Any, *, confidence: str = "max_probability", kind: str = "auto"
 ) -> OutsideDetection:
@@ -84,11 +86,11 @@ def outside_detection(
     Parameters
     ----------
     inside, outside : array_like or RunOutputs
-        Probabilities or logits on either set, [examples, classes], or [members, examples, classes] to average.
+        Probabilities or logits on either set, [members, examples, classes], which are averaged; of one network x[None].
     confidence : {"max_probability", "negative_entropy"}
         What to compare.
-    kind : {"auto", "logits", "probabilities"}
-        What the numbers are.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell.
 
     Returns
     -------

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
+from ..._reading.kinds import class_of, count_classes, middle_of
 from ..._reading.margins import Floats
-from ..._reading.outputs import RunOutputs, as_outputs, class_of, n_classes
+from ..._reading.opening import opens
+from ..._reading.outputs import RunOutputs, as_outputs, kind_of
 from ..._results import Excluded, Result, Table
 from .._ties import predicted_class, snap
 from ..scores import scores
@@ -127,11 +129,14 @@ class TrimmingScores(Result):
         )
 
 
+@opens("outputs")
 def trimming_scores(
     outputs: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
     levels: TrimmingLevels | None = None,
     n_accuracy_bins: int = 5,
     n_bins: int = 15,
@@ -149,6 +154,10 @@ def trimming_scores(
         True classes; taken from the source where it has them.
     split : str
         Which split of a study to read.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     levels : TrimmingLevels, optional
         Of the same runs; by default each half of the runs is compared with the other on disjoint halves of the
         examples.
@@ -173,14 +182,14 @@ def trimming_scores(
     InputError
         Fewer than four runs with both a level and scores; no labels.
     """
-    read = as_outputs(outputs, labels, split=split)
+    read = _read(outputs, labels, split, kind)
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}", "a number between 0 and 1")
     n_accuracy_bins = int(check_integers(n_accuracy_bins, "n_accuracy_bins", 1, None))
     resamples, seed = int(check_integers(resamples, "resamples", 1, None)), check_seed(seed)
     if levels is None:
-        levels = trimming(read, resample="split", seed=seed)
-    scored = scores(read, n_bins=n_bins)
+        levels = trimming(read, resample="split", seed=seed, nan=nan)
+    scored = scores(read, n_bins=n_bins, nan=nan)
     wanted = set(levels.run_ids) & set(scored.run_ids)
     ids = tuple(run for run in scored.run_ids if run in wanted)
     if len(ids) < FEW_RUNS:
@@ -211,6 +220,13 @@ def trimming_scores(
     )
 
 
+def _read(outputs: Any, labels: Any, split: str, kind: str) -> RunOutputs:
+    read = as_outputs(outputs, labels, split=split, kind=kind)
+    if len(read.shape) != 3:
+        raise InputError("predicted classes", "logits or probabilities", "Classes alone have no distribution of gaps.")
+    return read
+
+
 def _either(first: tuple[Excluded, ...], second: tuple[Excluded, ...]) -> tuple[Excluded, ...]:
     known = {item.run for item in first}
     return first + tuple(item for item in second if item.run not in known)
@@ -235,19 +251,20 @@ def churn(outputs: RunOutputs, rows: list[int]) -> Floats:
     rows : list of int
         The runs that count, by position; at least two.
     """
-    shape = outputs.shape[1], n_classes(outputs.shape[2])
+    kind = kind_of(outputs)
+    shape = outputs.shape[1], count_classes(kind, outputs.shape[2], outputs.labels)
     total, kept = np.zeros(outputs.shape[1:]), set(rows)
     votes = np.zeros(shape, dtype=np.int64)
     example = np.arange(outputs.shape[1])
     for _, own in _numbered(outputs, kept):
         total += own
-        votes[example, class_of(own)] += 1
+        votes[example, class_of(own, kind)] += 1
     found: dict[int, tuple[float, float]] = {}
     for run, own in _numbered(outputs, kept):
-        others = total - own
-        if np.abs(own).max() > DWARFS * np.abs(others).max():  # of what is left most is rounding
+        others = total - own if np.isfinite(own).all() else None  # a mask of minus infinity leaves no difference
+        if others is None or np.abs(own).max() > DWARFS * np.abs(others).max():  # of what is left most is rounding
             others = sum((values for _, values in _numbered(outputs, kept - {run})), np.zeros_like(own))
-        found[run] = _churn_of(own, others, votes, len(rows))
+        found[run] = _churn_of(own, others, votes, len(rows), kind)
     return np.array([found[run] for run in rows]).T
 
 
@@ -260,10 +277,13 @@ def _numbered(outputs: RunOutputs, kept: set[int]) -> Iterator[tuple[int, Floats
             run += 1
 
 
-def _churn_of(own: Floats, others: Floats, votes: NDArray[np.int64], n_runs: int) -> tuple[float, float]:
-    predicted = class_of(own)
+def _churn_of(
+    own: Floats, others: Floats, votes: NDArray[np.int64], n_runs: int, kind: str | None
+) -> tuple[float, float]:
+    predicted = class_of(own, kind)
+    averaged = others - (n_runs - 1) * middle_of(kind) if others.shape[-1] == 1 else others
     agreeing = votes[np.arange(len(predicted)), predicted] - 1
-    return float((predicted != predicted_class(others, n_runs - 1)).mean()), float(1 - agreeing.mean() / (n_runs - 1))
+    return float((predicted != predicted_class(averaged, n_runs - 1)).mean()), float(1 - agreeing.mean() / (n_runs - 1))
 
 
 def _rank_correlations(

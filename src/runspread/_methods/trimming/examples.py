@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..._checks import check_seed
 from ..._errors import InputError
 from ..._reading.margins import Floats, Margin
+from ..._reading.opening import opens
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
 from .._ties import merge, ranking
@@ -94,16 +95,19 @@ class TrimmedExamples(Result):
         )
 
 
+@opens("candidates", "references")
 def trimmed_examples(
     candidates: Any,
     references: Any = None,
     *,
     levels: TrimmingLevels | None = None,
     margin: Margin | None = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     classes: tuple[int, int] | None = None,
     clip: tuple[float, float] | None = None,
     split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
     seed: int = 0,
 ) -> TrimmedExamples:
     """Return which examples an optimal trimming of each run discards, at the run's own level.
@@ -115,7 +119,7 @@ def trimmed_examples(
     levels : TrimmingLevels
         Of the same candidates and references; computed on disjoint halves of the examples when left out. Margin,
         classes, clipping, reference and mode are those of the levels.
-    margin, labels, classes, clip, split
+    margin, labels, classes, clip, split, kind, nan
         As in `trimming`. With levels they are not needed, labels apart, and must not differ.
     seed : int
         Of the shuffles, and of the levels where they are made here.
@@ -140,11 +144,13 @@ def trimmed_examples(
             classes=classes,
             clip=clip,
             split=split,
+            kind=kind,
+            nan=nan,
             seed=seed,
         )
     reading = _reading_of(levels, margin=margin, classes=classes, clip=clip)
-    tested = read_scalars(candidates, labels, split, reading)
-    pool = None if references is None else read_scalars(references, labels, split, reading)
+    tested = read_scalars(candidates, labels, split, reading, kind=kind, nan=nan)
+    pool = None if references is None else read_scalars(references, labels, split, reading, kind=kind, nan=nan)
     _check_same(levels, tested, pool)
     trimmed = np.flatnonzero(levels.mean > 0)
     deciding, own = _deciding(levels)

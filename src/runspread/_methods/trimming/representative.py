@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._reading.margins import Floats, Margin
+from ..._reading.opening import opens
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
 from ..variance.audit import warns_of_seeds
@@ -156,6 +157,7 @@ class RepresentativeSize(Result):
         return f"{size} run{'s' * (size > 1)} or more is representative of the pool ({within})"
 
 
+@opens("outputs")
 @warns_of_seeds(pooled=True)
 def representative_size(
     outputs: Any,
@@ -168,10 +170,12 @@ def representative_size(
     threshold: Threshold | float | None = None,
     epsilon: float = 0.01,
     margin: Margin | None = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     classes: tuple[int, int] | None = None,
     clip: tuple[float, float] | None = None,
     split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
     seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._errors import InputError
 from ..._reading.margins import Floats, Margin
+from ..._reading.opening import opens
 from ..._reading.outputs import check_same_examples
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
@@ -133,6 +133,7 @@ class SameModel(Result):
         return sentence(self)
 
 
+@opens("old", "new")
 @warns_of_seeds(pooled=True)
 def same_model(
     old: Any,
@@ -143,10 +144,12 @@ def same_model(
     epsilon: float = 0.01,
     permutations: int = 999,
     margin: Margin | None = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     classes: tuple[int, int] | None = None,
     clip: tuple[float, float] | None = None,
     split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
     seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -174,7 +177,7 @@ def same_model(
     permutations : int
         Exchanges of runs: all, where there are fewer, else so many distinct random ones; more where each of two tests
         needs them to reach half of epsilon.
-    margin, labels, classes, clip, split, workers, progress
+    margin, labels, classes, clip, split, kind, nan, workers, progress
         As in `trimming`.
     seed : int
         Of random exchanges.
@@ -200,7 +203,7 @@ def same_model(
     """
     allowed, workers = check_alpha(alpha), check_workers(workers)
     reading = Reading(margin, classes, clip)
-    before, after = (read_scalars(source, labels, split, reading) for source in (old, new))
+    before, after = (read_scalars(source, labels, split, reading, kind=kind, nan=nan) for source in (old, new))
     _check_alike(before, after, threshold)
     if threshold == "permutation":
         found = _exchanged(before, after, epsilon, permutations, seed, workers, progress)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._reading.margins import Floats, Margin
+from ..._reading.opening import opens
 from ..._reading.outputs import check_same_examples
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
@@ -157,6 +158,7 @@ class Settings:
         return Plan(draws, delta, self.mode, self.reference == "sampled", self.seed)
 
 
+@opens("candidates", "references")
 @warns_of_seeds(pooled=True)
 def trimming(
     candidates: Any,
@@ -169,10 +171,12 @@ def trimming(
     epsilon: float = 0.01,
     mode: Mode = "step",
     margin: Margin | None = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     classes: tuple[int, int] | None = None,
     clip: tuple[float, float] | None = None,
     split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
     indices: ArrayLike | None = None,
     seed: int = 0,
     workers: int | None = None,
@@ -207,6 +211,10 @@ def trimming(
         Bounds to which scalar outputs are saturated.
     split : str
         Which split of a study to read.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell; probabilities are taken as their logarithms.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     indices : array_like of int [replicates, examples], optional
         Fixes the draws; the first half of each row is for the candidates.
     seed : int
@@ -240,8 +248,8 @@ def trimming(
         check_choice(value, name, known)
     settings = Settings(reference, resample, mode, threshold, epsilon, check_workers(workers), seed, progress)
     reading = Reading(margin, classes, clip)
-    tested = read_scalars(candidates, labels, split, reading)
-    pool = None if references is None else read_scalars(references, labels, split, reading)
+    tested = read_scalars(candidates, labels, split, reading, kind=kind, nan=nan)
+    pool = None if references is None else read_scalars(references, labels, split, reading, kind=kind, nan=nan)
     draws = draw_examples(tested.n_examples, resample, replicates, indices, np.random.default_rng(check_seed(seed)))
     if indices is not None:
         settings = dataclasses.replace(settings, resample="given")

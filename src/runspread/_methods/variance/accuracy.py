@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._reading.opening import opens
 from ..._results import Result, Table
 from .estimate import variance
 from .result import VarianceResult
@@ -79,13 +80,15 @@ class RunAccuracies(Result):
         return f", within {points(self.residual_sd)} points of the estimate (one standard deviation)"
 
 
+@opens("source")
 def run_accuracies(
     source: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: ArrayLike | None = None,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     missing: str = "raise",
     clusters: ArrayLike | None = None,
 ) -> RunAccuracies:
@@ -95,14 +98,14 @@ def run_accuracies(
     ----------
     source : VarianceResult, or as for `variance`
         The runs.
-    labels, correct, split, nan, missing, clusters
+    labels, correct, split, kind, nan, missing, clusters
         As for `variance`.
     """
     if isinstance(source, VarianceResult):
         refuse_beside_result(labels=labels, correct=correct, clusters=clusters)
         found = source
     else:
-        reading: dict[str, Any] = {"split": split, "nan": nan, "missing": missing, "clusters": clusters}
+        reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan, "missing": missing, "clusters": clusters}
         found = variance(source, labels, correct=correct, pairs="none", **reading)
     share = 0.0 if math.isnan(found.kr20) else min(1.0, max(0.0, found.kr20))
     return RunAccuracies(

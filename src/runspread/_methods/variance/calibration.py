@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_integers
 from ..._errors import InputError
+from ..._reading.opening import opens
 from ..._results import Result, Table
 from .audit import audited
 from .clusters import ClusterTotals, Grouping, clusters_of, few_clusters, mean_variance, single_groups, totals_of
@@ -176,14 +177,16 @@ class CalibrationResult(Result):
         return plain
 
 
+@opens("source")
 def calibration(
     source: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     n_classes: int | None = None,
     bins: int = 15,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     clusters: ArrayLike | None = None,
     level: float = 0.95,
 ) -> CalibrationResult:
@@ -193,7 +196,7 @@ def calibration(
     ----------
     source : array_like, RunOutputs, study or RunStatistics
         Logits [runs, examples, classes] or predicted classes [runs, examples], or statistics with labels and votes.
-    labels : array_like of int [examples], optional
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     n_classes : int, optional
         Number of classes, when predicted classes are given; by default the largest that occurs decides.
@@ -201,8 +204,11 @@ def calibration(
         Bins of the vote share, assigned in integer arithmetic.
     split : str
         Which split of a study to read.
-    nan : {"raise", "abstain", "drop_run"}
-        What NaN in logits means.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the outputs are, where neither they nor their source tell.
+    nan : {"exclude", "raise", "abstain"}
+        What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to leave out and name, an
+        error, or no prediction on those examples.
     clusters : array_like [examples], optional
         Cluster of each example, where several belong together; as for `variance`.
     level : float
@@ -212,7 +218,7 @@ def calibration(
     if not 0 < level < 1:
         raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
     counting = {"keep_bits": True} if clusters is not None else {}
-    statistics, outcomes = counted(source, labels, counting, split=split, nan=nan, n_classes=n_classes)
+    statistics, outcomes = counted(source, labels, counting, split=split, kind=kind, nan=nan, n_classes=n_classes)
     if statistics.labels is None:
         raise InputError("statistics without labels", "RunStatistics(labels, ...)")
     votes = statistics.votes.astype(np.int64)
@@ -232,7 +238,7 @@ def calibration(
         **rates,
         **_errors(numbers, bins),
         cace_crossfit=_crossfit(votes, statistics.labels, statistics.half_runs, bins),
-        excluded=() if outcomes is None else outcomes.excluded,
+        excluded=statistics.excluded,
         warnings=audited([source], (*reservations(statistics), *few_clusters(grouping))),
     )
 

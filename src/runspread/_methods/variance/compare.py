@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.opening import opens
 from .answers import Asked
 from .clusters import Grouping, clusters_of, few_clusters
 from .comparison import QUESTIONS, Comparison
@@ -19,14 +20,16 @@ from .pairing import kept_bits, pair_runs
 from .sides import Side, both_sides, dropped_examples
 
 
+@opens("a", "b")
 def compare(
     a: Any = None,
     b: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: tuple[ArrayLike, ArrayLike] | None = None,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     missing: str = "raise",
     level: float = 0.95,
     names: tuple[str, str] = ("A", "B"),
@@ -53,7 +56,7 @@ def compare(
         True classes; taken from the sources where they have them.
     correct : tuple of two array_like of 0/1 [runs, examples], optional
         Given instead of `a`, `b` and `labels`.
-    split, nan, missing
+    split, kind, nan, missing
         As for `variance`; ``missing="intersect"`` keeps the examples that all runs of both have.
     level : float
         Of tests and intervals.
@@ -99,7 +102,7 @@ def compare(
     if seeds is not None and len(seeds) != 2:
         raise InputError(f"seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed a run")
     settings = {"votes": False, "keep_bits": pairing or clusters is not None}
-    reading = {"split": split, "nan": nan, "missing": missing}
+    reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
     old, new = both_sides((a, b), labels, correct, names, settings, reading)
     grouping = None if clusters is None else _grouping(clusters, old, new)
     pairs = None

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.opening import opens
 from .audit import audited
 from .clusters import clusters_of, few_clusters, totals_of
 from .dropped import dropped_examples, for_kept
@@ -28,13 +29,15 @@ SAID = ("sd_fixed", "sd_pop", "ci_mean_lo", "ci_mean_hi", "runs_jackknife")  # w
 _PAIR_WORK = 2e10  # runs times examples squared that takes a second or two
 
 
+@opens("source")
 def variance(
     source: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: ArrayLike | None = None,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     missing: str = "raise",
     level: float = 0.95,
     groups: int | None = None,
@@ -60,14 +63,17 @@ def variance(
     source : array_like, RunOutputs, study or RunStatistics, optional
         Logits [runs, examples, classes], predicted classes [runs, examples] (-1 for no prediction), a study, or
         statistics that were accumulated elsewhere (without ``keep_bits`` their jackknife over runs is grouped).
-    labels : array_like of int [examples], optional
+    labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     correct : array_like of bool or 0/1 [runs, examples], optional
         Given instead of `source` and `labels`. NaN or a mask marks what was not evaluated.
     split : str
         Which split of a study to read.
-    nan : {"raise", "abstain", "drop_run"}
-        What NaN in logits means.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the outputs are, where neither they nor their source tell.
+    nan : {"exclude", "raise", "abstain"}
+        What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to leave out and name, an
+        error, or no prediction on those examples.
     missing : {"raise", "intersect", "drop_run"}
         What missing correctness means.
     level : float
@@ -130,7 +136,7 @@ def variance(
         raise InputError(
             "groups or first_half with RunStatistics", "neither", "Give them to RunStatistics, which counts by them."
         )
-    reading = {"correct": correct, "split": split, "nan": nan, "missing": missing}
+    reading = {"correct": correct, "split": split, "kind": kind, "nan": nan, "missing": missing}
     counting = {"groups": GROUPS if groups is None else groups, "votes": False, "keep_bits": True}
     statistics, outcomes = counted(source, labels, counting | {"first_half": first_half}, **reading)
     settings = Settings(level, checked_law(law, statistics.n_runs), best_of)
@@ -167,7 +173,7 @@ def variance(
         n_clusters=None if totals is None else totals.sums.n_clusters,
         law=law,
         unclustered=plain,
-        excluded=() if outcomes is None else outcomes.excluded,
+        excluded=statistics.excluded,
         warnings=audited([source], (*notes, *reservations(statistics), *_of_law(statistics, run_ids, settings))),
     )
 

@@ -13,6 +13,7 @@ from ..._checks import check_integers, check_seed
 from ..._errors import InputError
 from ..._reading.copies import repeated_rows
 from ..._reading.correctness import as_outcomes
+from ..._reading.opening import opens
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .null import chi2_p_value, ks_statistic, poisson_binomial_pmf
@@ -88,23 +89,25 @@ class IndependenceTest(Result):
         )
 
 
+@opens("source")
 @warns_of_seeds(pooled=True)
 def independence_test(
     source: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: ArrayLike | None = None,
     resamples: int = 199,
     seed: int | np.random.Generator = 0,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     missing: str = "raise",
 ) -> IndependenceTest:
     """Return resampling tests of independent errors; the cost is `resamples` times runs times examples.
 
     Parameters
     ----------
-    source, labels, correct, split, nan, missing
+    source, labels, correct, split, kind, nan, missing
         As for `variance`.
     resamples : int
         Permutations, and bootstrap samples.
@@ -113,7 +116,7 @@ def independence_test(
     """
     resamples = int(check_integers(resamples, "resamples", 1, None))
     rng = np.random.default_rng(check_seed(seed))
-    outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
+    outcomes = as_outcomes(source, labels, correct=correct, split=split, kind=kind, nan=nan, missing=missing)
     matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     runs, examples = matrix.shape
     if runs < 2:

@@ -15,6 +15,7 @@ from ..._checks import check_seed
 from ..._errors import InputError
 from ..._reading.copies import repeated_rows
 from ..._reading.correctness import as_outcomes
+from ..._reading.opening import opens
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .counting import unpacked_rows
@@ -91,17 +92,19 @@ def default_pair_threshold(n_runs: int, n_examples: int) -> float:
     return min(1.0, max(0.02, float(-ndtri(0.05 / pairs)) * 0.25 / math.sqrt(n_runs)))
 
 
+@opens("source")
 @warns_of_seeds(pooled=True)
 def pair_deviations(
     source: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: ArrayLike | None = None,
     threshold: float | None = None,
     sample: int | None = None,
     seed: int | np.random.Generator = 0,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     missing: str = "raise",
 ) -> PairDeviations:
     """Return how far pairs of examples are from independent errors (2304.01910, section 4; spec 3.2).
@@ -110,7 +113,7 @@ def pair_deviations(
 
     Parameters
     ----------
-    source, labels, correct, split, nan, missing
+    source, labels, correct, split, kind, nan, missing
         As for `variance`.
     threshold : float, optional
         Deviations that are counted, inclusive. Default 2 %, or more where independent pairs would reach that by chance.
@@ -119,7 +122,7 @@ def pair_deviations(
     seed : int or Generator
         Of the sample.
     """
-    outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan, missing=missing)
+    outcomes = as_outcomes(source, labels, correct=correct, split=split, kind=kind, nan=nan, missing=missing)
     packed = np.concatenate([np.packbits(chunk.correct, axis=1) for chunk in outcomes.chunks()])
     found = scan_pairs(packed, outcomes.shape[1], threshold=threshold, sample=sample, seed=seed)
     notes = (*dropped_examples(outcomes), *repeated_rows(packed, outcomes.shape[1]))

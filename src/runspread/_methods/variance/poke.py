@@ -9,10 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice
 from ..._errors import InputError
-from ..._reading.correctness import classes_of
-from ..._reading.outputs import RunOutputs, as_outputs, check_same_examples, examples_of
+from ..._reading.classes import abstain, run_classes
+from ..._reading.kinds import check_nan, why_unusable
+from ..._reading.opening import opens
+from ..._reading.outputs import (
+    RunOutputs,
+    as_outputs,
+    check_same_examples,
+    examples_of,
+    excluded_by,
+    is_study,
+    kind_of,
+    known_kind,
+    nothing_left,
+)
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .sums import ratio
@@ -77,9 +88,17 @@ class PokeSensitivity(Result):
         )
 
 
+@opens("base", "repeated", "poked", "fresh")
 @warns_of_seeds(pooled=True)
 def poke_sensitivity(
-    base: Any, repeated: Any, poked: Any, fresh: Any = None, *, split: str = "test", nan: str = "raise"
+    base: Any,
+    repeated: Any,
+    poked: Any,
+    fresh: Any = None,
+    *,
+    split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
 ) -> PokeSensitivity:
     """Return how far a tiny change at one step drives a training, relative to new seeds (2304.01910, section 6).
 
@@ -99,8 +118,8 @@ def poke_sensitivity(
         Two runs or more of unrelated seeds; by default `base`, if all its seeds vary.
     split
         Which split of studies to read.
-    nan : {"raise", "abstain"}
-        What NaN in logits means: an error, or no prediction.
+    kind, nan
+        As for `variance`; a run that is left out takes its pairs along.
 
     Returns
     -------
@@ -120,26 +139,42 @@ def poke_sensitivity(
     >>> rs.poke_sensitivity(base, base, [[0, 1, 1, 1], [0, 0, 1, 1]]).relative
     0.25
     """
-    check_choice(nan, "nan", ("abstain", "raise"))
+    nan = check_nan(nan, abstain=True)
     sources = {"base": base, "repeated": repeated, "poked": poked, "fresh": base if fresh is None else fresh}
-    outputs = {name: as_outputs(source, split=split) for name, source in sources.items()}
+    outputs = {name: as_outputs(source, split=split, kind=kind) for name, source in sources.items()}
     _check_shapes(outputs)
     for name in ("repeated", "poked"):
         _check_seeds(name, (sources["base"], outputs["base"]), (sources[name], outputs[name]))
-    classes = {name: _classes(output, nan) for name, output in outputs.items()}
-    runs = classes["base"]
-    by_pair = (runs != classes["poked"]).mean(axis=1)
+    classes, reasons = {}, {}
+    for name, output in outputs.items():
+        classes[name], reasons[name] = _classes(output, nan)
+    repeats = _pairs(classes["base"], classes["repeated"], {*reasons["base"], *reasons["repeated"]})
+    by_pair = _pairs(classes["base"], classes["poked"], {*reasons["base"], *reasons["poked"]})
+    for name, shares in (("repeated", repeats), ("poked", by_pair)):
+        if not len(shares):
+            left = (item for one in ("base", name) for item in excluded_by(outputs[one], reasons[one]))
+            raise nothing_left(tuple(dict.fromkeys(left)), len(classes[name]))
+    fresh_runs = np.delete(classes["fresh"], list(reasons["fresh"]), axis=0)
+    if len(fresh_runs) < 2:
+        raise InputError(f"{len(fresh_runs)} usable run of unrelated seeds", "two or more", "Pass fresh=.")
+    named = {name: excluded_by(output, reasons[name]) for name, output in outputs.items()}
     return PokeSensitivity(
-        n_pairs=len(runs),
-        n_repeats=len(classes["repeated"]),
-        n_fresh=len(classes["fresh"]),
-        n_examples=runs.shape[1],
+        n_pairs=len(by_pair),
+        n_repeats=len(repeats),
+        n_fresh=len(fresh_runs),
+        n_examples=classes["base"].shape[1],
         by_pair=by_pair,
         poked=float(by_pair.mean()),
-        repeated=float((runs[: len(classes["repeated"])] != classes["repeated"]).mean()),
-        fresh=_disagreement(classes["fresh"]),
-        excluded=tuple(dict.fromkeys(item for output in outputs.values() for item in output.excluded)),
+        repeated=float(repeats.mean()),
+        fresh=_disagreement(fresh_runs),
+        excluded=tuple(dict.fromkeys(item for items in named.values() for item in items)),
     )
+
+
+def _pairs(first: NDArray[np.int64], second: NDArray[np.int64], lost: set[int]) -> NDArray[np.float64]:
+    """Return the share of the examples on which the runs of each pair differ, without pairs of a run that is lost."""
+    kept = [pair for pair in range(len(second)) if pair not in lost]
+    return (first[kept] != second[kept]).mean(axis=1)
 
 
 def _check_shapes(outputs: dict[str, RunOutputs]) -> None:
@@ -159,7 +194,7 @@ def _check_shapes(outputs: dict[str, RunOutputs]) -> None:
 
 def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunOutputs]) -> None:
     """Raise where two studies recorded other seeds for runs that are to be the same."""
-    if not all(hasattr(source, "runs") for source, _ in (base, other)):
+    if not all(is_study(source) for source, _ in (base, other)):
         return
     first, second = (
         [seeds[run] for run in output.run_ids]
@@ -176,10 +211,22 @@ def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunO
         )
 
 
-def _classes(outputs: RunOutputs, nan: str) -> NDArray[np.int64]:
-    """Return predicted classes [runs, examples]."""
-    chunks = [classes_of(np.asarray(chunk), nan, None).astype(np.int64) for chunk in outputs.chunks()]
-    return np.concatenate(chunks)
+def _classes(outputs: RunOutputs, nan: str) -> tuple[NDArray[np.int64], dict[int, str]]:
+    """Return predicted classes [runs, examples], and why runs are to be left out, by position."""
+    found: list[NDArray[np.int64]] = []
+    reasons: dict[int, str] = {}
+    start = 0
+    for chunk in outputs.chunks():
+        values = np.asarray(chunk)
+        predicted, undecided = run_classes(values, kind_of(outputs))
+        if undecided is not None and nan == "exclude":
+            for row in np.flatnonzero(undecided.any(axis=1)).tolist():
+                reasons[start + row] = why_unusable(values[row], known_kind(outputs))
+        elif undecided is not None:
+            abstain(predicted, undecided, nan, start)
+        found.append(predicted.astype(np.int64))
+        start += len(values)
+    return np.concatenate(found), reasons
 
 
 def _disagreement(predicted: NDArray[np.int64]) -> float:

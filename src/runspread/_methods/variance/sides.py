@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Side:
     @property
     def excluded(self) -> tuple[Excluded, ...]:
         """Runs that are left out, with the name of the configuration."""
-        found = () if self.outcomes is None else self.outcomes.excluded
+        found = self.all_runs.excluded
         again = self._copied() if self.told else ()
         return tuple(Excluded(f"{self.label}: {item.run}", item.reason) for item in (*found, *again))
 
@@ -83,7 +83,7 @@ class Side:
 
 def both_sides(
     sources: tuple[Any, Any],
-    labels: ArrayLike | None,
+    labels: Any,
     correct: tuple[ArrayLike, ArrayLike] | None,
     names: tuple[str, str],
     settings: Mapping[str, Any],
@@ -133,7 +133,7 @@ def _without_copies(
     if isinstance(outcomes, (PredictedOutcomes, CorrectOutcomes)):
         keep = np.zeros_like(outcomes.keep)
         keep[np.flatnonzero(outcomes.keep)[copies.distinct]] = True
-        return RunStatistics.from_outcomes(replace(outcomes, keep=keep), **settings)
+        return RunStatistics.from_outcomes(outcomes.only(keep), **settings)
     if statistics.packed is None:
         return None
     once = RunStatistics(n_examples=statistics.n_examples, n_runs=copies.n_distinct, votes=False, keep_bits=True)

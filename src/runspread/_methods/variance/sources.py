@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._errors import InputError
 from ..._reading.copies import repeated_rows
 from ..._reading.correctness import Outcomes, as_outcomes, checked_correct
+from ..._reading.opening import opens
 from ..._reading.outputs import check_same_examples, examples_of
 from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
@@ -177,17 +178,19 @@ class SourceComponents(Result):
         )
 
 
+@opens("source")
 @warns_of_seeds(pooled=True)
 def variance_by_source(
     source: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: Any = None,
     seeds: ArrayLike | None = None,
     roles: Sequence[str] = ROLES,
     reference: str = "all",
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
 ) -> SourceGroups | SourceComponents:
     """Return how much of the spread each source of randomness brings: initialisation, data order, augmentation.
 
@@ -211,7 +214,7 @@ def variance_by_source(
         Names of the roles.
     reference : str
         Name of the group in which all sources vary.
-    split, nan
+    split, kind, nan
         As for `variance`.
 
     Returns
@@ -224,13 +227,14 @@ def variance_by_source(
     InputError
         The seeds follow neither design.
     """
+    reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan}
     for key, given in (("source", source), ("correct", correct)):
         if isinstance(given, Mapping):
             groups = {str(name): {key: runs} for name, runs in given.items()}
-            return _one_at_a_time(groups, labels, reference, split, nan)
+            return _one_at_a_time(groups, labels, reference, reading)
     if correct is not None and np.ndim(correct) in (3, 4):
         return _crossed(checked_correct(np.asarray(correct)), roles)
-    outcomes = as_outcomes(source, labels, correct=correct, split=split, nan=nan)
+    outcomes = as_outcomes(source, labels, correct=correct, **reading)
     if outcomes.shape[0] < 2:
         raise InputError(f"{outcomes.shape[0]} usable run", "two or more, which differ in a seed")
     table = _seeds_of(source, outcomes, roles) if seeds is None else _seeds_given(seeds, outcomes, roles)
@@ -247,7 +251,7 @@ def variance_by_source(
         parts = {name: {"correct": matrix[rows]} for name, rows in found.items()}
     else:
         parts = {name: {"source": predicted[rows]} for name, rows in found.items()}
-    result = _one_at_a_time(parts, None if predicted is None else outcomes.labels, reference, split, nan)
+    result = _one_at_a_time(parts, None if predicted is None else outcomes.labels, reference, {"split": split})
     return replace(result, excluded=outcomes.excluded)
 
 
@@ -331,7 +335,7 @@ class _Group(NamedTuple):
 
 
 def _one_at_a_time(
-    groups: Mapping[str, Mapping[str, Any]], labels: ArrayLike | None, reference: str, split: str, nan: str
+    groups: Mapping[str, Mapping[str, Any]], labels: Any, reference: str, reading: Mapping[str, str]
 ) -> SourceGroups:
     from scipy.special import fdtr
 
@@ -341,7 +345,7 @@ def _one_at_a_time(
             "one in which all sources vary, to compare the others with",
             f"Call it {reference!r}, or name another with reference=.",
         )
-    found = [_group(part, labels, split, nan) for part in groups.values()]
+    found = [_group(part, labels, reading) for part in groups.values()]
     if len({group.examples for group in found}) > 1 or min(group.runs for group in found) < 2:
         raise InputError(
             f"groups of {[group.runs for group in found]} runs on {[group.examples for group in found]} examples",
@@ -349,7 +353,7 @@ def _one_at_a_time(
         )
     check_same_examples(
         {name: group.labels for name, group in zip(groups, found, strict=True)},
-        {name: examples_of(part.get("source"), split) for name, part in groups.items()},
+        {name: examples_of(part.get("source"), reading["split"]) for name, part in groups.items()},
     )
     base = found[list(groups).index(reference)]
     ratios = np.array([ratio(group.var_test, base.var_test) for group in found])
@@ -389,9 +393,9 @@ def _shared_runs(sources: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _group(part: Mapping[str, Any], labels: ArrayLike | None, split: str, nan: str) -> _Group:
+def _group(part: Mapping[str, Any], labels: Any, reading: Mapping[str, str]) -> _Group:
     source = part.get("source")
-    reading = {} if isinstance(source, RunStatistics) else {"split": split, "nan": nan}
+    reading = {} if isinstance(source, RunStatistics) else reading
     statistics, outcomes = counted(source, labels, {}, correct=part.get("correct"), **reading)
     found = variance(statistics, pairs="none")
     voted = outcomes is None or outcomes.labels is not None
@@ -405,7 +409,7 @@ def _group(part: Mapping[str, Any], labels: ArrayLike | None, split: str, nan: s
         (found.ci_fixed_lo, found.ci_fixed_hi),
         calibration(statistics).disagreement if voted and statistics.labels is not None else math.nan,
         statistics.labels,
-        () if outcomes is None else outcomes.excluded,
+        statistics.excluded,
         statistics.repeats,
     )
 

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_labels
+from ..._checks import check_labels
 from ..._errors import InputError
+from ..._reading.classes import hits
 from ..._reading.copies import Copies, copied_outcomes, identical_outcomes
-from ..._reading.correctness import Outcome, Outcomes, as_outcomes, checked_correct, classes_of, hits
+from ..._reading.correctness import Outcome, Outcomes, UnusableRun, as_outcomes, checked_correct
+from ..._reading.kinds import check_nan
+from ..._reading.opening import opens
+from ..._reading.outputs import as_outputs
+from ..._results import Excluded
+from .accumulators import Segment, checked_examples, checked_half, claim, predictions_of, summed, widened
 from .counting import confusion_matrices, load_counting, packed_rows
 from .dropped import for_kept
 from .sums import RunSums, group_edges, sum_of_squares
 
 GROUPS = 20
 _MOST_BITS = 2**32
-
-
-class _Segment(NamedTuple):
-    """Per-run numbers of consecutive runs: correct on the two halves of the examples, a fingerprint, and what is kept.
-
-    That is, where it was asked for, the packed hits and the confusion matrices.
-    """
-
-    start: int
-    correct: NDArray[np.int64]
-    prints: NDArray[np.uint64]
-    bits: NDArray[np.uint8] | None
-    confusion: NDArray[np.unsignedinteger[Any]] | None
+_ASKED_FOR_NOTHING = {"kind": "auto", "nan": "exclude", "missing": "raise"}
 
 
 class RunStatistics:
@@ -95,14 +88,14 @@ class RunStatistics:
             raise InputError("confusion matrices without labels or votes", "labels=, and votes=True")
         self.keep_bits, self.keep_confusion = keep_bits, keep_confusion
         self.labels = None if labels is None else check_labels(labels, n_classes)
-        self.n_examples = _examples(self.labels, n_examples)
+        self.n_examples = checked_examples(self.labels, n_examples)
         self.declared_runs = n_runs
         if groups < 1 or (n_runs is not None and n_runs < 1):
             raise InputError(f"groups={groups} and n_runs={n_runs}", "at least one group and one run")
-        self.first_half = _half(first_half, self.n_examples)
+        self.first_half = checked_half(first_half, self.n_examples)
         self.edges = group_edges(n_runs, min(groups, n_runs)) if n_runs else np.array([0, 0])
         self._class_limit = n_classes
-        self._segments: list[_Segment] = []
+        self._segments: list[Segment] = []
         self._taken: list[tuple[int, int]] = []
         self._right = np.zeros((len(self.edges) - 1, self.n_examples), np.int64)
         self._weighted = np.zeros(self.n_examples, np.int64)
@@ -111,9 +104,10 @@ class RunStatistics:
         self._first: NDArray[np.bool_] | None = None
         self._abstained = np.zeros((2, self.n_examples), np.int32)
         self._half_runs = [0, 0]
+        self.excluded: tuple[Excluded, ...] = ()
 
-    def update(self, outputs: ArrayLike, *, start: int | None = None, nan: str = "raise") -> None:
-        """Count the outputs of consecutive runs.
+    def update(self, outputs: ArrayLike, *, start: int | None = None, kind: str = "auto", nan: str = "exclude") -> None:
+        """Count the outputs of consecutive runs; where that fails, the statistics stay as they were.
 
         Parameters
         ----------
@@ -122,21 +116,28 @@ class RunStatistics:
             prediction: never correct, and an extra class for the votes.
         start : int, optional
             Position of the first of these runs among all; default the one after the last.
-        nan : {"raise", "abstain"}
-            What NaN in logits means: an error, or no prediction.
+        kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+            What the outputs are.
+        nan : {"exclude", "raise", "abstain"}
+            What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to leave out, named
+            in ``excluded`` (where `n_runs` was declared such a run is an error: it was counted upon), an error, or no
+            prediction on those examples.
         """
-        check_choice(nan, "nan", ("abstain", "raise"))
+        nan = check_nan(nan, abstain=True)
         if self.labels is None:
             raise InputError("predictions without labels", "labels= at construction, or update_correct")
-        array = np.asarray(outputs)
-        if array.ndim not in (2, 3) or array.shape[1] != self.n_examples:
-            raise InputError(f"outputs of shape {array.shape}", f"[runs, {self.n_examples}] or with a class axis")
-        if len(array):
-            predicted = classes_of(array, nan, self._class_limit)
+        if np.shape(outputs)[:1] == (0,):
+            return
+        found = as_outputs(outputs, self.labels, kind=kind)
+        drops = nan == "exclude" and self.declared_runs is None
+        predicted, lost = predictions_of(found, self._class_limit, None if drops else nan, start or 0)
+        seen = self.n_runs + len(self.excluded) if start is None else start
+        if len(predicted):
             self._add(Outcome(hits(predicted, self.labels), predicted), start)
+        self.excluded += tuple(Excluded(f"run {seen + row}", reason) for row, reason in lost.items())
 
     def update_correct(self, correct: ArrayLike, *, start: int | None = None, packed: bool = False) -> None:
-        """Count the correctness of consecutive runs.
+        """Count the correctness of consecutive runs; where that fails, the statistics stay as they were.
 
         Parameters
         ----------
@@ -155,10 +156,10 @@ class RunStatistics:
             raise InputError("correctness for confusion matrices", "predictions", "Call update.")
         if self._votes is not None and self._votes.any():
             raise InputError("correctness after predictions", "one kind of outcome", "Pass votes=False for both.")
-        self._votes = None
-        if len(array):
-            bits = np.unpackbits(array, axis=1, count=self.n_examples).view(bool) if packed else checked_correct(array)
+        bits = np.unpackbits(array, axis=1, count=self.n_examples).view(bool) if packed else checked_correct(array)
+        if len(bits):
             self._add(Outcome(bits, None), start)
+        self._votes = None
 
     def merge(self, other: RunStatistics) -> None:
         """Add the runs of `other`, a part of the same whole.
@@ -174,20 +175,20 @@ class RunStatistics:
         shift = self._taken[-1][1] if self.declared_runs is None and self._taken else 0
         taken = list(self._taken)
         for segment in other._segments:
-            self._claim(taken, segment.start + shift, segment.start + shift + len(segment.correct))
-        weighted = other.weighted
-        self._taken = taken
-        self._segments += [segment._replace(start=segment.start + shift) for segment in list(other._segments)]
-        self._right = self._right + other._right
-        self._weighted = self._weighted + weighted
-        if self._first is None and not shift:
-            self._first = other._first
+            claim(taken, segment.start + shift, segment.start + shift + len(segment.correct), self.declared_runs)
         turn = 1 - 2 * (shift % 2)  # halves are even and odd positions, which an odd shift exchanges
-        self._abstained = self._abstained + other._abstained[::turn]
-        self._half_runs = [a + b for a, b in zip(self._half_runs, other._half_runs[::turn], strict=True)]
-        if self._votes is not None and other._votes is not None:
-            self._widen(other._votes.shape[1])
-            self._votes[:, : other._votes.shape[1]] += other._votes[::turn]
+        merged: dict[str, Any] = {
+            "_taken": taken,
+            "_segments": self._segments + [held._replace(start=held.start + shift) for held in other._segments],
+            "_right": self._right + other._right,
+            "_weighted": self._weighted + other._weighted,
+            "_first": other._first if self._first is None and not shift else self._first,
+            "_abstained": self._abstained + other._abstained[::turn],
+            "_half_runs": [a + b for a, b in zip(self._half_runs, other._half_runs[::turn], strict=True)],
+            "_votes": summed(self._votes, other._votes, turn),
+            "excluded": self.excluded + other.excluded,
+        }
+        vars(self).update(merged)  # all of it is made: nothing here can fail half-way
 
     def _check_same_whole(self, other: RunStatistics) -> None:
         same = (
@@ -205,26 +206,12 @@ class RunStatistics:
         if len(labels) == 1 or (labels and not np.array_equal(labels[0], labels[1])):
             raise InputError("statistics with other labels", "the same examples in the same order")
 
-    def _claim(self, taken: list[tuple[int, int]], start: int, stop: int) -> None:
-        """Put positions of runs, which must be free, among those `taken`."""
-        if start < 0 or (self.declared_runs is not None and stop > self.declared_runs):
-            raise InputError(f"runs {start} to {stop - 1}", f"positions below n_runs={self.declared_runs}")
-        place = bisect.bisect_left(taken, (start, stop))
-        before = taken[place - 1] if place else (0, 0)
-        after = taken[place] if place < len(taken) else (stop, stop)
-        if before[1] > start or after[0] < stop:
-            raise InputError(f"runs {start} to {stop - 1} twice", "each run once")
-        if place and before[1] == start:  # runs mostly come one after the other: one span grows
-            taken[place - 1] = (before[0], stop)
-        else:
-            taken.insert(place, (start, stop))
-
     def _add(self, outcome: Outcome, start: int | None) -> None:
-        correct, predicted = outcome
-        if start is None:
-            start = self._taken[-1][1] if self._taken else 0
-        correct = np.ascontiguousarray(correct)
-        self._claim(self._taken, start, start + len(correct))
+        """Count outcomes; whatever can fail is done before anything changes."""
+        correct, predicted = np.ascontiguousarray(outcome.correct), outcome.predicted
+        start = start if start is not None else self._taken[-1][1] if self._taken else 0
+        taken = list(self._taken)
+        claim(taken, start, start + len(correct), self.declared_runs)
         counting = load_counting(max(self.n_runs, self.declared_runs or 0) * self.n_examples)
         counts = counting.half_sums(correct, self.first_half)
         prints = counting.fingerprints(correct if predicted is None else predicted)
@@ -233,25 +220,28 @@ class RunStatistics:
             size = max(self.n_classes, int(predicted.max()) + 1)
             confusion = confusion_matrices(predicted, self.labels, size)
         bits = packed_rows(correct) if self.keep_bits else None
-        self._segments.append(_Segment(start, counts, prints, bits, confusion))
-        self._weighted += counting.weighted_sums(correct, counts.sum(axis=1))
+        weighted = counting.weighted_sums(correct, counts.sum(axis=1))
+        spans = [(*span, counting.column_sums(correct[span[2]])) for span in self._spans(start, len(correct))]
+        self._thaw(None if predicted is None or self._class_limit is not None else int(predicted.max()) + 1)
+        self._segments.append(Segment(start, counts, prints, bits, confusion))
+        self._taken = taken
+        self._weighted += weighted
         if start == 0:
             self._first = correct[0].copy()
-        if predicted is not None and self._votes is not None and self._class_limit is None:
-            self._widen(int(predicted.max()) + 1)
-        for group, half, rows in self._spans(start, len(correct)):
-            right = counting.column_sums(correct[rows])
+        for group, half, rows, right in spans:
             self._right[group] += right
             self._half_runs[half] += len(correct[rows])
             if predicted is not None and self._votes is not None and self.labels is not None:
                 counting.add_votes(self._votes[half], self._abstained[half], predicted[rows], right, self.labels)
 
-    def _widen(self, n_classes: int) -> None:
-        """Make room for the votes of `n_classes` classes."""
-        assert self._votes is not None
-        extra = n_classes - self._votes.shape[1]
-        if extra > 0:
-            self._votes = np.pad(self._votes, ((0, 0), (0, extra), (0, 0)))
+    def _thaw(self, n_classes: int | None) -> None:
+        """Make the sums arrays that can be written to, which a cluster's are not, with room for that many classes."""
+        for name in ("_right", "_weighted", "_abstained", "_votes"):
+            array = getattr(self, name)
+            if array is not None and not array.flags.writeable:
+                setattr(self, name, array.copy())
+        if self._votes is not None and n_classes is not None:
+            self._votes = widened(self._votes, n_classes)
 
     def _spans(self, start: int, count: int) -> Iterator[tuple[int, int, slice]]:
         """Yield group, half and rows of each part of a chunk that lies in one of either."""
@@ -389,7 +379,14 @@ class RunStatistics:
 
         Bits are kept up to half a gigabyte.
         """
-        runs, examples = outcomes.shape
+        try:
+            return cls._from_all(outcomes.hopeful(), settings)
+        except UnusableRun:  # which runs are to be excluded takes a pass of its own
+            return cls._from_all(outcomes, settings)
+
+    @classmethod
+    def _from_all(cls, outcomes: Outcomes, given: Mapping[str, Any]) -> RunStatistics:
+        (runs, examples), settings = outcomes.shape, dict(given)
         if settings.get("keep_bits") and runs * examples > _MOST_BITS:
             settings["keep_bits"] = False
         plan: dict[str, Any] = {
@@ -401,24 +398,30 @@ class RunStatistics:
         statistics = cls(**(plan | settings))
         for outcome in outcomes.chunks():
             statistics._add(outcome, None)
+        statistics.excluded = outcomes.excluded
         return statistics
 
 
+@opens("source")
 def run_statistics(
-    source: Any, labels: ArrayLike | None = None, *, split: str = "test", nan: str = "raise", **settings: Any
+    source: Any,
+    labels: Any = None,
+    *,
+    split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
+    **settings: Any,
 ) -> RunStatistics:
-    """Return the `RunStatistics` of a whole source: an array, a memory map, a study or its reader.
+    """Return the `RunStatistics` of a whole source: an array, a memory map, a file, a study or its reader.
 
     Parameters
     ----------
-    source, labels, split
+    source, labels, split, kind, nan
         As for `variance`.
-    nan : {"raise", "abstain", "drop_run"}
-        What NaN in logits means.
     **settings
         Passed to `RunStatistics`.
     """
-    outcomes = as_outcomes(source, labels, split=split, nan=nan, n_classes=settings.get("n_classes"))
+    outcomes = as_outcomes(source, labels, split=split, kind=kind, nan=nan, n_classes=settings.get("n_classes"))
     return RunStatistics.from_outcomes(outcomes, **settings)
 
 
@@ -432,7 +435,7 @@ def counted(
     if isinstance(source, RunStatistics):
         if labels is not None or reading.get("correct") is not None:
             raise InputError("statistics with labels or correctness beside them", "one source")
-        asked = [f"{name}={reading[name]!r}" for name in ("nan", "missing") if reading.get(name, "raise") != "raise"]
+        asked = [f"{name}={value!r}" for name, value in reading.items() if value != _ASKED_FOR_NOTHING.get(name, value)]
         if asked:
             raise InputError(
                 f"{' and '.join(asked)} with RunStatistics", "neither", "Give it where the outputs are counted."
@@ -444,21 +447,3 @@ def counted(
     if half is not None:
         settings = {**settings, "first_half": for_kept(half, outcomes, outcomes.shape[1], "first_half")}
     return RunStatistics.from_outcomes(outcomes, **settings), outcomes
-
-
-def _examples(labels: NDArray[np.int64] | None, n_examples: int | None) -> int:
-    if labels is None and n_examples is None:
-        raise InputError("neither labels nor n_examples", "one of them")
-    count = len(labels) if labels is not None else int(n_examples or 0)
-    if count < 1 or (n_examples is not None and n_examples != count):
-        raise InputError(f"n_examples={n_examples} with {count} labels", "at least one example, and equal numbers")
-    return count
-
-
-def _half(first_half: ArrayLike | None, n_examples: int) -> NDArray[np.bool_]:
-    if first_half is None:
-        return np.arange(n_examples) % 2 == 0
-    half = np.asarray(first_half)
-    if half.shape != (n_examples,) or half.dtype != bool:
-        raise InputError(f"first_half of shape {half.shape} and dtype {half.dtype}", f"booleans [{n_examples}]")
-    return half

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._reading.correctness import Outcomes, as_outcomes
+from ..._reading.opening import opens
 from ..._results import Excluded, Result, Table
 from .audit import warns_of_seeds
 from .clusters import ClusterCounter, ClusterTotals, Grouping, clusters_of, few_clusters
@@ -119,14 +120,16 @@ def times(ratio: float) -> str:
     return "more than 100 times" if ratio > 100 else f"{ratio:.1f} times"
 
 
+@opens("source")
 @warns_of_seeds(pooled=True)
 def two_group_tasks(
     source: Any,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     n_classes: int | None = None,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     clusters: ArrayLike | None = None,
 ) -> TwoGroupTasks:
     """Return the variance of every two-group task that the classes make (2304.01910, section 5; spec 4.4).
@@ -136,7 +139,7 @@ def two_group_tasks(
     source : array_like, RunOutputs, study or RunStatistics
         Logits [runs, examples, classes] or predicted classes [runs, examples], or statistics with
         ``keep_confusion=True``.
-    labels, n_classes, split, nan, clusters
+    labels, n_classes, split, kind, nan, clusters
         As for `calibration`; clusters take predictions, and one more pass over them.
 
     Raises
@@ -147,8 +150,8 @@ def two_group_tasks(
     if isinstance(source, RunStatistics):
         if clusters is not None:
             raise InputError("clusters with RunStatistics", "predictions", "Pass the predictions of the runs instead.")
-        return _tasks(_checked_statistics(source, labels, n_classes), ())
-    outcomes = as_outcomes(source, labels, split=split, nan=nan, n_classes=n_classes)
+        return _tasks(_checked_statistics(source, labels, n_classes), source.excluded)
+    outcomes = as_outcomes(source, labels, split=split, kind=kind, nan=nan, n_classes=n_classes)
     assert outcomes.labels is not None
     size = _size(outcomes, outcomes.labels, n_classes or outcomes.n_classes)
     statistics = RunStatistics.from_outcomes(outcomes, n_classes=size, keep_confusion=True)

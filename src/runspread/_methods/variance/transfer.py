@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from ..._reading.opening import opens
 from ..._results import Result, Table
 from .estimate import variance
 from .intervals import scaled_interval
@@ -271,14 +272,16 @@ class SeedSelection(Result):
         )
 
 
+@opens("source")
 def seed_selection(
     source: Any = None,
-    labels: ArrayLike | None = None,
+    labels: Any = None,
     *,
     correct: ArrayLike | None = None,
     counts: Sequence[int] | None = None,
     split: str = "test",
-    nan: str = "raise",
+    kind: str = "auto",
+    nan: str = "exclude",
     missing: str = "raise",
     level: float | None = None,
     first_half: ArrayLike | None = None,
@@ -289,7 +292,7 @@ def seed_selection(
     ----------
     source : VarianceResult, or as for `variance`
         The runs. A result has its halves and its level already.
-    labels, correct, split, nan, missing, first_half
+    labels, correct, split, kind, nan, missing, first_half
         As for `variance`.
     counts : sequence of int, optional
         For which N to say what the best of N runs is worth; default those of the result, or 2, 5, 10.
@@ -317,6 +320,7 @@ def seed_selection(
             labels,
             correct=correct,
             split=split,
+            kind=kind,
             nan=nan,
             missing=missing,
             level=0.95 if level is None else level,
