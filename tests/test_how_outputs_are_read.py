@@ -1,0 +1,138 @@
+"""Outputs are read in one way by every public verb that takes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import runspread as rs
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(60) % 3
+LOGITS = RNG.normal(size=(10, 60, 3)) + 2 * np.eye(3)[LABELS]
+CLASSES = {
+    "variance": rs.variance,
+    "run_accuracies": rs.run_accuracies,
+    "calibration": rs.calibration,
+    "independence_test": lambda x, y, **k: rs.independence_test(x, y, resamples=5, **k),
+    "pair_deviations": rs.pair_deviations,
+    "two_group_tasks": rs.two_group_tasks,
+    "seed_selection": rs.seed_selection,
+    "compare": lambda x, y, **k: rs.compare(x, x, y, **k),
+    "sources": lambda x, y, **k: rs.variance_by_source({"all": x, "init": x}, y, **k),
+    "poke": lambda x, y, **k: rs.poke_sensitivity(x, x, x, x, **k),
+    "scores": rs.scores,
+    "diversity": rs.diversity,
+    "select_ensemble": lambda x, y, **k: rs.select_ensemble(x, y, 2, objective="error", folds=0, n_random=2, **k),
+}
+SCALARS = {
+    "trimming": lambda x, y, **k: rs.trimming(x, replicates=3, labels=y, **k),
+    "trimmed_examples": lambda x, y, **k: rs.trimmed_examples(x, labels=y, **k),
+}
+ALL = CLASSES | SCALARS
+
+
+def broken():
+    bad = LOGITS.copy()
+    bad[2, 4, 1], bad[4, 1, 0], bad[5, 3] = np.nan, np.inf, -np.inf
+    bad[6, 0, 2] = -np.inf  # a mask
+    return bad
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_unusable_runs_are_excluded_counted_and_named(name):
+    found = ALL[name](broken(), LABELS)
+    assert {item.run.rpartition(": ")[2] for item in found.excluded} >= {"run 2", "run 4", "run 5"}
+    assert "run 6" not in {item.run for item in found.excluded}
+    assert "left out" in found.sentence().lower()
+    with pytest.raises(rs.InputError):
+        ALL[name](broken(), LABELS, nan="raise")
+    with pytest.raises(rs.InputError, match="has usable outputs"):
+        ALL[name](np.full((3, 60, 3), np.nan), LABELS)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_two_axes_of_floats_are_refused(name):
+    with pytest.raises(rs.InputError, match=r"pass x\[None\]"):
+        CLASSES[name](RNG.normal(size=(10, 60)), LABELS)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_one_column_of_sigmoids_asks_for_a_kind(name):
+    labels = np.arange(60) % 2
+    odds = RNG.normal(size=(10, 60, 1)) + (2 * labels - 1)[:, None]
+    shares = 1 / (1 + np.exp(-odds))
+    with pytest.raises(rs.InputError, match="kind= to say which"):
+        ALL[name](shares, labels)
+    ALL[name](shares, labels, kind="probabilities")
+
+
+@pytest.mark.parametrize("name", ["variance", "scores", "trimming"])
+def test_a_path_is_what_lies_there(tmp_path, name):
+    for run, outputs in enumerate(LOGITS):
+        np.save(tmp_path / f"run_{run}.npy", outputs)
+    np.save(tmp_path / "labels.npy", LABELS)
+    direct = ALL[name](LOGITS, LABELS)
+    for source in (str(tmp_path), str(tmp_path / "run_*.npy"), [tmp_path / f"run_{run}.npy" for run in range(10)]):
+        found = ALL[name](source, LABELS)
+        assert found.excluded == direct.excluded
+        assert len(found.run_ids) == 10
+        assert found.run_ids[1] == "run_1"
+    np.savez(tmp_path.parent / f"{name}.npz", a=LOGITS, b=LOGITS)
+    with pytest.raises(rs.InputError, match="key="):
+        rs.open_outputs(tmp_path.parent / f"{name}.npz")
+    assert rs.open_outputs(tmp_path.parent / f"{name}.npz", LABELS, key="a").shape == LOGITS.shape
+
+
+def test_bfloat16_opens(tmp_path):
+    types = pytest.importorskip("ml_dtypes")
+    save_file({"logits": LOGITS.astype(types.bfloat16), "labels": LABELS}, tmp_path / "x.safetensors")
+    assert rs.variance(rs.open_outputs(tmp_path / "x.safetensors")).n_runs == 10
+
+
+def test_labels_of_another_axis():
+    with pytest.raises(rs.InputError, match=r"pass x\[None\]|Pass x\[None\]"):
+        rs.variance(LOGITS[0], LABELS)
+
+
+def recorded(path, outputs, labels, **options):
+    study = rs.create_study(path, splits={"test": labels})
+    for seed, one in enumerate(outputs):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", one, **options)
+    return rs.open_study(path)
+
+
+def test_recorded_probabilities_keep_their_likelihood(tmp_path):
+    study = recorded(tmp_path / "s", [[[1 - 1e-9, 1e-9], [0.5, 0.5]]], np.array([1, 0]))
+    assert rs.scores(study).nll == pytest.approx((-np.log(1e-9) - np.log(0.5)) / 2, rel=1e-6)
+
+
+def test_recorded_classes_answer_where_classes_do(tmp_path):
+    classes = LOGITS.argmax(-1)
+    study = recorded(tmp_path / "s", classes, LABELS)
+    assert rs.variance(study).var_dist_exact == rs.variance(classes, LABELS).var_dist_exact
+    assert study.verify().ok
+    with pytest.raises(rs.InputError, match="predicted classes for the objective 'nll'"):
+        rs.select_ensemble(study, split="test")
+
+
+@pytest.mark.parametrize("change", [lambda z: z + 2000, lambda z: z * 1e-8, lambda z: z * 1e-50, lambda z: z * 1e30])
+def test_accuracy_after_recording_is_that_before(tmp_path, change):
+    odd = change(RNG.normal(size=(20, 60, 3)) + np.eye(3)[LABELS])
+    study = recorded(tmp_path / "s", odd, LABELS, kind="logits")
+    assert [run.accuracy["test"] for run in study.runs] == [float((z.argmax(-1) == LABELS).mean()) for z in odd]
+
+
+def test_statistics_of_a_cluster_merge_and_fail_whole():
+    first, second = rs.RunStatistics(LABELS), rs.RunStatistics(LABELS)
+    first.update(LOGITS[:4])
+    second.update(LOGITS[4:])
+    for name in ("_right", "_weighted", "_abstained", "_votes"):
+        getattr(first, name).flags.writeable = False
+    first.merge(second)
+    before = first.sums
+    with pytest.raises(rs.InputError):
+        first.update(np.full((1, 60), -5))
+    assert first.sums == before == rs.run_statistics(LOGITS, LABELS).sums
