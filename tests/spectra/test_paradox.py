@@ -269,7 +269,7 @@ def test_differences_between_checkpoints_against_seed_noise(study):
     assert change.difference == pytest.approx(np.mean(values[:, 1] - values[:, 0]))
     test = stats.ttest_rel(values[:, 1], values[:, 0])
     assert change.interval == pytest.approx(tuple(test.confidence_interval()))
-    assert change.p_value == pytest.approx(2 / 2**8)
+    assert change.p_value == pytest.approx(test.pvalue)
     assert "more than seed noise" in change.sentence()
     groups = np.array([k % 2 for k in range(8)])
     pooled = np.sqrt(np.mean([np.var(values[groups == g, 1], ddof=1) for g in (0, 1)]))
@@ -292,6 +292,41 @@ def test_spread_over_seeds_that_is_not_known_is_said():
     )
     assert "3.00 (1.00 to 5.00). No two runs differ in seeds alone" in found.sentence()
     assert "needs runs of one configuration" in found.difference("alpha", 1, None).sentence()
+
+
+def changed(changes):
+    """A study whose runs' metric changes by these from step 1 to the end."""
+    values = np.stack([np.zeros(len(changes)), changes], axis=1)
+    names = tuple(f"r{run}" for run in range(len(changes)))
+    return rs.StudySpectra(source="s", runs=names, steps=(1, None), metrics={"alpha": values}).difference(
+        "alpha", 1, None
+    )
+
+
+@pytest.mark.parametrize("runs", [2, 3, 4, 5, 8, 20])
+def test_the_test_of_a_change_and_its_interval_agree(runs):
+    """Sign flips of five runs or fewer have no p below 0.05: an interval of 0.9 to 1.1 was "not shown"."""
+    rng = np.random.default_rng([6, runs])
+    for size in (0.0, 0.5, 1.0, 3.0, 30.0):
+        found = changed(size + rng.normal(size=runs))
+        low, high = found.interval
+        assert (found.p_value < 0.05) == (low > 0 or high < 0)
+        assert (found.verdict == "undecided") == ("not shown to be" in found.sentence())
+        assert found.to_dict()["verdict"] == found.verdict
+    clear = changed(1 + 0.001 * rng.normal(size=runs))
+    assert clear.verdict == "more"
+    assert ": more than seed noise" in clear.sentence()
+    assert changed(-1 + 0.001 * rng.normal(size=runs)).verdict == "less"
+
+
+@pytest.mark.parametrize("change", [0.0, 0.1])
+def test_a_change_that_is_the_same_in_all_runs_has_no_test(change):
+    found = changed(np.full(3, change))
+    assert np.isnan(found.p_value)
+    assert found.verdict == "undecided"
+    assert "in all 3 runs alike" in found.sentence()
+    assert found.plot() is not None
+    assert "nan" not in found.sentence()
 
 
 def test_comparison_keeps_its_level():

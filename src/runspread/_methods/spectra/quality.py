@@ -16,8 +16,8 @@ from .models import ModelSpectra, in_words
 from .study_measures import run_columns
 from .tails import Floats
 
-_EXACT_FLIPS = 16  # runs up to which all sign flips are tried
-_RANDOM_FLIPS = 20_000
+_LEVEL = 0.05
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,9 +33,10 @@ class QualityDifference(Result):
     difference : float
         Second minus first.
     interval : tuple of float
-        95 % t interval of the difference.
+        95 % t interval of the difference; NaN where runs do not differ in their changes.
     p_value : float
-        Of no difference: sign flips of the runs' differences (paired), or a t test against the seed spread.
+        Of no difference, by the same t law: of the runs' changes (paired), or against the seed spread. It is below 5 %
+        exactly where the interval excludes zero.
     seed_sd : float
         Standard deviation over runs that differ in seeds alone.
     n : int
@@ -64,17 +65,33 @@ class QualityDifference(Result):
             }
         )  # fmt: skip
 
+    @property
+    def verdict(self) -> str:
+        """``"more"`` or ``"less"`` where the interval excludes zero, ``"undecided"`` where it does not."""
+        if not self.p_value < _LEVEL:
+            return "undecided"
+        return "more" if self.difference > 0 else "less"
+
     def sentence(self) -> str:
         """Say whether the difference is more than seed noise."""
         low, high = self.interval
-        more = "more than" if self.p_value < 0.05 else "not shown to be more than"
+        more = "not shown to be more than" if self.verdict == "undecided" else "more than"
         basis = f"paired over {self.n} runs" if self.paired else f"against the spread over seeds, {self.n - 1} df"
         noise = f"is {self.seed_sd:.3g}" if np.isfinite(self.seed_sd) else "needs runs of one configuration"
+        differs = f"{self.metric} differs by {self.difference:.3g} from {self.first} to {self.second}"
+        if np.isnan(self.p_value):
+            return (
+                f"{differs} in all {self.n} runs alike, which leaves no spread of changes to test it by; the standard "
+                f"deviation of seed noise {noise}."
+            )
         return (
-            f"{self.metric} differs by {self.difference:.3g} from {self.first} to {self.second} (95% interval "
-            f"{low:.3g} to {high:.3g}, p = {self.p_value:.3g}, {basis}): {more} seed noise, whose standard deviation "
-            f"{noise}. It does not show that the better value generalises better."
+            f"{differs} (95% interval {low:.3g} to {high:.3g}, p = {self.p_value:.3g}, {basis}): {more} seed noise, "
+            f"whose standard deviation {noise}. It does not show that the better value generalises better."
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields and the verdict."""
+        return super().to_dict() | {"verdict": self.verdict}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -178,7 +195,9 @@ class StudySpectra(Result):
         )
 
     def difference(self, metric: str, first: int | None, second: int | None) -> QualityDifference:
-        """Return how a metric changes between two steps, each run compared with itself.
+        """Return how a metric changes between two steps, each run compared with itself (paired t test).
+
+        It assumes that changes are normal over runs. With two or three runs only large changes show.
 
         Parameters
         ----------
@@ -198,19 +217,16 @@ class StudySpectra(Result):
         changes = (b - a)[known]
         if len(changes) < 2:
             raise InputError(f"{len(changes)} runs have {metric} at both steps", "at least 2")
-        from scipy.special import stdtrit
-
         n = len(changes)
-        mean, error = float(np.mean(changes)), float(np.std(changes, ddof=1) / np.sqrt(n))
-        half = float(stdtrit(n - 1, 0.975)) * error
+        mean, interval, p_value = _paired_t(changes)
         spread = _pooled_sd(values[:, [self._place(second)]], self._configurations())[0][0]
         return QualityDifference(
             metric=metric,
             first=step_name(first),
             second=step_name(second),
             difference=mean,
-            interval=(mean - half, mean + half),
-            p_value=_sign_flip_p(changes),
+            interval=interval,
+            p_value=p_value,
             seed_sd=float(spread),
             n=n,
             paired=True,
@@ -295,13 +311,13 @@ def _pooled_sd(values: Floats, groups: NDArray[np.intp]) -> tuple[Floats, Floats
     return np.sqrt(np.divide(squares, free, out=np.full_like(squares, np.nan), where=free > 0)), free
 
 
-def _sign_flip_p(changes: Floats) -> float:
-    """Return the p-value of the mean change under flips of signs: all of them for few runs, a fixed sample for many."""
-    n = len(changes)
-    if n <= _EXACT_FLIPS:
-        flips = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        sums = np.abs(flips @ changes)
-        return float(np.mean(sums >= abs(np.sum(changes)) * (1 - 1e-12)))
-    flips = np.random.default_rng(0).choice([-1.0, 1.0], size=(_RANDOM_FLIPS, n))
-    sums = np.abs(flips @ changes)
-    return float((1 + np.sum(sums >= abs(np.sum(changes)) * (1 - 1e-12))) / (_RANDOM_FLIPS + 1))
+def _paired_t(changes: Floats) -> tuple[float, tuple[float, float], float]:
+    """Return mean change, its 95 % interval and p-value by one t law; NaN where all runs change by the same."""
+    from scipy.special import stdtr, stdtrit
+
+    n, mean = len(changes), float(np.mean(changes))
+    error = float(np.std(changes, ddof=1)) / np.sqrt(n)
+    if error <= _ROUNDING * float(np.abs(changes).max()):
+        return mean, (float("nan"), float("nan")), float("nan")
+    half = float(stdtrit(n - 1, 1 - _LEVEL / 2)) * error
+    return mean, (mean - half, mean + half), float(2 * stdtr(n - 1, -abs(mean) / error))
