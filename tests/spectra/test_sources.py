@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 import runspread as rs
-from runspread._importers.weight_files import _from_float8_e4m3, _from_float8_e5m2
+from runspread._importers.number_formats import from_float8_e4m3, from_float8_e5m2
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -174,7 +174,7 @@ def test_every_float_type_is_widened_exactly(tmp_path, dtype):
     assert rs.spectra({"w": weight})["w"].spectrum.floor == layer.spectrum.floor
 
 
-@pytest.mark.parametrize(("read", "dtype"), [(_from_float8_e4m3, "float8_e4m3fn"), (_from_float8_e5m2, "float8_e5m2")])
+@pytest.mark.parametrize(("read", "dtype"), [(from_float8_e4m3, "float8_e4m3fn"), (from_float8_e5m2, "float8_e5m2")])
 def test_all_numbers_of_float8(read, dtype):
     codes = np.arange(256, dtype=np.uint8)
     expected = torch.from_numpy(codes).view(getattr(torch, dtype)).float().numpy()

@@ -16,12 +16,12 @@ from .._errors import InputError
 from .._methods.spectra.layer_metrics import LayerOptions
 from .._methods.spectra.models import ModelSpectra, analyse_tensors
 from .._methods.spectra.quality import StudySpectra
+from .._methods.spectra.sorting import tensors_of_arrays
 from .._methods.spectra.spectrum import CONV_MODES, Solver
-from .._methods.spectra.weight_tensors import WeightTensor, tensors_of_arrays
+from .._methods.spectra.weight_tensors import WeightTensor
+from .._results import Excluded
 from .torch_weights import TorchCheckpoint, tensors_of_module, tensors_of_state
 from .weight_files import tensors_of_safetensors
-
-_PICKLES = (".pt", ".pth", ".bin", ".ckpt")
 
 
 @runtime_checkable
@@ -106,7 +106,9 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     max_size : int
         Layers with more columns are listed, not analysed (15,000).
     kinds : mapping of str to str, optional
-        Kind of a tensor by name, where it cannot be seen: "conv_transposed", "stack", "embedding", ...
+        Kind of a tensor by name, where the rules cannot see it: "dense", "embedding", "conv", "conv_transposed",
+        "stack" (of matrices [matrices, rows, columns]) or "vector" (no layer); "conv/32" for a kernel in 32 groups, of
+        which a file says nothing.
     workers : int, optional
         Layers analysed at a time, one BLAS thread each; as many as there are cores when None.
     device : str, optional
@@ -117,12 +119,21 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     Returns
     -------
     ModelSpectra or StudySpectra
-        One row a tensor, with a status: nothing is left out without a word. For a study, one row a run.
+        One row a tensor, or a weight that several tensors make (``made_of``), with a status: nothing is left out
+        without a word. For a study, one row a run.
 
     Raises
     ------
     InputError
         The source holds no tensors or is not one of the above, or a keyword is unknown.
+
+    Notes
+    -----
+    What is a layer: a module says which of its tensors are weights of layers, tables that are looked up, or buffers.
+    In a file, a state dict or a mapping names, shapes and what stands beside a tensor decide, by rules that give the
+    module's answer where names allow it. Class tokens, positions, masks, queues, biases, scales, states of optimisers
+    and averages of weights are never averaged. Pruned, normalised and low-rank weights are computed as the layers use
+    them; float8 numbers are multiplied by their scales, one for all, a row or a block. Packed integers are not read.
 
     References
     ----------
@@ -147,39 +158,33 @@ def _spectra_of_model(source: Any, options: Mapping[str, Any]) -> ModelSpectra:
     min_evals = options.get("min_evals")
     if min_evals is None:
         min_evals = layer.min_eigenvalues if layer.matched else 50
-    tensors, label = tensors_of(source, options.get("kinds"))
+    tensors, label, left_out = tensors_of(source, options.get("kinds"))
     model = {name: options[name] for name in _OF_MODELS if name in options}
     found = analyse_tensors(tensors, layer, source=label, min_evals=min_evals, **model)
-    return replace(found, excluded=source.left_out) if isinstance(source, TorchCheckpoint) else found
+    return replace(found, excluded=tuple(left_out))
 
 
-def tensors_of(source: Any, kinds: Mapping[str, str] | None = None) -> tuple[list[WeightTensor], str]:
-    """Return the tensors of a source and what to call it."""
+def tensors_of(
+    source: Any, kinds: Mapping[str, str] | None = None
+) -> tuple[list[WeightTensor], str, Sequence[Excluded]]:
+    """Return the tensors of a source, what to call it, and what beside the model was left out."""
     if isinstance(source, (str, os.PathLike)):
-        return _tensors_of_path(Path(source), kinds)
+        path = Path(source)
+        if not path.exists():
+            raise InputError(f"no file or folder {path}", "safetensors weights")
+        tensors, left_out = tensors_of_safetensors(path, kinds)
+        return tensors, path.resolve().name, left_out
     if isinstance(source, TorchCheckpoint):
-        return list(source.tensors), source.path.name
+        return source.sorted_by(kinds), source.path.name, source.left_out
     if hasattr(source, "named_modules"):
-        return tensors_of_module(source, kinds), type(source).__name__
+        return tensors_of_module(source, kinds), type(source).__name__, ()
     if isinstance(source, Mapping):
         torch_values = any(hasattr(value, "data_ptr") for value in source.values())
-        return (tensors_of_state if torch_values else tensors_of_arrays)(source, kinds), "the weights"
+        return (tensors_of_state if torch_values else tensors_of_arrays)(source, kinds), "the weights", ()
     raise InputError(
         f"a {type(source).__name__}",
         "a path, a torch module, a mapping of name to array, or rs.from_torch_checkpoint(path)",
     )
-
-
-def _tensors_of_path(path: Path, kinds: Mapping[str, str] | None) -> tuple[list[WeightTensor], str]:
-    if not path.exists():
-        raise InputError(f"no file or folder {path}", "safetensors weights")
-    if path.suffix in _PICKLES:
-        raise InputError(
-            f"{path.name}, which has to be unpickled",
-            "safetensors",
-            "Pickles can run code: ask for it with rs.from_torch_checkpoint(path), or --torch on the command line.",
-        )
-    return tensors_of_safetensors(path, kinds), path.name
 
 
 def torch_solver(device: str) -> Solver:

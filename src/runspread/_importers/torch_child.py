@@ -1,6 +1,7 @@
-"""Run as a script: read one checkpoint with ``weights_only=True`` under limits and write its model as safetensors.
+"""Run as a script: read checkpoints with ``weights_only=True`` under limits and write their models as safetensors.
 
-Arguments: source, target, limit of the address space in bytes, limit of the processor time in seconds.
+Arguments: limit of the address space in bytes, limit of the processor time in seconds, folder of the results, sources.
+The number of a source goes to standard error before it is read, so that what stops the script can be told.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _MODEL = {
 _TRAINING = re.compile(
     r"(^|_)(opt$|opt_|optim|lr_|sched|scaler|amp_|loss|metric|callback|loops$|history|rng)", re.IGNORECASE
 )
+_WRITABLE = re.compile(r"bool|u?int(8|16|32|64)|b?float(16|32|64)|float8_e(4m3fn|5m2|8m0fnu)")  # as safetensors
 _AVERAGE = re.compile(r"(^|_)(ema|swa|averaged?)(_|$)", re.IGNORECASE)
 
 
@@ -36,12 +38,11 @@ def limit(memory: int, seconds: int) -> None:
 
 
 def found_tensors(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield the strided tensors in nested mappings and lists with the names that lead to them."""
+    """Yield the tensors in nested mappings and lists with the names that lead to them."""
     import torch
 
     if isinstance(value, torch.Tensor):
-        if value.layout == torch.strided and not value.is_meta:
-            yield name, value.detach()
+        yield name, value.detach()
         return
     items: Any = ()
     if depth < _DEEPEST and isinstance(value, Mapping):
@@ -90,12 +91,20 @@ def _is_optimizer(value: Any) -> bool:
     return isinstance(value, Mapping) and {"state", "param_groups"} <= value.keys()
 
 
-def main(source: str, target: str, memory: str, seconds: str) -> None:
-    """Convert `source` to `target`, and list beside it the names of shared storage and what was left out."""
+def main(memory: str, seconds: str, folder: str, *sources: str) -> None:
+    """Convert each source to ``<number>.safetensors``."""
+    limit(int(memory), int(seconds))
+    for number, source in enumerate(sources):
+        sys.stderr.write(f"{number}\n")
+        sys.stderr.flush()
+        convert(source, Path(folder) / f"{number}.safetensors")
+
+
+def convert(source: str, target: Path) -> None:
+    """Convert `source` to `target`, and list beside it the order of names, shared storage, and what was left out."""
     import torch
     from safetensors.torch import save_file
 
-    limit(int(memory), int(seconds))
     try:
         loaded = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zip(source))
     except pickle.UnpicklingError as error:
@@ -105,20 +114,42 @@ def main(source: str, target: str, memory: str, seconds: str) -> None:
         sys.exit(f"it holds a pickled {refused[1]}: a whole module or another object, not tensors alone")
     tensors: dict[str, Any] = {}
     names: dict[Any, str] = {}
-    aliases: dict[str, list[str]] = {}
-    left_out: dict[str, int] = {}
-    for name, tensor in model_tensors(loaded, "", left_out):
-        plain = tensor.dequantize() if tensor.is_quantized else tensor
-        key = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype) if tensor.numel() else name
+    facts: dict[str, Any] = {"order": [], "aliases": {}, "left_out": {}, "unread": {}}
+    for name, tensor in model_tensors(loaded, "", facts["left_out"]):
+        why = why_unread(tensor)
+        key = name if why or not tensor.numel() else storage(tensor)
         if key in names:
-            aliases.setdefault(names[key], []).append(name)
+            facts["aliases"].setdefault(names[key], []).append(name)
+            continue
+        names[key] = name
+        facts["order"].append(name)
+        if why:
+            facts["unread"][name] = (list(tensor.shape), str(tensor.dtype).removeprefix("torch."), why)
         else:
-            names[key] = name
-            tensors[name] = plain.contiguous().clone()
-    if not tensors:
-        sys.exit(f"it holds no tensors of a model, only {', '.join(left_out)}" if left_out else "it holds no tensors")
-    save_file(tensors, target)
-    Path(target).with_suffix(".json").write_text(json.dumps({"aliases": aliases, "left_out": left_out}))
+            tensors[name] = (tensor.dequantize() if tensor.is_quantized else tensor).contiguous().clone()
+    if not names:
+        left = ", ".join(facts["left_out"])
+        sys.exit(f"it holds no tensors of a model, only {left}" if left else "it holds no tensors")
+    if tensors:
+        save_file(tensors, target)
+    target.with_suffix(".json").write_text(json.dumps(facts))
+
+
+def why_unread(tensor: Any) -> str:
+    """Return why a tensor cannot be written as safetensors; empty where it can."""
+    import torch
+
+    if tensor.is_meta:
+        return "on the meta device"
+    if tensor.layout != torch.strided:
+        return "sparse"
+    stored = str(tensor.dtype).removeprefix("torch.")
+    return "" if tensor.is_quantized or _WRITABLE.fullmatch(stored) else f"stored as {stored}"
+
+
+def storage(tensor: Any) -> Any:
+    """Return what two tensors share exactly when they are the same numbers in memory."""
+    return (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
 
 
 def is_zip(source: str) -> bool:

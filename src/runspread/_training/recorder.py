@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .._methods.dynamics.weight_metrics import weight_metrics
-from .._methods.dynamics.weight_parts import embeddings, head_count
+from .._methods.dynamics.weight_metrics import stacked_weight_metrics
 from .._study.records import RunRecord
 from .cadence import record_steps
 from .engine import StackTraining
@@ -115,10 +114,10 @@ class Recorder:
 
     def _weight_metrics(self) -> dict[str, Tensor]:
         """Return the fourteen metrics of the weights, computed for all runs at once."""
-        parameters, module = self.training.stack.parameters, self.training.module
-        left_out = embeddings(module)
-        weights = {name: value.cpu().numpy() for name, value in parameters.items() if name not in left_out}
-        metrics = weight_metrics(weights, heads=head_count(module), stacked=True)
+        stack = self.training.stack
+        masks = {name: value for name, value in stack.buffers.items() if name.endswith(("_mask", "_u", "_v"))}
+        weights = {name: value.cpu().numpy() for name, value in (stack.parameters | masks).items()}
+        metrics = stacked_weight_metrics(weights, self.training.module)
         return {name: torch.from_numpy(values) for name, values in metrics.items()}
 
     def _add_metrics(self, step: int, values: dict[str, Tensor]) -> None:

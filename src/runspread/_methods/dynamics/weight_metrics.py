@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from ..._errors import InputError
 from .weight_parts import (
     ARCHITECTURES,
     WeightParts,
-    embeddings,
     guess_architecture,
     head_count,
+    kinds_of,
     named_arrays,
     plain_parts,
     weight_parts,
@@ -56,8 +57,9 @@ def weight_metrics(
     ----------
     weights : module, mapping of str to array, or sequence of arrays
         A torch module, a state dict, or bare arrays (one axis: bias; two: matrix; more: convolution). A module tells
-        which of its weights are embeddings and how many heads it has; of a state dict only names and shapes are known,
-        so an embedding that is not called one counts as a matrix, and heads are not split without `heads`.
+        which of its weights are embeddings and how many heads it has; of a state dict only names and shapes are known
+        (by the rules of `spectra`), so an embedding that is not called one counts as a matrix, and heads are not split
+        without `heads`. Pruned and normalised weights count as the layers use them.
     architecture : {"mlp", "cnn", "transformer", "encoder"}, optional
         Which arrays count, and how. Guessed from names and shapes when None. ``mlp``: every linear layer.
         ``cnn``: every convolution but downsampling ones as filters; linear layers as matrices, with their biases.
@@ -96,21 +98,34 @@ def weight_metrics(
     2.0
     """
     check_choice(variance, "variance", ("unbiased", "population"))
-    parts = _parts(weights, architecture, heads, stacked)
+    parts = _parts(weights, architecture, heads, stacked, weights)
     values = _metrics(parts, ddof=int(variance == "unbiased"))
     return {name: value if stacked else float(value[0]) for name, value in zip(WEIGHT_METRICS, values, strict=True)}
 
 
-def _parts(weights: Any, architecture: str | None, heads: int | None, stacked: bool) -> WeightParts:
+def stacked_weight_metrics(weights: Mapping[str, Any], module: Any) -> dict[str, NDArray[np.float64]]:
+    """Return the metrics [runs] of a stack of a module's parameters, which the module itself says the kinds of.
+
+    Parameters
+    ----------
+    weights : mapping of str to array [runs, ...]
+        The parameters by name.
+    module : torch.nn.Module
+        Whose layers they belong to.
+    """
+    parts = _parts(weights, None, head_count(module), True, module)
+    return dict(zip(WEIGHT_METRICS, _metrics(parts, ddof=1), strict=True))
+
+
+def _parts(weights: Any, architecture: str | None, heads: int | None, stacked: bool, source: Any) -> WeightParts:
     named = named_arrays(weights, stacked)
     if not hasattr(weights, "items") and not hasattr(weights, "named_parameters"):
         if architecture is not None:
             raise InputError(f"architecture {architecture!r} with unnamed arrays", "a mapping of names to arrays")
         return plain_parts(named.values())
-    for name in embeddings(weights):
-        named.pop(name, None)
+    kinds = kinds_of(named, source)
     kind = guess_architecture(named) if architecture is None else architecture
-    return weight_parts(named, check_choice(kind, "architecture", ARCHITECTURES), heads or head_count(weights))
+    return weight_parts(named, check_choice(kind, "architecture", ARCHITECTURES), heads or head_count(source), kinds)
 
 
 def _metrics(parts: WeightParts, ddof: int) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._errors import InputError
+from ..spectra.rule_book import calls_weights_by_name, ruling
+from ..spectra.sorting import layers_of_arrays, tensors_of_arrays
 
 Named: TypeAlias = dict[str, NDArray[np.float64]]
 ARCHITECTURES = ("mlp", "cnn", "transformer", "encoder")
@@ -48,15 +51,16 @@ _MLP = _ending(
     "c_fc", r"mlp\.c_proj", r"(up|gate|down)_proj", r"mlp\.[0-9]",
 )  # fmt: skip
 _NOT_COUNTED = re.compile(
-    r"embed|emb\b|(^|[._])(wte|wpe|lm_head|w_[eu]|w_pos|downsample|shortcut)([._]|$)", re.IGNORECASE
+    r"(^|[._])(un_?embed\w*|embed_out|lm_head|w_[eu]|w_pos|downsample|shortcut)([._]|$)", re.IGNORECASE
 )
 _HEADS = ("num_heads", "n_heads", "n_head", "num_attention_heads", "heads")
 
 
 def named_arrays(source: Any, stacked: bool) -> Named:
     """Return parameter name to float64 array with a leading axis of runs."""
-    if hasattr(source, "named_parameters"):
-        pairs = [(name, _from_tensor(value)) for name, value in source.named_parameters()]
+    if hasattr(source, "named_parameters"):  # buffers too: masks of pruned weights; what no layer uses drops out later
+        both = (*source.named_parameters(), *source.named_buffers())
+        pairs = [(name, _from_tensor(value)) for name, value in both]
     elif isinstance(source, Mapping):
         pairs = [(str(name), _from_tensor(value)) for name, value in source.items()]
     else:
@@ -67,7 +71,25 @@ def named_arrays(source: Any, stacked: bool) -> Named:
     runs = {value.shape[:1] for value in named.values()}
     if len(runs) > 1 or () in runs:
         raise InputError(f"stacked weights with leading axes {sorted(runs)}", "one number of runs in front of each")
-    return named
+    return _as_used(named)
+
+
+def _as_used(named: Named) -> Named:
+    """Put pruned and normalised weights in the place of their parts (see the rules of the spectra)."""
+    first = tensors_of_arrays({name: value[0] for name, value in named.items() if len(value)})
+    made = {tensor.name for tensor in first if tensor.made_of}
+    if not made:
+        return named
+    runs = len(next(iter(named.values())))
+    found: defaultdict[str, list[NDArray[Any]]] = defaultdict(list)
+    for run in range(runs):
+        for layer in layers_of_arrays({name: value[run] for name, value in named.items()}):
+            if layer.name in made:
+                found[layer.name].append(layer.load())
+    gone = {name for tensor in first for name in tensor.made_of}
+    return {name: value for name, value in named.items() if name not in gone} | {
+        name: np.stack(values) for name, values in found.items()
+    }
 
 
 def _from_tensor(value: Any) -> NDArray[np.float64] | None:
@@ -88,10 +110,28 @@ def head_count(source: Any) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def embeddings(source: Any) -> set[str]:
-    """Return the names of a module's embedding weights, whatever they are called."""
-    modules = source.named_modules() if hasattr(source, "named_modules") else ()
-    return {f"{name}.weight" for name, part in modules if "Embedding" in type(part).__name__}
+def kinds_of(named: Named, source: Any) -> dict[str, str]:
+    """Return what each array is: what the layers of a module say, else what the rule book of the spectra reads.
+
+    Parameters
+    ----------
+    named : mapping of str to ndarray [runs, ...]
+        The arrays.
+    source : module or mapping
+        Where they come from.
+    """
+    shapes = {name: value.shape[1:] for name, value in named.items()}
+    strict = calls_weights_by_name(shapes)
+    kinds = {name: ruling(name, shape, shapes, strict=strict).kind for name, shape in shapes.items()}
+    if hasattr(source, "named_buffers"):
+        kinds |= {name: "buffer" for name, _ in source.named_buffers() if name in kinds}
+    for path, part in source.named_modules() if hasattr(source, "named_modules") else ():
+        name = f"{path}.weight" if path else "weight"
+        if hasattr(part, "num_embeddings") or "Embedding" in type(part).__name__:
+            kinds[name] = "embedding"
+        elif hasattr(part, "in_features") and len(shapes.get(name, ())) == 2:
+            kinds[name] = "dense"
+    return kinds
 
 
 def guess_architecture(named: Named) -> str:
@@ -101,12 +141,25 @@ def guess_architecture(named: Named) -> str:
     return "cnn" if any(value.ndim > 3 for value in named.values()) else "mlp"
 
 
-def weight_parts(named: Named, architecture: str, heads: int | None) -> WeightParts:
-    """Sort named arrays into the parts that count for an architecture (section 2.2 of the method)."""
+def weight_parts(named: Named, architecture: str, heads: int | None, kinds: Mapping[str, str]) -> WeightParts:
+    """Sort named arrays into the parts that count for an architecture (section 2.2 of the method).
+
+    Parameters
+    ----------
+    named : mapping of str to ndarray [runs, ...]
+        The arrays.
+    architecture : str
+        One of `ARCHITECTURES`.
+    heads : int, optional
+        Number of attention heads.
+    kinds : mapping of str to str
+        What each array is (`kinds_of`).
+    """
+    counted = {name: array for name, array in named.items() if kinds[name] not in ("embedding", "buffer")}
     if architecture in ("transformer", "encoder"):
-        parts = _attention_parts(named, heads if architecture == "transformer" else None)
+        parts = _attention_parts(counted, heads if architecture == "transformer" else None)
     else:
-        parts = _layer_parts(named)
+        parts = _layer_parts(counted, kinds)
     if not parts.matrices and not parts.filters:
         raise InputError(
             f"no {architecture} weights among {', '.join(list(named)[:8])}",
@@ -134,11 +187,14 @@ def _add_weight(parts: WeightParts, array: NDArray[np.float64]) -> None:
         parts.filters.append(array.reshape(len(array), array.shape[1] * array.shape[2], -1))
 
 
-def _layer_parts(named: Named) -> WeightParts:
-    """Every linear layer, its bias, every convolution; the parameters of a norm have no matrix and drop out."""
+def _layer_parts(named: Named, kinds: Mapping[str, str]) -> WeightParts:
+    """Every linear layer, its bias, every convolution, every expert of a stack; what is no layer's weight drops out."""
     parts = WeightParts()
     for name, array in named.items():
-        if array.ndim < 3 or _NOT_COUNTED.search(name):
+        if array.ndim < 3 or _NOT_COUNTED.search(name) or kinds[name] == "vector":
+            continue
+        if kinds[name] == "stack":
+            parts.matrices += list(np.moveaxis(array, 1, 0))
             continue
         _add_weight(parts, array)
         bias = _bias_of(name, named)

@@ -15,24 +15,32 @@ from ..._results import Result, Table
 from . import spectral_numbers as numbers
 from .powerlaw import PowerLawFit, fit_power_law
 from .randomised import mp_numbers, randomised_numbers, weightwatcher_randomised_numbers
-from .spectrum import Solver, Spectrum, matrices_of, spectrum
+from .spectrum import UNIT_ROUNDOFF, Solver, Spectrum, matrices_of, spectrum
 from .tails import Floats
 
 PARITY = "weightwatcher"
 _WW_THRESHOLD = 1e-5  # eigenvalues at or below are left out of WeightWatcher's fit, whatever the scale
 _WW_CONV_SCALE = float(np.sqrt(0.5))
+_SCALE_METRICS = {
+    "norm", "log_norm", "spectral_norm", "log_spectral_norm", "alpha_weighted", "log_alpha_norm", "xmin", "sv_max",
+    "sv_min", "detX_val", "sigma_mp", "bulk_max", "bulk_min", "W_scale", "max_rand_eval", "ww_maxdist",
+}  # fmt: skip
 # Statuses of a layer, with what each means.
 LAYER_STATUSES = {
     "ok": "all metrics",
     "too_few_eigenvalues": "metrics, but no fit: too few eigenvalues lie above the rounding floor",
-    "degenerate": "metrics, but no fit: all eigenvalues are equal",
+    "degenerate": "metrics, but no fit: all eigenvalues are equal, up to rounding",
     "too_small": "metrics, but no fit: the matrix has too few rows or columns",
     "zero": "all weights are zero",
     "nonfinite": "some weights are NaN or infinite",
-    "not_a_matrix": "a bias, a scale, a buffer of integers: no spectrum",
+    "not_a_matrix": "a bias, a scale, a single number: no spectrum",
+    "not_a_layer": "has the axes of a matrix and is no layer's weight: tokens, positions, a mask, a buffer, a bias",
+    "training_state": "of the training: the state of an optimiser, a moving average or another copy of the weights",
+    "parametrised": "the weight is a function of it that is not in the source",
+    "adapter": "a factor of an adapter whose update cannot be formed from it",
     "depthwise_skipped": "a depthwise convolution: its blocks are single numbers or vectors",
     "too_large": "more than max_size columns",
-    "quantised": "stored as integers without a known scale",
+    "quantised": "packed integers and their scales, or numbers whose scale is not known",
     "unsupported": "sparse, on the meta device, or of an unknown type",
     "alias": "the same storage as another tensor, which stands for both",
 }
@@ -77,7 +85,8 @@ class LayerMetrics(Result):
     status : str
         One of `LAYER_STATUSES`.
     kind : str
-        "dense", "embedding", "conv", "conv_transposed", "stack", or "vector" for what has no matrix.
+        "dense", "embedding", "update" (of an adapter), "conv", "conv_transposed", "stack", or "vector" for what is no
+        layer's matrix.
     shape : tuple of int
         Of the tensor, or of the part.
     stored : str
@@ -93,7 +102,9 @@ class LayerMetrics(Result):
     shuffled : ndarray [n] or None
         Eigenvalues of one shuffle of the entries, where shuffles were asked for.
     detail : str
-        More on the status, where there is more to say.
+        More on the status, or on how the weight was computed, where there is more to say.
+    made_of : tuple of str
+        Tensors of the source that the weight was computed from: a pruned weight of its original and its mask, ...
     """
 
     name: str
@@ -107,6 +118,7 @@ class LayerMetrics(Result):
     fit: PowerLawFit | None = None
     shuffled: NDArray[np.float64] | None = None
     detail: str = ""
+    made_of: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float:
         return self.metrics[check_choice(name, "metric", self.metrics)]
@@ -115,6 +127,11 @@ class LayerMetrics(Result):
     def n_eigenvalues(self) -> int:
         """Number of eigenvalues; 0 without a spectrum."""
         return 0 if self.spectrum is None else self.spectrum.n
+
+    @property
+    def why(self) -> str:
+        """The reason for the status in words, and how the weight was computed where it is no tensor of the source."""
+        return self.detail or ("" if self.status == "ok" else LAYER_STATUSES[self.status])
 
     def table(self) -> Table:
         """Return one row a metric."""
@@ -125,10 +142,11 @@ class LayerMetrics(Result):
         label = f"Layer {self.name}" if self.name else "The layer"
         if self.spectrum is None or "stable_rank" not in self.metrics:
             return f"{label} has no metrics: {self.detail or LAYER_STATUSES[self.status]}."
-        scale = f"stable rank {self['stable_rank']:.1f} of {self.spectrum.n}, log10 spectral norm "
-        scale += f"{self['log_spectral_norm']:.2f}"
+        scale = f"stable rank {self['stable_rank']:.1f} of {self.spectrum.n}"
+        if np.isfinite(self["log_spectral_norm"]):
+            scale += f", log10 spectral norm {self['log_spectral_norm']:.2f}"
         if self.fit is None or self.fit.status != "ok":
-            return f"{label}: {scale}; no power law ({self.detail or LAYER_STATUSES[self.status]})."
+            return f"{label}: {scale}; no power law ({LAYER_STATUSES[self.status]})."
         return (
             f"{label}: exponent {self.fit.alpha:.2f} ± {self.fit.sigma:.2f} ({_reading(self.fit.alpha)}) over "
             f"{self.fit.n_tail} of {self.spectrum.n} eigenvalues, KS distance {self.fit.D:.3f}; {scale}. An exponent "
@@ -225,7 +243,7 @@ def measured(
         return LayerMetrics(status="nonfinite", detail=f"{count} of {array.size} weights are not finite", **facts)
     if kind == "conv" and options.matched and array.ndim == 4:
         array = _channels_first(array)
-    layout = "dense" if kind == "embedding" else kind
+    layout = {"embedding": "dense", "update": "auto"}.get(kind, kind)
     arguments: dict[str, Any] = {"layout": layout, "groups": groups, "conv_mode": options.conv_mode}
     found = spectrum(
         array,
@@ -258,6 +276,11 @@ def measured(
     )
 
 
+def without_scale(metrics: dict[str, float]) -> dict[str, float]:
+    """Return metrics of a weight that is known up to a factor: those that depend on it are NaN."""
+    return {name: float("nan") if name in _SCALE_METRICS else value for name, value in metrics.items()}
+
+
 def _warning(alpha: float) -> str:
     """Return WeightWatcher's warning, which a failed fit (alpha = -1) gets too."""
     return "over-trained" if alpha < 2 else ("under-trained" if alpha > 6 else "")
@@ -285,10 +308,21 @@ def _tail_fit(found: Spectrum, options: LayerOptions) -> tuple[PowerLawFit | Non
     values = found.tail_values()
     if len(values) < options.min_fit:
         return None, "too_few_eigenvalues"
-    if values[-1] - values[0] <= 1e-12 * values[-1]:
+    if values[-1] - values[0] <= _rounding_spread(found.stored) * values[-1]:
         return None, "degenerate"
     fit = fit_power_law(values, min_tail=options.min_tail, bootstrap=options.bootstrap, seed=options.seed)
     return fit, fit.status if fit.status != "too_few_values" else "too_few_eigenvalues"
+
+
+def _rounding_spread(stored: str) -> float:
+    """Return the relative spread of equal eigenvalues that rounding explains.
+
+    Orthogonal matrices of 64 to 512 rows: up to 2.4 unit round-offs of half precision, and 63 of single precision, in
+    which they are computed.
+    """
+    if stored == "float64":
+        return 1e-12
+    return max(200 * UNIT_ROUNDOFF["float32"], 6 * UNIT_ROUNDOFF.get(stored.removesuffix("fn"), 0.0))
 
 
 def _metrics(found: Spectrum, fit: PowerLawFit | None, options: LayerOptions) -> dict[str, float]:

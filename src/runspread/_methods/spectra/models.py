@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..._cores import available_cores, blas_threads
 from ..._errors import InputError
 from ..._results import Result, Table
-from .layer_metrics import LayerMetrics, LayerOptions, measured
+from .layer_metrics import LayerMetrics, LayerOptions, measured, without_scale
 from .weight_tensors import Part, WeightTensor, is_depthwise, parts_of
 
 # Averaged over layers; those of WeightWatcher first, in its order.
@@ -31,7 +31,8 @@ _COLUMNS = {
     "entropy": ("entropy", ".3f"), "num_spikes": ("spikes", ".0f"), "mp_softrank": ("soft rank", ".2f"),
     "rand_distance": ("distance", ".3f"), "rand_num_spikes": ("traps", ".1f"),
 }  # fmt: skip
-_WITHOUT_ROWS = ("not_a_matrix",)  # counted in the summary, listed only on request
+_WITHOUT_ROWS = ("not_a_matrix", "training_state")  # counted in the summary, listed only on request
+_NOT_THEIRS = "not_in_weightwatcher"  # of names that do not end in ".weight"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,10 +69,10 @@ class ModelSpectra(Result):
     source: str
 
     def __getitem__(self, name: str) -> LayerMetrics:
-        found = [layer for layer in self.layers if name == layer.name or name in layer.aliases]
+        found = [layer for layer in self.layers if name in (layer.name, *layer.aliases, *layer.made_of)]
         if not found:
             raise InputError(f"no layer {name!r}", f"one of {', '.join(layer.name for layer in self.layers)}")
-        return found[0]
+        return next((layer for layer in found if layer.name == name), found[0])
 
     def table(self, *, all_tensors: bool = False) -> Table:
         """Return one row a layer, with its status; tensors without a matrix only with `all_tensors`.
@@ -79,7 +80,7 @@ class ModelSpectra(Result):
         Parameters
         ----------
         all_tensors : bool
-            Biases, scales and buffers too.
+            Biases and the state of training too, and for each tensor why it is left out or what it was made of.
         """
         rows = [layer for layer in self.layers if all_tensors or layer.status not in _WITHOUT_ROWS]
         columns: dict[str, list[Any]] = {
@@ -94,6 +95,8 @@ class ModelSpectra(Result):
             if any(name in row.metrics for row in rows):
                 columns[heading] = [row.metrics.get(name) for row in rows]
                 formats[heading] = format_
+        if all_tensors:
+            columns["why"] = [row.why for row in rows]
         return Table(columns, formats=formats, title=f"Spectra of {self.source}")
 
     def summary(self) -> Table:
@@ -105,10 +108,14 @@ class ModelSpectra(Result):
         left = in_words(self.skipped)
         if not self.used:
             return f"No layer of {self.source} has a spectrum large enough to average{left}."
+        norm = self.means["log_spectral_norm"]
+        scale = f" and log10 spectral norm {norm:.2f}" if np.isfinite(norm) else ""
         text = (
-            f"Average exponent {self.means['alpha']:.2f} and log10 spectral norm {self.means['log_spectral_norm']:.2f} "
-            f"over {len(self.used)} of {len(self.layers)} tensors of {self.source}{left}."
+            f"Average exponent {self.means['alpha']:.2f}{scale} over {len(self.used)} of {len(self.layers)} tensors of "
+            f"{self.source}{left}."
         )
+        if not scale:
+            text += " Norms are left out: the scaling of the adapter is not known without its configuration."
         return (
             text + " It may rank models of one architecture and depth; it does not compare models of different depth."
         )
@@ -196,7 +203,7 @@ def _layers_of(tensor: WeightTensor, options: LayerOptions, rules: _Rules) -> li
         kind = "vector" if status == "not_a_matrix" else tensor.kind
         return [
             LayerMetrics(name=tensor.name, status=status, kind=kind, shape=tensor.shape, stored=tensor.stored,
-                         aliases=tensor.aliases, detail=tensor.detail)
+                         aliases=tensor.aliases, detail=tensor.detail, made_of=tensor.made_of)
         ]  # fmt: skip
     array = tensor.load().reshape(tensor.shape)
     parts = parts_of(tensor, rules.shapes, fused=rules.fused or options.matched)
@@ -207,7 +214,11 @@ def _measured_part(tensor: WeightTensor, part: Part, array: NDArray[Any], option
     found = measured(
         array[part.rows], options, name=part.name, kind=tensor.kind, groups=tensor.groups, stored=tensor.stored
     )
-    return replace(found, aliases=tensor.aliases)
+    if not tensor.scaled:
+        found = replace(found, metrics=without_scale(found.metrics))
+    return replace(
+        found, aliases=tensor.aliases, made_of=tensor.made_of, detail=found.detail or tensor.detail
+    )  # fmt: skip
 
 
 def _sorted_out(tensor: WeightTensor, options: LayerOptions, rules: _Rules) -> tuple[WeightTensor, str]:
@@ -243,8 +254,14 @@ def _averaged(
 ) -> ModelSpectra:
     used: list[LayerMetrics] = []
     skipped: Counter[str] = Counter()
+    bases = any(layer.status == "ok" and layer.kind not in ("update", "embedding") for layer in layers)
+    weights = any(layer.name.endswith(".weight") for layer in layers)
     for layer in layers:
         reason = _left_out(layer, options, min_evals, include_embeddings)
+        if not reason and options.matched and weights and not layer.name.endswith(".weight"):
+            reason = _NOT_THEIRS
+        elif not reason and layer.kind == "update" and bases:
+            reason = "adapter_update"  # added to a weight that is averaged
         if reason:
             skipped[reason] += 1
         else:

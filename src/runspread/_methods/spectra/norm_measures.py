@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_labels, check_logits
 from ..._errors import InputError
 from ..._results import Result, Table
+from .sorting import layers_of_arrays
 from .tails import Floats
-from .weight_tensors import guessed_kind
 
 Weights = dict[str, NDArray[Any]]
 
@@ -136,7 +136,7 @@ def norm_measures(
     Jiang et al., "Fantastic generalization measures and where to find them" (2019); Dziugaite et al., "In search of
     robust measures of generalization" (2020), appendix C.
     """
-    matrices = {name: _unfolded(np.asarray(w)) for name, w in weights.items() if _is_matrix(name, np.asarray(w))}
+    matrices = _matrices(weights)
     if not matrices or n_train < 1:
         raise InputError(f"{len(matrices)} weight matrices, {n_train} training examples", "at least one of each")
     spectral = np.array([float(np.linalg.norm(matrix, 2)) ** 2 for matrix in matrices.values()])
@@ -164,12 +164,10 @@ def norm_measures(
     return NormMeasures(raw=logs | plain, normalised=normalised, n_train=n_train, layers=tuple(matrices))
 
 
-def _is_matrix(name: str, weight: NDArray[Any]) -> bool:
-    return weight.dtype.kind == "f" and guessed_kind(name, weight.shape) != "vector"
-
-
-def _unfolded(weight: NDArray[Any]) -> Floats:
-    return weight.reshape(len(weight), -1).astype(np.float64)
+def _matrices(weights: Mapping[str, ArrayLike]) -> dict[str, Floats]:
+    """Return the weights of layers by name, kernels unfolded."""
+    layers = layers_of_arrays({name: np.asarray(weight) for name, weight in weights.items()})
+    return {layer.name: layer.load().reshape(layer.shape[0], -1).astype(np.float64) for layer in layers}
 
 
 def _log_norms(spectral: Floats, frobenius: Floats, margin: float | None) -> dict[str, float]:
@@ -193,7 +191,8 @@ def _distances(
     missing = [name for name in weights if name not in initial or np.shape(initial[name]) != np.shape(weights[name])]
     if missing:
         raise InputError(f"initial weights lack {missing[0]}, or have it in another shape", "the same parameters")
-    moved = [matrix - _unfolded(np.asarray(initial[name])) for name, matrix in matrices.items()]
+    before = _matrices(initial)
+    moved = [matrix - before[name] for name, matrix in matrices.items()]
     squared = np.array([np.sum(change**2) for change in moved])
     everything = sum(
         float(np.sum((np.asarray(w, dtype=np.float64) - np.asarray(initial[name], dtype=np.float64)) ** 2))

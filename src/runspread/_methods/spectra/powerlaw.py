@@ -200,6 +200,7 @@ def fit_power_law(
     check_choice(ties, "ties", ("distinct", "copies"))
     check_choice(small_sample, "small_sample", ("standard", "weightwatcher"))
     check_integers(bootstrap, "bootstrap", 0, None)
+    _check_range(xmin_range)
     ordered, top = _used(_positive(values), xmax)
     if truncated_mle and top is None:
         raise InputError("truncated_mle without xmax", "an upper end of the model", "Pass xmax='max'.")
@@ -218,6 +219,14 @@ def fit_power_law(
                  "truncated_mle": truncated_mle, "ties": ties, "small_sample": small_sample}  # fmt: skip
         fit = _bootstrapped(fit, bootstrap, np.random.default_rng(check_seed(seed)), again)
     return fit
+
+
+def _check_range(xmin_range: Any) -> None:
+    if xmin_range is None:
+        return
+    low, high = xmin_range if np.size(xmin_range) == 2 else (np.nan, np.nan)
+    if not low <= high:
+        raise InputError(f"xmin_range {xmin_range}", "two numbers, the smaller first")
 
 
 def _positive(values: ArrayLike) -> Floats:

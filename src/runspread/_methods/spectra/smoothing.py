@@ -14,10 +14,10 @@ from ..._errors import InputError
 from ..._results import Result, Table
 from .marchenko_pastur import fit_marchenko_pastur
 from .powerlaw import fit_power_law
+from .sorting import layers_of_arrays
 from .spectral_numbers import trace_log
 from .spectrum import matrices_of, rounding_floor, tensor_of_matrices
 from .tails import Floats
-from .weight_tensors import guessed_kind
 
 RULES = ("share", "power_law", "trace_log", "spikes")
 Evaluate = Callable[[dict[str, NDArray[Any]]], Any]
@@ -154,11 +154,18 @@ class _Factors:
         self._weights = {name: np.asarray(weight) for name, weight in weights.items()}
         self._stacked = stacked
         self._layers: dict[str, list[_Layer]] = {}
-        for name, array in self._weights.items():
-            kind = kinds.get(name, guessed_kind(name, array.shape[1:] if stacked else array.shape))
-            if kind != "vector" and array.dtype.kind == "f":
+        one = {name: array[0] if stacked else array for name, array in self._weights.items() if array.ndim >= stacked}
+        for layer in layers_of_arrays(one, kinds):
+            if layer.made_of:
+                raise InputError(
+                    f"{layer.name}, which is made of {' and '.join(layer.made_of)}",
+                    "weights as the layers use them",
+                    "Make pruning or a parametrisation permanent first (torch.nn.utils.prune.remove and its like).",
+                )
+            for name in (layer.name, *layer.aliases):
+                array = self._weights[name]
                 runs = array if stacked else array[None]
-                self._layers[name] = [_Layer(run, kind, groups.get(name, 1)) for run in runs]
+                self._layers[name] = [_Layer(run, layer.kind, groups.get(name, 1)) for run in runs]
         if not self._layers:
             raise InputError("no weight matrices among the weights", "at least one array with two axes")
 
@@ -179,7 +186,7 @@ class _Layer:
 
     def __init__(self, weight: NDArray[Any], kind: str, groups: int) -> None:
         self._shape, self._groups = weight.shape, groups
-        self._layout = "dense" if kind == "embedding" else kind
+        self._layout = {"embedding": "dense", "update": "auto"}.get(kind, kind)
         blocks = matrices_of(weight, layout=self._layout, groups=groups)
         self.u, self.s, self.v = np.linalg.svd(blocks, full_matrices=False)
         self._floor = rounding_floor(blocks, float(self.s.max()) ** 2, str(weight.dtype), gram=False)

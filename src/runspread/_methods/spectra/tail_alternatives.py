@@ -179,10 +179,21 @@ def compare_tails(fit: PowerLawFit, alternatives: tuple[str, ...] = ALTERNATIVES
     alternatives : tuple of str
         Any of "truncated_power_law", "lognormal", "exponential", "stretched_exponential", all cut off below xmin.
 
+    Raises
+    ------
+    InputError
+        Values in place of a fit, a fit that failed or has an upper end, or an unknown law.
+
     References
     ----------
     Vuong (1989); Clauset, Shalizi, Newman (2009), section 5.
     """
+    if not isinstance(fit, PowerLawFit):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(
+            f"a {type(fit).__name__}",
+            "a fitted power law",
+            "Fit the values first. In Python: rs.compare_tails(rs.fit_power_law(values))",
+        )
     _usable(fit)
     if fit.xmax is not None:
         raise InputError(f"a power law with upper end {fit.xmax:.4g}", "one without", "Fit again without xmax.")

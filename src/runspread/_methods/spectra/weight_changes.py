@@ -13,9 +13,10 @@ from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from .marchenko_pastur import fit_marchenko_pastur
+from .sorting import layers_of_arrays
 from .spectrum import matrices_of, tensor_of_matrices
 from .tails import Floats
-from .weight_tensors import WeightTensor, tensors_of_arrays
+from .weight_tensors import WeightTensor
 
 
 @dataclass(frozen=True)
@@ -142,10 +143,10 @@ def weight_distances(first: Mapping[str, ArrayLike], second: Mapping[str, ArrayL
         if name not in a or name not in b or a[name].shape != b[name].shape:
             found = [str(x[name].shape) if name in x else "nothing" for x in (a, b)]
             raise InputError(f"{name}: {' and '.join(found)}", "the same names and shapes in both")
-    layers = [tensor for tensor in tensors_of_arrays(a) if tensor.kind != "vector"]
+    layers, others = layers_of_arrays(a), {tensor.name: tensor for tensor in layers_of_arrays(b)}
     if not layers:
         raise InputError("no weight matrices among the weights", "at least one array with two axes")
-    rows = np.array([_distances(a[tensor.name], b[tensor.name], tensor) for tensor in layers]).T
+    rows = np.array([_distances(tensor.load(), others[tensor.name].load(), tensor) for tensor in layers]).T
     return WeightDistances(
         layers=tuple(tensor.name for tensor in layers),
         frobenius=rows[0],
@@ -158,7 +159,7 @@ def weight_distances(first: Mapping[str, ArrayLike], second: Mapping[str, ArrayL
 
 
 def _distances(first: Floats, second: Floats, tensor: WeightTensor) -> tuple[float, ...]:
-    layout = "dense" if tensor.kind == "embedding" else tensor.kind
+    layout = {"embedding": "dense", "update": "auto"}.get(tensor.kind, tensor.kind)
     a, b = (matrices_of(w, layout=layout) for w in (first, second))
     total, size = float(np.linalg.norm(second - first)), float(np.linalg.norm(first))
     at, bt = np.swapaxes(a, 1, 2), np.swapaxes(b, 1, 2)

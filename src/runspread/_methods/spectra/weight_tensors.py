@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_EMBEDDING = re.compile(r"(^|[._])(\w*embed\w*|wte|wpe|word_embeddings)[._]|^embed", re.IGNORECASE)
-_RECURRENT = re.compile(r"weight_(ih|hh|hr)_l\d+(_reverse)?$")
-_EXPERTS = re.compile(r"(^|[._])experts?[._]", re.IGNORECASE)
+from .rule_book import parts_of_name
+
+_RECURRENT = re.compile(r"weight_(ih|hh)(_l\d+)?(_reverse)?(_raw)?")
 _GATES = {1: ("",), 3: ("reset", "update", "new"), 4: ("input", "forget", "cell", "output")}
 
 
@@ -31,7 +31,8 @@ class WeightTensor:
     load : callable
         Returns the array, in a type that NumPy has.
     kind : str
-        "dense", "embedding", "conv", "conv_transposed", "stack", or "vector" for what holds no matrix.
+        "dense", "embedding", "update" (of an adapter), "conv", "conv_transposed", "stack", or "vector" for what is no
+        layer's matrix; empty until the rules have been applied (`sorted_tensors`).
     groups : int
         Groups of a convolution.
     aliases : tuple of str
@@ -40,17 +41,24 @@ class WeightTensor:
         Why it cannot be analysed, where that is known already; else empty.
     detail : str
         More on that.
+    made_of : tuple of str
+        Tensors of the source that it is computed from, where it is not one itself: a pruned weight of ``weight_orig``
+        and ``weight_mask``, a float8 weight of numbers and scales.
+    scaled : bool
+        False where it is known up to a positive factor.
     """
 
     name: str
     shape: tuple[int, ...]
     stored: str
     load: Callable[[], NDArray[Any]]
-    kind: str
+    kind: str = ""
     groups: int = 1
     aliases: tuple[str, ...] = ()
     status: str = ""
     detail: str = ""
+    made_of: tuple[str, ...] = ()
+    scaled: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,17 +68,6 @@ class Part:
     name: str
     rows: slice
     shape: tuple[int, ...]
-
-
-def guessed_kind(name: str, shape: Sequence[int]) -> str:
-    """Return the kind of a tensor from its name and shape, where the source says no more."""
-    if len(shape) < 2 or 0 in shape:
-        return "vector"
-    if len(shape) == 2:
-        return "embedding" if _EMBEDDING.search(name) else "dense"
-    if len(shape) == 3 and _EXPERTS.search(name):
-        return "stack"
-    return "conv"
 
 
 def parts_of(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]], *, fused: bool = False) -> list[Part]:
@@ -101,10 +98,12 @@ def _names_of_parts(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]]) -
     rows, columns = tensor.shape
     if tensor.name.endswith("in_proj_weight") and rows == 3 * columns:
         return ("query", "key", "value")
-    if not _RECURRENT.search(tensor.name) or "weight_hr_" in tensor.name:
+    if not _RECURRENT.fullmatch(parts_of_name(tensor.name)[-1]):
         return ("",)
-    hidden = shapes.get(re.sub("weight_ih_", "weight_hh_", tensor.name), tensor.shape)
-    projection = shapes.get(re.sub("weight_(ih|hh)_", "weight_hr_", tensor.name))
+    hidden = shapes.get(re.sub("weight_ih", "weight_hh", tensor.name))
+    projection = shapes.get(re.sub("weight_(ih|hh)", "weight_hr", tensor.name))
+    if hidden is None:
+        return ("",)  # nothing says how wide a gate is
     size = projection[1] if projection is not None else hidden[1]
     gates, rest = divmod(rows, size)
     return _GATES.get(gates, ("",)) if rest == 0 else ("",)
@@ -117,29 +116,6 @@ def is_depthwise(tensor: WeightTensor) -> bool:
     first, second = tensor.shape[:2]
     per_group = (first // max(1, tensor.groups), second)
     return second == 1 and first > 1 and (tensor.groups in (1, first) or min(per_group) == 1)
-
-
-def tensors_of_arrays(arrays: Mapping[str, Any], kinds: Mapping[str, str] | None = None) -> list[WeightTensor]:
-    """Return the arrays of a mapping as tensors; names of one storage become aliases of the first."""
-    found: dict[Any, WeightTensor] = {}
-    for name, array in arrays.items():
-        key = storage_key(array, name)
-        if key in found:
-            found[key] = replace(found[key], aliases=(*found[key].aliases, name))
-            continue
-        found[key] = _tensor_of_array(name, np.asarray(array), kinds or {})
-    return list(found.values())
-
-
-def _tensor_of_array(name: str, array: NDArray[Any], kinds: Mapping[str, str]) -> WeightTensor:
-    kind = kinds.get(name, guessed_kind(name, array.shape))
-    stored = str(array.dtype)
-    status = ""
-    if array.dtype.kind != "f":
-        kind, status = (kind, "quantised") if kind != "vector" and array.dtype.kind in "iu" else ("vector", "")
-    return WeightTensor(
-        name=name, shape=array.shape, stored=stored, load=lambda: array, kind=kind, status=status
-    )  # fmt: skip
 
 
 def storage_key(array: Any, name: str) -> Any:
