@@ -249,6 +249,7 @@ def test_names_of_tables_are_read_by_their_last_part(name, kind):
 def test_a_table_in_a_sequence_is_told_by_what_the_next_layer_takes(layers):
     module = nn.Sequential(*layers)
     assert facts(rs.spectra(module.state_dict())) == facts(rs.spectra(module))
+    assert len(rs.spectra({f"{k}.weight": heavy(70, 60) for k in range(3)}).used) == 3
 
 
 @pytest.mark.parametrize(

@@ -149,14 +149,21 @@ def _of_weight(parts: list[str], shape: Shape, bias: Shape | None) -> Ruling:
 
 
 def _next_takes_columns(parts: list[str], shape: Shape, shapes: Shapes) -> bool:
-    """Whether the next layer of a sequence takes a matrix's columns, which a table hands it; a layer hands it rows."""
+    """Whether the next layer of a sequence takes a matrix's columns, which a table hands it; a layer hands it rows.
+
+    The matrix has no bias itself; the next layer must have one.
+    """
     if len(parts) < 2 or not parts[-2].isdigit() or parts[-1] != "weight":
         return False
     for number in range(int(parts[-2]) + 1, int(parts[-2]) + 1 + _NEAR):
         layer = ".".join((*parts[:-2], str(number)))
-        taken = next((shapes[f"{layer}.{name}"] for name in _TAKING if f"{layer}.{name}" in shapes), None)
-        if taken:
-            return taken[min(1, len(taken) - 1)] == shape[1] != shape[0]
+        name = next((f"{layer}.{one}" for one in _TAKING if f"{layer}.{one}" in shapes), "")
+        if name:
+            taken = shapes[name]
+            biased = (
+                len(taken) == 1 or _bias_of(name, shapes) is not None
+            )  # else no layer has biases, and it says nothing
+            return biased and taken[min(1, len(taken) - 1)] == shape[1] != shape[0]
     return False
 
 
