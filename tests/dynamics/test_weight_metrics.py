@@ -164,6 +164,35 @@ def test_a_training_logs_what_the_module_itself_gives(kind, tmp_path):
         assert bare["l1"] != pytest.approx(logged["l1"], rel=1e-2)  # names alone do not tell
 
 
+def test_a_module_and_its_state_dict_have_the_same_metrics():
+    """B1: masks and tokens counted, "embed" anywhere in a path did not, and pruned weights were taken apart."""
+    torch = pytest.importorskip("torch")
+    prune = pytest.importorskip("torch.nn.utils.prune")
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cls_token = torch.nn.Parameter(torch.ones(1, 1, 8))
+            self.register_buffer("mask", torch.ones(8, 8))
+            self.embedding_net = torch.nn.Sequential(torch.nn.Linear(8, 6), torch.nn.Linear(6, 5))
+            self.head = torch.nn.Linear(5, 4)
+            prune.l1_unstructured(self.head, "weight", amount=0.5)
+
+    torch.manual_seed(0)
+    net = Net()
+    layers = (*net.embedding_net, net.head)
+    expected = rs.weight_metrics([one.detach().numpy() for layer in layers for one in (layer.weight, layer.bias)])
+    for source in (net, net.state_dict()):
+        assert rs.weight_metrics(source) == pytest.approx(expected, rel=1e-6)
+
+
+def test_experts_of_a_stack_are_matrices():
+    rng = np.random.default_rng(0)
+    stack = rng.normal(size=(3, 6, 5))
+    found = rs.weight_metrics({"mlp.experts.down_proj.weight": stack}, architecture="mlp")
+    assert found == pytest.approx(rs.weight_metrics(list(stack)), nan_ok=True)
+
+
 def test_downsampling_and_batch_norm_of_a_convolutional_network_do_not_count():
     rng = np.random.default_rng(4)
     counted = {

@@ -88,6 +88,15 @@ def test_what_is_not_quantised_beside_packed_integers_is_read(tmp_path):
     assert "2 quantised left out" in found.sentence()
 
 
+@pytest.mark.parametrize("kind", ["float64", "float32", "float16"])
+def test_numbers_of_every_float_type_are_no_packed_integers(tmp_path, kind):
+    tensors = {"l.weight": heavy(70, 60).astype(kind), "l.bias": np.ones(70, kind)}
+    expected = rs.layer_metrics(tensors["l.weight"])["alpha"]
+    for source in (tensors, write(tmp_path / "m.safetensors", tensors)):
+        assert rs.spectra(source).used == ("l.weight",)
+        assert rs.spectra(source).means["alpha"] == pytest.approx(expected, rel=1e-9)
+
+
 # ---- B2: float8 with scales
 
 
@@ -228,7 +237,7 @@ def test_float8_of_other_sources_is_scaled_too(tmp_path):
     state = {"l.weight": values, "l.weight_scale": scale}
     expected = rs.spectrum((values.double() * scale).numpy()).eigenvalues
     powers = torch.full((2, 2), 120, dtype=torch.uint8).view(torch.float8_e8m0fnu)
-    state |= {"p.weight": values, "p.weight_scale_inv": powers}
+    state |= {"p.weight": values.clone(), "p.weight_scale_inv": powers}
     torch.save(state, tmp_path / "m.pt")
     halved = rs.spectrum(values.double().numpy() * 2.0**-7).eigenvalues
     for source in (state, rs.from_torch_checkpoint(tmp_path / "m.pt")):

@@ -353,6 +353,35 @@ def test_parity_averages_what_weightwatcher_does():
     assert len(rs.spectra({"a": heavy(60, 60)}, parity="weightwatcher").used) == 1
 
 
+def test_tied_weights_that_a_study_keeps_twice_are_one_table(tmp_path):
+    module = everything()
+    study = rs.create_study(tmp_path / "s", splits={"test": np.arange(4)})
+    with study.record(seeds=0) as recorded:
+        recorded.weights(module)
+    live, kept = rs.spectra(module), rs.spectra(study.weights(study.runs[0]))
+    assert facts(kept) == facts(live)
+    assert kept.means == pytest.approx(live.means, rel=1e-9)
+    apart = rs.spectra({"tok_emb.weight": heavy(90, 64), "head.weight": heavy(90, 64)})
+    assert apart.used == ("head.weight",)
+
+
+def test_a_live_adapter_tells_its_scaling():
+    class Adapted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.base_layer = nn.Linear(60, 70)
+            self.lora_A = nn.ModuleDict({"default": nn.Linear(60, 20, bias=False)})
+            self.lora_B = nn.ModuleDict({"default": nn.Linear(20, 70, bias=False)})
+            self.scaling = {"default": 4.0}
+
+    module = nn.ModuleDict({"q": Adapted()})
+    found = rs.spectra(module)
+    product = module["q"].lora_B["default"].weight.double() @ module["q"].lora_A["default"].weight.double()
+    expected = rs.layer_metrics(4 * product.detach().numpy())
+    assert found["q.lora_BA.default"]["log_norm"] == pytest.approx(expected["log_norm"], rel=1e-9)
+    assert found.used == rs.spectra(module.state_dict()).used == ("q.base_layer.weight",)
+
+
 # ---- low-rank adapters
 
 

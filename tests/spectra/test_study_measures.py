@@ -210,6 +210,26 @@ def test_jacobian_of_a_linear_network_is_the_product_of_its_matrices():
     assert not module[1]._forward_pre_hooks
 
 
+def test_jacobian_is_over_layers_not_over_owners_of_tokens():
+    """The module that owns a class token was a layer, and the network's own input entered the average."""
+
+    class Owner(torch.nn.Module):
+        def __init__(self, layers):
+            super().__init__()
+            self.layers, self.cls_token = layers, torch.nn.Parameter(torch.ones(1, 1, 4))
+
+        def forward(self, x):
+            return self.layers(2 * x)
+
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 3))
+    inputs = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    owner, plain = rs.TorchNetwork(Owner(layers)), rs.TorchNetwork(layers)
+    assert owner.jacobian_norm(owner.weights, inputs) == pytest.approx(
+        plain.jacobian_norm(plain.weights, 2 * inputs), rel=1e-5
+    )
+
+
 def test_jacobian_is_that_of_torch():
     module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)).double()
     network = rs.TorchNetwork(module)

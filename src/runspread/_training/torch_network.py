@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .._checks import to_numpy
 from .._errors import InputError
+from .._methods.spectra.rule_book import owner_of
 from .._optional import require
 
 
@@ -186,8 +187,12 @@ def shared_names(module: Any) -> list[list[str]]:
 
 @contextmanager
 def _hooked(module: Any, watch: Callable[..., Any]) -> Generator[None]:
-    """Call `watch` with the input of every layer that has a weight of two axes or more, inside the block."""
-    layers = [one for one in module.modules() if any(p.ndim > 1 for p in one.parameters(recurse=False))]
+    """Call `watch` with the input of every layer that has a weight matrix or kernel, inside the block."""
+    from .._importers.torch_weights import tensors_of_module
+
+    tensors = [one for one in tensors_of_module(module) if not one.status and one.kind not in ("vector", "embedding")]
+    owners = {owner_of(one.name) for one in tensors}
+    layers = [one for path, one in module.named_modules() if path in owners]
     handles = [layer.register_forward_pre_hook(watch) for layer in layers]
     try:
         yield

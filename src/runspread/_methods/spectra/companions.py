@@ -40,7 +40,7 @@ _PACKED = re.compile(
     r"weight|qweight|weight_packed|packed_weight|W_q|q_weight|_data|_?weight_qdata|qdata|int_data|quantized_weight"
     r"|codes|Qidxs(_\d)?|trellis|blocks|(?P<stem>\w+)_blocks"
 )
-_WORDS = re.compile(r"u?int(8|16|32)|float[46].*|F[46].*")
+_WORDS = re.compile(r"u?int(8|16|32)|float[46]_e.*|F4|F6_E.*")
 _FORMATS = (  # what beside the packed tensor gives the format away
     ("scales_and_zeros", "torchao, 4 bits"), ("weight_scale_2", "NVFP4 of ModelOpt"),
     ("weight_global_scale", "NVFP4 of compressed-tensors"), ("weight_packed", "compressed-tensors"),

@@ -38,11 +38,15 @@ LAYERS = (
     r"weight(_mu|_raw)?|kernel|recurrent_kernel|[WUV]|w\d*|W\d+|[Ww]_(?!pos|E$|scale|zero|mask|bias)\w+|w[io](_\d)?"
     r"|matrix|response|unembed(ding)?"
     r"|weight_(ih|hh|hr)(_l\d+)?(_reverse)?(_raw)?|(\w+_)?proj(ection)?(_weight)?|mlp\d_weight|(\w+_)?weight_matrix"
-    r"|linear\d*|fc\d*|dense\d*|experts?"
+    r"|onnx::(MatMul|Gemm|Conv)_\d+|linear\d*|fc\d*|dense\d*|experts?"
 )
 # ---- tables that are looked up by an index: the part that names the layer
 EMBEDDINGS = r"(.*_)?(emb|embs|embed|embeds|embedding|embeddings|embedder)(_.*|\d*)|w[tps]e|W_E"
-LOOKED_UP = r"shared|relative_attention_bias|lookup(_table)?"  # of T5 and others, where they own a weight
+# The same where they own a weight without a bias.
+LOOKED_UP = (
+    r"shared|relative_attention_bias|code_?books?"
+    r"|(lookup|tok|token|pos|position|positional|word|vocab|vocabulary)s?(_(tables?|vectors?|vecs?))?"
+)
 NOT_EMBEDDINGS = (
     r"(.*_)?(un_?embed\w*|out|net|network|project(ion|or)?|proj|fc|linear|lin|conv|mlp|head|dense|norm|ln)(_.*|\d*)"
 )

@@ -21,6 +21,7 @@ KINDS = ("dense", "embedding", "update", "conv", "conv_transposed", "stack", "ve
 _FLOATS = ("float", "bfloat")
 _SAID = {"buffer": "a buffer of the module, not a parameter", "normalisation": "gains of a normalisation"}
 _HEADS = re.compile("head|out|logit|decoder|classif|predict", re.IGNORECASE)
+_PLAIN = ("float64", "float32", "float16")
 _PACKABLE = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 
 
@@ -85,7 +86,32 @@ def sorted_tensors(
         _apply(rows, [*stage(_open(rows, told))])
     shapes = {name: tensor.shape for name, tensor in rows.items()}
     strict = calls_weights_by_name(rows)
-    return [_placed(tensor, told, shapes, strict, known) for tensor in rows.values()]
+    return _tied([_placed(tensor, told, shapes, strict, known) for tensor in rows.values()])
+
+
+def _tied(tensors: list[WeightTensor]) -> list[WeightTensor]:
+    """Put a matrix that holds the numbers of a table of embeddings under the table's name: tied weights, kept twice.
+
+    Only of types that NumPy has, whose numbers need not be copied for the comparison.
+    """
+    tables = [one for one in tensors if one.kind == "embedding" and one.stored in _PLAIN and not one.status]
+    twins: dict[str, str] = {}
+    for table in tables:
+        for one in tensors:
+            alike = one.kind == "dense" and (one.shape, one.stored, one.status) == (table.shape, table.stored, "")
+            if alike and one.name not in twins and _equal(table, one):
+                twins[one.name] = table.name
+    names: dict[str, tuple[str, ...]] = {}
+    for twin, name in twins.items():
+        names[name] = (*names.get(name, ()), twin)
+    return [replace(one, aliases=(*one.aliases, *names.get(one.name, ()))) for one in tensors if one.name not in twins]
+
+
+def _equal(first: WeightTensor, second: WeightTensor) -> bool:
+    if first.made_of or second.made_of:
+        return False
+    a, b = first.load(), second.load()
+    return bool(a.any()) and np.array_equal(a[:1], b[:1]) and np.array_equal(a, b)
 
 
 def _open(rows: Tensors, told: Mapping[str, str]) -> dict[str, WeightTensor]:
