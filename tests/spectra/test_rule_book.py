@@ -354,7 +354,8 @@ def test_parity_averages_what_weightwatcher_does():
 
 
 def test_tied_weights_that_a_study_keeps_twice_are_one_table(tmp_path):
-    module = everything()
+    module = nn.ModuleDict({"tok_emb": nn.Embedding(90, 64), "up": nn.Linear(64, 70), "head": nn.Linear(64, 90)})
+    module["head"].weight = module["tok_emb"].weight
     study = rs.create_study(tmp_path / "s", splits={"test": np.arange(4)})
     with study.record(seeds=0) as recorded:
         recorded.weights(module)
@@ -363,6 +364,11 @@ def test_tied_weights_that_a_study_keeps_twice_are_one_table(tmp_path):
     assert kept.means == pytest.approx(live.means, rel=1e-9)
     apart = rs.spectra({"tok_emb.weight": heavy(90, 64), "head.weight": heavy(90, 64)})
     assert apart.used == ("head.weight",)
+    table = heavy(90, 64)
+    alike = rs.spectra(
+        {"tok_emb.weight": table, "first.weight": table.copy()}
+    )  # no output layer: equal by chance or aim
+    assert alike.used == ("first.weight",)
 
 
 def test_a_live_adapter_tells_its_scaling():

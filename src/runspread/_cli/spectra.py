@@ -95,13 +95,23 @@ def _refuse_nothing(result: Result) -> None:
     import runspread as rs
 
     if isinstance(result, rs.ModelSpectra) and not any(layer.metrics for layer in result.layers):
-        raise rs.InputError(result.sentence().removesuffix("."), "a weight matrix of floating-point numbers")
+        raise rs.InputError(
+            result.sentence().removesuffix("."), "a weight matrix of floating-point numbers", _of_quantised(result)
+        )
     if isinstance(result, rs.StudySpectra) and not result.has_averages:
         raise rs.InputError(
             result.sentence().removesuffix("."),
             "weight matrices large enough for a spectrum",
             "--run shows one run by layer; in Python rs.study_spectra(study, min_evals=20) averages smaller ones.",
         )
+
+
+def _of_quantised(result: ModelSpectra) -> str:
+    """Say in which format the weights are, where they are quantised, and what can be read instead."""
+    first = next((layer for layer in result.layers if layer.status == "quantised"), None)
+    if first is None:
+        return ""
+    return f"{first.name}: {first.why}. Give the weights that were quantised, in a floating-point type."
 
 
 def _of_model(path: str, unpickle: bool, options: dict[str, Any]) -> ModelSpectra:

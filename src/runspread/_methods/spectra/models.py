@@ -106,6 +106,8 @@ class ModelSpectra(Result):
     def sentence(self) -> str:
         """Say what the model's average exponent is, over which layers, and what was left out."""
         left = in_words(self.skipped)
+        if not any(layer.metrics for layer in self.layers):
+            return f"No layer of {self.source} can be analysed{left}."
         if not self.used:
             return f"No layer of {self.source} has a spectrum large enough to average{left}."
         norm = self.means["log_spectral_norm"]

@@ -90,7 +90,7 @@ def sorted_tensors(
 
 
 def _tied(tensors: list[WeightTensor]) -> list[WeightTensor]:
-    """Put a matrix that holds the numbers of a table of embeddings under the table's name: tied weights, kept twice.
+    """Put an output layer with the numbers of a table of embeddings under the table's name: tied weights, kept twice.
 
     Only of types that NumPy has, whose numbers need not be copied for the comparison.
     """
@@ -99,7 +99,7 @@ def _tied(tensors: list[WeightTensor]) -> list[WeightTensor]:
     for table in tables:
         for one in tensors:
             alike = one.kind == "dense" and (one.shape, one.stored, one.status) == (table.shape, table.stored, "")
-            if alike and one.name not in twins and _equal(table, one):
+            if alike and one.name not in twins and _HEADS.search(_layer(one.name)) and _equal(table, one):
                 twins[one.name] = table.name
     names: dict[str, tuple[str, ...]] = {}
     for twin, name in twins.items():
@@ -172,8 +172,12 @@ def _ruled(tensor: WeightTensor, shapes: Mapping[str, Shape], strict: bool, know
 
 def _is_head(name: str, shapes: Mapping[str, Shape]) -> bool:
     """Whether a matrix with a row a token makes logits, and is not the table that tokens are looked up in."""
-    owner = owner_of(name)
-    return f"{owner}.bias" in shapes or _HEADS.search(parts_of_name(owner)[-1]) is not None
+    return f"{owner_of(name)}.bias" in shapes or _HEADS.search(_layer(name)) is not None
+
+
+def _layer(name: str) -> str:
+    """Return the last part of the path of the layer that a tensor belongs to."""
+    return parts_of_name(owner_of(name))[-1]
 
 
 def _readable(tensor: WeightTensor) -> WeightTensor:
