@@ -123,7 +123,7 @@ def test_compare_says_why_it_cannot(invoke, studies, tmp_path):
     assert "the same examples" in result.stderr
 
 
-def test_plan(invoke, studies):
+def test_plan(invoke, studies, tmp_path):
     old, new = (study.path for study in studies)
     a_priori = invoke("plan", "--error", 5, "--examples", 10_000, "--gap", 0.1)
     assert a_priori.exit_code == 0
@@ -134,6 +134,13 @@ def test_plan(invoke, studies):
     both = json.loads(invoke("plan", old, "--against", new, "--gap", 1, "--json").stdout)
     assert both["runs_dist"] is not None
     assert "runs of each show a gap" in invoke("plan", old, "--runs", 20).output
+    np.save(tmp_path / "groups.npy", np.arange(400) // 10)
+    options = ("--clusters", tmp_path / "groups.npy", "--gap", 1, "--examples", 4000)
+    clustered = json.loads(invoke("plan", old, *options, "--json").stdout)
+    groups = np.arange(400) // 10
+    assert clustered["runs_needed"] == rs.plan_runs(0.01, studies[0], n_examples=4000, clusters=groups).runs_needed
+    wrong = invoke("plan", "--error", 5, "--examples", 100, "--gap", 1, "--clusters", "groups.npy")
+    assert (wrong.exit_code, "Leave out --clusters" in " ".join(wrong.stderr.split())) == (2, True)
 
 
 @pytest.mark.parametrize(

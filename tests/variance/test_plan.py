@@ -13,7 +13,7 @@ from runspread._methods.variance.pilot import Arm, Spread
 from runspread._methods.variance.power import Examples, distribution_power, runs_for_welch, welch_power
 from tests.conftest import SHARED
 
-from .probit import draw, draw_pair
+from .probit import draw, draw_clustered, draw_pair
 
 
 def pilot(runs: int, examples: int = 400, seed: int = 0, beta: float = 0.2) -> rs.VarianceResult:
@@ -135,7 +135,12 @@ def test_a_plan_for_the_distribution_is_that_of_both_tests():
     assert plan.degrees == 5
     assert plan.runs_needed_dist >= plan.runs_needed
     assert math.isinf(rs.plan_runs(0.5 * plan.min_delta_dist, both).runs_needed_dist)
-    gap = rs.plan_gap(int(plan.runs_needed_dist), both)
+
+
+@pytest.mark.slow
+def test_the_gap_on_the_distribution_inverts_the_runs():
+    both = rs.compare(correct=draw_pair(np.random.default_rng(3), (6, 9), 400, 0.2, 0.3))
+    gap = rs.plan_gap(int(rs.plan_runs(0.06, both).runs_needed_dist), both)
     assert gap.gap_needed <= gap.gap_needed_dist <= 0.06
 
 
@@ -159,3 +164,41 @@ def test_pilot_vectors():
         assert runs_for_welch(gap, *spread.variances, alpha, power) == scores["pilot__exp__runs_plugin"][at]
         assert spread.runs(gap, alpha, power) == scores["pilot__exp__runs_assurance"][at]
         assert runs_for_welch(gap, *upper, alpha, power) == scores["pilot__exp__runs_upper"][at]
+
+
+def test_clusters_enter_the_plan():
+    """Audit A3: on a larger test set it is the clusters, not the examples, that there are more of."""
+    rng = np.random.default_rng(5)
+    correct, _, clusters = draw_clustered(rng, 12, np.full(25, 10), 0.1, 0.6)
+    plain, found = (rs.variance(correct=correct, pairs="none", clusters=ids) for ids in (None, clusters))
+    wanted = 2500
+    carried = rs.plan_runs(0.01, found, n_examples=wanted)
+    real = max(0.0, found.var_dist)
+    assert carried.var_a == pytest.approx(real + (found.var_test - found.var_dist) / 10)
+    assert carried.var_a < rs.plan_runs(0.01, plain, n_examples=wanted).var_a
+    assert "on 250 in 25 clusters, whose number grows alike" in carried.sentence()
+    assert rs.plan_runs(0.01, found).runs_needed == rs.plan_runs(0.01, plain).runs_needed or found.sd_ind > plain.sd_ind
+    outputs = np.where(correct, 1, 0)
+    statistics = rs.run_statistics(outputs, np.ones(250, int), keep_bits=True)
+    assert rs.plan_runs(0.01, statistics, n_examples=wanted, clusters=clusters).var_a == pytest.approx(carried.var_a)
+    assert rs.plan_gap(9, statistics, clusters=clusters).gap_needed == rs.plan_gap(9, found).gap_needed
+    with pytest.raises(rs.InputError, match="beside a VarianceResult"):
+        rs.plan_runs(0.01, found, clusters=clusters)
+    with pytest.raises(rs.InputError, match="beside variance"):
+        rs.plan_gap(3, variance=1e-4, clusters=clusters)
+
+
+def test_a_plan_from_a_clustered_comparison_takes_their_degrees():
+    rng = np.random.default_rng(6)
+    a, _, clusters = draw_clustered(rng, 8, np.full(12, 20), 0.2, 0.3)
+    b = draw_clustered(rng, 8, np.full(12, 20), 0.2, 0.3)[0]
+    few = rs.plan_runs(0.3, rs.compare(correct=(a, b), clusters=clusters))
+    assert few.tau2 > rs.plan_runs(0.3, rs.compare(correct=(a, b))).tau2
+    assert few.runs_needed_dist >= few.runs_needed
+
+
+def test_an_outlying_run_of_the_pilot_is_named():
+    """Audit A15: the plan takes accuracies as normal."""
+    correct = draw(np.random.default_rng(2), 12, 300, 0.05)[0]
+    correct[4, :200] = False
+    assert any("pilot: an outlying run" in note for note in rs.plan_runs(0.1, rs.variance(correct=correct)).warnings)

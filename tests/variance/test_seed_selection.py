@@ -13,7 +13,7 @@ from scipy.stats import multivariate_normal
 import runspread as rs
 from runspread._methods.variance.transfer import picked_gain
 
-from .probit import MEAN, TAU, draw, population_variance
+from .probit import MEAN, TAU, draw, draw_clustered, population_variance
 
 
 def true_gain(beta: float, examples: int, count: int) -> float:
@@ -115,3 +115,18 @@ def test_every_estimate_has_an_interval():
     assert wide.level == 0.99
     with pytest.raises(rs.InputError, match="level"):
         rs.seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), level=0.9)
+
+
+def test_clusters_that_share_errors_are_no_real_advantage():
+    """Audit A3: seeds equally good on new clusters; each cluster responds to the run by a draw of its own."""
+    rng = np.random.default_rng(0)
+    gains, blind = [], []
+    for _ in range(25):
+        correct, _, clusters = draw_clustered(rng, 8, np.full(20, 8), 0.0, 0.8)
+        gains.append(rs.seed_selection(correct=correct, clusters=clusters, counts=[5]).fresh_gain[0])
+        blind.append(rs.seed_selection(correct=correct, counts=[5]).fresh_gain[0])
+    error = np.std(gains, ddof=1) / math.sqrt(len(gains))
+    assert abs(np.mean(gains)) < 4 * error
+    assert np.mean(blind) > 4 * error
+    with pytest.raises(rs.InputError, match="4 runs or more"):
+        rs.seed_selection(correct=correct[:3], clusters=clusters)

@@ -8,6 +8,7 @@ import click
 
 from .._errors import InputError
 from .choosing import choosing_runs
+from .clusters import clusters_option, read_clusters
 from .opening import labels_option, open_source
 from .show import json_option, show, split_option
 
@@ -27,6 +28,7 @@ from .show import json_option, show, split_option
 @click.option("--power", default=0.8, show_default=True, help="Chance of success.")
 @split_option
 @labels_option
+@clusters_option
 @choosing_runs
 @json_option
 def command(
@@ -40,6 +42,7 @@ def command(
     power: float,
     split: str,
     labels: str | None,
+    clusters: str | None,
     as_json: bool,
 ) -> None:
     """How many runs a gap takes, or which gap some runs show.
@@ -53,7 +56,7 @@ def command(
         raise InputError("both --gap and --runs" if runs else "neither --gap nor --runs", "one of them")
     if gap is not None and not 0 < gap < 100:
         raise InputError(f"--gap {gap:g}", "percentage points between 0 and 100")
-    facts = _facts(study, against, error, examples, split, labels)
+    facts = _facts(study, against, error, examples, split, labels, clusters)
     if gap is not None:
         result: rs.Result = rs.plan_runs(gap / 100, alpha=alpha, power=power, **facts)
     else:
@@ -63,7 +66,13 @@ def command(
 
 
 def _facts(
-    study: str | None, against: str | None, error: float | None, examples: int | None, split: str, labels: str | None
+    study: str | None,
+    against: str | None,
+    error: float | None,
+    examples: int | None,
+    split: str,
+    labels: str | None,
+    clusters: str | None,
 ) -> dict[str, Any]:
     """Return what the plan rests on, as keywords of `plan_runs`."""
     import runspread as rs
@@ -74,12 +83,14 @@ def _facts(
             "a study, or --error with --examples",
         )
     if study is None:
-        ignored = [flag for flag, value in (("--against", against), ("--labels", labels)) if value is not None]
+        given = {"--against": against, "--labels": labels, "--clusters": clusters}
+        ignored = [flag for flag, value in given.items() if value is not None]
         if ignored:
             raise InputError(f"{' and '.join(ignored)} with --error", "a study", f"Leave out {' and '.join(ignored)}.")
         assert error is not None
         return {"error": error / 100, "n_examples": examples}
-    opened = open_source(study, labels)
+    opened, groups = open_source(study, labels), read_clusters(clusters, study)
     if against is not None:
-        opened = rs.compare(opened, open_source(against, labels), split=split)
-    return {"source": opened, "split": split, "n_examples": examples}
+        both = rs.compare(opened, open_source(against, labels), split=split, clusters=groups)
+        return {"source": both, "split": split, "n_examples": examples}
+    return {"source": opened, "split": split, "n_examples": examples, "clusters": groups}

@@ -6,7 +6,11 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ..._errors import InputError
+from .clusters import FEW_CLUSTERS
+from .law import unlike_normal
 from .pilot import RANGE, SAFE, Arm, Spread
 from .power import Examples
 from .result import VarianceResult, points, root
@@ -36,6 +40,8 @@ class Basis:
         How many times as large the standard deviation may be for reasons that no interval covers.
     degrees_of_examples : float
         Degrees of freedom of the noise of the examples.
+    notes : tuple of str
+        What the reader should know about the pilot.
     """
 
     spread: Spread
@@ -45,6 +51,7 @@ class Basis:
     pilot: int = 0
     stretch: float = 1.0
     degrees_of_examples: float = math.inf
+    notes: tuple[str, ...] = ()
 
     @property
     def examples(self) -> Examples | None:
@@ -91,11 +98,10 @@ class Basis:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the reader should know about the pilot."""
-        if 0 < self.pilot < _FEW:
-            return (
-                f"{self.pilot} runs hardly measure a spread: a pilot of {_FEW} or more narrows the range of this plan.",
-            )
-        return ()
+        if not 0 < self.pilot < _FEW:
+            return self.notes
+        few = f"{self.pilot} runs hardly measure a spread: a pilot of {_FEW} or more narrows the range of this plan."
+        return (few, *self.notes)
 
     def facts(self) -> dict[str, Any]:
         """Return the fields that plans share."""
@@ -128,6 +134,7 @@ def basis_of(
     error: float | None,
     tau2: float | None,
     split: str,
+    clusters: ArrayLike | None,
 ) -> Basis:
     """Return what a plan rests on after checks."""
     options = {"source": source, "variance": variance, "error": error}
@@ -139,8 +146,10 @@ def basis_of(
         raise InputError(f"variances {numbers}", "finite variances of zero or more")
     if n_examples is not None and n_examples < 1:
         raise InputError(f"n_examples={n_examples}", "one example or more")
+    if clusters is not None and source is None:
+        raise InputError(f"clusters beside {given[0]}", "a study or outputs of runs, whose examples they are")
     if source is not None:
-        found = _from_source(source, split, n_examples)
+        found = _from_source(source, split, n_examples, clusters)
     elif error is not None:
         found = _a_priori(error, n_examples)
     else:
@@ -163,15 +172,20 @@ def _a_priori(error: float, n_examples: int | None) -> Basis:
     return Basis(Spread(Arm(variance)), n_examples, math.nan, text, stretch=_FINE_TUNINGS)
 
 
-def _from_source(source: Any, split: str, n_examples: int | None) -> Basis:
+def _from_source(source: Any, split: str, n_examples: int | None, clusters: ArrayLike | None) -> Basis:
     """Return the basis in a comparison, in a variance result, or in whatever `variance` takes."""
     from .comparison import Comparison  # a comparison makes plans, a plan can rest on a comparison
     from .estimate import variance as estimate
 
+    if clusters is not None and isinstance(source, (Comparison, VarianceResult)):
+        raise InputError(
+            f"clusters beside a {type(source).__name__}", "the result alone", "Give them to compare() or variance()."
+        )
     if isinstance(source, Comparison):
         return _of_comparison(source, n_examples)
-    found = source if isinstance(source, VarianceResult) else estimate(source, split=split, pairs="none")
-    return _of_runs(found, n_examples)
+    if not isinstance(source, VarianceResult):
+        source = estimate(source, split=split, pairs="none", clusters=clusters)
+    return _of_runs(source, n_examples)
 
 
 def _of_comparison(found: Any, n_examples: int | None) -> Basis:
@@ -199,21 +213,30 @@ def _of_comparison(found: Any, n_examples: int | None) -> Basis:
 
 def _of_runs(found: VarianceResult, n_examples: int | None) -> Basis:
     """Return the basis in one configuration's runs, carried to a test set of `n_examples` where that is another."""
+    found.require_runs()
     if found.n_runs < 2:
         raise _one_run()
     wanted = found.n_examples if n_examples is None else n_examples
     if wanted == found.n_examples:
         arm = Arm(found.var_test, found.n_runs - 1, floor=found.var_ind)
-        text = f"standard deviation {points(found.sd_test)} points per run, from {found.n_runs} runs"
+        text = f"standard deviation {points(found.sd_test)} points per run, from {found.n_runs} runs, for both"
     else:
         arm = _carried(found, wanted)
         text = (
             f"standard deviation {points(root(arm.carried))} points per run on {wanted} examples, carried there from "
-            f"{found.n_runs} runs on {found.n_examples}"
+            f"{found.n_runs} runs on {found.n_examples}{_in_clusters(found.n_clusters)}"
         )
     if not max(arm.carried, arm.floor):
         raise _no_spread(found.n_runs)
-    return Basis(Spread(arm), wanted, math.nan, text, pilot=found.n_runs)
+    odd = unlike_normal(found.accuracy)
+    notes = (f"pilot: {odd}",) if odd else ()
+    if found.n_clusters is not None and found.n_clusters < FEW_CLUSTERS:
+        notes += (f"{found.n_clusters} clusters: little can be said about new clusters.",)
+    return Basis(Spread(arm), wanted, math.nan, text, pilot=found.n_runs, notes=notes)
+
+
+def _in_clusters(count: int | None) -> str:
+    return "" if count is None else f" in {count} clusters, whose number grows alike"
 
 
 def _carried(found: VarianceResult, n_examples: int) -> Arm:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
@@ -208,6 +210,7 @@ def plan_runs(
     alpha: float = 0.05,
     power: float = 0.8,
     split: str = "test",
+    clusters: ArrayLike | None = None,
 ) -> RunPlan:
     """Return how many runs of each of two configurations establish a gap in accuracy.
 
@@ -236,6 +239,9 @@ def plan_runs(
         Two-sided level, and probability of success.
     split : str
         Which split of a study to read.
+    clusters : array_like [examples], optional
+        Cluster of each example, as for `variance`, beside a `source` that is no result: on a test set of another size
+        it is then the number of clusters that grows or shrinks.
 
     Raises
     ------
@@ -251,7 +257,7 @@ def plan_runs(
     """
     if not 0 < gap < math.inf:
         raise InputError(f"gap={gap}", "a positive difference of accuracies, as a fraction")
-    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, split)
+    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, split, clusters)
     _check_levels(alpha, power)
     var_a, var_b = basis.spread.variances
     z = quantiles(alpha, power)
@@ -307,6 +313,7 @@ def plan_gap(
     alpha: float = 0.05,
     power: float = 0.8,
     split: str = "test",
+    clusters: ArrayLike | None = None,
 ) -> GapPlan:
     """Return the smallest gap that `runs` runs of each of two configurations establish.
 
@@ -314,12 +321,12 @@ def plan_gap(
     ----------
     runs : int
         Runs of each configuration; 1 compares two single trainings, which shows noise only.
-    source, variance, variance_b, n_examples, error, tau2, alpha, power, split
+    source, variance, variance_b, n_examples, error, tau2, alpha, power, split, clusters
         As for `plan_runs`.
     """
     if runs < 1:
         raise InputError(f"runs={runs}", "at least one run of each")
-    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, split)
+    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, split, clusters)
     _check_levels(alpha, power)
     var_a, var_b = basis.spread.variances
     total, z = (var_a + var_b) / runs, quantiles(alpha, power)

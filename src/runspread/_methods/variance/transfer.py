@@ -21,6 +21,7 @@ from .selection import best_of_gain, checked_counts
 _GRID = np.linspace(-12.0, 12.0, 24001)
 _STEP = _GRID[1] - _GRID[0]
 _ROUNDING = 1e-9
+_LEAST_CLUSTERED = 4
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -285,6 +286,7 @@ def seed_selection(
     missing: str = "raise",
     level: float | None = None,
     first_half: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
 ) -> SeedSelection:
     """Return what picking the best seed is worth on examples that did not pick it.
 
@@ -292,7 +294,7 @@ def seed_selection(
     ----------
     source : VarianceResult, or as for `variance`
         The runs. A result has its halves and its level already.
-    labels, correct, split, kind, nan, missing, first_half
+    labels, correct, split, kind, nan, missing, first_half, clusters
         As for `variance`.
     counts : sequence of int, optional
         For which N to say what the best of N runs is worth; default those of the result, or 2, 5, 10.
@@ -302,7 +304,7 @@ def seed_selection(
     Raises
     ------
     InputError
-        There are fewer than two runs or two examples.
+        There are fewer than two runs or two examples; or fewer than four runs where examples come in clusters.
 
     Notes
     -----
@@ -312,7 +314,7 @@ def seed_selection(
     equally good seeds gain exactly 0 on average.
     """
     if isinstance(source, VarianceResult):
-        refuse_beside_result(labels=labels, correct=correct, first_half=first_half, level=level)
+        refuse_beside_result(labels=labels, correct=correct, first_half=first_half, level=level, clusters=clusters)
         found = source
     else:
         found = variance(
@@ -327,7 +329,9 @@ def seed_selection(
             first_half=first_half,
             best_of=(2, 5, 10) if counts is None else counts,
             pairs="none",
+            clusters=clusters,
         )
+    found.require_runs()
     if math.isnan(found.cov_half):
         raise InputError(f"{found.n_runs} runs on {found.n_examples} examples", "two runs and two halves of examples")
     numbers = found.best_of if counts is None else checked_counts(counts)
@@ -358,7 +362,8 @@ def _worth(found: VarianceResult, counts: tuple[int, ...]) -> dict[str, Any]:
     The interval of what is real gives the others: each grows with it, and the noise of the examples is known well.
     """
     bias = _sd_bias(found.n_runs)
-    looks, gain = found.sd_test / bias, picked_gain(found) / bias
+    looks = found.sd_test / bias
+    gain = picked_gain(found) / bias if found.n_clusters is None else _clustered_gain(found, bias)
     share = min(1.0, max(0.0, gain / looks)) if looks else 0.0
     model = seed_selection_model(looks, share, counts)
     model = replace(model, fresh_gain=gain * model.e_max, top_fresh_gain=gain * _mean_of_top(model.fraction))
@@ -398,3 +403,19 @@ def picked_gain(found: VarianceResult) -> float:
     others = found.n_examples**2 * found.var_test - found.item_total_cov - with_others
     some = others > _ROUNDING * found.n_examples**2 * found.var_test  # others that never differ pick nothing
     return float(np.where(some, with_others / np.sqrt(np.where(some, others, 1.0)), 0.0).mean())
+
+
+def _clustered_gain(found: VarianceResult, bias: float) -> float:
+    """Return the same where clusters are independent: ``s_H^2 / sigma``, each part unbiased by itself."""
+    if found.n_runs < _LEAST_CLUSTERED:
+        raise InputError(
+            f"{found.n_runs} runs on examples in clusters",
+            f"{_LEAST_CLUSTERED} runs or more",
+            "Train more runs: fewer have no estimate there.",
+        )
+    if not found.sd_test:
+        return 0.0
+    half = (found.n_runs - 1) / 2
+    inverse = math.sqrt(half) * math.exp(math.lgamma(half - 0.5) - math.lgamma(half))  # mean of sigma over the sd
+    lift = found.var_dist / (found.var_test - found.var_ind) if found.var_dist else 1.0
+    return lift * (found.sd_test / bias - found.var_ind / (inverse * found.sd_test))
