@@ -37,7 +37,7 @@ def hyper(seed: int = 0, **options):
 
 
 def nll(ensemble, split) -> float:
-    return rs.scores(ensemble.predict(split[0]).numpy(), split[1].numpy()).nll
+    return rs.scores(ensemble.predict(split[0]).numpy()[None], split[1].numpy()).nll
 
 
 def test_batch_ensemble_learns(digits):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -283,7 +283,8 @@ class HiddenMarkovModel(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model without the other restarts' parameters; ``from_dict`` reads it back."""
-        kept = {name: to_plain(getattr(self, name)) for name in self.__dataclass_fields__ if name != "restarts"}
+        names = (field.name for field in fields(self) if field.name != "restarts")
+        kept = {name: to_plain(getattr(self, name)) for name in names}
         scores = [[r.log_likelihood, len(r.history), r.failure] for r in self.restarts]
         return {"kind": "gaussian-hmm", "covariance": self.covariance, **kept, "restarts": scores}
 
@@ -295,7 +296,8 @@ class HiddenMarkovModel(Result):
             raise InputError(f"no {', '.join(sorted(missing))} in the record", "what HiddenMarkovModel.to_dict writes")
         arrays = ("startprob", "transmat", "means", "covars", "center", "scale", "live_means", "live_covars")
         skipped = ("restarts", "excluded", "kind", "covariance")
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data and name not in skipped}
+        names = [field.name for field in fields(cls)]
+        known = {name: data[name] for name in names if name in data and name not in skipped}
         for name in arrays:
             known[name] = None if known.get(name) is None else np.array(known[name], dtype=np.float64)
         for name in ("columns", "history", "dead_states", "warnings"):
