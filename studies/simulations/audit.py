@@ -109,10 +109,21 @@ def honest_curves(sets: int) -> Iterator[Promise]:
         rng = np.random.default_rng(10)
         found = [_failed(setting.losses(rng, *SIZES[at % len(SIZES)])) for at in range(sets)]
         yield promise("honest runs are called dependent", name, HONEST, found)
+    rng = np.random.default_rng(22)
+    found = [_failed(_forgetting(rng, *SIZES[at % len(SIZES)])) for at in range(sets)]
+    what = "two tasks in turn, every twenty points; a switch costs some runs more than others"
+    yield promise("honest runs are called dependent", what, HONEST, found)
     rng = np.random.default_rng(11)
     found = [_failed(_random_turns(rng, *SIZES[at % len(SIZES)])) for at in range(sets)]
     what = "tasks in an order that looks random, the same in all runs, eight points each"
     yield promise("honest runs are called dependent", what, HONEST, found, assumed=False)
+
+
+def _forgetting(rng: np.random.Generator, runs: int, points: int) -> Floats:
+    t = np.arange(points)
+    leap = 12 * (1 + 0.3 * rng.normal(size=(runs, 1))) * np.exp(-(t % 20) / 0.8) * (t >= 20)
+    slope = 1.8 * np.exp(-(t % 20) / 8) * (1 + 0.1 * rng.normal(size=(runs, 1))) + 0.3
+    return leap + slope * np.exp(0.15 * rng.normal(size=(runs, points)))
 
 
 def _random_turns(rng: np.random.Generator, runs: int, points: int) -> Floats:

@@ -56,6 +56,19 @@ def test_the_same_batches_are_found_whatever_the_schedule(name, runs):
     assert found >= 8
 
 
+def forgetting(rng, runs):
+    """Two tasks in turn, twenty steps each: at a switch the loss leaps, by more in some runs than in others."""
+    since = STEPS % 20
+    leap = 12 * (1 + 0.3 * rng.normal(size=(runs, 1))) * np.exp(-since / 0.8) * (STEPS >= 20)
+    slope = 1.8 * np.exp(-since / 8) * (1 + 0.1 * rng.normal(size=(runs, 1))) + 0.3
+    return leap + slope * np.exp(0.15 * noise(rng, runs))
+
+
+@pytest.mark.parametrize("runs", [2, 6])
+def test_switches_that_cost_some_runs_more_than_others_are_no_shared_data_order(runs):
+    assert sum(not audited(forgetting(np.random.default_rng([14, runs, seed]), runs)).passed for seed in range(10)) <= 1
+
+
 def test_two_runs_of_twelve_that_share_their_batches_are_named():
     rng = np.random.default_rng(2)
     curves = followed(rng, SCHEDULES["two tasks in turn"], 12) + noise(rng, 12)

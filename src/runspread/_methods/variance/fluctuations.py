@@ -27,6 +27,8 @@ _SHARE = 0.2  # and of their agreement at equal steps
 _FAR = 5.0  # standard errors where the lag is long and has come once or twice
 _MULTIPLES = 4
 _ROUNDS = 4
+_PAIRS = 1000  # of runs that agree, at which is looked whether they do so at a lag too
+_WILD = 4.0  # sizes beyond which a point says nothing of the trend around it
 _STEP = 4  # points before and after a lasting step
 _SLOW = 0.25  # autocorrelation from which on noise is whitened
 _ROUNDING = 1e-6  # of the loss: what single precision leaves of a schedule
@@ -53,7 +55,7 @@ def fluctuate_together(losses: Floats, asked: Flags, looks: int) -> Flags:
         In the upper triangle.
     """
     asked = np.triu(asked, 1)
-    curves = _whitened(losses)
+    curves = _tamed(_whitened(losses))
     points = curves.shape[1]
     found = _more_alike(curves, losses, asked, looks) if len(curves) > 3 else np.zeros_like(asked)
     periods: list[int] = []
@@ -62,25 +64,37 @@ def fluctuate_together(losses: Floats, asked: Flags, looks: int) -> Flags:
         noise = _fluctuations(curves, periods)
         values = _standardised(noise, losses)
         pairs = asked & (_correlations(values) > _limit(values, inflation, looks))
-        lag = _comes_back(values, pairs, periods, inflation)
+        lag = _comes_back(values, pairs, inflation)
         if lag is None:
             values = np.where(_steps(_trend(curves, periods) + noise), 0.0, values)
             pairs &= _correlations(values) > _limit(values, inflation, looks)
-            lag = _comes_back(values, pairs, periods, inflation)
+            lag = _comes_back(values, pairs, inflation)
         if lag is None:
-            return found | pairs
-        if lag == 1 or lag > points // 4:  # smooth, or it comes back too seldom to be taken out
+            # what is left of a schedule that was taken out can lift a few pairs of many; those are the first question's
+            few = bool(periods) and len(curves) > 3 and 2 * pairs.sum() < asked.sum()
+            return found if few else found | pairs
+        if lag in (1, *periods) or lag > points // 4:  # smooth, or too seldom or too unlike to be taken out
             break
         periods.append(lag)
     return found
 
 
 def _more_alike(curves: Floats, losses: Floats, asked: Flags, looks: int) -> Flags:
-    """Return pairs that agree without the mean over runs, which leaves honest pairs at -1 / (runs - 1)."""
-    own = _standardised(_without_mean(_fluctuations(curves)), losses)
+    """Return pairs that agree without the mean over runs, which leaves honest pairs at -1 / (runs - 1).
+
+    Where runs differ a lot at a step, as they do in how much a switch of tasks costs them, it counts for no more.
+    """
+    own = _without_mean(_fluctuations(curves))
+    size = np.abs(own).mean(axis=0)
+    usual = _smooth(size)
+    own = _standardised(own * np.where(size > usual, usual / np.where(size > 0, size, 1.0), 1.0), losses)
     inflation = _inflation([], curves.shape[1])
     pairs = asked & (_correlations(own) + 1 / (len(own) - 1) > _limit(own, inflation, looks))
-    return pairs if _comes_back(own, pairs, [], inflation) is None else np.zeros_like(pairs)
+    if _comes_back(own, pairs, inflation) is not None:
+        return np.zeros_like(pairs)
+    leaps = np.convolve(_steps(_whitened(losses)), np.ones(_TREND), "same") > 0.5
+    rest = np.where(leaps, 0.0, own)  # where the mean leaps, runs differ in how far they do, and the trend follows
+    return pairs & (_correlations(rest) + 1 / (len(own) - 1) > _limit(rest, inflation, looks))
 
 
 def _limit(values: Floats, inflation: float, looks: int) -> float:
@@ -138,6 +152,15 @@ def _fluctuations(curves: Floats, periods: Sequence[int] = ()) -> Floats:
             count[shift:] += 1
         rest = rest - total / np.maximum(count, 1)
     return rest
+
+
+def _tamed(curves: Floats) -> Floats:
+    """Return the curves without what is far from their trend: a switch of tasks lifts the loss for a few steps."""
+    for _ in range(3):
+        trend = _local_line(curves, _TREND)
+        limit = _WILD * _size(curves - trend)
+        curves = trend + np.clip(curves - trend, -limit, limit)
+    return curves
 
 
 def _trend(curves: Floats, periods: Sequence[int]) -> Floats:
@@ -207,40 +230,39 @@ def _steps(curves: Floats) -> Flags:
 # ------------------------------------------------------------------ lags
 
 
-def _comes_back(values: Floats, pairs: Flags, taken_out: Sequence[int], inflation: float) -> int | None:
+def _comes_back(values: Floats, pairs: Flags, inflation: float) -> int | None:
     """Return the shortest lag after which runs agree with each other again, None where they do not; 1 is smooth.
 
-    Agreement at a lag is taken over its multiples: what comes back does so more than once.
+    Agreement at a lag is taken over its multiples: what comes back does so more than once, and each time about as well.
     """
-    rows = np.unique(np.argwhere(pairs))
-    if not len(rows):
+    agree = np.argwhere(pairs)
+    if not len(agree):
         return None
-    across = _across_runs(_unit(values[rows]))
-    runs, points = len(rows), values.shape[1]
-    error = math.sqrt(inflation / points * (across[0] ** 2 + (1 - across[0] ** 2) / (runs * (runs - 1))))
+    agree = agree[:: -(-len(agree) // _PAIRS)]
+    across, points = _across_runs(_unit(values), agree), values.shape[1]
+    error = math.sqrt(inflation / points * (across[0] ** 2 + (1 - across[0] ** 2) / (2 * len(agree))))
     lags = np.arange(len(across))
     score, share = np.zeros(len(across)), np.zeros(len(across))
     for lag in lags[1:]:
-        again = across[lag::lag][:_MULTIPLES]
-        score[lag] = again.sum() / (error * math.sqrt(len(again)))
-        share[lag] = again.mean() / across[0]
+        again = across[lag::lag][: _MULTIPLES if lag > 1 else 1]
+        if across[lag] >= 0.6 * again.max():
+            score[lag] = again.sum() / (error * math.sqrt(len(again)))
+            share[lag] = again.mean() / across[0]
     agrees = (share > _SHARE) & (score > np.where(lags < 0.75 * len(lags), _AGREES, _FAR))
-    for lag in taken_out:
-        agrees[lag::lag] = False
     if not agrees.any():
         return None
     return int(np.flatnonzero(agrees & (score > 0.8 * score[agrees].max()))[0])
 
 
-def _across_runs(unit: Floats) -> Floats:
-    """Return the mean correlation between two different runs at each lag up to a third of the points."""
-    runs, points = unit.shape
-    size = 2 * points
-    power = np.square(np.abs(np.fft.rfft(unit.sum(axis=0), size)))
-    for row in unit:
-        power -= np.square(np.abs(np.fft.rfft(row, size)))
-    lagged = np.fft.irfft(power, size)[: points // 3 + 1]
-    return lagged * points / (points - np.arange(len(lagged))) / (runs * (runs - 1))
+def _across_runs(unit: Floats, agree: NDArray[np.intp]) -> Floats:
+    """Return the mean correlation of the pairs at each lag up to a third of the points."""
+    points = unit.shape[1]
+    waves = {run: np.fft.rfft(unit[run], 2 * points) for run in np.unique(agree).tolist()}
+    power = np.zeros(points + 1)
+    for first, second in agree.tolist():
+        power += (waves[first].conj() * waves[second]).real
+    lagged = np.fft.irfft(power, 2 * points)[: points // 3 + 1]
+    return lagged * points / (points - np.arange(len(lagged))) / len(agree)
 
 
 # ------------------------------------------------------------------ noise that is no noise from step to step
