@@ -26,6 +26,7 @@ _AGREES = 3.5  # standard errors from which on runs agree at a lag
 _SHARE = 0.2  # and of their agreement at equal steps
 _FAR = 5.0  # standard errors where the lag is long and has come once or twice
 _MULTIPLES = 4
+_ALL_ALIKE = 0.4  # mean correlation from which on all runs have noise in common, and not what a schedule left
 _ROUNDS = 4
 _PAIRS = 1000  # of runs that agree, at which is looked whether they do so at a lag too
 _WILD = 4.0  # sizes beyond which a point says nothing of the trend around it
@@ -70,9 +71,9 @@ def fluctuate_together(losses: Floats, asked: Flags, looks: int) -> Flags:
             pairs &= _correlations(values) > _limit(values, inflation, looks)
             lag = _comes_back(values, pairs, inflation)
         if lag is None:
-            # what is left of a schedule that was taken out can lift a few pairs of many; those are the first question's
-            few = bool(periods) and len(curves) > 3 and 2 * pairs.sum() < asked.sum()
-            return found if few else found | pairs
+            # what is left of a schedule that was taken out lifts some pairs; those are the first question's
+            left = bool(periods) and len(curves) > 3 and float(_correlations(values)[asked].mean()) < _ALL_ALIKE
+            return found if left else found | pairs
         if lag in (1, *periods) or lag > points // 4:  # smooth, or too seldom or too unlike to be taken out
             break
         periods.append(lag)
