@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ._errors import InputError
+from ._words import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -183,6 +184,7 @@ class Result:
         Reservations that the reader should know.
     """
 
+    excluded_noun: ClassVar[str] = "run"  # what `excluded` counts
     replicate_fields: ClassVar[tuple[str, ...]] = ()  # values of single resamplings: JSON has them on request only
 
     excluded: tuple[Excluded, ...] = ()
@@ -278,18 +280,18 @@ def _counting_excluded(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
     def counting(self: Result) -> str:
         text = sentence(self)
         told = any(words in text.lower() for words in ("left out", "set aside"))
-        return text if told or not self.excluded else f"{text} {excluded_words(self.excluded)}"
+        return text if told or not self.excluded else f"{text} {excluded_words(self.excluded, self.excluded_noun)}"
 
     return counting
 
 
-def excluded_words(excluded: Sequence[Excluded]) -> str:
+def excluded_words(excluded: Sequence[Excluded], noun: str = "run") -> str:
     """Return how many were left out, and for which reasons."""
     shards = sum(item.run.startswith("shard ") for item in excluded)
-    counted = {"run": len(excluded) - shards, "shard": shards}
-    what = " and ".join(f"{count} {noun}{'s' * (count > 1)}" for noun, count in counted.items() if count)
+    counted = {noun: len(excluded) - shards, "shard": shards}
+    what = " and ".join(count(number, name) for name, number in counted.items() if number)
     times = Counter(item.reason.partition(" on ")[0] for item in excluded)
-    reasons = ", ".join(f"{count} {reason}" if len(times) > 1 else reason for reason, count in times.most_common(3))
+    reasons = ", ".join(f"{number} {reason}" if len(times) > 1 else reason for reason, number in times.most_common(3))
     more = f", and {len(times) - 3} more reasons" if len(times) > 3 else ""
     return f"Left out: {what} ({reasons}{more})."
 

@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 import runspread as rs
+from runspread._methods._statistics import holm_adjusted
 from runspread._methods.corpus.associations import association, split_associations
-from runspread._methods.corpus.resampling import holm, resampled
+from runspread._methods.corpus.resampling import resampled
 
 
 def planted(kind: str, seed: int = 0, n: int = 16) -> dict[str, list]:
@@ -83,7 +84,7 @@ def test_one_partition_and_constant_metrics():
 
 
 def test_holm():
-    found = holm(np.array([0.01, 0.04, np.nan, 0.03]))
+    found = holm_adjusted(np.array([0.01, 0.04, np.nan, 0.03]))
     np.testing.assert_allclose(found, [0.03, 0.06, np.nan, 0.06])
 
 

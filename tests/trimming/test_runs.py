@@ -210,7 +210,7 @@ def test_result_shows_itself():
     assert table["mean level"] == sorted(table["mean level"], reverse=True)
     count = int(found.atypical.sum())
     assert 0 < count < 30
-    assert found.sentence().startswith(f"{count} of 30 runs are told from the mixture")
+    assert found.sentence().startswith(f"{count} of 30 runs are distinguishable from the mixture")
     assert "n = 200, m = 200" in found.sentence()
     assert "not which examples" in found.sentence()
     plain = json.loads(found.to_json())

@@ -7,14 +7,14 @@ import sys
 import click
 
 from .opening import open_source
-from .show import json_option, show, split_option, study_argument
+from .show import json_option, show, study_argument
 
 
 @click.command("audit")
 @study_argument
-@split_option
+@click.option("--split", help="Whose predictions to compare [default: test, or the first split that there is].")
 @json_option
-def command(study: str, split: str, as_json: bool) -> None:
+def command(study: str, split: str | None, as_json: bool) -> None:
     """Signs that the seeds of the runs were not independent: same starts, same orders, copies, repeats.
 
     It says what it checked, and what was not recorded: no sign is no proof.

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 PAPER = Paper(
     "Hu, Chen, Saphra, Cho 2023, Latent State Models of Training Dynamics", "https://arxiv.org/abs/2308.09543"
 )
-RESTARTS, MOST_STATES = 4, 6  # a report is read for the picture; it names the command that fits more
 
 
 def dynamics(study: Study) -> Section | None:
@@ -28,15 +27,7 @@ def dynamics(study: Study) -> Section | None:
     if not any(name in logged for name in WEIGHT_METRICS) or len(study.runs) < 3:
         return None
     outcome, threshold = _outcome(logged)
-    covariance = "diag" if len(study.runs) < 20 else "full"
-    result = rs.dynamics(
-        study,
-        outcome=outcome,
-        threshold=threshold,
-        states=range(1, MOST_STATES + 1),
-        restarts=RESTARTS,
-        covariance=covariance,
-    )
+    result = rs.dynamics(study, outcome=outcome, threshold=threshold)
     figures = (
         figure(
             result.plot,
@@ -54,21 +45,10 @@ def dynamics(study: Study) -> Section | None:
         ),
     )
     said = "" if outcome is None else f" A run has converged when {outcome} is above {threshold:.3g}."
-    fit = _how_fitted(study, covariance, outcome, threshold)
-    return Section("Training dynamics", f"{result.sentence()}{said} {fit}", figures, _tables(result), notes_of(result))
-
-
-def _how_fitted(study: Study, covariance: str, outcome: str | None, threshold: float | None) -> str:
-    """Return what was fitted for the page, and the command that fits more and may find another map."""
-    from .._methods.hmm.fitting import Settings
-
     chosen = "" if outcome is None else f" --outcome {outcome} --threshold {threshold:.6g}"
-    fewer = ", as there are fewer than 20 runs" if covariance == "diag" else ""
-    return (
-        f"This page fits {covariance} covariances{fewer}, {RESTARTS} restarts and up to {MOST_STATES} states. The "
-        f"command: runspread dynamics {study.path.name}{chosen} (full covariances, {Settings.restarts} restarts, up to "
-        "8 states) takes longer and may find another map."
-    )
+    same = f"The same answer: runspread dynamics {study.path.name}{chosen}"
+    lead = f"{result.sentence()}{said}"
+    return Section("Training dynamics", lead, figures, _tables(result), (*notes_of(result), same))
 
 
 def _tables(result: Any) -> tuple[Any, ...]:

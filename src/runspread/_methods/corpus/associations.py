@@ -153,13 +153,3 @@ def group_means(values: Floats, groups: Groups) -> Floats:
     """Return for each model the mean of its group."""
     _, inverse = np.unique(groups, return_inverse=True)
     return (np.bincount(inverse, values) / np.bincount(inverse))[inverse]
-
-
-def holm(p_values: Floats) -> Floats:
-    """Return p-values corrected for their number by Holm's step-down method; NaN stays and does not count."""
-    corrected = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return corrected

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
+from .._statistics import holm_adjusted
 from .associations import Association, Split, association, split_associations
 from .columns import Corpus
 from .grid_scores import GridScores, grid_scores
-from .resampling import NEGLIGIBLE, Resampling, holm, resampled
+from .resampling import NEGLIGIBLE, Resampling, resampled
 
 SIGNIFICANT = 0.05
 RESAMPLES = 2000  # permutations of a metric, and more where a p-value is small
@@ -64,6 +65,8 @@ class MetricAnalysis(Result):
     groups : ndarray of str [models]
         Partition of each model.
     """
+
+    excluded_noun = "model"
 
     metric: str
     target: str
@@ -123,6 +126,8 @@ class ParadoxAnalysis(Result):
         Most permutations of one metric; 0 where the normal approximation took their place.
     """
 
+    excluded_noun = "row"
+
     target: str
     partition: str
     analyses: tuple[MetricAnalysis, ...]
@@ -165,10 +170,9 @@ class ParadoxAnalysis(Result):
         """Name the metrics by verdict."""
         by_verdict = {verdict: [one.metric for one in self.analyses if one.verdict == verdict] for verdict in _MEANINGS}
         parts = [f"{verdict.replace('_', ' ')}: {', '.join(names)}" for verdict, names in by_verdict.items() if names]
-        left = f" ({len(self.excluded)} more excluded)" if self.excluded else ""
         return (
             f"{'; '.join(parts)}. {len(self.analyses)} metric{'s' * (len(self.analyses) != 1)} against "
-            f"{self.target} over {self.n} models{left}, overall and inside {self.partition}, at 5 % after Holm's "
+            f"{self.target} over {self.n} models, overall and inside {self.partition}, at 5 % after Holm's "
             "correction over the metrics. An association is not a cause."
         )
 
@@ -231,9 +235,10 @@ class _Draws:
 
 def _judged(found: list[MetricAnalysis]) -> tuple[MetricAnalysis, ...]:
     """Correct the p-values over the metrics, and give the verdicts."""
-    p_all, p_within, p_negligible = (
-        holm(np.array([getattr(one.tests, name) for one in found])) for name in ("p_all", "p_within", "p_negligible")
-    )
+    tests = [one.tests for one in found]
+    p_all = holm_adjusted(np.array([each.p_all for each in tests]))
+    p_within = holm_adjusted(np.array([each.p_within for each in tests]))
+    p_negligible = holm_adjusted(np.array([each.p_negligible for each in tests]))
     corrected = [
         replace(one, p_all=float(p_all[k]), p_within=float(p_within[k]), p_negligible=float(p_negligible[k]))
         for k, one in enumerate(found)

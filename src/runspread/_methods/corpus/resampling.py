@@ -20,16 +20,6 @@ _BATCH = 2000  # permutations at a time
 Members = list[NDArray[np.intp]]
 
 
-def holm(p_values: Floats) -> Floats:
-    """Return p-values corrected for their number by Holm's step-down method; NaN stays and does not count."""
-    corrected = np.full(len(p_values), np.nan)
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return corrected
-
-
 @dataclass(frozen=True)
 class Resampling:
     """Tests of overall and inside rank correlation, and their intervals.

@@ -13,7 +13,7 @@ from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..._words import count, p_text
-from ..corpus.associations import holm
+from .._statistics import holm_adjusted
 from ..hmm.parameters import Array, Frames
 from .intervals import expanded_interval
 from .paths import occupancy, trajectory_dissimilarity
@@ -201,7 +201,7 @@ def _in_units_of(first: PreparedSequences, second: PreparedSequences) -> Frames:
 def visit_tests(visits: NDArray[np.int64], n_runs: tuple[int, int], detours: Sequence[int]) -> dict[str, Array]:
     """Return ``pvalue`` and ``most_after`` of a comparison from the runs that visit each state [2, K]."""
     tests = np.array([_fisher(pair, n_runs) for pair in visits.T])
-    tests[list(detours)] = holm(tests[list(detours)])
+    tests[list(detours)] = holm_adjusted(tests[list(detours)])
     return {"pvalue": tests, "most_after": np.array([_upper(int(k), n_runs[1]) for k in visits[1]])}
 
 

@@ -59,6 +59,8 @@ class ModelSpectra(Result):
         What was read.
     """
 
+    excluded_noun = "part"
+
     layers: tuple[LayerMetrics, ...]
     means: dict[str, float]
     medians: dict[str, float]

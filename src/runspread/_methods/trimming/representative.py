@@ -16,6 +16,7 @@ from ..._reading.margins import Floats, Margin
 from ..._reading.opening import opens
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
+from ..._words import count
 from ..variance.audit import warns_of_seeds
 from .laws import Merged
 from .levels import Threshold, default_threshold, threshold_terms
@@ -276,11 +277,13 @@ def _warnings(scalars: Scalars, subsets: int) -> tuple[str, ...]:
     notes: list[str] = []
     n_runs = len(scalars.run_ids)
     if n_runs - n_runs // 2 < FEW_REFERENCES:
-        notes.append(f"The pool is made of only {n_runs - n_runs // 2} run(s): it is itself uncertain.")
+        notes.append(f"The pool is made of only {count(n_runs - n_runs // 2, 'run')}: it is itself uncertain.")
     if subsets < MIN_SUBSETS:
         notes.append(f"{subsets} random subsets cannot tell whether 95 % are within the tolerance: {MIN_SUBSETS} can.")
     if copies := scalars.count_copies():
-        notes.append(f"{copies} run(s) have exactly the outputs of another: leave the copies out.")
+        notes.append(
+            f"{count(copies, 'run')} {'has' if copies == 1 else 'have'} exactly the outputs of another: exclude copies."
+        )
     return tuple(notes)
 
 

@@ -17,6 +17,7 @@ from ..._reading.opening import opens
 from ..._reading.outputs import check_same_examples
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
+from ..._words import count
 from ..variance.audit import warns_of_seeds
 from .levels import CAP, MODES, Mode, Threshold, default_threshold, round_up_to_grid, threshold_terms
 from .nodes import SLACK
@@ -121,14 +122,14 @@ class TrimmingLevels(Result):
 
     def sentence(self) -> str:
         """Return how many runs are typical, at which sample sizes, and what that does not show."""
-        count, total = int(self.atypical.sum()), len(self.run_ids)
+        atypical, total = int(self.atypical.sum()), len(self.run_ids)
         low, middle, high = np.quantile(self.mean, [0.05, 0.5, 0.95])
         grid = f", {np.median(self.grid_mean):.3f} on the published grid" if self.mode == "published" else ""
         replicates = f"{len(self.levels)} {self.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
         return (
-            f"{count} of {total} runs {'is' if count == 1 else 'are'} told from the {self.reference} of the reference "
-            f"runs in more than half of {replicates}; the mean trimming level has median {middle:.3f} over the runs "
-            f"(5 % to 95 %: {low:.3f} to {high:.3f}){grid}, at n = {self.n}, m = {self.m}, "
+            f"{atypical} of {total} runs {'is' if atypical == 1 else 'are'} distinguishable from the {self.reference} "
+            f"of the reference runs in more than half of {replicates}; the mean trimming level has median {middle:.3f} "
+            f"over the runs (5 % to 95 %: {low:.3f} to {high:.3f}){grid}, at n = {self.n}, m = {self.m}, "
             f"threshold {self._threshold()}. It compares distributions of outputs, not which examples they belong "
             "to, and levels of equal n, m and epsilon only."
         )
@@ -389,9 +390,12 @@ def _warnings(tested: Scalars, pool: Scalars | None) -> tuple[str, ...]:
     parts = halves(len(tested.run_ids)) if pool is None else [range(len(pool.run_ids))]
     distinct = min(len({source.digests[run] for run in part}) for part in parts)
     if distinct < FEW_REFERENCES:
-        notes.append(f"The reference is made of only {distinct} run(s): it is itself uncertain.")
+        notes.append(f"The reference is made of only {count(distinct, 'run')}: it is itself uncertain.")
     if copies := source.count_copies():
-        notes.append(f"{copies} {name}run(s) have exactly the outputs of another: leave the copies out.")
+        notes.append(
+            f"{count(copies, f'{name}run')} {'has' if copies == 1 else 'have'} exactly the outputs of another: "
+            "exclude copies."
+        )
     if pool is not None and (shared := tested.count_in(pool)):
         notes.append(f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs.")
     return tuple(notes)

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.opening import opens
 from ..._results import Result, Table
+from ..._words import count
 from .estimate import variance
 from .result import VarianceResult
-from .wording import counted_of, points, refuse_beside_result, root
+from .wording import points, refuse_beside_result, root
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,13 +60,13 @@ class RunAccuracies(Result):
         """Return the answer in one sentence."""
         best = int(self.accuracy.argmax())
         tied = int((self.accuracy == self.accuracy[best]).sum()) - 1
-        shared = f" (and {counted_of(tied, 'more run')} as high)" if tied else ""
+        shared = f" (and {count(tied, 'more run')} as high)" if tied else ""
         runs = f"The best of {len(self.accuracy)} runs, {self.run_ids[best]}{shared}, has"
         if len(self.accuracy) == 1:
             runs = f"The one run, {self.run_ids[0]}, has"
         mean = f"the mean has an interval of {self.ci_mean_lo:.2%} to {self.ci_mean_hi:.2%} there"
         return (
-            f"{runs} {self.accuracy[best]:.2%} on {counted_of(self.n_examples, 'example')}; on the distribution expect "
+            f"{runs} {self.accuracy[best]:.2%} on {count(self.n_examples, 'example')}; on the distribution expect "
             f"{self.estimate[best]:.2%} of it{self._apart()}; {mean}."
         )
 

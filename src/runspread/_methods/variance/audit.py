@@ -88,7 +88,7 @@ class Audit(Result):
         return f"The {self.n_runs} runs are not independent: {listed} {checked}."
 
 
-def audit(source: Any, *, split: str | None = "test") -> Audit:
+def audit(source: Any, *, split: str | None = None) -> Audit:
     """Look for signs that the runs did not have seeds of their own.
 
     It finds the same initialisation under different seeds (by weights at step 0, or by equal first losses where they

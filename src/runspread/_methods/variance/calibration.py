@@ -13,13 +13,14 @@ from ..._checks import check_integers
 from ..._errors import InputError
 from ..._reading.opening import opens
 from ..._results import Result, Table
+from ..._words import count
 from .audit import audited
 from .clusters import ClusterTotals, Grouping, clusters_of, few_clusters, mean_variance, single_groups, totals_of
 from .estimate import reservations
 from .null import chi2_p_value
 from .statistics import RunStatistics, counted
 from .sums import number, ratio
-from .wording import counted_of, points, root
+from .wording import points, root
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -151,8 +152,8 @@ class CalibrationResult(Result):
         )
 
     def _examples(self) -> str:
-        on = counted_of(self.n_examples, "example")
-        return on if self.n_clusters is None else f"{on} in {counted_of(self.n_clusters, 'cluster')}"
+        on = count(self.n_examples, "example")
+        return on if self.n_clusters is None else f"{on} in {count(self.n_clusters, 'cluster')}"
 
     def _of_clusters(self) -> str:
         return "" if self.n_clusters is None else f", and {points(root(self.var_ind))} from independent clusters"
@@ -330,7 +331,7 @@ def _example_bounds(votes: _Votes) -> dict[str, float]:
 
 def _errors(votes: _Votes, bins: int) -> dict[str, Any]:
     runs, scale = votes.runs, votes.examples * votes.runs
-    count = np.bincount(votes.votes.ravel(), minlength=runs + 1)
+    counts = np.bincount(votes.votes.ravel(), minlength=runs + 1)
     hit = np.bincount(votes.right, minlength=runs + 1)
     cells = _bins(votes.votes, runs, bins)
     gaps = votes.gaps()
@@ -344,9 +345,9 @@ def _errors(votes: _Votes, bins: int) -> dict[str, Any]:
         share = _sums(cells, votes.votes, bins) / (filled * runs)
         hits = np.bincount(_bins(votes.right, runs, bins), minlength=bins) / filled
     return {
-        "cal_count": count,
+        "cal_count": counts,
         "cal_hit": hit,
-        "cace_exact": float(np.abs(runs * hit - count * np.arange(runs + 1)).sum() / scale),
+        "cace_exact": float(np.abs(runs * hit - counts * np.arange(runs + 1)).sum() / scale),
         "cace": float(np.abs(_sums(cells, gaps, bins)).sum() / scale),
         "cwce": float(np.abs(by_class).sum() / scale),
         "ece": float(np.abs(_sums(_bins(top_votes, runs, bins), top_gaps, bins)).sum() / scale),

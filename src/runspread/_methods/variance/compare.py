@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._reading.opening import opens
+from .._statistics import holm_adjusted
 from .answers import Asked
 from .clusters import Grouping, clusters_of, few_clusters
 from .comparison import QUESTIONS, Comparison
@@ -179,8 +180,4 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     p = np.asarray(p_values, np.float64)
     if p.ndim != 1 or p.size == 0 or not bool(((p >= 0) & (p <= 1)).all()):
         raise InputError(f"p-values {p}", "one axis of numbers from 0 to 1, not empty")
-    order = np.argsort(p, kind="stable")
-    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1.0, steps)
-    return adjusted
+    return holm_adjusted(p)

@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..._errors import InputError
+from ..._words import count
+
 if TYPE_CHECKING:
     from .result import VarianceResult
 
@@ -25,11 +28,6 @@ def points(value: float) -> str:
     return f"{100 * value:.3f}" if 0 < abs(value) < 0.001 else f"{100 * value:.2f}"
 
 
-def counted_of(number: int, what: str) -> str:
-    """Return a number with its noun: "1 run", "8 runs"."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def how_much_is_real(sd_test: float, sd_ind: float, low: float, high: float, text: Callable[[float], str]) -> str:
     """Return how much of a spread is real, in words, as far as the interval from `low` to `high` tells.
 
@@ -45,8 +43,6 @@ def how_much_is_real(sd_test: float, sd_ind: float, low: float, high: float, tex
 
 def refuse_beside_result(**given: object) -> None:
     """Raise an InputError for arguments that a `VarianceResult` as the source would leave without effect."""
-    from ..._errors import InputError
-
     names = [name for name, value in given.items() if value is not None]
     if names:
         raise InputError(
@@ -79,8 +75,8 @@ def variance_sentence(result: VarianceResult) -> str:
 
 
 def _examples(result: VarianceResult) -> str:
-    examples = counted_of(result.n_examples, "example")
-    return examples if result.n_clusters is None else f"{examples} in {counted_of(result.n_clusters, 'cluster')}"
+    examples = count(result.n_examples, "example")
+    return examples if result.n_clusters is None else f"{examples} in {count(result.n_clusters, 'cluster')}"
 
 
 def _errors(result: VarianceResult) -> str:
@@ -109,7 +105,7 @@ def _undefined(result: VarianceResult) -> str:
     """Say what one run, or one example, leaves open (the spread of independent errors is sqrt(err/(2n)), spec 4.3)."""
     about = points(math.sqrt((1 - result.mean_acc) / (2 * result.n_examples)))
     return (
-        f"{counted_of(result.n_runs, 'run')} on {counted_of(result.n_examples, 'example')} cannot tell how much of the "
+        f"{count(result.n_runs, 'run')} on {count(result.n_examples, 'example')} cannot tell how much of the "
         f"spread is real (accuracy {result.mean_acc:.2%}): it takes two runs and two examples. The standard deviation "
         f"between runs is about {about} points if errors are independent; fine-tunings were seen at 1 to 5 times that."
     )
@@ -120,7 +116,7 @@ def _of_samples(result: VarianceResult) -> str:
     if not math.isnan(result.sd_ind):
         spread = f" One answer an example varies by {points(result.sd_ind)} points (standard deviation) from sampling."
     return (
-        f"{counted_of(result.n_runs, 'sample')} of one model an example: accuracy {result.mean_acc:.2%} on "
+        f"{count(result.n_runs, 'sample')} of one model an example: accuracy {result.mean_acc:.2%} on "
         f"{_examples(result)} ({_mean_interval(result)}, for new {result.unit}s, of this model).{spread} Samples tell "
         "nothing about the spread between trainings."
     )
