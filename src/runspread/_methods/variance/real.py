@@ -10,10 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..._words import count
 from .clusters import clusters_of, few_clusters, single_groups
 from .intervals import scaled_interval
 from .sums import ratio
-from .wording import counted_of, how_much_is_real, root
+from .wording import how_much_is_real, root
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,9 +80,9 @@ class ScoreVariance(Result):
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         test, ind, (low, high) = root(self.var_test), root(self.var_ind), self.sd_interval
-        on = counted_of(self.n_examples, "example")
+        on = count(self.n_examples, "example")
         if self.n_clusters is not None:
-            on = f"{on} in {counted_of(self.n_clusters, 'cluster')}"
+            on = f"{on} in {count(self.n_clusters, 'cluster')}"
         if not (test or ind):
             return (
                 f"The {self.n_runs} runs have the same score on every one of {on}, as copies of one run would: they "

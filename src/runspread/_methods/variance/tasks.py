@@ -13,12 +13,12 @@ from ..._errors import InputError
 from ..._reading.correctness import Outcomes, as_outcomes
 from ..._reading.opening import opens
 from ..._results import Excluded, Result, Table
+from ..._words import count
 from .audit import warns_of_seeds
 from .clusters import ClusterCounter, ClusterTotals, Grouping, clusters_of, few_clusters
 from .null import chi2_p_value
 from .statistics import RunStatistics
 from .sums import RunSums, number, ratio, sum_of_squares
-from .wording import counted_of
 
 _MOST_CLASSES = 16
 
@@ -100,10 +100,10 @@ class TwoGroupTasks(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        on = f"{counted_of(self.n_runs, 'run')}, {counted_of(self.n_examples, 'example')}"
+        on = f"{count(self.n_runs, 'run')}, {count(self.n_examples, 'example')}"
         if self.n_clusters is not None:
-            on += f" in {counted_of(self.n_clusters, 'cluster')}"
-        tasks = f"{counted_of(len(self.mask), 'two-group task')} made of {self.n_classes} classes"
+            on += f" in {count(self.n_clusters, 'cluster')}"
+        tasks = f"{count(len(self.mask), 'two-group task')} made of {self.n_classes} classes"
         if math.isnan(self.squared_correlation) or math.isnan(self.binomial_error_ratio):
             return f"The {tasks} do not differ in spread or in error ({on}), so they say nothing on its formulas."
         misses = times(self.binomial_error_ratio)
