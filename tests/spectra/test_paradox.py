@@ -47,6 +47,16 @@ def test_small_partitions_do_not_vote():
     assert any("fewer than 6" in note for note in analysis.warnings)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.8, 1 / 3, 3.0])
+def test_constant_columns_have_no_association_whatever_their_rounding(value):
+    """Rounding leaves 1e-17 of seven times 0.1 less their mean: a spread, and a correlation with anything."""
+    x, y = np.full(7, value), np.arange(7.0) ** 2
+    assert np.isnan([association(x, y).pearson, association(x, y).slope, association(y, x).pearson]).all()
+    inside = split_associations(np.repeat([value, 7 * value, 3 * value], 7), np.tile(y, 3), np.repeat([0, 1, 2], 7))
+    assert np.isnan([inside.slope_within, inside.r2_within]).all()
+    assert inside.weight_within == 0
+
+
 def test_against_scipy():
     rng = np.random.default_rng(1)
     x, y = rng.integers(0, 8, 40).astype(float), rng.integers(0, 8, 40).astype(float)

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import beta, t
 
 import runspread as rs
+from runspread._methods._statistics import deviations, sample_variance
 from runspread._methods.variance.law import log_jackknife, outlying_runs, two_groups, unseen_share
 from tests.conftest import SHARED
 
@@ -75,6 +76,21 @@ def test_the_interval_of_the_mean_against_wilson_and_t():
     z = q * q / effective
     centre, half = (0.8 + z / 2) / (1 + z), math.sqrt(0.16 * z + z * z / 4) / (1 + z)
     assert (result.ci_mean_lo, result.ci_mean_hi) == pytest.approx((centre - half, centre + half), rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.8, 0.9, 0.05, 1 / 3])
+def test_equal_values_have_no_spread_whatever_their_rounding(value):
+    """The variance of three times 0.8 is 2e-32 by NumPy: a spread, by which anything is certain."""
+    for count in (3, 5, 7, 40):
+        equal = np.full(count, value)
+        assert sample_variance(equal) == 0
+        assert not deviations(equal).any()
+        assert log_jackknife(np.append(equal, value / 2)) == log_jackknife(np.append(value / 2, equal)) == math.inf
+        said = rs.score_variance(np.outer(equal, [1.0, 0.7, 0.3])).sentence()
+        assert "say nothing about the spread between trainings" in said
+    numbers = np.random.default_rng(0).normal(size=(4, 9))
+    assert sample_variance(numbers) == pytest.approx(numbers.var(axis=1, ddof=1))
+    assert np.isnan(sample_variance(np.array([0.1, np.nan])))
 
 
 # ------------------------------------------------------------------ A15

@@ -111,21 +111,36 @@ def test_looks_are_planned_and_others_are_not_taken():
     assert len(rule.look(values).table()) == 1
 
 
-def test_equal_accuracies_are_no_certainty():
-    """Audit A11: five equal accuracies were a spread of zero, known for certain."""
-    look = rs.stopping_rule("se=0.02", max_runs=10).look(np.full(5, 0.5))
-    assert (look.verdict, look.high) == ("undecided", math.inf)
+@pytest.mark.parametrize("equal", [0.5, 0.8, 0.9, 0.05, 1 / 3, 1.0])
+def test_equal_accuracies_are_no_certainty(equal):
+    """Audit A11: five equal accuracies were a spread of zero, known for certain; of 0.8 the variance is 2e-32."""
+    look = rs.stopping_rule("se=0.02", max_runs=10).look(np.full(5, equal))
+    assert (look.verdict, look.estimate, look.high) == ("undecided", 0.0, math.inf)
     assert "all 5 accuracies are equal" in look.warnings[0]
     rule = rs.stopping_rule("gap=0.02", max_runs=10, against=3)
-    both = rule.look(np.full(5, 0.5), np.full(3, 0.5))
+    both = rule.look(np.full(5, equal), np.full(3, equal))
     assert (both.verdict, both.low, both.high) == ("undecided", -math.inf, math.inf)
-    other = np.array([0.4, 0.5, 0.6])
-    assert rule.look(np.full(5, 0.52), other).high > 0.1
-    last = rule.look(np.linspace(0.1, 0.5, 10), np.full(3, 0.5))
-    assert last.warnings == ("baseline: all 3 accuracies are equal, which bounds no spread: are the seeds different?",)
-    for result in (look, both):
+    apart = rule.look(np.full(5, equal), np.full(3, 0.7))
+    assert (apart.verdict, apart.low, apart.high) == ("undecided", -math.inf, math.inf)
+    for result in (look, both, apart):
         assert "inf" not in result.sentence()
-        result.plot()
+    if equal == 0.5:
+        look.plot()
+        both.plot()
+
+
+@pytest.mark.parametrize("equal", [0.5, 0.8, 0.9, 0.05])
+def test_one_constant_arm_is_taken_to_spread_as_the_other(equal):
+    rule = rs.stopping_rule("gap=0.02", max_runs=10, against=3)
+    other = equal + np.array([-0.04, 0.0, 0.04])
+    constant, same = (
+        rule.look(values, other)
+        for values in (np.full(5, equal), equal + 0.04 * np.sqrt([1, 1, 0, 1, 1]) * [1, -1, 0, 1, -1])
+    )
+    assert constant.high - constant.low == pytest.approx(same.high - same.low)
+    last = rule.look(equal + np.linspace(-0.04, 0.04, 10), np.full(3, equal))
+    assert last.verdict == "undecided"
+    assert last.warnings == ("baseline: all 3 accuracies are equal, which bounds no spread: are the seeds different?",)
 
 
 def failing(rng, share, depth, sd=0.015):

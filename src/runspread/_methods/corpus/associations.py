@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .._statistics import deviations
 from .._ties import snap
 from ..spectra.tails import Floats
 from .kendall import pairs_inside, pairs_of
@@ -50,7 +51,7 @@ class Association:
 def association(x: Floats, y: Floats) -> Association:
     """Return the associations of two columns; NaN where one of them is constant."""
     n = len(x)
-    dx, dy = x - np.mean(x), y - np.mean(y)
+    dx, dy = deviations(x), deviations(y)
     sxx, syy, sxy = float(dx @ dx), float(dy @ dy), float(dx @ dy)
     slope = sxy / sxx if sxx > 0 else float("nan")
     pearson = sxy / np.sqrt(sxx * syy) if sxx > 0 and syy > 0 else float("nan")
@@ -123,7 +124,10 @@ def split_associations(x: Floats, y: Floats, groups: Groups) -> Split:
     outer = n * (n - 1) - pairs
     within_sum, total = float(inner.balance.sum()), float(pairs_of(sx, sy).balance.sum())
     x_mean, y_mean = group_means(x, groups), group_means(y, groups)
-    dx, dy, mx, my = x - x_mean, y - y_mean, x_mean - np.mean(x), y_mean - np.mean(y)
+    dx, dy = np.empty(n), np.empty(n)
+    for rows in members:
+        dx[rows], dy[rows] = deviations(x[rows]), deviations(y[rows])
+    mx, my = deviations(x_mean), deviations(y_mean)
     ssw, ssb = float(dx @ dx), float(mx @ mx)
     return Split(
         tau_within=_ratio(within_sum, pairs),

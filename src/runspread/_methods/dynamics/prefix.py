@@ -16,7 +16,7 @@ from ..._results import Result, Table
 from ..hmm.fit import fit_hmm
 from ..hmm.fitting import FitOptions
 from ..hmm.model import HiddenMarkovModel
-from ..hmm.parameters import Array, Frames
+from ..hmm.parameters import Array, Frames, is_constant
 from .intervals import auc_interval
 from .paths import canonical_order, collapsed
 from .result import TrainingDynamics
@@ -259,7 +259,7 @@ class _Seen:
     ) -> None:
         raw = result.prepared.raw.subset(runs)
         center, scale = raw.x.mean(axis=0), raw.x.std(axis=0)
-        self.center, self.scale = center, np.where(scale > 0, scale, 1.0)
+        self.center, self.scale = center, np.where(is_constant(center, scale), 1.0, scale)
         frames = Frames((raw.x - self.center) / self.scale, raw.offsets, raw.names)
         model: HiddenMarkovModel = fit_hmm(frames, result.model.n_states, **settings)
         self.model = model.permuted(canonical_order(model.decode(frames).paths, model.n_states))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._words import listed
-from ..hmm.parameters import Array, Frames
+from ..hmm.parameters import Array, Frames, is_constant
 
 COPY = 1e-6
 """A metric is a copy where this share of its variance is all that others leave unexplained."""
@@ -47,8 +47,8 @@ def not_of_the_run(raw: Frames, at: Sequence[NDArray[Any]], names: Sequence[str]
 
 
 def _standardised(part: Array) -> Array:
-    deviation = part.std(axis=0)
-    return (part - part.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    mean, deviation = part.mean(axis=0), part.std(axis=0)
+    return (part - mean) / np.where(is_constant(mean, deviation), 1.0, deviation)
 
 
 def _same(parts: list[Array], at: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from ..._reading.margins import Floats
 from ..._reading.opening import opens
 from ..._reading.outputs import RunOutputs, as_outputs, kind_of
 from ..._results import Excluded, Result, Table
+from .._statistics import sample_variance
 from .._ties import predicted_class, snap
 from ..scores import scores
 from .typicality import TrimmingLevels, trimming
@@ -327,7 +328,7 @@ def _within_share(level: Floats, bin_of: NDArray[np.int64]) -> float:
     """Return the pooled variance inside the bins over the total variance, each with its degrees of freedom."""
     groups = [level[bin_of == number] for number in np.unique(bin_of)]
     within = sum(float(((group - group.mean()) ** 2).sum()) for group in groups) / max(len(level) - len(groups), 1)
-    total = float(level.var(ddof=1))
+    total = float(sample_variance(level))
     return within / total if total > 0 else float("nan")
 
 
@@ -345,7 +346,7 @@ def _within_limits(
         within += np.where(inside, (drawn - mean[:, None]) ** 2, 0).sum(1)
         there += count > 0
     within /= np.maximum(n - there, 1)
-    total = drawn.var(1, ddof=1)
+    total = sample_variance(drawn)
     # Drawing from the runs shrinks both variances by the degrees of freedom that they have lost once already.
     scale = (n - 1) / max(n - len(numbers), 1)
     share = np.divide(scale * within, total, out=np.full(resamples, np.nan), where=total > 0)

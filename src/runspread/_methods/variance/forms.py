@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from .._statistics import sample_variance
 from .clusters import Grouping
 from .counting import row_sums, unpacked_rows
 from .statistics import RunStatistics
@@ -113,7 +114,7 @@ def weighted_form(
         nothing = dict.fromkeys(("var_test_w", "var_ind_w", "var_dist_w"), math.nan)
         return {"mean_w": float(accuracy.mean()), **nothing}
     right = statistics.right
-    test = float(accuracy.var(ddof=1))
+    test = float(sample_variance(accuracy))
     independent = float(np.square(weights) @ (right * (runs - right) / (runs * (runs - 1))))
     rest = 1 - float(np.square(weights).sum())
     return {
@@ -144,4 +145,4 @@ def stratified_form(
         squares = int(np.square(right[strata.codes == code]).sum())
         part = RunSums(runs, size, int(sums[0, code]), int(sums[1, code]), squares)
         excess += priors[code] ** 2 * (number(part.var_test) - number(part.var_dist))
-    return float(accuracy.var(ddof=1) - excess)
+    return float(sample_variance(accuracy)) - excess

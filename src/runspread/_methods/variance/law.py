@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .._statistics import deviations, sample_variance
+
 LAWS = ("any", "normal")
 LEAST_RUNS = 30  # of an interval for any law; below, rare kinds of run are too often unseen
 _LEAST_OUTLYING, _OUTLYING_LEVEL = 6, 0.01
@@ -56,7 +58,7 @@ def outlying_runs(values: NDArray[np.float64]) -> tuple[int, ...]:
     left, removed, found = list(range(count)), list[int](), 0
     for _ in range(max(1, count // 5)):
         y, m = values[left], len(left)
-        distance, sd = np.abs(y - y.mean()), float(y.std(ddof=1))
+        distance, sd = np.abs(deviations(y)), math.sqrt(float(sample_variance(y)))
         if not sd > 0:
             break
         t = float(stdtrit(m - 2, 1 - _OUTLYING_LEVEL / (2 * m)))
@@ -98,13 +100,15 @@ def unseen_share(n_runs: int, level: float) -> float:
 
 
 def log_jackknife(values: NDArray[np.float64]) -> float:
-    """Return the delete-one jackknife variance of the logarithm of the variance of `values`."""
-    count = len(values)
-    squares = np.square(values - values.mean())
-    left = (squares.sum() - count / (count - 1) * squares) / (count - 2)
-    if not left.min() > 0:
+    """Return the delete-one jackknife variance of the logarithm of the variance of `values`.
+
+    Infinite where it hangs on one value, without which the others are equal.
+    """
+    count, ordered = len(values), np.sort(values)
+    if ordered[0] == ordered[-2] or ordered[1] == ordered[-1]:
         return math.inf
-    logs = np.log(left)
+    squares = np.square(values - values.mean())
+    logs = np.log((squares.sum() - count / (count - 1) * squares) / (count - 2))
     return float((count - 1) / count * np.square(logs - logs.mean()).sum())
 
 

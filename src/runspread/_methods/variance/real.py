@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._errors import InputError
 from ..._results import Result, Table
 from ..._words import count
+from .._statistics import sample_variance
 from .clusters import clusters_of, few_clusters, single_groups
 from .intervals import scaled_interval
 from .sums import ratio
@@ -134,7 +135,10 @@ def score_variance(scores: ArrayLike, *, level: float = 0.95, clusters: ArrayLik
     runs, examples = values.shape
     means = values.mean(axis=1)
     grouping = single_groups(examples) if clusters is None else clusters_of(clusters, None, examples)
-    test, independent = float(means.var(ddof=1)), float(grouping.sums(values).var(axis=0, ddof=1).sum()) / examples**2
+    test, independent = (
+        float(sample_variance(means)),
+        float(sample_variance(grouping.sums(values).T).sum()) / examples**2,
+    )
     lift = 1 / grouping.between
     low, high = scaled_interval(test, runs - 1, level)
     highest = max(high, scaled_interval(independent, runs - 1, level)[1])

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from .._statistics import sample_variance
 from .boundaries import sequential_boundaries
 from .law import log_jackknife, unlike_normal, unseen_share
 from .power import welch_power
@@ -182,7 +183,6 @@ class StoppingRule:
     def _spread(self, values: NDArray[np.float64]) -> dict[str, Any]:
         """Bound the spread from above at all looks together, an equal part of alpha a look."""
         runs = len(values)
-        variance = float(values.var(ddof=1))
         highest = self._highest(values, guarded=bool(self.failures))
         known = self._enough(highest, runs)
         if known and not self.failures and unlike_normal(values):
@@ -191,7 +191,7 @@ class StoppingRule:
         return {
             "answered": known,
             "verdict": "known" if known else "undecided",
-            "estimate": math.sqrt(variance / runs),
+            "estimate": math.sqrt(float(sample_variance(values)) / runs),
             "low": 0.0,
             "high": math.sqrt(highest / runs),
         }
@@ -204,8 +204,8 @@ class StoppingRule:
         """
         from scipy.special import chdtri, stdtrit
 
-        runs, variance = len(values), float(values.var(ddof=1))
-        if not np.ptp(values):
+        runs, variance = len(values), float(sample_variance(values))
+        if not variance:
             return math.inf
         tail = self.alpha / len(self.looks) / (2 if self.failures else 1)
         highest = (runs - 1) * variance / float(chdtri(runs - 1, 1 - tail))
@@ -367,9 +367,8 @@ def _schedule(max_runs: int, first: int) -> tuple[int, ...]:
 
 def _variances(values: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
     """Return the variances of both; runs with equal accuracies are taken to spread as the others do."""
-    first, second = float(values.var(ddof=1)), float(other.var(ddof=1))
-    equal = not np.ptp(values), not np.ptp(other)
-    return second if equal[0] else first, first if equal[1] else second
+    first, second = float(sample_variance(values)), float(sample_variance(other))
+    return first or second, second or first
 
 
 def _checked(accuracies: ArrayLike) -> NDArray[np.float64]:
