@@ -97,8 +97,9 @@ def test_plot_of_smoothing():
 
 def corpus():
     depth = np.repeat([1, 2, 4], 10)
-    x = RNG.normal(size=30)
-    return {"depth": depth, "test_accuracy": depth - x + 0.1 * RNG.normal(size=30), "a": x + 2 * depth, "b": x}
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=30)
+    return {"depth": depth, "test_accuracy": 3 * depth - x + 0.1 * rng.normal(size=30), "a": x + 2 * depth, "b": x}
 
 
 def test_simpson_plot_has_a_line_a_partition_and_one_for_all():

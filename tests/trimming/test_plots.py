@@ -211,5 +211,5 @@ def test_report_of_runs_that_are_all_alike(tmp_path):
     words = " ".join([section.lead, *(figure.shows for figure in section.figures), *section.notes])
     assert "nan" not in words
     assert not [share for share in re.findall(r"(\d+)%", words) if int(share) > 100]
-    assert "The pool is made of only 6 run(s)" in words
+    assert "The pool is made of only 6 runs" in words
     assert "not judged" not in words

@@ -182,10 +182,10 @@ def test_no_size_is_ruled_out_firmly_by_few_subsets():
 
 def test_small_pools_and_copies_are_told():
     gaps = toy(12, 100)
-    assert "only 6 run(s)" in rs.representative_size(gaps, replicates=2).warnings[0]
+    assert "only 6 runs" in rs.representative_size(gaps, replicates=2).warnings[0]
     gaps = toy(24, 100)
     gaps[20] = gaps[3]
-    assert "1 run(s) have exactly the outputs" in rs.representative_size(gaps, replicates=2).warnings[-1]
+    assert "1 run has exactly the outputs" in rs.representative_size(gaps, replicates=2).warnings[-1]
 
 
 def test_result_carries_its_settings():

@@ -253,7 +253,7 @@ def test_excluded_runs_stay_out_of_the_ensemble():
 
 def test_reservations_are_told():
     gaps = made_gaps(runs=30)
-    assert "only 4 run(s)" in rs.trimming(gaps[:5], gaps[5:9], replicates=2).warnings[0]
+    assert "only 4 runs" in rs.trimming(gaps[:5], gaps[5:9], replicates=2).warnings[0]
     assert "2 candidate(s) have exactly the outputs" in rs.trimming(gaps[:5], gaps[3:], replicates=2).warnings[0]
 
 
@@ -307,15 +307,15 @@ def test_plan_draws_each_replicate_alone():
 def test_copies_are_told():
     gaps = made_gaps(runs=30)
     gaps[15:20] = gaps[:5]
-    assert "5 run(s) have exactly the outputs of another" in rs.trimming(gaps, replicates=2).warnings[-1]
+    assert "5 runs have exactly the outputs of another" in rs.trimming(gaps, replicates=2).warnings[-1]
 
 
 def test_copies_in_the_reference_count_once():
     gaps = made_gaps(runs=40)
     gaps[21:] = gaps[20]
     notes = rs.trimming(gaps[:20], gaps[20:], replicates=2).warnings
-    assert notes[0] == "The reference is made of only 1 run(s): it is itself uncertain."
-    assert "19 reference run(s) have exactly the outputs of another" in notes[1]
+    assert notes[0] == "The reference is made of only 1 run: it is itself uncertain."
+    assert "19 reference runs have exactly the outputs of another" in notes[1]
 
 
 @pytest.mark.parametrize(("classes", "kind"), [(2, None), (3, None), (3, "top-two")])

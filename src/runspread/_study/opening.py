@@ -21,6 +21,7 @@ from .._errors import (
     StudyError,
 )
 from .._reading.safetensors import map_tensors
+from .._words import count
 from .files import (
     storage_errors,
     write_json,
@@ -182,7 +183,6 @@ def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
 
 
 def _corrupt_message(study: Study) -> str:
-    names = ", ".join(study.corrupt)
-    return (
-        f"{len(study.corrupt)} shard(s) of {study.path} cannot be read and are left out: {names}. See study.verify()."
-    )
+    names, shards = ", ".join(study.corrupt), len(study.corrupt)
+    are = "is" if shards == 1 else "are"
+    return f"{count(shards, 'shard')} of {study.path} cannot be read and {are} left out: {names}. See study.verify()."

@@ -397,5 +397,8 @@ def _warnings(tested: Scalars, pool: Scalars | None) -> tuple[str, ...]:
             "exclude copies."
         )
     if pool is not None and (shared := tested.count_in(pool)):
-        notes.append(f"{shared} candidate(s) have exactly the outputs of a reference run: use disjoint sets of runs.")
+        has = "has" if shared == 1 else "have"
+        notes.append(
+            f"{count(shared, 'candidate')} {has} exactly the outputs of a reference run: use disjoint sets of runs."
+        )
     return tuple(notes)
