@@ -254,7 +254,7 @@ def test_excluded_runs_stay_out_of_the_ensemble():
 def test_reservations_are_told():
     gaps = made_gaps(runs=30)
     assert "only 4 runs" in rs.trimming(gaps[:5], gaps[5:9], replicates=2).warnings[0]
-    assert "2 candidate(s) have exactly the outputs" in rs.trimming(gaps[:5], gaps[3:], replicates=2).warnings[0]
+    assert "2 candidates have exactly the outputs" in rs.trimming(gaps[:5], gaps[3:], replicates=2).warnings[0]
 
 
 @pytest.mark.parametrize(
