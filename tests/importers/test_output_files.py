@@ -79,3 +79,76 @@ def test_commands_take_files(files, arrays):
     assert run.exit_code == 3, run.output
     run = CliRunner().invoke(cli, ["variance", str(files), "--labels", str(files / "labels.npy")])
     assert run.exit_code != 0
+
+
+@pytest.mark.parametrize("name", ["targets", "y_true", "labels", "Labels", "answers"])
+@pytest.mark.parametrize("way", ["folder", "pattern", "list"])
+def test_a_file_of_labels_is_no_run(tmp_path, name, way):
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 100)
+    classes = np.where(rng.random((4, 100)) < 0.8, labels, rng.integers(0, 3, (4, 100)))
+    for number, run in enumerate(classes):
+        np.save(tmp_path / f"run_{number}.npy", run)
+    np.save(tmp_path / f"{name}.npy", labels)
+    where = {"folder": tmp_path, "pattern": f"{tmp_path}/*.npy", "list": sorted(tmp_path.glob("*.npy"))}[way]
+    given = tmp_path / f"{name}.npy" if name == "answers" else None  # a name that says nothing
+    outputs = rs.open_outputs(where, given)
+    assert outputs.run_ids == ("run_0", "run_1", "run_2", "run_3")
+    found = rs.variance(outputs)  # the labels as a run had made 6 points of "real" spread of 1
+    assert (found.mean_acc, found.n_runs) == (pytest.approx((classes == labels).mean()), 4)
+
+
+def test_of_two_files_of_labels_one_has_to_be_said(files, arrays):
+    folder = files / "runs"
+    folder.mkdir()
+    for name, array in (
+        ("run_0", arrays[0][0]),
+        ("run_1", arrays[0][1]),
+        ("labels", arrays[1]),
+        ("targets", arrays[1]),
+    ):
+        np.save(folder / f"{name}.npy", array)
+    with pytest.raises(rs.InputError, match="2 files of labels") as caught:
+        rs.open_outputs(folder)
+    said = str(caught.value).split("labels='")[1].split("'")[0]  # the hint is carried out
+    assert len(rs.open_outputs(folder, labels=said).run_ids) == 2
+
+
+def test_a_folder_of_folders_gets_a_pattern_that_works(tmp_path, arrays):
+    for number in range(3):
+        (tmp_path / f"seed_{number}").mkdir()
+        np.save(tmp_path / f"seed_{number}" / "logits.npy", arrays[0][number])
+    with pytest.raises(rs.InputError, match="pattern") as caught:
+        rs.open_outputs(tmp_path)
+    pattern = str(caught.value).split("such as '")[1].split("'")[0]
+    assert rs.open_outputs(pattern).run_ids == ("seed_0", "seed_1", "seed_2")
+
+
+def test_float8_outputs_get_an_error_that_names_the_type(tmp_path):
+    header = json.dumps({"logits": {"dtype": "F8_E4M3", "shape": [2, 2, 2], "data_offsets": [0, 8]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with pytest.raises(rs.InputError, match=r"numbers of type F8_E4M3.*float32"):
+        rs.open_outputs(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(("whole", "given"), [(100, "percent"), (25, "votes of 25 trees")])
+@pytest.mark.parametrize("method", [rs.scores, rs.diversity, rs.trimming, rs.select_ensemble])
+def test_shares_of_a_whole_that_is_not_1_are_no_logits(whole, given, method):
+    rng = np.random.default_rng(2)
+    votes = rng.multinomial(25, [0.6, 0.3, 0.1], size=(4, 40)) * (whole / 25)
+    labels = np.zeros(40, int)
+    labels[:2] = 1, 2
+    with pytest.raises(rs.InputError, match=f"all sum to {whole}.*Divide by {whole}.*kind='logits'"):
+        method(votes, labels=labels)
+    method((votes + 0.01) / (whole + 0.03), labels=labels)  # the hints are carried out
+    method(votes, labels=labels, kind="logits")
+
+
+def test_shares_are_not_recorded_as_logits(tmp_path):
+    study = rs.create_study(tmp_path / "s", splits={"test": np.zeros(10, int)})
+    shares = np.tile([80.0, 15.0, 5.0], (10, 1))
+    with pytest.raises(rs.InputError, match="all sum to 100"), study.record(seeds=0) as run:
+        run.predictions("test", shares)
+    with study.record(seeds=1) as run:
+        run.predictions("test", shares / 100)
+    assert study.predictions("test").kind == "log-probabilities"

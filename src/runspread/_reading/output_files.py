@@ -23,7 +23,7 @@ from .outputs import CHUNK_BYTES, RunOutputs, array_outputs, as_outputs, on_floa
 from .safetensors import map_tensors
 
 _OUTPUTS = ("logits", "probabilities", "predictions", "outputs")
-_LABELS = ("labels", "label_ids")
+_LABELS = ("labels", "label_ids", "label", "targets", "target", "y_true", "y_test", "y", "ground_truth")
 SUFFIXES = (".npy", ".npz", ".safetensors")
 _FILES = "a .npy, .npz or .safetensors file, a folder or a pattern of such files, or a list of them"
 
@@ -47,8 +47,8 @@ def open_outputs(
         One ``.npy``, ``.npz`` or ``.safetensors`` file of many runs: floating-point logits or probabilities
         [runs, examples, classes], whole-number predicted classes [runs, examples], or floating-point scalar outputs
         [runs, examples]. Or a file for each run, as a list, a folder or a pattern such as ``"runs/*.npy"``, each of
-        [examples, classes], or [examples] for predicted classes and scalar outputs; a file called ``labels`` among
-        them holds the labels. Numbers may be bfloat16.
+        [examples, classes], or [examples] for predicted classes and scalar outputs; a file called ``labels``,
+        ``targets`` or ``y_true`` among them holds the labels, and is no run. Numbers may be bfloat16.
     labels : array_like of int [examples], or path, optional
         True classes; by default the array "labels" of a file, where there is one.
     tensor, key : str, optional
@@ -77,9 +77,9 @@ def open_outputs(
     said, name = check_kind(kind), key or tensor
     if isinstance(path, (str, os.PathLike)) and Path(path).is_file():
         return _one_file(Path(path), labels, name, said)
-    files, beside = _files_at(path)
-    if labels is None and beside is not None:
-        labels = beside
+    files, beside = _files_at(path, labels)
+    if labels is None:
+        labels = _only(beside)
     if isinstance(labels, (str, os.PathLike)):
         labels = read_labels(Path(labels))
     arrays = [_find(file, name) for file in files]
@@ -188,8 +188,10 @@ def names_of(paths: Sequence[Path]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _files_at(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> tuple[list[Path], Path | None]:
-    """Return the files of runs at a folder, a pattern or in a list, and the file of labels among them."""
+def _files_at(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], labels: Any
+) -> tuple[list[Path], list[Path]]:
+    """Return the files of runs at a folder, a pattern or in a list, and the files of labels among them."""
     if not isinstance(path, (str, os.PathLike)):
         files = [Path(one) for one in path]
         for file in files:
@@ -197,7 +199,17 @@ def _files_at(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
                 raise InputError(f"no file {str(file)!r}", _FILES)
         if not files:
             raise InputError("an empty list of files", _FILES)
-        return files, None
+    else:
+        files = _found_at(path)
+    given = Path(labels).resolve() if isinstance(labels, (str, os.PathLike)) else None
+    beside = [file for file in files if file.stem.lower() in _LABELS or file.resolve() == given]
+    runs = [file for file in files if file not in beside]
+    if not runs:
+        raise _no_runs(path, beside)
+    return runs, beside
+
+
+def _found_at(path: str | os.PathLike[str]) -> list[Path]:
     folder = Path(path)
     if folder.is_dir():
         if (folder / "study.json").is_file():
@@ -205,13 +217,29 @@ def _files_at(path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -
         found = list(folder.iterdir())
     else:
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (may be absolute)
-    files = sorted((one for one in found if one.suffix in SUFFIXES and one.is_file()), key=_natural)
-    runs = [file for file in files if file.stem not in _LABELS]
-    if not runs:
-        what = f"{folder} holds no such file" if folder.is_dir() else f"no file {str(path)!r}"
-        raise InputError(what, _FILES)
-    beside = [file for file in files if file.stem in _LABELS]
-    return runs, beside[0] if len(beside) == 1 else None
+    return sorted((one for one in found if one.suffix in SUFFIXES and one.is_file()), key=_natural)
+
+
+def _no_runs(path: Any, beside: Sequence[Path]) -> InputError:
+    """Return the error for a place without files of runs, with a pattern where its folders hold some."""
+    if beside:
+        return InputError(f"{', '.join(file.name for file in beside)} alone, which holds labels", "files of outputs")
+    folder = Path(path)
+    if not folder.is_dir():
+        return InputError(f"no file {str(path)!r}", _FILES)
+    inner = sorted(one for one in folder.glob("*/*") if one.suffix in SUFFIXES and one.stem.lower() not in _LABELS)
+    hint = f"Its folders do: give a pattern, such as {str(folder / '*' / inner[0].name)!r}." if inner else ""
+    return InputError(f"{folder} holds no such file", _FILES, hint)
+
+
+def _only(beside: Sequence[Path]) -> Path | None:
+    """Return the file of labels; of several it has to be said which."""
+    if len(beside) > 1:
+        names = ", ".join(file.name for file in beside)
+        raise InputError(
+            f"{len(beside)} files of labels: {names}", "one", f"Say which: labels={str(beside[0])!r} (--labels)."
+        )
+    return beside[0] if beside else None
 
 
 def _natural(path: Path) -> list[Any]:
@@ -263,7 +291,7 @@ def _find(
             )
         return Stored(path, None, *facts[None])
     usual = [one for one in wanted if one in facts]
-    rest = [one for one in facts if one not in others]
+    rest = [one for one in facts if one not in others] or list(facts)
     chosen = [name] if name is not None else usual or rest
     word = "tensor" if path.suffix == ".safetensors" else "key"
     if len(chosen) != 1 or chosen[0] not in facts:
@@ -319,7 +347,10 @@ def _mapped(path: Path) -> Mapping[str | None, NDArray[Any]]:
     try:
         return {**map_tensors(path, memmap=True)}
     except CorruptShardError as error:
-        raise InputError(f"{path} cannot be read ({error.__cause__})", "a whole safetensors file") from error
+        raise InputError(
+            f"{path} cannot be read ({error.__cause__})",
+            "a whole safetensors file of float16, float32 or whole numbers",
+        ) from error
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from .kinds import (
     in_unit,
     look_like_probabilities,
     one_logit,
+    refuse_shares,
 )
 from .labels import labels_of, refuse_square
 
@@ -182,6 +183,7 @@ def known_kind(outputs: RunOutputs) -> str:
         return kind
     for block in runs_of(outputs):
         if not np.isnan(block.min()):
+            refuse_shares(block)
             return "probabilities" if look_like_probabilities(block) else "logits"
     return "logits"
 

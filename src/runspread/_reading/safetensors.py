@@ -55,7 +55,7 @@ def map_tensors(path: Path, *, memmap: bool = False) -> dict[str, NDArray[Any]]:
 
 def _view(raw: mmap.mmap, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
     begin, end = entry["data_offsets"]
-    array: NDArray[Any] = np.ndarray(entry["shape"], _DTYPES[entry["dtype"]], raw, start + begin)
+    array: NDArray[Any] = np.ndarray(entry["shape"], _type_of(entry), raw, start + begin)
     if array.nbytes != end - begin:
         raise ValueError(f"{end - begin} bytes for {entry['dtype']} of shape {tuple(entry['shape'])}")
     return array
@@ -63,4 +63,11 @@ def _view(raw: mmap.mmap, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
 
 def _slice(data: NDArray[np.uint8], entry: Mapping[str, Any]) -> NDArray[Any]:
     begin, end = entry["data_offsets"]
-    return data[begin:end].view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return data[begin:end].view(_type_of(entry)).reshape(entry["shape"])
+
+
+def _type_of(entry: Mapping[str, Any]) -> str:
+    kind = entry["dtype"]
+    if kind not in _DTYPES:
+        raise ValueError(f"numbers of type {kind}, where one of {', '.join(_DTYPES)} is read")
+    return _DTYPES[kind]
