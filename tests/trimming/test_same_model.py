@@ -193,11 +193,26 @@ def test_too_few_runs_cannot_answer():
         rs.same_model(pipeline(rng, 6, classes=3), pipeline(rng, 6, classes=4))
 
 
-def test_copies_inside_a_set_are_told():
+@pytest.mark.parametrize("noise", [0.0, 1e-5])
+def test_copies_inside_a_set_count_once(noise):
     rng = np.random.default_rng(0)
-    old, new = np.repeat(rng.normal(size=(3, 60)), 4, axis=0), rng.normal(size=(12, 60))
-    assert "9 old runs have exactly the outputs of another" in rs.same_model(old, new, permutations=99).warnings[0]
-    assert "9 new runs have exactly the outputs of another" in rs.same_model(new, old, permutations=99).warnings[0]
+    copied = np.repeat(rng.normal(size=(5, 60)), 4, axis=0)
+    old, new = copied + noise * rng.normal(size=copied.shape), rng.normal(size=(5, 60))
+    once = rs.same_model(old[::4], new)
+    for first, second, name in ((old, new, "old"), (new, old, "new")):
+        found = rs.same_model(first, second)
+        assert (found.n_old, found.n_new) == (5, 5)
+        assert found.p_value == pytest.approx(once.p_value)
+        assert f"15 {name} runs have exactly the outputs of another" in found.warnings[0]
+        assert len(found.excluded) == 15
+        assert found.excluded[0].reason == "the outputs of run 0 again"
+
+
+def test_copies_of_one_run_are_no_evidence_of_a_change():
+    rng = np.random.default_rng(0)
+    copies, new = np.repeat(rng.normal(size=(1, 200)), 6, axis=0), rng.normal(size=(6, 200))
+    with pytest.raises(rs.InputError, match=r"1 old and 6 new runs \(5 copies set aside\)"):  # p was 0.0022, exit 1
+        rs.same_model(copies, new)
 
 
 @pytest.mark.parametrize("part", [0.05, 0.1, 0.3])

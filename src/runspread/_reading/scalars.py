@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .._checks import check_choice
 from .._errors import InputError
 from .._results import Excluded
+from .copies import copied_outputs
 from .kinds import as_logits, check_nan, class_of, count_classes, why_unusable
 from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins
 from .outputs import (
@@ -145,6 +146,22 @@ class Scalars:
     def count_copies(self) -> int:
         """Return how many runs have exactly the scalars of an earlier run."""
         return len(self.run_ids) - len(set(self.digests))
+
+    def distinct(self) -> Scalars:
+        """Return the runs without those whose outputs are an earlier run's, exactly or nearly, which are excluded."""
+        copies = copied_outputs(self._outputs)[0]
+        again = {run: group[0] for group in copies.groups for run in group[1:]}
+        kept = np.array([row not in again for row in self._rows], bool)
+        if kept.all():
+            return self
+        ids = self._outputs.run_ids
+        gone = [Excluded(ids[run], f"the outputs of {ids[again[run]]} again") for run in self._rows[~kept].tolist()]
+        return replace(
+            self,
+            run_ids=tuple(name for name, keep in zip(self.run_ids, kept, strict=True) if keep),
+            excluded=(*self.excluded, *gone),
+            _rows=self._rows[kept],
+        )
 
     def of_ensembles(self, members: NDArray[np.bool_]) -> Floats:
         """Return the scalars [statistics, ensembles, examples] of averaged logits.

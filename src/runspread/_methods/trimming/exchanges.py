@@ -80,8 +80,12 @@ def _all(n_old: int, n_new: int) -> Rows:
     return new
 
 
-def check_resolution(n_old: int, n_new: int, permutations: int, epsilon: float, tests: int) -> tuple[float, int]:
+def check_resolution(
+    n_old: int, n_new: int, permutations: int, epsilon: float, tests: int, copies: int = 0
+) -> tuple[float, int]:
     """Return the level of each of some tests that share `epsilon`, and how many exchanges it takes at least.
+
+    `copies` is the number of runs that are set aside as copies of others, for the error.
 
     Raises
     ------
@@ -89,7 +93,8 @@ def check_resolution(n_old: int, n_new: int, permutations: int, epsilon: float, 
         No p-value can be as small as that: the runs or the permutations are too few.
     """
     level, possible = check_epsilon(epsilon) / tests, arrangements(n_old, n_new)
-    runs = f"{n_old} old and {n_new} new runs"
+    aside = f" ({copies} {'copy' if copies == 1 else 'copies'} set aside)" if copies else ""
+    runs = f"{n_old} old and {n_new} new runs{aside}"
     if 1 / possible > level * (1 + ROUNDING):
         each = (
             f"{level:g}, half of epsilon {epsilon:g}, for each of two tests" if tests == 2 else f"epsilon {epsilon:g}"

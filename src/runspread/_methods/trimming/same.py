@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -163,7 +164,8 @@ def same_model(
     Parameters
     ----------
     old, new : array_like, RunOutputs or study
-        Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
+        Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples]. Copies of a run count
+        once where runs are exchanged.
     alpha : float
         Fraction of the new distribution that may differ, in [0, 1).
     threshold : {"permutation", "dkw", "rigorous"} or float
@@ -203,10 +205,13 @@ def same_model(
     """
     allowed, workers = check_alpha(alpha), check_workers(workers)
     reading = Reading(margin, classes, clip)
-    before, after = (read_scalars(source, labels, split, reading, kind=kind, nan=nan) for source in (old, new))
+    given = [read_scalars(source, labels, split, reading, kind=kind, nan=nan) for source in (old, new)]
+    exchanged = threshold == "permutation"
+    before, after = (runs.distinct() if exchanged else runs for runs in given)
     _check_alike(before, after, threshold)
-    if threshold == "permutation":
-        found = _exchanged(before, after, epsilon, permutations, seed, workers, progress)
+    if exchanged:
+        copies = sum(len(runs.run_ids) for runs in given) - len(before.run_ids) - len(after.run_ids)
+        found = _exchanged(before, after, epsilon, permutations, seed, copies, workers, progress)
     else:
         found = _Tests(_bound(before, after, threshold, epsilon), epsilon)
     laws = [_nodes(first, second) for first, second in zip(before.values, after.values, strict=True)]
@@ -246,7 +251,7 @@ def same_model(
         epsilon=epsilon,
         seed=seed,
         excluded=before.excluded + after.excluded,
-        warnings=_warnings(before, after),
+        warnings=_warnings(before, after, [len(runs.run_ids) for runs in given]),
     )
 
 
@@ -268,16 +273,17 @@ class _Tests:
         return None if np.isnan(self.p_examples) else self.p_examples > self.level * (1 + ROUNDING)
 
 
-def _warnings(old: Scalars, new: Scalars) -> tuple[str, ...]:
+def _warnings(old: Scalars, new: Scalars, given: Sequence[int]) -> tuple[str, ...]:
     notes: list[str] = []
     if shared := new.count_in(old):
         have = "has" if shared == 1 else "have"
         notes.append(f"{counted(shared, 'new run')} {have} exactly the outputs of an old run: are these two studies?")
-    for name, runs in (("old", old), ("new", new)):
-        if copies := runs.count_copies():
+    for name, runs, number in (("old", old, given[0]), ("new", new, given[1])):
+        aside = number - len(runs.run_ids)
+        if copies := aside or runs.count_copies():
             notes.append(
-                f"{counted(copies, f'{name} run')} {'has' if copies == 1 else 'have'} exactly the outputs of another: "
-                "leave the copies out, or false alarms are more than epsilon says."
+                f"{counted(copies, f'{name} run')} {'has' if copies == 1 else 'have'} exactly the outputs of another"
+                f"{', or nearly so, and count once' if aside else ': leave the copies out'}."
             )
     return tuple(notes)
 
@@ -320,6 +326,7 @@ def _exchanged(
     epsilon: float,
     permutations: int,
     seed: int,
+    copies: int,
     workers: int | None,
     progress: Progress | None,
 ) -> _Tests:
@@ -327,7 +334,7 @@ def _exchanged(
     n_old, n_new = len(old.run_ids), len(new.run_ids)
     permutations, seed = int(check_integers(permutations, "permutations", 1, None)), check_seed(seed)
     aligned = all(runs.right is not None for runs in (old, new)) or None not in (old.example_ids, new.example_ids)
-    level, permutations = check_resolution(n_old, n_new, permutations, epsilon, 2 if aligned else 1)
+    level, permutations = check_resolution(n_old, n_new, permutations, epsilon, 2 if aligned else 1, copies)
     answered = aligned and min(n_old, n_new) > 1
     level = level if answered else epsilon
     ways = exchanges(n_old, n_new, permutations, np.random.default_rng(seed))
