@@ -444,3 +444,16 @@ def test_mode_can_be_given_by_position():
 def test_optimal_trimming_takes_one_level():
     with pytest.raises(rs.InputError, match="one number from 0"):
         rs.optimal_trimming([0.0, 1], [0.0, 1], [0.1, 0.2])
+
+
+def test_a_threshold_that_no_distance_exceeds_shows_nothing():
+    near, far = np.random.default_rng(0).normal(size=(2, 6, 6)) + np.array([0, 1000])[:, None, None]
+    apart = np.where(np.arange(12)[:, None] < 11, near.repeat(2, 0), far[:1])
+    found = rs.trimming(apart, replicates=4)  # "0 of 12 runs are distinguishable" before, at a threshold of 1.33
+    assert "Nothing can be said of 12 runs at n = 3, m = 3" in found.sentence()
+    assert "distinguishable" not in found.sentence()
+    sizes = rs.representative_size(apart)
+    assert "cannot be told" in sizes.sentence()
+    assert not sizes.resolved
+    with pytest.raises(rs.InputError, match="cannot tell: 4 old and 4 new examples"):
+        rs.same_model(near[:, :4], far[:, :4], threshold="dkw")

@@ -177,6 +177,11 @@ def threshold_terms(
     return dkw + (1 / m if chosen == "published" else 0.0), 0.0
 
 
+def beyond_reach(delta: tuple[float, float]) -> bool:
+    """Whether a threshold is as large as distances can be, so that nothing can be distinguished from anything."""
+    return sum(delta) >= 1
+
+
 def default_threshold(threshold: Threshold | float | None, mode: Mode) -> Threshold | float:
     """Return the threshold, that of the mode if none is given."""
     if threshold is not None:

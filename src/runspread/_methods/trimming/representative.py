@@ -19,7 +19,7 @@ from ..._results import Result, Table
 from ..._words import count
 from ..variance.audit import warns_of_seeds
 from .laws import Merged
-from .levels import Threshold, default_threshold, threshold_terms
+from .levels import Threshold, beyond_reach, default_threshold, threshold_terms
 from .nodes import SLACK, distance, smallest_level
 from .resampling import Counter, Draw, Progress, check_workers, draw_examples, in_threads
 from .typicality import FEW_REFERENCES
@@ -90,8 +90,8 @@ class RepresentativeSize(Result):
 
     @property
     def resolved(self) -> bool:
-        """Whether there are subsets enough to tell that 95 % of them are within the tolerance."""
-        return self.levels.shape[2] >= MIN_SUBSETS
+        """Whether there are subsets enough to tell that 95 % of them are within the tolerance, and examples enough."""
+        return self.levels.shape[2] >= MIN_SUBSETS and not beyond_reach(self.delta)
 
     def recommended(self, kind: str = "mixture") -> int | None:
         """Return the size from which M runs are representative in both directions; None if no size tried is.
@@ -136,6 +136,11 @@ class RepresentativeSize(Result):
 
     def sentence(self) -> str:
         """Return the recommended sizes with what they rest on; none where the subsets are too few to tell."""
+        if beyond_reach(self.delta):
+            return (
+                f"How many runs represent the others cannot be told at n = {self.n}, m = {self.m}: the threshold "
+                f"{sum(self.delta):.4f} is as large as distances can be. Use more examples."
+            )
         found = "; ".join(f"the {kind} of {self._words(kind)}" for kind in self.kinds)
         delta = sum(self.delta)
         return (

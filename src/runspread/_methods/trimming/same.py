@@ -21,7 +21,7 @@ from .agreement import Agreement
 from .curve import curve_alphas
 from .exchanges import ROUNDING, Exchanges, check_resolution, exchanges
 from .laws import Merged
-from .levels import Pair, check_alpha, threshold_terms
+from .levels import Pair, beyond_reach, check_alpha, threshold_terms
 from .nodes import SLACK, Nodes, distance, smallest_level
 from .resampling import Counter, Progress, check_workers, in_threads
 from .same_words import counted, sentence
@@ -293,7 +293,15 @@ def _bound(old: Scalars, new: Scalars, threshold: str | float, epsilon: float) -
     if isinstance(threshold, str):
         check_choice(threshold, "threshold", THRESHOLDS)
     bound: Any = threshold
-    return threshold_terms(bound, epsilon, new.values.shape[2], old.values.shape[2], "step", len(old.values))
+    sizes = new.values.shape[2], old.values.shape[2]
+    delta = threshold_terms(bound, epsilon, *sizes, "step", len(old.values))
+    if beyond_reach(delta):
+        raise InputError(
+            f"cannot tell: {sizes[1]} old and {sizes[0]} new examples, for which the threshold is {sum(delta):.3g}",
+            "a threshold below 1, the largest distance",
+            "Use more examples.",
+        )
+    return delta
 
 
 def _nodes(old: Floats, new: Floats) -> Nodes:

@@ -19,7 +19,7 @@ from ..._reading.scalars import Reading, Scalars, read_scalars
 from ..._results import Result, Table
 from ..._words import count
 from ..variance.audit import warns_of_seeds
-from .levels import CAP, MODES, Mode, Threshold, default_threshold, round_up_to_grid, threshold_terms
+from .levels import CAP, MODES, Mode, Threshold, beyond_reach, default_threshold, round_up_to_grid, threshold_terms
 from .nodes import SLACK
 from .resampling import (
     Counter,
@@ -123,6 +123,11 @@ class TrimmingLevels(Result):
     def sentence(self) -> str:
         """Return how many runs are typical, at which sample sizes, and what that does not show."""
         atypical, total = int(self.atypical.sum()), len(self.run_ids)
+        if beyond_reach(self.delta):
+            return (
+                f"Nothing can be said of {count(total, 'run')} at n = {self.n}, m = {self.m}: the threshold "
+                f"{self._threshold()} is as large as distances can be, so every level is 0. Use more examples."
+            )
         low, middle, high = np.quantile(self.mean, [0.05, 0.5, 0.95])
         grid = f", {np.median(self.grid_mean):.3f} on the published grid" if self.mode == "published" else ""
         replicates = f"{len(self.levels)} {self.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
