@@ -526,3 +526,79 @@ def test_ties_by_rounding_are_ties():
     np.testing.assert_array_equal(first.psi, second.psi)
     assert first.score == second.score
     assert association(metric, exact).tau_b == association(metric, rounded).tau_b
+
+
+def _models(n=24, seed=1):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=(2, n))
+    return {
+        "model": [f"m{i}" for i in range(n)],
+        "depth": [1 + i % 4 for i in range(n)],
+        "a": a.tolist(),
+        "b": b.tolist(),
+        "acc": (0.35 * a + rng.normal(size=n)).tolist(),
+    }
+
+
+@pytest.mark.parametrize("number", ["Unnamed: 0", "", "index"])
+def test_rows_exported_twice_with_row_numbers_count_once(number):
+    once = _models()
+    twice = {number: list(range(48)), **{name: column + column for name, column in once.items()}}
+    found = rs.paradox(twice, target="acc", partition="depth")
+    assert found.n == 24  # 48 before, and "consistent: a" at half the p-value
+    assert [one.metric for one in found.analyses] == ["a", "b"]
+    assert [one.p_all for one in found.analyses] == [
+        one.p_all for one in rs.paradox(once, target="acc", partition="depth").analyses
+    ]
+    assert any("24 rows" in note for note in found.warnings)
+    assert any("it numbers the rows" in note for note in found.warnings)
+
+
+def test_a_row_that_differs_in_a_column_that_is_not_judged_is_the_same_model():
+    once = _models()
+    twice = {**{name: column + column for name, column in once.items()}, "exported": ["May"] * 24 + ["June"] * 24}
+    assert rs.paradox(twice, metrics=["a", "b"], target="acc", partition="depth").n == 24
+
+
+def test_columns_that_are_not_judged_are_named_with_the_reason():
+    table = {
+        **_models(),
+        "c": [1.0] * 24,
+        "empty": [None] * 24,
+        "cell": [*range(23), "n/a"],
+        "few": [1.0, 2.0, *[None] * 22],
+    }
+    note = next(note for note in rs.paradox(table, target="acc", partition="depth").warnings if "not judged" in note)
+    assert "c (the same in every row), empty (it is empty), cell (it holds 'n/a')" in note
+    assert "few (fewer than 3 finite numbers)" in note  # ended the whole analysis before
+
+
+def test_whole_numbers_of_numpy_are_a_metric():
+    table = {**_models(), "width": np.arange(24) % 7}
+    assert "width" in [one.metric for one in rs.paradox(table, target="acc", partition="depth").analyses]
+
+
+def test_models_without_a_value_are_counted_where_the_metric_is_judged():
+    table = _models()
+    table["a"][3] = float("inf")
+    found = rs.paradox(table, target="acc", partition="depth")
+    assert "Judged without the models that have no finite value: a by 1 model." in found.warnings
+
+
+def test_models_of_equal_quality_are_refused():
+    with pytest.raises(rs.InputError, match="acc is 1 for all 24 models"):
+        rs.paradox({**_models(), "acc": [1.0] * 24}, target="acc", partition="depth")
+
+
+def test_inside_one_partition_is_overall():
+    for seed in range(12):
+        table = {**_models(20, seed), "depth": [1] * 20}
+        for one in rs.paradox(table, target="acc", partition="depth", n_resamples=200).analyses:
+            assert one.p_all == one.p_within  # 0.055 and 0.040: "masked" in 1 of 60 tables before
+            assert one.verdict in ("none", "consistent")
+
+
+def test_partitions_of_one_model_each_say_nothing_of_the_inside():
+    found = rs.paradox({**_models(), "depth": list(range(24))}, target="acc", partition="depth")
+    assert any("No two models share a depth" in note for note in found.warnings)
+    assert not any("do not vote" in note for note in found.warnings)

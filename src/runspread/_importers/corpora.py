@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Unpack
 
 import numpy as np
 
 from .._checks import check_keywords
 from .._errors import InputError
-from .._methods.corpus.columns import corpus_of
+from .._methods.corpus.columns import corpus_of, counts_rows
 from .._methods.corpus.paradox import ParadoxAnalysis, analyse_corpus
 from .._methods.spectra.models import ModelSpectra
 from .._methods.spectra.quality import StudySpectra, step_name
 from .._methods.spectra.study_measures import StudyMeasures, by_name
 from .._methods.variance.audit import warns_of_seeds
 from .._results import Excluded, Table
+from .._words import listed
 from .spectra import HoldsRuns, SpectraOptions, spectra
 from .tables import as_table
 
@@ -200,10 +202,12 @@ def paradox(
     rows, corpora = _table_of(table, spectra_options or {})
     axes = tuple(hyperparameters or ())
     chosen = [metrics] if isinstance(metrics, str) else list(metrics or _measured(corpora))
-    chosen = chosen or _numeric(rows, {target, partition, *axes})
+    notes: list[str] = []
+    if not chosen:
+        chosen, notes = _numeric(rows, {target, partition, *axes})
     corpus = corpus_of(rows, chosen, target, partition, hyperparameters=axes)
     return analyse_corpus(
-        corpus,
+        replace(corpus, notes=(*corpus.notes, *notes)),
         target,
         partition,
         n_resamples=n_resamples,
@@ -296,13 +300,31 @@ def _is_study(source: Any) -> bool:
     return isinstance(source, (HoldsRuns, StudySpectra, StudyMeasures))
 
 
-def _numeric(table: Table, taken: set[str]) -> list[str]:
-    names = [
-        name
-        for name in table.columns
+def _numeric(table: Table, taken: set[str]) -> tuple[list[str], list[str]]:
+    """Return the columns that can be judged, and a note that names the others with the reason."""
+    reasons = {
+        name: _why_no_metric(table, name) for name in table.columns
         if name not in taken and name not in _NAMES_OF_MODELS and not name.endswith("_accuracy")
-        and table.is_numeric(name) and len({value for value in table[name] if value is not None}) > 1
-    ]  # fmt: skip
+    }  # fmt: skip
+    names = [name for name, reason in reasons.items() if not reason]
     if not names:
-        raise InputError("no numeric column besides target and partition", "at least one metric")
-    return names
+        why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise InputError(f"no numeric column besides target and partition ({why or 'no other'})", "at least one metric")
+    others = [f"{name} ({reason})" for name, reason in reasons.items() if reason]
+    return names, [f"No metrics, and not judged: {listed(others)}."] if others else []
+
+
+def _why_no_metric(table: Table, name: str) -> str:
+    """Return why a column is no metric; empty where it is one."""
+    if counts_rows(name):
+        return "it numbers the rows"
+    known = [value for value in table[name] if value is not None]
+    if not table.is_numeric(name):
+        text = next((value for value in known if not isinstance(value, (int, float))), None)
+        return f"it holds {text!r}"
+    if not known:
+        return "it is empty"
+    values = {value for value in known if np.isfinite(value)}
+    if len(values) < 2:
+        return "the same in every row" if values else "it holds no finite number"
+    return "" if sum(np.isfinite(value) for value in known) >= min(3, len(table)) else "fewer than 3 finite numbers"

@@ -63,7 +63,8 @@ def corpus_of(
     """
     names = _model_names(table, model)
     y, groups = _numbers(table, target), [_label(value) for value in table[partition]]
-    copies = _copies(table, named=_name_column(table, model) is not None)
+    named = _name_column(table, model)
+    copies = _copies(table, [] if named is None else [named, target, partition, *metrics, *hyperparameters])
     excluded: list[Excluded] = []
     kept: list[int] = []
     for row, name in enumerate(names):
@@ -79,6 +80,8 @@ def corpus_of(
         raise InputError(
             f"{len(kept)} different models of {len(names)} rows have a finite {target} and a {partition}", "at least 3"
         )
+    if np.ptp(y[kept]) == 0:
+        raise InputError(f"{target} is {y[kept[0]]:g} for all {len(kept)} models", "models of different quality")
     columns = {name: _numbers(table, name)[kept] for name in metrics}
     return Corpus(
         models=tuple(names[row] for row in kept),
@@ -91,18 +94,27 @@ def corpus_of(
     )
 
 
-def _copies(table: Table, *, named: bool) -> dict[int, int]:
-    """Return the rows that hold the values of an earlier row in every column, and which that is.
+def counts_rows(name: str) -> bool:
+    """Whether a column numbers the rows, as exports of data frames write it; it tells nothing of a model."""
+    return not name.strip() or name.lower().startswith("unnamed:") or name.lower() == "index"
 
-    Models without names may well have equal numbers, so there a row must hold one that chance does not repeat.
+
+def _copies(table: Table, of_model: Sequence[str]) -> dict[int, int]:
+    """Return the rows that are an earlier row again, and which that is.
+
+    They hold its values in every column but numbers of rows, or, where models have names, in the columns `of_model`
+    that are judged. Models without names may well have equal numbers, and so may models of one name in some columns:
+    there a row must hold one that chance does not repeat.
     """
-    first: dict[tuple[str, ...], int] = {}
+    every = [name for name in table.columns if not counts_rows(name)]
     found: dict[int, int] = {}
-    for row, values in enumerate(zip(*(table[name] for name in table.columns), strict=True)):
-        if named or any(_is_long(value) for value in values):
-            earlier = first.setdefault(tuple(map(_label, values)), row)
-            if earlier != row:
-                found[row] = earlier
+    for columns, sure in ((every, bool(of_model)), (of_model, False)):
+        first: dict[tuple[str, ...], int] = {}
+        for row, values in enumerate(zip(*(table[name] for name in columns), strict=True)):
+            if sure or any(_is_long(value) for value in values):
+                earlier = first.setdefault(tuple(map(_label, values)), row)
+                if earlier != row:
+                    found.setdefault(row, earlier)
     return found
 
 

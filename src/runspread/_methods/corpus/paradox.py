@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..._checks import check_choice, check_seed
 from ..._errors import InputError
 from ..._results import Excluded, Result, Table
+from ..._words import count, listed
 from .._statistics import holm_adjusted
 from .associations import Association, Split, association, split_associations
 from .columns import Corpus
@@ -103,7 +104,7 @@ class MetricAnalysis(Result):
         return (
             f"{self.metric} against {self.target}: {self.verdict.replace('_', ' ')} ({self.meaning}). Kendall's tau is "
             f"{self.overall.tau_b:.2f} over {self.overall.n} models (p = {self.p_all:.2g}) and "
-            f"{self.split.tau_b_within:.2f} inside {len(self.partitions)} values of {self.partition} "
+            f"{self.split.tau_b_within:.2f} inside {count(len(self.partitions), 'value')} of {self.partition} "
             f"(95% CI {low:.2f} to {high:.2f}, p = {self.p_within:.2g}). An association is not a cause."
         )
 
@@ -212,7 +213,7 @@ def analyse_corpus(
         n=len(corpus.target),
         n_resamples=drawn,
         excluded=corpus.excluded,
-        warnings=tuple(_reservations(corpus, partition, len(analyses), drawn)),
+        warnings=(*_reservations(corpus, partition, len(analyses), drawn), *_incomplete(analyses)),
     )
 
 
@@ -317,14 +318,22 @@ def _majority_shares_sign(one: MetricAnalysis) -> bool:
     return agreeing >= _MAJORITY * sum(pairs) > 0
 
 
+def _incomplete(analyses: tuple[MetricAnalysis, ...]) -> list[str]:
+    """Name the metrics that some models lack."""
+    lacking = [f"{one.metric} by {count(len(one.excluded), 'model')}" for one in analyses if one.excluded]
+    return [f"Judged without the models that have no finite value: {listed(lacking)}."] if lacking else []
+
+
 def _reservations(corpus: Corpus, partition: str, n_metrics: int, drawn: int) -> list[str]:
     sizes = Counter(map(str, corpus.groups))
     notes: list[str] = []
     if len(sizes) < 2:
         notes.append(f"All models share one {partition}: inside and overall are the same association.")
     small = [name for name, size in sizes.items() if size < VOTERS]
-    if small:
-        notes.append(f"Partitions with fewer than {VOTERS} models do not vote on a reversal: {', '.join(small)}.")
+    if max(sizes.values()) < 2:
+        notes.append(f"No two models share a {partition}: nothing can be said of what happens inside.")
+    elif small:
+        notes.append(f"Partitions with fewer than {VOTERS} models do not vote on a reversal: {listed(small)}.")
     if drawn and n_metrics / (drawn + 1) >= SIGNIFICANT:
         notes.append(
             f"With {drawn} permutations and {n_metrics} metrics no corrected p-value can be below {SIGNIFICANT:g}: no "

@@ -93,6 +93,8 @@ def _p_values(
         return _normal_p(pairs_of(x, y), balance_variance(x, y)), p_within, 0
     everyone = [np.arange(len(x))]
     p_all, drawn = _permuted(x, y, everyone, counts, rng)
+    if len(members) == 1:
+        return p_all, p_all, drawn
     p_within, again = _permuted(x, y, members, counts, rng)
     return p_all, p_within, max(drawn, again)
 
