@@ -180,10 +180,10 @@ def test_scales_of_stacked_experts(tmp_path):
         ({"l.weight_scale": raw("U8", np.ones((4, 4), np.uint8))}, "stored as uint8"),
         ({"l.weight_scale": np.ones((3, 7), np.float32)}, "scales of shape (3, 7)"),
         ({"l.weight_scale": np.ones(159, np.float32)}, "scales of shape (159,)"),
-        ({"l.weight_scale": np.float32(1), "l.scale": np.float32(2)}, "several tensors may scale it"),
-        ({"l.weight_scale": np.float32(1), "l.weight_scale_2": np.float32(2)}, "several tensors may scale it"),
-        ({"l.weight_zero_point": np.float32(1)}, "several tensors may scale it"),
-        ({"l.rescaling": np.float32(1)}, "several tensors may scale it"),
+        ({"l.weight_scale": np.float32(1), "l.scale": np.float32(2)}, "may scale it"),
+        ({"l.weight_scale": np.float32(1), "l.weight_scale_2": np.float32(2)}, "may scale it"),
+        ({"l.weight_zero_point": np.float32(1)}, "may scale it"),
+        ({"l.rescaling": np.float32(1)}, "may scale it"),
     ],
 )
 def test_scales_that_are_not_understood_are_not_guessed(tmp_path, extra, reason):
@@ -254,3 +254,48 @@ def test_arrays_of_ml_dtypes_are_widened():
         found = rs.spectra({"l.weight": weight.astype(kind)})
         expected = rs.layer_metrics(weight.astype(kind).astype(np.float32), stored=str(np.dtype(kind)))
         assert found.means["alpha"] == pytest.approx(expected["alpha"], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["l.weight_s", "l.w_s", "l.s", "l_scale", "scales.l.weight", "l.descale"])
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_float8_beside_factors_of_an_unknown_name_is_not_analysed_without_them(tmp_path, name, prefix):
+    tensors = {f"{prefix}l.weight": e4m3(heavy(64, 60) * 400), name: np.abs(heavy(64)), f"{prefix}l.bias": heavy(64)}
+    write(tmp_path / "x.safetensors", tensors)
+    found = rs.spectra(tmp_path / "x.safetensors")
+    outside = prefix and name.startswith("l.")  # l.s does not stand beside model.l.weight
+    assert found[f"{prefix}l.weight"].status == ("ok" if outside else "quantised")  # "ok" without a word before
+    if not outside:
+        assert found[f"{prefix}l.weight"].why == f"{name} may scale it"
+
+
+@pytest.mark.parametrize(
+    "quantisation",
+    [
+        {"quant_method": "modelopt", "quant_algo": "FP8"},
+        {"quant_method": "compressed-tensors", "config_groups": {"g": {"weights": {"num_bits": 8, "type": "float"}}}},
+    ],
+)
+def test_a_configuration_that_promises_scales_is_believed(tmp_path, quantisation):
+    write(tmp_path / "model.safetensors", {"l.weight": e4m3(heavy(64, 60))})
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": quantisation}))
+    assert rs.spectra(tmp_path)["l.weight"].status == "quantised"
+
+
+@pytest.mark.parametrize(("packed", "factors"), [("B", "s"), ("weight_int8", "weight_scales"), ("data", "d")])
+def test_packed_integers_of_any_name_take_their_factors_with_them(packed, factors):
+    model = {
+        f"l.{packed}": words(64, 480),
+        f"l.{factors}": heavy(64, 60),
+        "l.bias": heavy(64),
+        "n.weight": heavy(64, 60),
+    }
+    found = rs.spectra(model)
+    assert found.used == ("n.weight",)  # the factors of "B" were a layer before
+    assert {found[f"l.{name}"].status for name in (packed, factors)} == {"quantised"}
+
+
+def test_whole_numbers_beside_a_weight_are_no_packed_weight():
+    model = {"l.W": heavy(64, 60), "l.lookup": words(64, 60), "m.mask": words(64, 60), "m.gain": heavy(60)}
+    found = rs.spectra(model)
+    assert found.used == ("l.W",)
+    assert found["m.mask"].status == "not_a_layer"

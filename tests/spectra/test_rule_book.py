@@ -477,3 +477,95 @@ def test_adapters_that_are_not_understood_have_a_status():
         found = rs.spectra(arrays)
         assert {layer.status for layer in found.layers} == {"adapter"}
         assert not found.used
+
+
+def _eigenvalues(matrix):
+    return rs.spectrum(matrix).eigenvalues
+
+
+def test_kernels_along_one_axis_have_their_channels_last_too():
+    kernel = heavy(3, 60, 70)
+    for names in (("Conv_0/kernel", "Conv_0/bias"), ("net/conv1d/w", "net/conv1d/b"), ("tcn/kernel", "tcn/bias")):
+        found = rs.spectra({names[0]: kernel, names[1]: heavy(70), "Dense_0/kernel": heavy(60, 62)})[names[0]]
+        assert (found.kind, found.shape) == ("conv", (70, 60, 3))  # 60 matrices of 3 x 60 before
+        np.testing.assert_allclose(found.spectrum.eigenvalues, _eigenvalues(np.transpose(kernel, (2, 1, 0))))
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_heads_of_an_attention_projection_of_flax_are_one_matrix(biased):
+    into, out = heavy(70, 4, 16), heavy(4, 16, 70)
+    model = {"attn/query/kernel": into, "attn/out/kernel": out}
+    if biased:
+        model |= {"attn/query/bias": heavy(4, 16), "attn/out/bias": heavy(70)}
+    found = rs.spectra(model)
+    assert found["attn/query/kernel"].shape == (70, 64)  # 70 matrices of 4 x 16 before
+    np.testing.assert_allclose(found["attn/query/kernel"].spectrum.eigenvalues, _eigenvalues(into.reshape(70, 64)))
+    np.testing.assert_allclose(found["attn/out/kernel"].spectrum.eigenvalues, _eigenvalues(out.reshape(64, 70)))
+
+
+def test_layers_that_flax_scans_over_stay_a_matrix_each():
+    found = rs.spectra({"blocks/mlp/kernel": heavy(6, 60, 70), "blocks/mlp/bias": heavy(6, 70)})["blocks/mlp/kernel"]
+    assert (found.kind, found.shape) == ("stack", (6, 60, 70))
+
+
+def test_depthwise_and_pointwise_kernels_of_keras():
+    pointwise = heavy(1, 1, 60, 70)
+    found = rs.spectra({"sep/depthwise_kernel": heavy(3, 3, 60, 1), "sep/pointwise_kernel": pointwise})
+    assert found["sep/depthwise_kernel"].status == "depthwise_skipped"
+    assert found.used == ("sep/pointwise_kernel",)
+    np.testing.assert_allclose(found["sep/pointwise_kernel"].spectrum.eigenvalues, _eigenvalues(pointwise[0, 0]))
+
+
+@pytest.mark.parametrize(
+    ("gates", "names"), [(4, ("input", "forget", "cell", "output")), (3, ("update", "reset", "new"))]
+)
+def test_gates_of_keras_cells_are_apart(gates, names):
+    kernel, recurrent = heavy(70, gates * 60), heavy(60, gates * 60)
+    found = rs.spectra({"rnn/kernel": kernel, "rnn/recurrent_kernel": recurrent, "rnn/bias": heavy(gates * 60)})
+    assert len(found.used) == 2 * gates
+    for number, gate in enumerate(names):
+        columns = slice(60 * number, 60 * number + 60)
+        for name, whole in (("kernel", kernel), ("recurrent_kernel", recurrent)):
+            part = found[f"rnn/{name}[{gate}]"]
+            np.testing.assert_allclose(part.spectrum.eigenvalues, _eigenvalues(whole[:, columns].T))
+    whole = rs.spectra({"rnn/kernel": kernel, "rnn/recurrent_kernel": recurrent}, fused=True)
+    assert len(whole.used) == 2
+
+
+def _near(matrix, correlation=0.9):
+    noise = np.random.default_rng(3).normal(size=matrix.shape) * matrix.std()
+    return correlation * matrix + np.sqrt(1 - correlation**2) * noise
+
+
+@pytest.mark.parametrize(
+    ("copy", "original"),
+    [("polyak", "model"), ("avg_model", "model"), ("modelEMA", "model"), ("model-ema", "net"), ("slow_model", "model"),
+     ("target_net", "q_net"), ("old_policy", "actor"), ("best", "last"), ("ckpt.avg_weights", "ckpt.weights")],
+)  # fmt: skip
+def test_copies_of_the_network_are_found_by_their_numbers(copy, original):
+    first, second = heavy(60, 64), heavy(64, 60)
+    model = {f"{original}.fc1.weight": first, f"{original}.fc2.weight": second}
+    copied = {name.replace(f"{original}.", f"{copy}.", 1): _near(values) for name, values in model.items()}
+    for source in (model | copied, copied | model):
+        found = rs.spectra(source)
+        assert set(found.used) == set(model)  # both before, each layer twice
+        assert found.skipped == {"training_state": 2}
+        assert found[f"{copy}.fc1.weight"].why == f"of {copy}, a copy of {original}"
+
+
+def test_layers_that_are_called_like_copies_and_have_other_numbers_are_layers():
+    model = {f"{name}.fc{k}.weight": heavy(60, 64) for name in ("avg", "max", "init_conv", "mid_conv") for k in (1, 2)}
+    assert len(rs.spectra(model).used) == 8
+
+
+def test_a_tied_output_layer_that_is_kept_twice_in_bfloat16_counts_as_the_table(tmp_path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
+
+    table = torch.randn(100, 64).bfloat16()
+    tensors = {"emb.weight": table, "head.weight": table.clone(), "fc.weight": torch.randn(64, 64).bfloat16()}
+    save_file(tensors, tmp_path / "model.safetensors")
+    for source in (tmp_path / "model.safetensors", tensors):
+        found = rs.spectra(source)
+        assert found.used == ("fc.weight",)
+        assert found["head.weight"].name == "emb.weight"

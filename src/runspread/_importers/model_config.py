@@ -30,8 +30,18 @@ def knowledge_of(folder: Path) -> Knowledge:
     return Knowledge(
         scaling=partial(_scaling, adapter),
         block=_block(quantisation.get("weight_block_size")),
-        must_scale=quantisation.get("quant_method") in _SCALED_FLOAT8,
+        must_scale=_scales_float8(quantisation),
         vocabulary=vocabulary if isinstance(vocabulary, int) else 0,
+    )
+
+
+def _scales_float8(quantisation: Mapping[str, Any]) -> bool:
+    """Whether float8 weights have scales: by the method, its algorithm (ModelOpt), or a group (compressed-tensors)."""
+    groups = [_mapping(_mapping(one).get("weights")) for one in _mapping(quantisation.get("config_groups")).values()]
+    return (
+        quantisation.get("quant_method") in _SCALED_FLOAT8
+        or str(quantisation.get("quant_algo", "")).upper().startswith("FP8")
+        or any(one.get("num_bits") == 8 and one.get("type") == "float" for one in groups)
     )
 
 

@@ -6,6 +6,7 @@ file. They and their companions get the status "quantised" with the name of the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .rule_book import Shape, owner_of, parts_of_name
+from .rule_book import Shape, called_no_layer, called_weight, owner_of, parts_of_name
 from .weight_tensors import WeightTensor
 
 Tensors = Mapping[str, WeightTensor]
@@ -68,13 +69,22 @@ def float8_weights(tensors: Tensors, *, block: tuple[int, ...] = (), must_scale:
     must_scale : bool
         Whether the configuration says that float8 weights have scales; without one they are plain numbers otherwise.
     """
-    for name, tensor in tensors.items():
-        if not is_float8(tensor) or len(tensor.shape) < 2 or _MAY_SCALE.fullmatch(parts_of_name(name)[-1]):
-            continue
-        scales, others = _scales_of(name, tensors)
+    weights = [
+        name for name, tensor in tensors.items()
+        if is_float8(tensor) and len(tensor.shape) > 1 and not _MAY_SCALE.fullmatch(parts_of_name(name)[-1])
+    ]  # fmt: skip
+    if not weights:
+        return
+    family, afar = _families(tensors), _scales_afar(tensors)
+    for name in weights:
+        tensor = tensors[name]
+        scales, others = _scales_of(name, tensors, family)
+        if not scales and not others:
+            others = afar.get(_words_of(name), [])
         reason = ""
         if others or len(scales) > 1:
-            reason = f"several tensors may scale it: {', '.join(scales + others)}"
+            may = [*scales, *others]
+            reason = f"several tensors may scale it: {', '.join(may)}" if len(may) > 1 else f"{may[0]} may scale it"
         elif not scales and must_scale:
             reason = "config.json says that float8 weights have scales, and this one has none"
         elif scales:
@@ -87,7 +97,15 @@ def float8_weights(tensors: Tensors, *, block: tuple[int, ...] = (), must_scale:
             yield replace(tensor, load=load, made_of=(name, *scales), detail=f"times {scales[0]}"), (name, *scales)
 
 
-def _scales_of(name: str, tensors: Tensors) -> tuple[list[str], list[str]]:
+def _families(tensors: Tensors) -> dict[str, list[str]]:
+    """Return the names of the tensors of each module."""
+    family: defaultdict[str, list[str]] = defaultdict(list)
+    for name in tensors:
+        family[owner_of(name)].append(name)
+    return dict(family)
+
+
+def _scales_of(name: str, tensors: Tensors, family: Mapping[str, list[str]]) -> tuple[list[str], list[str]]:
     """Return the names of a tensor's scales, and of tensors beside it that may scale it in a way not known."""
     owner, last = owner_of(name), parts_of_name(name)[-1]
     beside = f"{owner}." if owner else ""
@@ -96,14 +114,39 @@ def _scales_of(name: str, tensors: Tensors) -> tuple[list[str], list[str]]:
         expected += [f"{beside}{suffix}" for suffix in _BESIDE_WEIGHT]
     found = [one for one in dict.fromkeys(expected) if one in tensors]
     stems = (beside,) if last == "weight" else (f"{name}_", f"{name}.")
+    shape = tensors[name].shape
     others = [
         one
-        for one in tensors
-        if one.startswith(stems) and one not in found and one != name and owner_of(one) in (owner, name)
-        and _MAY_SCALE.fullmatch(parts_of_name(one)[-1]) and not _OF_ACTIVATIONS.fullmatch(parts_of_name(one)[-1])
-        and not is_marker(tensors[one])
+        for one in (*family.get(owner, ()), *family.get(name, ()))
+        if one.startswith(stems) and one not in found and one != name
+        and (_MAY_SCALE.fullmatch(parts_of_name(one)[-1]) or (not found and _like_scales(tensors[one], shape)))
+        and not _OF_ACTIVATIONS.fullmatch(parts_of_name(one)[-1]) and not is_marker(tensors[one])
     ]  # fmt: skip
     return found, others
+
+
+def _like_scales(tensor: WeightTensor, shape: Shape) -> bool:
+    """Whether a tensor of another name, no bias and no other float8 weight, has one number for every block of one."""
+    last = parts_of_name(tensor.name)[-1]
+    if is_float8(tensor) or tensor.stored not in _FLOAT_SCALES or re.search("bias|lora", last, re.IGNORECASE):
+        return False
+    return last not in ("b", "beta", "gamma") and aligned(tensor.shape, shape) is not None
+
+
+def _scales_afar(tensors: Tensors) -> dict[frozenset[str], list[str]]:
+    """Return the tensors that are called scales, by the other words of their paths: ``scales.l``, ``l_scale``."""
+    found: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for name, tensor in tensors.items():
+        of_activations = _OF_ACTIVATIONS.fullmatch(parts_of_name(name)[-1])
+        if re.search("scal|amax", name, re.IGNORECASE) and not of_activations and not is_marker(tensor):
+            found[_words_of(name)].append(name)
+    return found
+
+
+def _words_of(name: str) -> frozenset[str]:
+    """Return the words of a path that tell which layer it belongs to."""
+    words = re.split(r"[._/]+", name)
+    return frozenset(one for one in words if not re.match("scal|amax|inv$|weights?$|model$", one, re.IGNORECASE))
 
 
 def is_marker(tensor: WeightTensor) -> bool:
@@ -169,26 +212,37 @@ def _scaled(
 
 def packed_weights(tensors: Tensors) -> Iterator[Change]:
     """Yield weights that are stored as packed integers, and their companions, with the status "quantised"."""
-    family: defaultdict[str, list[str]] = defaultdict(list)
-    for name in tensors:
-        family[owner_of(name)].append(name)
+    family = _families(tensors)
     for name, tensor in tensors.items():
-        packed = _PACKED.fullmatch(parts_of_name(name)[-1])
-        if packed is None or not _WORDS.fullmatch(tensor.stored) or len(tensor.shape) < 2:
+        if not _WORDS.fullmatch(tensor.stored) or len(tensor.shape) < 2:
             continue
+        packed = _PACKED.fullmatch(parts_of_name(name)[-1])
         beside = [one for one in family[owner_of(name)] + family.get(name, []) if one != name]
-        if packed["stem"]:
+        if packed is None and not _packed_by_company(name, beside, tensors):
+            continue
+        if packed is not None and packed["stem"]:
             stem = name.removesuffix("_blocks")
             beside = [one for one in beside if one.startswith((f"{stem}_", f"{stem}."))]
         companions = [one for one in beside if not parts_of_name(one)[-1].endswith("bias")]
         format_ = _format(name, companions)
-        kind = "stack" if packed["stem"] is not None else "dense"  # the shape is that of the words
+        kind = (
+            "stack" if packed is not None and packed["stem"] is not None else "dense"
+        )  # the shape is that of the words
         detail = f"packed as {tensor.stored} ({format_})"
         yield replace(tensor, kind=kind, status="quantised", detail=detail), (name,)
         for one in companions:
             if not _PACKED.fullmatch(parts_of_name(one)[-1]):
                 detail = f"belongs to {name}, which is packed as {tensor.stored} ({format_})"
                 yield replace(tensors[one], kind="vector", status="quantised", detail=detail), (one,)
+
+
+def _packed_by_company(name: str, beside: list[str], tensors: Tensors) -> bool:
+    """Whether a matrix of integers of any name is a layer's weight: small factors stand beside it, and no weight."""
+    if called_no_layer(name) or any(called_weight(one) for one in beside):
+        return False
+    floats = [tensors[one] for one in beside if tensors[one].stored in _FLOAT_SCALES and not one.endswith("bias")]
+    most = math.prod(tensors[name].shape) / 2
+    return bool(floats) and all(math.prod(one.shape) <= most for one in floats)
 
 
 def _format(name: str, companions: list[str]) -> str:

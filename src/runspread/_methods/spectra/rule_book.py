@@ -41,11 +41,11 @@ LAYERS = (
     r"|onnx::(MatMul|Gemm|Conv)_\d+|linear\d*|fc\d*|dense\d*|experts?"
 )
 # ---- tables that are looked up by an index: the part that names the layer
-EMBEDDINGS = r"(.*_)?(emb|embs|embed|embeds|embedding|embeddings|embedder)(_.*|\d*)|w[tps]e|W_E"
+EMBEDDINGS = r"(.*_)?(emb|embs|embd|embed|embeds|embedding|embeddings|embedder)(_.*|\d*)|w[tps]e|W_E"
 # The same where they own a weight without a bias.
 LOOKED_UP = (
     r"shared|relative_attention_bias|code_?books?"
-    r"|(lookup|tok|token|pos|position|positional|word|vocab|vocabulary)s?(_(tables?|vectors?|vecs?))?"
+    r"|(lookup|tok|token|pos|position|positional|word|vocab|vocabulary)s?(_(tables?|vectors?|vecs?))?|(lookup_)?table"
 )
 NOT_EMBEDDINGS = (
     r"(.*_)?(un_?embed\w*|out|net|network|project(ion|or)?|proj|fc|linear|lin|conv|mlp|head|dense|norm|ln)(_.*|\d*)"
@@ -123,6 +123,16 @@ def calls_weights_by_name(names: Iterable[str]) -> bool:
     """Whether a model calls the weights of its layers ``weight``, as PyTorch does."""
     last = (parts_of_name(name)[-1] for name in names)
     return any(part == "weight" or part.startswith("weight_") for part in last)
+
+
+def called_weight(name: str) -> bool:
+    """Whether a name is one of a layer's weight."""
+    return _LAYERS.fullmatch(parts_of_name(name)[-1]) is not None
+
+
+def called_no_layer(name: str) -> bool:
+    """Whether a name says that a tensor is no layer: tokens, positions, masks, indices."""
+    return any(pattern.fullmatch(parts_of_name(name)[-1]) for pattern, _ in _NOT_LAYERS)
 
 
 def parts_of_name(name: str) -> list[str]:

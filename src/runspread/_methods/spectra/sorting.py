@@ -14,6 +14,7 @@ from ..._checks import check_choice
 from .companions import Change, Tensors, float8_weights, packed_weights
 from .copies import copies_of_training
 from .derived import Load, adapter_updates, factored_weights, parametrised_weights
+from .layouts import channels_last
 from .rule_book import Ruling, Shape, calls_weights_by_name, owner_of, parts_of_name, ruling
 from .weight_tensors import WeightTensor, storage_key
 
@@ -21,7 +22,7 @@ KINDS = ("dense", "embedding", "update", "conv", "conv_transposed", "stack", "ve
 _FLOATS = ("float", "bfloat")
 _SAID = {"buffer": "a buffer of the module, not a parameter", "normalisation": "gains of a normalisation"}
 _HEADS = re.compile("head|out|logit|decoder|classif|predict", re.IGNORECASE)
-_PLAIN = ("float64", "float32", "float16")
+_COMPARED = ("float64", "float32", "float16", "bfloat16")
 _PACKABLE = ("int8", "uint8", "int16", "uint16", "int32", "uint32")
 
 
@@ -73,9 +74,11 @@ def sorted_tensors(
     """
     told, known = kinds or {}, knowledge or Knowledge()
     rows = {tensor.name: tensor for tensor in tensors}
-    copies = copies_of_training({name: tensor.shape for name, tensor in _open(rows, told).items()})
+    shapes = {name: tensor.shape for name, tensor in _open(rows, told).items()}
+    copies = copies_of_training(shapes, lambda name: rows[name].load())
     _apply(rows, [_left(rows[name], "training_state", reason) for name, reason in copies.items()])
     stages: Sequence[Callable[[Tensors], Iterable[Change]]] = (
+        channels_last,
         lambda found: float8_weights(found, block=known.block, must_scale=known.must_scale),
         packed_weights,
         factored_weights,
@@ -92,9 +95,9 @@ def sorted_tensors(
 def _tied(tensors: list[WeightTensor]) -> list[WeightTensor]:
     """Put an output layer with the numbers of a table of embeddings under the table's name: tied weights, kept twice.
 
-    Only of types that NumPy has, whose numbers need not be copied for the comparison.
+    Of float8 the scales would have to be equal too, so that they are not compared.
     """
-    tables = [one for one in tensors if one.kind == "embedding" and one.stored in _PLAIN and not one.status]
+    tables = [one for one in tensors if one.kind == "embedding" and one.stored in _COMPARED and not one.status]
     twins: dict[str, str] = {}
     for table in tables:
         for one in tensors:
@@ -146,12 +149,12 @@ def _placed(
     if len(tensor.shape) < 2 or 0 in tensor.shape:
         return replace(tensor, kind="vector")
     if tensor.kind:
-        return tensor
+        return _readable(tensor)
     found = _ruled(tensor, shapes, strict, known)
     if found.kind == "vector" and not tensor.status:
         return replace(tensor, kind="vector", status="not_a_layer", detail=found.reason)
     one = replace(tensor, kind=found.kind, groups=found.groups)
-    return _readable(_channels_first(one))
+    return _readable(one)
 
 
 def _ruled(tensor: WeightTensor, shapes: Mapping[str, Shape], strict: bool, known: Knowledge) -> Ruling:
@@ -186,15 +189,6 @@ def _readable(tensor: WeightTensor) -> WeightTensor:
         return tensor
     status = "quantised" if tensor.stored in (*_PACKABLE, "int64") else "unsupported"
     return replace(tensor, status=status, detail=tensor.detail or f"stored as {tensor.stored}")
-
-
-def _channels_first(tensor: WeightTensor) -> WeightTensor:
-    """Turn a kernel of Keras or Flax [k1, ..., in, out], which they call so, into [out, in, k1, ...]."""
-    if parts_of_name(tensor.name)[-1] != "kernel" or len(tensor.shape) < 4:
-        return tensor
-    shape = (tensor.shape[-1], tensor.shape[-2], *tensor.shape[:-2])
-    load = tensor.load
-    return replace(tensor, shape=shape, load=lambda: np.moveaxis(load(), (-1, -2), (0, 1)))
 
 
 # ---- mappings of arrays

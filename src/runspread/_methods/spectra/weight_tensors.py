@@ -14,6 +14,7 @@ from .rule_book import parts_of_name
 
 _RECURRENT = re.compile(r"weight_(ih|hh)(_l\d+)?(_reverse)?(_raw)?")
 _GATES = {1: ("",), 3: ("reset", "update", "new"), 4: ("input", "forget", "cell", "output")}
+_KERAS_GATES = {**_GATES, 3: ("update", "reset", "new")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ def parts_of(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]], *, fused
         Keep fused tensors whole.
     """
     names: Sequence[str] = ("",)
-    if not fused and len(tensor.shape) == 2:
+    if not fused and len(tensor.shape) >= 2:
         names = _names_of_parts(tensor, shapes)
     rows = tensor.shape[0] // len(names) if tensor.shape else 0
     if len(names) == 1:
@@ -95,10 +96,17 @@ def parts_of(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]], *, fused
 
 
 def _names_of_parts(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]]) -> Sequence[str]:
-    rows, columns = tensor.shape
+    rows, columns = tensor.shape[:2]
+    last = parts_of_name(tensor.name)[-1]
+    if last in ("kernel", "recurrent_kernel"):  # of Keras, with the gates as rows (`layouts.py`)
+        recurrent = shapes.get(f"{tensor.name.removesuffix(last)}recurrent_kernel")
+        gates = 1 if recurrent is None or recurrent[0] != rows else rows // recurrent[1]
+        return _KERAS_GATES.get(gates, ("",)) if rows % gates == 0 else ("",)
+    if len(tensor.shape) > 2:
+        return ("",)
     if tensor.name.endswith("in_proj_weight") and rows == 3 * columns:
         return ("query", "key", "value")
-    if not _RECURRENT.fullmatch(parts_of_name(tensor.name)[-1]):
+    if not _RECURRENT.fullmatch(last):
         return ("",)
     hidden = shapes.get(re.sub("weight_ih", "weight_hh", tensor.name))
     projection = shapes.get(re.sub("weight_(ih|hh)", "weight_hr", tensor.name))
