@@ -321,3 +321,27 @@ def test_a_range_of_starts_the_wrong_way_round_is_refused(bad):
     with pytest.raises(rs.InputError, match="the smaller first"):
         rs.fit_power_law(np.arange(1, 99.0), xmin_range=bad)
     assert rs.fit_power_law(np.arange(1, 99.0), xmin_range=(5, 50)).xmin >= 5
+
+
+def test_an_index_that_leaves_out_a_whole_shard_is_not_the_model(tmp_path):
+    for number, name in enumerate(("a_weight", "b_weight"), start=1):
+        save(tmp_path / f"model-0000{number}-of-00002.safetensors", **{name: RNG.normal(size=(60, 62))})
+    index(tmp_path, a_weight="model-00001-of-00002.safetensors")
+    with pytest.raises(rs.InputError, match="names no tensor of shard 2 of 2"):  # half of the model before
+        rs.spectra(tmp_path)
+    index(tmp_path, a_weight="./model-00001-of-00002.safetensors", b_weight="model-00002-of-00002.safetensors")
+    assert len(rs.spectra(tmp_path).used) == 2
+
+
+def test_shards_that_are_numbered_from_0_are_whole(tmp_path):
+    for number, name in enumerate(("a_weight", "b_weight")):
+        save(tmp_path / f"model-0000{number}-of-00002.safetensors", **{name: RNG.normal(size=(60, 62))})
+    assert len(rs.spectra(tmp_path).used) == 2
+
+
+def test_files_beside_an_index_are_named(tmp_path):
+    save(tmp_path / "model-00001-of-00001.safetensors", a_weight=RNG.normal(size=(60, 62)))
+    save(tmp_path / "adapter_model.safetensors", x_weight=RNG.normal(size=(60, 62)))
+    index(tmp_path, a_weight="model-00001-of-00001.safetensors")
+    found = rs.spectra(tmp_path)
+    assert [(one.run, one.reason) for one in found.excluded] == [("adapter_model.safetensors", f"not in {INDEX}")]

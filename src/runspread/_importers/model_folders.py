@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,9 @@ def model_files(path: Path, endings: Sequence[str] = (SAFETENSORS,)) -> ModelFil
             f"Give one of them, such as {indexes[-1]}.",
         )
     if indexes:
-        return _of_index(indexes[0], endings)
+        found = _of_index(indexes[0], endings)
+        others = [one for ending in endings for one in sorted(path.glob(f"*.{ending}")) if one not in found.files]
+        return replace(found, left_out=tuple(Excluded(one.name, f"not in {indexes[0].name}") for one in others))
     files = sorted(one for ending in endings for one in path.glob(f"*.{ending}") if one.is_file())
     if not files:
         raise _nothing(path, endings)
@@ -121,7 +123,15 @@ def _of_index(index: Path, endings: Sequence[str]) -> ModelFiles:
         raise InputError(
             f"{index} is the index of a PyTorch checkpoint, which has to be unpickled", "safetensors", _unpickle(index)
         )
-    return ModelFiles(tuple(_shard(index.parent, name) for name in sorted(set(mapping.values()))), mapping)
+    files = tuple(_shard(index.parent, name) for name in sorted(set(mapping.values())))
+    missing = _missing_numbers(files)
+    if missing:
+        raise InputError(
+            f"{index} names no tensor of shard {missing[0]} of {missing[1]}",
+            f"all {missing[1]} shards",
+            "Copy the index again, as it was written with the shards.",
+        )
+    return ModelFiles(files, mapping)
 
 
 def _weight_map(index: Path) -> dict[str, str]:
@@ -130,6 +140,7 @@ def _weight_map(index: Path) -> dict[str, str]:
             raise ValueError(f"over {_INDEX_LIMIT // 2**20} MiB")
         decoded = msgspec.json.decode(index.read_bytes(), type=dict[str, Any])
         mapping = msgspec.convert(decoded["weight_map"], dict[str, str])
+        mapping = {name: file.removeprefix("./") for name, file in mapping.items()}
     except (OSError, KeyError, ValueError, msgspec.MsgspecError) as error:
         raise InputError(f"{index} cannot be read ({error})", "JSON with a weight_map of tensor to file") from error
     if not mapping:
@@ -176,19 +187,29 @@ def _beside(found: re.Match[str], name: str) -> bool:
 
 def _check_numbers(files: Sequence[Path]) -> None:
     """Raise where a numbered shard is missing."""
+    missing = _missing_numbers(files)
+    if missing:
+        number, total, name = missing
+        raise InputError(
+            f"shard {number} of {total} of {name} is missing from {files[0].parent}",
+            f"all {total} shards",
+            "Copy the missing shards there.",
+        )
+
+
+def _missing_numbers(files: Sequence[Path]) -> tuple[int, int, str] | None:
+    """Return the first shard that is missing, of how many, and of what; they are numbered from 1, or from 0."""
     sets: defaultdict[tuple[str, str, int], set[int]] = defaultdict(set)
     for file in files:
         found = _SHARD.fullmatch(file.name)
         if found is not None:
             sets[found["before"], found["after"] or "", int(found["total"])].add(int(found["number"]))
     for (before, after, total), numbers in sets.items():
-        missing = sorted(set(range(1, total + 1)) - numbers) if total <= 10**5 else [total]
+        first = 0 if 0 in numbers else 1
+        missing = sorted(set(range(first, total + first)) - numbers) if total <= 10**5 else [total]
         if missing:
-            raise InputError(
-                f"shard {missing[0]} of {total} of {before}{after} is missing from {files[0].parent}",
-                f"all {total} shards",
-                "Copy the missing shards there.",
-            )
+            return missing[0], total, f"{before}{after}"
+    return None
 
 
 def _of_folder(files: Sequence[Path]) -> ModelFiles:
