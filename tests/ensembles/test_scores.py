@@ -242,3 +242,13 @@ def test_low_precision_and_gradients_are_read():
     types = pytest.importorskip("ml_dtypes")
     array = logits.astype(np.float32).astype(types.bfloat16)
     assert rs.scores(array, labels).nll == rs.scores(array.astype(np.float32), labels).nll
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("runs", [1, 3])
+def test_no_error_on_100_examples_is_no_certainty(right, runs):
+    labels = np.zeros(100, int)
+    logits = np.tile([2.0, 0.0] if right else [0.0, 2.0], (runs, 100, 1))
+    for outputs in (logits, logits.argmax(-1)):
+        text = rs.scores(outputs, labels).sentence()  # "standard error 0.00%" before
+        assert ("100.00% (95% interval 96.30% to 100.00%)" if right else "0.00% (95% interval 0.00% to 3.70%)") in text

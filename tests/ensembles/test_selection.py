@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -312,3 +314,14 @@ def test_few_examples_and_candidates_are_said():
     assert any("12 candidates" in text for text in found.warnings)
     assert "optimistic" in found.sentence()
     assert "cross-validated" not in rs.select_ensemble(*pool(), 3, folds=0).sentence()
+
+
+def test_the_best_size_is_the_first_of_those_that_are_equal_but_for_rounding():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 90)
+    classes = np.where(rng.random((9, 90)) < 0.7, labels, rng.integers(0, 3, (9, 90)))
+    found = rs.ensemble_sizes(classes, labels, report=classes, report_labels=labels, objective="error", sizes=(3, 5, 7))
+    tied = found.curves["greedy"].copy()
+    tied[:] = 0.1, 0.1 - 1e-17, 0.3 - 0.2
+    curves = {**found.curves, "greedy": tied}
+    assert "has 3 members" in replace(found, curves=curves).sentence()

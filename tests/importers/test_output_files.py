@@ -131,20 +131,28 @@ def test_float8_outputs_get_an_error_that_names_the_type(tmp_path):
         rs.open_outputs(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize(("whole", "given"), [(100, "percent"), (25, "votes of 25 trees")])
 @pytest.mark.parametrize("method", [rs.scores, rs.diversity, rs.trimming, rs.select_ensemble])
-def test_shares_of_a_whole_that_is_not_1_are_no_logits(whole, given, method):
+def test_percentages_are_no_logits(method):
     rng = np.random.default_rng(2)
-    votes = rng.multinomial(25, [0.6, 0.3, 0.1], size=(4, 40)) * (whole / 25)
+    percent = 100 * rng.dirichlet([6, 3, 1], size=(4, 40))
     labels = np.zeros(40, int)
     labels[:2] = 1, 2
-    with pytest.raises(rs.InputError, match=f"all sum to {whole}.*Divide by {whole}.*kind='logits'"):
-        method(votes, labels=labels)
-    method((votes + 0.01) / (whole + 0.03), labels=labels)  # the hints are carried out
-    method(votes, labels=labels, kind="logits")
+    for given in (percent, percent.round(1)):
+        with pytest.raises(rs.InputError, match=r"all sum to 100.*Divide by 100.*kind='logits'"):
+            method(given, labels=labels)
+    method(percent / 100, labels=labels)  # the hints are carried out
+    method(percent, labels=labels, kind="logits")
 
 
-def test_shares_are_not_recorded_as_logits(tmp_path):
+@pytest.mark.parametrize("high", [1.0, 5.0, 100.0])
+def test_logits_of_one_height_are_logits(high):
+    labels = np.arange(40) % 3
+    logits = np.tile(high * np.eye(3)[labels], (4, 1, 1))
+    assert rs.diversity(logits, labels=labels).normalised_disagreement == 0
+    rs.trimming(logits + 2, labels=labels)
+
+
+def test_percentages_are_not_recorded_as_logits(tmp_path):
     study = rs.create_study(tmp_path / "s", splits={"test": np.zeros(10, int)})
     shares = np.tile([80.0, 15.0, 5.0], (10, 1))
     with pytest.raises(rs.InputError, match="all sum to 100"), study.record(seeds=0) as run:

@@ -257,3 +257,22 @@ def test_comparison_needs_an_unbounded_fit():
         rs.compare_tails(rs.fit_power_law(np.random.default_rng(0).pareto(2, 100) + 1, xmax="max"))
     with pytest.raises(rs.InputError, match="too few values"):
         rs.compare_tails(rs.fit_power_law([1.0, 2.0]))
+
+
+def test_values_that_are_equal_but_for_rounding_are_one_candidate():
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        exact = np.repeat(np.sort(rng.pareto(2, 60) + 0.1), 8)
+        rounded = np.sort(exact * (1 + 1e-15 * rng.normal(size=exact.size)))
+        first, second = rs.fit_power_law(exact), rs.fit_power_law(rounded)
+        assert second.alpha == pytest.approx(first.alpha, rel=1e-9)  # 2.075 and 2.053 before, with seed 1
+        assert second.n_tail == first.n_tail
+        assert pytest.approx(first.D, abs=1e-9) == second.D
+
+
+def test_a_stack_of_one_matrix_turned_has_the_exponent_of_the_matrix():
+    weight = np.random.default_rng(1).standard_t(3, size=(64, 64))
+    stack = np.stack([weight, weight.T, weight[::-1], weight[:, ::-1]])
+    found, once = rs.layer_metrics(stack, layout="stack"), rs.layer_metrics(weight)
+    assert found["alpha"] == pytest.approx(once["alpha"], rel=1e-9)
+    assert found.fit.n_tail == 4 * once.fit.n_tail

@@ -753,3 +753,27 @@ def test_a_loop_can_be_started_again_as_it_is(tmp_path):
     ):
         with pytest.raises(rs.StudyError, match=f"other {words}"):
             rs.create_study(tmp_path / "study", exist_ok=True, **other)
+
+
+def test_every_method_on_runs_names_the_shards_that_are_corrupt(tmp_path):
+    rng = np.random.default_rng(0)
+    study = rs.create_study(tmp_path / "s", splits={"test": rng.integers(0, 3, 40)})
+    for seed in range(4):
+        with study.record(seeds=seed) as run:
+            for step in range(12):
+                run.log(step, loss=1 / (step + 1) + rng.normal() / 50, accuracy=step / 12 + rng.normal() / 50)
+            run.predictions("test", rng.normal(size=(40, 3)))
+            run.weights({"fc.weight": rng.standard_t(3, size=(60, 64))})
+    shard = sorted((tmp_path / "s" / "shards").iterdir())[0]
+    (shard / "shard.json").write_text("{")
+    with pytest.warns(rs.RunspreadWarning, match="left out"):
+        study = rs.open_study(tmp_path / "s")
+    for method, options in (
+        (rs.study_spectra, {}),
+        (rs.audit, {}),
+        (rs.variance, {}),
+        (rs.dynamics, {"states": (1, 2)}),
+    ):
+        found = method(study, **options)
+        assert (f"shard {shard.name}", "corrupt") in [(one.run, one.reason) for one in found.excluded], method.__name__
+        assert ("set aside" if method is rs.dynamics else "corrupt") in found.sentence(), method.__name__

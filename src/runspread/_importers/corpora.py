@@ -17,6 +17,7 @@ from .._methods.spectra.models import ModelSpectra
 from .._methods.spectra.quality import StudySpectra, step_name
 from .._methods.spectra.study_measures import StudyMeasures, by_name
 from .._methods.variance.audit import warns_of_seeds
+from .._reading.outputs import corrupt_shards
 from .._results import Excluded, Table
 from .._words import listed
 from .spectra import HoldsRuns, SpectraOptions, spectra
@@ -84,7 +85,7 @@ def study_spectra(
         accuracy=by_name([run.accuracy for run in facts]),
         depth=tuple(max(_depth(model) for (row, _), model in models.items() if row == k) for k in range(len(facts))),
         skipped=dict(sum((Counter(model.skipped) for model in models.values()), Counter[str]())),
-        excluded=tuple(excluded + without),
+        excluded=(*corrupt_shards(study), *excluded, *without),
     )
 
 

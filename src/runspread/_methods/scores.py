@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from .._errors import InputError
 from .._reading.opening import opens
 from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
+from .._words import count
 from ._calibration import Reliability, reliability
 from ._ties import top_class
 from .variance.audit import warns_of_seeds
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from .selection import EnsembleSelection
 
 WEIGHT_TOLERANCE = 1e-12
+_Z = 1.959963984540054  # of 95 %
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,9 +95,9 @@ class Scores(Result):
         if np.isnan(self.nll):
             return self._votes()
         core = (
-            f"accuracy {self.accuracy:.2%} (standard error {self.accuracy_se:.2%}), NLL {self.nll:.4f} "
+            f"accuracy {self._accuracy()}, NLL {self.nll:.4f} "
             f"(standard error {self.nll_se:.4f}), Brier score {self.brier:.4f} and ECE {self.ece:.4f} ({bins} bins) "
-            f"on {self.n_examples} examples"
+            f"on {count(self.n_examples, 'example')}"
         )
         caveat = "The errors are over examples; they do not say what other seeds would give."
         if self.n_members == 1:
@@ -104,13 +107,22 @@ class Scores(Result):
             f"{self.weights @ self.member_accuracy:.2%} and NLL {self.gibbs_nll:.4f}. {caveat}"
         )
 
+    def _accuracy(self) -> str:
+        """Return the accuracy with its error: where no outcome differs, which is no certainty, Wilson's interval."""
+        if self.accuracy_se > 0 or math.isnan(self.accuracy_se):
+            return f"{self.accuracy:.2%} (standard error {self.accuracy_se:.2%})"
+        reach = _Z**2 / (self.n_examples + _Z**2)
+        low, high = (1 - reach, 1.0) if self.accuracy > 0 else (0.0, reach)
+        return f"{self.accuracy:.2%} (95% interval {low:.2%} to {high:.2%})"
+
     def _votes(self) -> str:
         """Return the accuracy of predicted classes in words."""
-        runs = f"{self.n_members} run{'s' * (self.n_members > 1)}"
+        runs = count(self.n_members, "run")
         return (
-            f"The majority vote of {runs} has accuracy {self.accuracy:.2%} (standard error {self.accuracy_se:.2%}) on "
-            f"{self.n_examples} examples; alone they average {self.weights @ self.member_accuracy:.2%}. Predicted "
-            "classes have no likelihood, so NLL, Brier score and ECE are not known."
+            f"The majority vote of {runs} has accuracy {self._accuracy()} on "
+            f"{count(self.n_examples, 'example')}; alone they average "
+            f"{self.weights @ self.member_accuracy:.2%}. Predicted classes have no likelihood, so "
+            "NLL, Brier score and ECE are not known."
         )
 
 

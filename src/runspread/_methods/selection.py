@@ -13,6 +13,7 @@ from .._checks import check_choice, check_integers, check_seed
 from .._reading.opening import opens
 from .._reading.probabilities import Floats
 from .._results import Result, Table, to_plain
+from .._words import count
 from ._candidates import (
     OBJECTIVES,
     Candidates,
@@ -208,8 +209,8 @@ class EnsembleSelection(Result):
         name, checked = NAMES[self.objective], self.cross_validation
         head = (
             f"Greedy selection {'with' if self.replacement else 'without'} replacement selected {self.size} of "
-            f"{self.n_candidates} candidates ({stop_words(self)}): {name} {self.score:.4f} on the {self.n_examples} "
-            f"examples that chose, which is optimistic."
+            f"{count(self.n_candidates, 'candidate')} ({stop_words(self)}): {name} {self.score:.4f} on the "
+            f"{count(self.n_examples, 'example')} that chose, which is optimistic."
         )
         if checked is None:
             return f"{head} What it gains was not measured: score it, and single runs, on other examples."
@@ -440,13 +441,20 @@ def _useless(pool: Candidates, objective: str, alone: Floats) -> tuple[str, ...]
         (worse, "always giving the label frequencies would score better than they do alone"),
         (infinite, "they give some true classes probability zero, so that their score alone is infinite"),
     )
-    return tuple(f"{count} of {len(pool)} candidates are of little use: {why}" for count, why in said if count)
+    return tuple(
+        f"{found} of {count(len(pool), 'candidate')} {'is' if found == 1 else 'are'} of little use: {why}"
+        for found, why in said
+        if found
+    )
 
 
 def _reservations(pool: Candidates, requested: int) -> tuple[str, ...]:
     present = np.unique(pool.labels)
     said: list[tuple[bool | NDArray[np.bool_], str]] = [
-        (requested > len(pool), f"{requested} members were asked for, only {len(pool)} candidates are valid"),
+        (
+            requested > len(pool),
+            f"{requested} members were asked for, only {count(len(pool), 'candidate')} can be used",
+        ),
         (len(present) == 1, f"all labels are class {present[0]}: the scores say little"),
         (
             len(pool.labels) < ENOUGH_EXAMPLES,
@@ -454,7 +462,7 @@ def _reservations(pool: Candidates, requested: int) -> tuple[str, ...]:
         ),
         (
             len(pool) < ENOUGH_CANDIDATES,
-            f"{len(pool)} candidates are few to choose from; {ENOUGH_CANDIDATES} or more pay off",
+            f"{count(len(pool), 'candidate')} to choose from are few; {ENOUGH_CANDIDATES} or more pay off",
         ),
     ]
     return tuple(text for applies, text in said if applies)

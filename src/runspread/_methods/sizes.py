@@ -16,8 +16,9 @@ from .._reading.opening import opens
 from .._reading.outputs import is_study
 from .._reading.probabilities import Floats
 from .._results import Result, Table
+from .._words import count
 from ._candidates import OBJECTIVES, Candidates, Indices, check_finite, check_objective, mixture_losses, read_candidates
-from ._ties import ranking
+from ._ties import first_smallest, ranking
 from .selection import NAMES, Settings, greedy
 
 NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"
@@ -65,15 +66,15 @@ class EnsembleSizes(Result):
     def sentence(self) -> str:
         """Return which greedy ensemble is the best, and what it reaches."""
         chosen = self.curves["greedy"]
-        best, last = int(np.nanargmin(chosen)), int(np.flatnonzero(~np.isnan(chosen))[-1])
+        best, last = first_smallest(chosen), int(np.flatnonzero(~np.isnan(chosen))[-1])
         name = NAMES[self.objective]
         more = "" if best == last else f" The largest, of {self.sizes[last]}, has {chosen[last]:.4f}."
         return (
-            f"The best greedy ensemble has {self.sizes[best]} member{'s' * int(self.sizes[best] != 1)}: {name} "
+            f"The best greedy ensemble has {count(int(self.sizes[best]), 'member')}: {name} "
             f"{chosen[best]:.4f} on {self.n_report_examples} examples that did not choose its members, against "
             f"{chosen[0]:.4f} for the smallest ({self.sizes[0]}) and {self.curves['random'][best]:.4f} for the median "
             f"random ensemble of that size.{more} The size was picked on these examples; one pool of "
-            f"{self.n_candidates} candidates."
+            f"{count(self.n_candidates, 'candidate')}."
         )
 
 

@@ -20,7 +20,7 @@ LOGITS = ("logits", "log-probabilities", "log-odds")  # which only differ by a c
 NAN_POLICIES = ("abstain", "exclude", "raise")
 SUM_TOLERANCE = 1e-4
 NEAR_ONE = 0.05
-_MANY, _ONE_WHOLE = 8, 2e-3  # examples on which one sum is no chance, and how far it may be off by rounding
+_MANY, _PERCENT_TOLERANCE = 8, 0.5  # examples on which one sum is no chance, and how far it may be off by rounding
 _MIDDLE = {"probabilities": 0.5, "log-probabilities": math.log(0.5)}  # of one column; above it is class 1
 _COARSE = ((np.float16, 2e-3), (None, 1e-2))  # what rounding to half precision, or bfloat16, does to sums
 
@@ -119,20 +119,16 @@ def look_like_probabilities(block: NDArray[Any]) -> bool:
     return bool(np.median(np.abs(block.sum(axis=1, dtype=np.float64) - 1)) < NEAR_ONE)
 
 
-def refuse_shares(block: NDArray[Any]) -> None:
-    """Raise an InputError where rows [examples, columns] are shares of a whole that is not 1: percent, votes.
-
-    Such numbers are no logits, for which they would pass; nobody's logits have one sum on eight examples or more.
-    """
+def refuse_percent(block: NDArray[Any]) -> None:
+    """Raise an InputError where rows [examples, columns] are percentages, which would pass for logits."""
     if len(block) < _MANY or block.shape[1] < 2 or block.min() < 0:
         return
-    sums = block.sum(axis=1, dtype=np.float64)
-    whole = float(np.median(sums))
-    if whole > 1 + NEAR_ONE and np.isfinite(whole) and (np.abs(sums - whole) <= _ONE_WHOLE * whole).all():
+    off = np.abs(block.sum(axis=1, dtype=np.float64) - 100)
+    if (off <= _PERCENT_TOLERANCE).all() and np.median(np.count_nonzero(block, axis=1)) > 1:
         raise InputError(
-            f"non-negative outputs whose rows all sum to {whole:.4g}: shares, not logits",
+            "non-negative outputs whose rows all sum to 100: percentages, not logits",
             "probabilities that sum to 1, or logits",
-            f"Divide by {whole:.4g}; if they are logits after all, say kind='logits' (on the command line --kind).",
+            "Divide by 100; if they are logits after all, say kind='logits' (on the command line --kind).",
         )
 
 

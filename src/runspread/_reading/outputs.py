@@ -21,7 +21,7 @@ from .kinds import (
     in_unit,
     look_like_probabilities,
     one_logit,
-    refuse_shares,
+    refuse_percent,
 )
 from .labels import labels_of, refuse_square
 
@@ -183,7 +183,7 @@ def known_kind(outputs: RunOutputs) -> str:
         return kind
     for block in runs_of(outputs):
         if not np.isnan(block.min()):
-            refuse_shares(block)
+            refuse_percent(block)
             return "probabilities" if look_like_probabilities(block) else "logits"
     return "logits"
 
@@ -191,6 +191,11 @@ def known_kind(outputs: RunOutputs) -> str:
 def is_study(source: Any) -> bool:
     """Whether a source holds runs and their predictions, as a study does."""
     return hasattr(source, "predictions") and hasattr(source, "runs")
+
+
+def corrupt_shards(source: Any) -> tuple[Excluded, ...]:
+    """Return the shards of a study that cannot be read, which every result on its runs names."""
+    return tuple(Excluded(f"shard {name}", "corrupt") for name in getattr(source, "corrupt", ()))
 
 
 def as_outputs(

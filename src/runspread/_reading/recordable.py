@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .._checks import check_logits, to_numpy
 from .._errors import InputError
 from .classes import checked_classes
-from .kinds import NEAR_ONE, as_log_probabilities, check_kind, in_unit, look_like_probabilities, refuse_shares
+from .kinds import NEAR_ONE, as_log_probabilities, check_kind, in_unit, look_like_probabilities, refuse_percent
 
 
 def recordable(outputs: Any, n_examples: int, kind: str = "auto") -> tuple[NDArray[Any], str | None]:
@@ -50,7 +50,7 @@ def recordable(outputs: Any, n_examples: int, kind: str = "auto") -> tuple[NDArr
             "Say kind='probabilities' for sigmoid outputs, kind='log-odds' for logits.",
         )
     if said is None:
-        refuse_shares(values)
+        refuse_percent(values)
     known = said or ("probabilities" if riddle and _all_near_one(values) else None)
     if known in ("probabilities", "log-probabilities"):
         return as_log_probabilities(values, known), "log-probabilities"

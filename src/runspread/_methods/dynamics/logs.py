@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError, MissingDataError
+from ..._reading.outputs import corrupt_shards
 from ..._results import Excluded
 from .convergence import Curve
 from .prepare import SHORTEST, TOO_FEW
@@ -71,7 +72,7 @@ def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged
         raise MissingDataError(f"no run with the metrics {', '.join(wanted)} ({reason})", "at least one")
     logs = Logs(runs, names, True, {run: log.at for run, log in runs.items()}, dropped)
     crossed = {run: Curve(*read[outcome].of(run)) for run in runs} if isinstance(outcome, str) else {}
-    return StudyLogs(logs, crossed, tuple(excluded))
+    return StudyLogs(logs, crossed, (*corrupt_shards(study), *excluded))
 
 
 def _names(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..._words import count
 from .models import ModelSpectra, in_words
 from .study_measures import run_columns
 from .tails import Floats
@@ -179,18 +180,17 @@ class StudySpectra(Result):
                 f"None of {len(self.runs)} runs of {self.source} has a layer with a fit and enough eigenvalues to "
                 f"average, which are 50 unless min_evals says otherwise{in_words(self.skipped)}."
             )
-        left = f"; {len(self.excluded)} runs left out" if self.excluded else ""
         mean = (
-            f"Over {len(self.runs)} runs of {self.source} the average exponent at {step_name(self.steps[-1])} is "
-            f"{np.nanmean(alphas):.2f}"
+            f"Over {count(len(self.runs), 'run')} of {self.source} the average exponent at "
+            f"{step_name(self.steps[-1])} is {np.nanmean(alphas):.2f}"
         )
         if not np.isfinite(spread):
             return (
-                f"{mean} ({np.nanmin(alphas):.2f} to {np.nanmax(alphas):.2f}){left}. No two runs differ in seeds "
+                f"{mean} ({np.nanmin(alphas):.2f} to {np.nanmax(alphas):.2f}). No two runs differ in seeds "
                 "alone, so how much of that is luck is not known."
             )
         return (
-            f"{mean}, with a standard deviation over seeds of {spread:.3g}{left}. Differences between checkpoints "
+            f"{mean}, with a standard deviation over seeds of {spread:.3g}. Differences between checkpoints "
             "below about three of these are within reach of a lucky seed."
         )
 

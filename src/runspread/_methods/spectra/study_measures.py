@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Result, Table
+from ..._words import count
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,11 +65,10 @@ class StudyMeasures(Result):
 
     def sentence(self) -> str:
         """Say what was measured."""
-        left = f"; {len(self.excluded)} runs left out" if self.excluded else ""
         return (
-            f"{len(self.metrics)} measures of {len(self.runs)} runs of {self.source} on {self.n_train} training "
-            f"examples{left}. They are candidates for predicting test accuracy: rs.paradox says which do inside an "
-            "architecture."
+            f"{count(len(self.metrics), 'measure')} of {count(len(self.runs), 'run')} of {self.source} on "
+            f"{self.n_train} training examples. They are candidates for predicting test accuracy: rs.paradox "
+            "says which do inside an architecture."
         )
 
 

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._results import Result, Table
+from .._ties import first_smallest
 from .powerlaw import PowerLawFit, fit_power_law
-from .tails import Floats
+from .tails import Floats, first_of_equal
 
 ALTERNATIVES = ("truncated_power_law", "lognormal", "exponential", "stretched_exponential")
 _LOWEST = np.log(1e-307)  # log-likelihood of a value that a law calls impossible, as in `powerlaw`
@@ -163,10 +164,11 @@ def fit_truncated_power_law(
     plain = _usable(fit_power_law(values, xmin=xmin, min_tail=min_tail))
     if xmin is not None or select == "power_law":
         return _truncated(plain)
-    distinct, first = np.unique(plain.values, return_index=True)
-    candidates = distinct[:-1][plain.n - first[:-1] >= max(2, min_tail)]
+    first = first_of_equal(plain.values)
+    candidates = plain.values[first[:-1]][plain.n - first[:-1] >= max(2, min_tail)]
     fits = (_truncated(fit_power_law(plain.values, xmin=float(start))) for start in candidates)
-    return min(fits, key=lambda fit: fit.D)
+    found = list(fits)
+    return found[first_smallest(np.array([fit.D for fit in found]))]
 
 
 def compare_tails(fit: PowerLawFit, alternatives: tuple[str, ...] = ALTERNATIVES) -> TailComparison:
@@ -304,8 +306,8 @@ def _truncated(fit: PowerLawFit) -> TruncatedPowerLawFit:
     rate = float(np.exp(log_rate))
     best = likelihood(alpha, rate)
     gain = max(0.0, best - float(np.sum(_power_law_logs(fit))))  # the plain law is the limit of no cut-off
-    distinct, below = np.unique(tail, return_index=True)
-    survival = [log_upper_gamma(1 - alpha, rate * x) for x in distinct]
+    below = first_of_equal(tail)
+    survival = [log_upper_gamma(1 - alpha, rate * x) for x in tail[below]]
     model = -np.expm1(np.array(survival) - log_upper_gamma(1 - alpha, rate * fit.xmin))
     return TruncatedPowerLawFit(
         alpha=alpha,

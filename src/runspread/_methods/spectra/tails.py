@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_ROUNDING = 1e-10  # far below what single precision tells apart
 _BOUND_POINTS = 12  # values a tail at which its distance is bounded from below to begin with
 
 
@@ -96,6 +97,14 @@ class Tails:
         return best[1], best[0]
 
 
+def first_of_equal(values: Floats) -> NDArray[np.intp]:
+    """Return the places of the first of each group of ascending positive values that are equal but for rounding.
+
+    Eigenvalues of copies of a matrix, or of its transpose, differ in their last digits, which depend on the processor.
+    """
+    return np.flatnonzero(np.append(True, values[1:] > values[:-1] * (1 + _ROUNDING)))
+
+
 def tails_of(
     values: Floats,
     *,
@@ -112,7 +121,8 @@ def tails_of(
     values : ndarray [n]
         Ascending.
     distinct : bool
-        Whether equal values are one candidate and one step (the empirical distribution) or one each.
+        Whether values that are equal but for rounding are one candidate and one step (the empirical distribution) or
+        one each.
     xmax : float, optional
         Upper end of the model.
     bounded : bool
@@ -124,7 +134,7 @@ def tails_of(
     """
     starts = np.arange(len(values))
     if distinct:
-        starts = np.flatnonzero(np.append(True, values[1:] > values[:-1]))
+        starts = first_of_equal(values)
     return tails_from(
         values[starts], (len(values) - starts).astype(np.float64), xmax, bounded, unbiased=unbiased, two_sided=two_sided
     )

@@ -15,7 +15,7 @@ import numpy as np
 from ..._checks import to_numpy
 from ..._errors import CorruptShardError, InputError
 from ..._reading.copies import REPEATED, Copies, copied_outputs
-from ..._reading.outputs import ArrayOutputs, RunOutputs
+from ..._reading.outputs import ArrayOutputs, RunOutputs, corrupt_shards
 from ..._results import Result, Table
 from .evidence import RunEvidence, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
@@ -113,7 +113,8 @@ def audit(source: Any, *, split: str | None = None) -> Audit:
     MissingDataError
         The study has predictions, but none on `split`.
     """
-    return _judged(source if isinstance(source, RunEvidence) else _evidence(source, split))
+    found = _judged(source if isinstance(source, RunEvidence) else _evidence(source, split))
+    return replace(found, excluded=corrupt_shards(source))
 
 
 def _judged(evidence: RunEvidence) -> Audit:
