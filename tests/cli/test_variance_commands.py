@@ -116,6 +116,26 @@ def test_compare_in_pairs(invoke, studies, tmp_path):
     assert "without seeds" in files.stderr
 
 
+def test_compare_answers_where_a_file_of_weights_is_damaged(invoke, tmp_path):
+    """`variance` did and `compare` refused, though neither has a use for weights."""
+    for name, scale in (("old", 1.0), ("new", 3.0)):
+        study, rng = rs.create_study(tmp_path / name, splits={"test": np.arange(300) % 3}), np.random.default_rng(7)
+        for seed in range(4):
+            with study.record(seeds=seed) as run:
+                run.predictions("test", scale * np.eye(3)[np.arange(300) % 3] + rng.normal(size=(300, 3)))
+                run.weights({"layer": rng.normal(size=(20, 20))})
+    file = sorted((tmp_path / "old").glob("shards/*/weights.safetensors"))[0]
+    file.write_bytes(file.read_bytes()[:40])
+    assert invoke("variance", tmp_path / "old").exit_code == 0
+    found = invoke("compare", tmp_path / "old", tmp_path / "new")
+    assert found.exit_code == 0
+    assert "could not be looked at" in found.output
+
+
+def test_the_statuses_of_compare_are_those_of_the_help(invoke):
+    assert "exit status 1: worse is shown, 3: undecided" in " ".join(invoke("--help").output.split())
+
+
 def test_compare_says_why_it_cannot(invoke, studies, tmp_path):
     other = make_study(tmp_path / "other")
     result = invoke("compare", studies[0].path, other.path)
@@ -300,5 +320,8 @@ def test_variance_of_samples_and_for_any_law(invoke, tmp_path):
     np.save(tmp_path / "answers.npy", np.where(rng.random((40, 60)) < 0.7, labels, (labels + 1) % 3))
     np.save(tmp_path / "labels.npy", labels)
     words = ("variance", tmp_path / "answers.npy", "--labels", tmp_path / "labels.npy")
-    assert "40 samples of one model an example" in invoke(*words, "--samples-are", "samples").output
-    assert "holds for any law" in invoke(*words, "--law", "any").output.replace("\n", " ")
+    assert "40 samples of one model per example" in invoke(*words, "--samples-are", "samples").output
+    free = " ".join(invoke(*words, "--law", "any", "--confidence-level", 0.9).output.split())
+    assert "90% CI" in free
+    assert "not assuming normality" in free
+    assert "With 40 runs, up to 5.6% of trainings may do worse" in free

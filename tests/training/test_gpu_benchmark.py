@@ -22,4 +22,4 @@ def test_small_size_on_the_cpu(tmp_path, shared_data):
     found = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     assert "digits-mlp" in found
     assert "cifar10-wrn28x10-small" in found
-    assert "points of spread in accuracy between 2 runs" in found
+    assert "percentage points of spread between 2 runs" in found

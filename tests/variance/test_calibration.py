@@ -120,3 +120,12 @@ def test_tasks_with_abstentions():
 def test_tasks_refuse(runs, classes, found):
     with pytest.raises(rs.InputError, match=found):
         rs.two_group_tasks(np.zeros((runs, 4), int), np.zeros(4, int), n_classes=classes)
+
+
+def test_the_calibration_error_is_biased_at_few_runs_only():
+    """It was said of 300 runs too."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 60)
+    for runs, biased in ((5, True), (99, True), (100, False), (300, False)):
+        predicted = np.where(rng.random((runs, 60)) < 0.7, labels, (labels + 1) % 3)
+        assert ("biased upwards at so few runs" in rs.calibration(predicted, labels).sentence()) is biased

@@ -377,17 +377,17 @@ def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
     rng = np.random.default_rng(1)
     sure = rs.variance(correct=draw(rng, 64, 2000, 0.03)[0])
     assert sure.sd_interval[1] < sure.sd_test
-    assert f"at most {100 * sure.sd_interval[1]:.2f} are real" in sure.sentence()
-    assert "for the noise of runs and examples)" in sure.sentence()
+    assert f"{100 * sure.sd_interval[1]:.2f} are real" in sure.sentence()
+    assert sure.sentence().endswith("Other configurations may differ.")
     unsure = rs.variance(correct=draw(rng, 5, 200, 0.3)[0])
     assert unsure.sd_interval[1] > unsure.sd_test
     assert "anything from none to all may be real" in unsure.sentence()
     level = rs.variance(correct=np.stack([np.roll(np.arange(200) % 3 > 0, k) for k in range(30)]))  # accuracies alike
     assert level.sd_interval[0] == 0
     assert 0 < level.sd_interval[1] < level.sd_ind  # 30 equal accuracies do not show that all runs have them
-    assert "none is shown to be real, while up to" in level.sentence()
+    assert "none is shown to be real, up to" in level.sentence()
     losses = np.stack([np.roll(np.linspace(0, 1, 200), k) for k in range(30)])
-    assert "none is shown to be real, while up to" in rs.score_variance(losses).sentence()
+    assert "none is shown to be real, up to" in rs.score_variance(losses).sentence()
     assert "at most" not in unsure.sentence()
 
 
@@ -397,7 +397,8 @@ def test_two_runs_bound_run_noise_only_and_never_beyond_half():
     assert math.isnan(result.ci_pop_hi)
     assert result.ci_fixed_hi > 0.25  # not a variance that accuracies can have
     assert result.sd_interval[1] == 0.5
-    assert "to 50.00, for the noise of runs, not of examples" in result.sentence()
+    assert "to 50.00, assuming normality)" in result.sentence()
+    assert result.sentence().endswith("Other examples may differ.")  # runs alone are covered
     assert max(value for value in result.table()["high"] if not math.isnan(value)) == 50
 
 

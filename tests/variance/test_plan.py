@@ -201,4 +201,5 @@ def test_an_outlying_run_of_the_pilot_is_named():
     """Audit A15: the plan takes accuracies as normal."""
     correct = draw(np.random.default_rng(2), 12, 300, 0.05)[0]
     correct[4, :200] = False
-    assert any("pilot: an outlying run" in note for note in rs.plan_runs(0.1, rs.variance(correct=correct)).warnings)
+    notes = rs.plan_runs(0.1, rs.variance(correct=correct)).warnings
+    assert any("pilot: run 4 (" in note and "is an outlying run" in note for note in notes)

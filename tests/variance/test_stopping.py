@@ -172,7 +172,7 @@ def test_an_outlying_run_is_named_and_ends_the_trust_in_the_normal_law():
     values[3] = 0.4
     look = rule.look(values[:18])
     assert look.verdict == "undecided"
-    assert "an outlying run (40.00%): accuracies may not be normal" in look.warnings[0]
+    assert "run 3 (40.00%) is an outlying run: accuracies may not be normal over runs" in look.warnings[0]
     groups = rule.look(np.concatenate([values[4:26], values[4:22] - 0.3]))
     assert "two groups" in groups.warnings[0]
 

@@ -1,7 +1,7 @@
 """The command line: each command opens a study, calls a method and shows the result.
 
-Exit status: 0, or 1 where the answer to the command's question is 'no', or 2 where it cannot answer (and why), or 130
-where it was interrupted.
+Exit status: 0 where the verdict asked for holds (or there is none to ask for), 1 where its opposite is shown, 3 where
+it is undecided, 2 where the command cannot answer (and why), 130 where it was interrupted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMMANDS = {
     "variance": ("variance", "How much of the spread in accuracy is real, and how much is the finite test set."),
     "trimming": ("trimming", "Which runs are typical: how much of a run's outputs the average run does not explain."),
     "same": ("same", "Whether new training code gives other outputs than the old; exit status 1 where that is shown."),
-    "compare": ("compare", "Whether study B is better than study A; exit status 1 when that is not shown."),
+    "compare": ("compare", "Whether study B is better than study A; exit status 1: worse is shown, 3: undecided."),
     "plan": ("plan", "How many runs a gap takes, from a study or from an error rate."),
     "audit": ("audit", "Whether the seeds of the runs were independent."),
     "sources": ("sources", "Which source of randomness the spread comes from."),

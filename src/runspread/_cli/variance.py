@@ -11,7 +11,7 @@ from .._methods.variance.law import LAWS
 from .._reading.kinds import NAN_POLICIES
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_source
-from .show import json_option, show, split_option, study_argument
+from .show import json_option, level_option, show, split_option, study_argument
 
 
 @click.command("variance")
@@ -19,7 +19,7 @@ from .show import json_option, show, split_option, study_argument
 @split_option
 @labels_option
 @kind_option
-@click.option("--level", default=0.95, show_default=True, help="Of the intervals.")
+@level_option
 @click.option(
     "--nan",
     type=click.Choice(NAN_POLICIES),
@@ -33,7 +33,8 @@ from .show import json_option, show, split_option, study_argument
     type=click.Choice(LAWS),
     default="normal",
     show_default=True,
-    help="Law of accuracies over runs that the intervals assume; 'any' takes 30 runs or more.",
+    help="Distribution of accuracies over runs that the intervals assume; 'any' assumes none, takes 30 runs or more, "
+    "and covers where one training in ten or more fails.",
 )
 @click.option(
     "--samples-are",

@@ -22,6 +22,8 @@ from .statistics import RunStatistics, counted
 from .sums import number, ratio
 from .wording import points, root
 
+_UNBIASED = 100  # runs from which on the error of calibrated runs is at most a fifth above that of many runs
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CalibrationResult(Result):
@@ -148,8 +150,11 @@ class CalibrationResult(Result):
         return (
             f"Two runs disagree on {self.disagreement:.2%} of the examples and one run errs on {self.err:.2%} "
             f"({self.n_runs} runs, {self._examples()}): {self._gap()}. The class-aggregated calibration error is "
-            f"{self.cace:.3f} ({self.cace_crossfit:.3f} cross-fitted), biased upwards at so few runs.{predicted}"
+            f"{self.cace:.3f} ({self.cace_crossfit:.3f} cross-fitted){self._bias()}.{predicted}"
         )
+
+    def _bias(self) -> str:
+        return ", biased upwards at so few runs" if self.n_runs < _UNBIASED else ""
 
     def _examples(self) -> str:
         on = count(self.n_examples, "example")

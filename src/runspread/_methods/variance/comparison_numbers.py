@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..._errors import InputError
 from .answers import BETTER, EQUIVALENT, Answer, Asked, Discordant
-from .clusters import Grouping
+from .clusters import Grouping, single_groups
 from .difference import (
     ItemNoise,
     Noise,
@@ -77,7 +77,7 @@ def numbers_of(
     `told` is False where copies hide the spread of the runs.
     """
     unpaired, each = noise_of_runs((a, b), grouping, limit)
-    examples = Grouping.of(np.arange(a.n_examples), a.n_examples) if grouping is None else grouping
+    examples = single_groups(a.n_examples) if grouping is None else grouping
     items = noise_of_examples(a, b, examples, limit)
     found = None
     if pairs is not None:

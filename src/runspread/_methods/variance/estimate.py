@@ -15,7 +15,7 @@ from .audit import audited
 from .clusters import clusters_of, few_clusters, totals_of
 from .dropped import dropped_examples, for_kept
 from .forms import Forms, SecondPass
-from .law import LEAST_RUNS, checked_law, reservations_of_law, unseen_share
+from .law import LEAST_RUNS, checked_law, reservations_of_law, unseen
 from .numbers import Settings, clustered_numbers, plain_numbers
 from .pairs import PairDeviations, scan_pairs
 from .result import VarianceResult
@@ -102,8 +102,10 @@ def variance(
         Weight of each stratum, in sorted order of their values; default the shares in the test set.
     law : {"normal", "any"}
         Law of accuracies over runs that the intervals of ``sd_interval``, sentence and table assume. ``"normal"`` is
-        wrong where some trainings fail: a warning names outlying runs and two groups of runs. ``"any"`` takes the
-        jackknife of the logarithm of the variance, from 30 runs on; where one training in ten fails it covers.
+        wrong where some trainings fail: a warning names outlying runs and two groups of runs. ``"any"`` does not take
+        accuracies as normal: the jackknife of the logarithm of the variance, from 30 runs on. It covers where one
+        training in ten or more fails, not where failures are so rare that the runs may hold none or one
+        (``docs/simulations.md``): see ``unseen_share``.
     samples_are : {"runs", "samples"}
         What the first axis is: trainings, or repeated samples of one model on each example (decodings of a language
         model). "Sample j of every example" is no training, and which sample comes first is arbitrary: samples give an
@@ -182,10 +184,8 @@ def _of_law(statistics: RunStatistics, run_ids: tuple[str, ...], settings: Setti
     """Return what speaks against the law of runs that the intervals assume, and what few runs cannot show."""
     runs = statistics.n_runs
     notes = () if settings.law == "any" else reservations_of_law(statistics.correct, statistics.n_examples, run_ids)
-    if 1 < runs < LEAST_RUNS:
-        share = unseen_share(runs, settings.level)
-        up_to = f"up to {share:.0%} of trainings may do worse than the worst one here"
-        notes += (f"With {runs} runs, {up_to} ({settings.level:.0%} bound, for any law).",)
+    if 1 < runs < LEAST_RUNS or settings.law == "any":
+        notes += (unseen(runs, settings.level),)
     return notes
 
 

@@ -86,7 +86,7 @@ def upper_end(sums: RunSums, two_way: float, level: float) -> float:
 
 
 def any_law_interval(sums: RunSums, of_log: float, two_way: Callable[[float], float], level: float) -> Interval:
-    """Return the interval of the distribution-wise variance for any law of accuracies over runs.
+    """Return the interval of the distribution-wise variance that does not take accuracies as normal over runs.
 
     A t interval of the logarithm of the test-set variance, whose sampling variance over runs is the delete-one
     jackknife's.

@@ -1,4 +1,4 @@
-"""The law of the runs' accuracies: what speaks against a normal one, and intervals and bounds that do without it."""
+"""The law of the runs' accuracies: what speaks against a normal one, and bounds that do without it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._words import count, listed
 from .._statistics import deviations, sample_variance
 
 LAWS = ("any", "normal")
@@ -112,57 +113,53 @@ def log_jackknife(values: NDArray[np.float64]) -> float:
     return float((count - 1) / count * np.square(logs - logs.mean()).sum())
 
 
-def reservations_of_law(counts: NDArray[np.int64], n_examples: int, run_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return what in the runs' correct counts speaks against normal accuracies, as sentences; each run is named."""
-    accuracy = counts / n_examples
-    lower = two_groups(accuracy, 1 / n_examples)
+def unseen(n_runs: int, level: float) -> str:
+    """Say which share of trainings may do worse than all of so many runs, at `level`."""
+    up_to = f"up to {share_text(unseen_share(n_runs, level))} of trainings may do worse than the worst one here"
+    return f"With {count(n_runs, 'run')}, {up_to} ({level:.0%} bound, for any distribution)."
+
+
+def share_text(share: float) -> str:
+    """Return a share as a percentage of two digits; a small one is not 0."""
+    return f"{share:.0%}" if share >= 0.1 else f"{100 * share:.2g}%"
+
+
+def odd_runs(accuracy: NDArray[np.float64], step: float, run_ids: Sequence[str] = ()) -> str:
+    """Return what speaks against accuracies that are normal over runs, each outlying run named; or nothing.
+
+    Accuracies are whole multiples of `step`.
+    """
+    lower = two_groups(accuracy, step)
     if lower is not None:
         ordered = np.sort(accuracy)
         low, high = ordered[:lower], ordered[lower:]
-        return (
-            f"The runs fall into two groups, {lower} near {low.mean():.2%} and {len(high)} near {high.mean():.2%}: one "
-            f"standard deviation describes neither, and the intervals, which take accuracies as normal, may be far too "
-            "short.",
-        )
+        return f"the runs fall into two groups, {lower} near {low.mean():.2%} and {len(high)} near {high.mean():.2%}"
     found = outlying_runs(accuracy)
     if not found:
+        return ""
+    names = listed([f"{run_ids[at] if len(run_ids) else f'run {at}'} ({accuracy[at]:.2%})" for at in found], most=4)
+    return f"{names} {'is an outlying run' if len(found) == 1 else 'are outlying runs'}"
+
+
+def reservations_of_law(counts: NDArray[np.int64], n_examples: int, run_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return what in the runs' correct counts speaks against intervals under a normal law, as sentences."""
+    found = odd_runs(counts / n_examples, 1 / n_examples, run_ids)
+    if not found:
         return ()
-    names = ", ".join(f"{_name(run_ids, at)} ({accuracy[at]:.2%})" for at in found[:3])
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    one = len(found) == 1
+    least = "" if len(counts) >= LEAST_RUNS else f", from {LEAST_RUNS} runs on"
     return (
-        f"{names}{more} {'is an outlying run' if one else 'are outlying runs'}: the intervals take accuracies as "
-        f"normal over runs and may be far too short{_remedy(len(counts))}.",
+        f"{found[0].upper() if found.startswith('the runs') else found[0]}{found[1:]}: the intervals take accuracies "
+        f"as normal over runs and may be far too short; law='any' does not take them so{least}.",
     )
 
 
 def unlike_normal(values: NDArray[np.float64]) -> str:
-    """Return what speaks against accuracies that are normal over runs, or nothing."""
+    """Return what speaks against accuracies that are normal over runs, or that bound any spread; or nothing."""
     steps = np.diff(np.unique(values))
     if not len(steps):
         return f"all {len(values)} accuracies are equal, which bounds no spread: are the seeds different?"
-    ordered = np.sort(values)
-    lower = two_groups(values, float(steps.min()))
-    if lower is not None:
-        return (
-            f"the runs fall into two groups, {lower} near {ordered[:lower].mean():.2%} and {len(values) - lower} near "
-            f"{ordered[lower:].mean():.2%}: their accuracies are not normal."
-        )
-    found = outlying_runs(values)
-    if not found:
-        return ""
-    names = ", ".join(f"{values[at]:.2%}" for at in found)
-    return f"{'an outlying run' if len(found) == 1 else 'outlying runs'} ({names}): accuracies may not be normal."
-
-
-def _name(run_ids: Sequence[str], at: int) -> str:
-    return run_ids[at] if len(run_ids) else f"run {at}"
-
-
-def _remedy(n_runs: int) -> str:
-    if n_runs >= LEAST_RUNS:
-        return "; law='any' does without"
-    return f" (law='any' does without, from {LEAST_RUNS} runs on)"
+    found = odd_runs(values, float(steps.min()))
+    return found and f"{found}: accuracies may not be normal over runs."
 
 
 def checked_law(law: Any, n_runs: int) -> str:
@@ -173,7 +170,7 @@ def checked_law(law: Any, n_runs: int) -> str:
     check_choice(law, "law", LAWS)
     if law == "any" and n_runs < LEAST_RUNS:
         raise InputError(
-            f"law='any' with {n_runs} {'run' if n_runs == 1 else 'runs'}",
+            f"law='any' with {count(n_runs, 'run')}",
             f"{LEAST_RUNS} runs or more",
             "With fewer, rare kinds of run are too often unseen for any interval: pass law='normal', or train more.",
         )

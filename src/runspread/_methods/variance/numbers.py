@@ -153,7 +153,7 @@ def _upper_end(sums: RunSums, two_way: float, settings: Settings) -> float:
 def _any_law(
     sums: RunSums, statistics: RunStatistics, sampling: _Sampling, two_way: float, level: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the intervals on this test set and on the population, for any law of accuracies over runs."""
+    """Return the intervals on this test set and on the population, not taking accuracies as normal over runs."""
     of_log = log_jackknife(statistics.correct.astype(np.float64))
     fixed = any_law_interval(sums, of_log, lambda runs: runs, level)
     if math.isnan(two_way):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
 from ..._reading.correctness import Outcomes
-from .clusters import Grouping
+from .clusters import Grouping, single_groups
 from .counting import unpacked_rows
 from .difference import RunNoise, hidden
 from .statistics import RunStatistics
@@ -129,7 +129,7 @@ def shared_sums(
 ) -> SharedSums:
     """Return the sums over pairs; both statistics have to have kept the correctness of every run."""
     bits = [kept_bits(statistics, name)[rows] for name, statistics, rows in zip(names, (a, b), pairs, strict=True)]
-    grouping = grouping if grouping is not None else Grouping.of(np.arange(a.n_examples), a.n_examples)
+    grouping = single_groups(a.n_examples) if grouping is None else grouping
     right_a, right_b = np.zeros((2, a.n_examples), np.int64)
     both = within = 0
     for first, second in zip(*(unpacked_rows(packed, a.n_examples) for packed in bits), strict=True):

@@ -20,7 +20,7 @@ _FEW_DEGREES = 20  # below, a critical value is far beyond the scale's spread, s
 _FAR = 9.0  # standard deviations beyond which a normal law has no mass in doubles
 _TAIL = 1e-16
 FINE, COARSE = (60, 80), (32, 40)  # nodes for the split of the variances and for their scale; coarse: to 1e-4
-_GUARDED = 3  # runs of the smaller of two unequal arms up to which Welch's test alone errs too often
+_GUARDED = 3  # of scores (`scores.md` 3.1, 6.1); `compare` has a guard of its own; plans are of equal numbers, without
 
 Floats = NDArray[np.float64]
 

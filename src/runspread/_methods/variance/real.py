@@ -90,11 +90,10 @@ class ScoreVariance(Result):
                 "say nothing about the spread between trainings."
             )
         return (
-            f"Of the spread of {test:.4g} in the mean score between {self.n_runs} runs (mean {self.mean:.4g} on {on}), "
+            f"Of the spread of {test:.4g} in the mean score between {self.n_runs} runs, "
             f"{how_much_is_real(test, ind, low, high, '{:.4g} is'.format)}: the distribution-wise standard deviation "
-            f"is {root(self.var_dist):.4g} ({self.level:.0%} interval {low:.4g} to {high:.4g}, for the noise of runs, "
-            f"not of {self._unit}), and independent {self._unit} alone give {ind:.4g}. This assumes normal mean "
-            "scores over runs."
+            f"is {root(self.var_dist):.4g} ({self.level:.0%} CI {low:.4g} to {high:.4g}, assuming normality), "
+            f"independent {self._unit} give {ind:.4g} (mean {self.mean:.4g} on {on}). Other {self._unit} may differ."
         )
 
 

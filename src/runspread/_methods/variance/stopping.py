@@ -16,7 +16,7 @@ from ..._errors import InputError
 from ..._results import Result, Table
 from .._statistics import sample_variance
 from .boundaries import sequential_boundaries
-from .law import log_jackknife, unlike_normal, unseen_share
+from .law import log_jackknife, share_text, unlike_normal, unseen_share
 from .power import welch_power
 from .result import points
 
@@ -229,9 +229,9 @@ class StoppingRule:
             found = unlike_normal(other)
             notes.append(found and f"baseline: {found}")
         elif answered and not self.failures:
-            share = unseen_share(len(values), 1 - self.alpha)
+            share = share_text(unseen_share(len(values), 1 - self.alpha))
             notes.append(
-                f"among {len(values)} runs, a kind of failure that hits up to {share:.0%} of trainings may not be "
+                f"among {len(values)} runs, a kind of failure that hits up to {share} of trainings may not be "
                 "seen; failures=0.1 guards against those of one in ten or more."
             )
         return tuple(note for note in notes if note)

@@ -34,10 +34,10 @@ def how_much_is_real(sd_test: float, sd_ind: float, low: float, high: float, tex
     `text` makes a spread a number with a verb, such as "0.21 are".
     """
     if sd_test < sd_ind and high >= sd_test:  # by chance the runs lie closer together than independent errors would
-        return f"none is shown to be real, while up to {text(high).rpartition(' ')[0]} is not excluded"
+        return f"none is shown to be real, up to {text(high).rpartition(' ')[0]} may be"
     if high < sd_test:
-        least = f"at least {text(low).rpartition(' ')[0]} and " if low > 0 else ""
-        return f"{least}at most {text(high)} real"
+        least = f"{text(low).rpartition(' ')[0]} to" if low > 0 else "at most"
+        return f"{least} {text(high)} real"
     return f"at least {text(low)} real, possibly all" if low > 0 else "anything from none to all may be real"
 
 
@@ -62,15 +62,14 @@ def variance_sentence(result: VarianceResult) -> str:
         return _no_spread(result)
     low, high = result.sd_interval
     covers = result.interval_covers
-    beyond = "" if covers != "runs" else f", not of {result.unit}s, which these runs cannot tell"
-    law = "holds for any law of accuracies" if result.law == "any" else "assumes normal accuracies"
+    others = "configurations" if covers != "runs" else f"{result.unit}s"
+    law = "not assuming normality" if result.law == "any" else "assuming normality"
     real = how_much_is_real(result.sd_test, result.sd_ind, low, high, lambda value: f"{points(value)} are")
     return (
-        f"Of the {points(result.sd_test)} points of spread in accuracy between {result.n_runs} runs (mean "
-        f"{result.mean_acc:.2%} on {_examples(result)}), {real}: the distribution-wise standard deviation is "
-        f"{points(result.sd_dist)} points ({result.level:.0%} interval {points(low)} to {points(high)}, for the noise "
-        f"of {covers}{beyond}), and independent {_errors(result)} alone give {points(result.sd_ind)}. This {law} over "
-        "runs and does not show what another configuration or training set would do."
+        f"Of the {points(result.sd_test)} percentage points of spread between {result.n_runs} runs, {real}: the "
+        f"distribution-wise standard deviation is {points(result.sd_dist)} ({result.level:.0%} CI {points(low)} to "
+        f"{points(high)}, {law}), independent {_errors(result)} give {points(result.sd_ind)} (mean accuracy "
+        f"{result.mean_acc:.2%} on {_examples(result)}). Other {others} may differ."
     )
 
 
@@ -80,11 +79,11 @@ def _examples(result: VarianceResult) -> str:
 
 
 def _errors(result: VarianceResult) -> str:
-    return "errors on this finite test set" if result.n_clusters is None else "clusters"
+    return "errors" if result.n_clusters is None else "clusters"
 
 
 def _mean_interval(result: VarianceResult) -> str:
-    return f"{result.level:.0%} interval {result.ci_mean_lo:.2%} to {result.ci_mean_hi:.2%}"
+    return f"{result.level:.0%} CI {result.ci_mean_lo:.2%} to {result.ci_mean_hi:.2%}"
 
 
 def _no_spread(result: VarianceResult) -> str:
@@ -114,9 +113,9 @@ def _undefined(result: VarianceResult) -> str:
 def _of_samples(result: VarianceResult) -> str:
     spread = ""
     if not math.isnan(result.sd_ind):
-        spread = f" One answer an example varies by {points(result.sd_ind)} points (standard deviation) from sampling."
+        spread = f" Sampling alone makes a single answer per example vary by {points(result.sd_ind)} points."
     return (
-        f"{count(result.n_runs, 'sample')} of one model an example: accuracy {result.mean_acc:.2%} on "
+        f"{count(result.n_runs, 'sample')} of one model per example: accuracy {result.mean_acc:.2%} on "
         f"{_examples(result)} ({_mean_interval(result)}, for new {result.unit}s, of this model).{spread} Samples tell "
         "nothing about the spread between trainings."
     )
