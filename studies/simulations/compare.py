@@ -3,7 +3,8 @@
 Runs of the probit model. Where both are equally good, a verdict that one is better is an error, and so is "not worse"
 or "equivalent" where the new one is worse by just the margin. Success rates differ from example to example by `tau`
 (standard deviation of the probit), runs by `beta`. Clustered examples come in groups whose difficulty, differences of
-the configurations and errors of a run are shared; unequal sizes are lognormal.
+the configurations and errors of a run are shared; unequal sizes are lognormal. Where trainings of the new configuration
+fail, they lose 30 points; accuracies are 90 % otherwise, with a standard deviation of 0.3 points.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ FIXED = "one is better on this test set, where both are equal"
 ALIKE = "p below 0.05 if the one run spreads as the other ten, where both are equal"
 MODELS = "one of these two models is better, where both are equal"
 COVERED = "interval of the difference on the distribution"
+UNSEEN = "a failure was seen, or the share that may not have been seen holds it"
+FAILS = "equivalent within 2 points, where they differ by 3"
 NEAR_ONE = float(ndtri(0.99)) * 2**0.5  # mean of the probit at 99 % accuracy
 
 Runs = tuple[int, int]
@@ -41,6 +44,7 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from single_models(sets)
     yield from copies(sets)
     yield from broken(sets)
+    yield from failures(sets)
 
 
 def _compared(
@@ -176,3 +180,32 @@ def broken(sets: int) -> Iterator[Promise]:
     found = _compared(laws, (10, 10), 200, sets)
     setting = f"200 examples, {_setting((10, 10), laws)}, one run in ten of both loses two probits"
     yield promise(WRONG, setting, SIZE, _decided(found), assumed=False)
+
+
+def _failing(rng: np.random.Generator, runs: int, share: float) -> np.ndarray:
+    """Return correctness on 500 examples of runs of which a share loses 30 points."""
+    accuracy = 0.9 + 0.003 * rng.normal(size=runs) - 0.3 * (rng.random(runs) < share)
+    return rng.random((runs, 500)) < accuracy[:, None]
+
+
+def failures(sets: int) -> Iterator[Promise]:
+    """Let trainings fail: verdicts take accuracies as normal; what so many runs may not have seen is said and holds."""
+    for runs in (5, 10, 20, 40):
+        rng = np.random.default_rng([13, runs])
+        found, seen = list[rs.Comparison](), list[bool]()
+        for _ in range(sets):
+            arms = _failing(rng, runs, 0.0), _failing(rng, runs, 0.1)
+            result = rs.compare(correct=arms, not_worse=0.02)
+            found.append(result)
+            seen.append(arms[1].mean(axis=1).min() < 0.8 or result.unseen_share >= 0.1)
+        setting = f"500 examples, {runs} and {runs} runs, one training in ten of the new one fails"
+        worse = "not worse by more than 2 points, where it is by 3"
+        yield promise(worse, setting, SIZE, [bool(x.shown) for x in found], assumed=False)
+        both = [x.asked_for._replace(what="equivalent").shown(x.answers["distribution"]) for x in found]
+        yield promise(FAILS, setting, SIZE, [bool(x) for x in both], assumed=False)
+        yield promise(UNSEEN, setting, (0.95, 1.0), seen)
+    for runs in (5, 10):
+        rng = np.random.default_rng([14, runs])
+        equal = [rs.compare(correct=(_failing(rng, runs, 0.1), _failing(rng, runs, 0.1))) for _ in range(sets)]
+        setting = f"500 examples, {runs} and {runs} runs, one training in ten of both fails"
+        yield promise(WRONG, setting, SIZE, _decided(equal), assumed=False)

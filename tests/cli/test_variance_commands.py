@@ -35,8 +35,9 @@ def studies(tmp_path_factory):
     return study_of(folder / "old"), study_of(folder / "new", scale=3.0, seed=1)
 
 
-def test_compare_is_a_gate(invoke, studies):
+def test_compare_is_a_gate(invoke, studies, tmp_path):
     old, new = (study.path for study in studies)
+    alike = study_of(tmp_path / "alike", seed=2).path
     better = invoke("compare", old, new)
     assert better.exit_code == 0
     assert better.output.startswith("Yes, new is better than old on the distribution: new minus old is +")
@@ -44,14 +45,14 @@ def test_compare_is_a_gate(invoke, studies):
     assert worse.exit_code == 1
     assert worse.output.startswith("No, old is worse than new")
     assert worse.output.endswith("Verdict: worse on the distribution (exit status 1)\n")
-    same = invoke("compare", old, old)
+    same = invoke("compare", old, alike)
     assert same.exit_code == 3
     assert "Undecided" in same.output
     assert json.loads(invoke("compare", old, new, "--json").stdout)["delta"] < 0
     assert invoke("compare", old, new, "--on", "test-set").exit_code == 0
 
 
-def test_compare_by_a_margin_in_points(invoke, studies):
+def test_compare_by_a_margin_in_points(invoke, studies, tmp_path):
     """The margin is in percentage points; exit status 0 shown, 1 the opposite, 3 undecided, 2 cannot be asked."""
     old, new = (study.path for study in studies)  # new is better by some 13 points
     for words, status, verdict in (
@@ -62,8 +63,9 @@ def test_compare_by_a_margin_in_points(invoke, studies):
         found = invoke("compare", old, new, *words)
         assert (found.exit_code, f"Verdict: {verdict} on the distribution" in found.output) == (status, True), words
     assert invoke("compare", new, old, "--not-worse", 0.5).exit_code == 1
-    assert invoke("compare", old, old, "--not-worse", 0.01).exit_code == 3
-    assert invoke("compare", old, old, "--not-worse", 5).exit_code == 0
+    alike = study_of(tmp_path / "alike", seed=2).path
+    assert invoke("compare", old, alike, "--not-worse", 0.01).exit_code == 3
+    assert invoke("compare", old, alike, "--not-worse", 10).exit_code == 0
     facts = json.loads(invoke("compare", new, old, "--not-worse", 0.5, "--json").stdout)
     assert (facts["margin"], facts["asked"], facts["shown"]) == (0.005, "not worse", False)
     assert facts["diff"] < 0 < facts["delta"]
@@ -325,3 +327,24 @@ def test_variance_of_samples_and_for_any_law(invoke, tmp_path):
     assert "90% CI" in free
     assert "not assuming normality" in free
     assert "With 40 runs, up to 5.6% of trainings may do worse" in free
+
+
+def test_compare_refuses_the_same_runs_on_both_sides(invoke, studies):
+    """`compare s s --equivalent 7` said yes."""
+    old, _ = (study.path for study in studies)
+    found = invoke("compare", old, old, "--equivalent", 7)
+    assert found.exit_code == 2
+    assert "12 runs of B, of which A has every one" in found.stderr
+    assert "Pass other runs as the new configuration" in found.stderr
+
+
+def test_compare_takes_samples(invoke, tmp_path):
+    rng = np.random.default_rng(3)
+    np.save(tmp_path / "labels.npy", np.zeros(300, int))
+    for name, error in (("old", 0.4), ("new", 0.2)):
+        np.save(tmp_path / f"{name}.npy", (rng.random((6, 300)) < error).astype(int))
+    words = ("compare", tmp_path / "old.npy", tmp_path / "new.npy", "--labels", tmp_path / "labels.npy")
+    found = invoke(*words, "--samples-are", "samples", "--on", "models")
+    assert found.exit_code == 0
+    assert "6 samples each, 300 examples" in " ".join(found.output.split())
+    assert invoke(*words, "--samples-are", "samples").exit_code == 3

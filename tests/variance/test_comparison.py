@@ -352,7 +352,7 @@ def test_the_difference_is_new_minus_old_everywhere():
     assert result.table()["question"][0].startswith("configurations")
     sentence = result.sentence()
     assert sentence.startswith("No, new is worse than old")
-    assert f"new minus old is {100 * gap:+.2f} points" in sentence
+    assert f"new minus old is {100 * gap:+.2f} percentage points" in sentence
     assert result.verdict() == facts["verdict"] == "worse"
     assert (result.shown, facts["shown"]) == (False, False)
     json.loads(result.to_json())
@@ -392,12 +392,16 @@ def test_verdicts_and_their_words(gap, asked, verdict, shown, lead):
     assert (result.verdict(), result.shown) == (verdict, shown)
     sentence = result.sentence()
     assert sentence.startswith(lead)
-    assert ("90% interval" if asked else "95% interval") in sentence
-    assert len(sentence.split()) <= 50
+    assert ("90% CI" if asked else "95% CI") in sentence
+    words = [word for word in sentence.split() if word != "="]
+    assert len(words) <= (47 if "though" in words else 45)
+    assert "certain" not in sentence  # it was said at p = 0.04
     if verdict in ("not worse", "equivalent") and abs(gap) == 0.03:
-        assert "for certain" in sentence
+        assert f"shown to be {'better' if gap > 0 else 'worse'} (p = {result.p_distribution:.2g})" in sentence
     if verdict == "not worse" and gap == 0:
-        assert "That it is equally good is not shown" in sentence
+        assert "Equality is not shown" in sentence
+    if shown and asked:
+        assert "ailure rates up to 26% may go unseen." in sentence  # 0.05^(1/10): ten runs of each
 
 
 def test_one_sided_tests_are_those_of_the_interval():
@@ -455,7 +459,7 @@ def test_singular_and_plural_and_no_nan_in_words():
         assert "1 runs each" not in text
     assert "1 run each, 1 example)" in rs.compare(correct=(one, one)).sentence()
     few = rs.compare(correct=arms(np.random.default_rng(0), (400, 400), 40_000, (0.9, 0.9))[:2])
-    low, high = re.findall(r"interval ([-+.\d]+) to ([-+.\d]+)", few.sentence())[0]
+    low, high = re.findall(r"CI ([-+.\d]+) to ([-+.\d]+)", few.sentence())[0]
     assert float(low) < float(high)
 
 
@@ -469,5 +473,8 @@ def test_examples_that_some_run_lacks_are_counted_with_their_clusters():
     expected = rs.compare(correct=(old[:, keep], new[:, keep]), clusters=codes[keep])
     assert result.n_examples == 118
     assert result.ci_dist == expected.ci_dist
-    assert any(note.startswith("2 of 120 examples are left out") for note in result.warnings)
-    assert any("3, 50" in note for note in result.warnings)
+    (note,) = (note for note in result.warnings if "left out" in note)
+    assert note.startswith("2 of 120 examples were left out because a run lacks them (examples 3, 50): the mean ")
+    for array, name in ((old, "A"), (new, "B")):
+        every = f"{np.nanmean(array, axis=0).mean():.2%} on all that were evaluated"
+        assert f"the mean accuracy of {name} is {array[:, keep].mean():.2%} on those kept, {every}" in note

@@ -10,7 +10,7 @@ import click
 from .._errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
-from .opening import kind_option, labels_option, open_source
+from .opening import kind_option, labels_option, open_source, samples_option
 from .show import json_option, level_option, show, split_option
 
 ON = ("distribution", "test-set", "models")
@@ -40,6 +40,7 @@ STATUS = {True: 0, False: 1, None: 3}
 @clusters_option
 @labels_option
 @kind_option
+@samples_option
 @choosing_runs
 @json_option
 def command(
@@ -54,6 +55,7 @@ def command(
     clusters: str | None,
     labels: str | None,
     kind: str,
+    samples_are: str,
     as_json: bool,
 ) -> None:
     """Whether study B, the new one, is better than study A; differences are B minus A.
@@ -62,7 +64,8 @@ def command(
     or patterns of such files, one for each run.
 
     Exit status 0: B is shown to be better (with a margin: not worse, equivalent). 1: the opposite is shown. 3:
-    undecided. 2: it cannot be answered. Usable as a gate in continuous integration.
+    undecided. 2: it cannot be answered, as where A and B hold the same runs. Usable as a gate in continuous
+    integration.
     """
     import runspread as rs
 
@@ -79,6 +82,7 @@ def command(
         equivalent=_fraction(equivalent, "--equivalent"),
         clusters=read_clusters(clusters, a),
         paired=paired,
+        samples_are=samples_are,
     )
     show(result, as_json=as_json)
     status = STATUS[result.shown]

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from .._methods.variance.samples import SAMPLES_ARE
 from .._reading.kinds import KINDS
 from .._reading.output_files import SUFFIXES
 from .choosing import chosen
@@ -21,6 +22,15 @@ kind_option: Callable[..., Any] = click.option(
     default="auto",
     show_default=True,
     help="What the outputs are, where they do not tell.",
+)
+
+
+samples_option: Callable[..., Any] = click.option(
+    "--samples-are",
+    type=click.Choice(SAMPLES_ARE),
+    default="runs",
+    show_default=True,
+    help="What the first axis of the outputs is: trainings, or samples of one model.",
 )
 
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from .._methods.variance.estimate import SAMPLES_ARE
 from .._methods.variance.law import LAWS
 from .._reading.kinds import NAN_POLICIES
 from .clusters import clusters_option, read_clusters
-from .opening import kind_option, labels_option, open_source
+from .opening import kind_option, labels_option, open_source, samples_option
 from .show import json_option, level_option, show, split_option, study_argument
 
 
@@ -36,13 +35,7 @@ from .show import json_option, level_option, show, split_option, study_argument
     help="Distribution of accuracies over runs that the intervals assume; 'any' assumes none, takes 30 runs or more, "
     "and covers where one training in ten or more fails.",
 )
-@click.option(
-    "--samples-are",
-    type=click.Choice(SAMPLES_ARE),
-    default="runs",
-    show_default=True,
-    help="What the first axis of the outputs is: trainings, or samples of one model.",
-)
+@samples_option
 @json_option
 def command(
     study: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,3 +93,14 @@ def predictions_of(
         return predicted, {}
     lost = {row: why_unusable(values[row], kind) for row in np.flatnonzero(undecided.any(axis=1)).tolist()}
     return np.delete(predicted, list(lost), axis=0), lost
+
+
+def confusions(held: Sequence[Segment], n_classes: int) -> NDArray[np.unsignedinteger[Any]] | None:
+    """Return the confusion matrix of each run [runs, true, predicted]; None where none were kept."""
+    kept = [segment.confusion for segment in held if segment.confusion is not None]
+    if not kept:
+        return None
+    wider = [n_classes - counts.shape[1] for counts in kept]  # later runs may predict classes new till then
+    return np.concatenate(
+        [np.pad(counts, ((0, 0), (0, more), (0, more))) for counts, more in zip(kept, wider, strict=True)]
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
@@ -32,6 +32,7 @@ _SAID = (REPEATED, "exactly the outputs of another")  # a method's own words for
 _RUNS = frozenset(  # arguments that hold runs, each other than its neighbours: a poked run is to be like another
     ("source", "outputs", "candidates", "references", "old", "new", "a", "b", "base", "fresh")
 )
+_OF_COPIES = ("copied runs", "repeated seeds")
 _MOST_WEIGHTS = 1000  # runs whose weights the other methods look at; opening each takes a fraction of a millisecond
 
 
@@ -62,7 +63,12 @@ class Audit(Result):
     @property
     def passed(self) -> bool:
         """Whether no flaw was found."""
-        return not any(finding.severity == "flaw" for finding in self.findings)
+        return not self.flaws
+
+    @property
+    def flaws(self) -> tuple[Finding, ...]:
+        """The findings that make intervals wrong."""
+        return tuple(finding for finding in self.findings if finding.severity == "flaw")
 
     def table(self) -> Table:
         """Return a row a finding."""
@@ -77,7 +83,7 @@ class Audit(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        flaws = [finding for finding in self.findings if finding.severity == "flaw"]
+        flaws = self.flaws
         unseen = f"; not recorded, so not checked: {', '.join(self.not_seen)}" if self.not_seen else ""
         checked = f"(checked: {', '.join(self.looked_at) or 'nothing'}{unseen})"
         if self.n_runs < 2:
@@ -136,7 +142,7 @@ def _judged(evidence: RunEvidence) -> Audit:
         looked_at=tuple(_seen(name, evidence) for name, there in present.items() if there),
         not_seen=tuple(name for name, there in present.items() if not there),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity)),
-        warnings=tuple(f"{f.kind}: {f.what}. {f.effect}" for f in findings if f.severity == "flaw"),
+        warnings=tuple(finding.text for finding in findings if finding.severity == "flaw"),
     )
 
 
@@ -158,32 +164,34 @@ def _evidence(source: Any, split: str | None) -> RunEvidence:
     return study_evidence(source, split=split)
 
 
-def audit_warnings(source: Any, *, pooled: bool = True) -> tuple[str, ...]:
+def audit_warnings(source: Any, *, pooled: bool = True, set_aside: Collection[str] = ()) -> tuple[str, ...]:
     """Return the flaws that `audit` finds in a study, as sentences; in outputs alone, those that are copies.
 
     Every method asks it, so it is made cheap: seeds and losses of all runs, predictions of a few examples, and the
     first values of the weights of the first 1,000 runs; what agrees there is read whole. It is looked at once for each
     open study, and again when runs have come; of bare outputs at the first 2,000 runs. With `pooled`, configurations
-    that are pooled are named too.
+    that are pooled are named too; copies among runs that the method has `set_aside`, down to one, are no flaw.
     """
     if not _is_study(source):
         outputs = _bare_outputs(source)
         return () if outputs is None else _judged(outputs_evidence(outputs, _MOST_OUTPUTS)).warnings
-    notes = list(_flaws(source))
+    notes = list(_flaws(source, set_aside))
     configurations = len({json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in source.runs})
     if pooled and configurations > 1:
         notes.append(f"The runs are of {configurations} configurations: the spread holds what hyperparameters add.")
     return tuple(notes)
 
 
-def audited(sources: Iterable[Any], notes: Iterable[str], *, pooled: bool = True) -> tuple[str, ...]:
+def audited(
+    sources: Iterable[Any], notes: Iterable[str], *, pooled: bool = True, set_aside: Collection[str] = ()
+) -> tuple[str, ...]:
     """Return what the audit says of the sources with a method's own notes, each once; see `audit_warnings`.
 
     Of bare outputs it comes last, and only where the method has not seen the copies itself.
     """
     notes = tuple(notes)
     studies = [source for source in sources if _is_study(source)]
-    of_studies = [note for study in studies for note in audit_warnings(study, pooled=pooled)]
+    of_studies = [note for study in studies for note in audit_warnings(study, pooled=pooled, set_aside=set_aside)]
     arrays = [] if any(said in note for said in _SAID for note in notes) else sources
     of_arrays = [note for source in arrays if not _is_study(source) for note in audit_warnings(source)]
     return tuple(dict.fromkeys((*(note for note in of_studies if note not in notes), *notes, *of_arrays)))
@@ -222,24 +230,35 @@ def copied_runs(source: Any, statistics: RunStatistics, outcomes: Outcomes | Non
     return copied_outputs(outputs)[0].among(outcomes.keep)
 
 
-_KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...], Copies]] = WeakKeyDictionary()
+def partly_copied(copies: Copies, run_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return what to say of runs that share a part of their outputs, where copies are known and set aside."""
+    if not copies.partial:
+        return ()
+    rest = Copies(copies.n_runs, partial=copies.partial)
+    return _judged(RunEvidence(run_ids=tuple(run_ids), configurations=("",) * copies.n_runs, copies=rest)).warnings
 
 
-def _flaws(study: Any) -> tuple[str, ...]:
-    """Return the flaws of a study as sentences."""
+_KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], tuple[Finding, ...], tuple[str, ...], Copies]] = (
+    WeakKeyDictionary()
+)
+
+
+def _flaws(study: Any, set_aside: Collection[str]) -> tuple[str, ...]:
+    """Return the flaws of a study as sentences, without those of copies that are set aside."""
     try:
-        return _known(study)[0]
+        found = _known(study)[0]
+        return tuple(flaw.text for flaw in found if flaw.kind not in _OF_COPIES or set(flaw.runs) - set(set_aside))
     except CorruptShardError as error:  # of what the method itself may have no use for
         return (f"Whether the runs' seeds are independent could not be looked at: {error}",)
 
 
-def _known(study: Any) -> tuple[tuple[str, ...], tuple[str, ...], Copies]:
-    """Return warnings, ids of the runs and copies, from memory where the study has the same runs as before."""
+def _known(study: Any) -> tuple[tuple[Finding, ...], tuple[str, ...], Copies]:
+    """Return flaws, ids of the runs and copies, from memory where the study has the same runs as before."""
     runs = tuple((run.id, run.status) for run in study.runs)
     if study not in _KNOWN or _KNOWN[study][0] != runs:
         evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
-        warnings = _judged(evidence).warnings if evidence.run_ids else ()
-        _KNOWN[study] = runs, warnings, evidence.run_ids, copies_in(evidence)
+        flaws = _judged(evidence).flaws if evidence.run_ids else ()
+        _KNOWN[study] = runs, flaws, evidence.run_ids, copies_in(evidence)
     return _KNOWN[study][1:]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,20 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._reading.opening import opens
+from ..._words import count
 from .._statistics import holm_adjusted
 from .answers import Asked
 from .clusters import Grouping, clusters_of, few_clusters
 from .comparison import QUESTIONS, Comparison
 from .comparison_numbers import numbers_of
+from .comparison_words import pairing_note
 from .difference import quantile
+from .dropped import dropped_note
+from .law import share_text, unseen_share
 from .pairing import kept_bits, pair_runs
-from .sides import Side, both_sides, dropped_examples
+from .samples import SAMPLES_ARE, refuse_study
+from .shared import shared_runs
+from .sides import Side, both_sides
 
 
 @opens("a", "b")
@@ -40,6 +47,7 @@ def compare(
     clusters: ArrayLike | None = None,
     paired: bool = False,
     seeds: tuple[ArrayLike, ArrayLike] | None = None,
+    samples_are: str = "runs",
 ) -> Comparison:
     """Return whether a new configuration (b) is better than an old one (a), and on what.
 
@@ -47,7 +55,8 @@ def compare(
     under identical seeds. With `paired` or `seeds`, runs of the same seeds are compared in pairs if their accuracies
     are shown to be positively correlated (a one-sided t test at 1 %, which keeps the size of both steps together at
     that of one), and unpaired otherwise; the sentence says which. The replication unit is the run; examples are a
-    sample of the distribution.
+    sample of the distribution. Accuracies are taken as normal over runs: where trainings fail so rarely that few runs
+    hold none, "not worse" and "equivalent" may be shown of a configuration that fails (``docs/simulations.md``).
 
     Parameters
     ----------
@@ -76,6 +85,9 @@ def compare(
         Whether to pair the runs of two studies whose recorded seeds are the same in every role.
     seeds : tuple of two array_like [runs] or [runs, roles], optional
         Seeds of the runs of A and of B, to pair them by; for arrays, files and statistics (with ``keep_bits=True``).
+    samples_are : {"runs", "samples"}
+        What the first axis is: trainings, or repeated samples of one model on each example, as for `variance`. Of two
+        models with samples only ``on="models"`` can be answered.
 
     Returns
     -------
@@ -86,7 +98,7 @@ def compare(
     ------
     InputError
         The two were not evaluated on the same examples; or pairs are asked for and there are no seeds, or several runs
-        have the same; or a margin that is not above 0.
+        have the same; or a margin that is not above 0; or all runs of one are runs of the other too.
 
     Examples
     --------
@@ -102,9 +114,13 @@ def compare(
     pairing = paired or seeds is not None
     if seeds is not None and len(seeds) != 2:
         raise InputError(f"seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed a run")
-    settings = {"votes": False, "keep_bits": pairing or clusters is not None}
+    samples = check_choice(samples_are, "samples_are", SAMPLES_ARE) == "samples"
+    if samples:
+        _refuse_for_samples((a, b), pairing=pairing)
+    settings = {"votes": False, "keep_bits": True}
     reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
-    old, new = both_sides((a, b), labels, correct, names, settings, reading)
+    old, new = both_sides((a, b), labels, correct, names, settings, reading, samples=samples)
+    shared = shared_runs(old, new)
     grouping = None if clusters is None else _grouping(clusters, old, new)
     pairs = None
     if pairing:
@@ -112,9 +128,16 @@ def compare(
         pairs = pair_runs(old.seeds(of_a), new.seeds(of_b), names)
     told = old.told and new.told
     found = numbers_of(
-        old.statistics, new.statistics, names, grouping=grouping, pairs=pairs, limit=quantile(level), told=told
+        old.statistics,
+        new.statistics,
+        names,
+        grouping=grouping,
+        pairs=pairs,
+        limit=quantile(level),
+        told=told,
+        samples=samples,
     )
-    return Comparison(
+    result = Comparison(
         names=names,
         n_clusters=None if grouping is None else len(grouping),
         level=level,
@@ -123,14 +146,47 @@ def compare(
         margin=asked.margin,
         runs_needed=found.runs_needed(asked, on),
         excluded=(*old.excluded, *new.excluded),
+        samples_are=samples_are,
         warnings=(
-            *(note for side in (old, new) for note in side.notes()),
+            *shared,
+            *(() if samples else (note for side in (old, new) for note in side.notes())),
             *_few_against_many(old, new, found.fields["form"]),
             *_if_alike(names, found.fields, asked.level),
-            *dropped_examples(old.outcomes),
+            *_dropped(correct, old, names),
             *few_clusters(grouping),
         ),
         **found.fields,
+    )
+    return replace(result, warnings=(*result.warnings, *pairing_note(result), *_of_law(result)))
+
+
+def _refuse_for_samples(sources: tuple[Any, Any], *, pairing: bool) -> None:
+    for source in sources:
+        refuse_study(source)
+    if pairing:
+        raise InputError("pairs of samples of two models", "runs", "Leave paired and seeds out, or samples_are.")
+
+
+def _dropped(correct: tuple[ArrayLike, ArrayLike] | None, old: Side, names: tuple[str, str]) -> tuple[str, ...]:
+    """Count and name the examples that were left out since a run of either lacks them."""
+    keep = getattr(old.outcomes, "examples", None)
+    if correct is None or keep is None:
+        return ()
+    return dropped_note([np.ma.asanyarray(array) for array in correct], keep, names)
+
+
+def _of_law(result: Comparison) -> tuple[str, ...]:
+    """Say what an answer on the configurations assumes of their runs, and which failures it may miss."""
+    if result.answered == "models":
+        return ()
+    runs = [count(number, "run") for number in (result.n_runs_a, result.n_runs_b)]
+    shares = [share_text(unseen_share(number, result.level)) for number in (result.n_runs_a, result.n_runs_b)]
+    old, new = result.names
+    of = f"{runs[0]} of each" if runs[0] == runs[1] else f"{runs[0]} of {old} and {runs[1]} of {new}"
+    up_to = shares[0] if runs[0] == runs[1] else f"{shares[0]} and {shares[1]}"
+    return (
+        f"This takes accuracies as normal over runs: with {of}, failures in up to {up_to} of trainings may not have "
+        f"been seen ({result.level:.0%} bound).",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..._checks import check_choice
 from ..._results import Result, Table
 from .answers import EQUIVALENT, Answer, Asked
+from .law import unseen_share
 from .sums import ratio
 
 QUESTIONS = ("distribution", "test-set", "models")
@@ -58,8 +59,8 @@ class Comparison(Result):
         are compared in pairs, without the noise that pairs share too; with clusters, times what they add).
     p_superior : float
         Probability that a new run beats an old one on this test set, ties counting half.
-    mcnemar_b, mcnemar_c : int
-        Examples that only the first old run gets right, and only the first new one.
+    mcnemar_b, mcnemar_c : int or None
+        Examples that only the first old run gets right, and only the first new one; None for samples.
     mcnemar_p, mcnemar_se : float
         Exact two-sided p-value for these two models on the distribution, and the standard error of their difference.
     n_pairs : int or None
@@ -69,6 +70,9 @@ class Comparison(Result):
         pairs.
     se_paired, df_paired, p_paired, se_dist_paired, p_dist_paired : float
         Paired forms of Welch's test and of that on the distribution, as published. NaN without three pairs.
+    samples_are : {"runs", "samples"}
+        What the first axis is. Of samples of two models only the answer for these models is known; what depends on runs
+        is NaN.
     """
 
     names: tuple[str, str]
@@ -96,8 +100,8 @@ class Comparison(Result):
     s2_diff: float
     tau2: float
     p_superior: float
-    mcnemar_b: int
-    mcnemar_c: int
+    mcnemar_b: int | None
+    mcnemar_c: int | None
     mcnemar_p: float
     mcnemar_se: float
     n_pairs: int | None = None
@@ -108,6 +112,7 @@ class Comparison(Result):
     p_paired: float = math.nan
     se_dist_paired: float = math.nan
     p_dist_paired: float = math.nan
+    samples_are: str = "runs"
 
     @property
     def asked_for(self) -> Asked:
@@ -123,6 +128,11 @@ class Comparison(Result):
     def paired(self) -> bool:
         """Whether runs are compared in pairs: where `p_seed_correlation` is at most 0.01."""
         return self.form == "paired"
+
+    @property
+    def unseen_share(self) -> float:
+        """Largest share of trainings of the smaller configuration that may do worse than all its runs, at `level`."""
+        return unseen_share(min(self.n_runs_a, self.n_runs_b), self.level)
 
     @property
     def ci_fixed(self) -> tuple[float, float]:

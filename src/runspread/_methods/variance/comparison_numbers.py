@@ -27,6 +27,7 @@ from .statistics import RunStatistics
 from .sums import number, ratio
 
 _POWER = 0.8
+_OF_ORDER = ("var_a", "var_b", "p_superior", "mcnemar_p", "mcnemar_se")
 
 
 class Numbers(NamedTuple):
@@ -71,12 +72,14 @@ def numbers_of(
     pairs: Pairs | None,
     limit: float,
     told: bool = True,
+    samples: bool = False,
 ) -> Numbers:
     """Return the numbers of the old configuration `a` and the new one `b`; `limit` as for `hidden`.
 
-    `told` is False where copies hide the spread of the runs.
+    `told` is False where copies hide the spread of the runs. Of `samples` nothing is known of runs, and nothing may
+    depend on which sample of an example comes first.
     """
-    unpaired, each = noise_of_runs((a, b), grouping, limit)
+    unpaired, each = (Noise("none", ()), (None, None)) if samples else noise_of_runs((a, b), grouping, limit)
     examples = single_groups(a.n_examples) if grouping is None else grouping
     items = noise_of_examples(a, b, examples, limit)
     found = None
@@ -101,6 +104,8 @@ def numbers_of(
         **_published(diff, unpaired, items),
         **_spread_over_examples(a, b, noise, items),
     }
+    if samples and (a.n_runs, b.n_runs) != (1, 1):
+        fields |= dict.fromkeys(_OF_ORDER, math.nan) | dict.fromkeys(("mcnemar_b", "mcnemar_c"))
     fields["answers"] = _answers(fields, noise, items, exact=a.n_runs == b.n_runs == 1 and grouping is None)
     return Numbers(fields | _of_pairs(diff, found, items), each, found)
 

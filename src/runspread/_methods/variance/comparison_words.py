@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..._words import count, p_text
 from .answers import BETTER, EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE
+from .law import share_text
 from .pairing import PAIRING_LEVEL
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ def sentence(result: Comparison) -> str:
     """Return the answer in one sentence, about the new configuration."""
     old, new = result.names
     return (
-        f"{_lead(result)}: {new} minus {old} is {_points(result, result.diff)} points "
-        f"({_interval(result)}{_numbers(result)}).{_pairing(result)}{_limits(result)}"
+        f"{_lead(result)}: {new} minus {old} is {_points(result, result.diff)} percentage points "
+        f"({_interval(result)}{_numbers(result)}).{_limits(result)}"
     )
 
 
@@ -66,18 +68,18 @@ def _undecided(result: Comparison) -> str:
 
 
 def _certain(result: Comparison) -> str:
-    """Say that a difference within the margin is there all the same."""
+    """Say that a difference within the margin is shown all the same."""
     answer = result.answers[result.answered]
     if not (answer.p <= 1 - result.level and answer.diff):
         return ""
     better = result.asked == EQUIVALENT and answer.diff > 0
     who = f" {result.names[1]} is" if result.asked == EQUIVALENT else ""
-    return f", though{who} {BETTER if better else WORSE} for certain"
+    return f", though{who} shown to be {BETTER if better else WORSE} ({p_text(answer.p)})"
 
 
 def _models(result: Comparison) -> str:
-    count = result.n_runs_a + result.n_runs_b
-    return "these two models" if count == 2 else f"these {count} models"
+    models = result.n_runs_a + result.n_runs_b
+    return "these two models" if models == 2 or result.samples_are == "samples" else f"these {models} models"
 
 
 def _margin(result: Comparison) -> str:
@@ -94,7 +96,7 @@ def _interval(result: Comparison) -> str:
     if math.isnan(low):
         return ""
     here = "on the distribution " if _split(result) else ""
-    return f"{level:.0%} interval {here}{_points(result, low)} to {_points(result, high)}; "
+    return f"{level:.0%} CI {here}{_points(result, low)} to {_points(result, high)}; "
 
 
 def _split(result: Comparison) -> bool:
@@ -105,29 +107,32 @@ def _split(result: Comparison) -> bool:
 
 def _numbers(result: Comparison) -> str:
     a, b = result.n_runs_a, result.n_runs_b
-    runs = f"{a} run{'s' * (a > 1)} each" if a == b else f"{a} and {b} runs"
-    examples = f"{result.n_examples} example{'s' * (result.n_examples > 1)}"
-    return f"{runs}, {examples}{'' if result.n_clusters is None else f' in {result.n_clusters} clusters'}"
+    noun = result.samples_are.removesuffix("s")
+    runs = f"{count(a, noun)} each" if a == b else f"{a} and {count(b, noun, f'{noun}s')}"
+    pairs = "" if result.n_pairs is None else f" compared {'in pairs' if result.paired else 'unpaired'}"
+    clusters = "" if result.n_clusters is None else f" in {count(result.n_clusters, 'cluster')}"
+    return f"{runs}{pairs}, {count(result.n_examples, 'example')}{clusters}"
 
 
-def _pairing(result: Comparison) -> str:
-    """Say which form was used, where pairs were asked for."""
+def pairing_note(result: Comparison) -> tuple[str, ...]:
+    """Say why runs were compared in pairs or not, where pairs were asked for."""
     if result.n_pairs is None:
-        return ""
-    pairs = f"{result.n_pairs} {'pair' if result.n_pairs == 1 else 'pairs'} of runs with the same seeds"
+        return ()
+    pairs = f"{count(result.n_pairs, 'pair')} of runs with the same seeds"
     if math.isnan(result.p_seed_correlation):
-        return f" Runs were compared unpaired: {pairs} cannot show a correlation of their accuracies."
+        return (f"Runs were compared unpaired: {pairs} cannot show a correlation of their accuracies.",)
     side = "at most" if result.paired else "not at most"
     shown = f"{result.seed_correlation:.2f} (one-sided p {result.p_seed_correlation:.2g}, {side} {PAIRING_LEVEL:g})"
     if result.paired:
-        return f" Runs were compared in pairs: over {pairs} their accuracies have correlation {shown}."
-    return f" Runs were compared unpaired: over {pairs} no positive correlation of their accuracies is shown, {shown}."
+        return (f"Runs were compared in pairs: over {pairs} their accuracies have correlation {shown}.",)
+    none = "no positive correlation of their accuracies is shown"
+    return (f"Runs were compared unpaired: over {pairs} {none}, {shown}.",)
 
 
 def _limits(result: Comparison) -> str:
     """Say what the answer does not show, and what it would take where it is open."""
     if result.on == "models":
-        return " Other runs of the same configurations may tell otherwise."
+        return " Other runs of the same configurations may differ."
     if result.answered == "models":
         return ""
     if result.answered != result.on:
@@ -137,6 +142,8 @@ def _limits(result: Comparison) -> str:
 
 def _single(result: Comparison) -> str:
     """Say why there is no answer on the configurations."""
+    if result.samples_are == "samples":
+        return "samples of one model each"
     a, b = result.n_runs_a, result.n_runs_b
     if min(a, b) > 1:
         return "runs among copies of each other"
@@ -144,19 +151,20 @@ def _single(result: Comparison) -> str:
 
 
 def _scope(result: Comparison) -> str:
-    if result.verdict() == NOT_WORSE and not _certain(result):
-        return " That it is equally good is not shown."
+    if result.shown and result.asked != BETTER:
+        equal = "Equality is not shown; f" if result.verdict() == NOT_WORSE and not _certain(result) else "F"
+        return f" {equal}ailure rates up to {share_text(result.unseen_share)} may go unseen."
     if result.on == "test-set":
-        return " Other examples may tell otherwise."
+        return " Other examples may differ."
     return " This compares configurations, not two chosen runs."
 
 
 def _what_it_takes(result: Comparison) -> str:
     """Say how many runs the margin takes that was asked for; never how many the gap that was seen would."""
     if result.asked == BETTER:
-        return " That the two are equal is not shown either: that takes a margin (equivalent)."
+        return " Equality is not shown either: that takes a margin (equivalent)."
     if result.runs_needed is None:
-        return f" With {result.n_examples} examples no number of runs is likely to show it."
+        return f" With {count(result.n_examples, 'example')} no number of runs is likely to show it."
     if result.runs_needed <= min(result.n_runs_a, result.n_runs_b):
         return ""
-    return f" If both are equally good, {result.runs_needed} runs of each show it in four of five cases."
+    return f" If equally good, {count(result.runs_needed, 'run')} each show it in 80% of cases."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,22 +22,27 @@ def dropped_examples(outcomes: Any) -> tuple[str, ...]:
     return dropped_note([outcomes.correct[outcomes.keep]], keep)
 
 
-def dropped_note(correct: list[NDArray[Any]], keep: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Return what to say of the examples that are not kept [examples], of one configuration or several.
+def dropped_note(
+    correct: Sequence[NDArray[Any]], keep: NDArray[np.bool_], names: Sequence[str] = ("",)
+) -> tuple[str, ...]:
+    """Return what to say of the examples that are not kept [examples], of one configuration or several, with names.
 
     `correct` [runs, examples] of each holds NaN or a mask where a run was not evaluated.
     """
     gone = np.flatnonzero(~keep)
     if not len(gone):
         return ()
-    names = ", ".join(str(at) for at in gone[:_NAMED])
+    which = ", ".join(str(at) for at in gone[:_NAMED])
     more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
     one = len(gone) == 1
     means = [_means(np.ma.masked_invalid(array.astype(np.float64)), keep) for array in correct]
-    moved = ", and ".join(f"{kept:.2%} on those kept, {every:.2%} on all that were evaluated" for kept, every in means)
+    moved = "; ".join(
+        f"the mean accuracy{name and f' of {name}'} is {kept:.2%} on those kept, {every:.2%} on all that were evaluated"
+        for name, (kept, every) in zip(names, means, strict=True)
+    )
     return (
         f"{len(gone)} of {len(keep)} examples {'was' if one else 'were'} left out because a run lacks "
-        f"{'it' if one else 'them'} (example{'' if one else 's'} {names}{more}): the mean accuracy is {moved}.",
+        f"{'it' if one else 'them'} (example{'' if one else 's'} {which}{more}): {moved}.",
     )
 
 

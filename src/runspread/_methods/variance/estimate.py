@@ -19,12 +19,11 @@ from .law import LEAST_RUNS, checked_law, reservations_of_law, unseen
 from .numbers import Settings, clustered_numbers, plain_numbers
 from .pairs import PairDeviations, scan_pairs
 from .result import VarianceResult
-from .samples import of_samples
+from .samples import SAMPLES_ARE, of_samples
 from .selection import checked_counts
 from .statistics import GROUPS, RunStatistics, counted
 
 PAIR_POLICIES = ("all", "auto", "none")
-SAMPLES_ARE = ("runs", "samples")
 SAID = ("sd_fixed", "sd_pop", "ci_mean_lo", "ci_mean_hi", "runs_jackknife")  # what is said has no unclustered twin
 _PAIR_WORK = 2e10  # runs times examples squared that takes a second or two
 

@@ -44,6 +44,11 @@ class Finding:
     what: str
     effect: str
 
+    @property
+    def text(self) -> str:
+        """The finding as one text."""
+        return f"{self.kind}: {self.what}. {self.effect}"
+
 
 def _alike(keys: Iterable[Any]) -> list[list[int]]:
     """Return the groups of two or more positions with equal keys; None is no key."""

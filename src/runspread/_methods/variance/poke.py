@@ -25,6 +25,7 @@ from ..._reading.outputs import (
     nothing_left,
 )
 from ..._results import Result, Table
+from ..._words import count
 from .audit import warns_of_seeds
 from .sums import ratio
 
@@ -74,11 +75,12 @@ class PokeSensitivity(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        size = f"{self.n_pairs} {'pair' if self.n_pairs == 1 else 'pairs'} of runs, {self.n_examples} examples"
+        size = f"{count(self.n_pairs, 'pair')} of runs, {count(self.n_examples, 'example')}"
         if not self.deterministic:
             return (
                 f"The training is not deterministic: identical runs differ in {self.repeated:.2%} of their predictions "
-                f"({self.n_repeats} pairs, {self.n_examples} examples), so what the poke did cannot be told from that."
+                f"({count(self.n_repeats, 'pair')}, {count(self.n_examples, 'example')}), so the effect of the poke "
+                "cannot be separated from that."
             )
         if math.isnan(self.relative):
             return f"Runs of unrelated seeds predict the same, so there is nothing to compare the poke with ({size})."
@@ -156,7 +158,7 @@ def poke_sensitivity(
             raise nothing_left(tuple(dict.fromkeys(left)), len(classes[name]))
     fresh_runs = np.delete(classes["fresh"], list(reasons["fresh"]), axis=0)
     if len(fresh_runs) < 2:
-        raise InputError(f"{len(fresh_runs)} usable run of unrelated seeds", "two or more", "Pass fresh=.")
+        raise InputError(f"{count(len(fresh_runs), 'usable run')} of unrelated seeds", "two or more", "Pass fresh=.")
     named = {name: excluded_by(output, reasons[name]) for name, output in outputs.items()}
     return PokeSensitivity(
         n_pairs=len(by_pair),
@@ -189,7 +191,7 @@ def _check_shapes(outputs: dict[str, RunOutputs]) -> None:
     if runs["poked"] != runs["base"] or runs["repeated"] > runs["base"]:
         raise InputError(f"numbers of runs {runs}", "as many poked runs as base, and at most as many repeated")
     if runs["fresh"] < 2:
-        raise InputError(f"{runs['fresh']} run of unrelated seeds", "two or more", "Pass fresh=.")
+        raise InputError(f"{count(runs['fresh'], 'run')} of unrelated seeds", "two or more", "Pass fresh=.")
 
 
 def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunOutputs]) -> None:
@@ -205,7 +207,8 @@ def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunO
     if wrong:
         at = wrong[0]
         raise InputError(
-            f"{len(wrong)} runs of {name} with other seeds than those of base, the first {second[at]} for {first[at]}",
+            f"{count(len(wrong), 'run')} of {name} with other seeds than those of base, the first {second[at]} for "
+            f"{first[at]}",
             "the same runs in the same order",
             "Train both with the same seed= and vary=.",
         )

@@ -16,12 +16,19 @@ from .statistics import RunStatistics
 from .sums import RunSums, number
 from .wording import root
 
+SAMPLES_ARE = ("runs", "samples")
 _OF_RUNS = (
     *("var_test", "sd_test", "var_dist", "sd_dist", "ci_fixed_lo", "ci_fixed_hi", "ci_pop_lo", "ci_pop_hi", "se_null"),
     *("f_ratio", "p_chi2", "kr20", "var_example", "var_inter", "cov_half", "corr_half", "slope_half", "ks_stat"),
     *("top_quarter_gain1", "top_quarter_gain2", "two_way_var", "nu_satt"),
     *("jack_runs_var", "jack_grouped_var", "jack_examples_var"),
 )
+
+
+def refuse_study(source: Any) -> None:
+    """Raise an InputError where runs of a study are called samples."""
+    if hasattr(source, "runs"):
+        raise InputError("samples_are='samples' with a study", "its runs", "Their seeds say that they are trainings.")
 
 
 def of_samples(
@@ -36,8 +43,7 @@ def of_samples(
 
     They follow from the number of right samples of each example alone.
     """
-    if hasattr(source, "runs"):
-        raise InputError("samples_are='samples' with a study", "its runs", "Their seeds say that they are trainings.")
+    refuse_study(source)
     right, count, examples = statistics.right, statistics.n_runs, statistics.n_examples
     sums = RunSums(count, examples, int(right.sum()), 0, statistics.sums.s2)
     groups = single_groups(examples) if grouping is None else grouping

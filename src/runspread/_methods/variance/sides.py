@@ -14,8 +14,10 @@ from ..._reading.copies import Copies
 from ..._reading.correctness import CorrectOutcomes, Outcomes, PredictedOutcomes, on_common_examples
 from ..._reading.outputs import check_same_examples, examples_of
 from ..._results import Excluded
-from .audit import audited, copied_runs
+from ..._words import count
+from .audit import audited, copied_runs, partly_copied
 from .estimate import reservations
+from .law import odd_runs
 from .pairing import Keys, run_seeds
 from .statistics import RunStatistics, counted
 
@@ -60,8 +62,15 @@ class Side:
         again = self._copied() if self.told else ()
         return tuple(Excluded(f"{self.label}: {item.run}", item.reason) for item in (*found, *again))
 
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """Ids of all runs that were counted, copies too."""
+        if self.outcomes is None:
+            return tuple(f"run {run}" for run in range(self.all_runs.n_runs))
+        return self.outcomes.run_ids
+
     def _copied(self) -> tuple[Excluded, ...]:
-        ids = [f"run {run}" for run in range(self.copies.n_runs)] if self.outcomes is None else self.outcomes.run_ids
+        ids = self.run_ids
         return tuple(
             Excluded(ids[run], f"{'a copy' if exact else 'nearly a copy'} of {ids[group[0]]}, which counts once")
             for group, exact in zip(self.copies.groups, self.copies.exact, strict=True)
@@ -75,10 +84,34 @@ class Side:
 
     def notes(self) -> tuple[str, ...]:
         """Return what the reader should know about the runs."""
-        notes = audited([self.source], reservations(self.all_runs))
+        studies = [] if self.bare else [self.source]
         if not self.told:
+            notes = audited(studies, reservations(self.all_runs))
             notes += ("copies cannot be set aside without the correctness of each run: count with keep_bits=True.",)
+        else:
+            copied = {self.run_ids[run] for group in self.copies.groups for run in group}
+            notes = audited(studies, (*reservations(self.statistics), *self._odd()), set_aside=copied)
+            notes += (*self._set_aside(), *(partly_copied(self.copies, self.run_ids) if self.bare else ()))
         return tuple(f"{self.name}: {note}" for note in notes)
+
+    def _set_aside(self) -> tuple[str, ...]:
+        again = self.copies.n_runs - self.copies.n_distinct
+        if not again:
+            return ()
+        what = "is a copy of another" if again == 1 else "are copies of others"
+        return (f"copied runs: {count(again, 'run')} {what}, and left out: each training counts once.",)
+
+    @property
+    def bare(self) -> bool:
+        """Whether copies were looked for in outputs without a study."""
+        return not hasattr(self.source, "runs")
+
+    def _odd(self) -> tuple[str, ...]:
+        """Return what speaks against accuracies that are normal over the runs that count."""
+        runs, examples = self.statistics, self.statistics.n_examples
+        ids = [self.run_ids[run] for run in self.copies.distinct]
+        found = odd_runs(runs.correct / examples, 1 / examples, ids)
+        return (f"{found}: the verdict takes accuracies as normal over runs, and may be wrong.",) if found else ()
 
 
 def both_sides(
@@ -88,8 +121,13 @@ def both_sides(
     names: tuple[str, str],
     settings: Mapping[str, Any],
     reading: Mapping[str, Any],
+    *,
+    samples: bool = False,
 ) -> tuple[Side, Side]:
-    """Count the outcomes of both configurations, which have to be of the same examples."""
+    """Count the outcomes of both configurations, which have to be of the same examples.
+
+    Of `samples` of one model equal ones are no copies.
+    """
     if correct is not None and (len(correct) != 2 or sources != (None, None)):
         raise InputError("neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
     known = correct if correct is not None else (None, None)
@@ -103,7 +141,9 @@ def both_sides(
         if isinstance(source, RunStatistics) and not all_counted:  # what is asked for is meant for the other
             asked = {"labels": None}
         sides.append(
-            _side(name, label, source, *counted(source, settings=settings, correct=outcomes, **asked), settings)
+            _side(
+                name, label, source, *counted(source, settings=settings, correct=outcomes, **asked), settings, samples
+            )
         )
     _check_same_examples(sides[0], sides[1], reading["split"])
     return sides[0], sides[1]
@@ -116,10 +156,12 @@ def _side(
     statistics: RunStatistics,
     outcomes: Outcomes | None,
     settings: Mapping[str, Any],
+    samples: bool,
 ) -> Side:
     """Return one configuration with its copies set aside."""
     few = statistics.n_runs <= _MOST_OUTPUTS
     copies = copied_runs(source, statistics, outcomes) if few else statistics.copies
+    copies = Copies(statistics.n_runs) if samples else copies
     once: RunStatistics | None = statistics
     if copies.groups:
         once = _without_copies(statistics, outcomes, copies, settings)
@@ -148,17 +190,4 @@ def _check_same_examples(old: Side, new: Side, split: str) -> None:
     check_same_examples(
         {side.label: side.all_runs.labels for side in (old, new)},
         {side.label: examples_of(side.source, split) for side in (old, new)},
-    )
-
-
-def dropped_examples(outcomes: Outcomes | None) -> tuple[str, ...]:
-    """Count the examples that were left out since some run lacks them."""
-    keep = getattr(outcomes, "examples", None)
-    if keep is None or keep.all():
-        return ()
-    gone = np.flatnonzero(~keep)
-    first = ", ".join(str(index) for index in gone[:5].tolist())
-    return (
-        f"{len(gone)} of {len(keep)} examples are left out, as not every run was evaluated on them (the first: "
-        f"{first}); the answer is about the others.",
     )

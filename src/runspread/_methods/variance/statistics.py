@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_labels
 from ..._errors import InputError
 from ..._reading.classes import hits
-from ..._reading.copies import Copies, copied_outcomes, identical_outcomes
+from ..._reading.copies import Copies, copied_outcomes, equal_groups, identical_outcomes
 from ..._reading.correctness import Outcome, Outcomes, UnusableRun, as_outcomes, checked_correct
 from ..._reading.kinds import check_nan
 from ..._reading.opening import opens
 from ..._reading.outputs import as_outputs
 from ..._results import Excluded
-from .accumulators import Segment, checked_examples, checked_half, claim, predictions_of, summed, widened
+from .accumulators import Segment, checked_examples, checked_half, claim, confusions, predictions_of, summed, widened
 from .counting import confusion_matrices, load_counting, packed_rows
 from .dropped import for_kept
 from .sums import RunSums, group_edges, sum_of_squares
@@ -327,14 +327,7 @@ class RunStatistics:
     @property
     def confusion(self) -> NDArray[np.unsignedinteger[Any]] | None:
         """Confusion matrix of each run [runs, true, predicted], without abstentions; None where they were not kept."""
-        held = sorted(self._segments, key=lambda segment: segment.start)
-        kept = [segment.confusion for segment in held if segment.confusion is not None]
-        if not kept:
-            return None
-        wider = [self.n_classes - counts.shape[1] for counts in kept]  # later runs may predict classes new till then
-        return np.concatenate(
-            [np.pad(counts, ((0, 0), (0, more), (0, more))) for counts, more in zip(kept, wider, strict=True)]
-        )
+        return confusions(sorted(self._segments, key=lambda segment: segment.start), self.n_classes)
 
     @property
     def half_runs(self) -> tuple[int, int]:
@@ -342,20 +335,24 @@ class RunStatistics:
         return self._half_runs[0], self._half_runs[1]
 
     @property
+    def prints(self) -> list[int]:
+        """A fingerprint of each run's outcomes: of the predictions, where they were counted, else of correctness."""
+        return self._joined("prints").tolist()
+
+    @property
     def duplicate_pairs(self) -> int:
         """Pairs of runs with identical outcomes (by a 64-bit fingerprint)."""
-        times = np.unique(self._joined("prints"), return_counts=True)[1]
-        return int((times * (times - 1) // 2).sum())
+        return sum(len(group) * (len(group) - 1) // 2 for group in equal_groups(self.prints))
 
     @property
     def copies(self) -> Copies:
         """Runs whose outcomes are identical beyond chance: they are one run."""
-        return copied_outcomes(self._joined("prints").tolist(), self.correct, self.right)
+        return copied_outcomes(self.prints, self.correct, self.right)
 
     @property
     def repeats(self) -> tuple[str, ...]:
         """What to say of runs with identical outcomes; nothing without any."""
-        return identical_outcomes(self._joined("prints").tolist(), self.correct, self.right)
+        return identical_outcomes(self.prints, self.correct, self.right)
 
     @property
     def sums(self) -> RunSums:
