@@ -203,7 +203,8 @@ def failures(sets: int) -> Iterator[Promise]:
         yield promise(worse, setting, SIZE, [bool(x.shown) for x in found], assumed=False)
         both = [x.asked_for._replace(what="equivalent").shown(x.answers["distribution"]) for x in found]
         yield promise(FAILS, setting, SIZE, [bool(x) for x in both], assumed=False)
-        yield promise(UNSEEN, setting, (0.95, 1.0), seen)
+        if runs == 40:  # with fewer the share that is said is above one in ten anyway
+            yield promise(UNSEEN, setting, (0.95, 1.0), seen)
     for runs in (5, 10):
         rng = np.random.default_rng([14, runs])
         equal = [rs.compare(correct=(_failing(rng, runs, 0.1), _failing(rng, runs, 0.1))) for _ in range(sets)]
