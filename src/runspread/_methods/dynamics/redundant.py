@@ -14,6 +14,7 @@ from ..hmm.parameters import Array, Frames, is_constant
 COPY = 1e-6
 """A metric is a copy where this share of its variance is all that others leave unexplained."""
 _SAME = 1e-6  # of a metric's range: single precision
+_NEAR = 1e-3  # of the range of two runs: what is further apart in them is not the same in all
 
 
 def not_of_the_run(raw: Frames, at: Sequence[NDArray[Any]], names: Sequence[str], *, within: bool) -> dict[str, str]:
@@ -30,11 +31,17 @@ def not_of_the_run(raw: Frames, at: Sequence[NDArray[Any]], names: Sequence[str]
         Whether each run is standardised on its own, so that a schedule's scale does not matter either.
     """
     parts = raw.split(raw.x)
-    counts = np.logical_and.reduce([_counts_up(part, when) for part, when in zip(parts, at, strict=True)])
+    counts = np.ones(raw.x.shape[1], dtype=np.bool_)
+    for part, when in zip(parts, at, strict=True):
+        if not counts.any():
+            break
+        counts[counts] = _counts_up(part[:, counts], when)
     same = _same(parts, at)
-    scaled = same
+    scaled = same.copy()
     if within and len({len(part) for part in parts}) == 1:
-        scaled = same | _same([_standardised(part) for part in parts], at)
+        # Two runs settle most metrics; only what is alike in them is standardised and compared in all.
+        near = ~same & _same([_standardised(part) for part in parts[:2]], at[:2], tolerance=_NEAR)
+        scaled[near] = _same([_standardised(part[:, near]) for part in parts], at)
     found: dict[str, str] = {}
     for d, name in enumerate(names):
         if same[d]:
@@ -51,17 +58,21 @@ def _standardised(part: Array) -> Array:
     return (part - mean) / np.where(is_constant(mean, deviation), 1.0, deviation)
 
 
-def _same(parts: list[Array], at: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
+def _same(parts: list[Array], at: Sequence[NDArray[Any]], *, tolerance: float = _SAME) -> NDArray[np.bool_]:
     """Return which metrics [D] agree in all runs wherever two of them were logged at the same time."""
-    if len(parts) < 2:
-        return np.zeros(parts[0].shape[1], dtype=np.bool_)
+    same = np.full(parts[0].shape[1], len(parts) > 1)
+    if not same.any():
+        return same
     longest = max(range(len(parts)), key=lambda run: len(parts[run]))
-    scale = np.ptp(np.concatenate(parts), axis=0)
-    same = np.ones(parts[0].shape[1], dtype=np.bool_)
+    scale = np.max([part.max(axis=0) for part in parts], axis=0) - np.min([part.min(axis=0) for part in parts], axis=0)
     for part, when in zip(parts, at, strict=True):
-        _, here, there = np.intersect1d(when, at[longest], return_indices=True)
+        here = there = np.arange(len(when))
+        if not np.array_equal(when, at[longest]):
+            _, here, there = np.intersect1d(when, at[longest], return_indices=True)
         gap = np.abs(part[here] - parts[longest][there])
-        same &= (gap <= _SAME * scale).all(axis=0) if len(here) > 1 else False
+        same &= (gap <= tolerance * scale).all(axis=0) if len(here) > 1 else False
+        if not same.any():
+            break
     return same
 
 
@@ -86,20 +97,21 @@ def copies(x: Array, names: Sequence[str]) -> dict[str, str]:
     if len(x) <= 3 * x.shape[1]:  # too few rows to know: everything depends on everything
         return {}
     z = _standardised(x)
+    products = z.T @ z / len(z)
     kept: list[int] = []
     found: dict[str, str] = {}
     for d, name in enumerate(names):
-        twin = next((k for k in kept if 1 - np.mean(z[:, d] * z[:, k]) ** 2 < COPY), None)
+        twin = next((k for k in kept if 1 - products[d, k] ** 2 < COPY), None)
         if twin is not None:
             found[name] = f"a copy of {names[twin]}"
-        elif len(kept) > 1 and _left_over(z[:, kept], z[:, d]) < COPY:
+        elif len(kept) > 1 and _left_over(products, kept, d) < COPY:
             found[name] = f"a linear combination of {listed([names[k] for k in kept], most=3)}"
         else:
             kept.append(d)
     return found
 
 
-def _left_over(others: Array, metric: Array) -> float:
-    """Return the share of a metric's variance that a regression on others leaves."""
-    slope = np.linalg.lstsq(others, metric, rcond=None)[0]
-    return float(np.mean(np.square(metric - others @ slope)))
+def _left_over(products: Array, kept: list[int], d: int) -> float:
+    """Return the share of a metric's variance that a regression on those kept leaves, from all products [D, D]."""
+    slope = np.linalg.lstsq(products[np.ix_(kept, kept)], products[kept, d], rcond=None)[0]
+    return float(products[d, d] - products[kept, d] @ slope)
