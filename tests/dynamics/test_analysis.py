@@ -55,7 +55,8 @@ def test_the_detour_is_found_and_named(forked):
     sentence = forked.sentence()
     assert "Detours: state" in sentence
     assert "5 runs" in sentence
-    assert "describes finished runs" in sentence
+    assert "That it slows these runs is not shown." in sentence
+    assert any("describes finished runs" in note for note in forked.warnings)
 
 
 def test_states_are_numbered_by_first_visit(forked):
@@ -107,7 +108,7 @@ def test_linear_runs_have_no_detour():
     result = rs.dynamics(plain, outcome={n: index[n] for n in plain}, states=[3], **FAST)
     assert result.map.is_linear
     assert result.detours == ()
-    assert "are linear" in result.sentence()
+    assert "All 15 runs follow the same route (3 states): 0→1→2." in result.sentence()
 
 
 def test_outcome_by_name_by_curve_and_by_index_agree():
@@ -134,7 +135,7 @@ def test_runs_that_never_converge_are_counted(forked):
     runs, index = forked_runs()
     late = [-1 if place < 3 else at for place, at in enumerate(index.values())]
     result = rs.dynamics(runs, outcome=late, states=[4], threshold=0.9, **FAST)
-    assert f"; 3 of {len(late)} never converged and count with their length" in result.sentence()
+    assert f"; 3 of {len(late)} never converged. " in result.sentence()
     assert "3 that never converged count with their length" in result.table().title
     assert "never converged" not in forked.sentence()
 

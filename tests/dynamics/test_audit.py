@@ -150,7 +150,7 @@ def test_a13b_runs_that_only_differ_in_how_long_they_stay_have_no_detour(seed):
         assert "which the metrics' own units do not confirm" in found.sentence()
         assert 'standardize="pooled"' in " ".join(found.warnings)
     together = rs.dynamics(runs, outcome=stays.sum(axis=1).tolist(), standardize="pooled", **QUICK)
-    assert "are linear: all take 0→1→2" in together.sentence()
+    assert "All 16 runs follow the same route (3 states): 0→1→2." in together.sentence()
 
 
 def test_a13b_a_state_that_is_entered_after_converging_held_nobody_up():
@@ -236,7 +236,7 @@ def test_a13d_real_runs_of_unequal_planned_lengths():
     found = rs.dynamics(logs, **options)
     assert len(found.map.paths) == 44
     assert found.regression.r_squared > found.regression.r_squared_time + 0.02
-    assert "undivided" in found.sentence()
+    assert any("undivided" in note for note in found.warnings)
     steps = {run: c[:, 0] for run, c in runs.items()}
     stepped = rs.dynamics(logs, steps=steps, **options)
     assert (stepped.prepared.unit, stepped.every) == ("step", 125)
@@ -388,7 +388,7 @@ def test_a14_how_much_is_known_of_a_run_does_not_tell_when_it_ends():
     found = rs.dynamics(runs, outcome=when.tolist(), states=[2], standardize="pooled", **FAST)
     known = rs.predict_from_prefix(found, (0.25, 0.3, 0.35), folds=4)
     assert (known.auc_low < 0.5).all()
-    assert "do not tell slow runs" in known.sentence()
+    assert "not shown to distinguish slow runs" in known.sentence()
 
 
 # ------------------------------------------------------------------------------------------------- intervals, words
@@ -423,3 +423,72 @@ def test_the_difference_of_convergence_is_welch():
     assert np.isnan(difference_interval([3.0], b)).all()
     low, high = difference_interval([30.0] * 5, [60.0] * 15)
     assert low < 30 < high  # times are known to a checkpoint only
+
+
+# ------------------------------------------------------------------------------------------------- what was simulated
+
+
+def exposed(rng, n=20):
+    """Return when runs that end soon after they converge first make an excursion, which comes at any time."""
+    when = rng.integers(10, 50, size=n)
+    first = rng.geometric(0.02, size=n)
+    entered = np.stack([np.zeros(n, dtype=int), np.where(first < when + 6, first, -1)], axis=1)
+    return entered, when, when + 6
+
+
+def test_a13b_longer_runs_have_more_time_for_a_state_which_is_no_detour():
+    """Taken without the times 34 of 150 such data sets have a false detour or shortcut."""
+    blamed = 0
+    for seed in range(150):
+        entered, when, ends = exposed(np.random.default_rng(seed))
+        found = detour_test(entered >= 0, when, ends, entered=entered)
+        blamed += bool(found.detour.any() or found.skipped.any())
+    assert blamed <= 12  # 5 % and two standard errors
+
+
+def test_a13b_a_detour_of_runs_that_end_when_they_converge_is_found():
+    runs, index = forked_runs(24)
+    stopped = {run: {name: values[: index[run] + 5] for name, values in log.items()} for run, log in runs.items()}
+    for standardize in ("run", "pooled"):
+        found = rs.dynamics(stopped, outcome=index, standardize=standardize, **QUICK)
+        assert found.detours
+        assert all(found.visits[:, k].tolist() == [i % 4 == 0 for i in range(24)] for k in found.detours)
+
+
+def test_a13b_to_pass_a_state_between_two_checkpoints_is_no_shortcut():
+    """Slow runs stay in state 1 for two checkpoints, quick ones for less than one."""
+    paths = [[(0, 2), (2, 1)] if i % 4 == 0 else [(0, 4), (1, 2), (2, 2)] for i in range(20)]
+    runs = phases(np.random.default_rng(0), paths, length=14)
+    when = [3 if i % 4 == 0 else 8 for i in range(20)]
+    found = rs.dynamics(runs, outcome=when, standardize="pooled", **QUICK | {"states": [4]})
+    assert found.detour_pvalue[found.optional].min() < 0.05
+    assert found.sentence().endswith("No detour states were found; that there are none is not shown.")
+
+
+@pytest.mark.parametrize(("n", "few"), [(5, True), (6, True), (8, False)])
+def test_a13j_few_runs_that_cannot_show_a_detour_say_so(n, few):
+    runs, index = forked_runs(n)
+    found = rs.dynamics(runs, outcome=index, states=[4], standardize="pooled", **FAST)
+    assert ("too few to show a detour: 7 are needed" in found.sentence()) == few
+    best = detour_test(np.arange(n)[:, None] % 2 == 0, np.where(np.arange(n) % 2, 10, 20), np.full(n, 30))
+    assert bool(best.detour.any()) == (not few)
+
+
+def test_sentences_are_short_and_say_one_run_of_one():
+    runs, index = forked_runs(24)
+    found = rs.dynamics(runs, outcome=index, standardize="pooled", **QUICK)
+    others = rs.dynamics(dict(list(runs.items())[:1]), standardize="pooled", states=[3], **FAST)
+    said = [
+        found,
+        found.selection,
+        found.map,
+        found.regression,
+        rs.compare_maps(found, found, bootstraps=20),
+        rs.predict_from_prefix(found, (0.1, 0.2), folds=4),
+        rs.map_stability(found, bootstraps=2),
+        others,
+    ]
+    for result in said:
+        assert len(result.sentence().split()) <= 45
+    assert others.sentence().startswith("The only run follows one route (3 states): 0→1→2")
+    assert found.sentence().startswith("24 runs fork into 2 routes: 18 of 24 take 0→1→3. Detours: state 2 (6 runs")

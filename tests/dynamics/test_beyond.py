@@ -206,7 +206,7 @@ def test_being_in_the_detour_foretells_slowness():
     assert prediction.auc_low[1] > prediction.auc_high[0] or prediction.auc[0] < 0.7
     assert prediction.brier[1] < 0.5 * prediction.brier_baseline[1]
     assert prediction.route_probability[1] > prediction.route_baseline[1] + 0.2
-    assert "first 20% of training tell slow runs from fast ones" in prediction.sentence()
+    assert "first 20% of training distinguish slow runs from fast ones" in prediction.sentence()
     signs = prediction.signs_table()
     assert set(signs["known"]) == {0.03, 0.2}
     assert {0.0, 1.0} <= set(signs["slow"])
@@ -247,7 +247,7 @@ def test_few_runs_have_an_auc_but_no_interval():
     assert prediction.at_risk.max() <= 7
     assert np.isfinite(prediction.auc).all()
     assert np.isnan([prediction.auc_low, prediction.auc_high]).all()
-    assert "too few (7 at most)" in prediction.sentence()
+    assert "Too few runs had not converged yet (7 at most; 8 are needed)" in prediction.sentence()
 
 
 def test_converged_runs_are_not_judged(result):
@@ -262,7 +262,7 @@ def test_early_states_foretell_nothing_when_the_outcome_is_noise():
     result = rs.dynamics(runs, outcome=noise, states=[4], standardize="pooled", **FAST)
     prediction = rs.predict_from_prefix(result, (0.2, 0.5), covariance="diag")
     assert (prediction.auc_low < 0.5).all()
-    assert "do not tell slow runs" in prediction.sentence()
+    assert "not shown to distinguish slow runs" in prediction.sentence()
 
 
 def test_a_single_state_tells_nothing_and_the_auc_says_so():

@@ -18,11 +18,11 @@ from ..hmm.selection import PAPER, HmmSelection, select_hmm
 from ..variance.audit import warns_of_seeds
 from .cadence import durations
 from .convergence import checkpoint_of, convergence_of
-from .detours import LEVEL, DetourTest, before_convergence, detour_test, passed
+from .detours import LEVEL, DetourTest, before_convergence, detour_test, entries, lasting
 from .live import with_live_form
 from .logs import is_study, study_logs
 from .outcome import OutcomeRegression, detour_states, outcome_regression
-from .paths import Paths, canonical_order, occupancy, trajectory_dissimilarity
+from .paths import Paths, canonical_order, trajectory_dissimilarity
 from .prepare import PreparedSequences, prepared_logs
 from .reading import Logs, column, named_runs, read_logs, without
 from .result import TrainingDynamics
@@ -178,8 +178,8 @@ def interpret(
         regression = outcome_regression(
             drawn.occupancy, convergence, prepared.ends, permutations=permutations, seed=seed
         )
-    visits = states_passed(prepared, drawn.paths, model.n_states, full=model.covariance == "full", preset=preset)
-    found = detours_of(prepared, drawn.paths, visits, convergence, regression, significance, preset)
+    first = first_entries(prepared, drawn.paths, model.n_states, full=model.covariance == "full", preset=preset)
+    found, visits = detours_of(prepared, drawn.paths, first, convergence, regression, significance, preset), first >= 0
     watched = None if regression is None else tuple(int(state) for state in np.flatnonzero(found.detour))
     model = with_live_form(model, prepared, drawn.paths, watched)
     return TrainingDynamics(
@@ -205,33 +205,43 @@ def interpret(
     )
 
 
-def states_passed(prepared: PreparedSequences, paths: Paths, n_states: int, *, full: bool, preset: str) -> Mask:
-    """Return which states each run passes [runs, K]; by the published rule those that it is decoded to."""
+def first_entries(
+    prepared: PreparedSequences, paths: Paths, n_states: int, *, full: bool, preset: str
+) -> NDArray[np.int64]:
+    """Return the checkpoint at which each run is first in each state it passes [runs, K]; −1 for the others.
+
+    By the published rule a run passes the states that it is decoded to.
+    """
     if preset == "paper":
-        return occupancy(paths, n_states) > 0
-    return passed(prepared, paths, n_states, full=full)
+        prepared = replace(prepared, standardize="none")
+    return entries(prepared, paths, n_states, full=full)
 
 
 def detours_of(
     prepared: PreparedSequences,
     paths: Paths,
-    visits: Mask,
+    first: NDArray[np.int64],
     convergence: NDArray[Any] | None,
     regression: OutcomeRegression | None,
     significance: float,
     preset: str,
 ) -> DetourTest:
     """Return which states are detours, by the rule of the preset; none without a regression."""
-    n_states = visits.shape[1]
+    visits, n_states = first >= 0, first.shape[1]
     nothing, unknown = np.zeros(n_states, dtype=bool), np.full(n_states, np.nan)
     if convergence is None or regression is None:
         return DetourTest(nothing, unknown, nothing, nothing)
     if preset == "paper":
         optional, detour = detour_states(visits.astype(np.float64), convergence, regression, significance)
         return DetourTest(optional, unknown, detour, nothing)
-    found = detour_test(visits, convergence, prepared.ends, level=significance)
+    when = (
+        first
+        if prepared.unit == "checkpoint"
+        else np.stack([at[row] for at, row in zip(prepared.at, first, strict=True)])
+    )
+    found = detour_test(visits, convergence, prepared.ends, entered=when, level=significance)
     early = before_convergence(paths, checkpoint_of(convergence, prepared), n_states)
-    return replace(found, detour=found.detour & early, skipped=found.skipped & early)
+    return replace(found, detour=found.detour & early, skipped=found.skipped & early & lasting(paths, n_states))
 
 
 def _warnings(
@@ -250,5 +260,5 @@ def _warnings(
             "(--standardize pooled) takes all runs in the same units"
         )
     if regression is not None and selection.n_states > 1:
-        notes += regression.warnings
+        notes += [regression.sentence(), *regression.warnings]
     return tuple(dict.fromkeys(notes))

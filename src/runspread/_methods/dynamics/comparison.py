@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
-from ..._words import count, p_text
+from ..._words import count, listed, p_text
 from .._statistics import holm_adjusted
 from ..hmm.parameters import Array, Frames
 from .intervals import expanded_interval
@@ -92,27 +92,28 @@ class MapComparison(Result):
                 "runs before": [f"{v}/{self.n_runs[0]}" for v in self.visits[0]],
                 "runs after": [f"{v}/{self.n_runs[1]}" for v in self.visits[1]],
                 "p (Fisher)": self.pvalue,
+                "visits after": [self.verdict(k) for k in range(self.visits.shape[1])],
                 "detour before": ["yes" if k in self.detours else "" for k in range(self.visits.shape[1])],
             },
             formats={"p (Fisher)": ".2g"},
         )
 
     def sentence(self) -> str:
-        """Return what became of the detours, and of the spread between runs."""
+        """Return what became of the detours, of the distance between runs, and what is not seen."""
         change, low, high = self.dissimilarity_change
-        own = ", ".join(map(str, self.own_detours))
         interval = f"95 % {low:+.3f} to {high:+.3f}" if low <= high else "too few runs for an interval"
         return (
-            f"{self._detour_clause()} Runs differ by {self.dissimilarity[1]:.3f} in their time in the states, against "
-            f"{self.dissimilarity[0]:.3f} before (change {change:+.3f}, {interval})."
-            + (f" On their own map the runs after the change have detours: {own}." if own else "")
+            f"{self._detour_clause()} The distance between runs changes by {change:+.3f} ({interval}). "
+            "States that the first map lacks are not seen."
         )
 
     def _detour_clause(self) -> str:
         if not self.detours:
             return "No detour was shown before the change."
         verdicts = {self.verdict(k) for k in self.detours}
-        parts = "; ".join(self._counted(k) for k in self.detours)
+        first = min(self.detours, key=lambda k: self.pvalue[k])
+        more = len(self.detours) - 1
+        parts = self._counted(first) + (f"; {count(more, 'other')} in the table" if more else "")
         the = "the detour" if len(self.detours) == 1 else "the detours"
         if self.removed:
             found = f"{the.capitalize()} {'is' if len(self.detours) == 1 else 'are'} gone or rare"
@@ -127,10 +128,7 @@ class MapComparison(Result):
     def _counted(self, k: int) -> str:
         (before, after), (n, m) = self.visits[:, k], self.n_runs
         most = f", at most {self.most_after[k]:.0%} of runs" if after == 0 else ""
-        return (
-            f"state {k}: {before} of {count(n, 'run')} before, {after} of {m} after{most}; {p_text(self.pvalue[k])}, "
-            f"{self.verdict(k)}"
-        )
+        return f"state {k}: {before} of {count(n, 'run')} before, {after} of {m} after{most}; {p_text(self.pvalue[k])}"
 
 
 def compare_maps(
@@ -219,7 +217,9 @@ def _upper(visits: int, runs: int) -> float:
 
 
 def _warnings(before: TrainingDynamics, after: TrainingDynamics, density: tuple[float, float]) -> tuple[str, ...]:
-    notes = ["runs after the change are seen on the map of those before it; what that map lacks, it cannot show"]
+    notes = (
+        [f"on their own map the runs after the change have detours: {listed(after.detours)}"] if after.detours else []
+    )
     if density[1] < density[0] - 1:
         notes.append(
             f"the map describes the runs after the change less well: {density[0] - density[1]:.1f} nats a checkpoint"

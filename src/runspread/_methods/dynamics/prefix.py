@@ -147,21 +147,22 @@ class PrefixPrediction(Result):
         """Return the earliest share of training from which slow runs are shown to differ."""
         if not self.looks:
             return (
-                f"Runs that had not converged yet are too few ({self.at_risk.max()} at most) to say whether early "
-                f"states tell slow ones from fast ones; {FEWEST} are needed."
+                f"Too few runs had not converged yet ({self.at_risk.max()} at most; {FEWEST} are needed) to say "
+                "whether early states distinguish slow runs from fast ones."
             )
         looks = "" if self.looks == 1 else f" over {self.looks} looks"
         clear = np.flatnonzero(self.auc_low > 0.5)
         if len(clear):
             i = int(clear[0])
             return (
-                f"The states of the first {self.fractions[i]:.0%} of training tell slow runs from fast ones with AUC "
-                f"{self.auc[i]:.2f} (95 % {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}{looks}; {self.at_risk[i]} "
-                "held-out runs that had not converged). That leaving a state sooner would help is not shown."
+                f"The states of the first {self.fractions[i]:.0%} of training distinguish slow runs from fast ones: "
+                f"AUC {self.auc[i]:.2f} (95 % {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}{looks}; "
+                f"{self.at_risk[i]} held-out runs that had not converged). That leaving a state sooner would help is "
+                "not shown."
             )
         i = int(np.nanargmax(np.where(np.isnan(self.auc_low), np.nan, self.auc)))
         return (
-            "In these runs, states of early training do not tell slow runs from fast ones better than chance could: "
+            "States of early training are not shown to distinguish slow runs from fast ones: "
             f"AUC at most {self.auc[i]:.2f} (95 % {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}{looks}; "
             f"{self.at_risk[i]} held-out runs). With more runs they may."
         )

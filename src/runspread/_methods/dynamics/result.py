@@ -15,6 +15,7 @@ from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array
 from ..hmm.selection import HmmSelection
 from .convergence import checkpoint_of
+from .detours import fewest_runs
 from .intervals import difference_interval
 from .monitor import RunMonitor
 from .outcome import OutcomeRegression
@@ -149,36 +150,35 @@ class TrainingDynamics(Result):
         return Table(columns, formats=formats | table.formats, title=title)
 
     def sentence(self) -> str:
-        """Return whether runs part ways, which detours slow them, and what that does not show."""
-        regression = "" if self.regression is None or self.model.n_states == 1 else self.regression.sentence()
-        return " ".join(part for part in (self._shape(), self._detour_clause(), regression) if part)
+        """Return whether runs part ways, which detours slow runs took, and what that does not show."""
+        return " ".join(part for part in (self._shape(), self._detour_clause()) if part)
 
     def _shape(self) -> str:
         n = len(self.map.paths)
         lost = f" ({len(self.excluded)} set aside)" if self.excluded else ""
-        unconverged = f"; {self.n_unconverged} of {n} never converged and count with their length"
-        rest = f"{unconverged if self.n_unconverged else ''}{self._copies()}."
+        rest = f"; {self.n_unconverged} of {n} never converged" if self.n_unconverged else ""
+        return f"{self._ways(n, lost)}{rest}{self._copies()}."
+
+    def _ways(self, n: int, lost: str) -> str:
+        """Return how the runs go through the states."""
+        drawn = self.map
         if self.model.n_states == 1:
             chosen = len(self.selection.states) > 1
             one = "One state fits best: no distinct phases found" if chosen else "One state, the only number tried,"
-            return f"{one} in {count(n, 'run')}{lost}{rest}"
-        return f"{count(n, 'run')}{lost} {self._ways(n)}{rest}"
-
-    def _ways(self, n: int) -> str:
-        """Return how the runs go through the states."""
-        drawn = self.map
+            return f"{one} in {count(n, 'run')}{lost}"
         common = drawn.longest_route if drawn.one_way else drawn.common_route
         route, share = route_text(common), drawn.routes.count(common)
         if drawn.n_routes == 1:
-            shape = "linear" if drawn.is_linear else "alike, and go back to earlier states"
-            return f"is {shape}: it takes {route}" if n == 1 else f"are {shape}: all take {route}"
+            who = "The only run follows one" if n == 1 else f"All {count(n, 'run')}{lost} follow the same"
+            back = "" if drawn.is_linear else ", back to earlier ones"
+            return f"{who} route ({count(len(set(common)), 'state')}{back}): {route}"
         more = n - share if drawn.one_way else drawn.n_unfinished
         ended = f", {more} more end{'s' if more == 1 else ''} on the way" if more else ""
-        takes = f"{share} of {n} take{'s' if share == 1 else ''} {route}"
+        takes = f"take{'s' if share == 1 else ''} {route}"
         if drawn.one_way:
-            return f"take one route: {takes} to its end{ended}"
+            return f"{share} of {count(n, 'run')}{lost} {takes} to its end{ended}"
         doubt = "" if self.apart else ", which the metrics' own units do not confirm"
-        return f"fork into {drawn.n_routes} routes{doubt}: {takes}{ended}"
+        return f"{count(n, 'run')}{lost} fork into {drawn.n_routes} routes{doubt}: {share} of {n} {takes}{ended}"
 
     @property
     def apart(self) -> bool:
@@ -199,15 +199,28 @@ class TrainingDynamics(Result):
         if self.regression is None or self.model.n_states == 1:
             return ""
         if self.detours:
-            unit = f" (a checkpoint is {self.every} steps)" if self._in_checkpoints and (self.every or 1) > 1 else ""
-            rule = " by the published rule" if self.preset == "paper" else ""
-            return f"Detours{rule}: {', '.join(self._detour(state) for state in self.detours)}{unit}."
+            return self._detours_shown()
         if self.preset == "paper":
-            return "No detour state by the published rule."
+            return "No detour states were found by the published rule."
         if self.skipped.any():
-            ways = "; ".join(self._shortcut(int(state)) for state in np.flatnonzero(self.skipped))
-            return f"No detour state is shown, but a shortcut: {ways}."
-        return "No detour state: every run passes every state." if self.visits.all() else "No detour state is shown."
+            ways = [self._shortcut(state) for state in self._by_evidence(self.skipped)]
+            return f"No detour states were found, but a shortcut: {ways[0]}{_more(ways)}."
+        if (few := fewest_runs(self.significance)) > len(self.map.paths):
+            return f"These are too few to show a detour: {few} are needed."
+        if self.visits.all():
+            return "No detour states were found: every run passes every state."
+        return "No detour states were found; that there are none is not shown."
+
+    def _detours_shown(self) -> str:
+        unit = f" (a checkpoint is {self.every} steps)" if self._in_checkpoints and (self.every or 1) > 1 else ""
+        rule = " by the published rule" if self.preset == "paper" else ""
+        shown = [self._detour(state) for state in self._by_evidence(self.detour)]
+        slows = "it slows" if len(shown) == 1 else "they slow"
+        return f"Detours{rule}: {shown[0]}{_more(shown)}{unit}. That {slows} these runs is not shown."
+
+    def _by_evidence(self, states: NDArray[np.bool_]) -> list[int]:
+        """Return some states, that with the smallest p first."""
+        return sorted((int(k) for k in np.flatnonzero(states)), key=lambda k: (np.nan_to_num(self.detour_pvalue[k]), k))
 
     @property
     def _in_checkpoints(self) -> bool:
@@ -231,3 +244,7 @@ class TrainingDynamics(Result):
             f"{count(runs, 'run')} skip{'s' if runs == 1 else ''} state {state} and converge{'s' if runs == 1 else ''} "
             f"sooner ({self.prepared.unit} {fast:.0f} against {slow:.0f}, {p_text(self.detour_pvalue[state])})"
         )
+
+
+def _more(shown: Sequence[str]) -> str:
+    return f" and {len(shown) - 1} more (see the table)" if len(shown) > 1 else ""

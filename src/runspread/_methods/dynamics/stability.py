@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from ..._checks import check_seed
 from ..._errors import InputError
 from ..._results import Result, Table
+from ..._words import count
 from ..hmm.fit import fit_hmm
 from ..hmm.fitting import FitOptions
 from ..hmm.parameters import Array
-from .analysis import detours_of, states_passed
+from .analysis import detours_of, first_entries
 from .outcome import outcome_regression
 from .paths import Paths, collapsed, is_linear, occupancy, transitions
 from .result import TrainingDynamics
@@ -66,13 +67,17 @@ class MapStability(Result):
 
     def sentence(self) -> str:
         """Return how much of the map comes back."""
-        again, n = self.bootstrap_agreement, len(self.bootstrap_agreement)
+        again = self.bootstrap_agreement
+        if not self.edges:
+            return f"The map has no transitions that could recur in {count(len(again), 'resample')} of the runs."
+        resamples = f"{count(len(again), 'resample')} of the runs"
         firm = sum(self.edge_support[edge] >= 0.9 for edge in self.edges)
-        detours = "".join(f" State {k} is a detour in {self.detour_support[k]:.0%} of them." for k in self.detours)
+        recur = f"{firm} of {count(len(self.edges), 'transition')} recur{'s' if firm == 1 else ''}"
+        detours = [f"state {k} is a detour in {self.detour_support[k]:.0%}" for k in self.detours]
+        of_detours = f"; {', '.join(detours)} of them" if detours else ""
         return (
-            f"Fitted to {n} resamples of the runs, models put {np.mean(again):.0%} of checkpoints into the matching "
-            f"state (worst {np.min(again):.0%}), and {firm} of {len(self.edges)} transitions come back in at least "
-            f"90 % of them.{detours} The number of states was held fixed."
+            f"{recur} in at least 90% of {resamples}, and {np.mean(again):.0%} of checkpoints fall into the matching "
+            f"state (worst {np.min(again):.0%}){of_detours}. The number of states was held fixed."
         )
 
 
@@ -139,7 +144,7 @@ def _detours(result: TrainingDynamics, paths: Paths) -> Array:
     if result.convergence is None or result.regression is None:
         return np.full(n_states, np.nan)
     full, preset = result.model.covariance == "full", result.preset
-    visits = states_passed(prepared, paths, n_states, full=full, preset=preset)
+    first = first_entries(prepared, paths, n_states, full=full, preset=preset)
     fit = outcome_regression(occupancy(paths, n_states), result.convergence, prepared.ends, permutations=1)
-    found = detours_of(prepared, paths, visits, result.convergence, fit, result.significance, preset)
+    found = detours_of(prepared, paths, first, result.convergence, fit, result.significance, preset)
     return found.detour.astype(np.float64)
