@@ -37,7 +37,7 @@ class MapComparison(Result):
         Before and after.
     pvalue : ndarray [K]
         Fisher's exact test that visiting does not depend on the change. Over the detours it is corrected for their
-        number (Holm).
+        number (Holm), over the other states for theirs.
     detours : tuple of int
         Detour states of the first map.
     own_detours : tuple of int
@@ -92,7 +92,6 @@ class MapComparison(Result):
                 "runs before": [f"{v}/{self.n_runs[0]}" for v in self.visits[0]],
                 "runs after": [f"{v}/{self.n_runs[1]}" for v in self.visits[1]],
                 "p (Fisher)": self.pvalue,
-                "visits after": [self.verdict(k) for k in range(self.visits.shape[1])],
                 "detour before": ["yes" if k in self.detours else "" for k in range(self.visits.shape[1])],
             },
             formats={"p (Fisher)": ".2g"},
@@ -199,7 +198,9 @@ def _in_units_of(first: PreparedSequences, second: PreparedSequences) -> Frames:
 def visit_tests(visits: NDArray[np.int64], n_runs: tuple[int, int], detours: Sequence[int]) -> dict[str, Array]:
     """Return ``pvalue`` and ``most_after`` of a comparison from the runs that visit each state [2, K]."""
     tests = np.array([_fisher(pair, n_runs) for pair in visits.T])
-    tests[list(detours)] = holm_adjusted(tests[list(detours)])
+    others = [state for state in range(len(tests)) if state not in detours]
+    for group in (list(detours), others):
+        tests[group] = holm_adjusted(tests[group])
     return {"pvalue": tests, "most_after": np.array([_upper(int(k), n_runs[1]) for k in visits[1]])}
 
 

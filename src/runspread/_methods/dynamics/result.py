@@ -53,8 +53,9 @@ class TrainingDynamics(Result):
         others take a shortcut. By the published rule (``preset="paper"``) a detour is an optional state with a positive
         coefficient in a significant regression, whether or not its runs are slower.
     detour_pvalue : ndarray [K]
-        Of the runs that pass an optional state converging later, corrected for the number of such states; NaN for the
-        others, and by the published rule.
+        Of the runs that pass an optional state converging later, corrected for the number of such states; where runs
+        end at different times, beside those that then still ran and had not entered it. NaN for the others, and by the
+        published rule.
     dissimilarity_tv, dissimilarity_label : float
         Mean distance between runs' shares of time in the states (total variation; states as positions).
     significance : float
