@@ -492,3 +492,14 @@ def test_sentences_are_short_and_say_one_run_of_one():
         assert len(result.sentence().split()) <= 45
     assert others.sentence().startswith("The only run follows one route (3 states): 0→1→2")
     assert found.sentence().startswith("24 runs fork into 2 routes: 18 of 24 take 0→1→3. Detours: state 2 (6 runs")
+
+
+def test_a13a_states_that_are_no_detours_are_tested_for_their_number_too(compared):
+    """Of three other states one is passed by 18 of 24 runs before and 9 of 24 after: 0.02 alone."""
+    visits = compared.visits.copy()
+    others = [k for k in range(visits.shape[1]) if k not in compared.detours]
+    visits[:, others] = 24
+    alone = visit_tests(np.array([[18], [9]]), (24, 24), ())["pvalue"][0]
+    visits[:, others[0]] = 18, 9
+    assert alone < 0.05
+    assert visit_tests(visits, (24, 24), compared.detours)["pvalue"][others[0]] == pytest.approx(3 * alone)
