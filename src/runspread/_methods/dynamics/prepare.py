@@ -199,14 +199,17 @@ def prepared_logs(
     names, runs, dropped = _without_unrecorded(runs, logs.names)
     kept, excluded = _without_diverged(runs, names, cut=diverged == "truncate")
     raw, at = frames_of([log.x for log in kept.values()], list(kept)), [log.at for log in kept.values()]
-    useless = _useless(raw, at, names, standardize, redundant)
+    of_runs = _moments_of_runs(raw)
+    useless = _useless(raw, at, names, of_runs, standardize, redundant)
     columns = tuple(name for name in names if name not in useless)
-    raw = raw.columns([names.index(name) for name in columns])
-    center, scale = _moments(raw, standardize)
+    index = [names.index(name) for name in columns]
+    raw, of_runs = raw.columns(index), of_runs[:, :, index]
+    center, scale = _moments(raw, of_runs, standardize)
     frames = Frames((raw.x - _per_frame(raw, center)) / _per_frame(raw, scale), raw.offsets, raw.names)
-    constant = _flatten_constants(frames, _flat(raw), columns, standardize)
-    condition = _condition(frames.x)
-    if copied := copies(frames.x, columns) if redundant == "drop" else {}:
+    constant = _flatten_constants(frames, is_constant(*of_runs), columns, standardize)
+    products = np.atleast_2d(np.cov(frames.x.T, ddof=0))
+    condition = _condition(products, len(frames.x))
+    if copied := copies(products, len(frames.x), columns) if redundant == "drop" else {}:
         index = [d for d, name in enumerate(columns) if name not in copied]
         frames, raw, center, scale = frames.columns(index), raw.columns(index), center[:, index], scale[:, index]
         columns = tuple(columns[d] for d in index)
@@ -270,7 +273,7 @@ def _without_diverged(
 
 
 def _useless(
-    raw: Frames, at: list[NDArray[Any]], names: tuple[str, ...], standardize: str, redundant: str
+    raw: Frames, at: list[NDArray[Any]], names: tuple[str, ...], of_runs: Array, standardize: str, redundant: str
 ) -> dict[str, str]:
     """Return the metrics that are not modelled, and why; never all of them.
 
@@ -280,8 +283,10 @@ def _useless(
         raise InputError(
             f"one checkpoint a run of {words(names, most=3)}", "several", "Leave out of metrics= what was logged once."
         )
-    mean, deviation = raw.x.mean(axis=0), raw.x.std(axis=0)
-    flat = _flat(raw).all(axis=0) if standardize == "run" else is_constant(mean, deviation)
+    if standardize == "run":
+        flat = is_constant(*of_runs).all(axis=0)
+    else:
+        flat = is_constant(raw.x.mean(axis=0), raw.x.std(axis=0))
     found = {names[d]: "constant in every run" for d in np.flatnonzero(flat)}
     if len(found) == len(names):
         raise InputError("every metric is constant in every run", "metrics that change during training")
@@ -293,9 +298,10 @@ def _useless(
     return found
 
 
-def _flat(raw: Frames) -> NDArray[np.bool_]:
-    """Return which metrics are constant within each run [runs, D]."""
-    return np.stack([is_constant(part.mean(axis=0), part.std(axis=0)) for part in raw.split(raw.x)])
+def _moments_of_runs(raw: Frames) -> Array:
+    """Return the mean and the standard deviation of each metric in each run [2, runs, D]."""
+    parts = raw.split(raw.x)
+    return np.stack([[part.mean(axis=0) for part in parts], [part.std(axis=0) for part in parts]])
 
 
 def _all_copies(raw: Frames, at: list[NDArray[Any]]) -> bool:
@@ -303,7 +309,7 @@ def _all_copies(raw: Frames, at: list[NDArray[Any]]) -> bool:
     return len(not_of_the_run(raw, at, [str(d) for d in range(raw.x.shape[1])], within=False)) == raw.x.shape[1]
 
 
-def _moments(raw: Frames, standardize: str) -> tuple[Array, Array]:
+def _moments(raw: Frames, of_runs: Array, standardize: str) -> tuple[Array, Array]:
     """Return what each run is standardised with: centre and scale [runs, D]."""
     shape = (len(raw), raw.x.shape[1])
     if standardize == "none":
@@ -311,8 +317,7 @@ def _moments(raw: Frames, standardize: str) -> tuple[Array, Array]:
     if standardize == "pooled":
         center, scale = raw.x.mean(axis=0), raw.x.std(axis=0)
         return np.tile(center, (len(raw), 1)), np.tile(np.where(is_constant(center, scale), 1.0, scale), (len(raw), 1))
-    parts = raw.split(raw.x)
-    center, scale = np.stack([p.mean(axis=0) for p in parts]), np.stack([p.std(axis=0) for p in parts])
+    center, scale = of_runs
     return center, np.where(is_constant(center, scale), 1.0, scale)
 
 
@@ -330,10 +335,10 @@ def _flatten_constants(
     return tuple((frames.names[run], columns[column]) for run, column in np.argwhere(flat))
 
 
-def _condition(x: Array) -> float:
-    if len(x) < 2:
+def _condition(covariance: Array, n: int) -> float:
+    if n < 2:
         return float("nan")
-    values = np.linalg.eigvalsh(np.atleast_2d(np.cov(x.T, ddof=0)))
+    values = np.linalg.eigvalsh(covariance)
     return float(values[-1] / values[0]) if values[0] > 0 else float("inf")
 
 

@@ -36,12 +36,13 @@ def not_of_the_run(raw: Frames, at: Sequence[NDArray[Any]], names: Sequence[str]
         if not counts.any():
             break
         counts[counts] = _counts_up(part[:, counts], when)
-    same = _same(parts, at)
+    same = _same(parts, at, np.ptp(raw.x, axis=0))
     scaled = same.copy()
     if within and len({len(part) for part in parts}) == 1:
         # Two runs settle most metrics; only what is alike in them is standardised and compared in all.
-        near = ~same & _same([_standardised(part) for part in parts[:2]], at[:2], tolerance=_NEAR)
-        scaled[near] = _same([_standardised(part[:, near]) for part in parts], at)
+        near = ~same & _alike([_standardised(part) for part in parts[:2]], at[:2], tolerance=_NEAR)
+        if near.any():
+            scaled[near] = _alike([_standardised(part[:, near]) for part in parts], at)
     found: dict[str, str] = {}
     for d, name in enumerate(names):
         if same[d]:
@@ -58,13 +59,18 @@ def _standardised(part: Array) -> Array:
     return (part - mean) / np.where(is_constant(mean, deviation), 1.0, deviation)
 
 
-def _same(parts: list[Array], at: Sequence[NDArray[Any]], *, tolerance: float = _SAME) -> NDArray[np.bool_]:
-    """Return which metrics [D] agree in all runs wherever two of them were logged at the same time."""
+def _alike(parts: list[Array], at: Sequence[NDArray[Any]], *, tolerance: float = _SAME) -> NDArray[np.bool_]:
+    return _same(parts, at, np.ptp(np.concatenate(parts), axis=0), tolerance=tolerance)
+
+
+def _same(
+    parts: list[Array], at: Sequence[NDArray[Any]], scale: Array, *, tolerance: float = _SAME
+) -> NDArray[np.bool_]:
+    """Return which metrics [D] of range `scale` agree in all runs wherever two of them were logged at the same time."""
     same = np.full(parts[0].shape[1], len(parts) > 1)
     if not same.any():
         return same
     longest = max(range(len(parts)), key=lambda run: len(parts[run]))
-    scale = np.max([part.max(axis=0) for part in parts], axis=0) - np.min([part.min(axis=0) for part in parts], axis=0)
     for part, when in zip(parts, at, strict=True):
         here = there = np.arange(len(when))
         if not np.array_equal(when, at[longest]):
@@ -89,15 +95,18 @@ def _counts_up(part: Array, at: NDArray[Any]) -> NDArray[np.bool_]:
     return found
 
 
-def copies(x: Array, names: Sequence[str]) -> dict[str, str]:
+def copies(covariance: Array, n: int, names: Sequence[str]) -> dict[str, str]:
     """Return the metrics that those before them give, but for a millionth of their variance, and which.
+
+    From their covariances [D, D] over `n` checkpoints.
 
     A full covariance of such metrics is singular: what decides then is rounding, or the prior.
     """
-    if len(x) <= 3 * x.shape[1]:  # too few rows to know: everything depends on everything
+    if n <= 3 * len(names):  # too few rows to know: everything depends on everything
         return {}
-    z = _standardised(x)
-    products = z.T @ z / len(z)
+    deviation = np.sqrt(np.diagonal(covariance))
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    products = covariance / deviation[:, None] / deviation
     kept: list[int] = []
     found: dict[str, str] = {}
     for d, name in enumerate(names):
