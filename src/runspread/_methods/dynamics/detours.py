@@ -176,10 +176,10 @@ def entries(prepared: PreparedSequences, paths: Paths, n_states: int, *, full: b
     of_run = [sums(part, path.astype(np.float64), full=full) for part, path in zip(parts, decoded, strict=True)]
     total = added(of_run)
     reach = float(chdtri(x.shape[1], 1 - _INSIDE))
-    inside = raw.split(_inside(x, total, reach))
-    for run, (part, own, path) in enumerate(zip(parts, of_run, decoded, strict=True)):
+    inside: list[Mask] = []
+    for part, own in zip(parts, of_run, strict=True):  # of a state that a run is not decoded to, the others are all
         others = tuple(np.subtract(a, b) for a, b in zip(total, own, strict=True))
-        inside[run] = np.where(path.any(axis=0), _inside(part, others, reach), inside[run])
+        inside.append(_inside(part, others, reach))
     counts = np.stack([path.sum(axis=0) for path in decoded])
     stay = [np.median(column[column > 0]) if column.any() else np.inf for column in counts.T]
     least = np.maximum(1.0, _STAY * np.array(stay))
