@@ -345,3 +345,14 @@ def test_files_beside_an_index_are_named(tmp_path):
     index(tmp_path, a_weight="model-00001-of-00001.safetensors")
     found = rs.spectra(tmp_path)
     assert [(one.run, one.reason) for one in found.excluded] == [("adapter_model.safetensors", f"not in {INDEX}")]
+
+
+@pytest.mark.parametrize("part", ["shards", "shards/*", "shards/*/weights.safetensors"])
+def test_a_part_of_a_study_is_no_model(tmp_path, part):
+    study = rs.create_study(tmp_path / "s", splits={"test": np.zeros(4, int)})
+    with study.record(seeds=0) as recorder:
+        recorder.weights({"fc.weight": RNG.normal(size=(60, 62))})
+    with pytest.raises(rs.InputError, match="stacks over runs") as caught:  # runs pooled in one exponent before
+        rs.spectra(next(tmp_path.glob(f"s/{part}")))
+    said = str(caught.value).split("rs.open_study('")[1].split("'")[0]  # the hint is carried out
+    assert len(rs.spectra(rs.open_study(said)).runs) == 1

@@ -82,6 +82,7 @@ def model_files(path: Path, endings: Sequence[str] = (SAFETENSORS,)) -> ModelFil
     InputError
         The folder holds none, or several models; a shard is missing.
     """
+    _refuse_study(path)
     if path.name.endswith(_INDEX):
         return _of_index(path, endings)
     if path.is_file():
@@ -115,6 +116,20 @@ def pickled_files(path: Path) -> ModelFiles:
             f"Give one of them, such as {found.files[-1]}.",
         )
     return found
+
+
+def _refuse_study(path: Path) -> None:
+    """Raise for a part of a study, whose tensors are those of several runs."""
+    folder = path if path.is_dir() else path.resolve().parent
+    shards = folder if folder.name == "shards" else folder.parent
+    if not (folder == shards or (folder / "shard.json").is_file()) or not (shards.parent / "study.json").is_file():
+        return
+    study = shards.parent
+    raise InputError(
+        f"{path} is part of the study {study}: its tensors are stacks over runs",
+        "a model, or the study",
+        f"Give the study: {study}. In Python: rs.spectra(rs.open_study({str(study)!r}))",
+    )
 
 
 def _of_index(index: Path, endings: Sequence[str]) -> ModelFiles:
