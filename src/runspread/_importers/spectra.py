@@ -130,10 +130,11 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     Notes
     -----
     What is a layer: a module says which of its tensors are weights of layers, tables that are looked up, or buffers.
-    In a file, a state dict or a mapping names, shapes and what stands beside a tensor decide, by rules that give the
-    module's answer where names allow it. Class tokens, positions, masks, queues, biases, scales, states of optimisers
-    and averages of weights are never averaged. Pruned, normalised and low-rank weights are computed as the layers use
-    them; float8 numbers are multiplied by their scales, one for all, a row or a block. Packed integers are not read.
+    In a file, a state dict or a mapping names, shapes and what stands beside a tensor decide, by rules that give
+    the module's answer where names allow it. Class tokens, positions, masks, queues, biases, scales, states of
+    optimisers and averages of weights are never averaged. Kernels of Keras, Flax and Haiku are read in their
+    layouts. Pruned, normalised and low-rank weights are computed as the layers use them; float8 numbers are
+    multiplied by their scales, one for all, a row or a block. Packed integers are not read.
 
     References
     ----------
