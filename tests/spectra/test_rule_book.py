@@ -569,3 +569,11 @@ def test_a_tied_output_layer_that_is_kept_twice_in_bfloat16_counts_as_the_table(
         found = rs.spectra(source)
         assert found.used == ("fc.weight",)
         assert found["head.weight"].name == "emb.weight"
+
+
+def test_kernels_of_a_model_of_pytorch_have_its_layout():
+    kernel = heavy(70, 60, 3, 3)
+    for name in ("kernel", "conv_kernel", "W"):
+        found = rs.spectra({f"block.{name}": kernel, "block.b": heavy(70), "fc.weight": heavy(60, 62)})
+        assert found[f"block.{name}"].shape == kernel.shape
+    assert rs.spectra({"block.conv_kernel": kernel})["block.conv_kernel"].shape == kernel.shape

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from .companions import Change, Tensors
 from .derived import Load
-from .rule_book import Shape, owner_of, parts_of_name
+from .rule_book import Shape, calls_weights_by_name, owner_of, parts_of_name
 from .weight_tensors import WeightTensor
 
-_KERNEL = re.compile(r"(.*_)?kernel")
+_KERNEL = re.compile(r"((recurrent|pointwise)_)?kernel")
 _PLAIN = re.compile(r"w|W|weights")  # of Haiku and TF-Slim: their biases tell
 _INTO_HEADS = re.compile(r"(.*[_.])?(query|key|value|q|k|v)(_proj|_proj_\d+)?", re.IGNORECASE)
 _OUT_OF_HEADS = re.compile(r"(attention_)?(out|output)(put)?(_proj)?|o_proj|o", re.IGNORECASE)
@@ -31,11 +31,15 @@ _GATES = (3, 4)
 def channels_last(tensors: Tensors) -> Iterator[Change]:
     """Yield kernels in PyTorch's layout, with their kind where the layout decides it.
 
+    Models that call their weights ``weight`` are PyTorch's, whatever else they call a kernel.
+
     Parameters
     ----------
     tensors : mapping of str to WeightTensor
         Of one model.
     """
+    if calls_weights_by_name(tensors):
+        return
     for name, tensor in tensors.items():
         last, bias = parts_of_name(name)[-1], _bias_of(name, tensors)
         found = None
