@@ -63,6 +63,8 @@ def resampled(
 ) -> Resampling:
     """Return the tests; `most` permutations are drawn where `n_resamples` leave a p-value too coarse to judge."""
     x, y = snap(x), snap(y)
+    order = np.lexsort((y, x, groups))  # so that the draws do not hang on the order of the rows
+    x, y, groups = x[order], y[order], groups[order]
     members = members_of(groups)
     overall, inner = pairs_of(x, y), pairs_inside(x, y, members)
     p_all, p_within, drawn = _p_values(x, y, members, (n_resamples, max(most or 0, n_resamples)), rng)
