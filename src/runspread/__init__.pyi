@@ -103,12 +103,13 @@ from ._methods.variance.plan import GapPlan, RunPlan, plan_gap, plan_runs, plan_
 from ._methods.variance.poke import PokeSensitivity, poke_sensitivity
 from ._methods.variance.real import ScoreVariance, score_variance
 from ._methods.variance.result import VarianceResult
+from ._methods.variance.selection_model import SelectionModel, seed_selection_model
 from ._methods.variance.sources import SourceComponents, SourceGroups, variance_by_source
 from ._methods.variance.statistics import RunStatistics, run_statistics
 from ._methods.variance.stopping import Look, StoppingRule, stopping_rule
 from ._methods.variance.sums import RunSums
 from ._methods.variance.tasks import TwoGroupTasks, two_group_tasks
-from ._methods.variance.transfer import SeedSelection, SelectionModel, seed_selection, seed_selection_model
+from ._methods.variance.transfer import SeedSelection, seed_selection
 from ._plots.calibration import plot_calibration_curve, plot_task_spread
 from ._plots.corruptions import plot_corruptions, plot_outside
 from ._plots.dynamics import (

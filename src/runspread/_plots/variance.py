@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from .._methods.variance.comparison import Comparison
     from .._methods.variance.plan import GapPlan, RunPlan
     from .._methods.variance.result import VarianceResult
+    from .._methods.variance.selection_model import SelectionModel
     from .._methods.variance.sources import SourceComponents, SourceGroups
     from .._methods.variance.stopping import Look
-    from .._methods.variance.transfer import SeedSelection, SelectionModel
+    from .._methods.variance.transfer import SeedSelection
 
 
 def _clean(ax: Axes) -> Axes:
@@ -171,7 +172,7 @@ def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax)
     at = np.arange(len(result.counts))
     looks, gain = 100 * result.apparent_gain, 100 * result.fresh_gain
-    low, high = 100 * result.fresh_low, 100 * result.fresh_high
+    gain, low, high = (np.maximum(value, 0.0) for value in (gain, 100 * result.fresh_low, 100 * result.fresh_high))
     ax.bar(at - 0.2, looks, 0.38, color="white", edgecolor=GREY, hatch="///", label="looks better by")
     ax.bar(at + 0.2, gain, 0.38, color=BLUE, label="is better by, on fresh examples")
     ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{result.level:.0%} interval")

@@ -17,6 +17,7 @@ from .dropped import dropped_examples, for_kept
 from .forms import Forms, SecondPass
 from .law import LEAST_RUNS, checked_law, reservations_of_law, unseen
 from .numbers import Settings, clustered_numbers, plain_numbers
+from .once import copies_of
 from .pairs import PairDeviations, scan_pairs
 from .result import VarianceResult
 from .samples import SAMPLES_ARE, of_samples
@@ -175,6 +176,7 @@ def variance(
         law=law,
         unclustered=plain,
         excluded=statistics.excluded,
+        copies=copies_of(source, statistics, outcomes).groups,
         warnings=audited([source], (*notes, *reservations(statistics), *_of_law(statistics, run_ids, settings))),
     )
 

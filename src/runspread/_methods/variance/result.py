@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._errors import InputError
+from ..._reading.copies import Copies
 from ..._results import Result, Table, to_plain
 from .law import unseen_share
 from .null import poisson_binomial_pmf
@@ -99,6 +100,9 @@ class VarianceResult(Result):
         Joint correctness of pairs of examples, where it was looked at.
     duplicate_pairs : int
         Pairs of runs with identical outcomes.
+    copies : tuple of tuple of int
+        Groups of positions of runs that are one run: by outputs, or by outcomes that are equal beyond chance. The
+        numbers here count them all.
     forms : dict of str to float
         Clustered, weighted and stratified estimates that were asked for, by key.
     run_ids : tuple of str
@@ -170,6 +174,7 @@ class VarianceResult(Result):
     item_total_cov: NDArray[np.float64]
     pairs: PairDeviations | None = None
     duplicate_pairs: int = 0
+    copies: tuple[tuple[int, ...], ...] = ()
     forms: dict[str, float] = field(default_factory=dict[str, float])
     run_ids: tuple[str, ...] = ()
     n_classes: int | None = None
@@ -197,6 +202,11 @@ class VarianceResult(Result):
         """Accuracy of each run [runs]."""
         self.require_runs()
         return self.correct / self.n_examples
+
+    @property
+    def distinct(self) -> NDArray[np.intp]:
+        """Positions of the runs without copies: the first of each group, and all that are in none."""
+        return Copies(self.n_runs, self.copies).distinct
 
     @property
     def quantiles(self) -> NDArray[np.float64]:

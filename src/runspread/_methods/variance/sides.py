@@ -6,22 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._errors import InputError
 from ..._reading.copies import Copies
-from ..._reading.correctness import CorrectOutcomes, Outcomes, PredictedOutcomes, on_common_examples
+from ..._reading.correctness import Outcomes, on_common_examples
 from ..._reading.outputs import check_same_examples, examples_of
 from ..._results import Excluded
 from ..._words import count
-from .audit import audited, copied_runs, partly_copied
+from .audit import audited, partly_copied
 from .estimate import reservations
 from .law import odd_runs
+from .once import copies_of, without_copies
 from .pairing import Keys, run_seeds
 from .statistics import RunStatistics, counted
-
-_MOST_OUTPUTS = 2000  # runs whose outputs are looked at for near copies; of more, equal predictions tell
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,28 +157,11 @@ def _side(
     samples: bool,
 ) -> Side:
     """Return one configuration with its copies set aside."""
-    few = statistics.n_runs <= _MOST_OUTPUTS
-    copies = copied_runs(source, statistics, outcomes) if few else statistics.copies
-    copies = Copies(statistics.n_runs) if samples else copies
+    copies = Copies(statistics.n_runs) if samples else copies_of(source, statistics, outcomes)
     once: RunStatistics | None = statistics
     if copies.groups:
-        once = _without_copies(statistics, outcomes, copies, settings)
+        once = without_copies(statistics, outcomes, copies, settings)
     return Side(name, label, source, statistics, outcomes, copies, once or statistics, once is not None)
-
-
-def _without_copies(
-    statistics: RunStatistics, outcomes: Outcomes | None, copies: Copies, settings: Mapping[str, Any]
-) -> RunStatistics | None:
-    """Return the statistics in which copies count once; None where the correctness of each run is not known."""
-    if isinstance(outcomes, (PredictedOutcomes, CorrectOutcomes)):
-        keep = np.zeros_like(outcomes.keep)
-        keep[np.flatnonzero(outcomes.keep)[copies.distinct]] = True
-        return RunStatistics.from_outcomes(outcomes.only(keep), **settings)
-    if statistics.packed is None:
-        return None
-    once = RunStatistics(n_examples=statistics.n_examples, n_runs=copies.n_distinct, votes=False, keep_bits=True)
-    once.update_correct(statistics.packed[copies.distinct, : -(-statistics.n_examples // 8)], packed=True)
-    return once
 
 
 def _check_same_examples(old: Side, new: Side, split: str) -> None:

@@ -11,179 +11,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._errors import InputError
+from ..._reading.copies import Copies
 from ..._reading.opening import opens
 from ..._results import Result, Table
+from ..._words import count
 from .estimate import variance
 from .intervals import scaled_interval
+from .once import without_copies
 from .result import VarianceResult, points, refuse_beside_result
 from .selection import best_of_gain, checked_counts
+from .selection_model import SelectionModel, mean_of_top, seed_selection_model
+from .statistics import counted
 
-_GRID = np.linspace(-12.0, 12.0, 24001)
-_STEP = _GRID[1] - _GRID[0]
 _ROUNDING = 1e-9
 _LEAST_CLUSTERED = 4
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SelectionModel(Result):
-    """What the best of N runs is worth when accuracies are normal (spec 7).
-
-    Attributes
-    ----------
-    sd : float
-        Standard deviation of accuracy on the examples that pick.
-    lam : float
-        Share of that variance that is distribution-wise, in [0, 1].
-    counts : tuple of int
-        N.
-    e_max : ndarray of float [N]
-        Mean of the largest of N standard normals.
-    apparent_gain, fresh_gain : ndarray of float [N]
-        Expected advantage on the examples that pick, and on fresh ones.
-    p_above_mean, p_beats_random, p_truly_best : ndarray of float [N]
-        Probability that the selected run is above the mean on the distribution, beats a random run, is the best of N.
-    fraction : float
-        Share of the runs, for the next two.
-    top_apparent_gain, top_fresh_gain : float
-        Expected advantage of the best `fraction` of many runs, on the examples that pick and on fresh ones.
-    """
-
-    sd: float
-    lam: float
-    counts: tuple[int, ...]
-    e_max: NDArray[np.float64]
-    apparent_gain: NDArray[np.float64]
-    fresh_gain: NDArray[np.float64]
-    p_above_mean: NDArray[np.float64]
-    p_beats_random: NDArray[np.float64]
-    p_truly_best: NDArray[np.float64]
-    fraction: float
-    top_apparent_gain: float
-    top_fresh_gain: float
-
-    def table(self) -> Table:
-        """Return a row for each N."""
-        columns = {
-            "best of": self.counts,
-            "looks better by": 100 * self.apparent_gain,
-            "is better by": 100 * self.fresh_gain,
-            "above average": self.p_above_mean,
-            "beats a random run": self.p_beats_random,
-            "is the best": self.p_truly_best,
-        }
-        shares = dict.fromkeys(("above average", "beats a random run", "is the best"), ".1%")
-        formats = {"looks better by": ".3f", "is better by": ".3f", **shares}
-        return Table(columns, formats=formats, title="Picking the best of N runs, percentage points")
-
-    def sentence(self) -> str:
-        """Return the answer in one sentence."""
-        return (
-            f"The best of {self.counts[-1]} runs looks {points(self.apparent_gain[-1])} points better than the mean "
-            f"and is {points(self.fresh_gain[-1])} points better on fresh data, if accuracies are normal with standard "
-            f"deviation {points(self.sd)} points of which a share of {self.lam:.1%} is real."
-        )
-
-
-def seed_selection_model(
-    sd: float, lam: float, counts: Sequence[int] = (2, 5, 10, 20, 50, 100), *, fraction: float = 0.25
-) -> SelectionModel:
-    """Return what picking the best of N runs is worth under normal accuracies.
-
-    Parameters
-    ----------
-    sd : float
-        Standard deviation of accuracy between runs, on the examples that pick.
-    lam : float
-        Share of its square that is distribution-wise (``kr20`` of a `VarianceResult`); from 0 to 1.
-    counts : sequence of int
-        For which N.
-    fraction : float
-        Which top share of many runs to say the same of.
-    """
-    if not sd >= 0 or not 0 <= lam <= 1:
-        raise InputError(f"sd={sd} and lam={lam}", "sd of zero or more, and a share from 0 to 1")
-    if not 0 < fraction < 1:
-        raise InputError(f"fraction={fraction}", "a share of the runs, between 0 and 1")
-    counts = checked_counts(counts)
-    top = _mean_of_top(fraction)
-    highest = np.array([_mean_of_largest(lambda x: x, count) for count in counts])
-    above = _probabilities(lam, 1 - lam, counts)
-    beats = _probabilities(lam, 2 - lam, counts)
-    return SelectionModel(
-        sd=sd,
-        lam=lam,
-        counts=counts,
-        e_max=highest,
-        apparent_gain=sd * highest,
-        fresh_gain=lam * sd * highest,
-        p_above_mean=above,
-        p_beats_random=beats,
-        p_truly_best=_truly_best(lam, np.array(counts)),
-        fraction=fraction,
-        top_apparent_gain=sd * top,
-        top_fresh_gain=lam * sd * top,
-    )
-
-
-def _mean_of_top(fraction: float) -> float:
-    """Return the mean of the top `fraction` of a standard normal, ``phi(z) / fraction`` at its quantile z."""
-    from scipy.special import ndtri
-
-    return math.exp(-(float(ndtri(fraction)) ** 2) / 2) / math.sqrt(2 * math.pi) / fraction
-
-
-def _mean_of_largest(function: Any, count: int) -> float:
-    """Return the mean of a function of the largest of `count` standard normals (the trapezoid rule, exact here)."""
-    from scipy.special import log_ndtr
-
-    log_density = math.log(count) - _GRID**2 / 2 - math.log(2 * math.pi) / 2 + (count - 1) * log_ndtr(_GRID)
-    return float((function(_GRID) * np.exp(log_density)).sum() * _STEP)
-
-
-def _probabilities(signal: float, noise: float, counts: Sequence[int]) -> NDArray[np.float64]:
-    """Return E Phi(sqrt(signal/noise) Z_(N)) for each N."""
-    from scipy.special import ndtr
-
-    if noise == 0:
-        return np.array([1 - 0.5**count for count in counts])
-    slope = math.sqrt(signal / noise)
-    return np.array([_mean_of_largest(lambda x: ndtr(slope * x), count) for count in counts])
-
-
-def _truly_best(lam: float, counts: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return N E[Phi2(A, H; sqrt(lam))^(N-1)], the chance that the run picked is the best on the distribution."""
-    if lam in (0.0, 1.0):
-        return np.ones(len(counts)) if lam else 1 / counts
-    step = 0.1  # of the trapezoid rule, exact to 1e-13 here
-    nodes = np.arange(-8.05, 8.1, step)  # no node at zero, where Owen's formula divides
-    weights = np.exp(-(nodes**2) / 2) / math.sqrt(2 * math.pi) * step
-    rho, rest = math.sqrt(lam), math.sqrt(1 - lam)
-    seen = nodes[:, None]
-    below = _bivariate_normal(seen, rho * seen + rest * nodes, rho, rest)
-    both = weights[:, None] * weights
-    return np.array([count * (both * below ** (count - 1)).sum() for count in counts.tolist()])
-
-
-def _bivariate_normal(h: NDArray[np.float64], k: NDArray[np.float64], rho: float, rest: float) -> NDArray[np.float64]:
-    """Return the bivariate normal distribution function by Owen's T function (1956); `rest` is sqrt(1 - rho^2)."""
-    from scipy.special import ndtr, owens_t
-
-    k = np.where(k == 0, 1e-300, k)
-    t_h, t_k = owens_t(h, (k - rho * h) / (h * rest)), owens_t(k, (h - rho * k) / (k * rest))
-    return np.clip((ndtr(h) + ndtr(k)) / 2 - t_h - t_k - np.where(h * k < 0, 0.5, 0.0), 0.0, 1.0)
+_NORMAL = "What a lucky seed is worth takes the accuracies of runs as normal."
+_NOTHING = dict.fromkeys(("share", "share_low", "share_high"), math.nan)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SeedSelection(Result):
     """What picking the best of several seeds is worth on fresh examples, as far as these runs tell.
 
-    Estimates are unbiased for normal accuracies, at two runs as at many: where all seeds are equally good they are
-    negative as often as positive. Each has an interval.
+    Estimates are unbiased for normal accuracies, at two runs as at many, unless they are cut to what is left to gain:
+    where all seeds are equally good they are negative as often as positive. Each has an interval.
 
     Attributes
     ----------
     n_runs, n_examples : int
-        R and n.
+        R and n; copies count once.
     level : float
         Of the intervals.
     counts : tuple of int
@@ -191,7 +47,9 @@ class SeedSelection(Result):
     apparent_gain, apparent_low, apparent_high : ndarray of float [N]
         By how much the run picked looks better than the mean run on the examples that picked it.
     fresh_gain, fresh_low, fresh_high : ndarray of float [N]
-        By how much it is better on fresh examples. Intervals are cut at 0, which is what equally good seeds give.
+        By how much it is better on fresh examples: all at most one minus the mean accuracy. The lower end is 0 at
+        least, or the estimate where that is negative; sentence and table cut both to 0. NaN where the runs agree on
+        every example, as copies of one do.
     share, share_low, share_high : float
         Share of the advantage that transfers to fresh examples, cut to [0, 1].
     model : SelectionModel
@@ -244,33 +102,40 @@ class SeedSelection(Result):
 
     def table(self) -> Table:
         """Return a row for each N, in percentage points."""
+        gain, low, high = 100 * self._possible
         columns: dict[str, Any] = {
             "best of": self.counts,
             "looks better by": 100 * self.apparent_gain,
-            "is better by": 100 * self.fresh_gain,
-            "low": 100 * self.fresh_low,
-            "high": 100 * self.fresh_high,
+            "is better by": gain,
+            "low": low,
+            "high": high,
         }
         title = f"Advantage over the mean run, percentage points, {self.level:.0%} interval on fresh examples"
         return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3f"), title=title)
 
+    @property
+    def _possible(self) -> NDArray[np.float64]:
+        """Estimate and ends of the gain on fresh examples, cut to what a gain can be [3, N]."""
+        return np.maximum([self.fresh_gain, self.fresh_low, self.fresh_high], 0.0)
+
     def sentence(self) -> str:
         """Return the answer in one sentence."""
+        unknown = f"Whether a lucky seed's advantage transfers cannot be told with {count(self.n_runs, 'run')}"
+        if math.isnan(self.fresh_high[-1]):
+            alike = f"they agree on all {count(self.n_examples, 'example')}, as copies of one run would"
+            return f"{unknown}: {alike if self.n_runs > 1 else 'the others are copies of it'}."
         looks = (
             f"the best of {self.counts[-1]} looks {points(self.apparent_gain[-1])} points better than the mean run on "
-            f"these {self.n_examples} examples"
+            f"{count(self.n_examples, 'example')}"
         )
-        found = f"estimate {points(self.fresh_gain[-1])}, if accuracies are normal"
-        ends = f"{points(self.fresh_low[-1])} to {points(self.fresh_high[-1])}"
+        gain, low, high = (points(value) for value in self._possible[:, -1])
+        interval = f"{self.level:.0%} interval, estimate {gain}"
         if self.shown:
             return (
-                f"Part of a lucky seed's advantage transfers: {looks}, and is {ends} better on fresh ones "
-                f"({self.level:.0%} interval from {self.n_runs} runs; {found})."
+                f"Part of a lucky seed's advantage transfers: {looks} and is {low} to {high} better on fresh ones "
+                f"({interval}; {count(self.n_runs, 'run')})."
             )
-        return (
-            f"Whether a lucky seed's advantage transfers cannot be told with {self.n_runs} runs: {looks}, and may be "
-            f"{ends} better on fresh ones ({self.level:.0%} interval; {found})."
-        )
+        return f"{unknown}: {looks}, and may be {low} to {high} better on fresh ones ({interval})."
 
 
 @opens("source")
@@ -317,28 +182,28 @@ def seed_selection(
         refuse_beside_result(labels=labels, correct=correct, first_half=first_half, level=level, clusters=clusters)
         found = source
     else:
-        found = variance(
-            source,
-            labels,
-            correct=correct,
-            split=split,
-            kind=kind,
-            nan=nan,
-            missing=missing,
-            level=0.95 if level is None else level,
-            first_half=first_half,
-            best_of=(2, 5, 10) if counts is None else counts,
-            pairs="none",
-            clusters=clusters,
-        )
+        reading = {"correct": correct, "split": split, "kind": kind, "nan": nan, "missing": missing}
+        settings = {
+            "level": 0.95 if level is None else level,
+            "best_of": (2, 5, 10) if counts is None else counts,
+            "pairs": "none",
+            "clusters": clusters,
+        }
+        found = _without_copies(source, labels, first_half, reading, settings)
     found.require_runs()
+    if len(found.distinct) < found.n_runs and len(found.distinct) > 1:
+        raise InputError(
+            f"a result in which {found.n_runs} runs are {len(found.distinct)}, as some are copies",
+            "runs without copies",
+            "Give the runs themselves to seed_selection(), which counts copies once.",
+        )
     if math.isnan(found.cov_half):
         raise InputError(f"{found.n_runs} runs on {found.n_examples} examples", "two runs and two halves of examples")
     numbers = found.best_of if counts is None else checked_counts(counts)
     first, second = found.correct_by_half.T / np.array(found.half_sizes)[:, None]
-    gains = np.array([best_of_gain(first, second, count) for count in numbers], np.float64).reshape(-1, 2)
+    gains = np.array([best_of_gain(first, second, number) for number in numbers], np.float64).reshape(-1, 2)
     return SeedSelection(
-        n_runs=found.n_runs,
+        n_runs=len(found.distinct),
         n_examples=found.n_examples,
         level=found.level,
         counts=numbers,
@@ -351,9 +216,25 @@ def seed_selection(
         first=first,
         second=second,
         excluded=found.excluded,
-        warnings=found.warnings,
+        warnings=(*found.warnings, _NORMAL),
         **_worth(found, numbers),
     )
+
+
+def _without_copies(
+    source: Any, labels: Any, first_half: ArrayLike | None, reading: dict[str, Any], settings: dict[str, Any]
+) -> VarianceResult:
+    """Return the result on runs of which copies count once, with the warnings about the copies."""
+    found = variance(source, labels, first_half=first_half, **reading, **settings)
+    if len(found.distinct) in (1, found.n_runs):
+        return found
+    counting = {"votes": False, "keep_bits": True, "first_half": first_half}
+    statistics, outcomes = counted(source, labels, counting, **reading)
+    copies = Copies(found.n_runs, found.copies, (True,) * len(found.copies))
+    once = without_copies(statistics, outcomes, copies, counting)
+    if once is None:
+        raise InputError("statistics of runs among which are copies", "keep_bits=True", "Count the runs with it.")
+    return replace(variance(once, **settings), excluded=found.excluded, warnings=found.warnings)
 
 
 def _worth(found: VarianceResult, counts: tuple[int, ...]) -> dict[str, Any]:
@@ -366,17 +247,19 @@ def _worth(found: VarianceResult, counts: tuple[int, ...]) -> dict[str, Any]:
     gain = picked_gain(found) / bias if found.n_clusters is None else _clustered_gain(found, bias)
     share = min(1.0, max(0.0, gain / looks)) if looks else 0.0
     model = seed_selection_model(looks, share, counts)
-    model = replace(model, fresh_gain=gain * model.e_max, top_fresh_gain=gain * _mean_of_top(model.fraction))
+    most = 1 - found.mean_acc
+    gains = np.minimum(gain * model.e_max, most)
+    model = replace(model, fresh_gain=gains, top_fresh_gain=min(gain * mean_of_top(model.fraction), most))
     noise = max(0.0, found.var_test - found.var_dist)
     low, high = (_model_at(end**2, noise, counts) for end in found.sd_interval)
-    seen = scaled_interval(found.var_test, found.n_runs - 1, found.level)
-    return {
-        "apparent_gain": model.apparent_gain,
-        "apparent_low": math.sqrt(seen[0]) * model.e_max,
-        "apparent_high": math.sqrt(seen[1]) * model.e_max,
+    seen = scaled_interval(found.var_test, found.n_runs - 1, found.level) if found.var_test else (math.nan, math.nan)
+    worth = {
+        "apparent_gain": np.minimum(model.apparent_gain, most),
+        "apparent_low": np.minimum(math.sqrt(seen[0]) * model.e_max, most),
+        "apparent_high": np.minimum(math.sqrt(seen[1]) * model.e_max, most),
         "fresh_gain": model.fresh_gain,
-        "fresh_low": low.fresh_gain,
-        "fresh_high": high.fresh_gain,
+        "fresh_low": np.minimum(np.minimum(low.fresh_gain, most), model.fresh_gain),
+        "fresh_high": np.maximum(np.minimum(high.fresh_gain, most), model.fresh_gain),
         "share": share,
         "share_low": low.lam,
         "share_high": high.lam,
@@ -384,6 +267,9 @@ def _worth(found: VarianceResult, counts: tuple[int, ...]) -> dict[str, Any]:
         "model_low": low,
         "model_high": high,
     }
+    if found.sd_test or found.sd_ind:
+        return worth
+    return worth | {name: np.full(len(counts), math.nan) for name in worth if name.startswith("fresh")} | _NOTHING
 
 
 def _model_at(real: float, noise: float, counts: tuple[int, ...]) -> SelectionModel:
