@@ -203,3 +203,65 @@ def test_an_outlying_run_of_the_pilot_is_named():
     correct[4, :200] = False
     notes = rs.plan_runs(0.1, rs.variance(correct=correct)).warnings
     assert any("pilot: run 4 (" in note and "is an outlying run" in note for note in notes)
+
+
+def test_copies_are_no_runs_of_a_pilot():
+    """Seven runs of which four are copies of one were a pilot of seven, with a spread that copies shrink."""
+    runs = draw(np.random.default_rng(3), 4, 300, 0.3)[0]
+    copied, once = (rs.variance(correct=runs[list(which)], pairs="none") for which in ((0, 0, 0, 0, 1, 2, 3), range(4)))
+    for found in (rs.plan_runs(0.05, copied), rs.plan_runs(0.05, correct=runs[[0, 0, 0, 0, 1, 2, 3]])):
+        plan = rs.plan_runs(0.05, once)
+        assert (found.degrees, found.runs_needed) == (3, plan.runs_needed)
+        assert found.var_a == pytest.approx(plan.var_a)
+        assert "from 4 runs" in found.sentence()
+        assert any("7 runs count as 4" in note for note in found.warnings)
+        assert any("identical outcomes" in note for note in found.warnings)
+        assert any("With 4 runs, up to 53%" in note for note in found.warnings)
+    carried = rs.plan_gap(5, copied, n_examples=600)
+    assert carried.degrees <= 3
+    assert carried.gap_needed == pytest.approx(rs.plan_gap(5, once, n_examples=600).gap_needed, rel=0.3)
+    with pytest.raises(rs.InputError, match="without any spread"):
+        rs.plan_runs(0.05, rs.variance(correct=runs[[0, 0, 0]]))
+    statistics = rs.RunStatistics(n_examples=300, n_runs=3, votes=False)
+    statistics.update_correct(runs[[0, 0, 1]])
+    untold = rs.compare(statistics, rs.run_statistics(runs.astype(int), np.ones(300, int), votes=False))
+    with pytest.raises(rs.InputError, match="copies"):
+        rs.plan_runs(0.05, untold)
+
+
+def test_a_plan_passes_on_what_its_pilot_warns_of():
+    runs = draw(np.random.default_rng(3), 6, 300, 0.3)[0]
+    outputs = np.eye(2)[runs.astype(int)] + np.random.default_rng(0).normal(size=(6, 300, 2)) / 100
+    outputs[4, 0] = np.nan
+    labels, unlike = np.ones(300, int), rs.variance(outputs, np.ones(300, int))
+    both = rs.compare(outputs, outputs[:4] + 0.001, labels)
+    assert unlike.warnings
+    assert both.warnings
+    for source in (unlike, both):
+        for plan in (rs.plan_runs(0.05, source), rs.plan_gap(4, source)):
+            assert set(source.warnings) <= set(plan.warnings)
+            assert {item.run for item in source.excluded} == {item.run for item in plan.excluded}
+    assert "Left out: 1 run" in rs.plan_runs(0.05, outputs, labels).sentence()
+
+
+def test_no_errors_seen_are_no_certainty():
+    """An error rate of 0 gave a spread of 0: five runs then showed a gap of 0.00 points."""
+    for plan in (lambda **k: rs.plan_runs(0.01, **k), lambda **k: rs.plan_gap(5, **k)):
+        with pytest.raises(rs.InputError, match=r"error=0 .* no spread follows"):
+            plan(error=0, n_examples=1000)
+    assert rs.plan_gap(5, error=3 / 1000, n_examples=1000).gap_needed > 0
+    for accuracy, said in ((1, "All are right"), (0, "All are wrong")):
+        sentence = rs.variance(correct=np.full((1, 100), accuracy)).sentence()
+        assert said in sentence
+        assert "about 0.00 points" not in sentence
+        assert "nothing follows about other runs" in sentence
+
+
+def test_sentences_of_plans_are_short():
+    runs = draw(np.random.default_rng(3), 6, 300, 0.3)[0]
+    one, both = rs.variance(correct=runs), rs.compare(correct=(runs[:3], runs[3:]))
+    bases = ((one, {}), (both, {}), (None, {"error": 0.05, "n_examples": 900}), (one, {"n_examples": 900}))
+    for source, options in (*bases, (None, {"variance": 1e-4, "tau2": 0.1, "n_examples": 90})):
+        for plan in (rs.plan_runs(0.04, source, **options), *(rs.plan_gap(k, source, **options) for k in (1, 5))):
+            assert len(plan.sentence().split()) <= 47, plan.sentence()
+            assert "nan" not in plan.sentence()

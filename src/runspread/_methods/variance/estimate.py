@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.copies import Copies
 from ..._reading.opening import opens
 from .audit import audited
 from .clusters import clusters_of, few_clusters, totals_of
@@ -165,6 +166,7 @@ def variance(
             numbers |= clustered
         found["var_dist_cluster"] = numbers["var_dist"]
     run_ids = () if outcomes is None else outcomes.run_ids
+    copies = copies_of(source, statistics, outcomes)
     return VarianceResult(
         **numbers,
         level=level,
@@ -176,15 +178,19 @@ def variance(
         law=law,
         unclustered=plain,
         excluded=statistics.excluded,
-        copies=copies_of(source, statistics, outcomes).groups,
-        warnings=audited([source], (*notes, *reservations(statistics), *_of_law(statistics, run_ids, settings))),
+        copies=copies.groups,
+        warnings=audited([source], (*notes, *_reservations(statistics, copies, run_ids, settings))),
     )
 
 
-def _of_law(statistics: RunStatistics, run_ids: tuple[str, ...], settings: Settings) -> tuple[str, ...]:
-    """Return what speaks against the law of runs that the intervals assume, and what few runs cannot show."""
-    runs = statistics.n_runs
-    notes = () if settings.law == "any" else reservations_of_law(statistics.correct, statistics.n_examples, run_ids)
+def _reservations(
+    statistics: RunStatistics, copies: Copies, run_ids: tuple[str, ...], settings: Settings
+) -> tuple[str, ...]:
+    """Return what the reader should know: what the law assumed hides, and what few runs (copies count once) do."""
+    runs = copies.n_distinct
+    notes = reservations(statistics, runs)
+    if settings.law == "normal":
+        notes += reservations_of_law(statistics.correct, statistics.n_examples, run_ids)
     if 1 < runs < LEAST_RUNS or settings.law == "any":
         notes += (unseen(runs, settings.level),)
     return notes
@@ -208,9 +214,9 @@ def _pairs(
     return scan_pairs(packed, statistics.n_examples, threshold=threshold)
 
 
-def reservations(statistics: RunStatistics) -> tuple[str, ...]:
-    """Return what the reader should know about the runs."""
-    runs = statistics.n_runs
+def reservations(statistics: RunStatistics, distinct: int | None = None) -> tuple[str, ...]:
+    """Return what the reader should know about the runs, of which so many are distinct where that is known."""
+    runs = statistics.n_runs if distinct is None else distinct
     notes = statistics.repeats
     if 1 < runs < 10:
         notes += (f"{runs} runs only: the intervals are wide.",)

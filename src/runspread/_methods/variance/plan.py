@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..._checks import check_choice
 from ..._errors import InputError
+from ..._reading.opening import opens
 from ..._results import Result, Table
 from .audit import warns_of_seeds
 from .basis import Basis, basis_of, range_of
@@ -100,23 +101,21 @@ class RunPlan(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
+        runs = range_of(self.degrees, self.runs_plugin, self.runs_low, self.runs_high, ",.0f", "runs")
         return (
-            f"A gap of {points(self.gap)} points needs {self.runs_needed:,} runs of each configuration on this test "
-            f"set (power {self.power:.0%} at level {self.alpha:.0%}; {self.basis})"
-            f"{range_of(self.degrees, self.runs_plugin, self.runs_low, self.runs_high, ',.0f', 'runs')}."
-            f"{self._beyond()}"
+            f"A gap of {points(self.gap)} points needs {self.runs_needed:,} runs of each on this test set "
+            f"({_asked(self.power, self.alpha)}; {self.basis}){runs}{self._beyond()}"
         )
 
     def _beyond(self) -> str:
         """Say what it takes on the distribution."""
         if math.isinf(self.runs_needed_dist):
-            return (
-                f" On the distribution no number of runs can show it with {self.n_examples} examples: "
-                f"{points(self.min_delta_dist)} points is the smallest gap that could be shown."
-            )
-        if not math.isnan(self.runs_needed_dist):
-            return f" On the distribution it takes {self.runs_needed_dist:,.0f} of each."
-        return " On the distribution it can take more."
+            return "; on the distribution no number of runs suffices."
+        return (
+            "."
+            if math.isnan(self.runs_needed_dist)
+            else f". On the distribution it takes {self.runs_needed_dist:,.0f} of each."
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -179,17 +178,16 @@ class GapPlan(Result):
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        noise = f"differences below {points(self.gap_noise)} points are within noise"
+        asked = f"{_asked(self.power, self.alpha)}; {self.basis}"
         if self.runs == 1:
             return (
-                f"One run of each configuration shows no gap: that takes two runs of one of them; {noise} "
-                f"(level {self.alpha:.0%}; {self.basis})."
+                f"One run of each configuration shows no gap: that takes two runs of one of them; differences below "
+                f"{points(self.gap_noise)} points are within noise (level {self.alpha:.0%}; {self.basis})."
             )
         dist = "" if math.isnan(self.gap_needed_dist) else f", of {points(self.gap_needed_dist)} on the distribution"
         return (
-            f"{self.runs} runs of each show a gap of {points(self.gap_needed)} points on this test set{dist} "
-            f"(power {self.power:.0%} at level {self.alpha:.0%}; {self.basis})"
-            f"{range_of(self.degrees, *self._ends, '.2f', 'points')}; {noise}."
+            f"{self.runs} runs of each show a gap of {points(self.gap_needed)} points on this test set{dist} ({asked})"
+            f"{range_of(self.degrees, *self._ends, '.2f', 'points')}."
         )
 
     @property
@@ -197,10 +195,12 @@ class GapPlan(Result):
         return 100 * self.gap_plugin, 100 * self.gap_low, 100 * self.gap_high
 
 
+@opens("source")
 @warns_of_seeds(pooled=True)
 def plan_runs(
     gap: float,
     source: Any = None,
+    labels: Any = None,
     *,
     variance: float | None = None,
     variance_b: float | None = None,
@@ -209,7 +209,11 @@ def plan_runs(
     tau2: float | None = None,
     alpha: float = 0.05,
     power: float = 0.8,
+    correct: ArrayLike | None = None,
     split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
+    missing: str = "raise",
     clusters: ArrayLike | None = None,
 ) -> RunPlan:
     """Return how many runs of each of two configurations establish a gap in accuracy.
@@ -222,8 +226,9 @@ def plan_runs(
     ----------
     gap : float
         True difference that is to be established, as a fraction: 0.001 is a tenth of a point.
-    source : VarianceResult, Comparison, study, RunOutputs, optional
-        Where the variance of a run comes from. A `Comparison` also brings the second variance and `tau2`.
+    source : VarianceResult, Comparison, or as for `variance`, optional
+        Where the variance of a run comes from; copies count once. A `Comparison` also brings the second variance and
+        `tau2`.
     variance, variance_b : float, optional
         Test-set variance of accuracy of each configuration, taken as exact, instead of `source`; the second defaults
         to the first.
@@ -237,17 +242,15 @@ def plan_runs(
         Variance over examples of the difference in success rate.
     alpha, power : float
         Two-sided level, and probability of success.
-    split : str
-        Which split of a study to read.
-    clusters : array_like [examples], optional
-        Cluster of each example, as for `variance`, beside a `source` that is no result: on a test set of another size
-        it is then the number of clusters that grows or shrinks.
+    labels, correct, split, kind, nan, missing, clusters
+        As for `variance`, beside a `source` that is no result. With clusters, on a test set of another size it is the
+        number of clusters that grows or shrinks.
 
     Raises
     ------
     InputError
         There is no pilot of two runs or more, it shows no spread at all, or it is one of two runs from which the plan
-        would be above 1,000 runs.
+        would be above 1,000 runs; or the error rate is 0, from which nothing follows.
 
     Examples
     --------
@@ -257,7 +260,9 @@ def plan_runs(
     """
     if not 0 < gap < math.inf:
         raise InputError(f"gap={gap}", "a positive difference of accuracies, as a fraction")
-    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, split, clusters)
+    reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
+    reading |= {"labels": labels, "correct": correct, "clusters": clusters}
+    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, reading)
     _check_levels(alpha, power)
     var_a, var_b = basis.spread.variances
     z = quantiles(alpha, power)
@@ -274,9 +279,19 @@ def plan_runs(
         runs_dist=dist,
         min_delta_dist=least,
         **_runs(gap, basis, alpha, power),
-        warnings=basis.warnings,
-        **basis.facts(),
+        **basis.facts(_beyond_these(least)),
     )
+
+
+def _beyond_these(least: float) -> str:
+    """Return what a plan for this test set leaves open on the distribution."""
+    if math.isnan(least):
+        return "On the distribution it can take more runs: a comparison of both configurations tells."
+    return f"On the distribution gaps below {points(least)} points cannot be shown with this test set." if least else ""
+
+
+def _asked(power: float, alpha: float) -> str:
+    return f"power {power:.0%}, level {alpha:.0%}"
 
 
 def _runs(gap: float, basis: Basis, alpha: float, power: float) -> dict[str, Any]:
@@ -300,10 +315,12 @@ def _runs(gap: float, basis: Basis, alpha: float, power: float) -> dict[str, Any
     }
 
 
+@opens("source")
 @warns_of_seeds(pooled=True)
 def plan_gap(
     runs: int,
     source: Any = None,
+    labels: Any = None,
     *,
     variance: float | None = None,
     variance_b: float | None = None,
@@ -312,7 +329,11 @@ def plan_gap(
     tau2: float | None = None,
     alpha: float = 0.05,
     power: float = 0.8,
+    correct: ArrayLike | None = None,
     split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
+    missing: str = "raise",
     clusters: ArrayLike | None = None,
 ) -> GapPlan:
     """Return the smallest gap that `runs` runs of each of two configurations establish.
@@ -321,15 +342,20 @@ def plan_gap(
     ----------
     runs : int
         Runs of each configuration; 1 compares two single trainings, which shows noise only.
-    source, variance, variance_b, n_examples, error, tau2, alpha, power, split, clusters
+    source, labels, variance, variance_b, n_examples, error, tau2, alpha, power
+        As for `plan_runs`.
+    correct, split, kind, nan, missing, clusters
         As for `plan_runs`.
     """
     if runs < 1:
         raise InputError(f"runs={runs}", "at least one run of each")
-    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, split, clusters)
+    reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
+    reading |= {"labels": labels, "correct": correct, "clusters": clusters}
+    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, reading)
     _check_levels(alpha, power)
     var_a, var_b = basis.spread.variances
     total, z = (var_a + var_b) / runs, quantiles(alpha, power)
+    noise = basis.noise(alpha) * math.sqrt(total)
     return GapPlan(
         runs=runs,
         alpha=alpha,
@@ -337,10 +363,9 @@ def plan_gap(
         gap_fixed_normal=z * math.sqrt(total),
         gap_fixed_t=student_gap(var_a + var_b, runs, alpha, power),
         gap_dist=math.nan if basis.examples is None else z * math.sqrt(total + basis.examples.variance),
-        gap_noise=basis.noise(alpha) * math.sqrt(total),
+        gap_noise=noise,
         **(_gaps(runs, basis, alpha, power) if runs > 1 else dict.fromkeys(_GAPS, math.nan)),
-        warnings=basis.warnings,
-        **basis.facts(),
+        **basis.facts(f"Differences below {points(noise)} points are within noise." if runs > 1 else ""),
     )
 
 

@@ -247,7 +247,7 @@ class VarianceResult(Result):
     @property
     def unseen_share(self) -> float:
         """Largest share of trainings that may do worse than the worst run here, at `level`, for any law of runs."""
-        return unseen_share(self.n_runs, self.level)
+        return unseen_share(len(self.distinct), self.level)
 
     def table(self) -> Table:
         """Return the standard deviations in percentage points, with intervals."""

@@ -103,10 +103,15 @@ def _no_spread(result: VarianceResult) -> str:
 def _undefined(result: VarianceResult) -> str:
     """Say what one run, or one example, leaves open (the spread of independent errors is sqrt(err/(2n)), spec 4.3)."""
     about = points(math.sqrt((1 - result.mean_acc) / (2 * result.n_examples)))
+    follows = (
+        f"The standard deviation between runs is about {about} points if errors are independent; fine-tunings were "
+        "seen at 1 to 5 times that."
+    )
+    if result.mean_acc in (0.0, 1.0):
+        follows = f"All are {'right' if result.mean_acc else 'wrong'}, from which nothing follows about other runs."
     return (
         f"{count(result.n_runs, 'run')} on {count(result.n_examples, 'example')} cannot tell how much of the "
-        f"spread is real (accuracy {result.mean_acc:.2%}): it takes two runs and two examples. The standard deviation "
-        f"between runs is about {about} points if errors are independent; fine-tunings were seen at 1 to 5 times that."
+        f"spread is real (accuracy {result.mean_acc:.2%}): it takes two runs and two examples. {follows}"
     )
 
 
