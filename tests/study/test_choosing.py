@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import runspread as rs
-from runspread._cli import cli
+from runspread._cli import choosing, cli
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +112,61 @@ def test_the_hint_on_weights_that_were_not_kept_works(tmp_path, study):
     recipe = rs.recipe("digits-mlp", epochs=1, hidden=(4,), keep_weights=True)
     trained = rs.train(recipe, runs=1, out=Path(tmp_path) / "t")
     assert trained.weights(trained.runs[0])
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> rs.Study:
+    """Three runs of lr 0.1, one of 0.2, two that have no lr at all, and one where it is a list."""
+    rng, labels = np.random.default_rng(0), np.arange(200) % 4
+    made = rs.create_study(tmp_path_factory.mktemp("mixed") / "s", splits={"test": labels})
+    for number, facts in enumerate(3 * [{"lr": 0.1}] + [{"lr": 0.2}] + 2 * [{"wd": 1}] + [{"lr": [0.1, 0.01]}]):
+        with made.record(seeds=number, hyperparameters=facts) as run:
+            for step in range(60):
+                run.log(step, loss=float(rng.random()), other=float(rng.random()))
+            run.predictions("test", 2 * np.eye(4)[labels] + rng.normal(size=(200, 4)))
+    return rs.open_study(made.path)
+
+
+def test_no_run_is_left_out_of_groups(mixed):
+    """Runs without the hyperparameter were dropped without a word."""
+    groups = mixed.by("lr")
+    assert {value: len(study.runs) for value, study in groups.items()} == {
+        0.1: 3,
+        0.2: 1,
+        "[0.1, 0.01]": 1,
+        "(not set)": 2,
+    }
+    assert len(mixed.where(lr="(not set)").runs) == 2
+    text = called("info", mixed.path, "--by", "lr")[1]
+    assert "lr = (not set)" in text
+    assert called("info", mixed.path, "--where", "lr=(not set)")[0] == 0
+    assert list(json.loads(called("info", mixed.path, "--by", "lr", "--json")[1]))[-1] == "lr=(not set)"
+
+
+def test_a_value_that_cannot_be_answered_does_not_end_the_others(mixed):
+    found = CliRunner().invoke(cli, ["trimming", str(mixed.path), "--by", "lr", "--replicates", "2", "--json"])
+    parts = json.loads(found.stdout)
+    assert found.exit_code == 2
+    assert list(parts) == ["lr=0.1", "lr=0.2", "lr=[0.1, 0.01]", "lr=(not set)"]
+    assert "levels" in parts["lr=0.1"]
+    assert list(parts["lr=0.2"]) == ["error"]
+    assert "error: lr=0.2: " in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("statuses", "whole"), [((0, 3, 2, 1), 1), ((2, 3, 0), 3), ((0, 2), 2), ((0, 0), 0), ((0, 4), 4), ((4,), 4)]
+)
+def test_exit_statuses_of_values_combine(study, monkeypatch, statuses, whole):
+    """They were added up by their largest: undecided hid that a difference was shown."""
+    left = list(statuses)
+    monkeypatch.setattr(rs.Study, "by", lambda self, name: dict.fromkeys(range(len(statuses))))
+    with pytest.raises(SystemExit) as stop:
+        choosing._once_a_value(lambda: sys.exit(left.pop(0)), "lr", str(study.path), as_json=False)
+    assert stop.value.code == whole
+
+
+def test_a_plot_of_each_value_is_a_file_of_its_own(mixed, tmp_path):
+    pytest.importorskip("matplotlib")
+    words = ("dynamics", mixed.path, "--where", "lr=0.1", "--where", "lr=(not set)", "--by", "lr", "--states", 1)
+    called(*words, "--plot", tmp_path / "map.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map-lr=(not_set).png", "map-lr=0.1.png"]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from .._errors import InputError
+from .._errors import InputError, RunspreadError
 
 _WHERE, _BY, _NAMES, _JSON = (f"runspread.{name}" for name in ("where", "by", "names", "json"))
+_WORST_FIRST = (1, 3, 2)  # what several answers amount to: a difference that is shown, then one left open, then none
 
 
 def parse_where(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> dict[str, list[str]]:
@@ -56,28 +59,41 @@ def grouping_runs(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **options)
         return _once_a_value(lambda: command(*args, **options), by, options["study"], as_json=options["as_json"])
 
-    helped = "Answer once for the runs of each value of this hyperparameter."
+    helped = "Answer once for the runs of each value of this hyperparameter (or status, or seed by its role)."
     return choosing_runs(click.option("--by", metavar="NAME", help=helped)(called))
 
 
 def _once_a_value(call: Callable[[], Any], by: str, path: str, *, as_json: bool) -> None:
-    from .._study.choosing import distinct_values
-
-    values = distinct_values(chosen(_study(path)).runs, by)
-    status, parts = 0, _meta().setdefault(_JSON, {}) if as_json else {}
-    for value in values:
-        _meta()[_BY] = {by: value}
+    """Answer for each value in turn; where one cannot be answered, say why and go on with the next."""
+    statuses, parts = set[int](), _meta().setdefault(_JSON, {}) if as_json else {}
+    for value in chosen(_study(path)).by(by):
+        name = f"{by}={value}"
+        _meta()[_BY] = by, value
         if not as_json:
             click.secho(f"\n{by} = {value}", bold=True)
         try:
             call()
-        except SystemExit as stop:  # a command whose answer is its exit status
-            status = max(status, int(stop.code or 0))
+            statuses.add(0)
+        except (SystemExit, click.exceptions.Exit) as stop:  # a command whose answer is its exit status
+            statuses.add(int((stop.code if isinstance(stop, SystemExit) else stop.exit_code) or 0))
+        except RunspreadError as error:
+            statuses.add(2)
+            click.echo(f"error: {name}: {error}", err=True)
+            parts[""] = {"error": str(error)}
         if as_json:
-            parts[f"{by}={value}"] = parts.pop("", None)
+            parts[name] = parts.pop("", None)
     if as_json:
         click.echo(json.dumps(parts, indent=2, allow_nan=False))
-    sys.exit(status)
+    sys.exit(next((status for status in (*_WORST_FIRST, *sorted(statuses, reverse=True)) if status in statuses), 0))
+
+
+def file_of_value(file: Path) -> Path:
+    """Return where a command writes, which answers for one value of ``--by``: a file of its own for each."""
+    name, value = _meta().get(_BY, (None, None))
+    if name is None:
+        return file
+    safe = re.sub(r"[^\w.+=()-]+", "_", f"{name}={value}")
+    return file.with_name(f"{file.stem}-{safe}{file.suffix}")
 
 
 def _study(path: str) -> Any:
@@ -95,12 +111,17 @@ def chosen(source: Any) -> Any:
     """Return the runs of a study that ``--where`` and ``--by`` ask for, and remember what a reader calls them."""
     from .._study.study import Study
 
-    where = {**_meta().get(_WHERE, {}), **_meta().get(_BY, {})}
+    where, (by, value) = _meta().get(_WHERE, {}), _meta().get(_BY, (None, None))
     if not isinstance(source, Study):
-        if where:
+        if where or by:
             raise InputError("--where or --by with a file of outputs", "them with a study, which knows its runs")
         return source
     found = source.where(**where) if where else source
+    if by is not None:
+        groups = found.by(by)
+        if value not in groups:
+            raise InputError(f"no run with {by}={value}", f"one of {by} {', '.join(map(str, groups))}")
+        found = groups[value]
     _meta().setdefault(_NAMES, {}).update(found.run_names)
     return found
 

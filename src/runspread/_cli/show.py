@@ -12,7 +12,7 @@ import click
 
 from .._errors import InputError
 from .._results import Result, Table, json_safe, relabelled, to_plain
-from .choosing import choosing_runs, collected, grouping_runs, run_names
+from .choosing import choosing_runs, collected, file_of_value, grouping_runs, run_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,6 +78,7 @@ def save_plot(result: Result, file: Path | None) -> None:
     if file is not None:
         from .._study.files import storage_errors
 
+        file = file_of_value(file)
         with storage_errors(f"writing {file}"):
             result.plot().figure.savefig(file, bbox_inches="tight")  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -12,6 +12,7 @@ from .records import SEED_ROLES
 from .shards import RunFacts
 
 _LONGEST_SEED = 10**6  # a seed beyond this was drawn, and is no name for a run
+NOT_SET = "(not set)"  # what runs without a hyperparameter are asked for by
 _MISSING = object()
 
 
@@ -29,7 +30,7 @@ def chosen_runs(runs: Sequence[RunFacts], where: Mapping[str, Any]) -> frozenset
         options = wanted if isinstance(wanted, (list, tuple, set, frozenset)) else [wanted]
         kept = [run for run, value in zip(found, values, strict=True) if any(_equal(value, each) for each in options)]
         if not kept:
-            there = ", ".join(dict.fromkeys(str(value) for value in values if value is not _MISSING))
+            there = ", ".join(dict.fromkeys(NOT_SET if value is _MISSING else str(value) for value in values))
             raise InputError(f"no run with {name}={', '.join(map(str, options))}", f"one of {name} {there}")
         found = kept
     return frozenset(run.id for run in found)
@@ -48,17 +49,27 @@ def values_of(runs: Sequence[RunFacts], name: str) -> list[Any]:
     return values
 
 
-def distinct_values(runs: Sequence[RunFacts], name: str) -> list[Any]:
-    """Return the values of a name that occur, in order."""
-    found = [value for value in values_of(runs, name) if value is not _MISSING]
-    unique = list({json.dumps(value, sort_keys=True): value for value in found}.values())
+def groups_of(runs: Sequence[RunFacts], name: str) -> list[tuple[Any, frozenset[str]]]:
+    """Return the values of a name that occur, in order, each with the ids of its runs.
+
+    Runs that lack it are the last group, under `NOT_SET`: no run is left out.
+    """
+    values = values_of(runs, name)
+    groups: dict[str, tuple[Any, list[str]]] = {}
+    for run, value in zip(runs, values, strict=True):
+        if value is not _MISSING:
+            groups.setdefault(json.dumps(value, sort_keys=True), (value, []))[1].append(run.id)
+    found = [(value, frozenset(ids)) for value, ids in groups.values()]
     with suppress(TypeError):
-        unique.sort()
-    return unique
+        found.sort(key=lambda group: group[0])
+    lacking = frozenset(run.id for run, value in zip(runs, values, strict=True) if value is _MISSING)
+    return [*found, (NOT_SET, lacking)] if lacking else found
 
 
 def _equal(value: Any, wanted: Any) -> bool:
     """Whether a value is the one asked for, which a command line can only give as text."""
+    if value is _MISSING:
+        return wanted is _MISSING or wanted == NOT_SET
     if value == wanted or str(value) == str(wanted):
         return True
     if isinstance(wanted, str):

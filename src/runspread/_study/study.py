@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from .._errors import (
     StudyError,
 )
 from .._reading.safetensors import map_tensors
-from .choosing import chosen_runs, distinct_values, labels_of
+from .choosing import chosen_runs, groups_of, labels_of
 from .files import (
     CHECKSUMS,
     FolderExistsError,
@@ -146,14 +147,24 @@ class Study:
         --------
         ``rs.variance(study.where(lr=0.1))``
         """
-        view = copy.copy(self)
-        view._chosen = chosen_runs(self.runs, values)
-        view._arranged = view._part_of = None
-        return view
+        return self._with(chosen_runs(self.runs, values))
 
     def by(self, name: str) -> dict[Any, Study]:
-        """Return a view of the study for each value of a hyperparameter (or status, or seed by its role)."""
-        return {value: self.where(**{name: value}) for value in distinct_values(self.runs, name)}
+        """Return a view of the study for each value of a hyperparameter (or status, or seed by its role).
+
+        Runs that lack the hyperparameter are under ``"(not set)"``; lists and mappings are keys as JSON text.
+        """
+        found: dict[Any, Study] = {}
+        for value, ids in groups_of(self.runs, name):
+            own = isinstance(value, (list, dict)) or value in found  # True and 1 are one key
+            found[json.dumps(value, sort_keys=True) if own else value] = self._with(ids)
+        return found
+
+    def _with(self, ids: frozenset[str]) -> Study:
+        view = copy.copy(self)
+        view._chosen = ids
+        view._arranged = view._part_of = None
+        return view
 
     def predictions(self, split: str = "test", *, step: int | None = None) -> Predictions:
         """Return a lazy reader of the outputs on a split.

@@ -183,7 +183,8 @@ def _a_priori(error: float, n_examples: int | None) -> Basis:
             "No error seen on n examples leaves rates up to 3/n possible (95% bound): plan with that.",
         )
     variance = error / (2 * n_examples)
-    text = f"standard deviation about {points(math.sqrt(variance))} points per run if runs are calibrated and their errors independent"
+    about = f"standard deviation about {points(math.sqrt(variance))} points per run"
+    text = f"{about} if runs are calibrated and their errors independent"
     note = "That spread is of calibrated runs with independent errors, err/(2n), and bounds nothing."
     return Basis(Spread(Arm(variance)), n_examples, math.nan, text, stretch=_FINE_TUNINGS, notes=(note,))
 
