@@ -231,7 +231,7 @@ def test_files_of_outputs(invoke, studies, tmp_path):
     assert (dropped["n_runs"], dropped["level"]) == (11, 0.9)
     planned = invoke("plan", tmp_path / "copies.npy", *labels, "--gap", 1)
     assert planned.exit_code == 0
-    assert "from 3 runs" in planned.output
+    assert "from 2 runs" in planned.output  # a copy is no run
     audited = invoke("audit", tmp_path / "copies.npy")
     assert audited.exit_code == 1
     assert "copied runs" in audited.output
