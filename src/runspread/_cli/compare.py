@@ -10,7 +10,7 @@ import click
 from .._errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
-from .opening import kind_option, labels_option, open_source, samples_option
+from .opening import kind_option, labels_option, open_sources, samples_option
 from .show import json_option, level_option, show, split_option
 
 ON = ("distribution", "test-set", "models")
@@ -69,10 +69,11 @@ def command(
     """
     import runspread as rs
 
+    old, new = open_sources((a, b), labels)
     names = (Path(a).resolve().name, Path(b).resolve().name)
     result = rs.compare(
-        open_source(a, labels),
-        open_source(b, labels),
+        old,
+        new,
         split=split,
         kind=kind,
         level=level,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .opening import labels_option, open_source
+from .opening import kind_option, labels_option, open_source
 from .show import json_option, one_study_argument, refuse_written, show, show_cost
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ NO_EARLY_STOP = (
 @click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
 @click.option("--data", help="Where the recipe's data are, for the scaling of the inputs.")
 @labels_option
+@kind_option
 @json_option
 def command(
     study: str,
@@ -43,6 +44,7 @@ def command(
     out: str | None,
     data: str | None,
     labels: str | None,
+    kind: str,
     as_json: bool,
 ) -> None:
     """Choose the best ensemble from the runs of STUDY, without training; -o writes it as a folder to ship.
@@ -75,6 +77,7 @@ def command(
             opened,
             size=size,
             split=split,
+            kind=kind,
             objective=objective,
             replacement=not no_replacement,
             early_stop=not no_early_stop,

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .opening import refuse_ignored
 from .progress import step_progress
 from .show import json_option, refuse_written, show, show_cost
 
@@ -57,6 +58,8 @@ def command(
     from .._training.search import parse_settings
 
     refuse_written(out)
+    if fixed:
+        refuse_ignored("with --fixed, whose members tune nothing", "--range without --fixed", "tuning_rate", "ranges")
     chosen = rs.recipe(recipe, **(parse_settings(settings) | ({"data": data} if data else {})))
     given = {"conversion": parse_settings(conversion), "ranges": parse_settings(ranges)}
     with step_progress() as progress:

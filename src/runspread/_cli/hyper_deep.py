@@ -59,9 +59,12 @@ def command(
 
     refuse_written(ship)
     overrides = parse_settings(settings) | ({"data": data} if data else {})
+    spaced = parse_search(spaces)
+    if both := [name for name in overrides if name in spaced]:
+        raise rs.InputError(f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter")
     chosen = rs.recipe(recipe, **overrides)
     with training_progress() as progress:
-        shared: dict[str, Any] = {**options, "search": parse_search(spaces), "progress": progress}
+        shared: dict[str, Any] = {**options, "search": spaced, "progress": progress}
         found = (
             rs.deep_ensemble(chosen, **shared)
             if variant == "deep"

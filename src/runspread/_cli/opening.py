@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .._methods.variance.samples import SAMPLES_ARE
 from .._reading.kinds import KINDS
 from .._reading.output_files import SUFFIXES
+from .._words import listed
 from .choosing import chosen
 
+_TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 labels_option: Callable[..., Any] = click.option(
     "--labels", type=click.Path(), help="True classes (.npy, .npz), where STUDY is files of outputs without labels."
 )
@@ -34,18 +37,38 @@ samples_option: Callable[..., Any] = click.option(
 )
 
 
+def typed(*names: str) -> list[str]:
+    """Return the options, of those named, that were typed on the command line, as flags."""
+    context = click.get_current_context()
+    flags = {each.name: each.opts[0] for each in context.command.params}
+    return [flags[name] for name in names if context.get_parameter_source(name) in _TYPED]
+
+
+def refuse_ignored(beside: str, expected: str, *names: str) -> None:
+    """Raise an InputError for options that were typed and would be left without effect."""
+    from runspread._errors import InputError
+
+    if found := typed(*names):
+        raise InputError(f"{listed(found)} {beside}", expected, f"Leave {listed(found)} out.")
+
+
 def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:
-    """Return what lies at each path; the labels are those of the files among them."""
+    """Return what lies at each path; the labels are those of the files among them.
+
+    An option ``--split`` is that of the studies among them.
+    """
     from runspread._errors import InputError
 
     files = [is_outputs(path) for path in paths]
+    if all(files):
+        refuse_ignored("with files of outputs, which are of one split", "a study", "split")
     if labels is not None and not any(files):
         raise InputError(
             f"--labels for the stud{'y' if len(paths) == 1 else 'ies'} {' and '.join(paths)}",
             "labels only beside a file",
             "A study has its own.",
         )
-    return [open_source(path, labels if file else None) for path, file in zip(paths, files, strict=True)]
+    return [_opened(path, labels if file else None) for path, file in zip(paths, files, strict=True)]
 
 
 def is_outputs(path: str) -> bool:
@@ -91,14 +114,13 @@ def scalar_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_source(path: str, labels: str | None) -> Any:
     """Return the study at `path`, or the outputs of the files at `path`."""
-    import runspread as rs
-    from runspread._errors import InputError
+    return open_sources((path,), labels)[0]
 
-    if is_outputs(path):
-        return chosen(rs.open_outputs(path, labels))
-    if labels is not None:
-        raise InputError(f"--labels for the study {path}", "labels only beside a file", "A study has its own.")
-    return open_chosen(path)
+
+def _opened(path: str, labels: str | None) -> Any:
+    import runspread as rs
+
+    return chosen(rs.open_outputs(path, labels)) if is_outputs(path) else open_chosen(path)
 
 
 def open_chosen(path: str) -> Any:

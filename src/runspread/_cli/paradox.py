@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .choosing import choosing_runs
-from .opening import open_chosen
+from .opening import open_chosen, refuse_ignored
 from .progress import counted
 from .show import json_option, show
 
@@ -62,6 +62,8 @@ def command(
         raise rs.InputError(f"{len(paths)} sources, {len(folders)} of them studies", "one table, or only studies")
     if not folders and (measures or save):
         raise rs.InputError("--measures or --save with a table", "them with studies, whose weights are read")
+    if not folders:
+        refuse_ignored("with a table", "studies, which know their runs", "where")
     if (data or worst_case) and not measures:
         raise rs.InputError("--data or --worst-case alone", "--measures too")
     corpora = _corpora([open_chosen(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)

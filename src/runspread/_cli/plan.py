@@ -9,7 +9,7 @@ import click
 from .._errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
-from .opening import labels_option, open_source
+from .opening import kind_option, labels_option, open_sources, refuse_ignored
 from .show import json_option, show, split_option
 
 
@@ -28,6 +28,7 @@ from .show import json_option, show, split_option
 @click.option("--power", default=0.8, show_default=True, help="Chance of success.")
 @split_option
 @labels_option
+@kind_option
 @clusters_option
 @choosing_runs
 @json_option
@@ -42,6 +43,7 @@ def command(
     power: float,
     split: str,
     labels: str | None,
+    kind: str,
     clusters: str | None,
     as_json: bool,
 ) -> None:
@@ -53,10 +55,16 @@ def command(
     import runspread as rs
 
     if (gap is None) == (runs is None):
-        raise InputError("both --gap and --runs" if runs else "neither --gap nor --runs", "one of them")
+        raise InputError("both --gap and --runs" if runs is not None else "neither --gap nor --runs", "one of them")
     if gap is not None and not 0 < gap < 100:
         raise InputError(f"--gap {gap:g}", "percentage points between 0 and 100")
-    facts = _facts(study, against, error, examples, split, labels, clusters)
+    reading = {"split": split, "kind": kind}
+    if study is None:
+        facts: dict[str, Any] = _a_priori(error, examples)
+    elif error is not None:
+        raise InputError("both a study and --error", "a study, or --error with --examples")
+    else:
+        facts = _of_runs(study, against, labels, clusters, reading) | {"n_examples": examples}
     if gap is not None:
         result: rs.Result = rs.plan_runs(gap / 100, alpha=alpha, power=power, **facts)
     else:
@@ -65,32 +73,22 @@ def command(
     show(result, as_json=as_json)
 
 
-def _facts(
-    study: str | None,
-    against: str | None,
-    error: float | None,
-    examples: int | None,
-    split: str,
-    labels: str | None,
-    clusters: str | None,
+def _a_priori(error: float | None, examples: int | None) -> dict[str, Any]:
+    """Return what a plan without runs rests on, as keywords of `plan_runs`."""
+    if error is None:
+        raise InputError("neither a study nor --error", "a study, or --error with --examples")
+    refuse_ignored("with --error", "a study", "against", "split", "labels", "kind", "clusters", "where")
+    return {"error": error / 100, "n_examples": examples}
+
+
+def _of_runs(
+    study: str, against: str | None, labels: str | None, clusters: str | None, reading: dict[str, str]
 ) -> dict[str, Any]:
-    """Return what the plan rests on, as keywords of `plan_runs`."""
+    """Return the runs that the plan rests on, as keywords of `plan_runs`."""
     import runspread as rs
 
-    if (study is None) == (error is None):
-        raise InputError(
-            "both a study and --error" if study else "neither a study nor --error",
-            "a study, or --error with --examples",
-        )
-    if study is None:
-        given = {"--against": against, "--labels": labels, "--clusters": clusters}
-        ignored = [flag for flag, value in given.items() if value is not None]
-        if ignored:
-            raise InputError(f"{' and '.join(ignored)} with --error", "a study", f"Leave out {' and '.join(ignored)}.")
-        assert error is not None
-        return {"error": error / 100, "n_examples": examples}
-    opened, groups = open_source(study, labels), read_clusters(clusters, study)
-    if against is not None:
-        both = rs.compare(opened, open_source(against, labels), split=split, clusters=groups)
-        return {"source": both, "split": split, "n_examples": examples}
-    return {"source": opened, "split": split, "n_examples": examples, "clusters": groups}
+    opened = open_sources((study,) if against is None else (study, against), labels)
+    groups = read_clusters(clusters, study)
+    if against is None:
+        return {"source": opened[0], "clusters": groups, **reading}
+    return {"source": rs.compare(*opened, clusters=groups, **reading)}

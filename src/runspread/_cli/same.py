@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .choosing import choosing_runs
-from .opening import kind_option, labels_option, open_sources, scalar_options
+from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, show, split_option
 from .trimming import number_or_name
@@ -44,7 +44,12 @@ def command(old: str, new: str, threshold: str, labels: str | None, as_json: boo
     """
     import runspread as rs
 
+    limit = number_or_name(threshold)
+    if limit != "permutation":
+        refuse_ignored(f"with --threshold {threshold}", "--threshold permutation", "permutations", "seed")
+    if isinstance(limit, float):
+        refuse_ignored("with a distance as --threshold", "the name of a bound", "epsilon")
     before, after = open_sources((old, new), labels)
-    found = rs.same_model(before, after, threshold=number_or_name(threshold), progress=counted(), **options)
+    found = rs.same_model(before, after, threshold=limit, progress=counted(), **options)
     show(found, as_json=as_json)
     sys.exit(0 if found.same else 1)

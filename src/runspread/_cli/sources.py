@@ -9,7 +9,7 @@ import click
 
 from .._errors import InputError
 from .choosing import choosing_runs
-from .opening import kind_option, labels_option, open_source
+from .opening import kind_option, labels_option, open_source, open_sources
 from .show import json_option, show, split_option
 
 
@@ -33,11 +33,14 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str,
         show(rs.variance_by_source(open_source(studies[0], labels), split=split, kind=kind), as_json=as_json)
         return
     groups: dict[str, Any] = {}
-    for word in studies:
-        name, source = _group(word, labels)
-        if name in groups:
-            raise InputError(f"two studies for {name!r}", "one a group", f"Name them, as in {name}=FOLDER.")
-        groups[name] = source
+    named = [_named(word) for word in studies]
+    for word, (name, path), source in zip(
+        studies, named, open_sources([path for _, path in named], labels), strict=True
+    ):
+        group = name or _varied(source, word)
+        if group in groups:
+            raise InputError(f"two studies for {group!r}", "one a group", f"Name them, as in {group}={path}.")
+        groups[group] = source
     show(
         rs.variance_by_source(
             {"all": groups.pop("all"), **groups} if "all" in groups else groups, split=split, kind=kind
@@ -46,13 +49,10 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str,
     )
 
 
-def _group(word: str, labels: str | None) -> tuple[str, Any]:
-    """Return the name and the runs of a group, from FOLDER or NAME=FOLDER."""
+def _named(word: str) -> tuple[str, str]:
+    """Return the name of a group, empty where its seeds say it, and its path, from FOLDER or NAME=FOLDER."""
     name, sign, path = word.partition("=")
-    if sign and not Path(word).exists():
-        return name, open_source(path, labels)
-    source = open_source(word, labels)
-    return _varied(source, word), source
+    return (name, path) if sign and not Path(word).exists() else ("", word)
 
 
 def _varied(source: Any, word: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from .._results import Result
 from .choosing import choosing_runs
-from .opening import open_chosen
+from .opening import open_chosen, refuse_ignored
 from .progress import counted
 from .show import json_option, show, show_table
 
@@ -71,14 +71,13 @@ def command(
 
     if len(paths) != (1 if noise is None else 2):
         raise rs.InputError(f"{len(paths)} paths", "one, or two models and --noise STUDY")
+    _refuse_ignored(paths, run, between, noise)
     options["progress"] = counted()
     if noise is not None:
         first, second = (_of_model(path, unpickle, options) for path in paths)
         result: Result = rs.study_spectra(open_chosen(noise), **options).compare(metric, first, second)
     elif (Path(paths[0]) / "study.json").is_file():
         result = _of_study(open_chosen(paths[0]), run, step, between, metric, options)
-    elif run or step is not None or between:
-        raise rs.InputError(f"--run, --step or --between with {paths[0]}, which is no study", "a study")
     else:
         result = _of_model(paths[0], unpickle, options)
     _refuse_nothing(result)
@@ -88,6 +87,25 @@ def command(
             show_table(result.table(all_tensors=True))
         if result.used:
             show_table(result.summary())
+
+
+def _refuse_ignored(
+    paths: tuple[str, ...], run: str | None, between: tuple[str, str] | None, noise: str | None
+) -> None:
+    """Refuse options that the command would leave without effect."""
+    is_study = (Path(paths[0]) / "study.json").is_file()
+    if noise is not None:
+        refuse_ignored("with --noise, which compares two models", "one study", "run", "step", "between", "all_tensors")
+    elif not is_study:
+        refuse_ignored(f"with {paths[0]}, which is no study", "a study", "run", "step", "between", "metric", "where")
+    else:
+        refuse_ignored(f"with {paths[0]}, which is a study", "a PyTorch checkpoint", "unpickle")
+        if run is None:
+            refuse_ignored("with all runs of a study", "one model, or --run", "all_tensors")
+        if between is None:
+            refuse_ignored("without --between or --noise", "one of these, which compare", "metric")
+        else:
+            refuse_ignored("with --between, which names its steps and takes all runs", "--between", "run", "step")
 
 
 def _refuse_nothing(result: Result) -> None:

@@ -90,10 +90,13 @@ def command(
     _check_until(until)
     overrides = parse_settings(settings) | ({"data": data} if data else {})
     executor_options = parse_settings(executor_settings) | ({"address": address} if address else {})
+    spaced = parse_search(spaces)
+    if both := [name for name in overrides if name in spaced]:
+        raise rs.InputError(f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter")
     planned: dict[str, Any] = {
         "out": out,
         "vary": tuple(role for role in vary.split(",") if role),
-        "search": parse_search(spaces) or None,
+        "search": spaced or None,
         "stack": int(stack) if stack.isdecimal() else stack,
         "executor_options": executor_options,
         **options,

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 
 from .._errors import InputError
 from .._results import Result
-from .opening import kind_option, labels_option, open_sources, scalar_options
+from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
 
@@ -60,10 +60,15 @@ def command(
 
     if sizes:
         _refuse_for_sizes(context)
+    if resample == "none":
+        refuse_ignored("with --resample none", "--resample bootstrap or split", "replicates")
+    limit = None if threshold is None else number_or_name(threshold)
+    if isinstance(limit, float):
+        refuse_ignored("with a distance as --threshold", "the name of a bound", "epsilon")
     opened, *others = open_sources((study,) if against is None else (study, against), labels)
     if scores:
         _check_for_scores(opened, options["split"], options["kind"])
-    options["threshold"] = None if threshold is None else number_or_name(threshold)
+    options["threshold"] = limit
     drawn: dict[str, Any] = {} if resample is None else {"resample": None if resample == "none" else resample}
     levels = rs.trimming(opened, *others, progress=counted(), **options, **drawn)
     parts: dict[str, Any] = {}

@@ -9,7 +9,7 @@ import click
 from .._methods.variance.law import LAWS
 from .._reading.kinds import NAN_POLICIES
 from .clusters import clusters_option, read_clusters
-from .opening import kind_option, labels_option, open_source, samples_option
+from .opening import kind_option, labels_option, open_source, refuse_ignored, samples_option
 from .show import json_option, level_option, show, split_option, study_argument
 
 
@@ -56,6 +56,8 @@ def command(
     """
     import runspread as rs
 
+    if samples_are == "samples":
+        refuse_ignored("with --samples-are samples, which say nothing of runs", "runs", "law")
     source, groups = open_source(study, labels), read_clusters(clusters, study)
     reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan}
     result = rs.variance(source, level=level, clusters=groups, law=law, samples_are=samples_are, **reading)

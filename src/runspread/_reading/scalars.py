@@ -50,6 +50,15 @@ class Reading:
     classes: tuple[int, int] | None = None
     clip: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse classes where the margin takes none."""
+        if self.classes is not None and self.margin != "pairwise":
+            raise InputError(
+                f"classes={self.classes} without margin='pairwise'",
+                "both",
+                "Pass margin='pairwise', or leave them out.",
+            )
+
     def scalars(self, logits: NDArray[Any], labels: NDArray[np.int64] | None) -> Floats:
         """Return [statistics, runs, examples] of logits [runs, examples, classes]."""
         kind = self.kind(logits.shape[-1])

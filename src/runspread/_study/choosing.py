@@ -72,9 +72,12 @@ def _equal(value: Any, wanted: Any) -> bool:
         return wanted is _MISSING or wanted == NOT_SET
     if value == wanted or str(value) == str(wanted):
         return True
-    if isinstance(wanted, str):
-        with suppress(ValueError):
-            return bool(value == json.loads(wanted))
+    if not isinstance(wanted, str):
+        return False
+    with suppress(ValueError):
+        return bool(value == json.loads(wanted))
+    with suppress(ValueError):  # .1 and 1e-3, which are no JSON, or read differently there
+        return isinstance(value, (int, float)) and float(wanted) == value
     return False
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from ..._checks import to_numpy
 from ..._errors import CorruptShardError, InputError
 from ..._reading.copies import REPEATED, Copies, copied_outputs
-from ..._reading.outputs import ArrayOutputs, RunOutputs, corrupt_shards
+from ..._reading.opening import opens
+from ..._reading.outputs import ArrayOutputs, RunOutputs, as_outputs, corrupt_shards
 from ..._results import Result, Table
 from .evidence import RunEvidence, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _P = ParamSpec("_P")
 _R = TypeVar("_R", bound=Result)
 
+_ARRAYS = "Bring seeds, losses and weights in arrays with rs.RunEvidence.from_arrays(seeds=..., losses=...)."
 _MOST_OUTPUTS = 2000  # runs whose bare outputs the other methods look at
 _SAID = (REPEATED, "exactly the outputs of another")  # a method's own words for copies
 _RUNS = frozenset(  # arguments that hold runs, each other than its neighbours: a poked run is to be like another
@@ -94,7 +96,8 @@ class Audit(Result):
         return f"The {self.n_runs} runs are not independent: {listed} {checked}."
 
 
-def audit(source: Any, *, split: str | None = None) -> Audit:
+@opens("source")
+def audit(source: Any, labels: Any = None, *, split: str | None = None, kind: str = "auto") -> Audit:
     """Look for signs that the runs did not have seeds of their own.
 
     It finds the same initialisation under different seeds (by weights at step 0, or by equal first losses where they
@@ -107,19 +110,24 @@ def audit(source: Any, *, split: str | None = None) -> Audit:
 
     Parameters
     ----------
-    source : study, RunOutputs or RunEvidence
-        The runs; of outputs alone only copies can be told. Bare arrays go through ``RunEvidence.from_arrays``.
+    source : study, RunEvidence, or outputs as for `variance`
+        The runs; of outputs alone only copies can be told. Losses and weights in arrays go through
+        ``RunEvidence.from_arrays``.
+    labels : array_like of int [examples] or path, optional
+        True classes, beside outputs: accurate runs agree by chance.
     split : str or None
         Whose predictions of a study to compare; None takes "test", or the first split that there is.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the outputs are, where neither they nor their source tell.
 
     Raises
     ------
     InputError
-        There are no runs, or the source is neither.
+        There are no runs, or the source is none of these.
     MissingDataError
         The study has predictions, but none on `split`.
     """
-    found = _judged(source if isinstance(source, RunEvidence) else _evidence(source, split))
+    found = _judged(source if isinstance(source, RunEvidence) else _evidence(source, labels, split, kind))
     return replace(found, excluded=corrupt_shards(source))
 
 
@@ -152,15 +160,14 @@ def _seen(name: str, evidence: RunEvidence) -> str:
     return f"{name} of the first {MOST_RUNS} runs" if part else name
 
 
-def _evidence(source: Any, split: str | None) -> RunEvidence:
-    if isinstance(source, RunOutputs):
-        return outputs_evidence(source)
+def _evidence(source: Any, labels: Any, split: str | None, kind: str) -> RunEvidence:
     if not _is_study(source):
-        raise InputError(
-            f"an object of type {type(source).__name__}",
-            "a study, the outputs of runs or RunEvidence",
-            "Bring bare arrays with rs.RunEvidence.from_arrays(seeds=..., initial_weights=..., predictions=...).",
-        )
+        try:
+            return outputs_evidence(as_outputs(source, labels, kind=kind, scalars=isinstance(source, RunOutputs)))
+        except InputError as error:  # an array may be of losses or weights
+            raise InputError(error.found, error.expected, f"{error.hint} {_ARRAYS}".strip()) from error
+    if labels is not None:
+        raise InputError("labels beside a study", "labels only beside outputs", "A study has its own.")
     return study_evidence(source, split=split)
 
 
