@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._errors import InputError
+from .._errors import InputError, RunspreadWarning
 from .._reading.opening import opens
 from .._reading.probabilities import Floats, Member, Members, read_members
 from .._results import Result, Table
@@ -192,7 +193,11 @@ def scores(
 
 @opens("outputs")
 def ensemble_probabilities(
-    outputs: Any, *, weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None, kind: str = "auto"
+    outputs: Any,
+    *,
+    weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None,
+    kind: str = "auto",
+    nan: str = "exclude",
 ) -> Floats:
     """Average the class probabilities of several runs: ``p(c|x) = sum_j w_j p_j(c|x)``.
 
@@ -204,13 +209,28 @@ def ensemble_probabilities(
         As in `scores`.
     kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
         What the numbers are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out with a
+        `RunspreadWarning` that names them, or an error.
 
     Returns
     -------
     ndarray of float64 [examples, classes]
         Averaged probabilities; never averaged logits or weights.
     """
-    members = read_members(outputs, kind=kind, needs_labels=False)
+    members = read_members(outputs, kind=kind, nan=nan, needs_labels=False)
+    averaged = mean_probabilities(members, weights)
+    if members.invalid:
+        named = "; ".join(f"{item.run} ({item.reason})" for item in members.excluded()[:5])
+        left = count(len(members.invalid), "run")
+        warnings.warn(f"the average leaves out {left}: {named}", RunspreadWarning, stacklevel=3)
+    return averaged
+
+
+def mean_probabilities(
+    members: Members, weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None
+) -> Floats:
+    """Return the average probabilities of the members [examples, classes]; those left out are known afterwards."""
     members.need_probabilities("averaged probabilities", "Votes are counted by scores and calibration.")
     running = _Running(members, _check_weights(weights, members), 1, "left")
     for member in members:

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._errors import InputError
 from ..._reading.opening import opens
-from ..._reading.probabilities import Floats
-from ..._results import Result, Table
+from ..._reading.probabilities import Floats, read_members
+from ..._results import Excluded, Result, Table
 from ..diversity import entropy
-from ..scores import ensemble_probabilities
+from ..scores import mean_probabilities
 
 CONFIDENCES = ("max_probability", "negative_entropy")
 TRUE_POSITIVE_RATE = 0.95
@@ -79,7 +79,7 @@ class OutsideDetection(Result):
 
 @opens("inside", "outside")
 def outside_detection(
-    inside: Any, outside: Any, *, confidence: str = "max_probability", kind: str = "auto"
+    inside: Any, outside: Any, *, confidence: str = "max_probability", kind: str = "auto", nan: str = "exclude"
 ) -> OutsideDetection:
     """Measure how well a predictor's confidence tells its own test set from another data set.
 
@@ -91,6 +91,8 @@ def outside_detection(
         What to compare.
     kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
         What the numbers are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether members with NaN, a positive infinity or a row without a finite entry are left out, or an error.
 
     Returns
     -------
@@ -102,7 +104,14 @@ def outside_detection(
     Hendrycks and Gimpel (2017), arXiv 1610.02136; DeLong et al. (1988), Biometrics, for the interval.
     """
     check_choice(confidence, "confidence", CONFIDENCES)
-    positive, negative = (_confidence(ensemble_probabilities(x, kind=kind), confidence) for x in (inside, outside))
+    sets = {
+        name: read_members(source, kind=kind, nan=nan, needs_labels=False)
+        for name, source in (("inside", inside), ("outside", outside))
+    }
+    positive, negative = (_confidence(mean_probabilities(members), confidence) for members in sets.values())
+    excluded = tuple(
+        Excluded(f"{name}: {item.run}", item.reason) for name, members in sets.items() for item in members.excluded()
+    )
     if len(positive) < 2 or len(negative) < 2:
         raise InputError(f"{len(positive)} inside and {len(negative)} outside", "at least two of each")
     below, above = _placements(positive, negative), 1 - _placements(negative, positive)
@@ -124,6 +133,7 @@ def outside_detection(
         edges=edges,
         inside_counts=np.histogram(positive, edges)[0],
         outside_counts=np.histogram(negative, edges)[0],
+        excluded=excluded,
     )
 
 

@@ -226,7 +226,7 @@ def representative_size(
     """
     _check_settings(kinds, tolerance)
     workers = check_workers(workers)
-    scalars = read_scalars(outputs, labels, split, Reading(margin, classes, clip))
+    scalars = read_scalars(outputs, labels, split, Reading(margin, classes, clip), kind=kind, nan=nan)
     n_runs = len(scalars.run_ids)
     chosen = _check_sizes(sizes, n_runs)
     rng = np.random.default_rng(check_seed(seed))

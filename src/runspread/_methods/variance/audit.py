@@ -15,8 +15,19 @@ import numpy as np
 from ..._checks import to_numpy
 from ..._errors import CorruptShardError, InputError
 from ..._reading.copies import REPEATED, Copies, copied_outputs
+from ..._reading.kinds import check_nan, why_unusable
 from ..._reading.opening import opens
-from ..._reading.outputs import ArrayOutputs, RunOutputs, as_outputs, corrupt_shards
+from ..._reading.outputs import (
+    ArrayOutputs,
+    RunOutputs,
+    as_outputs,
+    corrupt_shards,
+    excluded_by,
+    known_kind,
+    nothing_left,
+    refused,
+    runs_of,
+)
 from ..._results import Result, Table
 from .evidence import RunEvidence, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
@@ -97,7 +108,9 @@ class Audit(Result):
 
 
 @opens("source")
-def audit(source: Any, labels: Any = None, *, split: str | None = None, kind: str = "auto") -> Audit:
+def audit(
+    source: Any, labels: Any = None, *, split: str | None = None, kind: str = "auto", nan: str = "exclude"
+) -> Audit:
     """Look for signs that the runs did not have seeds of their own.
 
     It finds the same initialisation under different seeds (by weights at step 0, or by equal first losses where they
@@ -119,6 +132,9 @@ def audit(source: Any, labels: Any = None, *, split: str | None = None, kind: st
         Whose predictions of a study to compare; None takes "test", or the first split that there is.
     kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
         What the outputs are, where neither they nor their source tell.
+    nan : {"exclude", "raise"}
+        Whether runs whose outputs hold NaN, a positive infinity or a row without a finite entry are left out, or an
+        error. Of a study such runs are looked at for the rest of what they recorded.
 
     Raises
     ------
@@ -127,8 +143,13 @@ def audit(source: Any, labels: Any = None, *, split: str | None = None, kind: st
     MissingDataError
         The study has predictions, but none on `split`.
     """
-    found = _judged(source if isinstance(source, RunEvidence) else _evidence(source, labels, split, kind))
-    return replace(found, excluded=corrupt_shards(source))
+    if isinstance(source, RunEvidence):
+        return _judged(source)
+    if not _is_study(source):
+        return _of_outputs(source, labels, kind, check_nan(nan))
+    if labels is not None:
+        raise InputError("labels beside a study", "labels only beside outputs", "A study has its own.")
+    return replace(_judged(study_evidence(source, split=split)), excluded=corrupt_shards(source))
 
 
 def _judged(evidence: RunEvidence) -> Audit:
@@ -160,15 +181,30 @@ def _seen(name: str, evidence: RunEvidence) -> str:
     return f"{name} of the first {MOST_RUNS} runs" if part else name
 
 
-def _evidence(source: Any, labels: Any, split: str | None, kind: str) -> RunEvidence:
-    if not _is_study(source):
-        try:
-            return outputs_evidence(as_outputs(source, labels, kind=kind, scalars=isinstance(source, RunOutputs)))
-        except InputError as error:  # an array may be of losses or weights
-            raise InputError(error.found, error.expected, f"{error.hint} {_ARRAYS}".strip()) from error
-    if labels is not None:
-        raise InputError("labels beside a study", "labels only beside outputs", "A study has its own.")
-    return study_evidence(source, split=split)
+def _of_outputs(source: Any, labels: Any, kind: str, nan: str) -> Audit:
+    """Judge runs by their outputs alone; those whose outputs cannot be used are left out and named."""
+    try:
+        outputs = as_outputs(source, labels, kind=kind, scalars=isinstance(source, RunOutputs))
+    except InputError as error:  # an array may be of losses or weights
+        raise InputError(error.found, error.expected, f"{error.hint} {_ARRAYS}".strip()) from error
+    of_classes = len(outputs.shape) == 2
+    known = "classes" if of_classes else known_kind(outputs)
+    found = () if of_classes else enumerate(why_unusable(values, known) for values in runs_of(outputs))
+    reasons = {run: reason for run, reason in found if reason}
+    if reasons and nan == "raise":
+        raise refused(outputs, reasons)
+    excluded = excluded_by(outputs, reasons)
+    if len(reasons) == outputs.shape[0]:
+        raise nothing_left(excluded, outputs.shape[0])
+    whole = outputs_evidence(outputs)
+    keep = np.array([run not in reasons for run in range(len(whole.run_ids))])
+    kept = RunEvidence(
+        run_ids=tuple(np.array(whole.run_ids)[keep].tolist()),
+        configurations=("",) * int(keep.sum()),
+        predictions=tuple(print for print, good in zip(whole.predictions, keep, strict=True) if good),
+        copies=None if whole.copies is None else whole.copies.among(keep),
+    )
+    return replace(_judged(kept), excluded=excluded)
 
 
 def audit_warnings(source: Any, *, pooled: bool = True, set_aside: Collection[str] = ()) -> tuple[str, ...]:
