@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..._checks import to_numpy
 from ..._errors import CorruptShardError, InputError
@@ -18,17 +19,17 @@ from ..._reading.copies import REPEATED, Copies, copied_outputs
 from ..._reading.kinds import check_nan, why_unusable
 from ..._reading.opening import opens
 from ..._reading.outputs import (
+    CHUNK_BYTES,
     ArrayOutputs,
     RunOutputs,
     as_outputs,
     corrupt_shards,
     excluded_by,
-    known_kind,
+    kind_of,
     nothing_left,
     refused,
-    runs_of,
 )
-from ..._results import Result, Table
+from ..._results import Excluded, Result, Table
 from .evidence import RunEvidence, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
 
@@ -181,22 +182,54 @@ def _seen(name: str, evidence: RunEvidence) -> str:
     return f"{name} of the first {MOST_RUNS} runs" if part else name
 
 
+@dataclass(frozen=True, eq=False)
+class _Watched:
+    """Outputs of which each run is looked at, whether it can be used, while another reads them: files are slow."""
+
+    source: RunOutputs
+    reasons: dict[int, str] = field(default_factory=dict[int, str])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        return self.source.labels
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        return self.source.run_ids
+
+    @property
+    def excluded(self) -> tuple[Excluded, ...]:
+        return self.source.excluded
+
+    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
+        """Yield the outputs of consecutive runs."""
+        at, kind = 0, kind_of(self.source) or "logits"
+        for chunk in self.source.chunks(max_bytes):
+            for row in chunk:
+                if len(self.shape) == 3 and at not in self.reasons:
+                    self.reasons[at] = why_unusable(np.asarray(row), kind)
+                at += 1
+            yield chunk
+
+
 def _of_outputs(source: Any, labels: Any, kind: str, nan: str) -> Audit:
     """Judge runs by their outputs alone; those whose outputs cannot be used are left out and named."""
     try:
         outputs = as_outputs(source, labels, kind=kind, scalars=isinstance(source, RunOutputs))
     except InputError as error:  # an array may be of losses or weights
         raise InputError(error.found, error.expected, f"{error.hint} {_ARRAYS}".strip()) from error
-    of_classes = len(outputs.shape) == 2
-    known = "classes" if of_classes else known_kind(outputs)
-    found = () if of_classes else enumerate(why_unusable(values, known) for values in runs_of(outputs))
-    reasons = {run: reason for run, reason in found if reason}
+    watched = _Watched(outputs)
+    whole = outputs_evidence(watched)
+    reasons = {run: reason for run, reason in watched.reasons.items() if reason}
     if reasons and nan == "raise":
         raise refused(outputs, reasons)
     excluded = excluded_by(outputs, reasons)
     if len(reasons) == outputs.shape[0]:
         raise nothing_left(excluded, outputs.shape[0])
-    whole = outputs_evidence(outputs)
     keep = np.array([run not in reasons for run in range(len(whole.run_ids))])
     kept = RunEvidence(
         run_ids=tuple(np.array(whole.run_ids)[keep].tolist()),
