@@ -184,7 +184,7 @@ class _Running:
         self.total_log += log_p
         self.squares += float(np.einsum("mc,mc->", p, p))
         self.total_unit += p / np.linalg.norm(p, axis=1, keepdims=True)
-        self.votes[np.arange(len(p)), p.argmax(axis=1)] += 1
+        self.votes[np.arange(len(p)), member.top] += 1
         self.n += 1
 
     def _per_pair(self, sum_over_pairs: float, ordered: bool = False) -> float:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 WEIGHT_TOLERANCE = 1e-12
 _Z = 1.959963984540054  # of 95 %
+_LARGEST = 1e150  # of what can be squared and summed
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -283,6 +284,7 @@ class _Running:
         self.log_total = np.full(n, -np.inf)
         self.alone: list[tuple[float, float, float, float]] = []
         self.indices: list[int] = []
+        self.top = np.zeros(n, np.intp)
 
     def add(self, member: Member) -> None:
         weight = 1.0 if self.given is None else float(self.given[member.index])
@@ -291,7 +293,8 @@ class _Running:
         truth = member.true_class(self.labels)
         self.total += weight * member.probabilities
         self.log_total = np.logaddexp(self.log_total, truth + np.log(weight))
-        accuracy, brier, bins = self._point_scores(member.probabilities, member.probabilities.argmax(axis=1))
+        accuracy, brier, bins = self._point_scores(member.probabilities, member.top)
+        self.top = member.top
         self.alone.append((float(accuracy.mean()), float(-truth.mean()), brier, bins.ece))
         self.indices.append(member.index)
 
@@ -320,7 +323,8 @@ class _Running:
         n = len(self.labels)
         weights = np.full(len(self.indices), 1 / len(self.indices)) if self.given is None else self.given[self.indices]
         losses = (np.log(len(self.indices)) if self.given is None else 0.0) - self.log_total
-        correct, brier, bins = self._point_scores(probabilities, top_class(probabilities))
+        top = self.top if len(self.indices) == 1 else top_class(probabilities)
+        correct, brier, bins = self._point_scores(probabilities, top)
         accuracies, nlls, briers, eces = np.array(self.alone).T
         if self.members.votes:  # of predicted classes there is no likelihood
             losses, nlls, briers, eces = (np.full_like(values, np.nan) for values in (losses, nlls, briers, eces))
@@ -348,7 +352,7 @@ class _Running:
 
 
 def standard_error(values: Floats) -> float:
-    """Return the standard error of the mean; NaN for a single or an infinite value."""
-    if len(values) < 2 or not np.isfinite(values).all():
+    """Return the standard error of the mean; NaN for a single or an infinite value, or one too large to square."""
+    if len(values) < 2 or not np.abs(values).max() < _LARGEST:
         return float("nan")
     return float(values.std(ddof=1) / np.sqrt(len(values)))

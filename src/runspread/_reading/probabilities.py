@@ -70,6 +70,11 @@ class Member:
         """Probabilities [examples, classes]; those that were handed in are handed out unchanged."""
         return np.exp(self.log_probabilities) if self.is_logits else self.values
 
+    @property
+    def top(self) -> NDArray[np.intp]:
+        """Predicted class [examples], the first largest: of logits themselves, as probabilities may round to ties."""
+        return self.values.argmax(axis=1)
+
     def true_class(self, labels: NDArray[np.int64]) -> Floats:
         """Return the log-probabilities of the true classes [examples]."""
         rows = np.arange(len(labels))

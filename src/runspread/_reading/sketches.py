@@ -28,6 +28,7 @@ _WINDOW = 64  # neighbours in order of a key that are looked at beyond that
 _STRETCHES = 4
 _BLOCKS = 8
 _BATCH = 256
+_ABSURD = 300  # binary digits of a size that no outputs of use have
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
@@ -69,11 +70,21 @@ def _sketched(samples: NDArray[np.floating], lost: NDArray[np.bool_]) -> Floats:
     shares = np.flatnonzero(((values > -CLOSE) & (values < 1 + CLOSE)).all(axis=(1, 2)))
     inside = np.clip(values[shares], _CERTAIN, 1 - _CERTAIN)
     values[shares] = np.log(inside / (1 - inside))
+    values = _sane(values)
     sums = (values * np.random.default_rng(0).normal(size=values.shape[2])).sum(axis=2)
     certain = (inside == _CERTAIN) | (inside == 1 - _CERTAIN)
     sums[shares] = np.where(certain.all(axis=2), np.nan, sums[shares])
     sums[lost] = np.nan
     return _without_repeats(sums)
+
+
+def _sane(values: Floats) -> Floats:
+    """Return values [runs, ...] with runs of an absurd size (1e300, 1e-310) brought to one that squares fit in."""
+    sizes = np.abs(values).max(axis=(1, 2), initial=0.0)
+    shift = np.where(
+        sizes > 2.0**_ABSURD, -2 * _ABSURD, np.where((sizes > 0) & (sizes < 2.0**-_ABSURD), 2 * _ABSURD, 0)
+    )
+    return values if not shift.any() else np.ldexp(values, shift[:, None, None])
 
 
 def _without_repeats(sums: Floats) -> Floats:
