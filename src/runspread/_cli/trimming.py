@@ -60,7 +60,7 @@ def command(
 
     if sizes:
         _refuse_for_sizes(context)
-    if resample == "none":
+    elif resample == "none":
         refuse_ignored("with --resample none", "--resample bootstrap or split", "replicates")
     limit = None if threshold is None else number_or_name(threshold)
     if isinstance(limit, float):

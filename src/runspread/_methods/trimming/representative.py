@@ -132,7 +132,11 @@ class RepresentativeSize(Result):
                 f"{a:.0%} to {b:.0%}" for a, b in zip(low, high, strict=True)
             ]
             formats |= {level: ".3f", share: ".0%"}
-        return Table(columns, formats=formats)
+        title = (
+            f"Representative: a trimming level of at most {self.tolerance:g} in both directions for {COVERAGE:.0%} of "
+            f"subsets (threshold {sum(self.delta):.4f}), for exchangeable runs and this number of examples"
+        )
+        return Table(columns, formats=formats, title=title)
 
     def sentence(self) -> str:
         """Return the recommended sizes with what they rest on; none where the subsets are too few to tell."""
@@ -142,13 +146,8 @@ class RepresentativeSize(Result):
                 f"{sum(self.delta):.4f} is as large as distances can be. Use more examples."
             )
         found = "; ".join(f"the {kind} of {self._words(kind)}" for kind in self.kinds)
-        delta = sum(self.delta)
-        return (
-            f"{found[0].upper()}{found[1:]}. Representative is a trimming level of at most {self.tolerance:g} in both "
-            f"directions for 95 % of {self.levels.shape[2]} random subsets, against a pool of {self.pool_size} other "
-            f"runs, n = {self.n}, m = {self.m}, threshold {delta:.4f}. This assumes exchangeable runs and holds at "
-            "this number of examples: more examples resolve smaller differences, and may ask for more runs."
-        )
+        judged = f"{self.levels.shape[2]} random subsets, against a pool of {self.pool_size} other runs"
+        return f"{found[0].upper()}{found[1:]} (by {judged}, n = {self.n}, m = {self.m})."
 
     def _words(self, kind: str) -> str:
         size, (low, high) = self.recommended(kind), self.interval(kind)
@@ -160,7 +159,7 @@ class RepresentativeSize(Result):
         if size is None:
             return f"up to {self.sizes[-1]} runs is not shown to be representative of the pool, nor ruled out"
         within = f"{CONFIDENCE:.0%} interval over subsets: {low} to {high or beyond}"
-        return f"{size} run{'s' * (size > 1)} or more is representative of the pool ({within})"
+        return f"{count(size, 'run')} or more is representative of the pool ({within})"
 
 
 @opens("outputs")

@@ -26,8 +26,9 @@ def _verdict(result: SameModel) -> str:
         return f"The outputs of {runs} differ, but more than the allowed fraction is not shown: {much}"
     if result.same_distribution:
         return f"The answers of {runs} differ example by example: {_answers(result)}"
-    also = f"; so do their answers: {_answers(result)}" if result.same_examples is False else ""
-    return f"The outputs of {runs} differ: {much}{also}"
+    if result.same_examples is False:
+        return f"The outputs of {runs} differ, and so do their answers example by example: {much}"
+    return f"The outputs of {runs} differ: {much}"
 
 
 def _answers(result: SameModel) -> str:
@@ -42,21 +43,19 @@ def _evidence(result: SameModel) -> list[str]:
     if not result.arrangements:
         threshold = result.delta[0] + result.delta[1]
         return [f"distance {result.distance:.4f}, threshold {threshold:.4f} by {result.threshold}", *found]
-    ways = f"{'all ' if result.exact else ''}{result.arrangements} arrangements of the runs"
     p_values = f"p = {result.p_value:.2g}"
     if result.same_examples is not None:
         p_values += f" for the distribution, {result.p_examples:.2g} example by example"
-    return [f"{p_values}, against {result.epsilon_each:g}, by {ways}", *found]
+    return [f"{p_values}, against {result.epsilon_each:g}", *found]
 
 
 def _blind_spots(result: SameModel) -> str:
     if not result.arrangements:
         return "It holds for these runs: how much the outputs change with the seeds is not looked at."
-    small = "changes too small for these numbers of runs go unseen."
     if result.same_examples is not None:
-        return small.capitalize() if result.same else "This does not say which is better."
+        return "Changes too small for these runs go unseen." if result.same else "This does not say which is better."
     why = "with one run on a side" if min(result.n_old, result.n_new) == 1 else "without labels or example ids"
-    return f"Answers are not compared example by example {why}; changes that keep the distribution, and {small}"
+    return f"Answers are not compared example by example {why}: changes that keep the distribution go unseen."
 
 
 def counted(number: int, thing: str) -> str:

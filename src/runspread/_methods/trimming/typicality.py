@@ -128,21 +128,20 @@ class TrimmingLevels(Result):
                 f"Nothing can be said of {count(total, 'run')} at n = {self.n}, m = {self.m}: the threshold "
                 f"{self._threshold()} is as large as distances can be, so every level is 0. Use more examples."
             )
-        low, middle, high = np.quantile(self.mean, [0.05, 0.5, 0.95])
+        middle = float(np.median(self.mean))
         grid = f", {np.median(self.grid_mean):.3f} on the published grid" if self.mode == "published" else ""
         replicates = f"{len(self.levels)} {self.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
         return (
             f"{atypical} of {total} runs {'is' if atypical == 1 else 'are'} distinguishable from the {self.reference} "
-            f"of the reference runs in more than half of {replicates}; the mean trimming level has median {middle:.3f} "
-            f"over the runs (5 % to 95 %: {low:.3f} to {high:.3f}){grid}, at n = {self.n}, m = {self.m}, "
-            f"threshold {self._threshold()}. It compares distributions of outputs, not which examples they belong "
-            "to, and levels of equal n, m and epsilon only."
+            f"of the reference runs in more than half of {replicates} (median trimming level {middle:.3f}{grid}; "
+            f"n = {self.n}, m = {self.m}; threshold {self._threshold()}). It compares distributions, not which "
+            "examples have them."
         )
 
     def _threshold(self) -> str:
         if self.delta[1]:
-            return f"{self.threshold} (epsilon {self.epsilon:g})"
-        return f"{self.delta[0]:.4f} ({self.threshold}, epsilon {self.epsilon:g})"
+            return f"{self.threshold}, epsilon {self.epsilon:g}"
+        return f"{self.delta[0]:.4f} by {self.threshold}, epsilon {self.epsilon:g}"
 
 
 @dataclass(frozen=True)
