@@ -113,17 +113,27 @@ def honest_curves(sets: int) -> Iterator[Promise]:
     found = [_failed(_forgetting(rng, *SIZES[at % len(SIZES)])) for at in range(sets)]
     what = "two tasks in turn, every twenty points; a switch costs some runs more than others"
     yield promise("honest runs are called dependent", what, HONEST, found)
+    for period, sd in ((10, 0.15), (10, 0.05), (20, 0.05)):
+        rng = np.random.default_rng([23, period])
+        found = [_failed(_forgetting(rng, *SIZES[at % len(SIZES)], period=period, sd=sd)) for at in range(sets)]
+        what = f"a switch every {period} points costs some runs more than others; noise of {sd:.0%} of the loss"
+        yield promise("honest runs are called dependent", what, HONEST, found)
     rng = np.random.default_rng(11)
     found = [_failed(_random_turns(rng, *SIZES[at % len(SIZES)])) for at in range(sets)]
     what = "tasks in an order that looks random, the same in all runs, eight points each"
     yield promise("honest runs are called dependent", what, HONEST, found, assumed=False)
 
 
-def _forgetting(rng: np.random.Generator, runs: int, points: int) -> Floats:
+def _forgetting(
+    rng: np.random.Generator, runs: int, points: int, *, period: int = 20, sd: float = 0.15, share: float = 0.0
+) -> Floats:
     t = np.arange(points)
-    leap = 12 * (1 + 0.3 * rng.normal(size=(runs, 1))) * np.exp(-(t % 20) / 0.8) * (t >= 20)
-    slope = 1.8 * np.exp(-(t % 20) / 8) * (1 + 0.1 * rng.normal(size=(runs, 1))) + 0.3
-    return leap + slope * np.exp(0.15 * rng.normal(size=(runs, points)))
+    leap = 12 * (1 + 0.3 * rng.normal(size=(runs, 1))) * np.exp(-(t % period) / 0.8) * (t >= period)
+    slope = 1.8 * np.exp(-(t % period) / 8) * (1 + 0.1 * rng.normal(size=(runs, 1))) + 0.3
+    noise = rng.normal(size=(runs, points))
+    if share:
+        noise = np.sqrt(share) * rng.normal(size=points) + np.sqrt(1 - share) * noise
+    return leap + slope * np.exp(sd * noise)
 
 
 def _random_turns(rng: np.random.Generator, runs: int, points: int) -> Floats:
@@ -143,6 +153,11 @@ def shared_batches(sets: int) -> Iterator[Promise]:
         rng = np.random.default_rng(13)
         found = [_failed(setting.losses(rng, 5, 200)) for _ in range(sets // 3)]
         yield promise("same batches are found", f"all of 5 runs, 200 steps; {name}", (0.9, 1.0), found)
+    for runs in (2, 5):
+        rng = np.random.default_rng([24, runs])
+        found = [_failed(_forgetting(rng, runs, 200, share=SHARE)) for _ in range(sets // 3)]
+        setting = f"all of {runs} runs, 200 steps; tasks in blocks, of which a switch makes all runs forget the other"
+        yield promise("same batches are found", setting, FOUND, found, assumed=False)
     for name in ("a smooth decay", "two tasks in turn, every point", "warm restarts every five points"):
         setting = Setting(schedule=SCHEDULES[name], batches=(0, *range(11)))
         rng = np.random.default_rng(14)

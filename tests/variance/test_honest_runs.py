@@ -69,6 +69,20 @@ def test_switches_that_cost_some_runs_more_than_others_are_no_shared_data_order(
     assert sum(not audited(forgetting(np.random.default_rng([14, runs, seed]), runs)).passed for seed in range(10)) <= 1
 
 
+@pytest.mark.parametrize("sd", [0.05, 0.15])
+@pytest.mark.parametrize("runs", [2, 6])
+def test_frequent_switches_that_make_runs_forget_are_no_shared_data_order(runs, sd):
+    """Blocks of ten points: honest runs were called dependent in a quarter to two thirds of data sets."""
+    rng, t = np.random.default_rng([runs, int(100 * sd)]), np.arange(200)
+    failed = 0
+    for _ in range(10):
+        leap = 12 * (1 + 0.3 * rng.normal(size=(runs, 1))) * np.exp(-(t % 10) / 0.8) * (t >= 10)
+        slope = 1.8 * np.exp(-(t % 10) / 8) * (1 + 0.1 * rng.normal(size=(runs, 1))) + 0.3
+        losses = leap + slope * np.exp(sd * rng.normal(size=(runs, 200)))
+        failed += not rs.audit(rs.RunEvidence.from_arrays(seeds={"order": list(range(runs))}, losses=losses)).passed
+    assert failed == 0
+
+
 def test_two_runs_of_twelve_that_share_their_batches_are_named():
     rng = np.random.default_rng(2)
     curves = followed(rng, SCHEDULES["two tasks in turn"], 12) + noise(rng, 12)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,30 @@ def test_independent_errors_are_not():
     assert min(found.p_permutation, found.p_ks) > 0.05
     plain = rs.variance(correct=draw(np.random.default_rng(1), 40, 150, 0.0)[0])
     assert (found.f_ratio, found.ks_stat) == pytest.approx((plain.f_ratio, plain.ks_stat), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("p_permutation", "p_ks", "whole", "speaks"),
+    [(0.03, 0.4, 0.06, False), (0.4, 0.03, 0.06, False), (0.02, 0.9, 0.04, True), (0.8, 0.7, 1.0, False)],
+)
+def test_two_looks_share_one_level(p_permutation, p_ks, whole, speaks):
+    """Audit A14: each look at 5 % spoke against independent errors in 5.5 to 9.3 % of honest data sets."""
+    found = rs.independence_test(correct=draw(np.random.default_rng(1), 5, 60, 0.0)[0], resamples=99)
+    found = dataclasses.replace(found, p_permutation=p_permutation, p_ks=p_ks)
+    assert found.p_value == pytest.approx(whole)
+    assert (" examples speak against" in found.sentence()) is speaks
+    assert found.to_dict()["p_value"] == found.p_value
+
+
+def test_independent_errors_are_rarely_spoken_against():
+    """Audit A14: in at most 11 of 150 honest data sets, where 5 % are promised; a factor that runs share is found."""
+    rng, spoke = np.random.default_rng(5), 0
+    for _ in range(150):
+        found = rs.independence_test(correct=draw(rng, 8, 30, 0.0)[0], resamples=39, seed=rng)
+        spoke += " examples speak against" in found.sentence()
+    assert spoke <= 11
+    against = [rs.independence_test(correct=draw(rng, 8, 60, 1.0)[0], resamples=39, seed=rng) for _ in range(10)]
+    assert sum(found.p_value <= 0.05 for found in against) >= 9
 
 
 def test_many_runs_draw_from_the_law():

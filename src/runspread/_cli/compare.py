@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -12,6 +13,9 @@ from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_sources, samples_option
 from .show import json_option, level_option, show, split_option
+
+if TYPE_CHECKING:
+    from .._methods.variance.comparison import Comparison
 
 ON = ("distribution", "test-set", "models")
 PLACES = {"distribution": "on the distribution", "test-set": "on this test set", "models": "for these models"}
@@ -79,12 +83,17 @@ def command(
         level=level,
         names=names if names[0] != names[1] else ("A", "B"),
         on=on,
-        not_worse=_fraction(not_worse, "--not-worse"),
-        equivalent=_fraction(equivalent, "--equivalent"),
+        not_worse=fraction(not_worse, "--not-worse"),
+        equivalent=fraction(equivalent, "--equivalent"),
         clusters=read_clusters(clusters, a),
         paired=paired,
         samples_are=samples_are,
     )
+    show_verdict(result, on, as_json=as_json)
+
+
+def show_verdict(result: Comparison, on: str, *, as_json: bool) -> NoReturn:
+    """Show a comparison with its verdict, and exit with the status of it."""
     show(result, as_json=as_json)
     status = STATUS[result.shown]
     if not as_json:
@@ -92,7 +101,7 @@ def command(
     sys.exit(status)
 
 
-def _fraction(points: float | None, option: str) -> float | None:
+def fraction(points: float | None, option: str) -> float | None:
     """Return a margin as a fraction."""
     if points is None:
         return None

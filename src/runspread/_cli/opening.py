@@ -49,7 +49,7 @@ def refuse_ignored(beside: str, expected: str, *names: str) -> None:
     from runspread._errors import InputError
 
     if found := typed(*names):
-        raise InputError(f"{listed(found)} {beside}", expected, f"Leave {listed(found)} out.")
+        raise InputError(f"{listed(found)} {beside}", expected, f"Leave out {listed(found)}.")
 
 
 def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:

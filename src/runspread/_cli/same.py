@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .choosing import choosing_runs
+from .compare import fraction, show_verdict
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, show, split_option
@@ -27,17 +28,31 @@ from .trimming import number_or_name
 @click.option(
     "--permutations", default=999, show_default=True, help="Most exchanges of runs: all where there are no more."
 )
+@click.option("--not-worse", type=float, metavar="M", help="Is the accuracy of NEW not worse by more than M points?")
+@click.option("--equivalent", type=float, metavar="M", help="Do the accuracies differ by less than M points?")
 @split_option
 @labels_option
 @kind_option
 @scalar_options
 @choosing_runs
 @json_option
-def command(old: str, new: str, threshold: str, labels: str | None, as_json: bool, **options: Any) -> None:
+def command(
+    old: str,
+    new: str,
+    threshold: str,
+    not_worse: float | None,
+    equivalent: float | None,
+    labels: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Whether runs of new training code can be distinguished from runs of the old.
 
     Compared are the distributions of outputs, of which a fraction ALPHA may differ, and with labels the answers example
     by example. Exit status 0: no difference is shown; 1: one is shown; 2: so few runs cannot show one.
+
+    With --not-worse or --equivalent the accuracies on these examples are compared instead, at level EPSILON. Exit
+    status 0: it is shown; 1: the opposite is; 3: undecided.
 
     OLD and NEW are folders of studies, or outputs of runs trained elsewhere: .npy, .npz or .safetensors files, or
     folders or patterns of such files, one for each run.
@@ -50,6 +65,22 @@ def command(old: str, new: str, threshold: str, labels: str | None, as_json: boo
     if isinstance(limit, float):
         refuse_ignored("with a distance as --threshold", "the name of a bound", "epsilon")
     before, after = open_sources((old, new), labels)
+    if not_worse is not None or equivalent is not None:
+        margins = {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
+        _by_margin(before, after, margins, options, as_json=as_json)
     found = rs.same_model(before, after, threshold=limit, progress=counted(), **options)
     show(found, as_json=as_json)
     sys.exit(0 if found.same else 1)
+
+
+def _by_margin(
+    before: Any, after: Any, margins: dict[str, float | None], options: dict[str, Any], *, as_json: bool
+) -> None:
+    """Answer by a margin on accuracies, on these examples, and exit."""
+    import runspread as rs
+
+    distributions = ("alpha", "threshold", "permutations", "margin", "classes", "clip", "seed")
+    refuse_ignored("with a margin on accuracies", "--epsilon", *distributions)
+    level, reading = 1 - options["epsilon"], {"split": options["split"], "kind": options["kind"]}
+    found = rs.compare(before, after, names=("old", "new"), on="test-set", level=level, **margins, **reading)
+    show_verdict(found, "test-set", as_json=as_json)

@@ -119,6 +119,7 @@ def audit(
     schedule does to all runs; 50 points or more), copies, near copies and copies of a part (by predictions or final
     weights), repeated seeds, and says what each does to the intervals. Augmentation that workers share shows as copies
     among runs that differ in the augmentation seed alone; where order and initialisation vary too it cannot be seen.
+    Where tasks come in blocks and each switch makes runs forget, a shared data order is often missed.
     Runs without a sign are not shown to be independent. Of honest runs at most 2 % are called dependent in every
     setting of ``docs/simulations.md``.
 

@@ -30,6 +30,7 @@ _ALL_ALIKE = 0.4  # mean correlation from which on all runs have noise in common
 _ROUNDS = 4
 _PAIRS = 1000  # of runs that agree, at which is looked whether they do so at a lag too
 _WILD = 4.0  # sizes beyond which a point says nothing of the trend around it
+_MOST_STEPS = 0.5
 _STEP = 4  # points before and after a lasting step
 _SLOW = 0.25  # autocorrelation from which on noise is whitened
 _ROUNDING = 1e-6  # of the loss: what single precision leaves of a schedule
@@ -56,18 +57,25 @@ def fluctuate_together(losses: Floats, asked: Flags, looks: int) -> Flags:
         In the upper triangle.
     """
     asked = np.triu(asked, 1)
-    curves = _tamed(_whitened(losses))
+    whole = _whitened(losses)
+    curves = _tamed(whole)
     points = curves.shape[1]
+    wild = (curves != whole).any(axis=0)
     found = _more_alike(curves, losses, asked, looks) if len(curves) > 3 else np.zeros_like(asked)
     periods: list[int] = []
     for _ in range(_ROUNDS):
         inflation = _inflation(periods, points)
         noise = _fluctuations(curves, periods)
         values = _standardised(noise, losses)
+        if periods:  # how much was cut off says nothing, nor does a start that never comes back
+            values[:, wild | (np.arange(points) < max(periods))] = 0.0
         pairs = asked & (_correlations(values) > _limit(values, inflation, looks))
         lag = _comes_back(values, pairs, inflation)
         if lag is None:
-            values = np.where(_steps(_trend(curves, periods) + noise), 0.0, values)
+            steps = _steps(_trend(curves, periods) + noise)
+            if steps.mean() > _MOST_STEPS:  # what is left is too little, and chosen
+                return found
+            values = np.where(steps, 0.0, values)
             pairs &= _correlations(values) > _limit(values, inflation, looks)
             lag = _comes_back(values, pairs, inflation)
         if lag is None:
