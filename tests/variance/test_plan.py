@@ -224,7 +224,8 @@ def test_copies_are_no_runs_of_a_pilot():
         rs.plan_runs(0.05, rs.variance(correct=runs[[0, 0, 0]]))
     statistics = rs.RunStatistics(n_examples=300, n_runs=3, votes=False)
     statistics.update_correct(runs[[0, 0, 1]])
-    untold = rs.compare(statistics, rs.run_statistics(runs.astype(int), np.ones(300, int), votes=False))
+    others = draw(np.random.default_rng(4), 4, 300, 0.3)[0].astype(int)
+    untold = rs.compare(statistics, rs.run_statistics(others, np.ones(300, int), votes=False))
     with pytest.raises(rs.InputError, match="copies"):
         rs.plan_runs(0.05, untold)
 
@@ -234,7 +235,7 @@ def test_a_plan_passes_on_what_its_pilot_warns_of():
     outputs = np.eye(2)[runs.astype(int)] + np.random.default_rng(0).normal(size=(6, 300, 2)) / 100
     outputs[4, 0] = np.nan
     labels, unlike = np.ones(300, int), rs.variance(outputs, np.ones(300, int))
-    both = rs.compare(outputs, outputs[:4] + 0.001, labels)
+    both = rs.compare(outputs, np.random.default_rng(1).normal(size=(4, 300, 2)), labels)
     assert unlike.warnings
     assert both.warnings
     for source in (unlike, both):
