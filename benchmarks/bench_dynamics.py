@@ -17,10 +17,11 @@ from collections.abc import Callable
 import numpy as np
 from parity_runs import parity_runs
 
-import runspread as rs
 from runspread._cores import blas_threads
-from runspread._methods.hmm.fitting import Settings, fit_batch, starting_points
-from runspread._methods.hmm.parameters import Frames, Parameters, as_frames
+from runspread.methods.dynamics import prepare_sequences
+from runspread.methods.hmm import fit_hmm, select_hmm
+from runspread.methods.hmm.fitting import Settings, fit_batch, starting_points
+from runspread.methods.hmm.parameters import Frames, Parameters, as_frames
 
 try:
     from hmmlearn.hmm import GaussianHMM
@@ -110,7 +111,7 @@ def selection(workloads: dict[str, Frames]) -> None:
     for name, frames in workloads.items():
         for covariance in ("diag", "full"):
             wall, cpu = time.perf_counter(), time.process_time()
-            found = rs.select_hmm(frames, range(1, 9), covariance=covariance, **options)
+            found = select_hmm(frames, range(1, 9), covariance=covariance, **options)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             print(f"{name:10} {covariance} {wall:6.2f} s wall, {cpu:6.2f} s of cores; K = {found.n_states}", flush=True)
 
@@ -118,10 +119,10 @@ def selection(workloads: dict[str, Frames]) -> None:
 def main() -> None:
     logging.disable(logging.CRITICAL)
     quick = "--quick" in sys.argv
-    real = rs.prepare_sequences(parity_runs()[0]).frames
-    workloads = {"real": real, "synthetic": rs.prepare_sequences(synthetic_runs()).frames}
+    real = prepare_sequences(parity_runs()[0]).frames
+    workloads = {"real": real, "synthetic": prepare_sequences(synthetic_runs()).frames}
     for covariance in ("diag", "full"):  # compile before the clock starts
-        rs.fit_hmm(as_frames([real.x[:50]]), 2, covariance=covariance, restarts=2, iterations=2)
+        fit_hmm(as_frames([real.x[:50]]), 2, covariance=covariance, restarts=2, iterations=2)
     with blas_threads(1):
         speed(workloads, [2, 5, 8] if quick else list(range(2, 9)), 2 if quick else 4)
         selection(workloads)

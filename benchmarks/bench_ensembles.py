@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-import runspread as rs
-from runspread._methods._candidates import Candidates, NegativeLogLikelihood
 from runspread._reading.probabilities import read_members
+from runspread.methods import Table
+from runspread.methods.ensembles import read_candidates, select_ensemble
+from runspread.methods.ensembles.candidates import Candidates, NegativeLogLikelihood
 
 ROUNDS = (5, 50)
 
@@ -66,7 +67,7 @@ def loop_over_candidates(pool: Candidates, rounds: int) -> None:
         total += probabilities[int(np.argmin(scores))]
 
 
-def bench_speed(n: int, m: int, classes: int, repeats: int) -> rs.Table:
+def bench_speed(n: int, m: int, classes: int, repeats: int) -> Table:
     pool, full, labels = make_candidates(n, m, classes)
     ours = dict.fromkeys(ROUNDS, np.inf)
     naive = dict.fromkeys(range(1, ROUNDS[0] + 1), np.inf)
@@ -84,7 +85,7 @@ def bench_speed(n: int, m: int, classes: int, repeats: int) -> rs.Table:
         f"Python loop over candidates, true class only, {ROUNDS[0]} rounds": (loop, naive_total / loop),
         f"naive loop, all classes, {ROUNDS[0]} rounds (from timed evaluations)": (naive_total, 1.0),
     }
-    return rs.Table(
+    return Table(
         {
             "method": list(rows),
             "seconds": [row[0] for row in rows.values()],
@@ -111,9 +112,9 @@ def child(folder: str) -> None:
     """Read and select in a process of its own, and print seconds and the largest resident size."""
     labels, logits = np.load(f"{folder}/labels.npy"), np.load(f"{folder}/logits.npy", mmap_mode="r")
     start = time.perf_counter()
-    pool = rs.read_candidates(logits, labels, kind="logits")
+    pool = read_candidates(logits, labels, kind="logits")
     read = time.perf_counter()
-    found = rs.select_ensemble(pool, size=5)
+    found = select_ensemble(pool, size=5)
     done = time.perf_counter()
     print(read - start, done - read, largest_resident(), len(found.path))
 
@@ -124,14 +125,14 @@ def largest_resident() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 2**20
 
 
-def bench_memory(n: int, m: int, classes: int) -> rs.Table:
+def bench_memory(n: int, m: int, classes: int) -> Table:
     with tempfile.TemporaryDirectory() as folder:
         labels = write_logits(Path(folder) / "logits.npy", n, m, classes)
         np.save(f"{folder}/labels.npy", labels)
         size = (Path(folder) / "logits.npy").stat().st_size / 2**30
         command = [sys.executable, __file__, "--child", folder]
         read, select, resident, _ = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return rs.Table(
+    return Table(
         {
             "step": [
                 "ingestion",

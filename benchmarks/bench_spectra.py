@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
+from runspread.methods.spectra import fit_marchenko_pastur, fit_power_law, spectrum
 
 
 def fastest(
@@ -69,8 +70,8 @@ def same(what: str, ours: Any, theirs: Any) -> None:
 def spectrum_of(n: int, rng: np.random.Generator) -> np.ndarray:
     if n == 2304:
         kernel = rng.normal(size=(256, 256, 3, 3)) * np.arange(1, 257).reshape(1, -1, 1, 1) ** -0.3
-        return rs.spectrum(kernel).eigenvalues
-    return rs.spectrum(rng.normal(size=(2 * n, n)) * np.arange(1, n + 1) ** -0.3).eigenvalues
+        return spectrum(kernel).eigenvalues
+    return spectrum(rng.normal(size=(2 * n, n)) * np.arange(1, n + 1) ** -0.3).eigenvalues
 
 
 def compare_fits(ww_fit: Any, powerlaw: Any) -> None:
@@ -79,26 +80,26 @@ def compare_fits(ww_fit: Any, powerlaw: Any) -> None:
         values = spectrum_of(n, rng)
         times = fastest(
             {
-                "ours": lambda values=values: rs.fit_power_law(values, min_tail=2),
+                "ours": lambda values=values: fit_power_law(values, min_tail=2),
                 "theirs": silently(lambda values=values: ww_fit(values)),
             },
             7,
         )
         row(f"power-law fit, {n} eigenvalues (WeightWatcher)", times["ours"], times["theirs"], required)
-        ours, theirs = rs.fit_power_law(values, min_tail=2), silently(lambda values=values: ww_fit(values))()
+        ours, theirs = fit_power_law(values, min_tail=2), silently(lambda values=values: ww_fit(values))()
         same("  alpha, D, xmin", [ours.alpha, ours.D, ours.xmin], [theirs.alpha, theirs.D, theirs.xmin])
     values = spectrum_of(512, rng)
     peer = silently(lambda: powerlaw.Fit(values, verbose=False))
-    times = fastest({"ours": lambda: rs.fit_power_law(values, min_tail=2), "theirs": peer}, 5)
+    times = fastest({"ours": lambda: fit_power_law(values, min_tail=2), "theirs": peer}, 5)
     row("power-law fit, 512 eigenvalues (powerlaw 1.5)", times["ours"], times["theirs"], None)
-    same("  alpha", rs.fit_power_law(values, min_tail=2).alpha, peer().alpha)
+    same("  alpha", fit_power_law(values, min_tail=2).alpha, peer().alpha)
     peer = silently(lambda: powerlaw.Fit(values, xmax=values.max(), verbose=False))
-    ours = {"ours": lambda: rs.fit_power_law(values, min_tail=2, xmax="max"), "theirs": peer}
+    ours = {"ours": lambda: fit_power_law(values, min_tail=2, xmax="max"), "theirs": peer}
     times = fastest(ours, 2)
     row("  the same with xmax, the setting of 2021", times["ours"], times["theirs"], None)
-    same("  alpha", rs.fit_power_law(values, min_tail=2, xmax="max").alpha, peer().alpha)
+    same("  alpha", fit_power_law(values, min_tail=2, xmax="max").alpha, peer().alpha)
     start = time.perf_counter()
-    rs.fit_power_law(values, bootstrap=200, seed=0)
+    fit_power_law(values, bootstrap=200, seed=0)
     print(
         f"{'bootstrap of the fit, 200 samples, n = 512':<58}{1e3 * (time.perf_counter() - start):>11.2f}   not offered"
     )
@@ -107,18 +108,18 @@ def compare_fits(ww_fit: Any, powerlaw: Any) -> None:
 def compare_bulks(ww_density: Any) -> None:
     rng = np.random.default_rng(1)
     for n, m in ((512, 256), (1024, 1024)):
-        values = rs.spectrum(rng.normal(size=(n, m))).eigenvalues
+        values = spectrum(rng.normal(size=(n, m))).eigenvalues
         scaled = values * len(values) / values.sum()
         times = fastest(
             {
-                "ours": lambda v=values, n=n, m=m: rs.fit_marchenko_pastur(v, n, m),
+                "ours": lambda v=values, n=n, m=m: fit_marchenko_pastur(v, n, m),
                 "theirs": silently(lambda s=scaled, n=n, m=m: ww_density(s, n / m)),
             },
             3,
         )
         row(f"Marchenko-Pastur fit, {n} x {m}", times["ours"], times["theirs"], 20)
         theirs = silently(lambda s=scaled, n=n, m=m: ww_density(s, n / m))()[0]
-        same("  sigma", rs.fit_marchenko_pastur(values, n, m).sigma, theirs)
+        same("  sigma", fit_marchenko_pastur(values, n, m).sigma, theirs)
 
 
 def compare_models(weightwatcher: Any, limits: Any) -> None:

@@ -23,11 +23,12 @@ from typing import Any
 import torch
 
 import runspread as rs
-from runspread._training.driver import Driver
-from runspread._training.engine import Task, make_task
-from runspread._training.losses import loss_of_one
-from runspread._training.modules import dropout_layers
-from runspread._training.plan import plan_runs
+from runspread.training import Recipe
+from runspread.training.driver import Driver
+from runspread.training.engine import Task, make_task
+from runspread.training.losses import loss_of_one
+from runspread.training.modules import dropout_layers
+from runspread.training.plan import plan_runs
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Case:
     loader: bool = False
     recorded: dict[str, Any] | None = None  # how long a training is in which the recording is timed; None for none
 
-    def make(self, data: Path) -> rs.Recipe:
+    def make(self, data: Path) -> Recipe:
         """Return the recipe, with nothing recorded but the end."""
         found = str(data / self.data) if self.data else None
         return rs.recipe(self.recipe, record="none", weight_metrics=False, data=found, **self.options)
@@ -110,7 +111,7 @@ def plain_network(task: Task) -> torch.nn.Module:
     return module
 
 
-def augmented(recipe: rs.Recipe, images: torch.Tensor) -> torch.Tensor:
+def augmented(recipe: Recipe, images: torch.Tensor) -> torch.Tensor:
     """Flip, shift and blank as the recipe says, with torch's own generator (the usual batched code)."""
     for name, _, size in (text.partition(":") for text in recipe.augment):
         if name == "flip":
@@ -141,7 +142,7 @@ def blanked(images: torch.Tensor, size: int) -> torch.Tensor:
     return images * ~inside.unsqueeze(1)
 
 
-def make_optimizer(recipe: rs.Recipe, module: torch.nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(recipe: Recipe, module: torch.nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "sgd":
         options = {"momentum": recipe.momentum, "nesterov": recipe.nesterov and recipe.momentum > 0}
         return torch.optim.SGD(module.parameters(), recipe.lr, weight_decay=recipe.weight_decay, **options)
@@ -186,7 +187,7 @@ def loader_run(task: Task, seed: int) -> float:
     return accuracy(task, module)
 
 
-def stacked_runs(recipe: rs.Recipe, runs: int, device: str, folder: Path) -> Callable[[], Any]:
+def stacked_runs(recipe: Recipe, runs: int, device: str, folder: Path) -> Callable[[], Any]:
     """Return the call that trains the runs and writes the study; the data are loaded already, as for the loops."""
     plans = plan_runs(recipe, runs, vary=("init", "order", "augment"), seed=0, search={})
     driver = Driver(

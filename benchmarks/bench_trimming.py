@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 import runspread as rs
-from runspread._methods.trimming.levels import GRID, prepare, threshold_terms
-from runspread._methods.trimming.nodes import smallest_level
+from runspread.methods.trimming import trimmed_distance, trimming_level
+from runspread.methods.trimming.levels import GRID, prepare, threshold_terms
+from runspread.methods.trimming.nodes import smallest_level
 
 SIZE, CANDIDATES = 5000, 10
 
@@ -74,8 +75,8 @@ def against_the_published(path: Path, repeats: int, distances: int = 3) -> None:
         started = time.process_time()
         value = peer(reference, candidate, alpha)
         theirs.append(time.process_time() - started)
-        ours.append(best(lambda: rs.trimmed_distance(reference, candidates, GRID, mode="published"), repeats))
-        apart = max(apart, abs(value - rs.trimmed_distance(reference, candidate, alpha, mode="published")[0]))
+        ours.append(best(lambda: trimmed_distance(reference, candidates, GRID, mode="published"), repeats))
+        apart = max(apart, abs(value - trimmed_distance(reference, candidate, alpha, mode="published")[0]))
     total, fast = min(theirs) * CANDIDATES * len(GRID), min(ours)
     print(f"published function, one distance          {min(theirs):10.3f} s (of {distances})")
     print(f"published function, 130 distances         {total:10.1f} s (multiplied)")
@@ -89,9 +90,9 @@ def distances_and_levels(repeats: int) -> None:
     delta = threshold_terms("dkw", 0.01, SIZE, SIZE, "step")
     chunks = list(pair.nodes())
     rows = (
-        ("130 distances, with sorting", lambda: rs.trimmed_distance(reference, candidates, GRID), 50.0),
+        ("130 distances, with sorting", lambda: trimmed_distance(reference, candidates, GRID), 50.0),
         ("exact levels of the 10, on top", lambda: [smallest_level(nodes, delta) for nodes in chunks], 5.0),
-        ("exact levels of the 10, from scratch", lambda: rs.trimming_level(reference, candidates), None),
+        ("exact levels of the 10, from scratch", lambda: trimming_level(reference, candidates), None),
     )
     for name, action, target in rows:
         measured = 1e3 * best(action, repeats)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import runspread as rs
-from runspread._methods.variance import counting
+from runspread.methods.variance import counting, poisson_binomial_pmf, run_statistics
 
 EXAMPLES, CLASSES = 10_000, 10
 ROWS = 800
@@ -71,7 +71,7 @@ def plain_pass(path: Path) -> None:
 
 def count(path: Path, *, votes: bool) -> None:
     classes, labels = load(path)
-    rs.run_statistics(classes, labels, n_classes=CLASSES, votes=votes)
+    run_statistics(classes, labels, n_classes=CLASSES, votes=votes)
 
 
 def count_without_numba(path: Path) -> None:
@@ -130,7 +130,7 @@ def report_logits(folder: Path, runs: int) -> None:
         for start in range(0, runs, step):
             logits[start : start + step].argmax(axis=2)
 
-    times = seconds(plain, lambda: rs.run_statistics(logits, labels, votes=False), repeats=3)
+    times = seconds(plain, lambda: run_statistics(logits, labels, votes=False), repeats=3)
     print(f"\n{runs} runs x {EXAMPLES} x {CLASSES} float16 logits by memory map ({path.stat().st_size / 1e6:.0f} MB)")
     for title, (value, _) in zip(("numpy argmax alone", "RunStatistics"), times, strict=True):
         whole = value * 60_000 / runs
@@ -144,7 +144,9 @@ def report_logits(folder: Path, runs: int) -> None:
 
 def report_null() -> None:
     p = np.random.default_rng(0).beta(0.621, 0.0369, EXAMPLES)
-    actions: list[tuple[str, Callable[[], object]]] = [("rs.poisson_binomial_pmf", lambda: rs.poisson_binomial_pmf(p))]
+    actions: list[tuple[str, Callable[[], object]]] = [
+        ("rs.methods.variance.poisson_binomial_pmf", lambda: poisson_binomial_pmf(p))
+    ]
     try:
         from scipy.stats import poisson_binom
 

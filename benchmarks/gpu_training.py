@@ -16,8 +16,9 @@ import torch
 from bench_training import Case, print_table
 
 import runspread as rs
-from runspread._training.engine import StackTraining, make_task
-from runspread._training.plan import plan_runs
+from runspread.training import TrainingProgress
+from runspread.training.engine import StackTraining, make_task
+from runspread.training.plan import plan_runs
 
 TABLE = [
     Case("digits-mlp", 256, options={"epochs": 40}, goal="20x"),
@@ -70,7 +71,7 @@ class Lines:
     def __init__(self) -> None:
         self.printed = 0.0
 
-    def __call__(self, progress: rs.TrainingProgress) -> None:
+    def __call__(self, progress: TrainingProgress) -> None:
         """Print where the training is."""
         if progress.elapsed - self.printed > 10:
             self.printed = progress.elapsed

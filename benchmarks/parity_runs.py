@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from runspread._methods.dynamics.weight_metrics import WEIGHT_METRICS, weight_metrics
+from runspread.methods.dynamics.metrics_of_weights import WEIGHT_METRICS, weight_metrics
 
 CACHE = Path(__file__).parent / ".cache"
 INPUTS, BITS, HIDDEN, TRAIN, TEST, BATCH = 40, 3, 128, 1000, 100, 32

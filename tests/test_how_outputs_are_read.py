@@ -7,38 +7,53 @@ import pytest
 from safetensors.numpy import save_file
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.ensembles import diversity, ensemble_sizes, ood_detection, select_ensemble
+from runspread.methods.trimming import trimmed_examples, trimming_scores
+from runspread.methods.variance import (
+    RunStatistics,
+    independence_test,
+    pair_deviations,
+    plan_gap,
+    plan_runs,
+    poke_sensitivity,
+    run_accuracies,
+    run_statistics,
+    seed_selection,
+    two_group_tasks,
+)
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(60) % 3
 LOGITS = RNG.normal(size=(10, 60, 3)) + 2 * np.eye(3)[LABELS]
 CLASSES = {
     "variance": rs.variance,
-    "run_accuracies": rs.run_accuracies,
+    "run_accuracies": run_accuracies,
     "calibration": rs.calibration,
-    "independence_test": lambda x, y, **k: rs.independence_test(x, y, resamples=5, **k),
-    "pair_deviations": rs.pair_deviations,
-    "two_group_tasks": rs.two_group_tasks,
-    "seed_selection": rs.seed_selection,
+    "independence_test": lambda x, y, **k: independence_test(x, y, resamples=5, **k),
+    "pair_deviations": pair_deviations,
+    "two_group_tasks": two_group_tasks,
+    "seed_selection": seed_selection,
     "compare": lambda x, y, **k: rs.compare(x, x, y, **k),
-    "sources": lambda x, y, **k: rs.variance_by_source({"all": x, "init": x}, y, **k),
-    "poke": lambda x, y, **k: rs.poke_sensitivity(x, x, x, x, **k),
-    "scores": rs.scores,
-    "diversity": rs.diversity,
-    "select_ensemble": lambda x, y, **k: rs.select_ensemble(x, y, 2, objective="error", folds=0, n_random=2, **k),
-    "ensemble_sizes": lambda x, y, **k: rs.ensemble_sizes(
+    "sources": lambda x, y, **k: rs.sources({"all": x, "init": x}, y, **k),
+    "poke": lambda x, y, **k: poke_sensitivity(x, x, x, x, **k),
+    "scores": rs.ensemble_scores,
+    "diversity": diversity,
+    "select_ensemble": lambda x, y, **k: select_ensemble(x, y, 2, objective="error", folds=0, n_random=2, **k),
+    "ensemble_sizes": lambda x, y, **k: ensemble_sizes(
         x, y, report=x, report_labels=y, objective="error", sizes=(1, 2), n_random=2, **k
     ),
-    "plan_runs": lambda x, y, **k: rs.plan_runs(0.2, x, y, **k),
-    "plan_gap": lambda x, y, **k: rs.plan_gap(3, x, y, **k),
-    "trimming_scores": lambda x, y, **k: rs.trimming_scores(x, y, resamples=20, **k),
-    "outside_detection": lambda x, y, **k: rs.outside_detection(x, x, **k),
+    "plan_runs": lambda x, y, **k: plan_runs(0.2, x, y, **k),
+    "plan_gap": lambda x, y, **k: plan_gap(3, x, y, **k),
+    "trimming_scores": lambda x, y, **k: trimming_scores(x, y, resamples=20, **k),
+    "outside_detection": lambda x, y, **k: ood_detection(x, x, **k),
     "audit": rs.audit,
 }
 SCALARS = {
     "trimming": lambda x, y, **k: rs.trimming(x, replicates=3, labels=y, **k),
-    "trimmed_examples": lambda x, y, **k: rs.trimmed_examples(x, labels=y, **k),
+    "trimmed_examples": lambda x, y, **k: trimmed_examples(x, labels=y, **k),
     "representative_size": lambda x, y, **k: rs.representative_size(x, replicates=3, sizes=[1, 2], labels=y, **k),
-    "same_model": lambda x, y, **k: rs.same_model(x, x, epsilon=0.2, labels=y, **k),
+    "same_model": lambda x, y, **k: rs.same(x, x, epsilon=0.2, labels=y, **k),
 }
 ALL = CLASSES | SCALARS
 
@@ -56,15 +71,15 @@ def test_unusable_runs_are_excluded_counted_and_named(name):
     assert {item.run.rpartition(": ")[2] for item in found.excluded} >= {"run 2", "run 4", "run 5"}
     assert "run 6" not in {item.run for item in found.excluded}
     assert "left out" in found.sentence().lower()
-    with pytest.raises(rs.InputError):
+    with pytest.raises(InputError):
         ALL[name](broken(), LABELS, nan="raise")
-    with pytest.raises(rs.InputError, match="has usable outputs"):
+    with pytest.raises(InputError, match="has usable outputs"):
         ALL[name](np.full((3, 60, 3), np.nan), LABELS)
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_two_axes_of_floats_are_refused(name):
-    with pytest.raises(rs.InputError, match=r"pass x\[None\]"):
+    with pytest.raises(InputError, match=r"pass x\[None\]"):
         CLASSES[name](RNG.normal(size=(10, 60)), LABELS)
 
 
@@ -73,7 +88,7 @@ def test_one_column_of_sigmoids_asks_for_a_kind(name):
     labels = np.arange(60) % 2
     odds = RNG.normal(size=(10, 60, 1)) + (2 * labels - 1)[:, None]
     shares = 1 / (1 + np.exp(-odds))
-    with pytest.raises(rs.InputError, match="kind= to say which"):
+    with pytest.raises(InputError, match="kind= to say which"):
         ALL[name](shares, labels)
     ALL[name](shares, labels, kind="probabilities")
 
@@ -93,7 +108,7 @@ def test_a_path_is_what_lies_there(tmp_path, name):
             assert len(found.run_ids) == 10
             assert found.run_ids[1] == "run_1"
     np.savez(tmp_path.parent / f"{name}.npz", a=LOGITS, b=LOGITS)
-    with pytest.raises(rs.InputError, match="key="):
+    with pytest.raises(InputError, match="key="):
         rs.open_outputs(tmp_path.parent / f"{name}.npz")
     assert rs.open_outputs(tmp_path.parent / f"{name}.npz", LABELS, key="a").shape == LOGITS.shape
 
@@ -105,7 +120,7 @@ def test_bfloat16_opens(tmp_path):
 
 
 def test_labels_of_another_axis():
-    with pytest.raises(rs.InputError, match=r"pass x\[None\]|Pass x\[None\]"):
+    with pytest.raises(InputError, match=r"pass x\[None\]|Pass x\[None\]"):
         rs.variance(LOGITS[0], LABELS)
 
 
@@ -119,7 +134,7 @@ def recorded(path, outputs, labels, **options):
 
 def test_recorded_probabilities_keep_their_likelihood(tmp_path):
     study = recorded(tmp_path / "s", [[[1 - 1e-9, 1e-9], [0.5, 0.5]]], np.array([1, 0]))
-    assert rs.scores(study).nll == pytest.approx((-np.log(1e-9) - np.log(0.5)) / 2, rel=1e-6)
+    assert rs.ensemble_scores(study).nll == pytest.approx((-np.log(1e-9) - np.log(0.5)) / 2, rel=1e-6)
 
 
 def test_recorded_classes_answer_where_classes_do(tmp_path):
@@ -127,8 +142,8 @@ def test_recorded_classes_answer_where_classes_do(tmp_path):
     study = recorded(tmp_path / "s", classes, LABELS)
     assert rs.variance(study).var_dist_exact == rs.variance(classes, LABELS).var_dist_exact
     assert study.verify().ok
-    with pytest.raises(rs.InputError, match="predicted classes for the objective 'nll'"):
-        rs.select_ensemble(study, split="test")
+    with pytest.raises(InputError, match="predicted classes for the objective 'nll'"):
+        select_ensemble(study, split="test")
 
 
 @pytest.mark.parametrize("change", [lambda z: z + 2000, lambda z: z * 1e-8, lambda z: z * 1e-50, lambda z: z * 1e30])
@@ -165,21 +180,21 @@ def test_the_accuracy_of_odd_logits_is_one_everywhere(tmp_path, dtype, columns):
     np.testing.assert_array_equal([run.accuracy["test"] for run in study.runs], expected)
     for source, given in ((study, {}), (odd, {"labels": labels, "kind": kind})):
         np.testing.assert_array_equal(rs.variance(source, **given).accuracy, expected)
-        np.testing.assert_array_equal(rs.scores(source, **given).member_accuracy, expected)
+        np.testing.assert_array_equal(rs.ensemble_scores(source, **given).member_accuracy, expected)
         others = rng.normal(size=(3, 32, columns))
         assert rs.compare(source, others, labels, kind=kind).mean_a == pytest.approx(expected.mean(), rel=1e-12)
         for run, accuracy in enumerate(expected if given else ()):
-            assert rs.scores(source[run : run + 1], **given).accuracy == accuracy
+            assert rs.ensemble_scores(source[run : run + 1], **given).accuracy == accuracy
 
 
 def test_statistics_of_a_cluster_merge_and_fail_whole():
-    first, second = rs.RunStatistics(LABELS), rs.RunStatistics(LABELS)
+    first, second = RunStatistics(LABELS), RunStatistics(LABELS)
     first.update(LOGITS[:4])
     second.update(LOGITS[4:])
     for name in ("_right", "_weighted", "_abstained", "_votes"):
         getattr(first, name).flags.writeable = False
     first.merge(second)
     before = first.sums
-    with pytest.raises(rs.InputError):
+    with pytest.raises(InputError):
         first.update(np.full((1, 60), -5))
-    assert first.sums == before == rs.run_statistics(LOGITS, LABELS).sums
+    assert first.sums == before == run_statistics(LOGITS, LABELS).sums

@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods import Excluded, Result, Table
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Example(rs.Result):
+class Example(Result):
     """A result with every kind of field."""
 
     values: np.ndarray
     level: float
 
     def table(self):
-        return rs.Table({"value": self.values})
+        return Table({"value": self.values})
 
     def sentence(self):
         return "Of 3 <runs>, one is infinite."
@@ -26,9 +28,7 @@ class Example(rs.Result):
 
 @pytest.fixture
 def result():
-    return Example(
-        values=np.array([1.0, np.nan, np.inf]), level=np.float64(0.5), excluded=(rs.Excluded("a", "diverged"),)
-    )
+    return Example(values=np.array([1.0, np.nan, np.inf]), level=np.float64(0.5), excluded=(Excluded("a", "diverged"),))
 
 
 def test_json_is_strict(result):
@@ -49,7 +49,7 @@ def test_notebook_html_escapes(result):
 
 
 def test_table_shows_itself():
-    table = rs.Table({"run": ["a", "b"], "accuracy": [0.5, None]}, formats={"accuracy": ".1%"}, title="Scores")
+    table = Table({"run": ["a", "b"], "accuracy": [0.5, None]}, formats={"accuracy": ".1%"}, title="Scores")
     assert [line.split() for line in str(table).splitlines() if line.strip()][1:] != []
     assert "50.0%" in str(table)
     assert "–" in str(table)
@@ -57,7 +57,7 @@ def test_table_shows_itself():
 
 
 def test_table_in_markdown():
-    table = rs.Table({"run": ["a|b", "c"], "accuracy": [0.5, None]}, formats={"accuracy": ".1%"}, title="Scores")
+    table = Table({"run": ["a|b", "c"], "accuracy": [0.5, None]}, formats={"accuracy": ".1%"}, title="Scores")
     assert table.to_markdown().splitlines() == [
         "| run | accuracy |",
         "| --- | ---: |",
@@ -67,12 +67,12 @@ def test_table_in_markdown():
 
 
 def test_unequal_columns_are_refused():
-    with pytest.raises(rs.InputError, match="different lengths"):
-        rs.Table({"a": [1], "b": [1, 2]})
+    with pytest.raises(InputError, match="different lengths"):
+        Table({"a": [1], "b": [1, 2]})
 
 
 def test_errors_say_found_expected_and_next():
-    error = rs.InputError("a", "b", "Do c.")
+    error = InputError("a", "b", "Do c.")
     assert str(error) == "a; expected b. Do c."
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 

@@ -4,9 +4,7 @@ Everything public is an attribute of this module and is loaded when it is first 
 loads nothing heavier than NumPy. The list of public names is the type stub beside this file.
 """
 
-import lazy_loader as _lazy
+from ._namespace import lazy_names as _lazy_names
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _lazy_names(__name__, __file__)
 __version__ = "0.1.0.dev0"
-
-del _lazy

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._errors import InputError
+from .errors import InputError
 
 
 def _first(mask: NDArray[np.bool_]) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ._errors import MissingDependencyError
+from .errors import MissingDependencyError
 
 _EXTRAS = {
     "torch": "train",

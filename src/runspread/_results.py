@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ._errors import InputError
 from ._words import count
+from .errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,7 +174,7 @@ class Result:
     """Base of every method's result: a frozen dataclass with ``table``, ``sentence``, ``plot`` and ``to_json``.
 
     A subclass adds its numbers as fields (arrays with their axes named in the docstring) and writes
-    ``table`` and ``sentence``; its plot is registered in ``runspread._plots``.
+    ``table`` and ``sentence``; its plot is registered in ``runspread._plotting``.
 
     Attributes
     ----------
@@ -217,7 +217,7 @@ class Result:
         matplotlib.axes.Axes
             The axes drawn on.
         """
-        from . import _plots
+        from . import _plotting as _plots
 
         return _plots.plot(self, ax)
 

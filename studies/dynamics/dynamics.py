@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import runspread as rs
+from runspread.methods import Table
+from runspread.methods.dynamics import TrainingDynamics, TrainingMap, predict_from_prefix
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from claims import Claim, claims_table, markdown_table, save
@@ -59,7 +61,7 @@ class Found:
 
     setting: Setting
     study: rs.Study
-    result: rs.TrainingDynamics
+    result: TrainingDynamics
     steps: NDArray[np.int64]
     epochs: float
 
@@ -129,7 +131,7 @@ class Training:
         return Found(setting, study, dynamics_of(study, setting, **FIT), steps, float(epochs))
 
 
-def dynamics_of(study: rs.Study, setting: Setting, **options: Any) -> rs.TrainingDynamics:
+def dynamics_of(study: rs.Study, setting: Setting, **options: Any) -> TrainingDynamics:
     """Return a study's dynamics with the setting's outcome."""
     outcome = {"outcome": setting.outcome, "threshold": setting.threshold, "direction": setting.direction}
     return rs.dynamics(study, **outcome, **options)
@@ -138,7 +140,7 @@ def dynamics_of(study: rs.Study, setting: Setting, **options: Any) -> rs.Trainin
 # ------------------------------------------------------------------------------------------------- tables
 
 
-def shape_of(drawn: rs.TrainingMap) -> str:
+def shape_of(drawn: TrainingMap) -> str:
     """Return how a map runs."""
     if drawn.is_linear:
         return "linear"
@@ -147,7 +149,7 @@ def shape_of(drawn: rs.TrainingMap) -> str:
     return f"fork: {drawn.n_routes} routes, {share}/{len(drawn.paths)} on one{ended}"
 
 
-def detours_of(result: rs.TrainingDynamics) -> str:
+def detours_of(result: TrainingDynamics) -> str:
     """Return detour states with their coefficients and visits."""
     coef, visits = getattr(result.regression, "coef", ()), result.map.visits
     return ", ".join(f"{k} ({coef[k]:.2f}; {visits[k]} runs)" for k in result.detours) or "none"
@@ -209,22 +211,22 @@ def variants_table(f: Found) -> str:
     return markdown_table(("fit", "states", "R²", "p", "map", "tv", "detours"), rows)
 
 
-def edges_table(r: rs.TrainingDynamics) -> str:
+def edges_table(r: TrainingDynamics) -> str:
     """Return the transitions with how far the L2 norm moves on each, whether or not it is among the three named."""
     table = r.map.table()
     columns: dict[str, Any] = dict(table.columns)
     if "l2" in r.map.metric_names:
         columns["l2"] = r.map.movement_table(["l2"])["l2"]
-    return rs.Table(columns, formats={**table.formats, "l2": "+.2f"}).to_markdown()
+    return Table(columns, formats={**table.formats, "l2": "+.2f"}).to_markdown()
 
 
 def firmness(f: Found) -> list[str]:
     """Return what other fits and resampled runs make of a map, and what early states foretell."""
-    foretold = rs.predict_from_prefix(f.result)
+    foretold = predict_from_prefix(f.result)
     return [
         "Fitted in other ways:",
         variants_table(f),
-        f"Fitted again: {rs.map_stability(f.result).sentence()}",
+        f"Fitted again: {rs.methods.dynamics.map_stability(f.result).sentence()}",
         f"Foretold: {foretold.sentence()}",
         foretold.table().to_markdown(),
     ]
@@ -232,7 +234,7 @@ def firmness(f: Found) -> list[str]:
 
 def section(name: str, f: Found, figures: Path, variants: bool) -> str:
     """Return a task's part of the page; draw its figures."""
-    from runspread import plot_convergence_by_route, plot_state_ribbons, plot_training_map
+    from runspread.plots import plot_convergence_by_route, plot_state_ribbons, plot_training_map
 
     plots = {"map": plot_training_map, "ribbons": plot_state_ribbons, "routes": plot_convergence_by_route}
     for kind, plot in plots.items():

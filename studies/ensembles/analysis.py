@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 from tasks import SIZES, Task
 
-import runspread as rs
+from runspread.methods.ensembles import EnsembleSizes
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from claims import Claim, claims_table, markdown_table, save
@@ -275,11 +275,11 @@ def corruption_table(measured: Measured) -> str:
 # -------------------------------------------------------------------------------------------------------------- report
 
 
-def mean_sizes(repeats: Sequence[Mapping[str, Any]], task: Task) -> rs.EnsembleSizes:
+def mean_sizes(repeats: Sequence[Mapping[str, Any]], task: Task) -> EnsembleSizes:
     """Return the mean curves of a task: the paper's figure 1."""
     found = [facts["sizes"] for facts in repeats]
     recipe = task.fields
-    return rs.EnsembleSizes(
+    return EnsembleSizes(
         sizes=np.arange(1, max(SIZES) + 1),
         curves={name: np.mean([one["curves"][name] for one in found], axis=0) for name in found[0]["curves"]},
         random_low=np.mean([one["low"] for one in found], axis=0),

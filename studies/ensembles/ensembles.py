@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
+from runspread.methods.ensembles import EnsembleSizes, corruption_benchmark, diversity, ensemble_sizes
+from runspread.training import Ensemble, Recipe, deep_ensemble, load_split, make_ensemble, train_batch_ensemble
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from analysis import report
@@ -42,8 +44,8 @@ FORCED = "first choice forced to K"
 
 def row(outputs: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, kind: str = "logits") -> Row:
     """Return the scores of an ensemble on the test split, and how far the two identities are from holding."""
-    scored = rs.scores(outputs, labels, weights=weights, kind=kind)
-    equal, diverse = rs.scores(outputs, labels, kind=kind), rs.diversity(outputs, labels, kind=kind)
+    scored = rs.ensemble_scores(outputs, labels, weights=weights, kind=kind)
+    equal, diverse = rs.ensemble_scores(outputs, labels, kind=kind), diversity(outputs, labels, kind=kind)
     spread = diverse.brier_diversity if diverse.n_duplicates == 0 else np.nan
     return {
         "members": len(outputs),
@@ -79,7 +81,7 @@ class Outputs:
 # --------------------------------------------------------------------------------------------- procedures of a repeat
 
 
-def train_procedures(task: Task, recipe: rs.Recipe, out: Path, seed: int) -> dict[str, Any]:
+def train_procedures(task: Task, recipe: Recipe, out: Path, seed: int) -> dict[str, Any]:
     """Train everything that is stacked or chosen from runs; return the ensembles by name."""
     shared: dict[str, Any] = {"search": task.space, "out": out, "runs": KAPPA, "seed": seed}
     found: dict[str, Any] = {}
@@ -91,7 +93,7 @@ def train_procedures(task: Task, recipe: rs.Recipe, out: Path, seed: int) -> dic
             ("fixed-init hyper", "fixed-init"),
         ):
             found[f"{name}, K={size}"] = rs.hyper_deep_ensemble(recipe, size=size, variant=variant, **shared)
-        found[f"deep, K={size}"] = rs.deep_ensemble(recipe, size=size, shared_init=True, **shared)
+        found[f"deep, K={size}"] = deep_ensemble(recipe, size=size, shared_init=True, **shared)
     for name, variant in (("hyper-deep", "stratified"), ("fixed-init hyper", "fixed-init")):
         found[f"{name}, {FORCED}, K=3"] = rs.hyper_deep_ensemble(
             recipe, size=3, variant=variant, fill_first=True, **shared
@@ -114,7 +116,7 @@ def procedure_rows(found: Mapping[str, Any], test: Outputs) -> dict[str, Row]:
 def mc_dropout_row(study: rs.Study, deep: Any, data: str | None, inputs: np.ndarray, labels: np.ndarray) -> Row:
     """Return the mean over the seeds of the best configuration, each with its own dropout rates at test time."""
     alone = [
-        row(rs.make_ensemble(study, [name], data=data).mc_dropout(inputs, passes=PASSES), labels, kind="probabilities")
+        row(make_ensemble(study, [name], data=data).mc_dropout(inputs, passes=PASSES), labels, kind="probabilities")
         for name in deep.member_ids
     ]
     return {name: float(np.mean([each[name] for each in alone])) for name in alone[0]} | {"trained": KAPPA}
@@ -124,8 +126,8 @@ def sizes_curves(found: Mapping[str, Any], validation: Outputs, test: Outputs) -
     """Return the test NLL against the number of members, for every kind of ensemble."""
     upto = max(SIZES)
 
-    def curves(names: tuple[str, ...]) -> rs.EnsembleSizes:
-        return rs.ensemble_sizes(
+    def curves(names: tuple[str, ...]) -> EnsembleSizes:
+        return ensemble_sizes(
             validation(names), validation.labels, report=test(names), report_labels=test.labels,
             sizes=range(1, upto + 1), kind="logits",
         )  # fmt: skip
@@ -141,7 +143,7 @@ def sizes_curves(found: Mapping[str, Any], validation: Outputs, test: Outputs) -
             "random of 50": pool.curves["random"].tolist(),
             "fixed-init hyper": fixed.curves["greedy"].tolist(),
             "hyper-deep": block.curves["greedy"].tolist(),
-            "deep": [rs.scores(deep[:k], test.labels, kind="logits").nll for k in range(1, upto + 1)],
+            "deep": [rs.ensemble_scores(deep[:k], test.labels, kind="logits").nll for k in range(1, upto + 1)],
         },
         "low": pool.random_low.tolist(),
         "high": pool.random_high.tolist(),
@@ -151,18 +153,18 @@ def sizes_curves(found: Mapping[str, Any], validation: Outputs, test: Outputs) -
 # ---------------------------------------------------------------------------------------------- members in one network
 
 
-def batch_rows(recipe: rs.Recipe, out: Path, seed: int, members: int, controls: bool) -> dict[str, Row]:
+def batch_rows(recipe: Recipe, out: Path, seed: int, members: int, controls: bool) -> dict[str, Row]:
     """Train the batch and hyper-batch ensembles of a repeat, with their controls; those that are there are loaded."""
     longer = recipe.replace(epochs=2 * (recipe.epochs or 1))
-    (inputs, labels), (held_inputs, held_labels) = (rs.load_split(recipe, name) for name in ("test", "validation"))
+    (inputs, labels), (held_inputs, held_labels) = (load_split(recipe, name) for name in ("test", "validation"))
     hyper = {"tuning_rate": TUNING_RATE, "conversion": SIGNS}
     rng = np.random.default_rng(seed)
     rows: dict[str, Row] = {}
 
-    def add(name: str, one: rs.Recipe, **options: Any) -> rs.Ensemble:
+    def add(name: str, one: Recipe, **options: Any) -> Ensemble:
         folder = out / f"{name}, K={members}"
         if not folder.exists():
-            rs.train_batch_ensemble(one, members=members, seed=seed, **options).ensemble.save(folder)
+            train_batch_ensemble(one, members=members, seed=seed, **options).ensemble.save(folder)
         made = rs.load_ensemble(folder)
         rows[folder.name] = row(made.member_probabilities(inputs), labels, kind="probabilities")
         return made
@@ -178,7 +180,7 @@ def batch_rows(recipe: rs.Recipe, out: Path, seed: int, members: int, controls: 
         l2, dropout = float(1e-3 * 1e6 ** rng.random()), float(1e-3 * 900 ** rng.random())
         name = f"batch, random {number}"
         made = add(name, longer.replace(l2=l2, dropout=dropout), hyper=False, conversion=SIGNS)
-        found[name] = rs.scores(made.member_probabilities(held_inputs), held_labels, kind="probabilities").nll
+        found[name] = rs.ensemble_scores(made.member_probabilities(held_inputs), held_labels, kind="probabilities").nll
     best = min(found, key=lambda name: found[name])
     tried = [rows.pop(f"{name}, K={members}") for name in found]
     rows[f"batch, best of 8, K={members}"] = tried[list(found).index(best)]
@@ -188,9 +190,9 @@ def batch_rows(recipe: rs.Recipe, out: Path, seed: int, members: int, controls: 
 # ---------------------------------------------------------------------------------------------------------- corruption
 
 
-def corruption_rows(recipe: rs.Recipe, pool: int, seed: int, ensembles: Mapping[str, Any]) -> dict[str, Any]:
+def corruption_rows(recipe: Recipe, pool: int, seed: int, ensembles: Mapping[str, Any]) -> dict[str, Any]:
     """Return the scores on corrupted test images; they are corrupted at full size, then averaged for the network."""
-    images, labels = rs.load_split(recipe.replace(pool=1), "test")
+    images, labels = load_split(recipe.replace(pool=1), "test")
     n = images.shape[-1] // pool
 
     def seen(x: np.ndarray) -> np.ndarray:
@@ -198,7 +200,7 @@ def corruption_rows(recipe: rs.Recipe, pool: int, seed: int, ensembles: Mapping[
 
     predictors = {name: lambda x, one=one: one.predict(seen(x)) for name, one in ensembles.items()}
     predictors["MC dropout"] = lambda x: ensembles["single"].mc_dropout(seen(x), passes=PASSES).mean(axis=0)
-    found = rs.corruption_benchmark(
+    found = corruption_benchmark(
         predictors, np.asarray(images[:CORRUPTED]), labels[:CORRUPTED], kind="probabilities", seed=seed
     )
     return {
@@ -222,7 +224,7 @@ def measure(task: Task, repeat: int, work: Path, folders: dict[str, str]) -> dic
     found = train_procedures(task, recipe, folder / "study", repeat)
     study = rs.open_study(folder / "study")
     validation, test = Outputs(study, "validation"), Outputs(study, "test")
-    inputs, _ = rs.load_split(recipe, "test")
+    inputs, _ = load_split(recipe, "test")
     rows = procedure_rows(found, test)
     for size in SIZES:
         deep = found[f"deep, K={size}"]
@@ -232,7 +234,7 @@ def measure(task: Task, repeat: int, work: Path, folders: dict[str, str]) -> dic
         for size in SIZES:
             rows |= batch_rows(recipe, folder, repeat, size, controls=size == min(SIZES))
     if repeat <= task.corrupted_repeats:
-        single = rs.make_ensemble(study, found["deep, K=3"].member_ids[:1], data=recipe.data)
+        single = make_ensemble(study, found["deep, K=3"].member_ids[:1], data=recipe.data)
         several = {name: found[f"{name}, K=3"].ensemble() for name in CORRUPTED_KINDS}
         if repeat <= task.batch_repeats:
             several |= {name: rs.load_ensemble(folder / f"{name}, K=3") for name in ("batch", "hyper-batch")}

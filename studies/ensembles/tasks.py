@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import runspread as rs
+from runspread.training import Recipe
 
 KAPPA, SIZES = 50, (3, 5)
 L2, DROPOUT = "loguniform(1e-3,1e3)", "loguniform(1e-3,0.9)"  # L2 is divided by 45,000
@@ -64,7 +65,7 @@ class Task:
         layers, dropouts = PARTS[self.network]
         return {**{f"l2.{name}": L2 for name in layers}, **{f"dropout.{name}": DROPOUT for name in dropouts}}
 
-    def recipe(self, repeat: int, folders: dict[str, str]) -> rs.Recipe:
+    def recipe(self, repeat: int, folders: dict[str, str]) -> Recipe:
         """Return the recipe of a repeat: each has a split of its own."""
         data = {"data": folders[self.data]} if self.data else {}
         return rs.recipe(self.base, **COMMON, **self.fields, **data, split_seed=repeat)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tests.variance.probit import draw
 
 import runspread as rs
+from runspread.methods.audit import RunEvidence
+from runspread.methods.variance import independence_test, pair_deviations
 from simulations.promises import Promise, promise
 
 Floats = NDArray[np.float64]
@@ -86,7 +88,7 @@ def _failed(losses: Floats | None = None, **given: object) -> bool:
     seeds = (
         {"seeds": {"init": list(range(len(losses))), "order": list(range(len(losses)))}} if losses is not None else {}
     )
-    return not rs.audit(rs.RunEvidence.from_arrays(losses=losses, **seeds, **given)).passed
+    return not rs.audit(RunEvidence.from_arrays(losses=losses, **seeds, **given)).passed
 
 
 def promises(scale: float) -> Iterator[Promise]:
@@ -238,7 +240,7 @@ def outcomes(sets: int) -> Iterator[Promise]:
 
 
 def _copies(correct: NDArray[np.bool_]) -> bool:
-    return any("copies bias" in note for note in rs.pair_deviations(correct=correct, sample=1).warnings)
+    return any("copies bias" in note for note in pair_deviations(correct=correct, sample=1).warnings)
 
 
 def independence(sets: int) -> Iterator[Promise]:
@@ -247,7 +249,7 @@ def independence(sets: int) -> Iterator[Promise]:
         rng = np.random.default_rng([21, runs])
         found = []
         for _ in range(sets):
-            result = rs.independence_test(correct=draw(rng, runs, examples, 0.0)[0], resamples=99, seed=rng)
+            result = independence_test(correct=draw(rng, runs, examples, 0.0)[0], resamples=99, seed=rng)
             found.append(" examples speak against" in result.sentence())
         setting = f"{runs} runs, {examples} examples, errors independent"
         yield promise("independence_test speaks against independent errors", setting, (0.0, 0.05), found)

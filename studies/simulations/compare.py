@@ -17,6 +17,7 @@ from scipy.special import ndtri
 from tests.variance.configurations import Configurations
 
 import runspread as rs
+from runspread.methods.variance import Comparison
 from simulations.promises import Promise, promise
 
 SIZE = (0.0, 0.05)  # of a test at 5 %
@@ -49,17 +50,17 @@ def promises(scale: float) -> Iterator[Promise]:
 
 def _compared(
     laws: Configurations, runs: Runs, examples: int, sets: int, *, clustered: bool = False, **asked: Any
-) -> list[rs.Comparison]:
+) -> list[Comparison]:
     rng = np.random.default_rng([7, *runs, examples, laws.groups, int(100 * sum(laws.beta)), int(100 * laws.tau)])
     drawn = (laws.draw(rng, runs, examples) for _ in range(sets))
     return [rs.compare(correct=(old, new), clusters=codes if clustered else None, **asked) for old, new, codes in drawn]
 
 
-def _decided(found: list[rs.Comparison], on: str = "distribution") -> list[bool]:
+def _decided(found: list[Comparison], on: str = "distribution") -> list[bool]:
     return [result.verdict(on) in ("better", "worse") for result in found]
 
 
-def _covered(found: list[rs.Comparison], truth: float) -> list[bool]:
+def _covered(found: list[Comparison], truth: float) -> list[bool]:
     return [low <= truth <= high for low, high in (result.ci_dist for result in found)]
 
 
@@ -192,7 +193,7 @@ def failures(sets: int) -> Iterator[Promise]:
     """Let trainings fail: verdicts take accuracies as normal; what so many runs may not have seen is said and holds."""
     for runs in (5, 10, 20, 40):
         rng = np.random.default_rng([13, runs])
-        found, seen = list[rs.Comparison](), list[bool]()
+        found, seen = list[Comparison](), list[bool]()
         for _ in range(sets):
             arms = _failing(rng, runs, 0.0), _failing(rng, runs, 0.1)
             result = rs.compare(correct=arms, not_worse=0.02)

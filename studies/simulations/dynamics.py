@@ -18,6 +18,14 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
+from runspread.methods.dynamics import (
+    PrefixPrediction,
+    TrainingDynamics,
+    compare_maps,
+    outcome_regression,
+    predict_from_prefix,
+)
+from runspread.methods.hmm import HiddenMarkovModel, select_hmm
 from simulations.promises import Promise, promise
 
 SIZE = (0.0, 0.05)  # of a test at 5 %
@@ -118,12 +126,12 @@ def tied(rng: np.random.Generator, runs: int) -> Runs:
     return forked(rng, runs)[0], rng.choice([30, 40], size=runs)
 
 
-def analysed(data: Runs, states: Any, standardize: str = "pooled", **options: Any) -> rs.TrainingDynamics:
+def analysed(data: Runs, states: Any, standardize: str = "pooled", **options: Any) -> TrainingDynamics:
     """Return the dynamics of runs."""
     return rs.dynamics(data[0], outcome=data[1].tolist(), states=states, standardize=standardize, **FAST | options)
 
 
-def _blamed(found: rs.TrainingDynamics) -> bool:
+def _blamed(found: TrainingDynamics) -> bool:
     return bool(found.detours) or bool(found.skipped.any())
 
 
@@ -204,14 +212,14 @@ def numbers_of_states(sets: int) -> Iterator[Promise]:
         data = [chain(rng, truth) for _ in range(sets)]
         for preset in ("default", "paper"):
             options = {"restarts": 5, "iterations": 50} if preset == "default" else {}
-            found = np.array([rs.select_hmm(x, range(1, truth + 3), preset=preset, **options).n_states for x in data])
+            found = np.array([select_hmm(x, range(1, truth + 3), preset=preset, **options).n_states for x in data])
             rule = "" if preset == "default" else ", the published rule"
             setting = f"12 runs of 50 checkpoints, {truth} state{'s' if truth > 1 else ''}"
             kept = preset == "default"
             yield promise(f"more states than there are{rule}", setting, SIZE, found > truth, assumed=kept)
             yield promise(f"the number of states is right{rule}", setting, FOUND, found == truth, assumed=kept)
     rng = np.random.default_rng(6)
-    found = [rs.select_hmm(wandering(rng), [1, 2, 3], restarts=5, iterations=50).n_states > 1 for _ in range(sets)]
+    found = [select_hmm(wandering(rng), [1, 2, 3], restarts=5, iterations=50).n_states > 1 for _ in range(sets)]
     yield promise(
         "more states than there are", "12 runs without phases, noise that lasts (0.9)", SIZE, found, assumed=False
     )
@@ -219,7 +227,7 @@ def numbers_of_states(sets: int) -> Iterator[Promise]:
 
 def _compared(rng: np.random.Generator, runs: tuple[int, int], shares: tuple[float, float], how: str) -> Any:
     before, after = (analysed(forked(rng, n, share), [4], how) for n, share in zip(runs, shares, strict=True))
-    return rs.compare_maps(before, after, bootstraps=400)
+    return compare_maps(before, after, bootstraps=400)
 
 
 def _holds(interval: tuple[float, float, float], truth: float) -> bool:
@@ -284,9 +292,9 @@ def two_times(rng: np.random.Generator, runs: int) -> Runs:
     return stays(rng, runs)[0], rng.choice([30, 40], size=runs)
 
 
-def _predicted(data: Runs, states: int) -> rs.PrefixPrediction:
+def _predicted(data: Runs, states: int) -> PrefixPrediction:
     found = analysed(data, [states], restarts=2, iterations=20)
-    return rs.predict_from_prefix(found, restarts=1, iterations=20)
+    return predict_from_prefix(found, restarts=1, iterations=20)
 
 
 def nothing_to_predict(sets: int) -> Iterator[Promise]:
@@ -328,9 +336,7 @@ def regressions(sets: int) -> Iterator[Promise]:
             shares = rng.dirichlet([4, 4, 4], size=runs)
             spread = (0.04 * 2 / 3 / 13) ** 0.5  # of what is explained
             noise = spread * (1 / strength - 1) ** 0.5 * rng.normal(size=runs)
-            fit = rs.outcome_regression(
-                shares, 1000 * (shares @ [0.2, 0.4, 0.6] + noise), [1000] * runs, permutations=1
-            )
+            fit = outcome_regression(shares, 1000 * (shares @ [0.2, 0.4, 0.6] + noise), [1000] * runs, permutations=1)
             covered.append(fit.r_squared_low <= strength <= fit.r_squared_high)
         yield promise("interval of R² on a given map", f"{runs} runs, true R² {strength:g}", (0.92, 0.99), covered)
     far = "one run in ten takes far longer"
@@ -339,7 +345,7 @@ def regressions(sets: int) -> Iterator[Promise]:
         for _ in range(sets):
             shares = rng.dirichlet([4, 4, 4], size=runs)
             times = rng.normal(500, 50, size=runs) + (2000 * (rng.random(runs) < 0.1) if law == far else 0)
-            fit = rs.outcome_regression(shares, times, [1000] * runs, permutations=199)
+            fit = outcome_regression(shares, times, [1000] * runs, permutations=199)
             tests.append((fit.f_pvalue < 0.05, fit.permutation_pvalue <= 0.05))
         setting = f"{runs} runs on a given map, nothing explains; {law}"
         yield promise("p of the F-test of R² below 0.05", setting, SIZE, [f for f, _ in tests], assumed=law != far)
@@ -350,8 +356,8 @@ def areas(sets: int) -> Iterator[Promise]:
     """Cover the area under a ROC curve of normal scores."""
     from scipy.special import ndtr
 
-    from runspread._methods.dynamics.intervals import auc_interval
-    from runspread._methods.dynamics.prefix import _auc
+    from runspread.methods.dynamics.intervals import auc_interval
+    from runspread.methods.dynamics.prefix import _auc
 
     for runs, shift, ties in ((8, 1.2, 0), (20, 0.0, 0), (20, 1.2, 0), (60, 1.2, 0), (5, 1.2, 0), (20, 1.2, 1)):
         rng, covered = np.random.default_rng([13, runs, int(10 * shift), ties]), []
@@ -369,7 +375,7 @@ def areas(sets: int) -> Iterator[Promise]:
 def live_risk(sets: int) -> Iterator[Promise]:
     """Follow 40 live runs of a hidden Markov model, and compare the sum of risks with how many take the detour."""
     trans = np.array([[0.85, 0.1, 0.05, 0], [0, 0.9, 0.02, 0.08], [0, 0.15, 0.85, 0], [0, 0, 0, 1]])
-    true = rs.HiddenMarkovModel(startprob=np.eye(4)[0], transmat=trans, means=LEVEL, covars=np.full((4, 3), NOISE**2))
+    true = HiddenMarkovModel(startprob=np.eye(4)[0], transmat=trans, means=LEVEL, covars=np.full((4, 3), NOISE**2))
     rng = np.random.default_rng(14)
     for at in (1, 10):
         rows = [_risks(rng, true, trans, at) for _ in range(sets)]

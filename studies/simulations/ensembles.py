@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import runspread as rs
+from runspread.methods.ensembles import select_ensemble
 from simulations.promises import Promise, promise
 
 CLASSES, NEW, CHOOSING = 3, 20_000, 240  # examples of four folds of five choose
@@ -25,7 +26,7 @@ def promises(scale: float) -> Iterator[Promise]:
         truth = np.mean([true_gain(rng, own) for _ in range(40)]) if own else 0.0
         covered, claimed = [], []
         for _ in range(sets):
-            checked = rs.select_ensemble(*draw(rng, 300, own), 5, n_random=1).cross_validation
+            checked = select_ensemble(*draw(rng, 300, own), 5, n_random=1).cross_validation
             assert checked is not None
             low, high = checked.gain_interval
             covered.append(low - 1e-12 <= truth <= high + 1e-12)
@@ -46,7 +47,7 @@ def draw(rng: np.random.Generator, examples: int, own: float) -> tuple[np.ndarra
 def true_gain(rng: np.random.Generator, own: float) -> float:
     """Return what an ensemble chosen on the examples of four folds gains on new ones."""
     outputs, labels = draw(rng, CHOOSING + NEW, own)
-    chosen = rs.select_ensemble(outputs[:, :CHOOSING], labels[:CHOOSING], 5, folds=0, n_random=1)
+    chosen = select_ensemble(outputs[:, :CHOOSING], labels[:CHOOSING], 5, folds=0, n_random=1)
     new, answers = outputs[:, CHOOSING:], labels[CHOOSING:]
-    single = rs.scores(new[[chosen.best_single]], answers).nll
-    return float(single - rs.scores(new, answers, weights=chosen).nll)
+    single = rs.ensemble_scores(new[[chosen.best_single]], answers).nll
+    return float(single - rs.ensemble_scores(new, answers, weights=chosen).nll)

@@ -20,7 +20,8 @@ from scipy.special import ndtr
 from tests.variance.probit import MEAN, TAU, draw_clustered
 
 import runspread as rs
-from runspread._methods.variance.power import runs_for_welch
+from runspread.methods.variance import Look, StoppingRule, VarianceResult, plan_gap, plan_runs, stopping_rule
+from runspread.methods.variance.power import runs_for_welch
 from simulations.promises import Promise, promise
 
 SD = 0.0015  # of accuracy between runs, as on CIFAR-10
@@ -44,7 +45,7 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from on_the_distribution(max(30, round(60 * scale)))
 
 
-def stop(rule: rs.StoppingRule, runs: np.ndarray, baseline: np.ndarray | None) -> rs.Look:
+def stop(rule: StoppingRule, runs: np.ndarray, baseline: np.ndarray | None) -> Look:
     """Return the look at which the rule stops."""
     count = rule.next_look(0)
     while True:
@@ -58,13 +59,13 @@ def stop(rule: rs.StoppingRule, runs: np.ndarray, baseline: np.ndarray | None) -
 def without_baseline(sets: int) -> Iterator[Promise]:
     """Stop too early as rarely as promised."""
     for question in ("se=0.05", "se=0.02", "gap=0.2", "gap=0.1"):
-        rule = rs.stopping_rule(question, max_runs=200)
+        rule = stopping_rule(question, max_runs=200)
         rng = np.random.default_rng(8)
         looks = [stop(rule, 0.94 + SD * rng.normal(size=200), None) for _ in range(sets)]
         if rule.kind == "se":
             needed = math.ceil((SD / rule.value) ** 2)
         else:
-            needed = rs.plan_runs(rule.value, variance=SD**2).runs_needed
+            needed = plan_runs(rule.value, variance=SD**2).runs_needed
         wrong = [look.answered and look.runs < needed for look in looks]
         yield promise(TOO_EARLY, f"--until {question}, {needed} runs needed", AT_MOST, wrong)
 
@@ -86,7 +87,7 @@ def where_runs_fail(sets: int) -> Iterator[Promise]:
     settings += [("no run fails", failing(0, 0), SD, 0.1, True), ("t law of 3 degrees", heavy, 3**0.5 * SD, 0.1, False)]
     for text, draw, sd, guard, assumed in settings:
         rng = np.random.default_rng(10)
-        rule = rs.stopping_rule(f"se={100 * sd / math.sqrt(45)}", max_runs=120, failures=guard)
+        rule = stopping_rule(f"se={100 * sd / math.sqrt(45)}", max_runs=120, failures=guard)
         looks = [stop(rule, draw(rng, 120), None) for _ in range(sets // 2)]
         guarded = "guarded against one in ten" if guard else "taken as normal"
         wrong = [look.answered and look.runs < 45 for look in looks]
@@ -114,7 +115,7 @@ def with_baseline(sets: int) -> Iterator[Promise]:
         )
     ]
     for runs, gap, ratio, share in (*settings, (10, 0.0, 1.0, 0.1)):
-        rule = rs.stopping_rule("gap=0.1", max_runs=120, against=runs)
+        rule = stopping_rule("gap=0.1", max_runs=120, against=runs)
         rng = np.random.default_rng([9, runs])
         draw = failing(share, 10)
         wrong = []
@@ -156,7 +157,7 @@ def after_a_pilot(sets: int) -> Iterator[Promise]:
         for _ in range(sets):
             alpha = rng.normal(easy, TAU, EXAMPLES)
             (mean, variance), (lower, other) = (truth(alpha + shift, BETA) for shift in (0, WORSE))
-            plan = rs.plan_runs(mean - lower, rs.variance(correct=outcomes(rng, pilot, alpha, failures=failures)))
+            plan = plan_runs(mean - lower, rs.variance(correct=outcomes(rng, pilot, alpha, failures=failures)))
             right.append(shown(rng, plan.runs_needed, alpha, alpha + WORSE, "test-set", failures=failures))
             held.append(plan.runs_low <= runs_for_welch(mean - lower, variance, other, 0.05, 0.8) <= plan.runs_high)
         broken = f", {failures:.0%} of runs fail" if failures else ""
@@ -173,7 +174,7 @@ def gaps(sets: int) -> Iterator[Promise]:
         right, noisy = [], []
         for _ in range(sets):
             values = 0.9 + SD * rng.normal(size=(2, 8))
-            plan = rs.plan_gap(8, _pilot(rng, pilot))
+            plan = plan_gap(8, _pilot(rng, pilot))
             difference = float(values[0].mean() - values[1].mean())
             noisy.append(abs(difference) > plan.gap_noise)
             error = math.sqrt(float(values.var(axis=1, ddof=1).sum()) / 8)
@@ -193,7 +194,7 @@ def _critical(values: np.ndarray) -> float:
     return float(t.ppf(0.975, spread.sum() ** 2 / ((spread**2).sum() / (values.shape[1] - 1))))
 
 
-def _pilot(rng: np.random.Generator, runs: int) -> rs.VarianceResult:
+def _pilot(rng: np.random.Generator, runs: int) -> VarianceResult:
     """Return runs whose accuracies on 100,000 examples are normal with `SD`, all right on the first ones."""
     right = np.round(100_000 * (0.9 + SD * rng.normal(size=runs))).astype(int)
     return rs.variance(correct=np.arange(100_000) < right[:, None], pairs="none")
@@ -207,7 +208,7 @@ def on_another_test_set(sets: int) -> Iterator[Promise]:
         for _ in range(sets):
             correct, _, clusters = draw_clustered(rng, 8, np.full(40, size), 0.1, 0.5)
             found = rs.variance(correct=correct, clusters=clusters if size > 1 else None, pairs="none")
-            plan = rs.plan_runs(0.06, found, n_examples=4 * correct.shape[1])
+            plan = plan_runs(0.06, found, n_examples=4 * correct.shape[1])
             new = draw_clustered(rng, 2 * min(plan.runs_needed, MOST), np.full(160, size), 0.1, 0.5)[0]
             values = new.mean(axis=1).reshape(2, -1)
             error = math.sqrt(float(values.var(axis=1, ddof=1).sum()) / values.shape[1])
@@ -227,7 +228,7 @@ def on_the_distribution(sets: int) -> Iterator[Promise]:
         alpha = draw()
         beyond = alpha + shift + rng.normal(0, 0.5, EXAMPLES)
         pilot = rs.compare(correct=(outcomes(rng, 6, alpha), outcomes(rng, 6, beyond)))
-        plan = rs.plan_runs(gap, pilot)
+        plan = plan_runs(gap, pilot)
         new = draw()
         right.append(shown(rng, plan.runs_needed_dist, new, new + shift + rng.normal(0, 0.5, EXAMPLES), "distribution"))
     yield promise(SHOWN, "pilot of 6 and 6 runs, the distribution", POWER, right)

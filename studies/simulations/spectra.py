@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-import runspread as rs
+from runspread.methods.spectra import StudySpectra
 from simulations.promises import Promise, promise
 
 COVERAGE, SIZE = (0.92, 0.98), (0.0, 0.05)
@@ -29,10 +29,10 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from single_models(sets)
 
 
-def _study(values: NDArray[np.float64], configurations: int = 1) -> rs.StudySpectra:
+def _study(values: NDArray[np.float64], configurations: int = 1) -> StudySpectra:
     runs = len(values)
     lr = [0.1 * (run % configurations) for run in range(runs)]
-    return rs.StudySpectra(
+    return StudySpectra(
         source="study",
         runs=tuple(f"run {run}" for run in range(runs)),
         steps=(1, None),

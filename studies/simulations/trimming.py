@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import runspread as rs
+from runspread.methods.trimming import trimming_level
 from simulations.promises import Promise, promise
 
 EXAMPLES = 60
@@ -49,7 +50,7 @@ def task(rng: np.random.Generator, examples: int = EXAMPLES) -> tuple[np.ndarray
 
 
 def _differs(old: np.ndarray, new: np.ndarray, **settings: object) -> bool:
-    return not rs.same_model(old, new, permutations=199, **settings).same
+    return not rs.same(old, new, permutations=199, **settings).same
 
 
 def false_alarms(sets: int) -> Iterator[Promise]:
@@ -85,7 +86,7 @@ def differences(sets: int) -> Iterator[Promise]:
         passed = []
         for seed in range(sets):
             old, new = rng.normal(size=(n_old, 40)), rng.normal(10, 1, size=(n_new, 40))
-            passed.append(rs.same_model(old, new, seed=seed).same)
+            passed.append(rs.same(old, new, seed=seed).same)
         setting = f"{n_old} and {n_new} runs of N(0, 1) and N(10, 1)"
         yield promise("no difference is shown of models that share nothing (defaults)", setting, (0.0, 0.0), passed)
     for runs in (6, 8):
@@ -95,7 +96,7 @@ def differences(sets: int) -> Iterator[Promise]:
             labels, signal = task(rng, 200)
             old, new = (margins(rng, runs, 2 * signal) for _ in range(2))
             moved = new[:, rng.permutation(200)]
-            seen.append(not rs.same_model(old, moved, labels=labels, seed=seed).same)
+            seen.append(not rs.same(old, moved, labels=labels, seed=seed).same)
         setting = f"{runs} and {runs} runs with labels"
         yield promise("a difference is shown of outputs in another order (defaults)", setting, (0.99, 1.0), seen)
 
@@ -107,7 +108,7 @@ def bounds(sets: int) -> Iterator[Promise]:
         alarms = []
         for _ in range(sets):
             pair = [margins(rng, runs, task(rng, 300)[1], kind) for runs in (3, 4)]
-            alarms.append(not rs.same_model(*pair, threshold="dkw", alpha=0.0, epsilon=0.05).same)
+            alarms.append(not rs.same(*pair, threshold="dkw", alpha=0.0, epsilon=0.05).same)
         spread = "no spread between runs" if assumed else "runs differ by their seeds"
         setting = f"threshold dkw, 3 and 4 runs on 300 examples each, {spread}"
         yield promise(ALARM, setting, FIVE, alarms, assumed=assumed)
@@ -137,14 +138,14 @@ def typical_runs(sets: int) -> Iterator[Promise]:
     for _ in range(sets):
         reference, candidate = rng.normal(size=300), rng.normal(size=300)
         candidate[rng.random(300) < 0.3] += 10
-        beyond.append(rs.trimming_level(reference, candidate, threshold="rigorous", epsilon=0.05) > 0.3)
+        beyond.append(trimming_level(reference, candidate, threshold="rigorous", epsilon=0.05) > 0.3)
     setting = "threshold rigorous, epsilon 0.05, 30 % of another law, 300 examples each"
     yield promise("the level is above the true contamination", setting, FIVE, beyond)
 
 
 def correlations(sets: int) -> Iterator[Promise]:
     """Cover the rank correlation of level and score with the interval over runs."""
-    from runspread._methods.trimming.comparison import _rank_correlations
+    from runspread.methods.trimming.comparison import _rank_correlations
 
     for runs, rho in ((10, 0.0), (30, 0.0), (30, 0.7), (100, 0.7)):
         rng = np.random.default_rng([37, runs, int(10 * rho)])

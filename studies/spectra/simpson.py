@@ -20,6 +20,10 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
+from runspread.methods.corpus import MetricAnalysis, ParadoxAnalysis, corpus_table
+from runspread.methods.spectra import study_spectra
+from runspread.plots import plot_simpson, plot_within_between
+from runspread.training import study_measures
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from claims import Claim, claims_table, markdown_table, save
@@ -88,8 +92,8 @@ def measured(studies: list[rs.Study], data: str) -> Columns:
 def rows_of(study: rs.Study, data: str, path: Path) -> list[dict[str, str]]:
     if not path.exists():
         print(f"measuring {study.path.name}", file=sys.stderr)
-        measures = rs.study_measures(study, data=data, worst_case=True, **NOISE)
-        table = rs.corpus_table([rs.study_spectra(study, mp_fit=True, n_shuffles=1), measures])
+        measures = study_measures(study, data=data, worst_case=True, **NOISE)
+        table = corpus_table([study_spectra(study, mp_fit=True, n_shuffles=1), measures])
         table.columns["hidden_layers"] = [len(hidden) for hidden in table["hidden"]]
         table.columns["width"] = [hidden[0] for hidden in table["hidden"]]
         path.write_text(table.to_csv())
@@ -107,7 +111,7 @@ def reference(path: Path = REFERENCE) -> Columns:
 # ------------------------------------------------------------------------------------------------- what is asked
 
 
-def judged(corpus: Columns, metrics: tuple[str, ...], *, converged: bool = False) -> rs.ParadoxAnalysis:
+def judged(corpus: Columns, metrics: tuple[str, ...], *, converged: bool = False) -> ParadoxAnalysis:
     """Return the analysis by depth, of all networks or of those that fit their training data."""
     keep = corpus["train_accuracy"] >= CONVERGED if converged else np.ones(len(corpus["train_accuracy"]), bool)
     table = {name: corpus[name][keep].tolist() for name in (*metrics, *AXES, "test_accuracy")}
@@ -115,7 +119,7 @@ def judged(corpus: Columns, metrics: tuple[str, ...], *, converged: bool = False
     return rs.paradox(table, metrics, partition="hidden_layers", hyperparameters=axes)
 
 
-def beside(ours: rs.ParadoxAnalysis, theirs: rs.ParadoxAnalysis | None) -> str:
+def beside(ours: ParadoxAnalysis, theirs: ParadoxAnalysis | None) -> str:
     """Return the associations of each metric, those of the notes' corpus at the right."""
     depths = list(ours.analyses[0].partitions)
     header = [
@@ -132,7 +136,7 @@ def beside(ours: rs.ParadoxAnalysis, theirs: rs.ParadoxAnalysis | None) -> str:
     return markdown_table(header, [[*mine(one), *short(theirs, one.metric)] for one in ours.analyses])
 
 
-def mine(one: rs.MetricAnalysis) -> list[str]:
+def mine(one: MetricAnalysis) -> list[str]:
     low, high = one.tests.tau_within_interval
     return [
         one.metric,
@@ -146,7 +150,7 @@ def mine(one: rs.MetricAnalysis) -> list[str]:
     ]
 
 
-def noted(one: rs.MetricAnalysis) -> str:
+def noted(one: MetricAnalysis) -> str:
     """Return the verdict by the rule of the notes, which this study tests.
 
     `paradox` itself is stricter: a reversal needs both corrected tests, "aggregate only" an interval inside partitions
@@ -167,7 +171,7 @@ def noted(one: rs.MetricAnalysis) -> str:
     return "consistent" if everywhere and overall * within > 0 else "none"
 
 
-def short(theirs: rs.ParadoxAnalysis | None, metric: str) -> list[str]:
+def short(theirs: ParadoxAnalysis | None, metric: str) -> list[str]:
     if theirs is None:
         return []
     one = theirs[metric]
@@ -175,7 +179,7 @@ def short(theirs: rs.ParadoxAnalysis | None, metric: str) -> list[str]:
     return [*(f"{v:+.2f}" for v in numbers), f"{one.tests.p_opposite:.2f}", noted(one).replace("_", " ")]
 
 
-def grid_table(ours: rs.ParadoxAnalysis, theirs: rs.ParadoxAnalysis) -> str:
+def grid_table(ours: ParadoxAnalysis, theirs: ParadoxAnalysis) -> str:
     """Return granulated Kendall coefficients and the contest's scores, where a grid is complete."""
     rows = [
         (
@@ -225,7 +229,7 @@ class Expected:
     where: str = ""
     sign: int = 0
 
-    def claim(self, analysis: rs.ParadoxAnalysis) -> Claim:
+    def claim(self, analysis: ParadoxAnalysis) -> Claim:
         one = analysis[self.metric]
         found = {"over all": one.overall.tau_b, "inside": one.split.tau_within}
         signed = not self.where or found[self.where] * self.sign > 0
@@ -249,7 +253,7 @@ OF_CONVERGED = (
 )
 
 
-def claims(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis) -> list[Claim]:
+def claims(everything: ParadoxAnalysis, fitted: ParadoxAnalysis) -> list[Claim]:
     """Return what the notes found in their corpus and the paper in its own, and whether it is so in this one."""
     parts = {"all": everything, "converged": fitted}
     some = [
@@ -267,16 +271,16 @@ def claims(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis) -> list[C
     ]  # fmt: skip
 
 
-def draw(everything: rs.ParadoxAnalysis, fitted: rs.ParadoxAnalysis, path: Path) -> None:
+def draw(everything: ParadoxAnalysis, fitted: ParadoxAnalysis, path: Path) -> None:
     """Save the metrics in which scale and shape are seen best, and all of them within and between."""
     import matplotlib.pyplot as plt
 
     with plt.rc_context({"svg.fonttype": "none"}):
         figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
-        rs.plot_simpson(fitted["log_prod_fro"], axes[0])
-        rs.plot_simpson(everything["SVD20"], axes[1])
+        plot_simpson(fitted["log_prod_fro"], axes[0])
+        plot_simpson(everything["SVD20"], axes[1])
         figure.savefig(path / "simpson.svg", metadata={"Date": None})
-        rs.plot_within_between(everything).figure.savefig(
+        plot_within_between(everything).figure.savefig(
             path / "within-between.svg", bbox_inches="tight", metadata={"Date": None}
         )
 
@@ -337,7 +341,7 @@ def repeatability(corpus: Columns, notes: Columns) -> str:
     return f"Correlation of the values in the cells of both corpora: {listed}."
 
 
-def differences(ours: rs.ParadoxAnalysis, theirs: rs.ParadoxAnalysis) -> str:
+def differences(ours: ParadoxAnalysis, theirs: ParadoxAnalysis) -> str:
     """Say how far the coefficients of two corpora are apart at most."""
     pairs = [(one, theirs[one.metric]) for one in ours.analyses]
     overall = max(abs(one.overall.tau_b - two.overall.tau_b) for one, two in pairs)

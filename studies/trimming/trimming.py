@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
+from runspread.methods.trimming import logit_gap, trimmed_distance, trimming_level, trimming_scores
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from arms import ARMS, PAIRS, PRESETS, Training, seconds_a_run
@@ -42,7 +43,7 @@ SAME_RANKING, ALIKE, FEW_TOLD = 0.9, 0.5, 0.05
 
 
 def gaps_of(study: rs.Study, split: str = "test") -> np.ndarray:
-    return rs.logit_gap(study.predictions(split).to_array("float64"))
+    return logit_gap(study.predictions(split).to_array("float64"))
 
 
 # ------------------------------------------------------------------------------------------------- E1: ensemble size
@@ -157,7 +158,7 @@ def randomness(arms: dict[str, rs.Study], references: int, facts: dict[str, Any]
                 interval_of_mean(within.mean),
             )
         )
-        law = rs.same_model(pool, candidates)
+        law = rs.same(pool, candidates)
         limits = of_arm(pool, candidates, law.delta[0])
         whole.append((name, limits[0], f"{law.delta[0]:.4f}", f"{law.p_value:.3f}", limits[1]))
     header = (
@@ -187,10 +188,10 @@ def of_arm(pool: np.ndarray, candidates: np.ndarray, delta: float) -> tuple[str,
     """
     rng, reference, law = np.random.default_rng(0), pool.ravel(), np.sort(candidates, axis=None)
     drawn = (candidates[rng.integers(len(candidates), size=len(candidates))].ravel() for _ in range(ARM_BOOTSTRAP))
-    radius = float(np.quantile([rs.trimmed_distance(law, each, 0.0)[0] for each in drawn], 0.95))
-    left = rs.trimmed_distance(reference, law, ALPHAS)
+    radius = float(np.quantile([trimmed_distance(law, each, 0.0)[0] for each in drawn], 0.95))
+    left = trimmed_distance(reference, law, ALPHAS)
     ends = [_first_level(left + shift / (1 - ALPHAS), delta) for shift in (-radius, radius)]
-    distance, level = left[0], rs.trimming_level(reference, law, threshold=delta)
+    distance, level = left[0], trimming_level(reference, law, threshold=delta)
     return (
         f"{distance:.4f} ({max(0, distance - radius):.4f} to {distance + radius:.4f})",
         f"{level:.3f} ({ends[0]:.3f} to {'no limit' if np.isinf(ends[1]) else format(ends[1], '.3f')})",
@@ -208,7 +209,7 @@ def _first_level(distances: np.ndarray, delta: float) -> float:
 def expressiveness(study: rs.Study, facts: dict[str, Any], figures: Path) -> tuple[str, list[Claim]]:
     """Set the level beside accuracy, calibration and churn."""
     levels = rs.trimming(study, resample="split")
-    scores = rs.trimming_scores(study, levels=levels)
+    scores = trimming_scores(study, levels=levels)
     draw(scores.plot, figures / "scores.png")
     facts["E3"] = {
         "scores": {name: scores.of(name).tolist() for name in scores.names},
@@ -276,8 +277,8 @@ def table_of_bins(scores: Any, levels: Any) -> str:
 def transfer(study: rs.Study, facts: dict[str, Any]) -> tuple[str, list[Claim]]:
     """Seeds ranked on the validation split, by level and by accuracy, judged by accuracy on the test split."""
     levels = rs.trimming(study, resample="split", split="validation")
-    level, validation = levels.mean, rs.scores(study, split="validation").member_accuracy
-    test = rs.scores(study, split="test").member_accuracy
+    level, validation = levels.mean, rs.ensemble_scores(study, split="validation").member_accuracy
+    test = rs.ensemble_scores(study, split="test").member_accuracy
     keep = max(1, len(level) // 4)
     by_level, by_accuracy = np.argsort(level, kind="stable")[:keep], np.argsort(-validation, kind="stable")[:keep]
     overlap = len(set(by_level) & set(by_accuracy)) / keep
@@ -358,7 +359,7 @@ def _sd(values: np.ndarray) -> float:
 
 def report(training: Training, facts: dict[str, Any]) -> tuple[str, list[Claim]]:
     arms = {name: training.arm(name) for name in ARMS}
-    accuracy = {name: rs.scores(study).member_accuracy for name, study in arms.items()}
+    accuracy = {name: rs.ensemble_scores(study).member_accuracy for name, study in arms.items()}
     facts["accuracy"] = {name: [100 * each.mean(), 100 * each.std(ddof=1)] for name, each in accuracy.items()}
     shown = "; ".join(
         f"{name} {with_limits(100 * each, np.mean, '.2f')[0]} %, sd {with_limits(100 * each, _sd, '.2f')[0]}"

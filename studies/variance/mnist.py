@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
+from runspread.methods.variance import poke_sensitivity, two_group_tasks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from claims import Claim, claims_table, markdown_table, save
@@ -173,7 +174,7 @@ def sources(studies: Studies) -> tuple[list[Claim], str]:
     claims, tables = [], []
     for length, runs in (("short", 200), ("long", 60)):
         groups = {role: studies.source(role, length, runs) for role in ("all", *ROLES)}
-        result = rs.variance_by_source(groups)
+        result = rs.sources(groups)
         sd, dist = np.sqrt(result.var_test), np.sqrt(np.maximum(result.var_dist, 0))
         d = result.disagreement
         tables.append(
@@ -234,7 +235,7 @@ def poke(studies: Studies, pairs: int = 12) -> Claim:
             )
             for kind, end, factor in (("again", "-again", 1.0), ("poked", "", 1.001))
         )
-        found = rs.poke_sensitivity(base, again, poked, studies.train(f"{name}-fresh", pairs, **fields))
+        found = poke_sensitivity(base, again, poked, studies.train(f"{name}-fresh", pairs, **fields))
         assert found.deterministic, found.sentence()
         shares.append(found.relative)
     rising = shares[0] < shares[1] < shares[2] < shares[3]
@@ -276,7 +277,7 @@ def learning_rate(studies: Studies) -> Claim:
 
 
 def two_groups(studies: Studies) -> Claim:
-    tasks = rs.two_group_tasks(studies.m3())
+    tasks = two_group_tasks(studies.m3())
     sd, formula = np.sqrt(tasks.var_test), np.sqrt(tasks.err / (2 * tasks.n_examples))
     r2 = np.corrcoef(sd, formula)[0, 1] ** 2
     binomial = tasks.err * (1 - tasks.err) / tasks.n_examples

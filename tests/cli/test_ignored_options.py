@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread.errors import InputError
 from tests.factories import make_study
 
 
@@ -104,7 +105,7 @@ def test_classes_belong_to_the_pairwise_margin():
     outputs = np.random.default_rng(0).normal(size=(6, 60, 2))
     for method in (
         lambda **k: rs.trimming(outputs, replicates=2, **k),
-        lambda **k: rs.same_model(outputs, outputs, **k),
+        lambda **k: rs.same(outputs, outputs, **k),
     ):
-        with pytest.raises(rs.InputError, match="margin='pairwise'"):
+        with pytest.raises(InputError, match="margin='pairwise'"):
             method(classes=(0, 1))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import runspread as rs
 from runspread._cli.tables import fitted, rich_table
+from runspread.methods import Table
 
 
-def drawn(table: rs.Table, width: int) -> list[str]:
+def drawn(table: Table, width: int) -> list[str]:
     console = Console(width=width, force_terminal=True, color_system=None)
     with console.capture() as capture:
         for part in fitted(table, width):
@@ -25,7 +25,7 @@ def test_every_number_is_whole(width, columns):
     cells = {
         f"a long name of column {k}": list(rng.normal(size=3) * 10.0 ** rng.integers(-8, 9)) for k in range(columns)
     }
-    table = rs.Table({"run": [f"seed {k}, lr 0.1" for k in range(3)], **cells, "verdict": ["told at length " * 4] * 3})
+    table = Table({"run": [f"seed {k}, lr 0.1" for k in range(3)], **cells, "verdict": ["told at length " * 4] * 3})
     lines = drawn(table, width)
     assert max(map(len, lines)) <= width
     text = "\n".join(lines)
@@ -35,11 +35,11 @@ def test_every_number_is_whole(width, columns):
 
 
 def test_a_table_of_one_row_is_turned_on_its_side():
-    table = rs.Table({f"quantity {k}": [k / 7] for k in range(12)})
+    table = Table({f"quantity {k}": [k / 7] for k in range(12)})
     lines = drawn(table, 80)
     assert sum("quantity" in line for line in lines) == 12
 
 
 def test_printing_a_wide_result_cuts_no_number():
-    table = rs.Table({f"column {k}": [1.2345e-7 * (k + 1)] * 2 for k in range(40)})
+    table = Table({f"column {k}": [1.2345e-7 * (k + 1)] * 2 for k in range(40)})
     assert all(table.format_cell(name, values[0]) in str(table) for name, values in table.columns.items())

@@ -91,7 +91,7 @@ def test_a_study_in_which_all_runs_diverged_is_no_success(tmp_path):
 
 def test_progress_is_the_accuracy_of_runs_and_says_of_which():
     from runspread._cli.progress import describe
-    from runspread._training.progress import Scoreboard
+    from runspread.training.progress import Scoreboard
 
     for before, words in ((0, "accuracy 25.00 %"), (5, "accuracy of the new runs 25.00 %")):
         scores = Scoreboard([6, 2, 8], before)

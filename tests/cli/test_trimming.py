@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread.methods.trimming import trimmed_examples, trimming_scores
 from tests.factories import make_study
 
 
@@ -178,9 +179,9 @@ def test_scores_and_examples(studies):
     study = rs.open_study(studies[2])
     levels = rs.trimming(study, replicates=5)
     found = json.loads(invoke("trimming", studies[2], *words, "--json").output)
-    assert found["scores"]["values"] == rs.trimming_scores(study, levels=levels).values.tolist()
+    assert found["scores"]["values"] == trimming_scores(study, levels=levels).values.tolist()
     assert "levels" not in found["scores"]
-    assert found["examples"]["trimmed"] == rs.trimmed_examples(study, levels=levels).trimmed.tolist()
+    assert found["examples"]["trimmed"] == trimmed_examples(study, levels=levels).trimmed.tolist()
 
 
 def test_scalar_outputs_from_a_file(tmp_path):
@@ -198,7 +199,7 @@ def test_progress_counts_to_the_end():
         total = seen[0][1]
         assert seen == [(done, total) for done in range(1, total + 1)]
     seen = []
-    rs.same_model(gaps, gaps + 1, permutations=99, progress=lambda *now: seen.append(now))
+    rs.same(gaps, gaps + 1, permutations=99, progress=lambda *now: seen.append(now))
     assert seen[-1] == (99, 99)
 
 
@@ -235,11 +236,11 @@ def test_json_of_results_has_the_resamplings_on_request_only():
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(8, 40, 3))
     levels = rs.trimming(logits, replicates=5)
-    scored = rs.trimming_scores(logits, rng.integers(3, size=40), levels=levels, resamples=9)
+    scored = trimming_scores(logits, rng.integers(3, size=40), levels=levels, resamples=9)
     assert "levels" not in json.loads(levels.to_json())
     assert "levels" in json.loads(levels.to_json(replicates=True))
     assert "levels" in levels.to_dict()
     inside = json.loads(scored.to_json())["levels"]
     assert "mean" in inside
     assert "class_levels" not in inside
-    assert len(rs.same_model(logits, logits + 1, epsilon=0.1).to_json()) < 10_000
+    assert len(rs.same(logits, logits + 1, epsilon=0.1).to_json()) < 10_000

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread.methods.variance import plan_runs
 from tests.factories import make_study
 
 
@@ -152,7 +153,7 @@ def test_plan(invoke, studies, tmp_path):
     assert "A gap of 0.10 points needs" in a_priori.output
     assert "if runs are calibrated" in a_priori.output
     from_study = json.loads(invoke("plan", old, "--gap", 1, "--json").stdout)
-    assert from_study["runs_fixed_t"] == rs.plan_runs(0.01, studies[0]).runs_fixed_t
+    assert from_study["runs_fixed_t"] == plan_runs(0.01, studies[0]).runs_fixed_t
     both = json.loads(invoke("plan", old, "--against", new, "--gap", 1, "--json").stdout)
     assert both["runs_dist"] is not None
     assert "runs of each show a gap" in invoke("plan", old, "--runs", 20).output
@@ -160,7 +161,7 @@ def test_plan(invoke, studies, tmp_path):
     options = ("--clusters", tmp_path / "groups.npy", "--gap", 1, "--examples", 4000)
     clustered = json.loads(invoke("plan", old, *options, "--json").stdout)
     groups = np.arange(400) // 10
-    assert clustered["runs_needed"] == rs.plan_runs(0.01, studies[0], n_examples=4000, clusters=groups).runs_needed
+    assert clustered["runs_needed"] == plan_runs(0.01, studies[0], n_examples=4000, clusters=groups).runs_needed
     wrong = invoke("plan", "--error", 5, "--examples", 100, "--gap", 1, "--clusters", "groups.npy")
     assert (wrong.exit_code, "Leave out --clusters" in " ".join(wrong.stderr.split())) == (2, True)
 

@@ -11,12 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import runspread as rs
-from runspread._methods.dynamics import analysis
-from runspread._methods.dynamics.influence import posterior_gradient
-from runspread._methods.dynamics.outcome import detour_states
-from runspread._methods.dynamics.paths import canonical_order, collapsed, occupancy
-from runspread._methods.dynamics.training_map import path_graph
-from runspread._methods.hmm.selection import select_hmm
+from runspread.errors import InputError
+from runspread.methods.dynamics import (
+    analysis,
+    convergence_index,
+    outcome_regression,
+    prepare_sequences,
+    training_map,
+    trajectory_dissimilarity,
+)
+from runspread.methods.dynamics.influence import posterior_gradient
+from runspread.methods.dynamics.maps import path_graph
+from runspread.methods.dynamics.outcome import detour_states
+from runspread.methods.dynamics.paths import canonical_order, collapsed, occupancy
+from runspread.methods.hmm import HiddenMarkovModel
+from runspread.methods.hmm.selection import select_hmm
 
 FAST = {"restarts": 3, "iterations": 20, "covariance": "diag"}
 
@@ -82,7 +91,7 @@ def test_every_edge_has_the_movement_of_every_metric(forked):
     """Named are the most influential ones only; the others are there too."""
     columns = forked.model.columns
     assert forked.map.metric_names == columns == ("l1", "l2", "norm")
-    few = rs.training_map(forked.model, forked.prepared.frames, top=1)
+    few = training_map(forked.model, forked.prepared.frames, top=1)
     for edge, full in zip(few.edges, forked.map.edges, strict=True):
         assert len(edge.features) == 1
         moved = forked.model.means[edge.target] - forked.model.means[edge.source]
@@ -94,7 +103,7 @@ def test_every_edge_has_the_movement_of_every_metric(forked):
     assert list(table.columns) == ["edge", "runs", "l2"]
     assert table["l2"] == [edge.all_movement[1] for edge in few.edges]
     assert list(few.movement_table().columns) == ["edge", "runs", *columns]
-    with pytest.raises(rs.InputError, match="Did you mean 'l2'"):
+    with pytest.raises(InputError, match="Did you mean 'l2'"):
         few.movement_table(["l22"])
 
 
@@ -141,7 +150,7 @@ def test_runs_that_never_converge_are_counted(forked):
 
 
 def test_loss_converges_below():
-    found = rs.convergence_index([[3.0, 1.0, 0.5], [3.0, 2.0, 1.5]], 1.0, direction="below")
+    found = convergence_index([[3.0, 1.0, 0.5], [3.0, 2.0, 1.5]], 1.0, direction="below")
     assert found.index.tolist() == [2, -1]
     assert found.capped.tolist() == [2, 3]
 
@@ -149,7 +158,7 @@ def test_loss_converges_below():
 def test_a_value_at_the_threshold_is_not_beyond_it_in_single_precision(tmp_path):
     """1,940 of 2,000 is 0.97, which is larger than 0.97 when it is widened."""
     curve = np.array([0.5, 1940 / 2000, 1941 / 2000], np.float32)
-    assert rs.convergence_index([curve], 0.97).index.tolist() == [2]
+    assert convergence_index([curve], 0.97).index.tolist() == [2]
     study = rs.create_study(tmp_path / "study")
     for seed in range(10):
         with study.record(seeds=seed) as run:
@@ -216,20 +225,20 @@ def test_constant_metrics():
     rng = np.random.default_rng(0)
     runs = [np.column_stack([rng.normal(size=20), np.full(20, 7.0), rng.normal(size=20)]) for _ in range(4)]
     runs[1][:, 2] = 3.0
-    prepared = rs.prepare_sequences(runs, columns=["a", "b", "c"])
+    prepared = prepare_sequences(runs, columns=["a", "b", "c"])
     assert prepared.columns == ("a", "c")
     assert prepared.dropped == {"b": "constant in every run"}
     assert prepared.constant == (("run 1", "c"),)
     assert (prepared.sequences[1][:, 1] == 0).all()
     assert "b dropped" in " ".join(prepared.warnings)
-    with pytest.raises(rs.InputError, match="every metric is constant"):
-        rs.prepare_sequences([np.ones((5, 2))])
+    with pytest.raises(InputError, match="every metric is constant"):
+        prepare_sequences([np.ones((5, 2))])
 
 
 def test_rounding_noise_counts_as_constant():
     noisy = 0.1 + 1e-17 * np.random.default_rng(1).normal(size=50)
     varying = np.linspace(0, 1, 50)
-    prepared = rs.prepare_sequences([np.column_stack([noisy, varying])] * 2)
+    prepared = prepare_sequences([np.column_stack([noisy, varying])] * 2)
     assert prepared.columns == ("metric 1",)
 
 
@@ -237,7 +246,7 @@ def test_metrics_never_recorded_are_dropped_not_diverged():
     """A network without biases has NaN bias metrics at every checkpoint."""
     rng = np.random.default_rng(2)
     runs = [{"l1": rng.normal(size=12), "mean_b": np.full(12, np.nan)} for _ in range(3)]
-    prepared = rs.prepare_sequences(runs)
+    prepared = prepare_sequences(runs)
     assert prepared.dropped == {"mean_b": "never recorded"}
     assert prepared.excluded == ()
 
@@ -245,26 +254,26 @@ def test_metrics_never_recorded_are_dropped_not_diverged():
 def test_standardised_runs_have_mean_0_and_deviation_1():
     rng = np.random.default_rng(3)
     runs = [5 + 3 * rng.normal(size=(n, 2)) for n in (30, 12)]
-    for run in rs.prepare_sequences(runs).sequences:
+    for run in prepare_sequences(runs).sequences:
         np.testing.assert_allclose([run.mean(axis=0), run.std(axis=0)], [[0, 0], [1, 1]], atol=1e-12)
-    pooled = np.concatenate(rs.prepare_sequences(runs, standardize="pooled").sequences)
+    pooled = np.concatenate(prepare_sequences(runs, standardize="pooled").sequences)
     np.testing.assert_allclose([pooled.mean(axis=0), pooled.std(axis=0)], [[0, 0], [1, 1]], atol=1e-12)
-    np.testing.assert_array_equal(rs.prepare_sequences(runs, standardize="none").sequences[1], runs[1])
+    np.testing.assert_array_equal(prepare_sequences(runs, standardize="none").sequences[1], runs[1])
 
 
 def test_steps_are_sorted_and_duplicates_refused():
     run = np.arange(6.0)[:, None] ** 2
     steps = [3, 1, 2, 6, 5, 4]
-    prepared = rs.prepare_sequences([run, run], steps=[steps, range(6)], standardize="none")
+    prepared = prepare_sequences([run, run], steps=[steps, range(6)], standardize="none")
     assert prepared.sequences[0][:, 0].tolist() == [1, 4, 0, 25, 16, 9]
-    with pytest.raises(rs.InputError, match="run 1 has step 2 twice"):
-        rs.prepare_sequences([run, run], steps=[steps, [0, 1, 2, 2, 3, 4]])
+    with pytest.raises(InputError, match="run 1 has step 2 twice"):
+        prepare_sequences([run, run], steps=[steps, [0, 1, 2, 2, 3, 4]])
 
 
 def test_padding_and_first_n():
     padded = np.full((2, 8, 1), np.nan)
     padded[0, :8, 0], padded[1, :5, 0] = np.arange(8), np.arange(5)
-    prepared = rs.prepare_sequences(padded, lengths=[8, 5], first_n=6)
+    prepared = prepare_sequences(padded, lengths=[8, 5], first_n=6)
     assert prepared.lengths.tolist() == [6, 5]
     assert prepared.excluded == ()
 
@@ -318,7 +327,7 @@ def test_collinear_metrics_are_reported():
     runs, _ = forked_runs(6)
     for run in runs.values():
         run["copy"] = 2 * run["l1"]
-    prepared = rs.prepare_sequences(runs)
+    prepared = prepare_sequences(runs)
     assert prepared.condition > 1e10
     assert "linearly dependent" in " ".join(prepared.warnings)
     result = rs.dynamics(runs, states=[2], restarts=3, covariance="full", prior="identity")
@@ -363,15 +372,15 @@ def test_bad_input_is_named(change, message):
     runs, _ = forked_runs(4)
     for run in runs.values():
         run["accuracy"] = np.linspace(0, 1, 60)
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.dynamics(runs, **({"states": [2]} | FAST | change))
 
 
 def test_empty_runs_are_named():
-    with pytest.raises(rs.InputError, match="b has no checkpoints"):
-        rs.prepare_sequences({"a": np.ones((4, 1)), "b": np.ones((0, 1))})
-    with pytest.raises(rs.InputError, match="the only run has NaN"):
-        rs.prepare_sequences([np.array([[1.0], [np.nan], [2.0]])])
+    with pytest.raises(InputError, match="b has no checkpoints"):
+        prepare_sequences({"a": np.ones((4, 1)), "b": np.ones((0, 1))})
+    with pytest.raises(InputError, match="the only run has NaN"):
+        prepare_sequences([np.array([[1.0], [np.nan], [2.0]])])
 
 
 # --- closed forms and properties ------------------------------------------------------------------------------------
@@ -384,7 +393,7 @@ def test_regression_equals_ordinary_least_squares_with_intercept():
     rng = np.random.default_rng(5)
     shares = rng.dirichlet(np.ones(2), size=30)
     index = np.round(100 * (0.3 * shares[:, 0] + 0.1 * rng.random(30))).astype(int)
-    fit = rs.outcome_regression(shares, index, [100] * 30)
+    fit = outcome_regression(shares, index, [100] * 30)
     line = stats.linregress(shares[:, 0], index / 100)
     assert fit.r_squared == pytest.approx(line.rvalue**2)
     assert fit.f_pvalue == pytest.approx(line.pvalue, rel=1e-6)
@@ -394,7 +403,7 @@ def test_regression_equals_ordinary_least_squares_with_intercept():
 def test_leave_one_out_equals_refitting():
     rng = np.random.default_rng(6)
     shares, index = rng.dirichlet(np.ones(3), size=12), rng.integers(1, 50, 12)
-    fit = rs.outcome_regression(shares, index, [50] * 12)
+    fit = outcome_regression(shares, index, [50] * 12)
     y = index / 50
     left = []
     for run in range(12):
@@ -406,14 +415,14 @@ def test_leave_one_out_equals_refitting():
 
 def test_a_run_alone_in_a_state_cannot_be_left_out():
     shares = np.array([[0.5, 0.5, 0.0], [0.4, 0.6, 0.0], [0.7, 0.3, 0.0], [0.1, 0.1, 0.8], [0.3, 0.7, 0.0]])
-    assert rs.outcome_regression(shares, [5, 6, 3, 10, 7], [10] * 5).loo_r_squared == -np.inf
+    assert outcome_regression(shares, [5, 6, 3, 10, 7], [10] * 5).loo_r_squared == -np.inf
 
 
 def test_permutation_pvalue_is_uniform_without_an_effect():
     rng = np.random.default_rng(7)
     shares = rng.dirichlet(np.ones(3), size=15)
     values = [
-        rs.outcome_regression(shares, rng.integers(1, 1000, 15), [1000] * 15, permutations=99).permutation_pvalue
+        outcome_regression(shares, rng.integers(1, 1000, 15), [1000] * 15, permutations=99).permutation_pvalue
         for _ in range(200)
     ]
     assert 0.02 < np.mean(np.array(values) <= 0.1) < 0.2
@@ -424,9 +433,9 @@ def test_never_converged_runs_are_reported_apart():
     rng = np.random.default_rng(8)
     shares, index = rng.dirichlet(np.ones(3), size=12), rng.integers(1, 40, 12)
     index[3] = -1
-    fit = rs.outcome_regression(shares, index, [50] * 12)
+    fit = outcome_regression(shares, index, [50] * 12)
     done = np.arange(12) != 3
-    alone = rs.outcome_regression(shares[done], index[done], [50] * 11)
+    alone = outcome_regression(shares[done], index[done], [50] * 11)
     assert fit.target[3] == 1.0
     assert fit.converged_only.r_squared == pytest.approx(alone.r_squared)
     assert fit.converged_only.n_runs == 11
@@ -440,11 +449,11 @@ def test_a_detour_needs_every_one_of_its_conditions():
     shares = np.column_stack([0.2 + 0.05 * rng.random(20), extra, np.zeros(20)])
     shares[:, 2] = 1 - shares.sum(axis=1)
     index = np.round(1000 * (shares[:, 0] + shares[:, 1])).astype(int)
-    fit = rs.outcome_regression(shares, index, [1000] * 20)
+    fit = outcome_regression(shares, index, [1000] * 20)
     assert detour_states(shares, index, fit).detour.tolist() == [False, True, False]
     assert not detour_states(shares, index, fit, significance=0.0).detour.any()
     never = np.where(extra > 0, index, -1)
-    assert not detour_states(shares, never, rs.outcome_regression(shares, never, [1000] * 20)).optional.any()
+    assert not detour_states(shares, never, outcome_regression(shares, never, [1000] * 20)).optional.any()
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -454,8 +463,8 @@ def test_dissimilarity_equals_the_sum_over_pairs(seed):
     pairs = [(i, j) for i in range(6) for j in range(i)]
     tv = [0.5 * np.abs(shares[i] - shares[j]).sum() for i, j in pairs]
     label = [np.abs(np.cumsum(shares[i]) - np.cumsum(shares[j])).sum() for i, j in pairs]
-    assert rs.trajectory_dissimilarity(shares) == pytest.approx(np.mean(tv))
-    assert rs.trajectory_dissimilarity(shares, ground="label") == pytest.approx(np.mean(label))
+    assert trajectory_dissimilarity(shares) == pytest.approx(np.mean(tv))
+    assert trajectory_dissimilarity(shares, ground="label") == pytest.approx(np.mean(label))
 
 
 @given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=12), min_size=1, max_size=6))
@@ -474,14 +483,14 @@ def test_paths_are_described_consistently(lists):
 
 
 def test_runs_that_end_on_the_way_are_told_from_runs_that_branch_off():
-    model = rs.HiddenMarkovModel(
+    model = HiddenMarkovModel(
         startprob=np.full(3, 1 / 3),
         transmat=np.eye(3) * 0.7 + 0.1,
         means=np.array([[0.0], [5.0], [10.0]]),
         covars=np.full((3, 1), 0.1),
     )
     paths = ([0, 1, 2], [0, 1, 2], [0, 1], [0, 2])
-    drawn = rs.training_map(model, [np.repeat(path, 4)[:, None] * 5.0 for path in paths])
+    drawn = training_map(model, [np.repeat(path, 4)[:, None] * 5.0 for path in paths])
     assert drawn.routes == ((0, 1, 2), (0, 1, 2), (0, 1), (0, 2))
     assert drawn.n_unfinished == 1
     assert "2 of 4 runs take 0→1→2, 1 ends on the way" in drawn.sentence()
@@ -494,7 +503,7 @@ def test_collapsing():
 def test_influence_is_the_derivative_of_the_filtered_posterior():
     rng = np.random.default_rng(10)
     root = rng.normal(size=(3, 2, 2))
-    model = rs.HiddenMarkovModel(
+    model = HiddenMarkovModel(
         startprob=rng.dirichlet(np.ones(3)),
         transmat=rng.dirichlet(np.ones(3), 3),
         means=rng.normal(size=(3, 2)),

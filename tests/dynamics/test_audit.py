@@ -12,9 +12,18 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.dynamics.comparison import visit_tests
-from runspread._methods.dynamics.detours import detour_test, lateness
-from runspread._methods.dynamics.intervals import difference_interval, r_squared_interval
+from runspread.errors import InputError
+from runspread.methods.dynamics import (
+    compare_maps,
+    map_stability,
+    outcome_regression,
+    predict_from_prefix,
+    prepare_sequences,
+)
+from runspread.methods.dynamics.comparison import visit_tests
+from runspread.methods.dynamics.detours import detour_test, lateness
+from runspread.methods.dynamics.intervals import difference_interval, r_squared_interval
+from runspread.methods.hmm import select_hmm
 
 from ..conftest import SHARED
 from .test_analysis import FAST, forked_runs
@@ -64,7 +73,7 @@ CURVES = {"states": range(1, 5), "outcome": "accuracy", "threshold": 0.8, "resta
 def compared():
     runs, index = forked_runs(24)
     found = rs.dynamics(runs, outcome=index, states=[4], standardize="pooled", restarts=8, covariance="diag")
-    return rs.compare_maps(found, found, bootstraps=20)
+    return compare_maps(found, found, bootstraps=20)
 
 
 def with_visits(compared, before, n, after, m):
@@ -176,7 +185,7 @@ def test_runs_that_never_converged_are_later_than_those_that_did_while_they_ran(
 @pytest.mark.parametrize(("n_states", "n_metrics"), [(3, 3), (4, 5)])
 def test_a13c_the_true_number_of_states_is_found(n_states, n_metrics):
     options = {"restarts": 5, "iterations": 50, "states": range(1, n_states + 2)}
-    found = [rs.select_hmm(chain(np.random.default_rng(seed), n_states, n_metrics), **options) for seed in range(2)]
+    found = [select_hmm(chain(np.random.default_rng(seed), n_states, n_metrics), **options) for seed in range(2)]
     assert [one.n_states for one in found] == [n_states] * 2
     assert "BIC of the best restart on all 12 runs" in found[0].sentence()
     assert found[0].validation_runs == ()
@@ -185,7 +194,7 @@ def test_a13c_the_true_number_of_states_is_found(n_states, n_metrics):
 
 def test_a13c_the_published_rule_is_a_preset_and_says_so():
     runs = chain(np.random.default_rng(0))
-    paper = rs.select_hmm(runs, [2, 3], preset="paper", covariance="diag")
+    paper = select_hmm(runs, [2, 3], preset="paper", covariance="diag")
     assert paper.criterion == "bic_mean"
     assert (paper.bic.shape, len(paper.validation_runs)) == ((2, 5), 3)
     assert "the published rule, on 3 held-out runs" in paper.sentence()
@@ -197,9 +206,9 @@ def test_a13c_the_published_rule_is_a_preset_and_says_so():
 
 def test_a13c_held_out_runs_go_with_a_criterion_that_uses_them():
     runs = chain(np.random.default_rng(0), runs=5)
-    with pytest.raises(rs.InputError, match="criterion='bic_mean' is the published one"):
-        rs.select_hmm(runs, [2], validation_fraction=0.4, restarts=2)
-    held = rs.select_hmm(runs, [2], validation_fraction=0.4, criterion="bic_mean", restarts=2)
+    with pytest.raises(InputError, match="criterion='bic_mean' is the published one"):
+        select_hmm(runs, [2], validation_fraction=0.4, restarts=2)
+    held = select_hmm(runs, [2], validation_fraction=0.4, criterion="bic_mean", restarts=2)
     assert len(held.validation_runs) == 2
 
 
@@ -210,7 +219,7 @@ def test_a13d_the_sentence_says_that_convergence_is_divided_by_length():
     rng = np.random.default_rng(0)
     shares, length = rng.dirichlet(np.ones(3), size=30), rng.integers(50, 200, size=30)
     when = rng.integers(20, 40, size=30)
-    fit = rs.outcome_regression(shares, when, length)
+    fit = outcome_regression(shares, when, length)
     spent = shares * length[:, None]
     residual = when - spent @ np.linalg.lstsq(spent, when, rcond=None)[0]
     undivided = 1 - np.square(residual).sum() / np.square(when - when.mean()).sum()
@@ -218,7 +227,7 @@ def test_a13d_the_sentence_says_that_convergence_is_divided_by_length():
     assert "of convergence divided by run length" in fit.sentence()
     assert f"R² = {undivided:.3f} undivided" in fit.sentence()
     assert any("run lengths differ" in note for note in fit.warnings)
-    equal = rs.outcome_regression(shares, when, [100] * 30)
+    equal = outcome_regression(shares, when, [100] * 30)
     assert equal.r_squared_time == pytest.approx(equal.r_squared)
     assert "undivided" not in equal.sentence()
     assert not any("lengths differ" in note for note in equal.warnings)
@@ -280,9 +289,9 @@ def test_a13g_a_combination_of_metrics_is_left_out_too():
     runs = [{"a": rng.normal(size=40), "b": rng.normal(size=40)} for _ in range(4)]
     for run in runs:
         run["total"] = run["a"] + 0.5 * run["b"]
-    prepared = rs.prepare_sequences(runs, standardize="pooled")
+    prepared = prepare_sequences(runs, standardize="pooled")
     assert prepared.dropped == {"total": "a linear combination of a and b"}
-    assert rs.prepare_sequences(runs, standardize="pooled", redundant="keep").columns == ("a", "b", "total")
+    assert prepare_sequences(runs, standardize="pooled", redundant="keep").columns == ("a", "b", "total")
 
 
 @pytest.mark.parametrize("apart", [1e-2, 3e-3])
@@ -304,11 +313,11 @@ def test_a13g_copies_do_not_change_the_number_of_states_of_a_fit(copies):
         runs = chain(np.random.default_rng(seed), 3, 2, runs=8, length=40)
         doubled = [np.column_stack([run, *[run[:, :1]] * (copies - 1)]) for run in runs]
         options = {"restarts": 6, "iterations": 50, "states": range(1, 5)}
-        assert rs.select_hmm(doubled, **options).n_states == rs.select_hmm(runs, **options).n_states == 3
+        assert select_hmm(doubled, **options).n_states == select_hmm(runs, **options).n_states == 3
 
 
 def test_a13g_a_constant_has_one_state():
-    found = rs.select_hmm([np.ones((20, 2))] * 10, [1, 2, 3], restarts=4)
+    found = select_hmm([np.ones((20, 2))] * 10, [1, 2, 3], restarts=4)
     assert found.n_states == 1
     assert found.sentence().startswith("One state fits best: no distinct phases found")
 
@@ -323,9 +332,9 @@ def choices(seed, restarts=3):
     twice = [np.stack([log["loss"], log["loss"]], axis=1) for log in logs]
     single = [np.stack([log["loss"], 2 * log["loss"]], axis=1).astype(np.float32) for log in logs]
     options = {"states": range(1, 4), "restarts": restarts, "iterations": 25, "seed": seed}
-    frames = [rs.prepare_sequences(runs, redundant="keep").frames for runs in (twice, single)]
+    frames = [prepare_sequences(runs, redundant="keep").frames for runs in (twice, single)]
     steps = [np.round(3 * run) / 3 for run in chain(np.random.default_rng(seed), runs=6, length=30)]
-    return [rs.select_hmm(each, **options).n_states for each in (*frames, steps)]
+    return [select_hmm(each, **options).n_states for each in (*frames, steps)]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -359,7 +368,7 @@ def _disabled() -> str:
 
 
 def test_a13h_equal_numbers_of_states_give_fewer():
-    found = rs.select_hmm(chain(np.random.default_rng(0), runs=6), [1, 2, 3], restarts=4)
+    found = select_hmm(chain(np.random.default_rng(0), runs=6), [1, 2, 3], restarts=4)
     best = found.bic_best
     chosen = found.states[np.flatnonzero(best <= best.min() + 2)[0]]
     assert found.n_states == chosen
@@ -371,8 +380,8 @@ def test_a13h_equal_numbers_of_states_give_fewer():
 def test_a14_intervals_of_an_early_prediction_hold_over_all_looks():
     runs, index = forked_runs(24)
     found = rs.dynamics(runs, outcome=index, states=[4], standardize="pooled", **FAST)
-    one = rs.predict_from_prefix(found, (0.1,), folds=4)
-    many = rs.predict_from_prefix(found, (0.05, 0.1, 0.15), folds=4)
+    one = predict_from_prefix(found, (0.1,), folds=4)
+    many = predict_from_prefix(found, (0.05, 0.1, 0.15), folds=4)
     assert (one.looks, many.looks) == (1, 3)
     assert many.auc[1] == one.auc[0]
     assert many.auc_low[1] < one.auc_low[0]
@@ -386,7 +395,7 @@ def test_a14_how_much_is_known_of_a_run_does_not_tell_when_it_ends():
     shared = np.repeat([[0.0], [3.0]], [20, 90], axis=0)
     runs = [shared[: end + 5] + 0.1 * rng.normal(size=(end + 5, 1)) for end in when]
     found = rs.dynamics(runs, outcome=when.tolist(), states=[2], standardize="pooled", **FAST)
-    known = rs.predict_from_prefix(found, (0.25, 0.3, 0.35), folds=4)
+    known = predict_from_prefix(found, (0.25, 0.3, 0.35), folds=4)
     assert (known.auc_low < 0.5).all()
     assert "not shown to distinguish slow runs" in known.sentence()
 
@@ -483,9 +492,9 @@ def test_sentences_are_short_and_say_one_run_of_one():
         found.selection,
         found.map,
         found.regression,
-        rs.compare_maps(found, found, bootstraps=20),
-        rs.predict_from_prefix(found, (0.1, 0.2), folds=4),
-        rs.map_stability(found, bootstraps=2),
+        compare_maps(found, found, bootstraps=20),
+        predict_from_prefix(found, (0.1, 0.2), folds=4),
+        map_stability(found, bootstraps=2),
         others,
     ]
     for result in said:

@@ -11,9 +11,13 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
-from runspread._methods.dynamics.shared import shared_metrics
-from runspread._methods.hmm.parameters import Frames
 from runspread._words import count, listed
+from runspread.errors import InputError, MissingDataError
+from runspread.methods.dynamics import prepare_sequences
+from runspread.methods.dynamics.shared import shared_metrics
+from runspread.methods.hmm import fit_hmm
+from runspread.methods.hmm.parameters import Frames
+from runspread.plots import plot_convergence_by_route
 
 from ..conftest import SHARED
 from .test_audit import CURVES, curves
@@ -46,7 +50,7 @@ def test_a13e_runs_logged_at_different_cadences_are_compared_in_steps(tmp_path):
     index = mixed.convergence_checkpoint
     assert (index == np.ceil(mixed.convergence / 2)).all()
     assert mixed.plot() is not None
-    assert rs.plot_convergence_by_route(mixed).get_xlabel().startswith("step of convergence")
+    assert plot_convergence_by_route(mixed).get_xlabel().startswith("step of convergence")
 
 
 def test_a13e_cadences_without_a_common_grid_count_for_as_long_as_they_last():
@@ -71,7 +75,7 @@ def test_a13e_cadences_without_a_common_grid_count_for_as_long_as_they_last():
 def test_a13e_the_same_steps_stay_checkpoints_even_if_the_last_differs():
     logs = [{"loss": log["loss"]} for log in curves(4)]
     steps = [np.append(np.arange(39) * 10, 385 + i) for i in range(4)]
-    prepared = rs.prepare_sequences(logs, steps=steps)
+    prepared = prepare_sequences(logs, steps=steps)
     assert (prepared.unit, prepared.every) == ("checkpoint", 10)
     assert prepared.warnings == ()
 
@@ -92,7 +96,7 @@ def test_a13f_metrics_that_were_logged_once_are_left_out_by_default(tmp_path):
     assert set(found.prepared.columns) == {"loss", "gap", "val_loss"}
     assert found.prepared.lengths.tolist() == [12] * 5
     assert found.prepared.dropped == {"final_accuracy": "logged fewer than 10 times in most runs"}
-    with pytest.raises(rs.MissingDataError, match="no common step"):
+    with pytest.raises(MissingDataError, match="no common step"):
         rs.dynamics(study, metrics=["loss", "final_accuracy"])
 
 
@@ -103,7 +107,7 @@ def test_a13f_one_common_checkpoint_has_its_own_reason(tmp_path):
             for step in range(12):
                 run.log(step, loss=float(seed + step))
             run.log(11, final_accuracy=0.5 + seed)
-    with pytest.raises(rs.InputError, match=r"one checkpoint a run of loss and final_accuracy.*Leave out of metrics="):
+    with pytest.raises(InputError, match=r"one checkpoint a run of loss and final_accuracy.*Leave out of metrics="):
         rs.dynamics(study, metrics=["loss", "final_accuracy"])
     assert rs.dynamics(study, metrics=["loss"], states=[1], restarts=1).prepared.columns == ("loss",)
 
@@ -135,27 +139,27 @@ def test_a13f_an_outcome_may_be_logged_at_steps_of_its_own(tmp_path):
 def test_a13i_what_is_the_same_in_all_runs_is_no_metric():
     rate = 0.1 * 0.5 * (1 + np.cos(np.pi * np.arange(40) / 40))
     runs = [log | {"epoch": np.arange(40) // 4, "lr": rate, "tokens": 512.0 * np.arange(40)} for log in curves(6)]
-    prepared = rs.prepare_sequences(runs, metrics=["loss", "epoch", "lr", "tokens"])
+    prepared = prepare_sequences(runs, metrics=["loss", "epoch", "lr", "tokens"])
     assert prepared.columns == ("loss",)
     assert prepared.dropped == dict.fromkeys(("epoch", "lr", "tokens"), "the same in every run")
     shorter = [{name: values[: 40 - i] for name, values in run.items()} for i, run in enumerate(runs)]
-    assert rs.prepare_sequences(shorter, metrics=["loss", "epoch", "lr"]).columns == ("loss",)
-    kept = rs.prepare_sequences(runs, metrics=["loss", "epoch"], redundant="keep")
+    assert prepare_sequences(shorter, metrics=["loss", "epoch", "lr"]).columns == ("loss",)
+    kept = prepare_sequences(runs, metrics=["loss", "epoch"], redundant="keep")
     assert kept.columns == ("loss", "epoch")
 
 
 def test_a13i_schedules_of_other_scales_and_counters_of_other_pace_are_no_metrics_either():
     rate = np.cos(np.arange(40) / 20)
     runs = [log | {"lr": 0.1 * (1 + i) * rate, "tokens": (1.0 + i) * np.arange(40)} for i, log in enumerate(curves(6))]
-    dropped = rs.prepare_sequences(runs, metrics=["loss", "lr", "tokens"]).dropped
+    dropped = prepare_sequences(runs, metrics=["loss", "lr", "tokens"]).dropped
     assert dropped == dict.fromkeys(("lr", "tokens"), "the same in every run, up to its scale")
-    assert rs.prepare_sequences(runs, metrics=["loss", "lr", "tokens"], standardize="pooled").dropped == {
+    assert prepare_sequences(runs, metrics=["loss", "lr", "tokens"], standardize="pooled").dropped == {
         "tokens": "counts up evenly in every run"
     }
 
 
 def test_a13i_runs_that_are_all_alike_are_said_to_be_copies():
-    prepared = rs.prepare_sequences([curves(1)[0]] * 3)
+    prepared = prepare_sequences([curves(1)[0]] * 3)
     assert any("they are copies of one run" in note for note in prepared.warnings)
     assert prepared.columns == ("loss", "accuracy")
 
@@ -225,7 +229,7 @@ def test_a13k_metrics_in_rows_that_never_meet_leave_the_larger_set():
         table[name][:, ::2] = np.nan
     table["c"][:, 1::2] = np.nan
     runs = [{name: values[run] for name, values in table.items()} for run in range(5)]
-    prepared = rs.prepare_sequences(runs)
+    prepared = prepare_sequences(runs)
     assert prepared.columns == ("a", "b")
     assert prepared.dropped == {"c": "not logged at the steps of a and b"}
     assert prepared.excluded == ()
@@ -236,7 +240,7 @@ def test_a13k_real_logs_of_lightning():
     if not folder.is_dir():
         pytest.skip("the logs beside the developers' checkouts (../shared/foreign) are not here")
     frames = {path.parent.name: pd.read_csv(path) for path in sorted(folder.glob("*/metrics.csv"))}
-    prepared = rs.prepare_sequences(frames)
+    prepared = prepare_sequences(frames)
     assert prepared.excluded == ()
     assert len(prepared.run_ids) == len(frames)
     assert "train_loss" in prepared.columns
@@ -245,15 +249,15 @@ def test_a13k_real_logs_of_lightning():
 
 def test_words_that_are_no_numbers_are_no_metrics():
     runs = [log | {"stage": np.array(["warm", "cold"] * 20)} for log in curves(3)]
-    prepared = rs.prepare_sequences(runs)
+    prepared = prepare_sequences(runs)
     assert prepared.columns == ("loss", "accuracy")
     assert prepared.dropped == {"stage": "holds no numbers"}
 
 
-@pytest.mark.parametrize("take", [lambda runs: rs.fit_hmm(runs, 2), lambda runs: rs.dynamics(runs, states=[2])])
+@pytest.mark.parametrize("take", [lambda runs: fit_hmm(runs, 2), lambda runs: rs.dynamics(runs, states=[2])])
 def test_c22_one_metric_a_run_gets_a_hint_that_helps(take):
     runs = [np.random.default_rng(i).normal(size=30) for i in range(4)]
-    with pytest.raises(rs.InputError, match=r"\[checkpoints, metrics\]\. One metric a run has one column") as error:
+    with pytest.raises(InputError, match=r"\[checkpoints, metrics\]\. One metric a run has one column") as error:
         take(runs)
     hint = error.value.hint.partition(": ")[2].rstrip(".")
     assert take(eval(hint, {"runs": runs})).sentence()

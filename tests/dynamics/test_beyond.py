@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.dynamics import comparison as comparison_module
-from runspread._methods.dynamics import prefix, stability
-from runspread._methods.dynamics.prefix import _auc
-from runspread._methods.hmm.fit import fit_hmm
+from runspread.errors import InputError, RunspreadWarning
+from runspread.methods.dynamics import (
+    TrainingDynamics,
+    compare_maps,
+    map_stability,
+    predict_from_prefix,
+    prefix,
+    stability,
+    trajectory_dissimilarity,
+)
+from runspread.methods.dynamics import comparison as comparison_module
+from runspread.methods.dynamics.prefix import _auc
+from runspread.methods.hmm import HiddenMarkovModel
+from runspread.methods.hmm.fit import fit_hmm
 
 from ..vectors.loading import DEFAULT_FOLDER
 from .test_analysis import FAST, forked_runs
@@ -24,8 +34,8 @@ def result():
     return rs.dynamics(runs, outcome=index, states=[4], standardize="pooled", restarts=8, covariance="diag")
 
 
-def small_model() -> rs.HiddenMarkovModel:
-    return rs.HiddenMarkovModel(
+def small_model() -> HiddenMarkovModel:
+    return HiddenMarkovModel(
         startprob=np.array([0.8, 0.2, 0.0]),
         transmat=np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.0, 0.1, 0.9]]),
         means=np.array([[0.0], [1.0], [3.0]]),
@@ -33,7 +43,7 @@ def small_model() -> rs.HiddenMarkovModel:
     )
 
 
-def density(model: rs.HiddenMarkovModel, value: float) -> np.ndarray:
+def density(model: HiddenMarkovModel, value: float) -> np.ndarray:
     variance = model.covars[:, 0]
     return np.exp(-((value - model.means[:, 0]) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance)
 
@@ -89,13 +99,13 @@ def test_monitor_reads_names_in_their_own_units(result):
     assert [r.state for r in readings][-1] == result.map.paths[slow][-1]
 
 
-def replayed(found: rs.TrainingDynamics, monitor_of=lambda found: found.model.monitor()) -> list[list]:
+def replayed(found: TrainingDynamics, monitor_of=lambda found: found.model.monitor()) -> list[list]:
     """Give every run to a monitor of its own, in its own units."""
     monitors = [(monitor_of(found), run) for run in found.prepared.raw.split(found.prepared.raw.x)]
     return [[monitor.update(row) for row in run] for monitor, run in monitors]
 
 
-def agreement(found: rs.TrainingDynamics) -> np.ndarray:
+def agreement(found: TrainingDynamics) -> np.ndarray:
     """Return the share of each run's checkpoints at which a monitor gives the decoded state."""
     pairs = zip(replayed(found), found.map.paths, strict=True)
     return np.array([np.mean([reading.state for reading in run] == path) for run, path in pairs])
@@ -123,7 +133,7 @@ def test_a_model_of_recorded_metrics_follows_its_runs():
         cuts = np.cumsum(vectors["real_full/lengths"])[:-1]
         runs = np.split(vectors["real_full/raw"], cuts)
     found = rs.dynamics(runs, states=[4], restarts=4, iterations=32, covariance="full")
-    with pytest.warns(rs.RunspreadWarning, match="runs are in their decoded state"):
+    with pytest.warns(RunspreadWarning, match="runs are in their decoded state"):
         assert agreement(found).mean() > 0.85
     pooled = rs.dynamics(runs, states=[4], restarts=4, iterations=32, covariance="full", standardize="pooled")
     assert agreement(pooled).mean() > 0.95
@@ -136,7 +146,7 @@ def test_runs_of_different_levels_are_not_followed_in_silence():
             run[name] = run[name] + 40.0 * number
     found = rs.dynamics(runs, outcome=index, states=[4], restarts=4, covariance="diag")
     assert found.model.live_agreement < 0.8
-    with pytest.warns(rs.RunspreadWarning, match='standardize="pooled"'):
+    with pytest.warns(RunspreadWarning, match='standardize="pooled"'):
         found.model.monitor()
 
 
@@ -149,7 +159,7 @@ def test_a_monitor_knows_detours_and_horizon(result):
         assert (run[-1].visited > 0.99) == (result.detours[0] in path)
         assert 0.05 < run[0].risk < 0.6
     assert result.monitor().detours == result.model.detours == result.detours
-    back = rs.HiddenMarkovModel.from_json(result.model.to_json())
+    back = HiddenMarkovModel.from_json(result.model.to_json())
     assert (back.detours, back.horizon, back.live_agreement) == (result.detours, 60, result.model.live_agreement)
 
 
@@ -168,7 +178,7 @@ def test_what_was_not_asked_is_not_no_risk():
 def test_a_stored_model_of_single_runs_follows_like_the_first_one():
     runs, index = forked_runs(12)
     model = rs.dynamics(runs, outcome=index, states=[4], **FAST).model
-    back = rs.HiddenMarkovModel.from_json(model.to_json())
+    back = HiddenMarkovModel.from_json(model.to_json())
     turned = model.permuted([3, 0, 1, 2])
     row = dict(zip(model.columns, np.array([2.0, 1.0, 0.0]), strict=True))
     expected = model.monitor().update(row)
@@ -178,11 +188,11 @@ def test_a_stored_model_of_single_runs_follows_like_the_first_one():
 
 
 def test_monitor_refuses_nonsense():
-    with pytest.raises(rs.InputError, match=r"states 0\.\.2"):
+    with pytest.raises(InputError, match=r"states 0\.\.2"):
         small_model().monitor(detours=[3])
-    with pytest.raises(rs.InputError, match=r"\(1,\) metrics"):
+    with pytest.raises(InputError, match=r"\(1,\) metrics"):
         small_model().monitor().update([1.0, 2.0])
-    with pytest.raises(rs.InputError, match="without names"):
+    with pytest.raises(InputError, match="without names"):
         small_model().monitor().update({"l2": 1.0})
 
 
@@ -200,7 +210,7 @@ def early_detour():
 
 
 def test_being_in_the_detour_foretells_slowness():
-    prediction = rs.predict_from_prefix(early_detour(), (0.03, 0.2), folds=4, covariance="diag", restarts=8)
+    prediction = predict_from_prefix(early_detour(), (0.03, 0.2), folds=4, covariance="diag", restarts=8)
     assert prediction.at_risk.tolist() == [20, 20]
     assert prediction.auc[1] > 0.9
     assert prediction.auc_low[1] > prediction.auc_high[0] or prediction.auc[0] < 0.7
@@ -215,7 +225,7 @@ def test_being_in_the_detour_foretells_slowness():
 
 def test_every_held_out_run_has_a_probability_of_every_route():
     found = early_detour()
-    prediction = rs.predict_from_prefix(found, (0.03, 0.2), folds=4, covariance="diag", restarts=8)
+    prediction = predict_from_prefix(found, (0.03, 0.2), folds=4, covariance="diag", restarts=8)
     assert set(prediction.routes) == set(found.map.routes)
     assert tuple(prediction.routes[i] for i in prediction.taken) == found.map.routes
     chances = prediction.path_probability
@@ -229,12 +239,12 @@ def test_every_held_out_run_has_a_probability_of_every_route():
     assert table["took"][1] == "0→1→2→3"
     assert table["P(0→1→2→3)"] == chances[1, :, prediction.routes.index((0, 1, 2, 3))].tolist()
     assert prediction.paths_table(most=1)["P(another)"] == pytest.approx(1 - chances[0, :, 0])
-    with pytest.raises(rs.InputError, match=r"known=0.5; expected one of 0\.03, 0\.2"):
+    with pytest.raises(InputError, match=r"known=0.5; expected one of 0\.03, 0\.2"):
         prediction.paths_table(0.5)
 
 
 def test_a_run_without_a_future_to_foretell_has_no_probabilities(result):
-    prediction = rs.predict_from_prefix(result, (0.35,), folds=3, covariance="diag")
+    prediction = predict_from_prefix(result, (0.35,), folds=3, covariance="diag")
     done = result.convergence < 21
     assert np.isnan(prediction.path_probability[0, done]).all()
     assert len(prediction.paths_table()) == (~done).sum()
@@ -243,7 +253,7 @@ def test_a_run_without_a_future_to_foretell_has_no_probabilities(result):
 def test_few_runs_have_an_auc_but_no_interval():
     runs, index = forked_runs(7)
     found = rs.dynamics(runs, outcome=index, states=[4], standardize="pooled", **FAST)
-    prediction = rs.predict_from_prefix(found, (0.1, 0.3), folds=3)
+    prediction = predict_from_prefix(found, (0.1, 0.3), folds=3)
     assert prediction.at_risk.max() <= 7
     assert np.isfinite(prediction.auc).all()
     assert np.isnan([prediction.auc_low, prediction.auc_high]).all()
@@ -251,7 +261,7 @@ def test_few_runs_have_an_auc_but_no_interval():
 
 
 def test_converged_runs_are_not_judged(result):
-    prediction = rs.predict_from_prefix(result, (0.35,), folds=3, covariance="diag")
+    prediction = predict_from_prefix(result, (0.35,), folds=3, covariance="diag")
     judged = ~np.isnan(prediction.slow[0])
     np.testing.assert_array_equal(judged, result.convergence >= 21)
 
@@ -260,7 +270,7 @@ def test_early_states_foretell_nothing_when_the_outcome_is_noise():
     runs, _ = forked_runs(30, seed=3)
     noise = np.random.default_rng(4).integers(40, 60, 30)
     result = rs.dynamics(runs, outcome=noise, states=[4], standardize="pooled", **FAST)
-    prediction = rs.predict_from_prefix(result, (0.2, 0.5), covariance="diag")
+    prediction = predict_from_prefix(result, (0.2, 0.5), covariance="diag")
     assert (prediction.auc_low < 0.5).all()
     assert "not shown to distinguish slow runs" in prediction.sentence()
 
@@ -269,7 +279,7 @@ def test_a_single_state_tells_nothing_and_the_auc_says_so():
     """Slow runs are predicted from fewer slow ones: their base rate alone would give an AUC near 0."""
     runs, index = forked_runs(10)
     found = rs.dynamics(runs, outcome=index, states=[1], **FAST)
-    prediction = rs.predict_from_prefix(found, (0.1, 0.2))
+    prediction = predict_from_prefix(found, (0.1, 0.2))
     assert prediction.auc.tolist() == [0.5, 0.5]
     assert ((prediction.auc_low < 0.5) & (prediction.auc_high > 0.5)).all()
 
@@ -280,16 +290,16 @@ def test_auc_is_the_share_of_ordered_pairs():
 
 def test_prefixes_need_an_outcome_and_folds(result):
     runs, _ = forked_runs(4)
-    with pytest.raises(rs.InputError, match="without an outcome"):
-        rs.predict_from_prefix(rs.dynamics(runs, states=[2], **FAST))
-    with pytest.raises(rs.InputError, match="between 0 and 1"):
-        rs.predict_from_prefix(result, (0.0, 0.5))
-    with pytest.raises(rs.InputError, match="25 folds for 24 runs"):
-        rs.predict_from_prefix(result, folds=25)
+    with pytest.raises(InputError, match="without an outcome"):
+        predict_from_prefix(rs.dynamics(runs, states=[2], **FAST))
+    with pytest.raises(InputError, match="between 0 and 1"):
+        predict_from_prefix(result, (0.0, 0.5))
+    with pytest.raises(InputError, match="25 folds for 24 runs"):
+        predict_from_prefix(result, folds=25)
 
 
 def test_a_clear_map_is_stable(result):
-    firm = rs.map_stability(result, bootstraps=5)
+    firm = map_stability(result, bootstraps=5)
     assert np.median(firm.bootstrap_agreement) > 0.95
     assert np.nanmax(firm.restart_agreement) == pytest.approx(1.0)
     assert min(firm.edge_support[edge] for edge in firm.edges) >= 0.8
@@ -305,7 +315,7 @@ def test_a_result_is_fitted_again_as_it_was_fitted():
     run = np.repeat([[0.0, 0.0, 1.0], [1.0, 2.0, 1.0], [3.0, 2.5, 0.0]], 20, axis=0)
     found = rs.dynamics([run] * 10, states=[3], restarts=8, prior="identity", variance_floor=1e-3, outcome=[30] * 10)
     assert found.fit_options == {"restarts": 8, "prior": "identity", "variance_floor": 1e-3}
-    firm = rs.map_stability(found, bootstraps=4)
+    firm = map_stability(found, bootstraps=4)
     assert firm.bootstrap_agreement.tolist() == [1.0] * 4
     assert {firm.edge_support[edge] for edge in firm.edges} == {1.0}
 
@@ -322,20 +332,20 @@ def test_fit_options_reach_the_fits_and_can_be_overridden(result, monkeypatch):
     runs, index = forked_runs(8)
     options = {"prior": "identity", "variance_floor": 1e-3, "iterations": 7}
     found = rs.dynamics(runs, outcome=index, states=[3], covariance="diag", **options)
-    rs.map_stability(found, bootstraps=1)
-    rs.predict_from_prefix(found, (0.3,), folds=2)
+    map_stability(found, bootstraps=1)
+    predict_from_prefix(found, (0.3,), folds=2)
     assert len(used) == 1 + 3
     for settings in used:
         assert {name: settings[name] for name in options} == options
         assert (settings["covariance"], settings["restarts"]) == ("diag", 4)
-    rs.map_stability(found, bootstraps=1, iterations=3, restarts=1)
+    map_stability(found, bootstraps=1, iterations=3, restarts=1)
     assert (used[-1]["iterations"], used[-1]["restarts"]) == (3, 1)
 
 
 def test_a_map_of_noise_is_not_stable():
     rng = np.random.default_rng(5)
     result = rs.dynamics([rng.normal(size=(40, 3)) for _ in range(8)], states=[4], **FAST)
-    firm = rs.map_stability(result, bootstraps=4, covariance="diag", restarts=1)
+    firm = map_stability(result, bootstraps=4, covariance="diag", restarts=1)
     assert firm.bootstrap_agreement.mean() < 0.8
     assert np.isnan(firm.detour_support).all()
 
@@ -345,7 +355,7 @@ def test_a_removed_detour_is_seen_to_be_removed(result):
     plain = {name: run for i, (name, run) in enumerate(runs.items()) if i % 4}
     options = {"outcome": {n: index[n] for n in plain}, "states": [3], "standardize": "pooled"}
     after = rs.dynamics(plain, **options, **FAST)
-    comparison = rs.compare_maps(result, after, bootstraps=200)
+    comparison = compare_maps(result, after, bootstraps=200)
     detour = result.detours[0]
     assert comparison.removed
     assert comparison.visits[:, detour].tolist() == [6, 0]
@@ -356,7 +366,7 @@ def test_a_removed_detour_is_seen_to_be_removed(result):
 
 
 def test_the_same_runs_twice_change_nothing(result):
-    comparison = rs.compare_maps(result, result, bootstraps=100)
+    comparison = compare_maps(result, result, bootstraps=100)
     assert not comparison.removed
     np.testing.assert_array_equal(comparison.visits[0], comparison.visits[1])
     assert comparison.dissimilarity_change[0] == 0
@@ -372,7 +382,7 @@ def test_some_of_the_same_runs_keep_their_visits(result, first, detour_runs):
     some = {name: run for i, (name, run) in enumerate(runs.items()) if i % 4 == first}
     outcome = {name: index[name] for name in some}
     after = rs.dynamics(some, outcome=outcome, states=[3], standardize="pooled", **FAST)
-    comparison = rs.compare_maps(result, after, bootstraps=20)
+    comparison = compare_maps(result, after, bootstraps=20)
     known = (result.map.occupancy[first::4] > 0).sum(axis=0)
     np.testing.assert_array_equal(comparison.visits[1], known)
     assert comparison.visits[1, result.detours[0]] == detour_runs
@@ -381,7 +391,7 @@ def test_some_of_the_same_runs_keep_their_visits(result, first, detour_runs):
 def test_few_runs_have_a_change_but_no_interval(result):
     runs, index = forked_runs(6)
     after = rs.dynamics(runs, outcome=index, states=[3], standardize="pooled", **FAST)
-    comparison = rs.compare_maps(result, after, bootstraps=20)
+    comparison = compare_maps(result, after, bootstraps=20)
     for estimate, low, high in (comparison.dissimilarity_change, comparison.convergence_change):
         assert np.isfinite(estimate)
         assert np.isnan([low, high]).all()
@@ -412,11 +422,11 @@ def shares_of_time(rng, n: int, forking: float) -> np.ndarray:
 @pytest.mark.parametrize("forking", [(0.25, 0.0), (0.5, 0.1)])
 def test_the_interval_of_the_change_in_dissimilarity_covers(n, forking):
     rng = np.random.default_rng(12)
-    before, after = (rs.trajectory_dissimilarity(shares_of_time(rng, 20_000, share)) for share in forking)
+    before, after = (trajectory_dissimilarity(shares_of_time(rng, 20_000, share)) for share in forking)
     hits = 0
     for _ in range(200):
         runs = [shares_of_time(rng, n, share) for share in forking]
-        _, low, high = comparison_module._change(*runs, rs.trajectory_dissimilarity, 200, rng)
+        _, low, high = comparison_module._change(*runs, trajectory_dissimilarity, 200, rng)
         hits += low <= after - before <= high
     assert 0.88 <= hits / 200 <= 0.99
 
@@ -434,12 +444,12 @@ def test_the_interval_of_the_change_in_convergence_covers(n):
 
 def test_maps_in_different_units_are_not_compared(result):
     runs, _ = forked_runs(4)
-    with pytest.raises(rs.InputError, match="standardize='pooled' and 'run'"):
-        rs.compare_maps(result, rs.dynamics(runs, states=[2], **FAST))
+    with pytest.raises(InputError, match="standardize='pooled' and 'run'"):
+        compare_maps(result, rs.dynamics(runs, states=[2], **FAST))
 
 
 def test_maps_over_different_metrics_are_not_compared(result):
     runs, _ = forked_runs(4)
     other = rs.dynamics(runs, metrics=["l1", "l2"], states=[2], **FAST)
-    with pytest.raises(rs.InputError, match="lack norm"):
-        rs.compare_maps(result, other)
+    with pytest.raises(InputError, match="lack norm"):
+        compare_maps(result, other)

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import runspread as rs
-from runspread._methods.hmm.expectation import expectation
-from runspread._methods.hmm.fitting import Settings, starting_points
-from runspread._methods.hmm.initial import kmeans
-from runspread._methods.hmm.kernels import load_kernels
-from runspread._methods.hmm.parameters import as_frames
-from runspread._methods.hmm.selection import _reservations
+from runspread.errors import InputError
+from runspread.methods.hmm import HiddenMarkovModel, fit_hmm, select_hmm
+from runspread.methods.hmm.expectation import expectation
+from runspread.methods.hmm.fitting import Settings, starting_points
+from runspread.methods.hmm.initial import kmeans
+from runspread.methods.hmm.kernels import load_kernels
+from runspread.methods.hmm.parameters import as_frames
+from runspread.methods.hmm.selection import _reservations
 
 
 def staircase(rng: np.random.Generator, lengths=(60, 45, 80, 30, 70), n_states=3, n_metrics=2, noise=0.3):
@@ -26,10 +28,10 @@ def staircase(rng: np.random.Generator, lengths=(60, 45, 80, 30, 70), n_states=3
     return [levels[path] + noise * rng.normal(size=(len(path), n_metrics)) for path in paths], paths
 
 
-def random_model(rng: np.random.Generator, n_states=3, n_metrics=2, covariance="full") -> rs.HiddenMarkovModel:
+def random_model(rng: np.random.Generator, n_states=3, n_metrics=2, covariance="full") -> HiddenMarkovModel:
     root = rng.normal(size=(n_states, n_metrics, n_metrics))
     full = root @ np.swapaxes(root, 1, 2) + 0.3 * np.eye(n_metrics)
-    return rs.HiddenMarkovModel(
+    return HiddenMarkovModel(
         startprob=rng.dirichlet(np.ones(n_states)),
         transmat=rng.dirichlet(np.ones(n_states), n_states),
         means=2 * rng.normal(size=(n_states, n_metrics)),
@@ -53,12 +55,12 @@ def test_a_batch_equals_single_fits(covariance, kernels):
     start = starting_points(as_frames(runs), 3, Settings(covariance=covariance, restarts=5, seed=4), None)
     names = ("start", "trans", "means", "covars")
     given_names = ("startprob", "transmat", "means", "covars")
-    together = rs.fit_hmm(
+    together = fit_hmm(
         runs, 3, initial={g: getattr(start, n) for g, n in zip(given_names, names, strict=True)}, **options
     )
     for index in range(5):
         single = {g: getattr(start, n)[index] for g, n in zip(given_names, names, strict=True)}
-        alone = rs.fit_hmm(runs, 3, initial=single, **options)
+        alone = fit_hmm(runs, 3, initial=single, **options)
         np.testing.assert_allclose(together.restarts[index].history, alone.history, rtol=1e-10)
         np.testing.assert_allclose(together.restart(index).covars, alone.covars, rtol=1e-7, atol=1e-10)
 
@@ -90,7 +92,7 @@ def test_another_run_does_not_change_a_run(seed):
 def test_maximum_likelihood_never_falls(covariance):
     rng = np.random.default_rng(2)
     runs = [rng.normal(size=(50, 3)) + np.repeat([[0], [2]], 25, axis=0) for _ in range(6)]
-    model = rs.fit_hmm(runs, 3, covariance=covariance, prior=0.0, restarts=8, iterations=30, tolerance=-np.inf)
+    model = fit_hmm(runs, 3, covariance=covariance, prior=0.0, restarts=8, iterations=30, tolerance=-np.inf)
     for restart in model.restarts:
         history = np.array(restart.history)
         assert (np.diff(history) >= -1e-9 * np.abs(history[1:])).all()
@@ -115,17 +117,17 @@ def test_filtered_at_the_end_equals_smoothed_and_never_looks_ahead(kernels):
 
 def test_known_states_are_recovered():
     runs, paths = staircase(np.random.default_rng(5))
-    model = rs.fit_hmm(runs, 3, restarts=8)
+    model = fit_hmm(runs, 3, restarts=8)
     found = np.concatenate(model.decode(runs).paths)
     truth = np.concatenate(paths)
     pairs = {(int(a), int(b)) for a, b in zip(truth, found, strict=True)}
     assert len(pairs) == 3
-    assert rs.select_hmm(runs, range(1, 6), restarts=6, covariance="diag").n_states == 3
+    assert select_hmm(runs, range(1, 6), restarts=6, covariance="diag").n_states == 3
 
 
 def test_one_state_is_the_gaussian_fit():
     x = np.random.default_rng(6).normal(size=(40, 3)) @ np.array([[1, 0, 0], [0.5, 1, 0], [0, 0.2, 2]])
-    model = rs.fit_hmm([x[:15], x[15:]], 1, prior=0.0)
+    model = fit_hmm([x[:15], x[15:]], 1, prior=0.0)
     np.testing.assert_allclose(model.means[0], x.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(model.covars[0], np.cov(x.T, ddof=0), atol=1e-12)
     assert model.n_parameters == 3 + 6
@@ -141,7 +143,7 @@ def test_structural_zeros_stay():
         "means": [[0.0, 0.0], [3.0, 3.0], [6.0, 6.0]],
         "covars": np.ones((3, 2)),
     }
-    model = rs.fit_hmm(runs, 3, covariance="diag", initial=initial)
+    model = fit_hmm(runs, 3, covariance="diag", initial=initial)
     assert (model.transmat[forward == 0] == 0).all()
     assert model.startprob.tolist() == [1.0, 0.0, 0.0]
 
@@ -154,7 +156,7 @@ def test_an_impossible_start_fails_the_restart_alone():
         "means": np.array([[[0.0], [1.0]]] * 2),
         "covars": np.ones((2, 2, 1)),
     }
-    model = rs.fit_hmm(runs, 2, covariance="diag", initial=initial)
+    model = fit_hmm(runs, 2, covariance="diag", initial=initial)
     assert model.restarts[0].failure
     assert not model.restarts[1].failure
     assert "1 of 2 restarts failed" in model.warnings[-1] or "1 of 2" in " ".join(model.warnings)
@@ -172,18 +174,18 @@ def dead_state() -> dict[str, np.ndarray]:
 
 def test_a_dead_state_keeps_its_parameters_in_robust_mode_and_fails_in_compat():
     runs = [np.random.default_rng(8).normal(size=(20, 1)) for _ in range(3)]
-    model = rs.fit_hmm(runs, 2, covariance="diag", initial=dead_state(), iterations=5)
+    model = fit_hmm(runs, 2, covariance="diag", initial=dead_state(), iterations=5)
     assert model.dead_states == (1,)
     assert model.means[1, 0] == 50.0
     assert model.transmat[1].tolist() == [0.5, 0.5]
     assert set(np.concatenate(model.decode(runs).paths)) == {0}
     with pytest.raises(rs.RunspreadError, match=r"all 1 restarts failed with 2 states: .* not finite"):
-        rs.fit_hmm(runs, 2, covariance="diag", initial=dead_state(), iterations=5, mode="compat")
+        fit_hmm(runs, 2, covariance="diag", initial=dead_state(), iterations=5, mode="compat")
 
 
 def test_robust_equals_compat_where_nothing_dies():
     runs, _ = staircase(np.random.default_rng(9))
-    robust, compat = (rs.fit_hmm(runs, 3, restarts=3, mode=mode, iterations=10) for mode in ("robust", "compat"))
+    robust, compat = (fit_hmm(runs, 3, restarts=3, mode=mode, iterations=10) for mode in ("robust", "compat"))
     assert robust.history == compat.history
     np.testing.assert_array_equal(robust.covars, compat.covars)
 
@@ -199,16 +201,16 @@ def test_a_singular_state_fails_its_restart_and_a_floor_saves_it():
         "covars": np.tile(np.eye(2), (2, 1, 1)),
     }
     options = {"initial": initial, "iterations": 20, "tolerance": -np.inf}
-    rs.fit_hmm([run], 2, prior="identity", **options)
-    floored = rs.fit_hmm([run], 2, prior=0.0, variance_floor=1e-4, **options)
+    fit_hmm([run], 2, prior="identity", **options)
+    floored = fit_hmm([run], 2, prior=0.0, variance_floor=1e-4, **options)
     assert np.linalg.eigvalsh(floored.covars).min() == pytest.approx(1e-4)
     with pytest.raises(rs.RunspreadError, match="not positive definite"):
-        rs.fit_hmm([run], 2, prior=-1e-3 * np.eye(2), **options)
+        fit_hmm([run], 2, prior=-1e-3 * np.eye(2), **options)
 
 
 def test_runs_of_length_one_count_for_start_and_emissions_only(kernels):
     runs = [np.array([[0.0]]), np.array([[1.0]]), np.random.default_rng(11).normal(size=(9, 1))]
-    model = rs.fit_hmm(runs, 2, covariance="diag", restarts=4, iterations=5)
+    model = fit_hmm(runs, 2, covariance="diag", restarts=4, iterations=5)
     assert np.isfinite(model.score(runs))
     sums = expectation(as_frames(runs[:2]), model.parameters(), kernels)
     assert sums.xi.sum() == 0
@@ -217,7 +219,7 @@ def test_runs_of_length_one_count_for_start_and_emissions_only(kernels):
 
 def test_more_states_than_distinct_frames_is_survived():
     runs = [np.tile([[0.0], [1.0]], (6, 1)) for _ in range(3)]
-    model = rs.fit_hmm(runs, 4, covariance="diag", restarts=4)
+    model = fit_hmm(runs, 4, covariance="diag", restarts=4)
     assert np.isfinite(model.log_likelihood)
     assert len(np.unique(np.concatenate(model.decode(runs).paths))) <= 4
 
@@ -225,9 +227,9 @@ def test_more_states_than_distinct_frames_is_survived():
 @pytest.mark.parametrize("covariance", ["diag", "full"])
 def test_json_round_trip(covariance):
     runs, _ = staircase(np.random.default_rng(12))
-    model = rs.fit_hmm(runs, 2, covariance=covariance, restarts=2, columns=["loss", "norm"])
+    model = fit_hmm(runs, 2, covariance=covariance, restarts=2, columns=["loss", "norm"])
     text = model.to_json()
-    back = rs.HiddenMarkovModel.from_json(text)
+    back = HiddenMarkovModel.from_json(text)
     assert back.score(runs) == model.score(runs)
     assert back.columns == ("loss", "norm")
     assert json.loads(back.to_json())["means"] == json.loads(text)["means"]
@@ -237,10 +239,10 @@ def test_json_round_trip(covariance):
 
 def test_seeds_decide_and_more_restarts_change_none_of_the_first():
     runs, _ = staircase(np.random.default_rng(13))
-    few, many = (rs.fit_hmm(runs, 3, restarts=n, iterations=4) for n in (2, 9))
+    few, many = (fit_hmm(runs, 3, restarts=n, iterations=4) for n in (2, 9))
     for a, b in zip(few.restarts, many.restarts, strict=False):
         np.testing.assert_allclose(a.history, b.history, rtol=1e-9)
-    assert rs.fit_hmm(runs, 3, restarts=2, iterations=4, seed=1).history != few.history
+    assert fit_hmm(runs, 3, restarts=2, iterations=4, seed=1).history != few.history
 
 
 def test_kmeans_finds_separated_clusters():
@@ -270,13 +272,13 @@ def test_kmeans_finds_separated_clusters():
     ],
 )
 def test_bad_input_is_named(sequences, options, message):
-    with pytest.raises(rs.InputError, match=message):
-        rs.fit_hmm(sequences, 1, **options)
+    with pytest.raises(InputError, match=message):
+        fit_hmm(sequences, 1, **options)
 
 
 def test_selection_reports_curves_failures_and_the_limit():
     runs, _ = staircase(np.random.default_rng(15), lengths=(40,) * 10)
-    selection = rs.select_hmm(runs, (1, 2), restarts=4, covariance="diag", criterion="bic_mean")
+    selection = select_hmm(runs, (1, 2), restarts=4, covariance="diag", criterion="bic_mean")
     assert selection.bic.shape == (2, 4)
     assert len(selection.validation_runs) == 2
     assert set(selection.validation_runs).isdisjoint(selection.training_runs)
@@ -296,14 +298,14 @@ def test_close_numbers_of_states_are_a_warning():
         "seeds, before leaning on this one",
     )
     runs, _ = staircase(np.random.default_rng(5))
-    clear = rs.select_hmm(runs, (1, 2), restarts=4, covariance="diag")
+    clear = select_hmm(runs, (1, 2), restarts=4, covariance="diag")
     assert clear.rivals == ()
     assert not any("come within" in note for note in clear.warnings)
 
 
 def test_selection_on_one_run_uses_that_run_and_says_so():
     runs, _ = staircase(np.random.default_rng(16), lengths=(90,))
-    selection = rs.select_hmm(runs, (1, 2, 3), restarts=3, covariance="diag")
+    selection = select_hmm(runs, (1, 2, 3), restarts=3, covariance="diag")
     assert selection.validation_runs == ()
     assert "chosen on the run that was fitted" in " ".join(selection.warnings)
 
@@ -311,7 +313,7 @@ def test_selection_on_one_run_uses_that_run_and_says_so():
 def test_a_number_of_states_without_survivors_cannot_win():
     """A negative prior breaks every covariance that has few frames, so only one state survives."""
     runs = [np.random.default_rng(i).normal(size=(8, 2)) for i in range(5)]
-    selection = rs.select_hmm(runs, (1, 6), restarts=3, prior=-2.0 * np.eye(2), iterations=30)
+    selection = select_hmm(runs, (1, 6), restarts=3, prior=-2.0 * np.eye(2), iterations=30)
     assert selection.failed.tolist() == [0, 3]
     assert selection.n_states == 1
     assert "3 with 6 states" in " ".join(selection.warnings)
@@ -320,7 +322,7 @@ def test_a_number_of_states_without_survivors_cannot_win():
 @pytest.mark.parametrize("criterion", ["bic", "bic_mean", "bic_best", "aic", "heldout_ll"])
 def test_criteria_choose_what_they_say(criterion):
     runs, _ = staircase(np.random.default_rng(17), lengths=(40,) * 6)
-    s = rs.select_hmm(runs, (1, 2, 3, 4), restarts=3, covariance="diag", criterion=criterion)
+    s = select_hmm(runs, (1, 2, 3, 4), restarts=3, covariance="diag", criterion=criterion)
     curves = {"bic": s.bic_best, "bic_mean": s.bic_mean, "bic_best": s.bic_best, "aic": s.aic.mean(axis=1)}
     curve = curves.get(criterion, -s.log_likelihood.mean(axis=1))
     assert s.n_states == s.states[np.argmin(curve)]
@@ -328,14 +330,14 @@ def test_criteria_choose_what_they_say(criterion):
 
 def test_threads_change_nothing():
     runs, _ = staircase(np.random.default_rng(18))
-    one, two = (rs.fit_hmm(runs, 3, restarts=8, iterations=5, workers=w) for w in (1, 2))
+    one, two = (fit_hmm(runs, 3, restarts=8, iterations=5, workers=w) for w in (1, 2))
     for a, b in zip(one.restarts, two.restarts, strict=True):
         np.testing.assert_allclose(a.history, b.history, rtol=1e-10)
 
 
 def test_compiled_code_leaves_the_processor_as_it_was():
     """The recursions take numbers below 1e-308 for 0; nobody else's arithmetic may."""
-    numba_kernels = pytest.importorskip("runspread._methods.hmm.kernels_numba")
+    numba_kernels = pytest.importorskip("runspread.methods.hmm.kernels_numba")
     b = np.ones((4, 2, 3))
     numba_kernels.smooth(b, np.array([0, 4]), np.full((2, 3), 0.5), np.full((2, 2, 3), 0.5))
     assert np.float64(1e-310) / 2 > 0

@@ -6,6 +6,9 @@ import pytest
 from matplotlib.patches import FancyArrowPatch
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.dynamics import compare_maps, map_stability, predict_from_prefix
+from runspread.plots import plot_convergence_by_route, plot_metric_by_state, plot_state_ribbons, plot_training_map
 
 from .test_analysis import FAST, forked_runs
 
@@ -32,7 +35,7 @@ def texts(ax) -> str:
 
 def test_the_map_shows_states_roads_and_features(result):
     ax = result.plot()
-    assert ax is rs.plot_training_map(result, ax)
+    assert ax is plot_training_map(result, ax)
     shown = texts(ax)
     assert "5/20 runs" in shown
     assert "l2 ↓" in shown
@@ -41,7 +44,7 @@ def test_the_map_shows_states_roads_and_features(result):
 
 
 def test_labels_cover_no_state_and_no_other_label(result):
-    ax = rs.plot_training_map(result)
+    ax = plot_training_map(result)
     ax.figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in ax.texts if "↑" in text.get_text() or "↓" in text.get_text()]
     assert len(boxes) == len(result.map.edges)
@@ -53,13 +56,13 @@ def test_labels_cover_no_state_and_no_other_label(result):
 
 
 def test_rare_roads_go_unlabelled_but_counted(result):
-    ax = rs.plot_training_map(result, labels=1)
+    ax = plot_training_map(result, labels=1)
     assert f"{len(result.map.edges) - 1} rarer transitions unlabelled" in ax.get_title(loc="left")
     assert len(ax.patches) == len(result.map.edges) + int(result.map.visited.sum())
 
 
 def test_ribbons_are_sorted_by_convergence(result):
-    ax = rs.plot_state_ribbons(result)
+    ax = plot_state_ribbons(result)
     picture = ax.images[0].get_array()
     order = np.argsort(result.capped, kind="stable")
     np.testing.assert_array_equal(picture[0], result.map.paths[order[0]])
@@ -68,12 +71,12 @@ def test_ribbons_are_sorted_by_convergence(result):
 
 
 def test_metric_by_state_is_in_its_own_units(result):
-    ax = rs.plot_metric_by_state(result, metric="norm")
+    ax = plot_metric_by_state(result, metric="norm")
     assert len(ax.collections) == 20
     segments = ax.collections[0].get_segments()
     assert segments[0][0][1] == result.prepared.raw.x[0, 2]
-    with pytest.raises(rs.InputError, match="Did you mean 'norm'"):
-        rs.plot_metric_by_state(result, metric="norms")
+    with pytest.raises(InputError, match="Did you mean 'norm'"):
+        plot_metric_by_state(result, metric="norms")
 
 
 def test_selection_curve_marks_the_choice():
@@ -84,21 +87,21 @@ def test_selection_curve_marks_the_choice():
 
 
 def test_convergence_by_route_counts_all_runs(result):
-    ax = rs.plot_convergence_by_route(result)
+    ax = plot_convergence_by_route(result)
     assert sum(len(line.get_xdata()) for line in ax.lines) == 20
     assert [label.get_text().split("(")[1] for label in ax.get_yticklabels()] == ["15)", "5)"]
     runs, _ = forked_runs(4)
-    with pytest.raises(rs.InputError, match="without an outcome"):
-        rs.plot_convergence_by_route(rs.dynamics(runs, states=[2], **FAST))
+    with pytest.raises(InputError, match="without an outcome"):
+        plot_convergence_by_route(rs.dynamics(runs, states=[2], **FAST))
 
 
 def test_without_an_outcome_ribbons_are_sorted_by_route():
     runs, _ = forked_runs(6)
-    assert "by route" in rs.plot_state_ribbons(rs.dynamics(runs, states=[3], **FAST)).get_ylabel()
+    assert "by route" in plot_state_ribbons(rs.dynamics(runs, states=[3], **FAST)).get_ylabel()
 
 
 def test_early_prediction_is_drawn_by_share(result):
-    prediction = rs.predict_from_prefix(result, (0.2, 0.35), folds=3)
+    prediction = predict_from_prefix(result, (0.2, 0.35), folds=3)
     ax = prediction.plot()
     line = ax.containers[0].lines[0]
     np.testing.assert_array_equal(line.get_xdata(), [20, 35])
@@ -115,7 +118,7 @@ def test_regression_is_drawn_as_fitted_against_actual(result):
 
 
 def test_stability_is_a_bar_a_transition(result):
-    stability = rs.map_stability(result, bootstraps=3)
+    stability = map_stability(result, bootstraps=3)
     ax = stability.plot()
     support = [100 * stability.edge_support[edge] for edge in stability.edges]
     assert [bar.get_width() for bar in ax.patches] == pytest.approx(support)
@@ -123,14 +126,14 @@ def test_stability_is_a_bar_a_transition(result):
 
 
 def test_comparison_is_two_bars_a_state(result):
-    ax = rs.compare_maps(result, result, bootstraps=5).plot()
+    ax = compare_maps(result, result, bootstraps=5).plot()
     heights = [bar.get_height() for bar in ax.patches]
     assert heights == pytest.approx([*(5.0 * result.map.visits)] * 2)
     assert f"{result.detours[0]}\ndetour" in [label.get_text() for label in ax.get_xticklabels()]
 
 
 def test_what_has_no_picture_says_what_to_draw(result):
-    with pytest.raises(rs.InputError, match=r"no picture of PreparedSequences.*plot_metric_by_state"):
+    with pytest.raises(InputError, match=r"no picture of PreparedSequences.*plot_metric_by_state"):
         result.prepared.plot()
-    with pytest.raises(rs.InputError, match=r"no picture of HiddenMarkovModel.*training_map"):
+    with pytest.raises(InputError, match=r"no picture of HiddenMarkovModel.*training_map"):
         result.model.plot()

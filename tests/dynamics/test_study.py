@@ -10,9 +10,10 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
-from runspread._plots.dynamics import plot_state_ribbons
 from runspread._report.dynamics import dynamics as section
 from runspread._report.sections import curves
+from runspread.errors import InputError, MissingDataError
+from runspread.methods.dynamics.plots import plot_state_ribbons
 
 from .test_analysis import forked_runs
 
@@ -95,11 +96,11 @@ def test_diverged_runs_are_listed_with_their_first_bad_checkpoint(diverging):
 
 
 def test_metrics_at_no_common_step_are_refused(study):
-    with pytest.raises(rs.MissingDataError, match="no common step"):
+    with pytest.raises(MissingDataError, match="no common step"):
         rs.dynamics(study, metrics=["l1", "loss"], states=[2])
-    with pytest.raises(rs.InputError, match="Did you mean 'loss'"):
+    with pytest.raises(InputError, match="Did you mean 'loss'"):
         rs.dynamics(study, metrics=["los"], states=[2])
-    with pytest.raises(rs.InputError, match="a list of outcomes for a study"):
+    with pytest.raises(InputError, match="a list of outcomes for a study"):
         rs.dynamics(study, outcome=[1, 2, 3], states=[2])
 
 
@@ -134,7 +135,7 @@ def test_the_command_says_what_is_missing(study):
 )
 def test_the_command_refuses_before_it_fits(study, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("runspread._methods.dynamics.analysis.select_hmm", None)
+    monkeypatch.setattr("runspread.methods.dynamics.analysis.select_hmm", None)
     result = CliRunner().invoke(cli, ["dynamics", str(study.path), *words])
     assert result.exit_code == 2
     assert message in result.output

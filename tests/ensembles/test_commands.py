@@ -15,9 +15,12 @@ from safetensors.torch import save_file
 import runspread as rs
 from runspread._cli import cli
 from runspread._report.ensembles import ensemble as section
-from runspread._training.datasets import load_dataset
-from runspread._training.ensembles import procedures
-from runspread._training.ensembles.batch import _augmentation
+from runspread.errors import CorruptShardError, InputError, MissingDataError
+from runspread.methods.ensembles import select_ensemble
+from runspread.training import make_ensemble, train_batch_ensemble
+from runspread.training.datasets import load_dataset
+from runspread.training.ensembles import procedures
+from runspread.training.ensembles.batch import _augmentation
 
 SETTINGS = ("epochs=3", "hidden=(12,)", "train_examples=700", "validation=300", "lr=5e-3")
 RECIPE = rs.recipe("digits-mlp", epochs=3, hidden=(12,), train_examples=700, validation=300, lr=5e-3)
@@ -44,7 +47,7 @@ def test_ensemble(study, tmp_path):
     assert "optimistic" in found.output
     assert "times the parameters of a single network" in found.output
     shipped = rs.load_ensemble(tmp_path / "shipped")
-    assert shipped.member_ids == rs.select_ensemble(study, size=3).member_ids
+    assert shipped.member_ids == select_ensemble(study, size=3).member_ids
 
 
 def test_ensemble_as_json(study):
@@ -85,7 +88,8 @@ def test_ensemble_of_a_loop_of_ones_own(tmp_path):
     found = invoke("ensemble", made.path, "-o", tmp_path / "best")
     assert found.exit_code == 2
     assert (
-        "rs.make_ensemble(study, rs.select_ensemble(study, size=5, split='validation'), network=model)" in found.output
+        "rs.training.make_ensemble(study, rs.methods.ensembles.select_ensemble(study, size=5, split='validation'), network=model)"
+        in found.output
     )
 
 
@@ -114,7 +118,7 @@ def test_hyper_batch(tmp_path):
 
 @pytest.mark.parametrize("hyper", [True, False])
 def test_batch_ensemble_of_a_recipe(hyper, tmp_path):
-    found = rs.train_batch_ensemble(RECIPE.replace(epochs=40), members=3, hyper=hyper, tuning_rate=0.03)
+    found = train_batch_ensemble(RECIPE.replace(epochs=40), members=3, hyper=hyper, tuning_rate=0.03)
     assert found.scores.accuracy > 0.8
     assert found.scores.nll < found.scores.gibbs_nll
     assert (len(found.log.tuning_steps) > 0) == hyper
@@ -129,9 +133,9 @@ def test_batch_ensemble_of_a_recipe(hyper, tmp_path):
 
 
 def test_the_length_of_a_batch_ensemble_may_be_in_steps():
-    found = rs.train_batch_ensemble(RECIPE.replace(steps=7, batch_size=100), members=2, hyper=False)
+    found = train_batch_ensemble(RECIPE.replace(steps=7, batch_size=100), members=2, hyper=False)
     assert len(found.log.losses) == 7
-    assert len(rs.train_batch_ensemble(RECIPE.replace(epochs=0.5), members=2, hyper=False).log.losses) == 2
+    assert len(train_batch_ensemble(RECIPE.replace(epochs=0.5), members=2, hyper=False).log.losses) == 2
 
 
 def test_the_recipe_augments_the_batch_of_a_batch_ensemble():
@@ -149,28 +153,28 @@ def test_the_recipe_augments_the_batch_of_a_batch_ensemble():
 
 
 def test_what_the_batch_trainer_lacks_is_said():
-    with pytest.raises(rs.InputError, match="masked tokens"):
-        rs.train_batch_ensemble(RECIPE.replace(augment=("mask:15",)))
-    with pytest.raises(rs.InputError, match="hinge"):
-        rs.train_batch_ensemble(RECIPE.replace(loss="hinge"))
-    with pytest.raises(rs.InputError, match=r"stop_loss=0\.1"):
-        rs.train_batch_ensemble(RECIPE.replace(stop_loss=0.1, evaluate=("train", "test")))
-    with pytest.raises(rs.InputError, match="conversion keyword 'tied'"):
-        rs.train_batch_ensemble(RECIPE, hyper=False, conversion={"tied": True})
-    with pytest.raises(rs.InputError, match=r"training keyword 'tuningrate'.*Did you mean 'tuning_rate'"):
-        rs.train_batch_ensemble(RECIPE, tuningrate=0.1)
-    with pytest.raises(rs.InputError, match="does not fit"):
-        rs.train_batch_ensemble(RECIPE, conversion={"hidden": "wide"})
-    with pytest.raises(rs.InputError, match="two numbers"):
-        rs.train_batch_ensemble(RECIPE, ranges={"l2": 3})
-    with pytest.raises(rs.InputError, match="tunes nothing"):
-        rs.train_batch_ensemble(RECIPE, hyper=False, ranges={"l2": (1, 2)})
-    with pytest.raises(rs.InputError, match="seed is -1"):
-        rs.train_batch_ensemble(RECIPE, seed=-1)
-    with pytest.raises(rs.InputError, match="device 'abacus'"):
-        rs.train_batch_ensemble(RECIPE, device="abacus")
-    with pytest.raises(rs.InputError, match=r"validation=NUMBER"):
-        rs.train_batch_ensemble(RECIPE.replace(validation=0))
+    with pytest.raises(InputError, match="masked tokens"):
+        train_batch_ensemble(RECIPE.replace(augment=("mask:15",)))
+    with pytest.raises(InputError, match="hinge"):
+        train_batch_ensemble(RECIPE.replace(loss="hinge"))
+    with pytest.raises(InputError, match=r"stop_loss=0\.1"):
+        train_batch_ensemble(RECIPE.replace(stop_loss=0.1, evaluate=("train", "test")))
+    with pytest.raises(InputError, match="conversion keyword 'tied'"):
+        train_batch_ensemble(RECIPE, hyper=False, conversion={"tied": True})
+    with pytest.raises(InputError, match=r"training keyword 'tuningrate'.*Did you mean 'tuning_rate'"):
+        train_batch_ensemble(RECIPE, tuningrate=0.1)
+    with pytest.raises(InputError, match="does not fit"):
+        train_batch_ensemble(RECIPE, conversion={"hidden": "wide"})
+    with pytest.raises(InputError, match="two numbers"):
+        train_batch_ensemble(RECIPE, ranges={"l2": 3})
+    with pytest.raises(InputError, match="tunes nothing"):
+        train_batch_ensemble(RECIPE, hyper=False, ranges={"l2": (1, 2)})
+    with pytest.raises(InputError, match="seed is -1"):
+        train_batch_ensemble(RECIPE, seed=-1)
+    with pytest.raises(InputError, match="device 'abacus'"):
+        train_batch_ensemble(RECIPE, device="abacus")
+    with pytest.raises(InputError, match=r"validation=NUMBER"):
+        train_batch_ensemble(RECIPE.replace(validation=0))
 
 
 def test_section_of_the_report(study):
@@ -193,7 +197,7 @@ def test_no_section_without_a_split_that_chooses(tmp_path):
     study = rs.create_study(tmp_path / "mine", splits={"test": labels})
     with study.record(seeds=0) as run:
         run.predictions("test", np.eye(2)[labels])
-    with pytest.raises(rs.MissingDataError):
+    with pytest.raises(MissingDataError):
         section(rs.open_study(study.path))
 
 
@@ -201,7 +205,7 @@ def test_no_section_without_a_split_that_chooses(tmp_path):
 
 
 def batch_losses(recipe, **options):
-    return rs.train_batch_ensemble(recipe, members=2, **{"hyper": False, **options}).log.losses
+    return train_batch_ensemble(recipe, members=2, **{"hyper": False, **options}).log.losses
 
 
 @pytest.mark.parametrize(
@@ -234,7 +238,7 @@ def test_a_batch_ensemble_starts_from_the_recipe_s_checkpoint(tmp_path):
     weights = {name: torch.tensor(np.array(value)) for name, value in study.weights(study.runs[0]).items()}
     save_file(weights, path)
     recipe = RECIPE.replace(start_from=str(path), fresh=(head,), **rates)
-    layers = rs.train_batch_ensemble(recipe, members=2, hyper=False).ensemble.module().core.layers
+    layers = train_batch_ensemble(recipe, members=2, hyper=False).ensemble.module().core.layers
     torch.testing.assert_close(layers[body].weight, weights[f"{body}.weight"], atol=1e-6, rtol=0)
     assert not torch.allclose(layers[head].weight, weights[f"{head}.weight"], atol=1e-3)
 
@@ -252,7 +256,7 @@ def test_a_recipe_s_smoothing_gives_way_to_one_that_is_tuned():
 
 def test_the_log_is_shipped_with_the_ensemble(tmp_path):
     options = {"conversion": {"tied": True, "hidden": None}, "ranges": {"l2": (0.1, 100)}, "tau": 1e-2}
-    found = rs.train_batch_ensemble(RECIPE, members=2, seed=3, tuning_rate=0.02, **options)
+    found = train_batch_ensemble(RECIPE, members=2, seed=3, tuning_rate=0.02, **options)
     folder = found.ensemble.save(tmp_path / "shipped")
     loaded = rs.load_ensemble(folder)
     assert loaded.log.to_dict() == found.log.to_dict()
@@ -264,12 +268,12 @@ def test_the_log_is_shipped_with_the_ensemble(tmp_path):
     assert facts["warnings"] == list(found.log.warnings)
     assert {(h.low, h.high) for h in loaded.module().core.hyperparameters if h.role == "l2"} == {(0.1, 100)}
     (folder / "training.safetensors").write_bytes(b"")
-    with pytest.raises(rs.CorruptShardError, match="checksum"):
+    with pytest.raises(CorruptShardError, match="checksum"):
         rs.load_ensemble(folder)
 
 
 def test_cost_is_shipped_with_the_ensemble(study, tmp_path):
-    made = rs.make_ensemble(study, study.runs.ids[:2])
+    made = make_ensemble(study, study.runs.ids[:2])
     counted = json.loads((made.save(tmp_path / "counted") / "ensemble.json").read_text())["cost"]
     assert counted["parameters"] == 2 * counted["single_parameters"]
     cost = made.cost(load_dataset(RECIPE).split("test").inputs[:8], repeats=2)
@@ -328,7 +332,7 @@ def test_the_section_leaves_out_runs_that_cannot_be_scored(tmp_path):
             run.weights({"w": np.ones((2, 3), np.float32)})
     opened = rs.open_study(made.path)
     lost = opened.runs[7].id
-    assert lost in rs.select_ensemble(opened, size=5).member_ids  # it is the best of all
+    assert lost in select_ensemble(opened, size=5).member_ids  # it is the best of all
     found = section(opened)
     assert len(found.figures) == 3
     assert lost not in found.tables[0]["member"]
@@ -342,7 +346,7 @@ def test_a_file_of_outputs_is_chosen_from(tmp_path):
     np.save(tmp_path / "y.npy", labels)
     words = ["ensemble", str(tmp_path / "x.npy"), "--labels", str(tmp_path / "y.npy")]
     result = CliRunner().invoke(cli, [*words, "--json"], catch_exceptions=False)
-    found = rs.select_ensemble(np.load(tmp_path / "x.npy"), labels)
+    found = select_ensemble(np.load(tmp_path / "x.npy"), labels)
     assert json.loads(result.output)["path"] == found.path.tolist()
     text = CliRunner().invoke(cli, words, catch_exceptions=False).output
     assert "95% CI" in text

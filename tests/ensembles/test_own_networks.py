@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError, RunspreadWarning
+from runspread.training import TorchNetwork, load_split, make_ensemble, study_measures
 
 torch = pytest.importorskip("torch")
 
@@ -26,23 +28,23 @@ def recipe(kind: str, **options):
 def trained(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("own") / request.param
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rs.RunspreadWarning)  # recurrent layers cannot be stacked, and it says so
+        warnings.simplefilter("ignore", RunspreadWarning)  # recurrent layers cannot be stacked, and it says so
         study = rs.train(recipe(request.param), runs=2, vary=("init",), out=folder)
     return request.param, study
 
 
 def test_the_ensemble_predicts_what_the_runs_predicted(trained, tmp_path):
     kind, study = trained
-    ensemble = rs.make_ensemble(study, study.runs.ids)
-    inputs, _ = rs.load_split(recipe(kind), "test")
+    ensemble = make_ensemble(study, study.runs.ids)
+    inputs, _ = load_split(recipe(kind), "test")
     outputs = study.predictions("test").to_array().astype(np.float64)
     expected = np.exp(outputs - outputs.max(-1, keepdims=True))
     expected /= expected.sum(-1, keepdims=True)
     assert ensemble.member_probabilities(inputs) == pytest.approx(expected, abs=2e-3)  # recorded in half precision
-    given = rs.make_ensemble(study, study.runs.ids, network=getattr(own_networks, kind)((64,), 10))
+    given = make_ensemble(study, study.runs.ids, network=getattr(own_networks, kind)((64,), 10))
     again = getattr(own_networks, kind)((64,), 10)
     if kind == "lazy":
-        with pytest.raises(rs.InputError, match=r"lazy layers.*Call it on one batch first"):
+        with pytest.raises(InputError, match=r"lazy layers.*Call it on one batch first"):
             rs.load_ensemble(given.save(tmp_path / "unsized"), network=again)
         again.eval()(torch.zeros(1, 64))  # what the error says
     saved = rs.load_ensemble(given.save(tmp_path / "e"), network=again)
@@ -52,7 +54,7 @@ def test_the_ensemble_predicts_what_the_runs_predicted(trained, tmp_path):
 
 def test_measures_of_the_networks(trained):
     _, study = trained
-    assert rs.study_measures(study, examples=50, noise=False).metrics
+    assert study_measures(study, examples=50, noise=False).metrics
 
 
 def test_tied_weights_that_differ_are_refused(tmp_path):
@@ -62,10 +64,10 @@ def test_tied_weights_that_differ_are_refused(tmp_path):
     study = rs.create_study(tmp_path / "s", splits={"test": np.arange(4)})
     with study.record(seeds=0) as run:
         run.weights(state)
-    with pytest.raises(rs.InputError, match=r"(a|b)\.weight has other values than (a|b)\.weight, to which it is tied"):
-        rs.make_ensemble(study, study.runs.ids, network=network)
-    with pytest.raises(rs.InputError, match=r"b\.weight differs from a\.weight"):
-        rs.TorchNetwork(network).logits(state, np.zeros((1, 64), np.float32))
+    with pytest.raises(InputError, match=r"(a|b)\.weight has other values than (a|b)\.weight, to which it is tied"):
+        make_ensemble(study, study.runs.ids, network=network)
+    with pytest.raises(InputError, match=r"b\.weight differs from a\.weight"):
+        TorchNetwork(network).logits(state, np.zeros((1, 64), np.float32))
 
 
 def test_recorded_state_dicts_of_tied_networks_fit(tmp_path):
@@ -76,9 +78,9 @@ def test_recorded_state_dicts_of_tied_networks_fit(tmp_path):
     inputs = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).softmax(-1).numpy()
-    assert rs.make_ensemble(study, study.runs.ids, network=network).predict(inputs) == pytest.approx(expected, abs=1e-6)
+    assert make_ensemble(study, study.runs.ids, network=network).predict(inputs) == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_lazy_layer_without_a_size_is_named(tmp_path):
-    with pytest.raises(rs.InputError, match=r"no pass reaches: spare\.weight"):
+    with pytest.raises(InputError, match=r"no pass reaches: spare\.weight"):
         rs.train(recipe("unused"), runs=1, out=tmp_path / "s")

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._training.ensembles.cost import EnsembleCost
+from runspread.errors import InputError
+from runspread.methods.ensembles import CorruptionBenchmark, diversity, ensemble_sizes, ood_detection, select_ensemble
 from runspread.nn._log import EnsembleTraining
+from runspread.plots import plot_corruptions, plot_diversity_against_score, plot_members
+from runspread.training.ensembles.cost import EnsembleCost
 
 from .test_selection import naive, pool, score
 
@@ -30,9 +33,7 @@ def two_sets():
 
 def sizes(**options):
     choose, choose_labels, report, report_labels = two_sets()
-    return rs.ensemble_sizes(
-        choose, choose_labels, report=report, report_labels=report_labels, sizes=(1, 2, 4), **options
-    )
+    return ensemble_sizes(choose, choose_labels, report=report, report_labels=report_labels, sizes=(1, 2, 4), **options)
 
 
 @pytest.mark.parametrize("replacement", [True, False])
@@ -56,7 +57,7 @@ def test_sizes_by_hand(replacement):
 def test_a_long_path_has_labels_that_can_be_read():
     labels = np.arange(200) % 2
     good = np.where(np.eye(2)[labels] == 1, 0.9, 0.1)
-    found = rs.select_ensemble(np.stack([1 - good, good]), labels, 2, early_stop=False)
+    found = select_ensemble(np.stack([1 - good, good]), labels, 2, early_stop=False)
     ax = found.plot()
     assert len(found.path) == 50
     assert len(ax.get_xticks()) <= 14
@@ -64,11 +65,11 @@ def test_a_long_path_has_labels_that_can_be_read():
 
 def test_sizes_of_wrong_things():
     choose, choose_labels, report, report_labels = two_sets()
-    with pytest.raises(rs.InputError, match="report="):
-        rs.ensemble_sizes(choose, choose_labels)
-    with pytest.raises(rs.InputError, match="same runs"):
-        rs.ensemble_sizes(choose, choose_labels, report=report[1:], report_labels=report_labels)
-    with pytest.raises(rs.InputError, match="one score a size"):
+    with pytest.raises(InputError, match="report="):
+        ensemble_sizes(choose, choose_labels)
+    with pytest.raises(InputError, match="same runs"):
+        ensemble_sizes(choose, choose_labels, report=report[1:], report_labels=report_labels)
+    with pytest.raises(InputError, match="one score a size"):
         sizes().with_curve("deep", [1.0])
 
 
@@ -87,16 +88,16 @@ def test_curve_of_sizes():
 
 
 def test_selection():
-    result = rs.select_ensemble(*pool(), 3)
+    result = select_ensemble(*pool(), 3)
     ax = draw(result, "candidate added", "held out", "top 3", *(result.run_ids[i] for i in result.path))
     assert result.score in ax.lines[1].get_ydata()
-    draw(rs.select_ensemble(*pool(), 3, folds=0, n_random=0), "greedy")
+    draw(select_ensemble(*pool(), 3, folds=0, n_random=0), "greedy")
 
 
 def test_members_with_their_hyperparameters():
-    result = rs.select_ensemble(*pool(), 3)
+    result = select_ensemble(*pool(), 3)
     hyperparameters = {name: {"l2": 0.123456, "width": 7} for name in result.run_ids}
-    ax = rs.plot_members(result, hyperparameters)
+    ax = plot_members(result, hyperparameters)
     ax.figure.canvas.draw()
     words = [t.get_text() for t in ax.texts]
     assert words.count("0.123") == words.count("7") == result.size
@@ -106,13 +107,13 @@ def test_members_with_their_hyperparameters():
 
 def test_reliability_and_diversity():
     probabilities, labels = pool()
-    scored, diverse = rs.scores(probabilities, labels), rs.diversity(probabilities, labels)
+    scored, diverse = rs.ensemble_scores(probabilities, labels), diversity(probabilities, labels)
     draw(scored, "calibrated", f"ECE {scored.ece:.3f}", "80 examples")
     draw(diverse, "disagreement", "12 distinct members")
-    ax = rs.plot_diversity_against_score({"all": (scored, diverse)})
+    ax = plot_diversity_against_score({"all": (scored, diverse)})
     assert ax.collections[0].get_offsets()[0].tolist() == [diverse.disagreement, scored.nll]
-    with pytest.raises(rs.InputError):
-        rs.plot_diversity_against_score({})
+    with pytest.raises(InputError):
+        plot_diversity_against_score({})
 
 
 def test_bounds_and_losses():
@@ -161,7 +162,7 @@ def test_cost():
 def test_corruption_boxes_and_outside():
     shape = (2, 3, 5)
     values = np.random.default_rng(0).random(shape)
-    result = rs.CorruptionBenchmark(
+    result = CorruptionBenchmark(
         predictors=("a", "b"),
         corruptions=("x", "y", "z"),
         severities=(1, 2, 3, 4, 5),
@@ -170,8 +171,8 @@ def test_corruption_boxes_and_outside():
         n_examples=10,
     )
     for metric, label in (("nll", "NLL"), ("accuracy", "accuracy"), ("ece", "ECE")):
-        draw(result, label, "severity", "clean", plot=lambda r, metric=metric: rs.plot_corruptions(r, metric=metric))
+        draw(result, label, "severity", "clean", plot=lambda r, metric=metric: plot_corruptions(r, metric=metric))
     probabilities, _ = pool()
-    found = rs.outside_detection(probabilities[:1], probabilities[1:2])
+    found = ood_detection(probabilities[:1], probabilities[1:2])
     draw(found, "AUROC", "confidence")
     assert found.inside_counts.sum() == found.n_inside

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._training.ensembles.plans import row_plans, search_plans
-from runspread._training.plan import RunPlan
-from runspread._training.search import as_search
-from runspread._training.train import train_plans
+from runspread.errors import InputError
+from runspread.training import deep_ensemble
+from runspread.training.ensembles.plans import row_plans, search_plans
+from runspread.training.plan import RunPlan
+from runspread.training.search import as_search
+from runspread.training.train import train_plans
 
 RECIPE = rs.recipe("digits-mlp", epochs=3, hidden=(12,), lr=5e-3, train_examples=700, validation=300)
 SPACE = {"l2": "loguniform(1e-3,1e3)", "dropout": "loguniform(1e-3,0.9)"}
@@ -89,7 +91,7 @@ def test_the_result_says_what_it_is(hyper_deep):
     study = hyper_deep.study()
     reader = study.predictions("test")
     rows = [reader[reader.run_ids.index(name)] for name in hyper_deep.member_ids]
-    expected = rs.scores(np.stack(rows), reader.labels, weights=hyper_deep.weights, kind="logits")
+    expected = rs.ensemble_scores(np.stack(rows), reader.labels, weights=hyper_deep.weights, kind="logits")
     assert hyper_deep.scores.nll == expected.nll
     assert "hyper-deep" in hyper_deep.to_json()
 
@@ -139,7 +141,7 @@ def test_variants_share_the_folder(hyper_deep, folder):
 
 
 def test_deep_ensemble_of_the_best_configuration(hyper_deep, folder):
-    deep = rs.deep_ensemble(RECIPE, search=SPACE, size=SIZE, runs=RUNS, out=folder, workers=1, shared_init=True)
+    deep = deep_ensemble(RECIPE, search=SPACE, size=SIZE, runs=RUNS, out=folder, workers=1, shared_init=True)
     best = hyper_deep.first_selection.run_ids[hyper_deep.first_selection.best_single]
     assert deep.member_ids[0] == best
     assert len({str(values) for values in deep.hyperparameters}) == 1
@@ -150,30 +152,30 @@ def test_deep_ensemble_of_the_best_configuration(hyper_deep, folder):
 
 
 def test_deep_ensemble_without_a_search(tmp_path):
-    deep = rs.deep_ensemble(RECIPE, size=2, out=tmp_path / "deep", workers=1)
+    deep = deep_ensemble(RECIPE, size=2, out=tmp_path / "deep", workers=1)
     assert deep.n_trained == len(deep.study().runs) == 2
     assert deep.hyperparameters == ({}, {})
     assert deep.scores.nll < deep.scores.gibbs_nll
 
 
 def test_it_ships(hyper_deep, tmp_path):
-    from runspread._training.datasets import load_dataset
+    from runspread.training.datasets import load_dataset
 
     ensemble = hyper_deep.ensemble()
     inputs = load_dataset(RECIPE).split("test").inputs
     labels = load_dataset(RECIPE).split("test").labels
-    scored = rs.scores(ensemble.member_probabilities(inputs), labels, weights=ensemble.weights)
+    scored = rs.ensemble_scores(ensemble.member_probabilities(inputs), labels, weights=ensemble.weights)
     assert scored.nll == pytest.approx(hyper_deep.scores.nll, abs=1e-3)
     assert rs.load_ensemble(ensemble.save(tmp_path / "shipped")).member_ids == hyper_deep.member_ids
 
 
 def test_wrong_arguments(tmp_path):
-    with pytest.raises(rs.InputError, match="variant"):
+    with pytest.raises(InputError, match="variant"):
         rs.hyper_deep_ensemble(RECIPE, search=SPACE, size=2, out=tmp_path / "a", variant="strat")
-    with pytest.raises(rs.InputError, match="empty search"):
+    with pytest.raises(InputError, match="empty search"):
         rs.hyper_deep_ensemble(RECIPE, search={}, size=2, out=tmp_path / "a")
-    with pytest.raises(rs.InputError, match="validation"):
+    with pytest.raises(InputError, match="validation"):
         rs.hyper_deep_ensemble(RECIPE.replace(validation=0), search=SPACE, size=2, out=tmp_path / "a")
-    with pytest.raises(rs.InputError, match="Did you mean"):
+    with pytest.raises(InputError, match="Did you mean"):
         rs.hyper_deep_ensemble(RECIPE, search={"drpout": "uniform(0,1)"}, size=2, out=tmp_path / "a")
     assert not (tmp_path / "a").exists()

@@ -11,6 +11,8 @@ from safetensors.numpy import save_file
 
 import runspread as rs
 from runspread._cli import cli
+from runspread.errors import InputError
+from runspread.methods.ensembles import diversity, select_ensemble
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_bad_files(files, arrays, name, options, message):
     (files / "broken.safetensors").write_bytes(b"\x10")
     np.save(files / "pickled.npy", np.array([{}], object), allow_pickle=True)
     save_file({"logits": arrays[0], "predictions": arrays[1][None]}, files / "two.safetensors")
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.open_outputs(files / name, **options)
 
 
@@ -108,7 +110,7 @@ def test_of_two_files_of_labels_one_has_to_be_said(files, arrays):
         ("targets", arrays[1]),
     ):
         np.save(folder / f"{name}.npy", array)
-    with pytest.raises(rs.InputError, match="2 files of labels") as caught:
+    with pytest.raises(InputError, match="2 files of labels") as caught:
         rs.open_outputs(folder)
     said = str(caught.value).split("labels='")[1].split("'")[0]  # the hint is carried out
     assert len(rs.open_outputs(folder, labels=said).run_ids) == 2
@@ -118,7 +120,7 @@ def test_a_folder_of_folders_gets_a_pattern_that_works(tmp_path, arrays):
     for number in range(3):
         (tmp_path / f"seed_{number}").mkdir()
         np.save(tmp_path / f"seed_{number}" / "logits.npy", arrays[0][number])
-    with pytest.raises(rs.InputError, match="pattern") as caught:
+    with pytest.raises(InputError, match="pattern") as caught:
         rs.open_outputs(tmp_path)
     pattern = str(caught.value).split("such as '")[1].split("'")[0]
     assert rs.open_outputs(pattern).run_ids == ("seed_0", "seed_1", "seed_2")
@@ -127,18 +129,18 @@ def test_a_folder_of_folders_gets_a_pattern_that_works(tmp_path, arrays):
 def test_float8_outputs_get_an_error_that_names_the_type(tmp_path):
     header = json.dumps({"logits": {"dtype": "F8_E4M3", "shape": [2, 2, 2], "data_offsets": [0, 8]}}).encode()
     (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
-    with pytest.raises(rs.InputError, match=r"numbers of type F8_E4M3.*float32"):
+    with pytest.raises(InputError, match=r"numbers of type F8_E4M3.*float32"):
         rs.open_outputs(tmp_path / "x.safetensors")
 
 
-@pytest.mark.parametrize("method", [rs.scores, rs.diversity, rs.trimming, rs.select_ensemble])
+@pytest.mark.parametrize("method", [rs.ensemble_scores, diversity, rs.trimming, select_ensemble])
 def test_percentages_are_no_logits(method):
     rng = np.random.default_rng(2)
     percent = 100 * rng.dirichlet([6, 3, 1], size=(4, 40))
     labels = np.zeros(40, int)
     labels[:2] = 1, 2
     for given in (percent, percent.round(1)):
-        with pytest.raises(rs.InputError, match=r"all sum to 100.*Divide by 100.*kind='logits'"):
+        with pytest.raises(InputError, match=r"all sum to 100.*Divide by 100.*kind='logits'"):
             method(given, labels=labels)
     method(percent / 100, labels=labels)  # the hints are carried out
     method(percent, labels=labels, kind="logits")
@@ -148,14 +150,14 @@ def test_percentages_are_no_logits(method):
 def test_logits_of_one_height_are_logits(high):
     labels = np.arange(40) % 3
     logits = np.tile(high * np.eye(3)[labels], (4, 1, 1))
-    assert rs.diversity(logits, labels=labels).normalised_disagreement == 0
+    assert diversity(logits, labels=labels).normalised_disagreement == 0
     rs.trimming(logits + 2, labels=labels)
 
 
 def test_percentages_are_not_recorded_as_logits(tmp_path):
     study = rs.create_study(tmp_path / "s", splits={"test": np.zeros(10, int)})
     shares = np.tile([80.0, 15.0, 5.0], (10, 1))
-    with pytest.raises(rs.InputError, match="all sum to 100"), study.record(seeds=0) as run:
+    with pytest.raises(InputError, match="all sum to 100"), study.record(seeds=0) as run:
         run.predictions("test", shares)
     with study.record(seeds=1) as run:
         run.predictions("test", shares / 100)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from runspread._training.models import MODELS
+from runspread.training.models import MODELS
 
 
 def build(name: str, shape: tuple[int, ...], classes: int = 10, **options: Any) -> nn.Module:

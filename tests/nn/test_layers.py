@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import runspread as rs
+from runspread.errors import InputError
 
 from .networks import build, mlp
 
@@ -71,7 +72,7 @@ def test_training_and_evaluation_use_one_order_of_rows():
 
 
 def test_rows_must_be_a_multiple_of_the_members():
-    with pytest.raises(rs.InputError, match="4 rows for 3 members"):
+    with pytest.raises(InputError, match="4 rows for 3 members"):
         rs.nn.BatchLinear(5, 4, 3)(torch.zeros(4, 5))
 
 
@@ -112,7 +113,7 @@ def test_a_layer_used_twice_stays_one_layer():
 
 @pytest.mark.parametrize("network", [nn.MultiheadAttention(4, 2), nn.Sequential(nn.LSTM(3, 3)), nn.ReLU()])
 def test_what_cannot_be_converted_is_refused(network):
-    with pytest.raises(rs.InputError):
+    with pytest.raises(InputError):
         rs.nn.batch_ensemble(network, K)
 
 
@@ -166,17 +167,17 @@ def test_dropout_differs_by_row_and_only_in_training():
 
 def test_hyperparameters_must_act():
     idle = rs.nn.Hyperparameter("nothing", 0.1, 1.0, "l2", ("no such layer",))
-    with pytest.raises(rs.InputError, match="acts on no layer"):
+    with pytest.raises(InputError, match="acts on no layer"):
         rs.nn.hyper_batch_ensemble(small_conv(), K, [idle])
     twice = [rs.nn.Hyperparameter(name, 0.1, 1.0, "l2") for name in "ab"]
-    with pytest.raises(rs.InputError, match="a and b both act"):
+    with pytest.raises(InputError, match="a and b both act"):
         rs.nn.hyper_batch_ensemble(small_conv(), K, twice)
-    with pytest.raises(rs.InputError, match="less than 1"):
+    with pytest.raises(InputError, match="less than 1"):
         rs.nn.Hyperparameter("p", 0.1, 1.0, "dropout")
 
 
 def test_a_hyper_layer_alone_asks_for_its_hyperparameters():
-    with pytest.raises(rs.InputError, match="condition"):
+    with pytest.raises(InputError, match="condition"):
         rs.nn.HyperBatchLinear(3, 2, K, 1)(torch.zeros(K, 3))
 
 
@@ -254,7 +255,7 @@ def test_mc_dropout():
     torch.testing.assert_close(passes.sum(-1), torch.ones(7, 5))
     assert torch.equal(passes, rs.nn.mc_dropout(network, x, passes=7, seed=1))
     assert all(module.training for module in network.modules())
-    with pytest.raises(rs.InputError, match="without dropout"):
+    with pytest.raises(InputError, match="without dropout"):
         rs.nn.mc_dropout(nn.Linear(6, 2), x)
 
 

@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import runspread as rs
+from runspread.errors import InputError, TrainingError
+from runspread.methods.ensembles import diversity
 from runspread.nn._log import tuning_alarms
 from runspread.nn._training import FACTOR_NAMES, _optimizer, _squares
 
@@ -37,7 +39,7 @@ def hyper(seed: int = 0, **options):
 
 
 def nll(ensemble, split) -> float:
-    return rs.scores(ensemble.predict(split[0]).numpy()[None], split[1].numpy()).nll
+    return rs.ensemble_scores(ensemble.predict(split[0]).numpy()[None], split[1].numpy()).nll
 
 
 def test_batch_ensemble_learns(digits):
@@ -48,10 +50,10 @@ def test_batch_ensemble_learns(digits):
     assert len(log.losses) == 15 * 12
     assert log.losses[-10:].mean() < 0.3 * log.losses[:10].mean()
     members = ensemble(test[0]).softmax(-1).detach().numpy()
-    scored = rs.scores(members, test[1].numpy())
+    scored = rs.ensemble_scores(members, test[1].numpy())
     assert scored.accuracy > 0.9
     assert scored.nll < scored.gibbs_nll
-    assert rs.diversity(members, test[1].numpy()).disagreement > 0
+    assert diversity(members, test[1].numpy()).disagreement > 0
     assert "steps brought the training loss" in log.sentence()
 
 
@@ -153,17 +155,17 @@ def test_smoothing_by_row():
 
 def test_a_diverged_training_says_so(digits):
     ensemble = rs.nn.batch_ensemble(network(), K)
-    with pytest.raises(rs.TrainingError, match="at step"):
+    with pytest.raises(TrainingError, match="at step"):
         rs.nn.train_ensemble(ensemble, *digits[0], epochs=5, optimizer="sgd", lr=1e6)
 
 
 def test_wrong_arguments(digits):
     (x, y), _, _ = digits
-    with pytest.raises(rs.InputError, match="10 labels"):
+    with pytest.raises(InputError, match="10 labels"):
         rs.nn.train_ensemble(hyper(), x, y[:10])
-    with pytest.raises(rs.InputError, match="l2 hyperparameter"):
+    with pytest.raises(InputError, match="l2 hyperparameter"):
         rs.nn.train_ensemble(hyper(), x, y, l2=0.1)
-    with pytest.raises(rs.InputError, match="optimizer"):
+    with pytest.raises(InputError, match="optimizer"):
         rs.nn.train_ensemble(hyper(), x, y, optimizer="lion")
 
 
@@ -287,18 +289,18 @@ def test_smoothing_of_the_recipe_is_that_of_torch(digits):
     ],
 )
 def test_numbers_out_of_range_are_refused(digits, name, value):
-    with pytest.raises(rs.InputError, match=name):
+    with pytest.raises(InputError, match=name):
         rs.nn.train_ensemble(hyper(), *digits[0], validation=digits[1], **{name: value})
 
 
 def test_data_that_do_not_fit_are_refused(digits):
     (x, y), _, _ = digits
-    with pytest.raises(rs.InputError, match="0 labels"):
+    with pytest.raises(InputError, match="0 labels"):
         rs.nn.train_ensemble(hyper(), x, y, validation=(x[:0], y[:0]))
-    with pytest.raises(rs.InputError, match="no more than there are"):
+    with pytest.raises(InputError, match="no more than there are"):
         rs.nn.train_ensemble(hyper(), x, y, batch_size=601, drop_last=True)
     space = (rs.nn.Hyperparameter("smoothing", 1e-3, 0.2, "label_smoothing"),)
-    with pytest.raises(rs.InputError, match="tunes it"):
+    with pytest.raises(InputError, match="tunes it"):
         rs.nn.train_ensemble(hyper(hyperparameters=space), x, y, label_smoothing=0.1)
 
 

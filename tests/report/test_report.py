@@ -12,6 +12,7 @@ import runspread as rs
 from runspread._report import sections
 from runspread._report.page import write_report
 from runspread._report.variance import variance as variance_section
+from runspread.errors import InputError
 from tests.factories import make_study
 
 VOID = {"meta", "br", "link", "input", "img", "hr"}
@@ -104,7 +105,7 @@ def test_troubled_runs_are_named(tmp_path):
 
 def test_a_section_that_cannot_be_made_says_why(tmp_path, monkeypatch):
     def broken(study):
-        raise rs.InputError("nothing to divide by", "two runs")
+        raise InputError("nothing to divide by", "two runs")
 
     monkeypatch.setattr(sections, "broken", broken, raising=False)
     monkeypatch.setattr(sections, "SECTIONS", ("runspread._report.sections:broken",))

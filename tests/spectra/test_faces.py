@@ -14,6 +14,9 @@ from matplotlib import pyplot as plt
 import runspread as rs
 from runspread._cli import cli
 from runspread._report.spectra import spectra as section
+from runspread.errors import InputError
+from runspread.methods.spectra import fit_marchenko_pastur, layer_metrics, spectrum, study_spectra, svd_smoothing
+from runspread.plots import plot_partition_map, plot_shuffled, plot_xmin_profile
 
 mpl.use("Agg")
 RNG = np.random.default_rng(0)
@@ -28,7 +31,7 @@ def _closed():
 
 @pytest.fixture(scope="module")
 def layer():
-    return rs.layer_metrics(HEAVY, name="fc", n_shuffles=1)
+    return layer_metrics(HEAVY, name="fc", n_shuffles=1)
 
 
 @pytest.fixture
@@ -57,23 +60,23 @@ def test_the_line_of_a_power_law_has_its_slope(layer):
 
 
 def test_the_profile_marks_the_minimum(layer):
-    ax = rs.plot_xmin_profile(layer.fit)
+    ax = plot_xmin_profile(layer.fit)
     curve, mark = ax.lines[:2]
     assert np.min(curve.get_ydata()) == mark.get_ydata()[0] == layer.fit.D
 
 
 def test_the_bulk_marks_its_spikes():
     weight = RNG.normal(size=(200, 100)) + np.outer(RNG.normal(size=200), RNG.normal(size=100))
-    fit = rs.fit_marchenko_pastur(rs.spectrum(weight).eigenvalues, 200, 100)
+    fit = fit_marchenko_pastur(spectrum(weight).eigenvalues, 200, 100)
     assert fit.num_spikes == 1
     assert "1 more spike," in text_of(fit.plot())
 
 
 def test_the_shuffled_spectrum_needs_a_shuffle(layer):
-    ax = rs.plot_shuffled(layer)
+    ax = plot_shuffled(layer)
     assert len(ax.lines[0].get_xdata()) == len(ax.lines[1].get_xdata()) == 80
-    with pytest.raises(rs.InputError, match="n_shuffles"):
-        rs.plot_shuffled(rs.layer_metrics(HEAVY))
+    with pytest.raises(InputError, match="n_shuffles"):
+        plot_shuffled(layer_metrics(HEAVY))
 
 
 def test_plots_of_models_and_studies(study):
@@ -81,17 +84,17 @@ def test_plots_of_models_and_studies(study):
     ax = model.plot()
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["a.weight", "embed.weight"]
     assert "not averaged" in text_of(ax)
-    with pytest.raises(rs.InputError, match="no layer"):
+    with pytest.raises(InputError, match="no layer"):
         rs.spectra({"a": np.ones((3, 3))}).plot()
-    over = rs.study_spectra(study, steps="all")
+    over = study_spectra(study, steps="all")
     assert [tick.get_text() for tick in over.plot().get_xticklabels()] == ["5", "end"]
     assert "seed sd" in text_of(rs.spectra(study).plot())
     assert "the end minus step 5" in text_of(over.difference("alpha", 5, None).plot())
-    assert rs.spectrum(HEAVY).plot().get_xscale() == "log"
+    assert spectrum(HEAVY).plot().get_xscale() == "log"
 
 
 def test_plot_of_smoothing():
-    result = rs.svd_smoothing({"w": HEAVY[None].repeat(3, 0)}, lambda w: np.full(3, 0.5), stacked=True)
+    result = svd_smoothing({"w": HEAVY[None].repeat(3, 0)}, lambda w: np.full(3, 0.5), stacked=True)
     assert [t.get_text() for t in result.plot().get_xticklabels()] == ["10%", "20%", "40%", "unchanged"]
 
 
@@ -110,7 +113,7 @@ def test_simpson_plot_has_a_line_a_partition_and_one_for_all():
     assert slopes[:3] == pytest.approx([part.slope for part in analysis["a"].partitions.values()])
     assert slopes[3] == pytest.approx(analysis["a"].overall.slope)
     assert [t.get_text() for t in analysis.plot().get_yticklabels()] == ["a", "b"]
-    written = [t.get_text() for t in rs.plot_partition_map(analysis).texts]
+    written = [t.get_text() for t in plot_partition_map(analysis).texts]
     assert f"{analysis['b'].split.tau_within:+.2f}" in written
 
 
@@ -127,7 +130,7 @@ def test_spectra_of_a_checkpoint(tmp_path):
     assert "fc.bias" not in out.output
     assert "fc.bias" in run("spectra", tmp_path, "--all").output
     decoded = json.loads(run("spectra", tmp_path / "m.safetensors", "--json").output)
-    assert decoded["means"]["alpha"] == pytest.approx(rs.layer_metrics(HEAVY)["alpha"])
+    assert decoded["means"]["alpha"] == pytest.approx(layer_metrics(HEAVY)["alpha"])
     assert run("spectra", tmp_path / "none").exit_code == 2
 
 
@@ -177,7 +180,7 @@ def test_spectra_of_a_study(study):
 
 
 def test_whether_checkpoints_differ_by_more_than_seeds(tmp_path, study):
-    found = rs.study_spectra(study, steps="all")
+    found = study_spectra(study, steps="all")
     out = run("spectra", study.path, "--between", 5, "end", "--metric", "stable_rank", "--json")
     expected = found.difference("stable_rank", 5, None)
     assert json.loads(out.output)["p_value"] == pytest.approx(expected.p_value)

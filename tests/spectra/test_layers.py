@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 from scipy import linalg, special, stats
 
-import runspread as rs
-from runspread._methods.spectra import spectral_numbers as numbers
-from runspread._methods.spectra.marchenko_pastur import triangular_density
+from runspread.errors import InputError
+from runspread.methods.spectra import (
+    density_distance,
+    fit_marchenko_pastur,
+    fit_power_law,
+    fit_without_fingers,
+    layer_metrics,
+    spectral_distance,
+    spectrum,
+)
+from runspread.methods.spectra import spectral_numbers as numbers
+from runspread.methods.spectra.marchenko_pastur import triangular_density
 
 RNG = np.random.default_rng(7)
 HEAVY = (RNG.normal(size=(120, 80)) @ np.diag(np.arange(1, 81) ** -0.7)).astype(np.float32)
@@ -16,7 +25,7 @@ SHAPE = ("alpha", "D", "stable_rank", "entropy", "n_tail", "matrix_rank", "detX_
 
 
 def test_scaling_changes_scale_only():
-    first, second = rs.layer_metrics(HEAVY.astype(float)), rs.layer_metrics(HEAVY.astype(float) * 1e-4)
+    first, second = layer_metrics(HEAVY.astype(float)), layer_metrics(HEAVY.astype(float) * 1e-4)
     for name in SHAPE:
         assert second[name] == pytest.approx(first[name], rel=1e-9), name
     assert second["xmin"] == pytest.approx(first["xmin"] * 1e-8, rel=1e-9)
@@ -25,7 +34,7 @@ def test_scaling_changes_scale_only():
 
 
 def test_rand_distance_ignores_scale():
-    first, second = (rs.layer_metrics(HEAVY * factor, n_shuffles=1, name="a") for factor in (1.0, 4.0))
+    first, second = (layer_metrics(HEAVY * factor, n_shuffles=1, name="a") for factor in (1.0, 4.0))
     assert second["rand_distance"] == pytest.approx(first["rand_distance"], rel=1e-9)
 
 
@@ -37,7 +46,7 @@ def test_invariance(change):
         "permuted": weight[RNG.permutation(120)][:, RNG.permutation(80)],
         "rotated": stats.ortho_group.rvs(120, random_state=1) @ weight,
     }[change]
-    first, second = rs.layer_metrics(weight), rs.layer_metrics(changed)
+    first, second = layer_metrics(weight), layer_metrics(changed)
     for name in (*SHAPE, "log_norm", "log_spectral_norm", "alpha_weighted", "log_alpha_norm", "detX_val"):
         assert second[name] == pytest.approx(first[name], rel=1e-9), name
 
@@ -51,8 +60,8 @@ def test_rank_is_that_before_rounding(rank, stored):
         rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
     else:
         rounded = product.astype(stored)
-    assert rs.spectrum(rounded, stored=stored).rank == rank
-    assert rs.spectrum(rounded, stored=stored, method="svd").rank == rank
+    assert spectrum(rounded, stored=stored).rank == rank
+    assert spectrum(rounded, stored=stored, method="svd").rank == rank
 
 
 @pytest.mark.parametrize(
@@ -69,7 +78,7 @@ def test_rank_is_that_before_rounding(rank, stored):
     ],
 )
 def test_edge_cases_have_a_status_and_no_fit(weight, status):
-    layer = rs.layer_metrics(weight, name="edge", mp_fit=True, n_shuffles=1)
+    layer = layer_metrics(weight, name="edge", mp_fit=True, n_shuffles=1)
     assert layer.status == status
     assert np.isnan(layer.metrics.get("alpha", np.nan))
     assert "edge" in layer.sentence()
@@ -82,11 +91,11 @@ def test_edge_cases_have_a_status_and_no_fit(weight, status):
 
 def test_rank_five_of_a_hundred_is_five():
     weight = (RNG.normal(size=(100, 5)) @ RNG.normal(size=(5, 100))).astype(np.float32)
-    assert rs.layer_metrics(weight)["matrix_rank"] == 5
+    assert layer_metrics(weight)["matrix_rank"] == 5
 
 
 def test_parity_gives_minus_one_for_a_failed_fit():
-    layer = rs.layer_metrics(HEAVY * 1e-6, parity="weightwatcher")
+    layer = layer_metrics(HEAVY * 1e-6, parity="weightwatcher")
     assert layer["alpha"] == layer["D"] == layer["xmin"] == -1
     assert layer.status != "ok"
     assert layer.detail == "over-trained"
@@ -94,7 +103,7 @@ def test_parity_gives_minus_one_for_a_failed_fit():
 
 def test_kernel_slices_are_pooled_by_group():
     kernel = RNG.normal(size=(12, 4, 3, 2))
-    pooled = rs.spectrum(kernel, groups=2)
+    pooled = spectrum(kernel, groups=2)
     expected = [
         linalg.svdvals(kernel[6 * g : 6 * g + 6, :, a, b]) ** 2 for g in range(2) for a in range(3) for b in range(2)
     ]
@@ -104,17 +113,17 @@ def test_kernel_slices_are_pooled_by_group():
 
 def test_transposed_kernel_is_its_own_transpose():
     kernel = RNG.normal(size=(8, 6, 5))
-    straight = rs.spectrum(kernel)
-    turned = rs.spectrum(np.swapaxes(kernel, 0, 1), layout="conv_transposed")
+    straight = spectrum(kernel)
+    turned = spectrum(np.swapaxes(kernel, 0, 1), layout="conv_transposed")
     np.testing.assert_allclose(turned.eigenvalues, straight.eigenvalues, rtol=1e-10)
-    grouped = rs.spectrum(RNG.normal(size=(8, 3, 5)), layout="conv_transposed", groups=2)
+    grouped = spectrum(RNG.normal(size=(8, 3, 5)), layout="conv_transposed", groups=2)
     assert (grouped.N, grouped.M, grouped.blocks) == (4, 3, 10)
 
 
 def test_unfolded_kernel():
     kernel = RNG.normal(size=(8, 6, 3, 3))
     np.testing.assert_allclose(
-        rs.spectrum(kernel, conv_mode="unfold").eigenvalues,
+        spectrum(kernel, conv_mode="unfold").eigenvalues,
         np.sort(linalg.svdvals(kernel.reshape(8, -1)) ** 2),
         rtol=1e-10,
     )
@@ -136,7 +145,7 @@ def test_fft_spectrum_is_that_of_the_circular_convolution(shape):
                     out[o] += np.tensordot(kernel[(o, slice(None), *offset)], shifted, 1)
             columns.append(out.ravel())
     operator = np.array(columns).T
-    found = rs.spectrum(kernel, conv_mode="fft", input_size=size)
+    found = spectrum(kernel, conv_mode="fft", input_size=size)
     exact = np.sort(linalg.svdvals(operator) ** 2)
     np.testing.assert_allclose(found.eigenvalues, exact[-found.n :], rtol=1e-8, atol=1e-10)
 
@@ -153,8 +162,8 @@ def test_fft_spectrum_is_that_of_the_circular_convolution(shape):
     ],
 )
 def test_bad_weights_are_refused(arguments, message):
-    with pytest.raises(rs.InputError, match=message):
-        rs.spectrum(**arguments)
+    with pytest.raises(InputError, match=message):
+        spectrum(**arguments)
 
 
 def test_triangular_density_is_the_sum_of_triangles():
@@ -166,11 +175,11 @@ def test_triangular_density_is_the_sum_of_triangles():
 @pytest.mark.parametrize(("n", "m"), [(600, 300), (400, 400), (900, 300)])
 def test_marchenko_pastur_finds_noise_and_spikes(n, m):
     noise = RNG.normal(0, 0.3, (n, m))
-    fit = rs.fit_marchenko_pastur(rs.spectrum(noise).eigenvalues, n, m)
+    fit = fit_marchenko_pastur(spectrum(noise).eigenvalues, n, m)
     assert fit.num_spikes == 0
     assert fit.bulk_max == pytest.approx(0.09 * (np.sqrt(n) + np.sqrt(m)) ** 2, rel=0.08)
     spiked = noise + 3 * np.outer(RNG.normal(size=n), RNG.normal(size=m)) / np.sqrt(n)
-    found = rs.fit_marchenko_pastur(rs.spectrum(spiked).eigenvalues, n, m)
+    found = fit_marchenko_pastur(spectrum(spiked).eigenvalues, n, m)
     assert found.num_spikes == 1
     grid = np.linspace(0, fit.bulk_max * 1.2, 4000)
     assert np.trapezoid(fit.density(grid), grid) == pytest.approx(1, abs=0.05)
@@ -178,50 +187,50 @@ def test_marchenko_pastur_finds_noise_and_spikes(n, m):
 
 def test_marchenko_pastur_says_when_there_is_no_bulk():
     values = np.sort(np.concatenate([np.full(50, 1e-12), np.geomspace(1, 1e6, 50)]))
-    fit = rs.fit_marchenko_pastur(values, 200, 100)
+    fit = fit_marchenko_pastur(values, 200, 100)
     assert fit.status == "failed"
     assert np.isnan(fit.mp_softrank)
     assert "No Marchenko-Pastur" in fit.sentence()
     for bad in ([], [-1.0, 2.0], [0.0, 0.0]):
-        with pytest.raises(rs.InputError):
-            rs.fit_marchenko_pastur(bad, 2, 2)
-    with pytest.raises(rs.InputError, match="N >= M"):
-        rs.fit_marchenko_pastur([1.0, 2.0], 2, 3)
+        with pytest.raises(InputError):
+            fit_marchenko_pastur(bad, 2, 2)
+    with pytest.raises(InputError, match="N >= M"):
+        fit_marchenko_pastur([1.0, 2.0], 2, 3)
 
 
 def test_shuffles_depend_on_the_name_not_on_the_order():
-    again = [rs.layer_metrics(HEAVY, n_shuffles=3, name=name, seed=1)["rand_distance"] for name in ("a", "b", "a")]
+    again = [layer_metrics(HEAVY, n_shuffles=3, name=name, seed=1)["rand_distance"] for name in ("a", "b", "a")]
     assert again[0] == again[2] != again[1]
-    layer = rs.layer_metrics(HEAVY, n_shuffles=8, name="a", mp_fit=True)
+    layer = layer_metrics(HEAVY, n_shuffles=8, name="a", mp_fit=True)
     assert 0 < layer["rand_distance_se"] < layer["rand_distance"]
-    assert rs.layer_metrics(RNG.normal(size=(120, 80)), n_shuffles=4, mp_fit=True)["rand_num_spikes"] == 0
+    assert layer_metrics(RNG.normal(size=(120, 80)), n_shuffles=4, mp_fit=True)["rand_num_spikes"] == 0
 
 
 def test_a_huge_entry_is_a_correlation_trap():
     weight = RNG.normal(size=(150, 100))
     weight[3, 4] = 60.0
-    layer = rs.layer_metrics(weight, n_shuffles=4, mp_fit=True)
+    layer = layer_metrics(weight, n_shuffles=4, mp_fit=True)
     assert layer["num_spikes"] == 1
     assert layer["rand_num_spikes"] == 1  # it survives the shuffle: not learned structure
 
 
 def test_structure_is_far_from_its_shuffle():
-    structured = rs.layer_metrics(HEAVY, n_shuffles=2)
-    noise = rs.layer_metrics(RNG.normal(size=(120, 80)), n_shuffles=2)
+    structured = layer_metrics(HEAVY, n_shuffles=2)
+    noise = layer_metrics(RNG.normal(size=(120, 80)), n_shuffles=2)
     for name in ("rand_distance", "rand_distance_density"):
         assert structured[name] > 2 * noise[name]
 
 
 def test_distances_of_spectra():
     a = RNG.exponential(1, 100)
-    assert rs.spectral_distance(a, a) == rs.density_distance(a, a) == 0
+    assert spectral_distance(a, a) == density_distance(a, a) == 0
     p, q = np.sort(a) / a.sum(), np.full(100, 0.01)
     middle = (np.sort(a) + 1) / (a.sum() + 100)
     expected = np.sqrt((stats.entropy(p, middle / middle.sum()) + stats.entropy(q, middle / middle.sum())) / 2)
-    assert rs.spectral_distance(a, np.ones(100)) == pytest.approx(expected, rel=1e-10)
-    assert rs.density_distance([1.0, 1.0], [3.0, 3.0]) == pytest.approx(np.sqrt(np.log(2)), rel=1e-6)
-    with pytest.raises(rs.InputError, match="one length"):
-        rs.spectral_distance(a, a[:-1])
+    assert spectral_distance(a, np.ones(100)) == pytest.approx(expected, rel=1e-10)
+    assert density_distance([1.0, 1.0], [3.0, 3.0]) == pytest.approx(np.sqrt(np.log(2)), rel=1e-6)
+    with pytest.raises(InputError, match="one length"):
+        spectral_distance(a, a[:-1])
 
 
 def test_density_distance_is_the_integral():
@@ -231,7 +240,7 @@ def test_density_distance_is_the_integral():
     middle = (p + q) / 2
     both = special.rel_entr(np.maximum(p, 0), middle) + special.rel_entr(np.maximum(q, 0), middle)
     expected = np.sqrt(np.trapezoid(both, grid) / 2)
-    assert rs.density_distance(a, b) == pytest.approx(expected, rel=1e-3)
+    assert density_distance(a, b) == pytest.approx(expected, rel=1e-3)
 
 
 def test_trace_log_counts_from_the_top():
@@ -252,11 +261,11 @@ def test_entropy():
 
 def test_fingers_are_left_out_only_where_it_matters():
     values = np.append(RNG.pareto(1.5, 300) + 1, [])
-    clean = rs.fit_without_fingers(values)
+    clean = fit_without_fingers(values)
     assert clean.num_fingers == 0
-    assert clean.alpha == clean.raw_alpha == rs.fit_power_law(values).alpha
-    bulk = rs.spectrum(RNG.normal(size=(150, 150))).eigenvalues
-    fit = rs.fit_without_fingers(bulk, threshold=0.2)
+    assert clean.alpha == clean.raw_alpha == fit_power_law(values).alpha
+    bulk = spectrum(RNG.normal(size=(150, 150))).eigenvalues
+    fit = fit_without_fingers(bulk, threshold=0.2)
     assert fit.alpha <= fit.raw_alpha
 
 
@@ -266,13 +275,13 @@ def test_log_alpha_norm_does_not_overflow():
 
 
 def test_bootstrap_reaches_the_layer():
-    layer = rs.layer_metrics(HEAVY, bootstrap=20)
+    layer = layer_metrics(HEAVY, bootstrap=20)
     assert 0 <= layer["p_value"] <= 1
     assert layer["alpha_low"] <= layer["alpha_high"]
 
 
 def test_unknown_names_are_errors():
-    with pytest.raises(rs.InputError, match="Did you mean"):
-        rs.layer_metrics(HEAVY)["alfa"]
-    with pytest.raises(rs.InputError, match="weightwatcher"):
-        rs.layer_metrics(HEAVY, parity="weight_watcher")
+    with pytest.raises(InputError, match="Did you mean"):
+        layer_metrics(HEAVY)["alfa"]
+    with pytest.raises(InputError, match="weightwatcher"):
+        layer_metrics(HEAVY, parity="weight_watcher")

@@ -10,9 +10,13 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread._methods._statistics import holm_adjusted
-from runspread._methods.corpus.associations import association, split_associations
-from runspread._methods.corpus.resampling import resampled
+from runspread.errors import InputError
+from runspread.methods import Table
+from runspread.methods._statistics import holm_adjusted
+from runspread.methods.corpus import grid_scores
+from runspread.methods.corpus.associations import association, split_associations
+from runspread.methods.corpus.resampling import resampled
+from runspread.methods.spectra import StudySpectra, study_spectra
 
 
 def planted(kind: str, seed: int = 0, n: int = 16) -> dict[str, list]:
@@ -144,7 +148,7 @@ def test_tables_from_everywhere(tmp_path, kind):
     frame = pd.DataFrame(columns)
     source = {
         "mapping": lambda: columns,
-        "table": lambda: rs.Table(columns),
+        "table": lambda: Table(columns),
         "frame": lambda: frame,
         "rows": lambda: frame.to_dict("records"),
         "csv": lambda: frame.to_csv(tmp_path / "t.csv", index=False) or tmp_path / "t.csv",
@@ -177,7 +181,7 @@ def test_results_do_not_depend_on_the_other_metrics():
     ],
 )
 def test_bad_questions_are_refused(change, message):
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.paradox(planted("none"), **change)
 
 
@@ -189,21 +193,21 @@ def test_bad_tables_are_refused(tmp_path):
         (tmp_path / "no.csv", "no file"),
         (unequal, "length"),
     ):
-        with pytest.raises(rs.InputError, match=message):
+        with pytest.raises(InputError, match=message):
             rs.paradox(source)
     (tmp_path / "t.xlsx").write_bytes(b"x")
-    with pytest.raises(rs.InputError, match=r"\.csv"):
+    with pytest.raises(InputError, match=r"\.csv"):
         rs.paradox(tmp_path / "t.xlsx")
     (tmp_path / "t.csv").write_text("a,b\n1,2\n3\n")
-    with pytest.raises(rs.InputError, match="row 2 has 1 cells"):
+    with pytest.raises(InputError, match="row 2 has 1 cells"):
         rs.paradox(tmp_path / "t.csv")
     (tmp_path / "t.csv").write_text("depth;m;test_accuracy\n1;2;0,5\n")
-    with pytest.raises(rs.InputError, match=r"holds one column.*separated by commas.*separated by ';'"):
+    with pytest.raises(InputError, match=r"holds one column.*separated by commas.*separated by ';'"):
         rs.paradox(tmp_path / "t.csv")
     (tmp_path / "t.tsv").write_text("depth,m\n1,2\n")
-    with pytest.raises(rs.InputError, match=r"separated by tabs.*separated by ','"):
+    with pytest.raises(InputError, match=r"separated by tabs.*separated by ','"):
         rs.paradox(tmp_path / "t.tsv")
-    with pytest.raises(rs.InputError, match="at least 3"):
+    with pytest.raises(InputError, match="at least 3"):
         rs.paradox({"depth": [1, 1], "test_accuracy": [0.1, 0.2], "m": [1, 2]})
 
 
@@ -211,17 +215,17 @@ def test_grid_scores_of_a_perfect_metric():
     grid = [(w, d, b) for w in (1, 2, 3) for d in (0, 1) for b in ("a", "b")]
     gap = np.random.default_rng(0).permutation(len(grid)) / 10
     columns = dict(zip(("width", "decay", "batch"), map(list, zip(*grid, strict=True)), strict=True))
-    perfect = rs.grid_scores(gap, gap, columns | {"constant": [1] * len(grid)})
+    perfect = grid_scores(gap, gap, columns | {"constant": [1] * len(grid)})
     assert perfect.axes == ("width", "decay", "batch")
     assert perfect.Psi == 1
-    assert rs.grid_scores(-gap, gap, columns).Psi == -1
+    assert grid_scores(-gap, gap, columns).Psi == -1
     assert perfect.score == pytest.approx(1, abs=1e-9)
-    holes = rs.grid_scores(gap[:-1], gap[:-1], {name: column[:-1] for name, column in columns.items()})
+    holes = grid_scores(gap[:-1], gap[:-1], {name: column[:-1] for name, column in columns.items()})
     assert np.isfinite(holes.Psi)
     hole = {"a": ["x", "x", "y"], "b": ["u", "v", "u"]}
-    assert np.isnan(rs.grid_scores([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], hole).score)
-    with pytest.raises(rs.InputError, match="more than one value"):
-        rs.grid_scores([1.0, 2.0], [1.0, 2.0], {"a": [1, 1]})
+    assert np.isnan(grid_scores([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], hole).score)
+    with pytest.raises(InputError, match="more than one value"):
+        grid_scores([1.0, 2.0], [1.0, 2.0], {"a": [1, 1]})
 
 
 def test_grid_scores_reach_the_analysis():
@@ -273,7 +277,7 @@ def test_spectra_of_a_study(study):
 
 
 def test_differences_between_checkpoints_against_seed_noise(study):
-    found = rs.study_spectra(study, steps="all", workers=1)
+    found = study_spectra(study, steps="all", workers=1)
     assert found.steps == (10, None)
     change = found.difference("alpha", 10, None)
     values = found.values("alpha")
@@ -290,15 +294,15 @@ def test_differences_between_checkpoints_against_seed_noise(study):
     assert near.p_value > 0.5
     assert far.p_value < 0.01
     assert "not shown" in near.sentence()
-    with pytest.raises(rs.InputError, match="step 5"):
+    with pytest.raises(InputError, match="step 5"):
         found.difference("alpha", 5, None)
-    with pytest.raises(rs.InputError, match="weights at step 77"):
-        rs.study_spectra(study, steps=[77])
+    with pytest.raises(InputError, match="weights at step 77"):
+        study_spectra(study, steps=[77])
 
 
 def test_spread_over_seeds_that_is_not_known_is_said():
     values = {"alpha": np.arange(6.0).reshape(3, 2)}
-    found = rs.StudySpectra(
+    found = StudySpectra(
         source="s", runs=("a", "b", "c"), steps=(1, None), metrics=values, hyperparameters={"lr": [1, 2, 3]}
     )
     assert "3.00 (1.00 to 5.00). No two runs differ in seeds alone" in found.sentence()
@@ -309,9 +313,7 @@ def changed(changes):
     """A study whose runs' metric changes by these from step 1 to the end."""
     values = np.stack([np.zeros(len(changes)), changes], axis=1)
     names = tuple(f"r{run}" for run in range(len(changes)))
-    return rs.StudySpectra(source="s", runs=names, steps=(1, None), metrics={"alpha": values}).difference(
-        "alpha", 1, None
-    )
+    return StudySpectra(source="s", runs=names, steps=(1, None), metrics={"alpha": values}).difference("alpha", 1, None)
 
 
 @pytest.mark.parametrize("runs", [2, 3, 4, 5, 8, 20])
@@ -346,7 +348,7 @@ def test_comparison_keeps_its_level():
     low = 0
     for _ in range(2000):
         values = rng.normal(size=(8, 1))
-        spread = rs.StudySpectra(source="s", runs=tuple("abcdefgh"), steps=(None,), metrics={"alpha": values})
+        spread = StudySpectra(source="s", runs=tuple("abcdefgh"), steps=(None,), metrics={"alpha": values})
         first, second = rng.normal(size=2)
         low += spread.compare("alpha", first, second).p_value < 0.05
     assert stats.binomtest(low, 2000, 0.05).pvalue > 0.001
@@ -367,9 +369,9 @@ def test_a_study_without_weights_says_how_to_record_them(tmp_path):
     made = rs.create_study(tmp_path / "s", splits={"test": np.arange(4)})
     with made.record(seeds=1) as run:
         run.predictions("test", np.eye(4))
-    with pytest.raises(rs.InputError, match="Record them"):
+    with pytest.raises(InputError, match="Record them"):
         rs.spectra(made)
-    with pytest.raises(rs.InputError, match="Did you mean"):
+    with pytest.raises(InputError, match="Did you mean"):
         rs.spectra(made, mp_fits=True)
 
 
@@ -429,7 +431,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path):
     frame = pd.DataFrame([[1, 0.1, 2.0, 3.0]] * 4, columns=["depth", "test_accuracy", "m", "m"])
     frame.to_csv(tmp_path / "t.csv", index=False)
     for source in (frame, tmp_path / "t.csv"):
-        with pytest.raises(rs.InputError, match=r"2 columns named 'm'.*Rename"):
+        with pytest.raises(InputError, match=r"2 columns named 'm'.*Rename"):
             rs.paradox(source)
 
 
@@ -455,7 +457,7 @@ def test_models_with_equal_numbers_are_named():
 
 
 def test_the_normal_approximation_agrees_with_permutations():
-    from runspread._methods.corpus import resampling
+    from runspread.methods.corpus import resampling
 
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(5), 50)
@@ -473,7 +475,7 @@ def test_the_normal_approximation_agrees_with_permutations():
 @pytest.mark.parametrize("n", [1, 2, 7, 257, 1000])
 @pytest.mark.parametrize("values", [4, 10**6])
 def test_pairs_by_merging_are_those_by_the_matrix_of_signs(n, values, monkeypatch):
-    from runspread._methods.corpus import kendall
+    from runspread.methods.corpus import kendall
 
     rng = np.random.default_rng(n)
     x, y = rng.integers(0, values, size=(2, n)).astype(float)
@@ -486,7 +488,7 @@ def test_pairs_by_merging_are_those_by_the_matrix_of_signs(n, values, monkeypatc
 def test_variance_of_kendalls_sum_over_all_orders():
     from itertools import permutations
 
-    from runspread._methods.corpus.kendall import balance_variance, pairs_of
+    from runspread.methods.corpus.kendall import balance_variance, pairs_of
 
     x, y = np.array([1.0, 1, 2, 3, 3, 3]), np.array([1.0, 2, 2, 3, 4, 4])
     sums = [pairs_of(x, np.array(order)).balance.sum() for order in permutations(y)]
@@ -503,17 +505,17 @@ def test_ten_thousand_models_take_seconds():
 
 
 def test_a_fine_grid_has_the_scores_of_a_coarse_count(monkeypatch):
-    from runspread._methods.corpus import grid_scores as module
+    from runspread.methods.corpus import granulated as module
 
     rng = np.random.default_rng(4)
     columns = {"a": list(np.arange(72) % 3), "b": list(np.arange(72) // 3 % 4), "c": list(np.arange(72) // 36)}
     metric, gap = rng.normal(size=(2, 72)).round(1)
-    once = rs.grid_scores(metric, gap, columns).information
+    once = grid_scores(metric, gap, columns).information
     monkeypatch.setattr(module, "_CELLS", 1)
     monkeypatch.setattr(module, "_PAIRS", 500)
-    np.testing.assert_array_equal(rs.grid_scores(metric, gap, columns).information, once)
+    np.testing.assert_array_equal(grid_scores(metric, gap, columns).information, once)
     every = {"a": list(range(72)), "b": list(range(72))}
-    assert np.isnan(rs.grid_scores(metric, gap, every).score)
+    assert np.isnan(grid_scores(metric, gap, every).score)
 
 
 def test_ties_by_rounding_are_ties():
@@ -522,7 +524,7 @@ def test_ties_by_rounding_are_ties():
     train, test = rng.integers(80, 99, 60), rng.integers(60, 99, 60)
     exact, rounded = (train - test) / 100, train / 100 - test / 100
     metric, columns = rng.normal(size=60), {"a": list(np.arange(60) % 3), "b": list(np.arange(60) % 2)}
-    first, second = (rs.grid_scores(metric, gap, columns) for gap in (exact, rounded))
+    first, second = (grid_scores(metric, gap, columns) for gap in (exact, rounded))
     np.testing.assert_array_equal(first.psi, second.psi)
     assert first.score == second.score
     assert association(metric, exact).tau_b == association(metric, rounded).tau_b
@@ -586,7 +588,7 @@ def test_models_without_a_value_are_counted_where_the_metric_is_judged():
 
 
 def test_models_of_equal_quality_are_refused():
-    with pytest.raises(rs.InputError, match="acc is 1 for all 24 models"):
+    with pytest.raises(InputError, match="acc is 1 for all 24 models"):
         rs.paradox({**_models(), "acc": [1.0] * 24}, target="acc", partition="depth")
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import runspread as rs
-from runspread._methods.spectra.tail_alternatives import log_upper_gamma
-from runspread._methods.spectra.tails import bounded_slopes
+from runspread.errors import InputError
+from runspread.methods.spectra import compare_tails, fit_power_law, fit_truncated_power_law, layer_metrics
+from runspread.methods.spectra.tail_alternatives import log_upper_gamma
+from runspread.methods.spectra.tails import bounded_slopes
 
 
 def brute_force(values, min_tail=2, xmax=None, two_sided=False):
@@ -61,7 +62,7 @@ def test_exact_minimum_on_1000_random_spectra():
             options["xmax"] = "max"
         if rng.random() < 0.2:
             options["ks"] = "two_sided"
-        fit = rs.fit_power_law(values, **options)
+        fit = fit_power_law(values, **options)
         if fit.status != "ok":
             assert len(values) < options["min_tail"] or len(np.unique(values)) < 2
             continue
@@ -73,7 +74,7 @@ def test_exact_minimum_on_1000_random_spectra():
 
 
 def test_profile_holds_the_minimum():
-    fit = rs.fit_power_law(np.random.default_rng(0).pareto(2, 300) + 1, min_tail=2)
+    fit = fit_power_law(np.random.default_rng(0).pareto(2, 300) + 1, min_tail=2)
     xmin, alpha, distance = fit.profile()
     assert np.argmin(distance) == fit.xmin_index
     assert (xmin[fit.xmin_index], alpha[fit.xmin_index], distance.min()) == (fit.xmin, fit.alpha, fit.D)
@@ -83,23 +84,23 @@ def test_alpha_is_unbiased_enough_on_pareto_samples():
     rng = np.random.default_rng(1)
     for truth in (1.5, 2.5, 4.0):
         samples = (1 - rng.random((200, 2000))) ** (1 / (1 - truth))
-        alphas = np.array([rs.fit_power_law(sample, xmin=1.0).alpha for sample in samples])
+        alphas = np.array([fit_power_law(sample, xmin=1.0).alpha for sample in samples])
         assert abs(alphas.mean() - truth) < 3 * alphas.std(ddof=1) / np.sqrt(200) + (truth - 1) / 2000
-        sigma = rs.fit_power_law(samples[0], xmin=1.0).sigma
+        sigma = fit_power_law(samples[0], xmin=1.0).sigma
         assert sigma == pytest.approx(alphas.std(ddof=1), rel=0.2)
 
 
 def test_fixed_xmin_needs_not_be_a_value():
     values = np.array([1.5, 2.0, 3.0, 7.0])
-    fit = rs.fit_power_law(values, xmin=1.0)
+    fit = fit_power_law(values, xmin=1.0)
     assert fit.alpha == pytest.approx(1 + 4 / np.log(values).sum(), rel=1e-14)
     assert pytest.approx(stats.kstest(values, "pareto", args=(fit.alpha - 1,), alternative="less").statistic) == fit.D
-    assert rs.fit_power_law(values, xmin=2.0).n_tail == 3
+    assert fit_power_law(values, xmin=2.0).n_tail == 3
 
 
 def test_two_sided_distance_is_the_textbook_statistic():
     values = np.random.default_rng(2).pareto(2, 100) + 1
-    fit = rs.fit_power_law(values, xmin=1.0, ks="two_sided")
+    fit = fit_power_law(values, xmin=1.0, ks="two_sided")
     assert pytest.approx(stats.kstest(values, "pareto", args=(fit.alpha - 1,)).statistic, rel=1e-12) == fit.D
 
 
@@ -107,8 +108,8 @@ def test_truncated_likelihood_removes_the_bias():
     rng = np.random.default_rng(3)
     b, top = 0.8, 20.0
     samples = (1 - rng.random((100, 500)) * (1 - top**-b)) ** (-1 / b)
-    plain = np.array([rs.fit_power_law(x, xmin=1.0).alpha for x in samples])
-    bounded = np.array([rs.fit_power_law(x, xmin=1.0, xmax=top, truncated_mle=True).alpha for x in samples])
+    plain = np.array([fit_power_law(x, xmin=1.0).alpha for x in samples])
+    bounded = np.array([fit_power_law(x, xmin=1.0, xmax=top, truncated_mle=True).alpha for x in samples])
     error = bounded.std(ddof=1) / 10
     assert abs(bounded.mean() - 1 - b) < 3 * error
     assert abs(plain.mean() - 1 - b) > 10 * error
@@ -123,7 +124,7 @@ def test_bounded_slope_solves_its_equation(share):
 
 def test_scaling_moves_only_xmin():
     values = np.random.default_rng(4).pareto(2, 200) + 1
-    fit, scaled = rs.fit_power_law(values), rs.fit_power_law(values * 1e-9)
+    fit, scaled = fit_power_law(values), fit_power_law(values * 1e-9)
     assert scaled.alpha == pytest.approx(fit.alpha, rel=1e-9)
     assert pytest.approx(fit.D, rel=1e-9) == scaled.D
     assert scaled.xmin == pytest.approx(fit.xmin * 1e-9, rel=1e-12)
@@ -131,14 +132,14 @@ def test_scaling_moves_only_xmin():
 
 def test_xmin_range_restricts_the_candidates():
     values = np.random.default_rng(5).pareto(2, 200) + 1
-    assert 1.5 <= rs.fit_power_law(values, xmin_range=(1.5, 1.7)).xmin <= 1.7
-    assert rs.fit_power_law(values, xmin_range=(1e5, 1e6)).status == "too_few_values"
+    assert 1.5 <= fit_power_law(values, xmin_range=(1.5, 1.7)).xmin <= 1.7
+    assert fit_power_law(values, xmin_range=(1e5, 1e6)).status == "too_few_values"
 
 
 def test_bootstrap_tells_a_power_law_from_another():
     rng = np.random.default_rng(6)
-    law = rs.fit_power_law(rng.pareto(1.5, 400) + 1, bootstrap=200, seed=0)
-    other = rs.fit_power_law(np.exp(rng.normal(0, 0.3, 400)), xmin=0.5, bootstrap=200, seed=0)
+    law = fit_power_law(rng.pareto(1.5, 400) + 1, bootstrap=200, seed=0)
+    other = fit_power_law(np.exp(rng.normal(0, 0.3, 400)), xmin=0.5, bootstrap=200, seed=0)
     assert law.p_value is not None
     assert other.p_value is not None
     assert law.p_value > 0.1 > other.p_value
@@ -150,14 +151,14 @@ def test_bootstrap_tells_a_power_law_from_another():
 
 def test_bootstrap_repeats_with_its_seed():
     values = np.random.default_rng(7).pareto(2, 100) + 1
-    first, second = (rs.fit_power_law(values, bootstrap=50, seed=3) for _ in range(2))
+    first, second = (fit_power_law(values, bootstrap=50, seed=3) for _ in range(2))
     assert (first.p_value, first.alpha_interval) == (second.p_value, second.alpha_interval)
 
 
 def p_values_of_true_power_laws(n_samples, **options):
     rng = np.random.default_rng(8)
     return np.array([
-        rs.fit_power_law((1 - rng.random(200)) ** (-1 / 1.5), bootstrap=100, seed=rng, **options).p_value
+        fit_power_law((1 - rng.random(200)) ** (-1 / 1.5), bootstrap=100, seed=rng, **options).p_value
         for _ in range(n_samples)
     ])  # fmt: skip
 
@@ -181,7 +182,7 @@ def test_bootstrap_interval_covers():
     rng = np.random.default_rng(9)
     covered = []
     for _ in range(200):
-        low, high = rs.fit_power_law((1 - rng.random(300)) ** (-1 / 1.5), bootstrap=200, seed=rng).alpha_interval
+        low, high = fit_power_law((1 - rng.random(300)) ** (-1 / 1.5), bootstrap=200, seed=rng).alpha_interval
         covered.append(low <= 2.5 <= high)
     assert 0.88 < np.mean(covered) <= 1.0
 
@@ -191,7 +192,7 @@ def test_bootstrap_interval_covers():
     [(np.full(50, 2.0), "degenerate"), (np.arange(1.0, 6.0), "too_few_values"), ([3.0], "too_few_values")],
 )
 def test_no_fit_says_why(values, status):
-    fit = rs.fit_power_law(values)
+    fit = fit_power_law(values)
     assert fit.status == status
     assert np.isnan(fit.alpha)
     assert fit.xmin_index == -1
@@ -211,8 +212,8 @@ def test_no_fit_says_why(values, status):
     ],
 )
 def test_bad_input_is_refused(arguments, message):
-    with pytest.raises(rs.InputError, match=message):
-        rs.fit_power_law(**arguments)
+    with pytest.raises(InputError, match=message):
+        fit_power_law(**arguments)
 
 
 @pytest.mark.parametrize("s", [-0.61, -2.3, -5.99, 0.4, 1.0])
@@ -226,13 +227,13 @@ def test_truncated_power_law_finds_a_planted_cutoff():
     grid = np.geomspace(1, 400, 200_001)
     density = grid**-1.5 * np.exp(-0.05 * grid) * grid  # in ln x
     values = np.interp(rng.random(3000), np.cumsum(density) / density.sum(), grid)
-    fit = rs.fit_truncated_power_law(values, xmin=1.0)
+    fit = fit_truncated_power_law(values, xmin=1.0)
     assert fit.alpha == pytest.approx(1.5, abs=0.06)
     assert fit.Lambda == pytest.approx(0.05, rel=0.15)
     assert fit.R > 20
     assert fit.p_value < 1e-6
-    own = rs.fit_truncated_power_law(values[:60], select="truncated")
-    assert own.D <= rs.fit_truncated_power_law(values[:60]).D
+    own = fit_truncated_power_law(values[:60], select="truncated")
+    assert own.D <= fit_truncated_power_law(values[:60]).D
 
 
 @pytest.mark.parametrize(
@@ -245,7 +246,7 @@ def test_truncated_power_law_finds_a_planted_cutoff():
 )
 def test_the_right_alternative_is_favoured(name, draw):
     values = draw(np.random.default_rng(11))
-    comparison = rs.compare_tails(rs.fit_power_law(values, xmin=float(np.min(values))))
+    comparison = compare_tails(fit_power_law(values, xmin=float(np.min(values))))
     row = comparison.alternative.index(name)
     assert comparison.R[row] < 0
     assert comparison.p_value[row] < 1e-6
@@ -253,10 +254,10 @@ def test_the_right_alternative_is_favoured(name, draw):
 
 
 def test_comparison_needs_an_unbounded_fit():
-    with pytest.raises(rs.InputError, match="upper end"):
-        rs.compare_tails(rs.fit_power_law(np.random.default_rng(0).pareto(2, 100) + 1, xmax="max"))
-    with pytest.raises(rs.InputError, match="too few values"):
-        rs.compare_tails(rs.fit_power_law([1.0, 2.0]))
+    with pytest.raises(InputError, match="upper end"):
+        compare_tails(fit_power_law(np.random.default_rng(0).pareto(2, 100) + 1, xmax="max"))
+    with pytest.raises(InputError, match="too few values"):
+        compare_tails(fit_power_law([1.0, 2.0]))
 
 
 def test_values_that_are_equal_but_for_rounding_are_one_candidate():
@@ -264,7 +265,7 @@ def test_values_that_are_equal_but_for_rounding_are_one_candidate():
         rng = np.random.default_rng(seed)
         exact = np.repeat(np.sort(rng.pareto(2, 60) + 0.1), 8)
         rounded = np.sort(exact * (1 + 1e-15 * rng.normal(size=exact.size)))
-        first, second = rs.fit_power_law(exact), rs.fit_power_law(rounded)
+        first, second = fit_power_law(exact), fit_power_law(rounded)
         assert second.alpha == pytest.approx(first.alpha, rel=1e-9)  # 2.075 and 2.053 before, with seed 1
         assert second.n_tail == first.n_tail
         assert pytest.approx(first.D, abs=1e-9) == second.D
@@ -273,6 +274,6 @@ def test_values_that_are_equal_but_for_rounding_are_one_candidate():
 def test_a_stack_of_one_matrix_turned_has_the_exponent_of_the_matrix():
     weight = np.random.default_rng(1).standard_t(3, size=(64, 64))
     stack = np.stack([weight, weight.T, weight[::-1], weight[:, ::-1]])
-    found, once = rs.layer_metrics(stack, layout="stack"), rs.layer_metrics(weight)
+    found, once = layer_metrics(stack, layout="stack"), layer_metrics(weight)
     assert found["alpha"] == pytest.approx(once["alpha"], rel=1e-9)
     assert found.fit.n_tail == 4 * once.fit.n_tail

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread.methods.spectra import from_torch_checkpoint, layer_metrics, spectrum
 from tests.spectra.files import e4m3, raw, write
 
 RNG = np.random.default_rng(5)
@@ -92,7 +93,7 @@ def test_what_is_not_quantised_beside_packed_integers_is_read(tmp_path):
 @pytest.mark.parametrize("kind", ["float64", "float32", "float16"])
 def test_numbers_of_every_float_type_are_no_packed_integers(tmp_path, kind):
     tensors = {"l.weight": heavy(70, 60).astype(kind), "l.bias": np.ones(70, kind)}
-    expected = rs.layer_metrics(tensors["l.weight"])["alpha"]
+    expected = layer_metrics(tensors["l.weight"])["alpha"]
     for source in (tensors, write(tmp_path / "m.safetensors", tensors)):
         assert rs.spectra(source).used == ("l.weight",)
         assert rs.spectra(source).means["alpha"] == pytest.approx(expected, rel=1e-9)
@@ -128,7 +129,7 @@ def test_scales_of_float8_are_found_under_every_name_in_use(tmp_path, weight, sc
     both = {weight: numbers, scale: factors, f"{weight.rpartition('.')[0]}.input_scale": np.float32(3)}
     found = rs.spectra(write(tmp_path / "m.safetensors", both))
     full = spread(factors, shape, 128, 128) if blocks else factors
-    expected = rs.layer_metrics(numbers.values.astype(float) * full, stored="float8_e4m3")
+    expected = layer_metrics(numbers.values.astype(float) * full, stored="float8_e4m3")
     assert found.used == (weight,)
     assert found[weight]["alpha"] == pytest.approx(expected["alpha"], rel=1e-9)
     assert found[weight]["log_norm"] == pytest.approx(expected["log_norm"], rel=1e-9)
@@ -155,7 +156,7 @@ def test_shapes_of_scales(tmp_path, shape, rows, columns, power):
     found = rs.spectra(write(tmp_path / "m.safetensors", {"l.weight": numbers, "l.weight_scale_inv": scale}))
     squeezed = factors.reshape([n for n in shape if n != 1] if len(shape) > 2 else shape)
     table = squeezed[:, None] if squeezed.ndim == 1 else np.broadcast_to(squeezed, squeezed.shape or (1, 1))
-    expected = rs.spectrum(numbers.values.astype(float) * spread(table, (160, 160), rows, columns))
+    expected = spectrum(numbers.values.astype(float) * spread(table, (160, 160), rows, columns))
     np.testing.assert_allclose(found["l.weight"].spectrum.eigenvalues, expected.eigenvalues, rtol=1e-9)
 
 
@@ -167,7 +168,7 @@ def test_scales_of_stacked_experts(tmp_path):
         both = {"mlp.experts.up_proj": numbers, "mlp.experts.up_proj_scale": factors}
         found = rs.spectra(write(tmp_path / "m.safetensors", both))["mlp.experts.up_proj"]
         full = factors.reshape((*shape, *[1] * (3 - len(shape)))).astype(float)
-        expected = rs.spectrum(numbers.values * full, layout="stack").eigenvalues
+        expected = spectrum(numbers.values * full, layout="stack").eigenvalues
         np.testing.assert_allclose(found.spectrum.eigenvalues, expected, rtol=1e-9)
         assert found.kind == "stack"
 
@@ -198,7 +199,7 @@ def test_scales_that_are_not_understood_are_not_guessed(tmp_path, extra, reason)
 def test_float8_without_scales_is_a_cast_unless_the_configuration_says_otherwise(tmp_path):
     numbers = quantised()
     file = write(tmp_path / "m.safetensors", {"l.weight": numbers, "scaled_fp8": raw("F8_E4M3", np.zeros(0, "u1"))})
-    expected = rs.layer_metrics(numbers.values, stored="float8_e4m3")
+    expected = layer_metrics(numbers.values, stored="float8_e4m3")
     assert rs.spectra(file)["l.weight"]["alpha"] == pytest.approx(expected["alpha"], rel=1e-9)
     (tmp_path / "config.json").write_text(json.dumps({"quantization_config": {"quant_method": "fp8"}}))
     found = rs.spectra(file)
@@ -211,7 +212,7 @@ def test_the_size_of_blocks_is_read_from_the_configuration(tmp_path):
     file = write(tmp_path / "m.safetensors", {"l.weight": numbers, "l.weight_scale_inv": factors})
     config = {"quantization_config": {"quant_method": "fp8", "weight_block_size": [64, 64]}}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    expected = rs.spectrum(numbers.values.astype(float) * spread(factors, (150, 192), 64, 64)).eigenvalues
+    expected = spectrum(numbers.values.astype(float) * spread(factors, (150, 192), 64, 64)).eigenvalues
     np.testing.assert_allclose(rs.spectra(file)["l.weight"].spectrum.eigenvalues, expected, rtol=1e-9)
 
 
@@ -236,12 +237,12 @@ def test_float8_of_other_sources_is_scaled_too(tmp_path):
     values = torch.from_numpy(heavy(64, 64) * 1000).to(torch.float8_e4m3fn)
     scale = torch.from_numpy(np.exp(RNG.normal(size=(64, 1))).astype(np.float32))
     state = {"l.weight": values, "l.weight_scale": scale}
-    expected = rs.spectrum((values.double() * scale).numpy()).eigenvalues
+    expected = spectrum((values.double() * scale).numpy()).eigenvalues
     powers = torch.full((2, 2), 120, dtype=torch.uint8).view(torch.float8_e8m0fnu)
     state |= {"p.weight": values.clone(), "p.weight_scale_inv": powers}
     torch.save(state, tmp_path / "m.pt")
-    halved = rs.spectrum(values.double().numpy() * 2.0**-7).eigenvalues
-    for source in (state, rs.from_torch_checkpoint(tmp_path / "m.pt")):
+    halved = spectrum(values.double().numpy() * 2.0**-7).eigenvalues
+    for source in (state, from_torch_checkpoint(tmp_path / "m.pt")):
         found = rs.spectra(source)
         np.testing.assert_allclose(found["l.weight"].spectrum.eigenvalues, expected, rtol=1e-9)
         np.testing.assert_allclose(found["p.weight"].spectrum.eigenvalues, halved, rtol=1e-9)
@@ -252,7 +253,7 @@ def test_arrays_of_ml_dtypes_are_widened():
     weight = heavy(60, 60)
     for kind in (types.bfloat16, types.float8_e4m3fn):
         found = rs.spectra({"l.weight": weight.astype(kind)})
-        expected = rs.layer_metrics(weight.astype(kind).astype(np.float32), stored=str(np.dtype(kind)))
+        expected = layer_metrics(weight.astype(kind).astype(np.float32), stored=str(np.dtype(kind)))
         assert found.means["alpha"] == pytest.approx(expected["alpha"], rel=1e-9)
 
 

@@ -11,6 +11,8 @@ import pytest
 import safetensors.numpy
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.spectra import from_torch_checkpoint, layer_metrics, spectrum
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -101,13 +103,13 @@ def ways(module, folder: Path):
     yield "state dict", dict(state)
     yield "arrays", {name: value.numpy() for name, value in state.items()}
     torch.save({"model": state, "epoch": 3}, folder / "c.pt")
-    yield "checkpoint", rs.from_torch_checkpoint(folder / "c.pt")
+    yield "checkpoint", from_torch_checkpoint(folder / "c.pt")
     safetensors_torch.save_model(module, str(folder / "m.safetensors"))
     yield "safetensors", folder / "m.safetensors"
     sharded(state, folder / "shards")
     yield "shards", folder / "shards"
     pickled(state, folder / "bins")
-    yield "pickled shards", rs.from_torch_checkpoint(folder / "bins")
+    yield "pickled shards", from_torch_checkpoint(folder / "bins")
 
 
 def parts(state, n=3):
@@ -183,7 +185,7 @@ def test_only_weights_of_layers_are_averaged():
     assert found["tok_emb.weight"].aliases == ("bags.weight", "head.weight")
     assert found.skipped["embedding"] == 1
     assert found["experts.down_proj"].kind == found["bilinear.weight"].kind == "stack"
-    expected = rs.spectrum(everything().experts.down_proj.detach().numpy(), layout="stack").eigenvalues
+    expected = spectrum(everything().experts.down_proj.detach().numpy(), layout="stack").eigenvalues
     np.testing.assert_array_equal(found["experts.down_proj"].spectrum.eigenvalues, expected)
 
 
@@ -198,7 +200,7 @@ def test_reparametrised_weights_are_analysed_as_the_layers_use_them(name):
     if name.startswith("old"):  # their weight is computed by the forward pass
         layer(torch.randn(1, 60, 8) if layer.weight.ndim == 3 else torch.randn(1, 64))
     layout = "conv_transposed" if "turned" in name else "auto"
-    expected = rs.layer_metrics(layer.weight.detach().double().numpy(), layout=layout, stored="float32")
+    expected = layer_metrics(layer.weight.detach().double().numpy(), layout=layout, stored="float32")
     for metric in ("alpha", "log_norm", "log_spectral_norm"):
         assert found[metric] == pytest.approx(expected[metric], rel=1e-4, abs=1e-6)
     assert len(found.made_of) > 1
@@ -213,7 +215,7 @@ def test_a_parametrisation_that_only_the_module_knows():
     module = nn.Sequential(nn.Linear(64, 60), nn.Linear(60, 60))
     nn.utils.parametrize.register_parametrization(module[0], "weight", Doubled())
     live, state = rs.spectra(module), rs.spectra(module.state_dict())
-    expected = rs.layer_metrics(module[0].weight.detach().numpy())
+    expected = layer_metrics(module[0].weight.detach().numpy())
     assert live["0.weight"]["log_norm"] == pytest.approx(expected["log_norm"], rel=1e-9)
     assert state["0.parametrizations.weight.original"].status == "parametrised"
     assert "function of it" in state["0.parametrizations.weight.original"].why
@@ -274,7 +276,7 @@ def test_stacks_of_experts_are_no_convolutions(name, shape, kind):
 def test_convolutions_of_keras_have_their_channels_last():
     kernel = heavy(3, 3, 60, 62)
     found = rs.spectra({"params/Conv_0/kernel": kernel, "params/Dense_0/kernel": heavy(60, 70)})
-    expected = rs.spectrum(np.transpose(kernel, (3, 2, 0, 1))).eigenvalues
+    expected = spectrum(np.transpose(kernel, (3, 2, 0, 1))).eigenvalues
     np.testing.assert_array_equal(found["params/Conv_0/kernel"].spectrum.eigenvalues, expected)
     assert len(found.used) == 2
 
@@ -286,7 +288,7 @@ def test_what_the_rules_cannot_see_can_be_told():
     told = rs.spectra(arrays, kinds={"odd": "dense", "fc.weight": "vector", "g.weight": "conv/2"})
     assert told.used == ("odd", "g.weight")
     assert told["g.weight"].spectrum.groups == 2
-    with pytest.raises(rs.InputError, match="Did you mean 'dense'"):
+    with pytest.raises(InputError, match="Did you mean 'dense'"):
         rs.spectra(arrays, kinds={"odd": "dence"})
 
 
@@ -383,7 +385,7 @@ def test_a_live_adapter_tells_its_scaling():
     module = nn.ModuleDict({"q": Adapted()})
     found = rs.spectra(module)
     product = module["q"].lora_B["default"].weight.double() @ module["q"].lora_A["default"].weight.double()
-    expected = rs.layer_metrics(4 * product.detach().numpy())
+    expected = layer_metrics(4 * product.detach().numpy())
     assert found["q.lora_BA.default"]["log_norm"] == pytest.approx(expected["log_norm"], rel=1e-9)
     assert found.used == rs.spectra(module.state_dict()).used == ("q.base_layer.weight",)
 
@@ -402,7 +404,7 @@ def test_the_update_of_an_adapter_is_one_matrix():
     """B1: A and B were two layers, whose exponents change with a change of basis that changes nothing."""
     a, b = factors()
     turn = np.diag(np.exp(RNG.normal(size=20))).astype(np.float32)
-    expected = rs.layer_metrics(b.astype(float) @ a)
+    expected = layer_metrics(b.astype(float) @ a)
     for down, up in ((a, b), (turn @ a, b @ np.linalg.inv(turn))):
         found = rs.spectra({NAME.format("A"): down, NAME.format("B"): up})
         assert len(found.layers) == 1
@@ -435,7 +437,7 @@ def test_the_scaling_of_an_adapter_is_read_beside_it(tmp_path, config, scaling):
     if scaling is None:
         assert np.isnan(found["log_spectral_norm"])
     else:
-        expected = rs.layer_metrics(scaling * (b.astype(float) @ a))
+        expected = layer_metrics(scaling * (b.astype(float) @ a))
         assert found["log_spectral_norm"] == pytest.approx(expected["log_spectral_norm"], rel=1e-9)
         assert found["log_norm"] == pytest.approx(expected["log_norm"], rel=1e-9)
 
@@ -453,7 +455,7 @@ def test_names_of_factors_in_other_libraries(down, up, turned):
     a, b = factors()
     found = rs.spectra({down: a.T if turned else a, up: b.T if turned else b})
     assert len(found.layers) == 1
-    assert found.layers[0]["alpha"] == pytest.approx(rs.layer_metrics(b.astype(float) @ a)["alpha"], rel=1e-9)
+    assert found.layers[0]["alpha"] == pytest.approx(layer_metrics(b.astype(float) @ a)["alpha"], rel=1e-9)
 
 
 def test_an_adapter_beside_its_base_is_not_averaged_with_it():
@@ -464,7 +466,7 @@ def test_an_adapter_beside_its_base_is_not_averaged_with_it():
     assert found.used == ("q.base_layer.weight",)
     assert found.skipped == {"adapter_update": 1}
     kohya = rs.spectra({"q.lora_down.weight": a, "q.lora_up.weight": b, "q.alpha": np.float32(10)})
-    expected = rs.layer_metrics(0.5 * (b.astype(float) @ a))
+    expected = layer_metrics(0.5 * (b.astype(float) @ a))
     assert kohya.layers[0]["log_norm"] == pytest.approx(expected["log_norm"], rel=1e-9)
 
 
@@ -480,7 +482,7 @@ def test_adapters_that_are_not_understood_have_a_status():
 
 
 def _eigenvalues(matrix):
-    return rs.spectrum(matrix).eigenvalues
+    return spectrum(matrix).eigenvalues
 
 
 def test_kernels_along_one_axis_have_their_channels_last_too():

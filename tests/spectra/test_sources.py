@@ -12,7 +12,9 @@ import pytest
 import safetensors.numpy
 
 import runspread as rs
-from runspread._importers.number_formats import from_float8_e4m3, from_float8_e5m2
+from runspread._reading.weights.number_formats import from_float8_e4m3, from_float8_e5m2
+from runspread.errors import InputError
+from runspread.methods.spectra import fit_power_law, from_torch_checkpoint, layer_metrics, spectrum
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -76,7 +78,7 @@ def test_nothing_of_a_module_is_left_out(tiny):
 
 def test_parts_are_slices_of_the_tensor(tiny):
     found = rs.spectra(tiny)["attn.in_proj_weight[key]"]
-    expected = rs.layer_metrics(tiny.attn.in_proj_weight[64:128].detach().numpy())
+    expected = layer_metrics(tiny.attn.in_proj_weight[64:128].detach().numpy())
     assert found["alpha"] == expected["alpha"]
     fused = rs.spectra(tiny, fused=True)["attn.in_proj_weight"]
     assert fused.spectrum.N == 192
@@ -136,7 +138,7 @@ def test_sharded_folder_as_hugging_face_writes_it(tmp_path, tiny):
     for name in ("attn.in_proj_weight[query]", "conv3.weight", "lstm.weight_hh_l0[cell]"):
         assert found[name]["alpha"] == pytest.approx(live[name]["alpha"], rel=1e-12)
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(rs.InputError, match=r"model-00002-of-00002\.safetensors is missing"):
+    with pytest.raises(InputError, match=r"model-00002-of-00002\.safetensors is missing"):
         rs.spectra(tmp_path)
 
 
@@ -155,10 +157,10 @@ def test_sharded_folder_that_hugging_face_wrote(tmp_path, tiny):
 
 def test_index_names_are_not_paths(tmp_path):
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"w": "../secret.safetensors"}}))
-    with pytest.raises(rs.InputError, match="same folder"):
+    with pytest.raises(InputError, match="same folder"):
         rs.spectra(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("[1]")
-    with pytest.raises(rs.InputError, match="weight_map"):
+    with pytest.raises(InputError, match="weight_map"):
         rs.spectra(tmp_path)
 
 
@@ -168,7 +170,7 @@ def test_every_float_type_is_widened_exactly(tmp_path, dtype):
     weight = weight.to(getattr(torch, dtype))
     safetensors_torch.save_file({"w": weight}, tmp_path / "m.safetensors")
     layer = rs.spectra(tmp_path / "m.safetensors")["w"]
-    expected = rs.spectrum(weight.double().numpy(), stored=layer.stored)
+    expected = spectrum(weight.double().numpy(), stored=layer.stored)
     np.testing.assert_array_equal(layer.spectrum.eigenvalues, expected.eigenvalues)
     assert layer.stored == dtype.removesuffix("fn")
     assert rs.spectra({"w": weight})["w"].spectrum.floor == layer.spectrum.floor
@@ -193,7 +195,7 @@ def test_float8_scales_are_applied(tmp_path, suffix, scale):
         full = factors
     found = rs.spectra(tmp_path / "m.safetensors")
     assert [layer.name for layer in found.layers] == ["w"]
-    expected = rs.spectrum((weight.double() * full.double()).numpy())
+    expected = spectrum((weight.double() * full.double()).numpy())
     np.testing.assert_allclose(found["w"].spectrum.eigenvalues, expected.eigenvalues, rtol=1e-9)
 
 
@@ -216,7 +218,7 @@ def test_odd_tensors_have_a_status():
         {"sparse": values.to_sparse(), "meta": torch.empty(60, 60, device="meta"), "q": quantised, "plain": values}
     )
     assert found["sparse"].status == found["meta"].status == "unsupported"
-    assert found["q"]["alpha"] == rs.layer_metrics(quantised.dequantize().numpy())["alpha"]
+    assert found["q"]["alpha"] == layer_metrics(quantised.dequantize().numpy())["alpha"]
 
 
 def test_nonfinite_layers_do_not_stop_the_rest():
@@ -251,17 +253,17 @@ def test_damaged_files_are_named(tmp_path, damage):
     else:
         data = bytearray()
     file.write_bytes(data)
-    with pytest.raises(rs.InputError, match=r"m\.safetensors"):
+    with pytest.raises(InputError, match=r"m\.safetensors"):
         rs.spectra(file)
 
 
 def test_torch_checkpoint_needs_to_be_asked_for(tmp_path, tiny):
     torch.save(tiny.state_dict(), tmp_path / "model.pt")
-    with pytest.raises(rs.InputError, match="from_torch_checkpoint"):
+    with pytest.raises(InputError, match="from_torch_checkpoint"):
         rs.spectra(tmp_path / "model.pt")
-    with pytest.raises(rs.InputError, match="from_torch_checkpoint"):
+    with pytest.raises(InputError, match="from_torch_checkpoint"):
         rs.spectra(tmp_path)
-    found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "model.pt"))
+    found = rs.spectra(from_torch_checkpoint(tmp_path / "model.pt"))
     live = rs.spectra(tiny.state_dict())
     assert statuses(found) == statuses(live)
     assert found["embed.weight"].aliases == ("head.weight",)
@@ -275,7 +277,7 @@ def test_nested_checkpoints_and_old_formats(tmp_path):
         tmp_path / "old.ckpt",
         _use_new_zipfile_serialization=False,
     )
-    found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "old.ckpt"))
+    found = rs.spectra(from_torch_checkpoint(tmp_path / "old.ckpt"))
     assert set(statuses(found)) == {"state_dict.fc.weight"}
     assert found["state_dict.fc.weight"].stored == "bfloat16"
     assert [(item.run, item.reason) for item in found.excluded] == [("opt", "1 tensor that is not the model's")]
@@ -331,7 +333,7 @@ def checkpoint(style, weights, optimizer):
 def test_only_the_model_of_a_checkpoint_is_read(tmp_path, trained, style, prefix, left_out):
     weights, _ = trained
     torch.save(checkpoint(style, *trained), tmp_path / "c.ckpt")
-    found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "c.ckpt"))
+    found = rs.spectra(from_torch_checkpoint(tmp_path / "c.ckpt"))
     assert set(statuses(found)) == {prefix + name for name in weights}
     assert found.means == pytest.approx(rs.spectra(weights).means, rel=1e-12)
     assert [item.run for item in found.excluded] == left_out
@@ -340,34 +342,34 @@ def test_only_the_model_of_a_checkpoint_is_read(tmp_path, trained, style, prefix
 def test_two_models_and_tensors_named_like_training_are_kept(tmp_path, trained):
     weights, optimizer = trained
     torch.save({"model": weights, "net": weights, "optimizer": optimizer}, tmp_path / "two.pt")
-    found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "two.pt"))
+    found = rs.spectra(from_torch_checkpoint(tmp_path / "two.pt"))
     assert {layer.name.split(".")[0] for layer in found.layers} == {"model"}
     assert found["net.0.weight"] is found["model.0.weight"]  # one storage
     torch.save({"loss_weight": torch.ones(60, 60), "ema": torch.ones(60, 60)}, tmp_path / "flat.pt")
-    assert len(rs.spectra(rs.from_torch_checkpoint(tmp_path / "flat.pt")).layers) == 2
+    assert len(rs.spectra(from_torch_checkpoint(tmp_path / "flat.pt")).layers) == 2
     torch.save(optimizer, tmp_path / "optimizer.pt")
-    with pytest.raises(rs.InputError, match="no tensors of a model, only state"):
-        rs.from_torch_checkpoint(tmp_path / "optimizer.pt")
+    with pytest.raises(InputError, match="no tensors of a model, only state"):
+        from_torch_checkpoint(tmp_path / "optimizer.pt")
 
 
 def test_a_pickled_module_is_named(tmp_path):
     torch.save(nn.Linear(3, 3), tmp_path / "whole.pt")
-    with pytest.raises(rs.InputError, match=r"pickled torch\.nn\.modules\.linear\.Linear.*Save model\.state_dict\(\)"):
-        rs.from_torch_checkpoint(tmp_path / "whole.pt")
+    with pytest.raises(InputError, match=r"pickled torch\.nn\.modules\.linear\.Linear.*Save model\.state_dict\(\)"):
+        from_torch_checkpoint(tmp_path / "whole.pt")
 
 
 def test_a_folder_of_several_models_is_refused(tmp_path):
     for number in range(2):
         weight = np.random.default_rng(number).normal(size=(60, 60)).astype("f4")
         safetensors.numpy.save_file({"w": weight}, tmp_path / f"ck{number}.safetensors")
-    with pytest.raises(rs.InputError, match=r"w is in ck0\.safetensors and in ck1\.safetensors.*Give one"):
+    with pytest.raises(InputError, match=r"w is in ck0\.safetensors and in ck1\.safetensors.*Give one"):
         rs.spectra(tmp_path)
     safetensors.numpy.save_file({"v": weight}, tmp_path / "ck1.safetensors")  # other tensors: shards without an index
     assert len(rs.spectra(tmp_path).layers) == 2
     for kind, number in (("fp16", 0), ("bf16", 1)):
         index = {"weight_map": {"wv"[number]: f"ck{number}.safetensors"}}
         (tmp_path / f"model.{kind}.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(rs.InputError, match="2 indexes"):
+    with pytest.raises(InputError, match="2 indexes"):
         rs.spectra(tmp_path)
     assert statuses(rs.spectra(tmp_path / "model.bf16.safetensors.index.json")) == {"v": "ok"}
 
@@ -381,11 +383,11 @@ def test_a_folder_of_several_models_is_refused(tmp_path):
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.spectra({"w": np.eye(60)}, **options)
     if "bootstrap" in options:
-        with pytest.raises(rs.InputError, match=message):
-            rs.fit_power_law(np.arange(1.0, 60), **options)
+        with pytest.raises(InputError, match=message):
+            fit_power_law(np.arange(1.0, 60), **options)
 
 
 class Evil:
@@ -400,30 +402,30 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
     (tmp_path / "evil.pt").write_bytes(pickle.dumps({"w": Evil(tmp_path / "ran")}))
     pickle.loads((tmp_path / "evil.pt").read_bytes())
     (tmp_path / "ran").unlink()  # it does run where it is unpickled the usual way
-    with pytest.raises(rs.InputError, match="cannot be read safely"):
-        rs.from_torch_checkpoint(tmp_path / "evil.pt")
+    with pytest.raises(InputError, match="cannot be read safely"):
+        from_torch_checkpoint(tmp_path / "evil.pt")
     assert not (tmp_path / "ran").exists()
     torch.save({"epoch": 1}, tmp_path / "empty.pt")
-    with pytest.raises(rs.InputError, match="no tensors"):
-        rs.from_torch_checkpoint(tmp_path / "empty.pt")
-    with pytest.raises(rs.InputError, match="no file"):
-        rs.from_torch_checkpoint(tmp_path / "absent.pt")
+    with pytest.raises(InputError, match="no tensors"):
+        from_torch_checkpoint(tmp_path / "empty.pt")
+    with pytest.raises(InputError, match="no file"):
+        from_torch_checkpoint(tmp_path / "absent.pt")
 
 
 def test_limits_of_the_reading_process_hold(tmp_path, tiny):
     torch.save(tiny.state_dict(), tmp_path / "model.pt")
-    with pytest.raises(rs.InputError, match="cannot be read safely"):
-        rs.from_torch_checkpoint(tmp_path / "model.pt", memory_bytes=2**20)
+    with pytest.raises(InputError, match="cannot be read safely"):
+        from_torch_checkpoint(tmp_path / "model.pt", memory_bytes=2**20)
 
 
 def test_unreadable_sources_say_what_to_do(tmp_path):
-    with pytest.raises(rs.InputError, match="no file or folder"):
+    with pytest.raises(InputError, match="no file or folder"):
         rs.spectra(tmp_path / "nothing")
-    with pytest.raises(rs.InputError, match="holds no safetensors"):
+    with pytest.raises(InputError, match="holds no safetensors"):
         rs.spectra(tmp_path)
-    with pytest.raises(rs.InputError, match="holds no tensors"):
+    with pytest.raises(InputError, match="holds no tensors"):
         rs.spectra({})
-    with pytest.raises(rs.InputError, match="a torch module"):
+    with pytest.raises(InputError, match="a torch module"):
         rs.spectra(3)
 
 

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread.errors import InputError
+from runspread.methods.spectra import compare_tails, fit_power_law, from_torch_checkpoint, layer_metrics
 
 RNG = np.random.default_rng(6)
 A, B = ((RNG.standard_t(3, size=(70, 60)) * 0.02).astype(np.float32) for _ in range(2))
@@ -52,11 +54,9 @@ def test_a_tensor_that_the_index_names_must_be_in_its_shard(tmp_path):
     """B8: it was not missed."""
     save(tmp_path / "model-00001-of-00001.safetensors", a_weight=A)
     index(tmp_path, a_weight="model-00001-of-00001.safetensors", b_weight="model-00001-of-00001.safetensors")
-    with pytest.raises(
-        rs.InputError, match=r"lacks the tensor b\.weight.*Copy model-00001-of-00001\.safetensors again"
-    ):
+    with pytest.raises(InputError, match=r"lacks the tensor b\.weight.*Copy model-00001-of-00001\.safetensors again"):
         rs.spectra(tmp_path)
-    with pytest.raises(rs.InputError, match=r"b\.weight"):
+    with pytest.raises(InputError, match=r"b\.weight"):
         rs.spectra(tmp_path / INDEX)
     assert run("spectra", tmp_path).exit_code == 2
 
@@ -67,11 +67,11 @@ def test_the_index_decides_between_two_copies(tmp_path):
     save(tmp_path / "model-overlay.safetensors", a_weight=B)
     index(tmp_path, a_weight="model-overlay.safetensors", b_weight="model-00001-of-00001.safetensors")
     found = rs.spectra(tmp_path)
-    assert found["a.weight"]["alpha"] == rs.layer_metrics(B)["alpha"]
-    assert found["b.weight"]["alpha"] == rs.layer_metrics(A)["alpha"]
+    assert found["a.weight"]["alpha"] == layer_metrics(B)["alpha"]
+    assert found["b.weight"]["alpha"] == layer_metrics(A)["alpha"]
     assert len(found.layers) == 2
     index(tmp_path, b_weight="model-00001-of-00001.safetensors", c_weight="model-overlay.safetensors")
-    with pytest.raises(rs.InputError, match=r"lacks the tensor c\.weight"):
+    with pytest.raises(InputError, match=r"lacks the tensor c\.weight"):
         rs.spectra(tmp_path)
 
 
@@ -80,9 +80,9 @@ def test_one_shard_of_two_is_not_the_model(tmp_path, kept):
     """B8: it counted as the model, with an exponent over 1 of 1 tensors."""
     name = f"model-0000{kept}-of-00002.safetensors"
     save(tmp_path / name, a_weight=A)
-    with pytest.raises(rs.InputError, match=f"shard {3 - kept} of 2 of model.safetensors is missing"):
+    with pytest.raises(InputError, match=f"shard {3 - kept} of 2 of model.safetensors is missing"):
         rs.spectra(tmp_path)
-    with pytest.raises(rs.InputError, match=r"one of 2 shards.*Give the folder"):
+    with pytest.raises(InputError, match=r"one of 2 shards.*Give the folder"):
         rs.spectra(tmp_path / name)
     save(tmp_path / f"model-0000{3 - kept}-of-00002.safetensors", b_weight=B)
     assert rs.spectra(tmp_path).used == ("a.weight", "b.weight") if kept == 1 else ("b.weight", "a.weight")
@@ -113,7 +113,7 @@ def test_a_folder_without_an_index_is_its_model(tmp_path):
 )
 def test_indexes_that_are_none(tmp_path, text, message):
     (tmp_path / INDEX).write_text(text)
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.spectra(tmp_path)
 
 
@@ -121,8 +121,8 @@ def test_slices_of_a_model_split_over_devices_are_not_the_model(tmp_path):
     torch = pytest.importorskip("torch")
     for number in range(2):
         torch.save({"a.weight": torch.from_numpy(A)}, tmp_path / f"consolidated.0{number}.pth")
-    with pytest.raises(rs.InputError, match="one of 2 slices"):
-        rs.from_torch_checkpoint(tmp_path / "consolidated.00.pth")
+    with pytest.raises(InputError, match="one of 2 slices"):
+        from_torch_checkpoint(tmp_path / "consolidated.00.pth")
 
 
 def test_shards_of_a_pickled_checkpoint(tmp_path):
@@ -134,19 +134,19 @@ def test_shards_of_a_pickled_checkpoint(tmp_path):
     torch.save({"state": {}}, tmp_path / "optimizer.pt")
     (tmp_path / "config.json").write_text("{}")
     index(tmp_path, "pytorch_model.bin.index.json", a_weight=names[0], b_weight=names[1])
-    with pytest.raises(rs.InputError, match="unpickled") as error:
+    with pytest.raises(InputError, match="unpickled") as error:
         rs.spectra(tmp_path)
     assert hinted(error).used == ("a.weight", "b.weight")
-    with pytest.raises(rs.InputError, match="one of 2 shards"):
-        rs.from_torch_checkpoint(tmp_path / names[0])
-    with pytest.raises(rs.InputError, match="index of a PyTorch checkpoint"):
+    with pytest.raises(InputError, match="one of 2 shards"):
+        from_torch_checkpoint(tmp_path / names[0])
+    with pytest.raises(InputError, match="index of a PyTorch checkpoint"):
         rs.spectra(tmp_path / "pytorch_model.bin.index.json")
     index(tmp_path, "pytorch_model.bin.index.json", a_weight=names[0], c_weight=names[1])
-    with pytest.raises(rs.InputError, match=rf"{names[1]} lacks the tensor c\.weight"):
-        rs.from_torch_checkpoint(tmp_path)
+    with pytest.raises(InputError, match=rf"{names[1]} lacks the tensor c\.weight"):
+        from_torch_checkpoint(tmp_path)
     (tmp_path / names[1]).unlink()
-    with pytest.raises(rs.InputError, match=f"{names[1]} is missing"):
-        rs.from_torch_checkpoint(tmp_path / "pytorch_model.bin.index.json")
+    with pytest.raises(InputError, match=f"{names[1]} is missing"):
+        from_torch_checkpoint(tmp_path / "pytorch_model.bin.index.json")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -156,7 +156,7 @@ def test_a_sparse_tensor_in_a_checkpoint_is_named(tmp_path):
     dense = torch.from_numpy(A)
     state = {"s.weight": dense.to_sparse(), "m.weight": torch.empty(60, 60, device="meta"), "d.weight": dense}
     torch.save({"model": state, "c.weight": torch.ones(2, dtype=torch.complex128)}, tmp_path / "m.pt")
-    found = rs.spectra(rs.from_torch_checkpoint(tmp_path / "m.pt"))
+    found = rs.spectra(from_torch_checkpoint(tmp_path / "m.pt"))
     assert [layer.name for layer in found.layers] == ["model.s.weight", "model.m.weight", "model.d.weight"]
     assert found["model.s.weight"].status == found["model.m.weight"].status == "unsupported"
     assert (found["model.s.weight"].why, found["model.m.weight"].why) == ("sparse", "on the meta device")
@@ -166,7 +166,7 @@ def test_a_sparse_tensor_in_a_checkpoint_is_named(tmp_path):
 def test_kinds_reach_a_checkpoint(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save({"odd": torch.from_numpy(A), "fc.weight": torch.from_numpy(B)}, tmp_path / "m.pt")
-    checkpoint = rs.from_torch_checkpoint(tmp_path / "m.pt")
+    checkpoint = from_torch_checkpoint(tmp_path / "m.pt")
     assert rs.spectra(checkpoint).used == ("fc.weight",)
     assert rs.spectra(checkpoint, kinds={"odd": "dense"}).used == ("odd", "fc.weight")
 
@@ -175,12 +175,12 @@ def test_folders_that_hold_several_models(tmp_path):
     torch = pytest.importorskip("torch")
     for folder in ("unet", "vae"):
         save(tmp_path / folder / "diffusion_pytorch_model.safetensors", a_weight=A)
-    with pytest.raises(rs.InputError, match="its folders unet, vae do"):
+    with pytest.raises(InputError, match="its folders unet, vae do"):
         rs.spectra(tmp_path)
     for name in ("first.pt", "second.pt"):
         torch.save({"a.weight": torch.from_numpy(A)}, tmp_path / name)
-    with pytest.raises(rs.InputError, match=r"2 checkpoints: first\.pt, second\.pt"):
-        rs.from_torch_checkpoint(tmp_path)
+    with pytest.raises(InputError, match=r"2 checkpoints: first\.pt, second\.pt"):
+        from_torch_checkpoint(tmp_path)
 
 
 # ---- B11: other kinds of files
@@ -233,8 +233,8 @@ def others(folder):
 def test_other_kinds_of_files_are_named_by_their_first_bytes(tmp_path):
     """B11: all of them had a header of no possible length."""
     for name, words in others(tmp_path):
-        for read in (rs.spectra, rs.from_torch_checkpoint):
-            with pytest.raises(rs.InputError) as error:
+        for read in (rs.spectra, from_torch_checkpoint):
+            with pytest.raises(InputError) as error:
                 read(tmp_path / name)
             for word in words:
                 assert word in str(error.value), name
@@ -247,19 +247,19 @@ def test_other_kinds_of_files_are_named_by_their_first_bytes(tmp_path):
 def test_a_folder_says_what_it_holds_instead(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "m.gguf").write_bytes(b"GGUF\3\0\0\0" + bytes(400))
-    with pytest.raises(rs.InputError, match=r"holds no safetensors file, but m\.gguf: a GGUF file"):
+    with pytest.raises(InputError, match=r"holds no safetensors file, but m\.gguf: a GGUF file"):
         rs.spectra(tmp_path)
 
 
 def test_arrays_of_numpy_are_read_as_the_hint_says(tmp_path):
     np.savez(tmp_path / "m.npz", **{"a.weight": A})
     np.save(tmp_path / "m.npy", A)
-    with pytest.raises(rs.InputError, match=r"an \.npz file of NumPy") as error:
+    with pytest.raises(InputError, match=r"an \.npz file of NumPy") as error:
         rs.spectra(tmp_path / "m.npz")
-    assert hinted(error).means["alpha"] == rs.layer_metrics(A)["alpha"]
-    with pytest.raises(rs.InputError, match="a NumPy array") as error:
+    assert hinted(error).means["alpha"] == layer_metrics(A)["alpha"]
+    with pytest.raises(InputError, match="a NumPy array") as error:
         rs.spectra(tmp_path / "m.npy")
-    assert hinted(error)["alpha"] == rs.layer_metrics(A)["alpha"]
+    assert hinted(error)["alpha"] == layer_metrics(A)["alpha"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -269,8 +269,8 @@ def test_files_of_torch_are_read_as_the_hint_says(tmp_path):
     net = torch.nn.Sequential(torch.nn.Embedding(80, 60), torch.nn.Linear(60, 70))
     alpha = rs.spectra(net).means["alpha"]
     torch.jit.script(net[1]).save(str(tmp_path / "m.jit"))
-    for read in (rs.spectra, rs.from_torch_checkpoint):
-        with pytest.raises(rs.InputError, match="a TorchScript program") as error:
+    for read in (rs.spectra, from_torch_checkpoint):
+        with pytest.raises(InputError, match="a TorchScript program") as error:
             read(tmp_path / "m.jit")
         assert hinted(error).means["alpha"] == pytest.approx(alpha, rel=1e-9)
     live = rs.spectra(torch.jit.script(net))
@@ -280,7 +280,7 @@ def test_files_of_torch_are_read_as_the_hint_says(tmp_path):
     torch.save(net.state_dict(), tmp_path / "m.pth.tar")
     torch.save(net.state_dict(), tmp_path / "old", _use_new_zipfile_serialization=False)
     for name in ("m.pth.tar", "old"):
-        with pytest.raises(rs.InputError, match="has to be unpickled") as error:
+        with pytest.raises(InputError, match="has to be unpickled") as error:
             rs.spectra(tmp_path / name)
         assert "--torch" in error.value.hint
     assert hinted(error).means["alpha"] == pytest.approx(alpha, rel=1e-9)
@@ -288,8 +288,8 @@ def test_files_of_torch_are_read_as_the_hint_says(tmp_path):
     for source in (tmp_path / "m.safetensors", tmp_path / "folder"):
         if source.suffix == "":
             save(source / "m.safetensors", a_weight=A)
-        with pytest.raises(rs.InputError, match="safetensors") as error:
-            rs.from_torch_checkpoint(source)
+        with pytest.raises(InputError, match="safetensors") as error:
+            from_torch_checkpoint(source)
         assert hinted(error).used == ("a.weight",)
 
 
@@ -298,9 +298,9 @@ def test_a_model_of_onnx_is_read_as_the_hint_says(tmp_path):
     weight = onnx.numpy_helper.from_array(A, "fc.weight")
     graph = onnx.helper.make_graph([], "g", [], [], [weight])
     onnx.save(onnx.helper.make_model(graph), tmp_path / "m.onnx")
-    with pytest.raises(rs.InputError, match="an ONNX model") as error:
+    with pytest.raises(InputError, match="an ONNX model") as error:
         rs.spectra(tmp_path / "m.onnx")
-    assert hinted(error).means["alpha"] == rs.layer_metrics(A)["alpha"]
+    assert hinted(error).means["alpha"] == layer_metrics(A)["alpha"]
 
 
 # ---- messages of the tail's functions
@@ -309,8 +309,8 @@ def test_a_model_of_onnx_is_read_as_the_hint_says(tmp_path):
 def test_values_in_place_of_a_fit_are_refused_with_the_way_to_one():
     """An AttributeError before."""
     values = np.arange(1, 99.0)
-    with pytest.raises(rs.InputError, match="a fitted power law") as error:
-        rs.compare_tails(values)
+    with pytest.raises(InputError, match="a fitted power law") as error:
+        compare_tails(values)
     code = error.value.hint.split("In Python: ")[1]
     assert len(eval(code, {"rs": rs, "values": values}).alternative) == 4
 
@@ -318,16 +318,16 @@ def test_values_in_place_of_a_fit_are_refused_with_the_way_to_one():
 @pytest.mark.parametrize("bad", [(5, 1), (np.nan, 2), (1,), (1, 2, 3), 4.0])
 def test_a_range_of_starts_the_wrong_way_round_is_refused(bad):
     """A status that said too few values before."""
-    with pytest.raises(rs.InputError, match="the smaller first"):
-        rs.fit_power_law(np.arange(1, 99.0), xmin_range=bad)
-    assert rs.fit_power_law(np.arange(1, 99.0), xmin_range=(5, 50)).xmin >= 5
+    with pytest.raises(InputError, match="the smaller first"):
+        fit_power_law(np.arange(1, 99.0), xmin_range=bad)
+    assert fit_power_law(np.arange(1, 99.0), xmin_range=(5, 50)).xmin >= 5
 
 
 def test_an_index_that_leaves_out_a_whole_shard_is_not_the_model(tmp_path):
     for number, name in enumerate(("a_weight", "b_weight"), start=1):
         save(tmp_path / f"model-0000{number}-of-00002.safetensors", **{name: RNG.normal(size=(60, 62))})
     index(tmp_path, a_weight="model-00001-of-00002.safetensors")
-    with pytest.raises(rs.InputError, match="names no tensor of shard 2 of 2"):  # half of the model before
+    with pytest.raises(InputError, match="names no tensor of shard 2 of 2"):  # half of the model before
         rs.spectra(tmp_path)
     index(tmp_path, a_weight="./model-00001-of-00002.safetensors", b_weight="model-00002-of-00002.safetensors")
     assert len(rs.spectra(tmp_path).used) == 2
@@ -352,7 +352,7 @@ def test_a_part_of_a_study_is_no_model(tmp_path, part):
     study = rs.create_study(tmp_path / "s", splits={"test": np.zeros(4, int)})
     with study.record(seeds=0) as recorder:
         recorder.weights({"fc.weight": RNG.normal(size=(60, 62))})
-    with pytest.raises(rs.InputError, match="stacks over runs") as caught:  # runs pooled in one exponent before
+    with pytest.raises(InputError, match="stacks over runs") as caught:  # runs pooled in one exponent before
         rs.spectra(next(tmp_path.glob(f"s/{part}")))
     said = str(caught.value).split("rs.open_study('")[1].split("'")[0]  # the hint is carried out
     assert len(rs.spectra(rs.open_study(said)).runs) == 1

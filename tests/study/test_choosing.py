@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import choosing, cli
+from runspread.errors import InputError, MissingDataError
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_a_view_holds_the_runs_asked_for(study):
     [({"lr": 3}, "no run with lr=3; expected one of lr 0.1, 0.2"), ({"depth": 1}, "one of lr, width")],
 )
 def test_a_view_without_runs_says_what_there_is(study, where, message):
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         study.where(**where)
 
 
@@ -107,7 +108,7 @@ def test_choosing_from_what_is_no_study_is_refused(study, tmp_path):
 
 def test_the_hint_on_weights_that_were_not_kept_works(tmp_path, study):
     pytest.importorskip("torch")
-    with pytest.raises(rs.MissingDataError, match="train with keep_weights=True"):
+    with pytest.raises(MissingDataError, match="train with keep_weights=True"):
         study.weights(study.runs[0])
     recipe = rs.recipe("digits-mlp", epochs=1, hidden=(4,), keep_weights=True)
     trained = rs.train(recipe, runs=1, out=Path(tmp_path) / "t")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.training import load_split
 
 FOLDER = Path(__file__).parents[1] / "data" / "studies" / "v1"
 ANSWERS: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text())
@@ -56,6 +57,6 @@ def test_an_old_ensemble_predicts_what_it_did() -> None:
     pytest.importorskip("torch")
     ensemble = rs.load_ensemble(FOLDER / "ensemble")
     assert [member["id"] for member in ensemble.facts.members] == ANSWERS["ensemble"]["members"]
-    inputs, _ = rs.load_split(rs.recipe("digits-mlp"), "test")
+    inputs, _ = load_split(rs.recipe("digits-mlp"), "test")
     expected = np.array(ANSWERS["ensemble"]["probabilities"])
     assert np.asarray(ensemble.predict(inputs[:5])) == pytest.approx(expected, rel=1e-4, abs=1e-6)

@@ -14,8 +14,21 @@ from safetensors.numpy import save_file
 
 import runspread as rs
 from runspread._reading.safetensors import map_tensors
-from runspread._study.opening import verify_folder
-from runspread._study.records import RunRecord
+from runspread.errors import (
+    CorruptShardError,
+    DuplicateRunError,
+    FormatVersionError,
+    InputError,
+    MissingDataError,
+    NotAStudyError,
+    RunspreadWarning,
+    StudyError,
+)
+from runspread.methods import Excluded
+from runspread.methods.dynamics import weight_metrics
+from runspread.methods.spectra import study_spectra
+from runspread.studies.opening import verify_folder
+from runspread.studies.records import RunRecord
 
 LABELS = np.array([0, 1, 2, 1, 0])
 
@@ -123,9 +136,9 @@ def test_predictions_and_weights_at_steps(study, rng):
             run.weights({"a/b": np.array([step])}, step=step)
     assert study.predictions("test", step=10)[0][0, 0] == 10
     assert study.weights(study.runs[0], step=10)["a/b"] == [10]
-    with pytest.raises(rs.MissingDataError, match="split 'test' at step 0, split 'test' at step 10"):
+    with pytest.raises(MissingDataError, match="split 'test' at step 0, split 'test' at step 10"):
         study.predictions("test")
-    with pytest.raises(rs.MissingDataError, match="no final weights; expected one of: step 0, step 10"):
+    with pytest.raises(MissingDataError, match="no final weights; expected one of: step 0, step 10"):
         study.weights(study.runs[0])
 
 
@@ -164,7 +177,7 @@ def test_weight_metrics_are_logged_under_their_names(study):
     weights = {"a.weight": np.eye(3), "a.bias": np.ones(3)}
     with study.record(seeds=0) as run:
         run.log_weights(weights, 5, variance="population")
-    expected = rs.weight_metrics(weights, variance="population")
+    expected = weight_metrics(weights, variance="population")
     assert set(study.metrics()) == set(expected)
     for name, value in expected.items():
         np.testing.assert_allclose(study.metrics()[name].of(run.id)[1], value, rtol=1e-6)
@@ -193,7 +206,7 @@ def test_same_content_is_written_bit_for_bit(tmp_path):
 
 
 def test_index_is_only_a_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr("runspread._study.study.INDEX_AFTER", 2)
+    monkeypatch.setattr("runspread.studies.study.INDEX_AFTER", 2)
     study = rs.create_study(tmp_path / "s", splits={"test": LABELS})
     for seed in range(3):
         record_run(study, seed, np.random.default_rng(seed))
@@ -229,7 +242,7 @@ def test_an_exception_leaves_a_failed_run_and_goes_on(filled):
     assert failed.status == "failed"
     assert "ZeroDivisionError: boom" in failed.error
     assert len(filled.predictions("test")) == 4
-    assert filled.predictions("test").excluded == (rs.Excluded(run.id, "failed"),)
+    assert filled.predictions("test").excluded == (Excluded(run.id, "failed"),)
     assert filled.metrics()["loss"].of(run.id)[1] == [1.0]
 
 
@@ -250,12 +263,12 @@ def test_diverged_runs_are_named(filled):
         run.log(0, loss=float("nan"))
         run.diverged("loss is NaN")
     assert filled.runs[run.id].status == "diverged"
-    assert filled.predictions("test").excluded == (rs.Excluded(run.id, "diverged"),)
+    assert filled.predictions("test").excluded == (Excluded(run.id, "diverged"),)
 
 
 def test_two_runs_of_one_id_are_refused(filled, rng):
     before = tree(filled.path)
-    with pytest.raises(rs.DuplicateRunError, match="already in the study"):
+    with pytest.raises(DuplicateRunError, match="already in the study"):
         record_run(filled, 2, rng, lr=0.1)
     assert tree(filled.path) == before
     with filled.record(seeds=2, hyperparameters={"lr": 0.1}, id="a repetition"):
@@ -283,61 +296,61 @@ def test_names_from_users_are_never_paths(study):
     ],
 )
 def test_bad_logits_are_refused(study, logits, message):
-    with pytest.raises(rs.InputError, match=message), study.record(seeds=0) as run:
+    with pytest.raises(InputError, match=message), study.record(seeds=0) as run:
         run.predictions("test", logits)
 
 
 def test_bad_labels_are_refused(tmp_path, study):
-    with pytest.raises(rs.InputError, match="labels has 1 value out of range, the first -1 at 2"):
+    with pytest.raises(InputError, match="labels has 1 value out of range, the first -1 at 2"):
         rs.create_study(tmp_path / "bad", splits={"test": [0, 1, -1]})
     assert not (tmp_path / "bad").exists()
-    with pytest.raises(rs.InputError, match="no labels for split 'val'"), study.record(seeds=0) as run:
+    with pytest.raises(InputError, match="no labels for split 'val'"), study.record(seeds=0) as run:
         run.predictions("val", np.zeros((5, 3)))
-    with pytest.raises(rs.InputError, match="differ from the study's"), study.record(seeds=1) as run:
+    with pytest.raises(InputError, match="differ from the study's"), study.record(seeds=1) as run:
         run.predictions("test", np.zeros((5, 3)), labels=[0, 0, 0, 0, 0])
 
 
 def test_metric_steps_must_increase(study):
-    with pytest.raises(rs.InputError, match="logged at step 3 after step 3"), study.record(seeds=0) as run:
+    with pytest.raises(InputError, match="logged at step 3 after step 3"), study.record(seeds=0) as run:
         run.log(3, loss=1.0)
         run.log(3, loss=1.0)
 
 
 def test_hyperparameters_must_be_plain(study):
-    with pytest.raises(rs.InputError, match="hyperparameters that JSON cannot hold"):
+    with pytest.raises(InputError, match="hyperparameters that JSON cannot hold"):
         study.record(seeds=0, hyperparameters={"lr": object()})
 
 
 @pytest.mark.parametrize("seeds", [-1, 1.5, {"weights": 3}, "x"])
 def test_bad_seeds_are_refused(study, seeds):
-    with pytest.raises(rs.InputError, match="expected"):
+    with pytest.raises(InputError, match="expected"):
         study.record(seeds=seeds)
 
 
 def test_no_study_and_newer_study(tmp_path, filled):
-    with pytest.raises(rs.NotAStudyError, match="no such folder"):
+    with pytest.raises(NotAStudyError, match="no such folder"):
         rs.open_study(tmp_path / "nowhere")
-    with pytest.raises(rs.NotAStudyError, match=r"no study\.json"):
+    with pytest.raises(NotAStudyError, match=r"no study\.json"):
         rs.open_study(tmp_path)
-    with pytest.raises(rs.StudyError, match="holds a study already"):
+    with pytest.raises(StudyError, match="holds a study already"):
         rs.create_study(filled.path)
-    with pytest.raises(rs.StudyError, match="not empty"):
+    with pytest.raises(StudyError, match="not empty"):
         rs.create_study(tmp_path)
     facts = json.loads((filled.path / "study.json").read_text())
     (filled.path / "study.json").write_text(json.dumps(facts | {"version": 99}))
-    with pytest.raises(rs.FormatVersionError, match=r"version 99; expected at most 2\. Upgrade"):
+    with pytest.raises(FormatVersionError, match=r"version 99; expected at most 2\. Upgrade"):
         rs.open_study(filled.path)
     (filled.path / "study.json").write_text("{")
-    with pytest.raises(rs.NotAStudyError, match="cannot be read"):
+    with pytest.raises(NotAStudyError, match="cannot be read"):
         rs.open_study(filled.path)
 
 
 def test_unknown_names_suggest_the_nearest(filled):
-    with pytest.raises(rs.MissingDataError, match=r"split 'tset'.*expected one of: split 'test'"):
+    with pytest.raises(MissingDataError, match=r"split 'tset'.*expected one of: split 'test'"):
         filled.predictions("tset")
-    with pytest.raises(rs.MissingDataError, match="no metric 'los'; expected one of accuracy, loss"):
+    with pytest.raises(MissingDataError, match="no metric 'los'; expected one of accuracy, loss"):
         filled.metrics()["los"]
-    with pytest.raises(rs.InputError, match="unknown run"):
+    with pytest.raises(InputError, match="unknown run"):
         filled.weights("nobody")
 
 
@@ -354,10 +367,10 @@ def test_verify_names_each_corrupt_shard(filled):
     assert set(found.corrupt) == {shard.name for shard in shards[:3]}
     assert "predictions.safetensors differs" in found.corrupt[shards[0].name][0]
     assert all(shard.name in found.sentence() for shard in shards[:3])
-    with pytest.warns(rs.RunspreadWarning, match=shards[1].name):
+    with pytest.warns(RunspreadWarning, match=shards[1].name):
         reopened = rs.open_study(filled.path)
     assert len(reopened.runs) == 3
-    assert rs.Excluded(f"shard {shards[1].name}", "corrupt") in reopened.predictions("test").excluded
+    assert Excluded(f"shard {shards[1].name}", "corrupt") in reopened.predictions("test").excluded
 
 
 def test_a_header_that_does_not_fit_its_bytes_is_named(tmp_path):
@@ -372,7 +385,7 @@ def test_a_header_that_does_not_fit_its_bytes_is_named(tmp_path):
     assert b'"shape":[2,3]' in data
     (tmp_path / "t.safetensors").write_bytes(data.replace(b'"shape":[2,3]', b'"shape":[1,3]'))
     for memmap in (False, True):
-        with pytest.raises(rs.CorruptShardError, match="cannot be read"):
+        with pytest.raises(CorruptShardError, match="cannot be read"):
             map_tensors(tmp_path / "t.safetensors", memmap=memmap)
 
 
@@ -380,7 +393,7 @@ def test_a_truncated_file_is_named(filled):
     shard = sorted((filled.path / "shards").iterdir())[0]
     path = shard / "predictions.safetensors"
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(rs.CorruptShardError, match=shard.name):
+    with pytest.raises(CorruptShardError, match=shard.name):
         rs.open_study(filled.path).predictions("test").to_array()
 
 
@@ -393,7 +406,7 @@ def test_a_full_disk_loses_nothing(filled):
     try:
         with study.record(seeds=99) as run:
             run.weights({{"w": np.zeros(10_000)}})
-    except rs.StorageError as error:
+    except rs.errors.StorageError as error:
         print(error)
     """
     before = tree(filled.path)
@@ -452,7 +465,7 @@ def test_a_failure_after_another_worker_completed_the_run_is_an_attempt(study, r
 def test_two_workers_with_different_outputs_of_one_run_lose_nothing(study, rng):
     second = rs.open_study(study.path)
     first_logits = record_run(study, 9, rng)
-    with pytest.raises(rs.DuplicateRunError, match="recorded by another worker") as caught:
+    with pytest.raises(DuplicateRunError, match="recorded by another worker") as caught:
         record_run(second, 9, rng)
     seen = rs.open_study(study.path)
     np.testing.assert_array_equal(seen.predictions("test").to_array(), [first_logits.astype(np.float16)])
@@ -483,7 +496,7 @@ def test_a_training_that_is_repeated_elsewhere_may_differ_in_the_last_digits(stu
 def test_a_shard_that_cannot_be_read_does_not_take_a_run_with_it(study, rng):
     record_run(study, 9, rng)
     next((study.path / "shards").iterdir()).joinpath("shard.json").write_text("{")
-    with pytest.warns(rs.RunspreadWarning, match="cannot be read"):
+    with pytest.warns(RunspreadWarning, match="cannot be read"):
         opened = rs.open_study(study.path)
     record_run(opened, 9, rng)
     assert opened.is_recorded(seeds=9)
@@ -507,7 +520,7 @@ def test_a_shard_that_cannot_be_read_does_not_take_a_run_with_it(study, rng):
     ],
 )
 def test_a_value_that_cannot_be_written_costs_no_log(study, bad, message):
-    with pytest.raises(rs.InputError, match=message), study.record(seeds=0) as run:
+    with pytest.raises(InputError, match=message), study.record(seeds=0) as run:
         run.log(1, loss=0.5)
         bad(run)
     assert [each.status for each in study.runs] == ["failed"]
@@ -540,7 +553,7 @@ def test_runs_of_other_classes_are_refused(study, rng):
         raise RuntimeError("these are of a failed run and bind nobody")
     record_run(study, 1, rng)
     for opened in (study, rs.open_study(study.path)):
-        with pytest.raises(rs.InputError, match="5 columns for split 'test'; expected 3, as"), opened.record() as run:
+        with pytest.raises(InputError, match="5 columns for split 'test'; expected 3, as"), opened.record() as run:
             run.predictions("test", rng.normal(size=(5, 5)))
     assert len(study.predictions("test")) == 1
 
@@ -553,13 +566,13 @@ def test_the_reader_names_both_shards_of_other_classes(study, rng):
         )
         for columns in (3, 4)
     ]
-    with pytest.raises(rs.StudyError, match=rf"{names[1]} has outputs .* as in shard {names[0]}\. Move the one"):
+    with pytest.raises(StudyError, match=rf"{names[1]} has outputs .* as in shard {names[0]}\. Move the one"):
         study.predictions("test").to_array()
 
 
 def test_nan_outputs_say_how_to_record_a_diverged_run(study):
     with study.record(seeds=0) as run:
-        with pytest.raises(rs.InputError, match=r"call run\.diverged\(reason\) instead of run\.predictions"):
+        with pytest.raises(InputError, match=r"call run\.diverged\(reason\) instead of run\.predictions"):
             run.predictions("test", np.full((5, 3), np.nan))
         run.diverged("outputs are NaN")
     assert study.is_recorded(seeds=0)
@@ -567,7 +580,7 @@ def test_nan_outputs_say_how_to_record_a_diverged_run(study):
 
 @pytest.mark.parametrize("name", ["splits", "example_ids", "recipe"])
 def test_a_list_is_no_mapping(tmp_path, name):
-    with pytest.raises(rs.InputError, match=f"{name} of type list; expected a mapping"):
+    with pytest.raises(InputError, match=f"{name} of type list; expected a mapping"):
         rs.create_study(tmp_path / "study", **{"splits": {"test": LABELS}, name: ["test"]})
     assert not (tmp_path / "study").exists()
 
@@ -604,7 +617,7 @@ def test_verify_compares_the_labels_with_those_of_the_shards(filled):
 def test_a_study_without_labels_can_still_be_verified(filled, damage):
     path = filled.path / "labels.safetensors"
     path.write_bytes(path.read_bytes()[:20]) if damage == "cut" else path.unlink()
-    with pytest.raises(rs.CorruptShardError, match=r"labels\.safetensors cannot be read .* holds the labels too"):
+    with pytest.raises(CorruptShardError, match=r"labels\.safetensors cannot be read .* holds the labels too"):
         rs.open_study(filled.path)
     found = verify_folder(filled.path)
     assert not found.ok
@@ -620,9 +633,9 @@ def test_merge_names_a_shard_that_it_cannot_compare(tmp_path, filled, rng):
     other.merge(filled)
     broken = sorted((filled.path / "shards").iterdir())[0]
     (broken / "shard.json").write_text("{")
-    with pytest.warns(rs.RunspreadWarning, match="cannot be read"):
+    with pytest.warns(RunspreadWarning, match="cannot be read"):
         opened = rs.open_study(filled.path)
-    with pytest.raises(rs.CorruptShardError, match=f"shard {broken.name} .* Move it away, and merge again"):
+    with pytest.raises(CorruptShardError, match=f"shard {broken.name} .* Move it away, and merge again"):
         opened.merge(other)
 
 
@@ -641,13 +654,13 @@ def test_merge_refuses_conflicts_before_copying(tmp_path, filled, rng):
     other = rs.create_study(tmp_path / "other", splits={"test": LABELS})
     record_run(other, 10, rng, lr=0.1)
     record_run(other, 3, rng, lr=0.1)  # same seeds and hyperparameters, other numbers
-    with pytest.raises(rs.DuplicateRunError):
+    with pytest.raises(DuplicateRunError):
         filled.merge(other)
     relabelled = rs.create_study(tmp_path / "labels", splits={"test": (LABELS + 1) % 3})
-    with pytest.raises(rs.StudyError, match="different labels"):
+    with pytest.raises(StudyError, match="different labels"):
         filled.merge(relabelled)
     recipe = rs.create_study(tmp_path / "recipe", recipe={"lr": 1})
-    with pytest.raises(rs.StudyError, match=r"different recipes .*lr"):
+    with pytest.raises(StudyError, match=r"different recipes .*lr"):
         filled.merge(recipe)
     assert tree(filled.path) == before
 
@@ -657,7 +670,7 @@ def test_different_labels_in_one_split_are_noticed(study, tmp_path):
     for seed, labels in enumerate((LABELS, LABELS)):
         with free.record(seeds=seed) as run:
             run.predictions("test", np.zeros((5, 3)), labels=labels if seed == 0 else (labels + 1) % 3)
-    with pytest.raises(rs.StudyError, match="different labels for split 'test'"):
+    with pytest.raises(StudyError, match="different labels for split 'test'"):
         free.predictions("test")
 
 
@@ -667,9 +680,9 @@ def test_one_logit_is_the_log_odds_of_class_1(tmp_path):
         with study.record(seeds=seed) as run:
             run.predictions("test", np.array([[-1.0], [2.0], [-0.5], [0.0]]) * (seed + 1))
     assert [run.accuracy["test"] for run in study.runs] == [0.75, 0.75]
-    assert rs.scores(study).member_accuracy.tolist() == [0.75, 0.75]
+    assert rs.ensemble_scores(study).member_accuracy.tolist() == [0.75, 0.75]
     assert rs.variance(study).mean_acc == 0.75
-    with pytest.raises(rs.InputError, match="for logits of 2 classes"), study.record(seeds=9) as run:
+    with pytest.raises(InputError, match="for logits of 2 classes"), study.record(seeds=9) as run:
         run.predictions("other", np.zeros((2, 1)), labels=[0, 2])
 
 
@@ -688,7 +701,7 @@ def test_another_order_of_examples_is_refused(tmp_path, rng):
     study = rs.create_study(tmp_path / "study", splits={"test": LABELS}, example_ids={"test": IDS})
     with study.record(seeds=0) as run:
         run.predictions("test", logits_of(rng), example_ids=IDS)
-        with pytest.raises(rs.InputError, match="same examples in the same order"):
+        with pytest.raises(InputError, match="same examples in the same order"):
             run.predictions("test", logits_of(rng), example_ids=SWAPPED)
     with study.record(seeds=1) as run:
         run.predictions("test", logits_of(rng))  # without ids nothing is compared
@@ -701,7 +714,7 @@ def test_runs_of_different_order_are_not_read_together(study, rng):
     for seed, ids in enumerate((IDS, SWAPPED)):
         with study.record(seeds=seed) as run:
             run.predictions("test", logits_of(rng), example_ids=ids)
-    with pytest.raises(rs.StudyError, match="different example ids"):
+    with pytest.raises(StudyError, match="different example ids"):
         rs.open_study(study.path).predictions("test")
 
 
@@ -712,7 +725,7 @@ def test_studies_of_different_order_are_not_merged(tmp_path, rng):
         with made.record(seeds=seed) as run:
             run.predictions("test", logits_of(rng), example_ids=ids)
         studies.append(made)
-    with pytest.raises(rs.StudyError, match="different example ids"):
+    with pytest.raises(StudyError, match="different example ids"):
         studies[0].merge(studies[1])
 
 
@@ -720,9 +733,9 @@ def test_a_digest_of_ones_own_stands_for_the_ids(tmp_path, rng):
     study = rs.create_study(tmp_path / "study", splits={"test": LABELS}, example_ids={"test": "sha256:1234"})
     with study.record(seeds=0) as run:
         run.predictions("test", logits_of(rng), example_ids="sha256:1234")
-    with pytest.raises(rs.InputError, match="different id for each of 5"):
+    with pytest.raises(InputError, match="different id for each of 5"):
         rs.create_study(tmp_path / "b", splits={"test": LABELS}, example_ids={"test": [0, 1, 2, 3, 3]})
-    with pytest.raises(rs.InputError, match="unknown split with example ids 'dev'"):
+    with pytest.raises(InputError, match="unknown split with example ids 'dev'"):
         rs.create_study(tmp_path / "c", splits={"test": LABELS}, example_ids={"dev": IDS})
 
 
@@ -743,7 +756,7 @@ def test_a_loop_can_be_started_again_as_it_is(tmp_path):
             with study.record(**plan) as run:
                 run.log(0, loss=1.0)
     assert len(study.runs) == 3
-    with pytest.raises(rs.StudyError, match="exist_ok=True"):
+    with pytest.raises(StudyError, match="exist_ok=True"):
         rs.create_study(tmp_path / "study", splits={"test": LABELS})
     for words, other in (
         ("labels of split 'test'", {"splits": {"test": np.roll(LABELS, 1)}, "example_ids": ids}),
@@ -751,7 +764,7 @@ def test_a_loop_can_be_started_again_as_it_is(tmp_path):
         ("example ids", {"splits": {"test": LABELS}}),
         ("recipe", {"splits": {"test": LABELS}, "example_ids": ids, "recipe": {"lr": 1}}),
     ):
-        with pytest.raises(rs.StudyError, match=f"other {words}"):
+        with pytest.raises(StudyError, match=f"other {words}"):
             rs.create_study(tmp_path / "study", exist_ok=True, **other)
 
 
@@ -766,10 +779,10 @@ def test_every_method_on_runs_names_the_shards_that_are_corrupt(tmp_path):
             run.weights({"fc.weight": rng.standard_t(3, size=(60, 64))})
     shard = sorted((tmp_path / "s" / "shards").iterdir())[0]
     (shard / "shard.json").write_text("{")
-    with pytest.warns(rs.RunspreadWarning, match="left out"):
+    with pytest.warns(RunspreadWarning, match="left out"):
         study = rs.open_study(tmp_path / "s")
     for method, options in (
-        (rs.study_spectra, {}),
+        (study_spectra, {}),
         (rs.audit, {}),
         (rs.variance, {}),
         (rs.dynamics, {"states": (1, 2)}),

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._training.datasets import load_dataset
-from runspread._training.datasets.cache import cache_folder
+from runspread.errors import InputError
+from runspread.training.datasets import load_dataset
+from runspread.training.datasets.cache import cache_folder
 
 
 def test_digits_are_split_in_one_documented_way():
@@ -31,7 +32,7 @@ def test_digits_are_split_in_one_documented_way():
     assert held_out.fingerprint != data.fingerprint
     assert load_dataset(rs.recipe("digits-mlp")).fingerprint == data.fingerprint
     for wrong in ({"validation": 1437}, {"train_examples": 5000}):
-        with pytest.raises(rs.InputError):
+        with pytest.raises(InputError):
             load_dataset(rs.recipe("digits-mlp", **wrong))
 
 
@@ -88,7 +89,7 @@ def test_images_are_drawn_by_a_seed_and_pooled_once(pictures):
     cached[0].write_bytes(cached[0].read_bytes()[:-4] + np.float32(2).tobytes())  # what is kept is what is read
     everything = load_dataset(rs.recipe("mnist-lenet", data=str(folder), pool=2))
     assert everything.splits["train"].inputs[-1, -1, -1, -1] == 2
-    with pytest.raises(rs.InputError, match="divisor"):
+    with pytest.raises(InputError, match="divisor"):
         load_dataset(rs.recipe("mnist-lenet", **fields | {"pool": 5}))
 
 
@@ -135,7 +136,7 @@ def test_pooling_averages_blocks(pictures):
     expected = arrays["test"].astype(float).reshape(8, 2, 2, 3, 2, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(data.splits["test"].inputs, expected, rtol=1e-6)
     assert data.std.item() == 255
-    with pytest.raises(rs.InputError, match="pool=4"):
+    with pytest.raises(InputError, match="pool=4"):
         load_dataset(rs.recipe("mnist-lenet", data=str(folder), pool=4))
 
 
@@ -154,12 +155,12 @@ def test_images_that_cannot_be_read_are_named(pictures):
     folder, _ = pictures
     cells = [{"bytes": b"no picture", "path": None}]
     pyarrow.parquet.write_table(pyarrow.table({"image": cells, "label": [0]}), folder / "test.parquet")
-    with pytest.raises(rs.InputError, match="image 0 cannot be decoded"):
+    with pytest.raises(InputError, match="image 0 cannot be decoded"):
         load_dataset(rs.recipe("mnist-lenet", data=str(folder)))
     pyarrow.parquet.write_table(pyarrow.table({"picture": cells, "label": [0]}), folder / "test.parquet")
-    with pytest.raises(rs.InputError, match="columns"):
+    with pytest.raises(InputError, match="columns"):
         load_dataset(rs.recipe("mnist-lenet", data=str(folder)))
-    with pytest.raises(rs.InputError, match=r"no train\*\.parquet"):
+    with pytest.raises(InputError, match=r"no train\*\.parquet"):
         load_dataset(rs.recipe("mnist-lenet", data=str(folder.parent)))
 
 
@@ -193,8 +194,8 @@ def test_text_is_cut_into_sequences(tmp_path):
     assert 0 < hidden.mean() < 0.5
     assert (test.inputs[hidden] == 8).all()
     assert (train.labels == -1).all()
-    with pytest.raises(rs.InputError, match="no text"):
+    with pytest.raises(InputError, match="no text"):
         load_dataset(rs.recipe("text-mlm-small"))
     path.write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(rs.InputError, match="not UTF-8"):
+    with pytest.raises(InputError, match="not UTF-8"):
         load_dataset(rs.recipe("text-mlm-small", data=str(path)))

@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError, RunspreadWarning, TrainingError
+from runspread.methods.dynamics import weight_metrics
+from runspread.training import Recipe, recipe_names
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from runspread._training import calibration  # noqa: E402
-from runspread._training.calibration import Choice, choose_program, plan_memory  # noqa: E402
-from runspread._training.checkpoints import read_checkpoint  # noqa: E402
-from runspread._training.engine import StackTraining, make_task  # noqa: E402
-from runspread._training.memory import MemoryPlan, activation_floats  # noqa: E402
-from runspread._training.models.transformers import ModularTransformer  # noqa: E402
-from runspread._training.plan import plan_runs  # noqa: E402
-from runspread._training.search import as_search  # noqa: E402
+from runspread.training import calibration
+from runspread.training.calibration import Choice, choose_program, plan_memory
+from runspread.training.checkpoints import read_checkpoint
+from runspread.training.engine import StackTraining, make_task
+from runspread.training.memory import MemoryPlan, activation_floats
+from runspread.training.models.transformers import ModularTransformer
+from runspread.training.plan import plan_runs
+from runspread.training.search import as_search
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +28,7 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNSPREAD_CACHE", str(tmp_path / "cache"))
 
 
-def tiny(**overrides) -> rs.Recipe:
+def tiny(**overrides) -> Recipe:
     return rs.recipe("digits-mlp", **{"epochs": 2, "hidden": (16,), "record": "none", **overrides})
 
 
@@ -37,7 +40,7 @@ def test_what_is_recorded(tmp_path):
     assert curves["test_loss"].steps[0].tolist() == [5, 10, 15, 20]
     assert set(curves) == {
         *(f"{split}_{what}" for split in ("train", "validation", "test") for what in ("loss", "accuracy")),
-        *rs.weight_metrics([np.eye(2)]),
+        *weight_metrics([np.eye(2)]),
     }
     run = study.runs[0]
     assert set(run.predictions) == {(split, step) for split in ("validation", "test") for step in (3, None)}
@@ -46,7 +49,7 @@ def test_what_is_recorded(tmp_path):
     assert logits.dtype == np.float32
     np.testing.assert_allclose(curves["test_accuracy"].values[0, -1], run.accuracy["test"], rtol=1e-6)
     weights = study.weights(run)
-    expected = rs.weight_metrics({name: np.asarray(value) for name, value in weights.items()})
+    expected = weight_metrics({name: np.asarray(value) for name, value in weights.items()})
     assert curves["l2"].values[0, -1] == pytest.approx(expected["l2"], rel=1e-5)
 
 
@@ -98,7 +101,7 @@ def test_a_training_ends_when_all_its_runs_have_stopped(tmp_path):
     recipe = tiny(epochs=100_000, record="1 epoch", stop_loss=2.0, evaluate=("train",))
     study = rs.train(recipe, runs=2, out=tmp_path / "s")  # else this test would not end
     assert (study.metrics()["train_loss"].lengths < 100).all()
-    with pytest.raises(rs.InputError, match="'train' among them"):
+    with pytest.raises(InputError, match="'train' among them"):
         tiny(stop_loss=0.1)
 
 
@@ -125,7 +128,7 @@ def test_structures_are_searched_too(tmp_path):
 def test_what_would_be_ignored_is_refused(tmp_path, recipe, search, message):
     recipe = dict(recipe)
     made = rs.recipe(recipe.pop("name", "digits-mlp"), **recipe)
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.train(made, runs=2, out=tmp_path / "s", search=search)
     assert not (tmp_path / "s").exists()
 
@@ -172,13 +175,13 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
 
     path = tmp_path / "start.safetensors"
     save_file({"layers.0.weight": torch.zeros(3, 3)}, path)
-    with pytest.raises(rs.InputError, match=r"layers\.0\.weight of shape \(3, 3\).*fresh"):
+    with pytest.raises(InputError, match=r"layers\.0\.weight of shape \(3, 3\).*fresh"):
         make_task(tiny(start_from=str(path))).build()
     save_file({"other": torch.zeros(3)}, path)
-    with pytest.raises(rs.InputError, match="a checkpoint with other"):
+    with pytest.raises(InputError, match="a checkpoint with other"):
         make_task(tiny(start_from=str(path))).build()
     path.write_bytes(b"not safetensors")
-    with pytest.raises(rs.InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_checkpoint(str(path), ())
 
 
@@ -199,16 +202,16 @@ def build(shape, outputs):
 def test_a_network_that_cannot_be_stacked_is_trained_run_by_run_and_said_so(tmp_path):
     (tmp_path / "model.py").write_text(NOT_STACKABLE)
     recipe = tiny().replace(model=f"{tmp_path}/model.py:build")
-    with pytest.warns(rs.RunspreadWarning, match="cannot be stacked.*one at a time"):
+    with pytest.warns(RunspreadWarning, match="cannot be stacked.*one at a time"):
         study = rs.train(recipe, runs=3, out=tmp_path / "s")
     assert len(study.runs) == 3
 
 
 def test_a_model_that_cannot_be_built_says_why(tmp_path):
     (tmp_path / "model.py").write_text("def build(shape, outputs):\n    return 3\n")
-    with pytest.raises(rs.InputError, match=r"gave a int; expected a torch\.nn\.Module"):
+    with pytest.raises(InputError, match=r"gave a int; expected a torch\.nn\.Module"):
         rs.train(tiny().replace(model=f"{tmp_path}/model.py:build"), runs=2, out=tmp_path / "s")
-    with pytest.raises(rs.InputError, match=r"unexpected keyword argument 'depth'"):
+    with pytest.raises(InputError, match=r"unexpected keyword argument 'depth'"):
         rs.train(tiny().replace(model=f"{tmp_path}/model.py:build", depth=3), runs=2, out=tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
@@ -226,7 +229,7 @@ def test_a_model_that_cannot_be_built_says_why(tmp_path):
 )
 def test_a_model_that_does_not_fit_the_data_says_why(tmp_path, body, message):
     (tmp_path / "model.py").write_text(f"from torch import nn\ndef build(shape, outputs):\n    return {body}\n")
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.train(tiny().replace(model=f"{tmp_path}/model.py:build"), runs=2, out=tmp_path / "s")
     assert not (tmp_path / "s").exists()
 
@@ -254,10 +257,10 @@ def test_a_stack_that_cannot_fit_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(calibration, "free_memory", lambda device: int(4.6 * one / 0.9 + data))
     monkeypatch.setattr(calibration, "_time_step", lambda task, plans, program, threads: 1.0)  # wider is faster
     assert choose_program(task, plans, "auto", workers=1, threads=1)[0].width == 4
-    with pytest.raises(rs.TrainingError, match=r"a stack of 8 runs will hold about .* free"):
+    with pytest.raises(TrainingError, match=r"a stack of 8 runs will hold about .* free"):
         choose_program(task, plans, 8, workers=1, threads=1)
     monkeypatch.setattr(calibration, "free_memory", lambda device: -data)
-    with pytest.raises(rs.TrainingError, match="smaller"):
+    with pytest.raises(TrainingError, match="smaller"):
         choose_program(task, plans, 1, workers=1, threads=1)
 
 
@@ -300,7 +303,7 @@ def plain_forward(model: ModularTransformer, pairs: torch.Tensor) -> torch.Tenso
 
 
 def test_parameter_counts_are_those_that_were_published():
-    from runspread._training.build import build_network
+    from runspread.training.build import build_network
 
     counts = {
         (name, classes): sum(p.numel() for p in build_network(rs.recipe(name), (3, 32, 32), classes).parameters())
@@ -318,7 +321,7 @@ def test_parameter_counts_are_those_that_were_published():
 @pytest.mark.parametrize("name", ["cifar10-resnet20-small", "cifar10-resnet18"])
 @pytest.mark.parametrize(("batch_norm", "residual"), [(True, False), (False, True), (False, False)])
 def test_a_residual_network_without_its_crutches(name, batch_norm, residual):
-    from runspread._training.build import build_network
+    from runspread.training.build import build_network
 
     recipe = rs.recipe(name, width=4, batch_norm=batch_norm, residual=residual)
     network = build_network(recipe, (3, 16, 16), 10).eval()
@@ -342,13 +345,13 @@ def _without_norm(network, x, *, residual: bool):
 
 def test_recording_at_the_default_cadence_is_cheap():
     """Counted in numbers that pass through the network, since clocks on a shared machine tell little."""
-    for name in rs.recipe_names():
+    for name in recipe_names():
         recipe = rs.recipe(name)
         if recipe.dataset in ("images", "text"):
             continue
         task = make_task(recipe)
         training = StackTraining(task, plan_runs(recipe, 1, vary=("init",), seed=0, search={}), "loop")
-        from runspread._training.cadence import record_steps
+        from runspread.training.cadence import record_steps
 
         points = len(record_steps(recipe.record, training.total, training.feed.per_epoch))
         evaluated = points * sum(len(task.splits[split].inputs) for split in recipe.evaluate)

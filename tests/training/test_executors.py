@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError, TrainingError
+from runspread.training import Recipe, TrainingProgress
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -23,7 +25,7 @@ pytest.importorskip("sklearn")
 RECIPE = {"epochs": 2, "hidden": (16,), "record": "1 epoch"}
 
 
-def recipe(**overrides) -> rs.Recipe:
+def recipe(**overrides) -> Recipe:
     return rs.recipe("digits-mlp", **{**RECIPE, **overrides})
 
 
@@ -46,8 +48,8 @@ def test_processes_equal_threads(tmp_path, local):
 
 
 def test_local_takes_processes_where_they_pay(tmp_path, local, monkeypatch):
-    monkeypatch.setattr("runspread._training.driver._PROCESS_SECONDS", 0.0)
-    seen: list[rs.TrainingProgress] = []
+    monkeypatch.setattr("runspread.training.driver._PROCESS_SECONDS", 0.0)
+    seen: list[TrainingProgress] = []
     study = rs.train(recipe(), runs=6, out=tmp_path / "s", workers=2, progress=seen.append)
     assert_same(study, local)
     workers = {json.loads(file.read_text())["process"] for file in study.path.glob("shards/*/provenance.json")}
@@ -93,7 +95,7 @@ def test_a_lost_worker_costs_its_shard_which_is_trained_again(tmp_path, local):
 
 
 def test_a_worker_that_is_lost_every_time_is_named(tmp_path):
-    with pytest.raises(rs.TrainingError, match=r"1 of 3 shards.*worker was lost.*the machine is gone"):
+    with pytest.raises(TrainingError, match=r"1 of 3 shards.*worker was lost.*the machine is gone"):
         rs.train(recipe(), runs=6, out=tmp_path / "s", executor=Flaky(7), workers=3, retries=2)
     assert len(rs.open_study(tmp_path / "s").runs) == 4
 
@@ -120,7 +122,7 @@ IN_A_THREAD = "threading.current_thread().name.startswith('runspread')"
 IN_A_PROCESS = "multiprocessing.current_process().name != 'MainProcess'"
 
 
-def hanging_recipe(folder: Path, condition: str, seconds: float) -> rs.Recipe:
+def hanging_recipe(folder: Path, condition: str, seconds: float) -> Recipe:
     """Return a recipe whose network hangs once, in the first worker that reaches it."""
     text = HANGING.format(condition=condition, seconds=seconds, marker=str(folder / "hung"))
     (folder / "model.py").write_text(text)
@@ -129,7 +131,7 @@ def hanging_recipe(folder: Path, condition: str, seconds: float) -> rs.Recipe:
 
 def test_a_hanging_thread_is_named_and_the_rest_is_trained(tmp_path):
     slow = hanging_recipe(tmp_path, IN_A_THREAD, 12)
-    with pytest.raises(rs.TrainingError, match=r"1 of 4 shards.*no end after 3 seconds, given up"):
+    with pytest.raises(TrainingError, match=r"1 of 4 shards.*no end after 3 seconds, given up"):
         rs.train(slow, runs=4, out=tmp_path / "s", workers=4, stack=1, shard_timeout=3)
     assert len(rs.open_study(tmp_path / "s").runs) == 3
 
@@ -137,7 +139,7 @@ def test_a_hanging_thread_is_named_and_the_rest_is_trained(tmp_path):
 @pytest.mark.slow
 def test_a_hanging_process_is_killed_and_the_rest_is_trained(tmp_path):
     slow = hanging_recipe(tmp_path, IN_A_PROCESS, 600)
-    with pytest.raises(rs.TrainingError, match=r"1 of 3 shards.*given up"):
+    with pytest.raises(TrainingError, match=r"1 of 3 shards.*given up"):
         rs.train(slow, runs=3, out=tmp_path / "s", executor="processes", workers=3, stack=1, shard_timeout=40)
     assert len(rs.open_study(tmp_path / "s").runs) == 2
 
@@ -151,11 +153,11 @@ def build(shape, outputs):
         raise ZeroDivisionError("this seed is unlucky")
     return torch.nn.Linear(shape[0], outputs)
 """
-    from runspread._training.seeding import derive_seed
+    from runspread.training.seeding import derive_seed
 
     (tmp_path / "model.py").write_text(text.format(seed=derive_seed(0, "init", 1)))
     own = recipe().replace(model=f"{tmp_path}/model.py:build", record="none")
-    with pytest.raises(rs.TrainingError, match=r"1 of 3 shards.*ZeroDivisionError: this seed is unlucky"):
+    with pytest.raises(TrainingError, match=r"1 of 3 shards.*ZeroDivisionError: this seed is unlucky"):
         rs.train(own, runs=3, out=tmp_path / "s", workers=3, stack=1)
     assert len(rs.open_study(tmp_path / "s").runs) == 2
 
@@ -203,7 +205,7 @@ def test_ray_cluster_with_a_worker_killed_half_way(tmp_path, ray_cluster, monkey
     expected = rs.train(long, runs=8, out=tmp_path / "local", workers=4, stack=2)
     killed = threading.Event()
 
-    def watch(progress: rs.TrainingProgress) -> None:
+    def watch(progress: TrainingProgress) -> None:
         if progress.runs_done >= 2 and not killed.is_set():
             killed.set()
             cluster.remove_node(nodes[0], allow_graceful=False)
@@ -226,6 +228,6 @@ def test_ray_cluster_with_a_worker_killed_half_way(tmp_path, ray_cluster, monkey
 def test_slurm_without_sbatch_is_refused(tmp_path, monkeypatch):
     """It trained on this machine without a word; the hint's option is the one that `test_slurm_adapter` trains with."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(rs.InputError, match=r"without sbatch.*executor_options=\{'cluster': 'local'\}"):
+    with pytest.raises(InputError, match=r"without sbatch.*executor_options=\{'cluster': 'local'\}"):
         rs.train(recipe(), runs=2, out=tmp_path / "s", executor="slurm")
     assert not (tmp_path / "s" / "shards").exists()

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._training.cadence import record_steps, steps_per_epoch
-from runspread._training.plan import deal_shards, plan_runs, structural
-from runspread._training.recipes import recipe_from_dict
-from runspread._training.schedules import schedule_factors
-from runspread._training.search import as_search, parse_distribution, parse_search, parse_settings, sample
-from runspread._training.seeding import derive_seed, epoch_order, run_seeds
+from runspread.errors import InputError
+from runspread.nn._schedules import schedule_factors
+from runspread.training import recipe_names
+from runspread.training.cadence import record_steps, steps_per_epoch
+from runspread.training.plan import deal_shards, plan_runs, structural
+from runspread.training.recipes import recipe_from_dict
+from runspread.training.search import as_search, parse_distribution, parse_search, parse_settings, sample
+from runspread.training.seeding import derive_seed, epoch_order, run_seeds
 
 NAMES = [
     "digits-mlp",
@@ -31,7 +33,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", rs.recipe_names())
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_survives_json(name):
     made = rs.recipe(name)
     assert recipe_from_dict(json.loads(json.dumps(made.to_dict()))) == made
@@ -39,7 +41,7 @@ def test_every_recipe_survives_json(name):
 
 
 def test_the_promised_recipes_are_there():
-    assert set(NAMES) <= set(rs.recipe_names())
+    assert set(NAMES) <= set(recipe_names())
 
 
 def test_overrides_reach_recipe_model_and_data():
@@ -70,13 +72,13 @@ def test_overrides_reach_recipe_model_and_data():
     ],
 )
 def test_what_does_not_fit_is_said(overrides, message):
-    with pytest.raises(rs.InputError) as error:
+    with pytest.raises(InputError) as error:
         rs.recipe("digits-mlp", **overrides)
     assert message in str(error.value)
 
 
 def test_unknown_recipe_names_the_nearest():
-    with pytest.raises(rs.InputError, match="Did you mean 'sparse-parity'"):
+    with pytest.raises(InputError, match="Did you mean 'sparse-parity'"):
         rs.recipe("sparse-party")
 
 
@@ -86,14 +88,14 @@ def test_a_recipe_from_a_file(tmp_path):
     )
     for name in ("recipe", "make"):
         assert rs.recipe(f"{tmp_path}/mine.py:{name}", epochs=3).lr == 0.5
-    with pytest.raises(rs.InputError, match="is a int; expected a recipe"):
+    with pytest.raises(InputError, match="is a int; expected a recipe"):
         rs.recipe(f"{tmp_path}/mine.py:other")
-    with pytest.raises(rs.InputError, match="no 'recip' in"):
+    with pytest.raises(InputError, match="no 'recip' in"):
         rs.recipe(f"{tmp_path}/mine.py:recip")
-    with pytest.raises(rs.InputError, match="no file"):
+    with pytest.raises(InputError, match="no file"):
         rs.recipe(f"{tmp_path}/yours.py:recipe")
     (tmp_path / "broken.py").write_text("1 / 0\n")
-    with pytest.raises(rs.InputError, match="ZeroDivisionError"):
+    with pytest.raises(InputError, match="ZeroDivisionError"):
         rs.recipe(f"{tmp_path}/broken.py:recipe")
 
 
@@ -128,7 +130,7 @@ def test_settings_and_search_are_parsed():
     ],
 )
 def test_bad_search_is_an_error(text):
-    with pytest.raises(rs.InputError, match="lower bound first" if "(2,1)" in text else None):
+    with pytest.raises(InputError, match="lower bound first" if "(2,1)" in text else None):
         parse_search([text])
 
 
@@ -170,11 +172,11 @@ def test_run_i_is_the_same_however_many_there_are():
     search = parse_search(["lr=loguniform(1e-4,1e-1)"])
     few, many = (plan_runs(recipe, n, vary=("init", "order"), seed=7, search=search) for n in (3, 50))
     assert many[:3] == few
-    with pytest.raises(rs.InputError, match="unknown hyperparameter 'lrr'"):
+    with pytest.raises(InputError, match="unknown hyperparameter 'lrr'"):
         plan_runs(recipe, 2, vary=("init",), seed=0, search=parse_search(["lrr=uniform(0,1)"]))
-    with pytest.raises(rs.InputError, match="unknown seed role"):
+    with pytest.raises(InputError, match="unknown seed role"):
         plan_runs(recipe, 2, vary=("data",), seed=0, search={})
-    with pytest.raises(rs.InputError, match="runs is 0"):
+    with pytest.raises(InputError, match="runs is 0"):
         plan_runs(recipe, 0, vary=("init",), seed=0, search={})
 
 
@@ -207,7 +209,7 @@ def test_cadence():
     assert record_steps("1 epoch", 0, 10) == (0,)
     assert (steps_per_epoch(1437, 128, True), steps_per_epoch(1437, 128, False)) == (11, 12)
     assert steps_per_epoch(50, None, True) == 1
-    with pytest.raises(rs.InputError, match="batch_size=60 with 50"):
+    with pytest.raises(InputError, match="batch_size=60 with 50"):
         steps_per_epoch(50, 60, True)
 
 

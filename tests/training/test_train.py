@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError, StudyError
+from runspread.training import Recipe, TrainingProgress
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -16,7 +18,7 @@ pytest.importorskip("sklearn")
 TINY = {"epochs": 2, "hidden": (16,), "record": "1 epoch"}
 
 
-def tiny(**overrides) -> rs.Recipe:
+def tiny(**overrides) -> Recipe:
     return rs.recipe("digits-mlp", **{**TINY, **overrides})
 
 
@@ -59,9 +61,9 @@ def test_goes_on_with_what_is_missing(tmp_path):
 
 def test_other_recipe_in_the_same_folder_is_refused(tmp_path):
     rs.train(tiny(), runs=2, out=tmp_path / "s")
-    with pytest.raises(rs.StudyError, match=r"lr is 0\.001 there and 0\.5 here"):
+    with pytest.raises(StudyError, match=r"lr is 0\.001 there and 0\.5 here"):
         rs.train(tiny(lr=0.5), runs=2, out=tmp_path / "s")
-    with pytest.raises(rs.StudyError, match="seed is 0 there and 1 here"):
+    with pytest.raises(StudyError, match="seed is 0 there and 1 here"):
         rs.train(tiny(), runs=2, out=tmp_path / "s", seed=1)
 
 
@@ -71,7 +73,7 @@ def test_a_study_from_before_a_field_was_added_goes_on(tmp_path):
     del spec["recipe"]["label_smoothing"], spec["recipe"]["model_options"]["init"]
     (tmp_path / "s" / "study.json").write_text(json.dumps(spec))
     assert len(rs.train(tiny(), runs=3, out=tmp_path / "s").runs) == 3
-    with pytest.raises(rs.StudyError, match=r"label_smoothing is 0\.0 there and 0\.5 here"):
+    with pytest.raises(StudyError, match=r"label_smoothing is 0\.0 there and 0\.5 here"):
         rs.train(tiny(label_smoothing=0.5), runs=3, out=tmp_path / "s")
 
 
@@ -90,7 +92,7 @@ def test_same_init_seed_starts_from_the_same_weights(tmp_path):
 
 
 def test_nothing_varies(tmp_path):
-    with pytest.raises(rs.InputError, match="Vary a seed role"):
+    with pytest.raises(InputError, match="Vary a seed role"):
         rs.train(tiny(), runs=2, out=tmp_path / "s", vary=())
 
 
@@ -111,7 +113,7 @@ def test_one_role_may_be_a_word(tmp_path):
     ],
 )
 def test_runs_that_would_be_the_same_are_refused(tmp_path, recipe, vary, search):
-    with pytest.raises(rs.InputError, match=r"some are the same.* seed changes nothing"):
+    with pytest.raises(InputError, match=r"some are the same.* seed changes nothing"):
         rs.train(tiny(**recipe), runs=3, out=tmp_path / "s", vary=vary, search=search)
     rs.train(tiny(**recipe), runs=1, out=tmp_path / "s", vary=vary)
     rs.train(tiny(dropout=0.1, batch_size=128), runs=2, out=tmp_path / "dropout", vary=vary)
@@ -134,13 +136,13 @@ def test_runs_that_would_be_the_same_are_refused(tmp_path, recipe, vary, search)
     ],
 )
 def test_what_cannot_be_or_would_be_ignored_is_refused(tmp_path, options, message):
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.train(**{"recipe": tiny(), "runs": 2, "out": tmp_path / "s", **options})
     assert not (tmp_path / "s").exists()
 
 
 def test_progress_ends_with_all_runs(tmp_path):
-    seen: list[rs.TrainingProgress] = []
+    seen: list[TrainingProgress] = []
     rs.train(tiny(), runs=4, out=tmp_path / "s", progress=seen.append)
     assert seen[-1].runs_done == seen[-1].runs_total == 4
     assert seen[-1].fraction == 1
@@ -149,7 +151,7 @@ def test_progress_ends_with_all_runs(tmp_path):
 
 
 def test_an_error_in_the_progress_callback_stops_the_training(tmp_path):
-    def stop(progress: rs.TrainingProgress) -> None:
+    def stop(progress: TrainingProgress) -> None:
         if progress.elapsed > 0.05:
             raise KeyboardInterrupt
 
@@ -168,8 +170,8 @@ def test_stack_width_does_not_matter(tmp_path, width):
 
 
 def test_recipe_without_data_says_what_is_missing(tmp_path):
-    with pytest.raises(rs.InputError, match=r"train\.parquet"):
+    with pytest.raises(InputError, match=r"train\.parquet"):
         rs.train("mnist-mlp", runs=2, out=tmp_path / "s")
-    with pytest.raises(rs.InputError, match="digits-mlp"):
+    with pytest.raises(InputError, match="digits-mlp"):
         rs.train("digit-mlp", runs=2, out=tmp_path / "s")
     assert not (tmp_path / "s").exists()

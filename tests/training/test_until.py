@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread.errors import InputError, StudyError
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -64,7 +65,7 @@ def test_command_line(tmp_path):
 
 def test_baseline_needs_a_gap(tmp_path):
     baseline = rs.train(rs.recipe("digits-mlp", **TINY), runs=3, out=tmp_path / "a")
-    with pytest.raises(rs.InputError, match="baseline"):
+    with pytest.raises(InputError, match="baseline"):
         rs.train_until("digits-mlp", until="se=1", max_runs=5, against=baseline, out=tmp_path / "b")
 
 
@@ -72,9 +73,9 @@ def test_the_plan_of_looks_is_kept(tmp_path):
     """Two plans over the same runs would err more often than either promises."""
     recipe = rs.recipe("digits-mlp", **TINY)
     rs.train_until(recipe, until="se=0.0001", max_runs=5, out=tmp_path / "s")
-    with pytest.raises(rs.StudyError, match="looked at under another plan"):
+    with pytest.raises(StudyError, match="looked at under another plan"):
         rs.train_until(recipe, until="se=0.0001", max_runs=7, out=tmp_path / "s")
-    with pytest.raises(rs.StudyError, match="question"):
+    with pytest.raises(StudyError, match="question"):
         rs.train_until(recipe, until="se=0.1", max_runs=5, out=tmp_path / "s")
     assert len(rs.open_study(tmp_path / "s").runs) == 5
     assert len(rs.train(recipe, runs=6, out=tmp_path / "s").runs) == 6
@@ -84,15 +85,15 @@ def test_a_baseline_that_cannot_be_compared_is_refused(tmp_path):
     digits = np.arange(10)
     recipe = rs.recipe("digits-mlp", **TINY)
     other = recorded(tmp_path / "other", digits)
-    with pytest.raises(rs.InputError, match="the same examples"):
+    with pytest.raises(InputError, match="the same examples"):
         rs.train_until(recipe, until="gap=1", max_runs=5, against=other, out=tmp_path / "b")
     silent = recorded(tmp_path / "silent", digits, predictions=False)
-    with pytest.raises(rs.InputError, match="no accuracies on split 'test'"):
+    with pytest.raises(InputError, match="no accuracies on split 'test'"):
         rs.train_until(recipe, until="gap=1", max_runs=5, against=silent, out=tmp_path / "b")
     two = recorded(tmp_path / "two", digits, runs=2)
-    with pytest.raises(rs.InputError, match="3 or more"):
+    with pytest.raises(InputError, match="3 or more"):
         rs.train_until(recipe, until="gap=1", max_runs=5, against=two, out=tmp_path / "b")
-    with pytest.raises(rs.InputError, match="its own baseline"):
+    with pytest.raises(InputError, match="its own baseline"):
         rs.train_until(recipe, until="gap=1", max_runs=5, against=other, out=tmp_path / "other")
 
 

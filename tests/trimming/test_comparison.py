@@ -11,7 +11,9 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread._methods.trimming.comparison import spearman
+from runspread.errors import InputError
+from runspread.methods.trimming import margins, optimal_trimming, trimmed_examples, trimming_scores
+from runspread.methods.trimming.comparison import spearman
 
 
 def made_runs(runs=24, examples=300, classes=2, seed=0):
@@ -26,7 +28,7 @@ def made_runs(runs=24, examples=300, classes=2, seed=0):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_churn_equals_brute_force(classes):
     logits, labels = made_runs(runs=9, classes=classes)
-    found = rs.trimming_scores(logits, labels, resamples=5)
+    found = trimming_scores(logits, labels, resamples=5)
     predicted = logits.argmax(-1)
     for run in range(9):
         others = [other for other in range(9) if other != run]
@@ -39,23 +41,23 @@ def test_churn_equals_brute_force(classes):
 def test_churn_beside_one_huge_run_keeps_its_digits():
     logits, labels = made_runs(runs=8, classes=4)
     logits = logits.astype(np.float32)
-    expected = rs.trimming_scores(logits, labels, resamples=5).of("churn with ensemble")[2]
+    expected = trimming_scores(logits, labels, resamples=5).of("churn with ensemble")[2]
     logits[2] *= np.float32(1e18)
-    assert rs.trimming_scores(logits, labels, resamples=5).of("churn with ensemble")[2] == expected
+    assert trimming_scores(logits, labels, resamples=5).of("churn with ensemble")[2] == expected
 
 
 def test_scores_are_those_of_each_run_alone():
     logits, labels = made_runs(runs=5)
-    found = rs.trimming_scores(logits, labels, resamples=5, n_bins=10)
+    found = trimming_scores(logits, labels, resamples=5, n_bins=10)
     for run in range(5):
-        alone = rs.scores(logits[run][None], labels, n_bins=10)
+        alone = rs.ensemble_scores(logits[run][None], labels, n_bins=10)
         assert found.values[:3, run] == pytest.approx([alone.accuracy, alone.nll, alone.ece], abs=1e-12)
     assert found.names == ("accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn")
 
 
 def test_rank_correlations_equal_scipy():
     logits, labels = made_runs()
-    found = rs.trimming_scores(logits, labels, resamples=200)
+    found = trimming_scores(logits, labels, resamples=200)
     for row, correlation in zip(found.values, found.correlation, strict=True):
         assert correlation == pytest.approx(stats.spearmanr(found.level, row).statistic, abs=1e-12)
     assert (found.low <= found.correlation).all()
@@ -74,7 +76,7 @@ def test_rank_correlation_copes_with_ties_and_constants():
 @pytest.mark.slow
 def test_interval_of_the_rank_correlation_covers():
     """Percentile bootstrap of 95 % over 60 runs: coverage of a known rank correlation in 400 studies."""
-    from runspread._methods.trimming.comparison import _rank_correlations
+    from runspread.methods.trimming.comparison import _rank_correlations
 
     rho = 0.5
     truth = 6 / math.pi * math.asin(rho / 2)  # Spearman's correlation of a normal pair
@@ -89,7 +91,7 @@ def test_interval_of_the_rank_correlation_covers():
 
 def test_bins_hold_the_spread_of_the_level():
     logits, labels = made_runs(runs=30)
-    found = rs.trimming_scores(logits, labels, n_accuracy_bins=3, resamples=5)
+    found = trimming_scores(logits, labels, n_accuracy_bins=3, resamples=5)
     table = found.bins()
     assert sum(table["runs"]) == 30
     assert len(table) == 3
@@ -108,7 +110,7 @@ def test_bins_hold_the_spread_of_the_level():
 def test_given_levels_are_used_for_the_runs_they_cover():
     logits, labels = made_runs(runs=12)
     levels = rs.trimming(logits[:8], logits[8:], resample="split", replicates=5)
-    found = rs.trimming_scores(logits, labels, levels=levels, resamples=5)
+    found = trimming_scores(logits, labels, levels=levels, resamples=5)
     assert found.run_ids == levels.run_ids
     assert np.array_equal(found.level, levels.mean)
     assert found.of("accuracy").tolist() == (logits[:8].argmax(-1) == labels).mean(-1).tolist()
@@ -116,7 +118,7 @@ def test_given_levels_are_used_for_the_runs_they_cover():
 
 def test_comparison_shows_itself():
     logits, labels = made_runs()
-    found = rs.trimming_scores(logits, labels, resamples=50)
+    found = trimming_scores(logits, labels, resamples=50)
     assert found.sentence().startswith("Over 24 runs the trimming level has rank correlation ")
     assert len(found.table()) == 5
     assert len(found.runs()) == 24
@@ -126,7 +128,7 @@ def test_comparison_shows_itself():
 def test_equal_levels_have_no_correlation():
     logits, labels = made_runs(runs=8)
     levels = rs.trimming(logits, threshold=0.9, replicates=2)
-    found = rs.trimming_scores(logits, labels, levels=levels, resamples=20)
+    found = trimming_scores(logits, labels, levels=levels, resamples=20)
     assert np.isnan(found.correlation).all()
     assert "100% of the levels are 0" in found.warnings[-1]
 
@@ -134,28 +136,28 @@ def test_equal_levels_have_no_correlation():
 def test_excluded_runs_are_named_once():
     logits, labels = made_runs(runs=9)
     logits[3, 0, 0] = math.nan
-    found = rs.trimming_scores(logits, labels, resamples=5)
+    found = trimming_scores(logits, labels, resamples=5)
     assert [e.run for e in found.excluded] == ["run 3"]
     kept = np.delete(logits, 3, axis=0)
     assert (
         found.of("churn with ensemble").tolist()
-        == rs.trimming_scores(kept, labels, resamples=5).of("churn with ensemble").tolist()
+        == trimming_scores(kept, labels, resamples=5).of("churn with ensemble").tolist()
     )
 
 
 @pytest.mark.parametrize("arguments", [{"confidence": 1}, {"n_accuracy_bins": 0}, {"resamples": 0}])
 def test_impossible_settings_are_errors(arguments):
     logits, labels = made_runs(runs=6)
-    with pytest.raises(rs.InputError):
-        rs.trimming_scores(logits, labels, **arguments)
+    with pytest.raises(InputError):
+        trimming_scores(logits, labels, **arguments)
 
 
 def test_too_few_runs_are_an_error():
     logits, labels = made_runs(runs=3)
-    with pytest.raises(rs.InputError, match="at least 4"):
-        rs.trimming_scores(logits, labels)
-    with pytest.raises(rs.InputError, match="label"):
-        rs.trimming_scores(logits)
+    with pytest.raises(InputError, match="at least 4"):
+        trimming_scores(logits, labels)
+    with pytest.raises(InputError, match="label"):
+        trimming_scores(logits)
 
 
 # --- trimmed examples ------------------------------------------------------------------------------------------------
@@ -167,7 +169,7 @@ def test_trimmed_examples_are_those_in_excess():
     gaps = rng.normal(size=(30, 500))
     planted = rng.choice(500, size=100, replace=False)
     gaps[:15, planted] = rng.normal(8, 0.5, size=(15, 100))
-    found = rs.trimmed_examples(gaps[:15], gaps[15:])
+    found = trimmed_examples(gaps[:15], gaps[15:])
     assert found.n_trimmed == 15
     everywhere = np.delete(found.trimmed, planted)
     assert found.trimmed[planted].mean() > 5 * everywhere.mean()
@@ -181,13 +183,13 @@ def test_trimmed_examples_are_those_in_excess():
 def test_every_run_is_trimmed_by_its_own_level():
     gaps = np.random.default_rng(2).normal(size=(8, 200)) * np.array([1, 1, 1, 3, 1, 1, 1, 4])[:, None]
     levels = rs.trimming(gaps, resample="split", replicates=10)
-    found = rs.trimmed_examples(gaps, levels=levels)
+    found = trimmed_examples(gaps, levels=levels)
     trimmed = np.flatnonzero(levels.mean > 0)
     assert found.n_trimmed == len(trimmed) < 8
     parts = []
     for run in trimmed:
         reference = gaps[4:] if run < 4 else gaps[:4]
-        best = rs.optimal_trimming(reference.ravel(), gaps[run], levels.mean[run])
+        best = optimal_trimming(reference.ravel(), gaps[run], levels.mean[run])
         parts.append(best.trimmed[np.searchsorted(best.values, gaps[run])])
     assert found.trimmed == pytest.approx(np.mean(parts, axis=0), abs=1e-15)
 
@@ -195,12 +197,12 @@ def test_every_run_is_trimmed_by_its_own_level():
 def test_the_worst_class_decides():
     logits, labels = made_runs(runs=10, classes=3)
     levels = rs.trimming(logits, resample="split", replicates=5)
-    found = rs.trimmed_examples(logits, levels=levels, labels=labels)
+    found = trimmed_examples(logits, levels=levels, labels=labels)
     assert found.margin == "one-vs-rest"
     assert found.labels is not None
     worst = np.minimum(levels.class_levels, 0.5).mean(1).argmax(0)
     trimmed = np.flatnonzero(levels.mean > 0)
-    outputs = np.stack([rs.margins(logits[run])[:, worst[run]] for run in trimmed])
+    outputs = np.stack([margins(logits[run])[:, worst[run]] for run in trimmed])
     assert found.mean_output == pytest.approx(outputs.mean(0))
 
 
@@ -211,7 +213,7 @@ def test_concentration_is_told_beside_that_of_chance():
         gaps = rng.normal(size=(runs + 30, 500))
         where = rng.random((runs, 500)) < 0.2
         gaps[:runs][where] = rng.normal(8, 0.5, size=int(where.sum()))
-        found = rs.trimmed_examples(gaps[:runs], gaps[runs:])
+        found = trimmed_examples(gaps[:runs], gaps[runs:])
         assert found.share_in_top() == pytest.approx(found.share_by_chance, abs=0.02)
     assert f"({found.share_by_chance:.0%} if every run's trimming fell on examples at random)" in found.sentence()
 
@@ -222,22 +224,22 @@ def test_examples_are_trimmed_against_the_reference_of_their_run(kind, against):
     logits, _ = made_runs(runs=12, classes=3)
     own, other = (logits[:7], logits[7:]) if against else (logits, None)
     levels = rs.trimming(own, other, reference=kind, resample="split", replicates=5)
-    found = rs.trimmed_examples(own, other, levels=levels)
+    found = trimmed_examples(own, other, levels=levels)
     means = np.minimum(levels.class_levels, 0.5).mean(1)
     parts = []
     for run in np.flatnonzero(levels.mean > 0):
         pool = other if against else (logits[6:] if run < 6 else logits[:6])
         pool = pool.mean(0, keepdims=True) if kind == "ensemble" else pool
         worst = means[:, run].argmax()
-        reference, values = rs.margins(pool)[..., worst].ravel(), rs.margins(own[run])[:, worst]
-        best = rs.optimal_trimming(reference, values, means[worst, run])
+        reference, values = margins(pool)[..., worst].ravel(), margins(own[run])[:, worst]
+        best = optimal_trimming(reference, values, means[worst, run])
         parts.append(best.trimmed[np.searchsorted(best.values, values)])
     assert found.trimmed == pytest.approx(np.mean(parts, axis=0), abs=1e-12)
 
 
 def test_nothing_to_trim():
     gaps = np.random.default_rng(0).normal(size=(8, 200))
-    found = rs.trimmed_examples(gaps, levels=rs.trimming(gaps, threshold=0.9, replicates=2))
+    found = trimmed_examples(gaps, levels=rs.trimming(gaps, threshold=0.9, replicates=2))
     assert found.n_trimmed == 0
     assert found.trimmed.tolist() == [0.0] * 200
     assert "nothing is trimmed" in found.sentence()
@@ -246,7 +248,7 @@ def test_nothing_to_trim():
 
 def test_labels_follow_the_pairwise_margin():
     logits, labels = made_runs(runs=8, classes=3)
-    found = rs.trimmed_examples(logits, margin="pairwise", classes=(0, 2), labels=labels)
+    found = trimmed_examples(logits, margin="pairwise", classes=(0, 2), labels=labels)
     assert found.labels is not None
     assert found.labels.tolist() == [label for label in labels if label != 1]
     assert len(found.trimmed) == len(found.labels)
@@ -254,13 +256,13 @@ def test_labels_follow_the_pairwise_margin():
 
 def test_levels_of_other_runs_are_an_error():
     gaps = np.random.default_rng(0).normal(size=(8, 50))
-    with pytest.raises(rs.InputError, match="other runs"):
-        rs.trimmed_examples(gaps, levels=rs.trimming(gaps[:5], replicates=2))
+    with pytest.raises(InputError, match="other runs"):
+        trimmed_examples(gaps, levels=rs.trimming(gaps[:5], replicates=2))
 
 
 def test_levels_that_are_all_equal_have_a_sentence_of_their_own():
     logits, labels = made_runs(runs=8)
-    found = rs.trimming_scores(logits, labels, levels=rs.trimming(logits, threshold=0.9, replicates=2), resamples=20)
+    found = trimming_scores(logits, labels, levels=rs.trimming(logits, threshold=0.9, replicates=2), resamples=20)
     assert "is 0 for every run" in found.sentence()
     assert "nan" not in found.sentence()
     assert "the other runs" not in found.warnings[-1]
@@ -270,7 +272,7 @@ def test_levels_that_are_all_equal_have_a_sentence_of_their_own():
 def test_equal_accuracies_have_a_sentence_of_their_own():
     rng = np.random.default_rng(0)
     gaps = np.abs(rng.normal(size=(12, 200))) * np.linspace(0.2, 3, 12)[:, None]
-    found = rs.trimming_scores(np.stack([-gaps, gaps], -1), np.ones(200, int), resamples=50)
+    found = trimming_scores(np.stack([-gaps, gaps], -1), np.ones(200, int), resamples=50)
     assert np.ptp(found.level) > 0
     assert "which all runs share" in found.sentence()
     assert "nan" not in found.sentence()
@@ -279,7 +281,7 @@ def test_equal_accuracies_have_a_sentence_of_their_own():
 def test_share_inside_the_bins_has_an_interval_and_stays_a_share():
     for seed in range(20):
         logits, labels = made_runs(runs=16, seed=seed)
-        found = rs.trimming_scores(logits, labels, n_accuracy_bins=2, resamples=300)
+        found = trimming_scores(logits, labels, n_accuracy_bins=2, resamples=300)
         assert found.within_low <= found.within_share <= found.within_high
         shares = [int(share) for share in re.findall(r"(\d+)%", found.sentence())]
         assert max(shares) <= 100
@@ -290,7 +292,7 @@ def test_share_inside_the_bins_has_an_interval_and_stays_a_share():
 @pytest.mark.slow
 def test_interval_of_the_share_covers():
     """Percentile bootstrap of 95 % over 100 runs of skewed levels: coverage of the share in 300 studies."""
-    from runspread._methods.trimming.comparison import _equal_bins, _within_limits, _within_share
+    from runspread.methods.trimming.comparison import _equal_bins, _within_limits, _within_share
 
     rng, covered = np.random.default_rng(3), 0
 
@@ -310,30 +312,30 @@ def test_interval_of_the_share_covers():
 def test_trimmed_examples_take_the_settings_of_the_levels():
     logits, labels = made_runs(runs=10, classes=3)
     levels = rs.trimming(logits, margin="top-two", clip=(0, 2), reference="ensemble", mode="published", replicates=4)
-    found = rs.trimmed_examples(logits, levels=levels)
+    found = trimmed_examples(logits, levels=levels)
     assert (found.margin, found.clip, found.reference, found.mode) == ("top-two", (0, 2), "ensemble", "published")
     run = int(np.flatnonzero(levels.mean > 0)[0])
-    gaps = np.clip(rs.margins(logits, "top-two"), 0, 2)
+    gaps = np.clip(margins(logits, "top-two"), 0, 2)
     halves = (slice(5, None), slice(None, 5))
     parts = []
     for run in np.flatnonzero(levels.mean > 0):
-        reference = np.clip(rs.margins(logits[halves[int(run >= 5)]].mean(0), "top-two"), 0, 2)
-        best = rs.optimal_trimming(reference, gaps[run], levels.mean[run], mode="published")
+        reference = np.clip(margins(logits[halves[int(run >= 5)]].mean(0), "top-two"), 0, 2)
+        best = optimal_trimming(reference, gaps[run], levels.mean[run], mode="published")
         parts.append(best.trimmed[np.searchsorted(best.values, gaps[run])])
     assert found.trimmed == pytest.approx(np.mean(parts, axis=0), abs=1e-12)
     one_vs_rest = rs.trimming(logits, resample="split", replicates=4)
     for extra in ({"margin": "top-two"}, {"clip": (-1, 1)}, {"classes": (0, 1)}):
-        with pytest.raises(rs.InputError, match="the settings of the levels"):
-            rs.trimmed_examples(logits, labels=labels, levels=one_vs_rest, **extra)
-    with pytest.raises(rs.InputError, match="the references that"):
-        rs.trimmed_examples(logits, logits[:3], levels=one_vs_rest)
-    with pytest.raises(rs.InputError, match="the same outputs"):
-        rs.trimmed_examples(logits[:, :50], levels=one_vs_rest)
+        with pytest.raises(InputError, match="the settings of the levels"):
+            trimmed_examples(logits, labels=labels, levels=one_vs_rest, **extra)
+    with pytest.raises(InputError, match="the references that"):
+        trimmed_examples(logits, logits[:3], levels=one_vs_rest)
+    with pytest.raises(InputError, match="the same outputs"):
+        trimmed_examples(logits[:, :50], levels=one_vs_rest)
 
 
 def test_the_deciding_class_is_trimmed_by_its_own_level():
     logits, _ = made_runs(runs=10, classes=3)
     levels = rs.trimming(logits, resample="split", replicates=5)
-    found = rs.trimmed_examples(logits, levels=levels)
+    found = trimmed_examples(logits, levels=levels)
     own = np.minimum(levels.class_levels, 0.5).mean(1).max(0)
     assert found.mean_level == pytest.approx(own[own > 0].mean())

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.trimming import clip_gaps, logit_gap, margins
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(3, 20, 5)) * 4
@@ -17,18 +18,18 @@ LABELS = RNG.integers(5, size=20)
 
 def test_logit_gap():
     binary = LOGITS[..., :2]
-    assert np.array_equal(rs.logit_gap(binary), binary[..., 1] - binary[..., 0])
-    assert np.array_equal(rs.logit_gap(LOGITS[..., :1]), LOGITS[..., 0])
-    assert np.array_equal(rs.margins(binary, "gap"), rs.logit_gap(binary))
+    assert np.array_equal(logit_gap(binary), binary[..., 1] - binary[..., 0])
+    assert np.array_equal(logit_gap(LOGITS[..., :1]), LOGITS[..., 0])
+    assert np.array_equal(margins(binary, "gap"), logit_gap(binary))
 
 
 def test_share_below_zero_is_the_share_of_class_zero():
     binary = LOGITS[0, :, :2]
-    assert (rs.logit_gap(binary) < 0).mean() == (binary.argmax(-1) == 0).mean()
+    assert (logit_gap(binary) < 0).mean() == (binary.argmax(-1) == 0).mean()
 
 
 def test_one_vs_rest_is_the_log_odds():
-    found = rs.margins(LOGITS)
+    found = margins(LOGITS)
     for k in range(5):
         rest = logsumexp(np.delete(LOGITS, k, axis=-1), axis=-1)
         np.testing.assert_allclose(found[..., k], LOGITS[..., k] - rest, rtol=1e-13, atol=1e-13)
@@ -36,7 +37,7 @@ def test_one_vs_rest_is_the_log_odds():
 
 @pytest.mark.parametrize("scale", [1e-3, 50, 1e4])
 def test_one_vs_rest_is_stable(scale):
-    found = rs.margins(LOGITS * scale)
+    found = margins(LOGITS * scale)
     assert np.isfinite(found).all()
     best = found.max(-1)
     top = np.partition(LOGITS * scale, -2, axis=-1)
@@ -46,34 +47,34 @@ def test_one_vs_rest_is_stable(scale):
 
 def test_two_classes_reduce_to_the_gap():
     binary = LOGITS[..., :2]
-    one_vs_rest = rs.margins(binary)
-    assert np.array_equal(one_vs_rest[..., 1], rs.logit_gap(binary))
-    assert np.array_equal(one_vs_rest[..., 0], -rs.logit_gap(binary))
-    assert np.array_equal(rs.margins(binary, "top-two"), np.abs(rs.logit_gap(binary)))
+    one_vs_rest = margins(binary)
+    assert np.array_equal(one_vs_rest[..., 1], logit_gap(binary))
+    assert np.array_equal(one_vs_rest[..., 0], -logit_gap(binary))
+    assert np.array_equal(margins(binary, "top-two"), np.abs(logit_gap(binary)))
     labels = np.arange(20) % 2
-    signed = np.where(labels == 1, rs.logit_gap(binary), -rs.logit_gap(binary))
-    assert np.array_equal(rs.margins(binary, "true-class", labels=labels), signed)
-    assert np.array_equal(rs.margins(binary, "pairwise", labels=labels, classes=(0, 1)), rs.logit_gap(binary))
+    signed = np.where(labels == 1, logit_gap(binary), -logit_gap(binary))
+    assert np.array_equal(margins(binary, "true-class", labels=labels), signed)
+    assert np.array_equal(margins(binary, "pairwise", labels=labels, classes=(0, 1)), logit_gap(binary))
 
 
 def test_true_class_margin_is_negative_on_errors():
-    found = rs.margins(LOGITS, "true-class", labels=LABELS)
+    found = margins(LOGITS, "true-class", labels=LABELS)
     assert np.array_equal(found < 0, LOGITS.argmax(-1) != LABELS)
 
 
 def test_pairwise_keeps_the_examples_of_two_classes():
-    found = rs.margins(LOGITS, "pairwise", labels=LABELS, classes=(3, 1))
+    found = margins(LOGITS, "pairwise", labels=LABELS, classes=(3, 1))
     chosen = np.isin(LABELS, [1, 3])
     assert np.array_equal(found, LOGITS[:, chosen, 1] - LOGITS[:, chosen, 3])
 
 
 def test_infinite_logits():
-    assert rs.logit_gap([[-math.inf, 1.0]]).tolist() == [math.inf]
-    with pytest.raises(rs.InputError, match="two infinite logits"):
-        rs.logit_gap([[math.inf, math.inf]])
-    with pytest.raises(rs.InputError, match="infinite logits"):
-        rs.margins([[-math.inf, 1.0]])
-    assert np.isfinite(rs.margins([[-math.inf, 1.0, 2.0]])[..., 1:]).all()
+    assert logit_gap([[-math.inf, 1.0]]).tolist() == [math.inf]
+    with pytest.raises(InputError, match="two infinite logits"):
+        logit_gap([[math.inf, math.inf]])
+    with pytest.raises(InputError, match="infinite logits"):
+        margins([[-math.inf, 1.0]])
+    assert np.isfinite(margins([[-math.inf, 1.0, 2.0]])[..., 1:]).all()
 
 
 @pytest.mark.parametrize(
@@ -94,13 +95,13 @@ def test_infinite_logits():
     ],
 )
 def test_impossible_margins_are_errors(arguments, message):
-    with pytest.raises(rs.InputError, match=message):
-        rs.margins(**arguments)
+    with pytest.raises(InputError, match=message):
+        margins(**arguments)
 
 
 def test_clipping():
     gaps = np.array([[3.0, -20.0, 15.0, 1.0]])
-    assert rs.clip_gaps(gaps).tolist() == [[3, -15, 15, 1]]
-    assert rs.clip_gaps(gaps, kind="published").tolist() == [[0, 1, 3, 0]]
-    with pytest.raises(rs.InputError, match="a lower and a higher"):
-        rs.clip_gaps(gaps, (1, 1))
+    assert clip_gaps(gaps).tolist() == [[3, -15, 15, 1]]
+    assert clip_gaps(gaps, kind="published").tolist() == [[0, 1, 3, 0]]
+    with pytest.raises(InputError, match="a lower and a higher"):
+        clip_gaps(gaps, (1, 1))

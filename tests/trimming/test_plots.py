@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.trimming import trimmed_distance, trimmed_examples, trimming_curve, trimming_scores
+from runspread.plots import plot_trimmed_cdf, plot_trimmed_examples, plot_trimming_curve, plot_trimming_scores
 
 mpl.use("Agg")
 
@@ -40,7 +43,7 @@ def drawn(ax):
 
 def test_curve_and_threshold():
     rng = np.random.default_rng(1)
-    curve = rs.trimming_curve(rng.normal(size=200), rng.normal(0.8, 1, size=200), threshold="rigorous", epsilon=0.5)
+    curve = trimming_curve(rng.normal(size=200), rng.normal(0.8, 1, size=200), threshold="rigorous", epsilon=0.5)
     found = lines(drawn(curve.plot()))
     assert np.array_equal(found["distance left after trimming"], np.stack([curve.alphas, curve.distances], -1))
     assert np.array_equal(found["threshold (rigorous)"][:, 1], curve.accepted_up_to(curve.alphas))
@@ -50,19 +53,19 @@ def test_curve_and_threshold():
 
 
 def test_curve_without_a_level_says_so():
-    curve = rs.trimming_curve(np.linspace(-5, 5, 300), np.linspace(-0.1, 0.1, 300))
-    ax = drawn(rs.plot_trimming_curve(curve))
+    curve = trimming_curve(np.linspace(-5, 5, 300), np.linspace(-0.1, 0.1, 300))
+    ax = drawn(plot_trimming_curve(curve))
     assert "no level suffices" in [text.get_text() for text in ax.get_legend().get_texts()]
     assert curve.sentence().startswith("No trimming makes")
     assert curve.trimmed_by == 0.5
-    drawn(rs.plot_trimmed_cdf(curve))
+    drawn(plot_trimmed_cdf(curve))
 
 
 def test_distributions_before_and_after():
     rng = np.random.default_rng(2)
     reference, candidate = rng.normal(size=300), np.append(rng.normal(size=240), rng.normal(5, 0.3, size=60))
-    curve = rs.trimming_curve(reference, candidate)
-    ax = drawn(rs.plot_trimmed_cdf(curve, output="gap"))
+    curve = trimming_curve(reference, candidate)
+    ax = drawn(plot_trimmed_cdf(curve, output="gap"))
     found = lines(ax)
     values, before = found["candidate"].T
     assert before == pytest.approx([(candidate <= value).mean() for value in values])
@@ -74,8 +77,8 @@ def test_distributions_before_and_after():
 
 
 def test_infinite_values_can_be_drawn():
-    curve = rs.trimming_curve([-np.inf, 0, 1, 2], [0, 1, 3, np.inf])
-    drawn(rs.plot_trimmed_cdf(curve))
+    curve = trimming_curve([-np.inf, 0, 1, 2], [0, 1, 3, np.inf])
+    drawn(plot_trimmed_cdf(curve))
 
 
 def test_levels_of_runs():
@@ -100,8 +103,8 @@ def test_representative_size():
 @pytest.mark.parametrize("score", ["accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn"])
 def test_level_against_scores(score):
     logits, labels = made()
-    scores = rs.trimming_scores(logits, labels, resamples=20)
-    ax = drawn(rs.plot_trimming_scores(scores, score=score))
+    scores = trimming_scores(logits, labels, resamples=20)
+    ax = drawn(plot_trimming_scores(scores, score=score))
     points = next(xy for label, xy in lines(ax).items() if label.startswith("run; Spearman"))
     assert points[:, 1].tolist() == scores.level.tolist()
     assert points[:, 0] == pytest.approx(scores.of(score) * (1 if score == "NLL" else 100))
@@ -110,25 +113,25 @@ def test_level_against_scores(score):
 
 def test_trimmed_examples():
     logits, labels = made()
-    examples = rs.trimmed_examples(logits, labels=labels)
+    examples = trimmed_examples(logits, labels=labels)
     found = lines(drawn(examples.plot()))
     assert found["class 1"][:, 1].tolist() == examples.trimmed[labels == 1].tolist()
-    drawn(rs.plot_trimmed_examples(rs.trimmed_examples(logits)))
+    drawn(plot_trimmed_examples(trimmed_examples(logits)))
 
 
 def test_same_model():
     logits, _ = made()
-    same = rs.same_model(logits[:8], logits[8:] + np.array([0, 2.0]), permutations=99)
+    same = rs.same(logits[:8], logits[8:] + np.array([0, 2.0]), permutations=99)
     found = lines(drawn(same.plot()))
     assert found["distance left after trimming"][:, 1].tolist() == same.distances.tolist()
     assert found["threshold (permutation)"][0, 1] == same.delta[0]
 
 
 def test_curves_refuse_what_they_cannot_draw():
-    with pytest.raises(rs.InputError, match="from 0"):
-        rs.trimming_curve([0.0], [1.0], alphas=[0.1, 0.2])
-    with pytest.raises(rs.InputError, match="one axis"):
-        rs.trimming_curve([0.0], [[1.0]])
+    with pytest.raises(InputError, match="from 0"):
+        trimming_curve([0.0], [1.0], alphas=[0.1, 0.2])
+    with pytest.raises(InputError, match="one axis"):
+        trimming_curve([0.0], [[1.0]])
 
 
 def test_report_section(tmp_path):
@@ -145,10 +148,10 @@ def test_report_section(tmp_path):
 def test_table_of_the_curve_does_not_depend_on_its_levels():
     rng = np.random.default_rng(3)
     reference, candidate = rng.normal(size=(2, 400)) + np.array([[0], [0.6]])
-    coarse, fine = (rs.trimming_curve(reference, candidate, alphas=alphas) for alphas in ([0, 0.5], None))
+    coarse, fine = (trimming_curve(reference, candidate, alphas=alphas) for alphas in ([0, 0.5], None))
     assert coarse.table().to_dict() == fine.table().to_dict()
     table = coarse.table()
-    expected = rs.trimmed_distance(reference, candidate, table["level"])
+    expected = trimmed_distance(reference, candidate, table["level"])
     assert table["distance"] == expected.tolist()
     assert table["accepted"] == [bool(level >= coarse.level) for level in table["level"]]
 
@@ -157,10 +160,10 @@ def test_a_high_level_lies_within_the_axis():
     rng = np.random.default_rng(3)
     reference, candidate = rng.normal(size=500), np.append(rng.normal(size=100), rng.normal(9, 1, size=400))
     for alphas in (None, [0, 0.2]):
-        curve = rs.trimming_curve(reference, candidate, alphas=alphas)
+        curve = trimming_curve(reference, candidate, alphas=alphas)
         assert 0.5 < curve.level < 1
         assert drawn(curve.plot()).get_xlim()[1] > curve.level
-    same = rs.same_model(np.tile(reference, (5, 1)), np.tile(candidate, (5, 1)), threshold=0.1)
+    same = rs.same(np.tile(reference, (5, 1)), np.tile(candidate, (5, 1)), threshold=0.1)
     assert 0.5 < same.level < 1
     assert drawn(same.plot()).get_xlim()[1] > same.level
 
@@ -168,8 +171,8 @@ def test_a_high_level_lies_within_the_axis():
 def test_published_mode_draws_the_interpolated_reference():
     rng = np.random.default_rng(2)
     reference, candidate = rng.normal(size=40), np.append(rng.normal(size=32), rng.normal(5, 0.3, size=8))
-    curve = rs.trimming_curve(reference, candidate, mode="published")
-    places, heights = lines(drawn(rs.plot_trimmed_cdf(curve)))["reference"].T
+    curve = trimming_curve(reference, candidate, mode="published")
+    places, heights = lines(drawn(plot_trimmed_cdf(curve)))["reference"].T
     knots = np.sort(reference)
     assert np.interp(knots[1:], places, heights) == pytest.approx(np.arange(2, 41) / 40)
     middle = (knots[10] + knots[11]) / 2
@@ -191,7 +194,7 @@ def test_report_of_three_runs_shows_their_levels(tmp_path):
 def test_equal_accuracies_are_not_called_equal_levels():
     logits, labels = made(runs=8)
     logits[1:] = logits[0] * np.geomspace(2, 60, 7)[:, None, None]
-    found = rs.trimming_scores(logits, labels, resamples=20)
+    found = trimming_scores(logits, labels, resamples=20)
     assert np.ptp(found.level) > 0
     assert "run; no rank correlation: all runs are equal in accuracy" in lines(found.plot())
 
@@ -199,7 +202,7 @@ def test_equal_accuracies_are_not_called_equal_levels():
 def test_examples_with_infinite_outputs_are_counted():
     logits = np.random.default_rng(0).normal(size=(20, 100, 2))
     logits[0, :30, 0] = -np.inf
-    assert "not shown: 30 with infinite outputs" in lines(drawn(rs.trimmed_examples(logits).plot()))
+    assert "not shown: 30 with infinite outputs" in lines(drawn(trimmed_examples(logits).plot()))
 
 
 def test_report_of_runs_that_are_all_alike(tmp_path):

@@ -10,8 +10,10 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread._methods.trimming.representative import MIN_SUBSETS, _smallest, share_limits
-from runspread._methods.trimming.resampling import draw_examples
+from runspread.errors import InputError
+from runspread.methods.trimming import margins, trimmed_distance, trimming_level
+from runspread.methods.trimming.representative import MIN_SUBSETS, _smallest, share_limits
+from runspread.methods.trimming.resampling import draw_examples
 
 
 def toy(runs, examples, seed=0, noise=1.0):
@@ -38,10 +40,10 @@ def test_every_comparison_equals_the_pair_of_samples(decimals, resample):
         for k, size in enumerate(found.sizes):
             runs = gaps[order[:size]]
             for i, few in enumerate((runs, runs.mean(0, keepdims=True))):
-                trimmed = rs.trimming_level(pool[:, other].ravel(), few[:, own].ravel(), threshold=0.06)
-                backwards = rs.trimming_level(few[:, other].ravel(), pool[:, own].ravel(), threshold=0.06)
+                trimmed = trimming_level(pool[:, other].ravel(), few[:, own].ravel(), threshold=0.06)
+                backwards = trimming_level(few[:, other].ravel(), pool[:, own].ravel(), threshold=0.06)
                 assert found.levels[i, :, subset, k] == pytest.approx([trimmed, backwards], abs=1e-12)
-                apart = rs.trimmed_distance(pool.ravel(), few.ravel(), 0.0)[0]
+                apart = trimmed_distance(pool.ravel(), few.ravel(), 0.0)[0]
                 assert found.distances[i, subset, k] == pytest.approx(apart, abs=1e-12)
     assert np.unique(found.levels).size > 10
 
@@ -53,8 +55,8 @@ def test_classes_take_the_worst():
     draws, orders = drawn_as_the_function_does(8, 60, "split", 3, 0)
     own, other = draws[2]
     order = orders[2]
-    pool, mean = rs.margins(logits[order[4:]]), rs.margins(logits[order[:4]].mean(0))
-    expected = [rs.trimming_level(pool[:, other, k].ravel(), mean[own, k], threshold=0.15) for k in range(3)]
+    pool, mean = margins(logits[order[4:]]), margins(logits[order[:4]].mean(0))
+    expected = [trimming_level(pool[:, other, k].ravel(), mean[own, k], threshold=0.15) for k in range(3)]
     assert max(expected) > 0
     assert found.levels[1, 0, 2, 1] == pytest.approx(max(expected), abs=1e-12)
 
@@ -140,7 +142,7 @@ def test_excluded_runs_are_named_and_out():
     ],
 )
 def test_impossible_settings_are_errors(arguments, message):
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.representative_size(**{"outputs": toy(10, 50), **arguments})
 
 

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.trimming.resampling import Plan, Pool, draw_examples, resampled_levels
+from runspread.errors import InputError
+from runspread.methods import Excluded
+from runspread.methods.trimming import margins, trimmed_examples, trimming_level, trimming_scores
+from runspread.methods.trimming.resampling import Plan, Pool, draw_examples, resampled_levels
 
 
 def made_gaps(runs=9, examples=61, seed=0, decimals=8):
@@ -28,7 +31,7 @@ def written_out(candidates, references, kind, draws, mode, delta):
     levels = []
     for own, other in draws:
         sample = references[:, other].ravel() if kind == "mixture" else references.mean(0)[other]
-        levels.append(rs.trimming_level(sample, candidates[:, own], threshold=delta, mode=mode))
+        levels.append(trimming_level(sample, candidates[:, own], threshold=delta, mode=mode))
     return np.array(levels)
 
 
@@ -64,8 +67,8 @@ def test_result_does_not_depend_on_blocks_threads_or_order(monkeypatch):
     assert np.array_equal(rs.trimming(gaps[:6], gaps[6:], replicates=7, workers=1).levels, plain.levels)
     turned = rs.trimming(gaps[:6][::-1], gaps[6:][::-1], replicates=7)
     assert np.array_equal(turned.levels[:, ::-1], plain.levels)
-    monkeypatch.setattr("runspread._methods.trimming.resampling.TABLE_BYTES", 5000)
-    monkeypatch.setattr("runspread._methods.trimming.nodes.CHUNK_VALUES", 100)
+    monkeypatch.setattr("runspread.methods.trimming.resampling.TABLE_BYTES", 5000)
+    monkeypatch.setattr("runspread.methods.trimming.nodes.CHUNK_VALUES", 100)
     assert np.array_equal(rs.trimming(gaps[:6], gaps[6:], replicates=7).levels, plain.levels)
 
 
@@ -87,7 +90,7 @@ class MadeOutputs:
 def test_candidates_are_held_a_block_at_a_time(monkeypatch):
     candidates, references = MadeOutputs(1500, 400), MadeOutputs(20, 400, start=1500)
     whole = rs.trimming(candidates, references, resample="split", replicates=1)
-    monkeypatch.setattr("runspread._methods.trimming.resampling.TABLE_BYTES", 2**20)
+    monkeypatch.setattr("runspread.methods.trimming.resampling.TABLE_BYTES", 2**20)
     tracemalloc.start()
     try:
         blocked = rs.trimming(candidates, references, resample="split", replicates=1, workers=1)
@@ -128,8 +131,8 @@ def test_sampled_reference_is_a_noisy_mixture():
 def test_single_reference():
     gaps = made_gaps()
     found = rs.trimming(gaps[:3], gaps[3:4], reference="single", resample=None)
-    assert found.levels[0].tolist() == rs.trimming_level(gaps[3], gaps[:3]).tolist()
-    with pytest.raises(rs.InputError, match="exactly one"):
+    assert found.levels[0].tolist() == trimming_level(gaps[3], gaps[:3]).tolist()
+    with pytest.raises(InputError, match="exactly one"):
         rs.trimming(gaps[:3], gaps[3:], reference="single")
 
 
@@ -139,7 +142,7 @@ def test_single_reference():
 def test_classes_are_tested_one_by_one_at_their_share_of_epsilon():
     logits = np.random.default_rng(2).normal(size=(8, 90, 3)) * np.linspace(0.3, 3, 8)[:, None, None]
     found = rs.trimming(logits[:4], logits[4:], resample="split", replicates=4, epsilon=0.06)
-    values = rs.margins(logits)
+    values = margins(logits)
     for k in range(3):
         one = rs.trimming(values[:4, :, k], values[4:, :, k], resample="split", replicates=4, epsilon=0.02)
         assert np.array_equal(found.class_levels[k], one.levels)
@@ -150,10 +153,10 @@ def test_classes_are_tested_one_by_one_at_their_share_of_epsilon():
 def test_ensemble_averages_the_logits_first():
     logits = np.random.default_rng(3).normal(size=(6, 90, 3)) * 3
     found = rs.trimming(logits[:3], logits[3:], reference="ensemble", resample=None)
-    mean = rs.margins(logits[3:].mean(0))
+    mean = margins(logits[3:].mean(0))
     assert found.class_levels is not None
     for k in range(3):
-        expected = rs.trimming_level(mean[:, k], rs.margins(logits[:3])[..., k], epsilon=0.01 / 3)
+        expected = trimming_level(mean[:, k], margins(logits[:3])[..., k], epsilon=0.01 / 3)
         assert np.array_equal(found.class_levels[k, 0], expected)
 
 
@@ -171,7 +174,7 @@ def test_other_margins(margin):
     logits, labels = rng.normal(size=(6, 90, 3)) * 2, rng.integers(3, size=90)
     extra = {"classes": (0, 2)} if margin == "pairwise" else {}
     found = rs.trimming(logits, margin=margin, labels=labels, resample="split", replicates=3, **extra)
-    values = rs.margins(logits, margin, labels=labels, **extra)
+    values = margins(logits, margin, labels=labels, **extra)
     assert np.array_equal(found.levels, rs.trimming(values, resample="split", replicates=3).levels)
 
 
@@ -237,7 +240,7 @@ def test_diverged_runs_are_excluded_and_named():
     assert [(e.run, e.reason) for e in found.excluded] == [("run 2", "NaN outputs on 1 of 61 examples")]
     assert found.run_ids == ("run 0", "run 1", "run 3", "run 4")
     assert np.array_equal(found.levels, rs.trimming(gaps[[0, 1, 3, 4]], gaps[5:], replicates=3).levels)
-    with pytest.raises(rs.InputError, match="no run has usable outputs"):
+    with pytest.raises(InputError, match="no run has usable outputs"):
         rs.trimming(broken[2:3], gaps[5:])
 
 
@@ -274,22 +277,22 @@ def test_reservations_are_told():
     ],
 )
 def test_impossible_settings_are_errors(arguments, message):
-    with pytest.raises(rs.InputError, match=message):
+    with pytest.raises(InputError, match=message):
         rs.trimming(made_gaps(), **arguments)
 
 
 def test_impossible_outputs_are_errors():
     gaps = made_gaps()
-    with pytest.raises(rs.InputError, match="at least two, or references"):
+    with pytest.raises(InputError, match="at least two, or references"):
         rs.trimming(gaps[:1])
-    with pytest.raises(rs.InputError, match="the same examples"):
+    with pytest.raises(InputError, match="the same examples"):
         rs.trimming(gaps[:4], gaps[4:, 1:])
-    with pytest.raises(rs.InputError, match="predicted classes"):
+    with pytest.raises(InputError, match="predicted classes"):
         rs.trimming((gaps > 0).astype(int))
     gaps[0, 0] = math.inf
     for mode in ("step", "published"):
         found = rs.trimming(gaps, replicates=2, mode=mode)
-        assert found.excluded == (rs.Excluded("run 0", "infinite outputs on 1 of 61 examples"),)
+        assert found.excluded == (Excluded("run 0", "infinite outputs on 1 of 61 examples"),)
     with pytest.raises(TypeError):
         rs.trimming(gaps, eps=0.1)
 
@@ -338,7 +341,7 @@ def test_masks_are_outputs_and_positive_infinities_are_not():
     assert np.isfinite(found.distances).all()
     again = rs.trimming(logits[:6], logits[6:], reference="ensemble", resample=None)
     assert np.array_equal(again.levels[:, 1:], finite.levels[:, 1:])
-    with pytest.raises(rs.InputError, match="infinite outputs"):
+    with pytest.raises(InputError, match="infinite outputs"):
         rs.trimming(logits, replicates=2, mode="published")
     logits[1, 0, 1] = np.inf
     assert [item.run for item in rs.representative_size(logits, sizes=[1, 5], replicates=80).excluded] == ["run 1"]
@@ -346,8 +349,8 @@ def test_masks_are_outputs_and_positive_infinities_are_not():
 
 def test_other_classes_are_refused():
     rng = np.random.default_rng(0)
-    for call in (rs.trimming, rs.same_model):
-        with pytest.raises(rs.InputError, match=r"3 .*10"):
+    for call in (rs.trimming, rs.same):
+        with pytest.raises(InputError, match=r"3 .*10"):
             call(rng.normal(size=(9, 50, 3)), rng.normal(size=(9, 50, 10)), margin="top-two")
 
 
@@ -364,12 +367,12 @@ def test_one_logit_with_labels():
     for outputs in (gaps, gaps[..., None]):
         assert np.array_equal(rs.trimming(outputs, labels=labels, replicates=3).levels, plain)
     two = np.stack([np.zeros_like(gaps), gaps], -1)
-    one, both = (rs.trimming_scores(each, labels, resamples=20) for each in (gaps[..., None], two))
+    one, both = (trimming_scores(each, labels, resamples=20) for each in (gaps[..., None], two))
     assert one.values == pytest.approx(both.values, abs=1e-12)
-    assert rs.trimmed_examples(gaps[..., None], labels=labels).labels is not None
-    same = rs.same_model(gaps[..., None], gaps[..., None] + 1, labels=labels, permutations=99)
+    assert trimmed_examples(gaps[..., None], labels=labels).labels is not None
+    same = rs.same(gaps[..., None], gaps[..., None] + 1, labels=labels, permutations=99)
     assert same.accuracy_old == pytest.approx(((gaps > 0) == labels).mean())
-    with pytest.raises(rs.InputError, match="out of range"):
+    with pytest.raises(InputError, match="out of range"):
         rs.trimming(gaps[..., None], labels=labels + 1)
 
 
@@ -378,9 +381,9 @@ def test_the_significance_is_checked_before_classes_share_it(epsilon):
     logits = np.random.default_rng(0).normal(size=(8, 60, 10))
     calls = (
         lambda: rs.trimming(logits, epsilon=epsilon, replicates=2),
-        lambda: rs.same_model(logits, logits, epsilon=epsilon, threshold="dkw"),
+        lambda: rs.same(logits, logits, epsilon=epsilon, threshold="dkw"),
         lambda: rs.representative_size(logits, epsilon=epsilon, replicates=2),
     )
     for call in calls:
-        with pytest.raises(rs.InputError, match=f"epsilon {epsilon}; expected a number between 0 and 1"):
+        with pytest.raises(InputError, match=f"epsilon {epsilon}; expected a number between 0 and 1"):
             call()

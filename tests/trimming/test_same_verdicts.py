@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
-from runspread._methods.trimming.agreement import Agreement
 from runspread._reading.scalars import Reading, read_scalars
+from runspread.errors import InputError
+from runspread.methods.trimming.agreement import Agreement
 
 SIZES = [(5, 5), (4, 5), (3, 8), (4, 6), (2, 13), (2, 14), (1, 99), (6, 6), (6, 9), (1, 200)]
 
@@ -21,8 +22,8 @@ SIZES = [(5, 5), (4, 5), (3, 8), (4, 6), (2, 13), (2, 14), (1, 99), (6, 6), (6, 
 def verdict(old, new, **settings):
     """ "yes", "no", or "cannot tell"."""
     try:
-        return "yes" if rs.same_model(old, new, **settings).same else "no"
-    except rs.InputError as error:
+        return "yes" if rs.same(old, new, **settings).same else "no"
+    except InputError as error:
         return str(error).partition(":")[0]
 
 
@@ -55,8 +56,8 @@ def test_the_same_outputs_in_another_order_are_not_the_same(n_old, n_new):
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=500)
     old, new = pipeline(rng, n_old, labels), pipeline(rng, n_new, labels)
-    assert rs.same_model(old, new, labels=labels).same
-    found = rs.same_model(old, new[:, rng.permutation(500)], labels=labels)
+    assert rs.same(old, new, labels=labels).same
+    found = rs.same(old, new[:, rng.permutation(500)], labels=labels)
     assert (found.same, found.same_distribution, found.same_examples) == (False, True, False)
     assert found.p_examples <= found.epsilon_each == 0.005
     assert found.sentence().startswith(
@@ -72,7 +73,7 @@ def test_answers_that_move_within_a_class_are_seen():
     always = np.where(rng.random(500) < 0.85, labels, 1 - labels)  # every run fails on the same examples
     within = np.concatenate([rng.permutation(250), 250 + rng.permutation(250)])
     old, new = (pipeline(rng, 7, always, 0.97) for _ in range(2))
-    found = rs.same_model(old, new[:, within], labels=labels)
+    found = rs.same(old, new[:, within], labels=labels)
     assert abs(found.accuracy_old - found.accuracy_new) < 0.01
     assert found.same_examples is False
     assert found.disagreement[1] > 3 * max(found.disagreement[0], found.disagreement[2])
@@ -82,7 +83,7 @@ def test_a_worse_accuracy_beyond_its_noise_is_seen():
     """A fall that is spread thinly over all examples hardly changes how often two runs disagree."""
     rng = np.random.default_rng(2)
     labels = rng.integers(2, size=2000)
-    found = rs.same_model(pipeline(rng, 8, labels, 0.93), pipeline(rng, 8, labels, 0.91), labels=labels)
+    found = rs.same(pipeline(rng, 8, labels, 0.93), pipeline(rng, 8, labels, 0.91), labels=labels)
     assert found.same_distribution
     assert found.same_examples is False
 
@@ -103,7 +104,7 @@ def test_answers_are_compared_by_the_energy_distance():
         energies.append(apart[np.ix_(first, second)].mean() - sum(inside) / 2)
         gaps.append(abs(accuracy[first].mean() - accuracy[second].mean()))
     scaled = np.maximum(*(np.array(each) / math.sqrt(np.mean(np.square(each))) for each in (energies, gaps)))
-    found = rs.same_model(old, new, labels=labels, epsilon=0.2)
+    found = rs.same(old, new, labels=labels, epsilon=0.2)
     assert found.p_examples == pytest.approx((scaled >= scaled[0] - 1e-9).mean(), abs=1e-12)
     old_old = np.mean([apart[pair] for pair in itertools.combinations(range(4), 2)])
     assert found.disagreement[:2] == pytest.approx((old_old, apart[:4, 4:].mean()))
@@ -120,7 +121,7 @@ def test_single_outputs_without_labels_are_compared_by_their_differences():
 def test_with_one_run_on_a_side_only_distributions_are_compared():
     rng = np.random.default_rng(4)
     labels = rng.integers(2, size=60)
-    found = rs.same_model(pipeline(rng, 1, labels), pipeline(rng, 250, labels), labels=labels)
+    found = rs.same(pipeline(rng, 1, labels), pipeline(rng, 250, labels), labels=labels)
     assert (found.same_examples, found.epsilon_each) == (None, 0.01)
     assert "not compared example by example with one run on a side" in found.sentence()
     assert math.isnan(found.p_examples)
@@ -138,17 +139,17 @@ def test_what_the_refusal_offers_can_be_done(n_old, n_new, labelled):
     rng = np.random.default_rng(5)
     labels = rng.integers(2, size=30)
     settings = {"labels": labels} if labelled else {}
-    with pytest.raises(rs.InputError, match="cannot tell") as raised:
-        rs.same_model(pipeline(rng, n_old, labels), pipeline(rng, n_new, labels), **settings)
+    with pytest.raises(InputError, match="cannot tell") as raised:
+        rs.same(pipeline(rng, n_old, labels), pipeline(rng, n_new, labels), **settings)
     message = str(raised.value)
     more = int(re.search(r"(\d+) and \1 runs can show a difference", message)[1])
     assert more == (6 if labelled else 5)
-    shown = rs.same_model(pipeline(rng, more, labels), -pipeline(rng, more, labels) - 9, **settings)
+    shown = rs.same(pipeline(rng, more, labels), -pipeline(rng, more, labels) - 9, **settings)
     assert not shown.same
     offer = re.search(r"or these at epsilon ([\d.]+)\.$", message)
     assert (offer is None) == (n_old == n_new == 1)
     if offer:
-        answered = rs.same_model(
+        answered = rs.same(
             pipeline(rng, n_old, labels), pipeline(rng, n_new, labels) + 50, epsilon=float(offer[1]), **settings
         )
         assert not answered.same
@@ -158,9 +159,9 @@ def test_what_the_refusal_offers_can_be_done(n_old, n_new, labelled):
 def test_more_permutations_are_offered_where_they_help():
     rng = np.random.default_rng(6)
     old, new = rng.normal(size=(9, 30)), rng.normal(9, 1, size=(9, 30))
-    with pytest.raises(rs.InputError, match=r"9 old and 9 new runs with 50 permutations, .* Allow 99 permutations"):
-        rs.same_model(old, new, permutations=50)
-    assert not rs.same_model(old, new, permutations=99).same
+    with pytest.raises(InputError, match=r"9 old and 9 new runs with 50 permutations, .* Allow 99 permutations"):
+        rs.same(old, new, permutations=50)
+    assert not rs.same(old, new, permutations=99).same
 
 
 def test_a_difference_within_alpha_is_told():
@@ -168,7 +169,7 @@ def test_a_difference_within_alpha_is_told():
     rng = np.random.default_rng(7)
     old, new = (rng.normal(size=(20, 400)) for _ in range(2))
     new[:, :16] += 15
-    found = rs.same_model(old, new, alpha=0.2)
+    found = rs.same(old, new, alpha=0.2)
     assert found.same
     assert found.p_value == 0.001
     assert "differ, but more than the allowed fraction is not shown" in found.sentence()
@@ -176,7 +177,7 @@ def test_a_difference_within_alpha_is_told():
 
 def test_bounds_say_what_they_leave_out():
     rng = np.random.default_rng(8)
-    found = rs.same_model(rng.normal(size=(3, 500)), rng.normal(size=(4, 700)), threshold="dkw")
+    found = rs.same(rng.normal(size=(3, 500)), rng.normal(size=(4, 700)), threshold="dkw")
     assert "how much the outputs change with the seeds is not looked at" in found.sentence()
     assert (found.arrangements, found.same_examples) == (0, None)
 

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread._methods.trimming.levels import threshold_terms
-from runspread._methods.trimming.nodes import candidate_nodes, smallest_level
+from runspread.methods.trimming import clip_gaps, trimmed_distance, trimming_level
+from runspread.methods.trimming.levels import threshold_terms
+from runspread.methods.trimming.nodes import candidate_nodes, smallest_level
 
 
 def contaminated(rng, runs, n, share, centre=5.0, width=0.5):
@@ -25,7 +26,7 @@ def levels_of(rng, candidates, **options):
     """Levels of each row against its own sample of N(0, 1)."""
     references = rng.normal(size=(len(candidates), candidates.shape[1]))
     pairs = zip(references, candidates, strict=True)
-    return np.array([rs.trimming_level(reference, candidate, **options) for reference, candidate in pairs])
+    return np.array([trimming_level(reference, candidate, **options) for reference, candidate in pairs])
 
 
 def population_level(reference_law, candidate_law, delta):
@@ -147,7 +148,7 @@ def rejection_rate(share, runs, threshold=None, **contamination):
     rng = np.random.default_rng(int(100 * share) + 11)
     references, candidates = rng.normal(size=(runs, 1000)), contaminated(rng, runs, 1000, share, **contamination)
     pairs = zip(references, candidates, strict=True)
-    left = np.array([rs.trimmed_distance(*pair, [share])[0] for pair in pairs])
+    left = np.array([trimmed_distance(*pair, [share])[0] for pair in pairs])
     return (left > (threshold or threshold_terms("dkw", 0.01, 1000, 1000, "step")[0])).mean()
 
 
@@ -197,10 +198,10 @@ def test_clipping_to_zero_makes_equal_laws_differ_and_step_mode_cures_it(width):
     published, step = [], []
     for _ in range(5):
         gaps = rng.normal(0, width, size=(2, 1000))
-        zeroed = rs.clip_gaps(gaps, kind="published")
-        published.append(rs.trimming_level(zeroed[0], zeroed[1], mode="published"))
-        saturated = rs.clip_gaps(gaps)
-        step += [rs.trimming_level(*gaps), rs.trimming_level(*saturated), rs.trimming_level(*zeroed)]
+        zeroed = clip_gaps(gaps, kind="published")
+        published.append(trimming_level(zeroed[0], zeroed[1], mode="published"))
+        saturated = clip_gaps(gaps)
+        step += [trimming_level(*gaps), trimming_level(*saturated), trimming_level(*zeroed)]
     assert max(step) == 0
     if width == 8:
         assert np.mean(published) < 0.05

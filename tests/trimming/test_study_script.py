@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.methods.trimming import trimmed_distance
 
 SCRIPT = Path(__file__).parents[2] / "studies" / "trimming" / "trimming.py"
 
@@ -149,7 +150,7 @@ def test_interval_of_an_arm_covers_where_it_is_near_the_pool(script):
     script.ARM_BOOTSTRAP = 60
     pool = rng.normal(size=(30, 60)) + rng.normal(size=(30, 1)) / 3
     law = np.sort((rng.normal(size=(4000, 60)) + rng.normal(size=(4000, 1)) / 3).ravel())
-    truth = rs.trimmed_distance(np.sort(pool, axis=None), law, 0.0)[0]
+    truth = trimmed_distance(np.sort(pool, axis=None), law, 0.0)[0]
     inside = []
     for _ in range(40):
         arm = rng.normal(size=(30, 60)) + rng.normal(size=(30, 1)) / 3

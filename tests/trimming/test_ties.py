@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods._ties import merge, predicted_class, ranking, tolerance, top_class
+from runspread.methods._ties import merge, predicted_class, ranking, tolerance, top_class
+from runspread.methods.ensembles import diversity, ensemble_sizes, select_ensemble
+from runspread.methods.trimming import trimmed_distance, trimmed_examples, trimming_level, trimming_scores
 
 from .test_runs import made_gaps
 
@@ -40,9 +42,9 @@ def test_levels_of_classes_do_not_hang_on_the_last_bits():
     for method in (rs.trimming, rs.representative_size):
         one, two = (method(array, replicates=10) for array in (logits, other))
         assert np.array_equal(one.levels, two.levels)
-    one, two = (rs.same_model(array[:6], array[6:]) for array in (logits, other))
+    one, two = (rs.same(array[:6], array[6:]) for array in (logits, other))
     assert (one.distance, one.p_value, one.level, one.delta) == (two.distance, two.p_value, two.level, two.delta)
-    one, two = (rs.trimmed_examples(array, seed=1) for array in (logits, other))
+    one, two = (trimmed_examples(array, seed=1) for array in (logits, other))
     assert one.trimmed == pytest.approx(two.trimmed, abs=1e-12)
     assert np.array_equal(one.order(), two.order())
 
@@ -52,11 +54,11 @@ def test_pairs_of_samples_do_not_hang_on_the_last_bits():
     reference, candidate = (np.round(rng.normal(size=300), 1) for _ in range(2))
     noisy = another_processor(reference), another_processor(candidate, 1)
     for mode in ("step", "published"):
-        assert rs.trimmed_distance(*noisy, [0, 0.1, 0.3], mode=mode) == pytest.approx(
-            rs.trimmed_distance(reference, candidate, [0, 0.1, 0.3], mode=mode), abs=1e-12
+        assert trimmed_distance(*noisy, [0, 0.1, 0.3], mode=mode) == pytest.approx(
+            trimmed_distance(reference, candidate, [0, 0.1, 0.3], mode=mode), abs=1e-12
         )
-        assert rs.trimming_level(*noisy, threshold=0.05, mode=mode) == pytest.approx(
-            rs.trimming_level(reference, candidate, threshold=0.05, mode=mode), abs=1e-12
+        assert trimming_level(*noisy, threshold=0.05, mode=mode) == pytest.approx(
+            trimming_level(reference, candidate, threshold=0.05, mode=mode), abs=1e-12
         )
 
 
@@ -103,8 +105,8 @@ def test_classes_that_are_equal_but_for_rounding_go_to_the_first():
 
 def decided(probabilities, labels, objective):
     """What a selection, its sizes and its controls decide."""
-    found = rs.select_ensemble(probabilities, labels, 4, objective=objective, n_random=3)
-    sizes = rs.ensemble_sizes(
+    found = select_ensemble(probabilities, labels, 4, objective=objective, n_random=3)
+    sizes = ensemble_sizes(
         probabilities, labels, report=probabilities, report_labels=labels, sizes=(1, 2, 4), objective=objective
     )
     checked = found.cross_validation
@@ -137,12 +139,12 @@ def test_scores_of_an_average_do_not_hang_on_the_last_bits():
     rng = np.random.default_rng(6)
     labels = rng.integers(3, size=400)
     parts = rng.multinomial(15, [0.4, 0.4, 0.2], size=(6, 400)) / 15
-    expected = rs.scores(parts, labels)
+    expected = rs.ensemble_scores(parts, labels)
     for seed in range(8):
-        found = rs.scores(another_processor(parts, seed), labels)
+        found = rs.ensemble_scores(another_processor(parts, seed), labels)
         assert found.accuracy == expected.accuracy
         assert found.ece == pytest.approx(expected.ece, abs=1e-12)
-        assert rs.diversity(another_processor(parts, seed), labels).ensemble_accuracy == expected.accuracy
+        assert diversity(another_processor(parts, seed), labels).ensemble_accuracy == expected.accuracy
 
 
 def test_churn_does_not_hang_on_the_last_bits():
@@ -151,7 +153,7 @@ def test_churn_does_not_hang_on_the_last_bits():
     logits = rng.permuted(np.tile([-0.1, 0.3, -0.2], (6, 200, 1)), axis=2)  # no ties in a run, many in sums of five
     levels = rs.trimming(logits, replicates=2)
     for outputs in (logits, logits[..., :1]):
-        expected = rs.trimming_scores(outputs, labels % 2, levels=levels, resamples=9).values[3]
+        expected = trimming_scores(outputs, labels % 2, levels=levels, resamples=9).values[3]
         for seed in range(5):
             noisy = another_processor(outputs, seed)
-            assert np.array_equal(rs.trimming_scores(noisy, labels % 2, levels=levels, resamples=9).values[3], expected)
+            assert np.array_equal(trimming_scores(noisy, labels % 2, levels=levels, resamples=9).values[3], expected)

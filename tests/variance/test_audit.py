@@ -7,6 +7,19 @@ import pytest
 
 import runspread as rs
 from runspread._reading.outputs import ArrayOutputs
+from runspread.errors import InputError, MissingDataError
+from runspread.methods.audit import RunEvidence
+from runspread.methods.ensembles import diversity, select_ensemble
+from runspread.methods.spectra import study_spectra
+from runspread.methods.variance import (
+    independence_test,
+    pair_deviations,
+    plan_runs,
+    run_accuracies,
+    run_statistics,
+    seed_selection,
+    two_group_tasks,
+)
 
 SEEDS = {"init": list(range(8)), "order": list(range(10, 18)), "augment": list(range(20, 28))}
 
@@ -31,7 +44,7 @@ def clean(seed=0, **changes):
         "predictions": rng.integers(0, 5, (8, 100)),
         "losses": losses(rng, SEEDS["order"]),
     }
-    return rs.RunEvidence.from_arrays(**(given | changes))
+    return RunEvidence.from_arrays(**(given | changes))
 
 
 def test_clean_runs_pass():
@@ -169,22 +182,22 @@ def test_study(tmp_path):
 def others(study):
     """Runs of another configuration on the same examples."""
     labels = study.predictions("test").labels
-    return rs.run_statistics(np.random.default_rng(5).integers(0, 2, (8, len(labels))), labels)
+    return run_statistics(np.random.default_rng(5).integers(0, 2, (8, len(labels))), labels)
 
 
 METHODS = {
     "variance": rs.variance,
     "calibration": rs.calibration,
     "compare": lambda study: rs.compare(study, others(study)),
-    "seed_selection": rs.seed_selection,
-    "plan_runs": lambda study: rs.plan_runs(0.01, source=study),
+    "seed_selection": seed_selection,
+    "plan_runs": lambda study: plan_runs(0.01, source=study),
     "trimming": lambda study: rs.trimming(study, replicates=2),
     "representative_size": lambda study: rs.representative_size(study, replicates=2),
-    "same_model": lambda study: rs.same_model(study, study),
+    "same_model": lambda study: rs.same(study, study),
     "spectra": rs.spectra,
-    "study_spectra": rs.study_spectra,
+    "study_spectra": study_spectra,
     "dynamics": lambda study: rs.dynamics(study, metrics=("loss", "norm"), states=(1, 2), restarts=2),
-    "select_ensemble": lambda study: rs.select_ensemble(study, size=2, split="test", folds=0),
+    "select_ensemble": lambda study: select_ensemble(study, size=2, split="test", folds=0),
 }
 
 
@@ -202,7 +215,7 @@ def repeated(tmp_path_factory):
     return study
 
 
-@pytest.mark.filterwarnings("ignore::runspread.RunspreadWarning")
+@pytest.mark.filterwarnings("ignore::runspread.errors.RunspreadWarning")
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_warn_of_repeated_seeds(repeated, name):
     result = METHODS[name](repeated)
@@ -228,24 +241,24 @@ def test_methods_warn_of_pooled_configurations(tmp_path):
     ],
 )
 def test_bad_evidence(arguments, found):
-    with pytest.raises(rs.InputError, match=found):
-        rs.RunEvidence.from_arrays(**arguments)
+    with pytest.raises(InputError, match=found):
+        RunEvidence.from_arrays(**arguments)
 
 
 def test_audit_refuses_arrays():
-    with pytest.raises(rs.InputError, match="from_arrays"):
+    with pytest.raises(InputError, match="from_arrays"):
         rs.audit(np.zeros((3, 4)))
 
 
 SLOW = ("dynamics", "spectra", "representative_size", "same_model", "select_ensemble")  # are decorated as the others
 MORE_METHODS = {name: method for name, method in METHODS.items() if name not in SLOW} | {
-    "two_group_tasks": rs.two_group_tasks,
-    "independence_test": lambda study: rs.independence_test(study, resamples=2),
-    "pair_deviations": rs.pair_deviations,
-    "scores": rs.scores,
-    "diversity": rs.diversity,
-    "run_accuracies": rs.run_accuracies,
-    "variance_by_source": lambda study: rs.variance_by_source({"all": study, "init": study}),
+    "two_group_tasks": two_group_tasks,
+    "independence_test": lambda study: independence_test(study, resamples=2),
+    "pair_deviations": pair_deviations,
+    "scores": rs.ensemble_scores,
+    "diversity": diversity,
+    "run_accuracies": run_accuracies,
+    "variance_by_source": lambda study: rs.sources({"all": study, "init": study}),
 }
 FLAWS = ("repeated seeds", "same initialisation", "same data order", "copied runs")
 
@@ -278,7 +291,7 @@ def flaw(request, tmp_path_factory):
     return request.param, flawed(tmp_path_factory.mktemp("flawed") / "study", request.param)
 
 
-@pytest.mark.filterwarnings("ignore::runspread.RunspreadWarning")
+@pytest.mark.filterwarnings("ignore::runspread.errors.RunspreadWarning")
 @pytest.mark.parametrize("name", MORE_METHODS)
 def test_every_method_warns_of_every_flaw(flaw, name):
     kind, study = flaw
@@ -321,18 +334,18 @@ def test_what_diverged_is_no_copy(tmp_path):
         with study.record(seeds=seed) as run:
             run.weights({"w": np.full(5, np.nan if seed < 2 else 7.0 if seed == 2 else 8.0)})
     assert not rs.audit(study).findings
-    assert not rs.audit(rs.RunEvidence.from_arrays(predictions=np.full((3, 4), np.nan))).findings
+    assert not rs.audit(RunEvidence.from_arrays(predictions=np.full((3, 4), np.nan))).findings
 
 
 def test_a_misspelt_split_is_an_error(repeated):
-    with pytest.raises(rs.MissingDataError, match="split 'tset'"):
+    with pytest.raises(MissingDataError, match="split 'tset'"):
         rs.audit(repeated, split="tset")
     assert rs.audit(repeated, split=None).n_runs == 12
 
 
 def test_the_audit_says_that_it_looks_at_the_losses_of_the_first_runs_only():
     rng = np.random.default_rng(14)
-    many = rs.RunEvidence.from_arrays(seeds={"order": list(range(2100))}, losses=rng.normal(size=(2100, 60)))
+    many = RunEvidence.from_arrays(seeds={"order": list(range(2100))}, losses=rng.normal(size=(2100, 60)))
     assert "loss curves of the first 2000 runs" in rs.audit(many).sentence()
 
 

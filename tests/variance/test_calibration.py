@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.variance import run_statistics, two_group_tasks
 
 
 @pytest.fixture(scope="module")
@@ -65,18 +67,18 @@ def test_abstention_is_a_class_of_its_own():
 
 
 def test_out_of_range(votes):
-    with pytest.raises(rs.InputError, match="labels has"):
+    with pytest.raises(InputError, match="labels has"):
         rs.calibration(*votes, n_classes=4)
-    with pytest.raises(rs.InputError, match="predictions has"):
+    with pytest.raises(InputError, match="predictions has"):
         rs.calibration(votes[0], np.zeros(60, int), n_classes=4)
-    with pytest.raises(rs.InputError, match="bins"):
+    with pytest.raises(InputError, match="bins"):
         rs.calibration(*votes, bins=0)
-    with pytest.raises(rs.InputError, match="votes"):
-        rs.calibration(rs.run_statistics(*votes, votes=False))
+    with pytest.raises(InputError, match="votes"):
+        rs.calibration(run_statistics(*votes, votes=False))
 
 
 def test_statistics_give_the_same(votes):
-    statistics = rs.run_statistics(*votes)
+    statistics = run_statistics(*votes)
     assert rs.calibration(statistics).to_json() == rs.calibration(*votes).to_json()
 
 
@@ -97,7 +99,7 @@ def test_curve_of_calibrated_votes():
 
 def test_tasks_by_collapsing(votes):
     predictions, labels = votes
-    tasks = rs.two_group_tasks(predictions, labels)
+    tasks = two_group_tasks(predictions, labels)
     assert len(tasks.mask) == 15
     for row, mask in enumerate(tasks.mask.tolist()):
         positive = np.array([mask >> k & 1 for k in range(5)])
@@ -111,15 +113,15 @@ def test_tasks_by_collapsing(votes):
 
 def test_tasks_with_abstentions():
     predictions, labels = np.array([[0, -1, 2], [1, 1, 2]]), np.array([0, 1, 2])
-    tasks = rs.two_group_tasks(predictions, labels)
+    tasks = two_group_tasks(predictions, labels)
     # abstaining is wrong in every task: run 0 has example 1 wrong whatever the groups
     np.testing.assert_allclose(tasks.err, [(1 + 1) / 6, (1 + 1) / 6, 1 / 6])
 
 
 @pytest.mark.parametrize(("runs", "classes", "found"), [(1, 3, "one run"), (3, 17, "17 classes"), (3, 1, "1 classes")])
 def test_tasks_refuse(runs, classes, found):
-    with pytest.raises(rs.InputError, match=found):
-        rs.two_group_tasks(np.zeros((runs, 4), int), np.zeros(4, int), n_classes=classes)
+    with pytest.raises(InputError, match=found):
+        two_group_tasks(np.zeros((runs, 4), int), np.zeros(4, int), n_classes=classes)
 
 
 def test_the_calibration_error_is_biased_at_few_runs_only():

@@ -11,8 +11,10 @@ import pytest
 from scipy.stats import beta, t
 
 import runspread as rs
-from runspread._methods._statistics import deviations, sample_variance
-from runspread._methods.variance.law import log_jackknife, outlying_runs, two_groups, unseen_share
+from runspread.errors import InputError
+from runspread.methods._statistics import deviations, sample_variance
+from runspread.methods.variance import run_accuracies, score_variance
+from runspread.methods.variance.law import log_jackknife, outlying_runs, two_groups, unseen_share
 from tests.conftest import SHARED
 
 RIGHT = np.ones((5, 100), bool)
@@ -28,7 +30,7 @@ def test_all_right_leaves_the_distribution_open(correct, what, low, high):
     assert f"all {what} on all of 100 examples" in result.sentence()
     assert f"95% CI {result.ci_mean_lo:.2%} to {result.ci_mean_hi:.2%}" in result.sentence()
     assert "at most" not in result.sentence()
-    said = rs.run_accuracies(correct=correct).sentence()
+    said = run_accuracies(correct=correct).sentence()
     assert "within 0.00" not in said
     assert f"{result.ci_mean_lo:.2%} to {result.ci_mean_hi:.2%}" in said
 
@@ -61,7 +63,7 @@ def test_a_spread_below_that_of_independent_errors_is_taken_for_it():
     assert higher.sd_fixed[1] ** 2 == pytest.approx(higher.ci_fixed_hi)
 
 
-@pytest.mark.parametrize("method", [lambda x: rs.variance(correct=x), lambda x: rs.score_variance(x.astype(float))])
+@pytest.mark.parametrize("method", [lambda x: rs.variance(correct=x), lambda x: score_variance(x.astype(float))])
 def test_runs_that_agree_on_everything_say_nothing(method):
     same = np.repeat(np.random.default_rng(2).random((1, 90)) < 0.7, 4, axis=0)
     said = method(same).sentence()
@@ -86,7 +88,7 @@ def test_equal_values_have_no_spread_whatever_their_rounding(value):
         assert sample_variance(equal) == 0
         assert not deviations(equal).any()
         assert log_jackknife(np.append(equal, value / 2)) == log_jackknife(np.append(value / 2, equal)) == math.inf
-        said = rs.score_variance(np.outer(equal, [1.0, 0.7, 0.3])).sentence()
+        said = score_variance(np.outer(equal, [1.0, 0.7, 0.3])).sentence()
         assert "say nothing about the spread between trainings" in said
     numbers = np.random.default_rng(0).normal(size=(4, 9))
     assert sample_variance(numbers) == pytest.approx(numbers.var(axis=1, ddof=1))
@@ -106,7 +108,7 @@ def failing(runs: int, failed: int, seed: int = 0) -> np.ndarray:
 def test_normality_is_said():
     assert "assuming normality" in rs.variance(correct=failing(10, 0)).sentence()
     scores = np.random.default_rng(3).normal(size=(6, 20))
-    assert "assuming normality" in rs.score_variance(scores).sentence()
+    assert "assuming normality" in score_variance(scores).sentence()
 
 
 @pytest.mark.parametrize("level", [0.6, 0.95])
@@ -153,7 +155,7 @@ def test_two_groups_by_the_formula():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the vectors beside the checkout are not here")
 def test_critical_gaps_are_those_of_the_vectors():
-    from runspread._methods.variance.law import _GAPS
+    from runspread.methods.variance.law import _GAPS
 
     vectors = np.load(SHARED / "vectors" / "scores.npz")
     column = int(np.argmin(np.abs(vectors["modes__levels"] - 0.025)))
@@ -188,11 +190,11 @@ def test_any_law_is_no_law_that_holds_where_failures_are_unseen(runs):
 
 
 def test_any_law_takes_thirty_runs():
-    with pytest.raises(rs.InputError, match="law='any' with 29 runs; expected 30 runs or more") as error:
+    with pytest.raises(InputError, match="law='any' with 29 runs; expected 30 runs or more") as error:
         rs.variance(correct=failing(29, 2), law="any")
     assert "law='normal'" in error.value.hint
     rs.variance(correct=failing(29, 2), law="normal")
-    with pytest.raises(rs.InputError, match="unknown law"):
+    with pytest.raises(InputError, match="unknown law"):
         rs.variance(correct=failing(29, 2), law="gauss")
 
 
@@ -237,7 +239,7 @@ def test_what_belongs_to_examples_is_dropped_with_them(name):
     kept = rs.variance(correct=correct[:, keep], **{name: values[keep]}).to_dict()
     for key in {*whole, *kept} - {"warnings"}:
         np.testing.assert_equal(whole[key], kept[key], err_msg=key)
-    with pytest.raises(rs.InputError, match="dropped ones included"):
+    with pytest.raises(InputError, match="dropped ones included"):
         rs.variance(correct=correct, missing="intersect", **{name: values[:39]})
 
 
@@ -304,10 +306,10 @@ def test_samples_by_their_formulas():
 def test_samples_are_no_runs():
     correct = np.random.default_rng(10).random((8, 50)) < 0.6
     found = rs.variance(correct=correct, samples_are="samples")
-    for use in (lambda: found.sums, lambda: found.accuracy, found.plot, lambda: rs.run_accuracies(found)):
-        with pytest.raises(rs.InputError, match="samples of one model; expected runs"):
+    for use in (lambda: found.sums, lambda: found.accuracy, found.plot, lambda: run_accuracies(found)):
+        with pytest.raises(InputError, match="samples of one model; expected runs"):
             use()
-    with pytest.raises(rs.InputError, match="unknown samples_are"):
+    with pytest.raises(InputError, match="unknown samples_are"):
         rs.variance(correct=correct, samples_are="epochs")
 
 
@@ -325,16 +327,16 @@ def test_samples_of_real_models():
 
 
 def test_plain_numbers():
-    one = rs.run_accuracies(correct=[[1, 0, 1, 1]]).sentence()
+    one = run_accuracies(correct=[[1, 0, 1, 1]]).sentence()
     assert "nan" not in one
     assert "The one run, run 0, has 75.00% on 4 examples" in one
-    tied = rs.run_accuracies(correct=[[1, 0, 1, 1], [1, 1, 0, 1], [0, 0, 1, 1]]).sentence()
+    tied = run_accuracies(correct=[[1, 0, 1, 1], [1, 1, 0, 1], [0, 0, 1, 1]]).sentence()
     assert "run 0 (and 1 more run as high), has 75.00%" in tied
     assert "1 run on 4 examples" in rs.variance(correct=[[1, 0, 1, 1]]).sentence()
 
 
 def test_a_ratio_without_digits_that_nobody_needs():
-    from runspread._methods.variance.tasks import times
+    from runspread.methods.variance.tasks import times
 
     assert times(38.14) == "38.1 times"
     assert times(1325000.0) == "more than 100 times"

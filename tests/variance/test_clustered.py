@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.variance.clusters import Grouping, mean_variance
+from runspread.errors import InputError
+from runspread.methods.variance import RunStatistics, run_accuracies, run_statistics, score_variance, two_group_tasks
+from runspread.methods.variance.clusters import Grouping, mean_variance
 from tests.variance.probit import draw_clustered
 
 CLUSTERED = (
@@ -115,7 +117,7 @@ def test_two_runs_and_few_clusters(runs):
     assert "3 clusters: little can be said about new clusters." in few.warnings
     assert rs.variance(correct=matrix, clusters=clusters // 20).interval_covers == "runs"
     assert math.isnan(rs.variance(correct=matrix[:1], clusters=clusters).p_chi2)
-    with pytest.raises(rs.InputError, match="all the same") as error:
+    with pytest.raises(InputError, match="all the same") as error:
         rs.variance(correct=matrix, clusters=np.zeros(matrix.shape[1]))
     assert "Leave clusters out" in error.value.hint
     rs.variance(correct=matrix)  # the hint
@@ -125,18 +127,18 @@ def test_clusters_need_no_bits(runs, monkeypatch):
     """What is too large to be kept in bits is read once more."""
     matrix, clusters = runs
     expected = rs.variance(correct=matrix, clusters=clusters)
-    monkeypatch.setattr("runspread._methods.variance.statistics._MOST_BITS", 10)
+    monkeypatch.setattr("runspread.methods.variance.statistics._MOST_BITS", 10)
     found = rs.variance(correct=matrix, clusters=clusters)
     assert (found.var_dist, found.ci_pop_hi) == (expected.var_dist, expected.ci_pop_hi)
-    statistics = rs.RunStatistics(n_examples=matrix.shape[1], votes=False)
+    statistics = RunStatistics(n_examples=matrix.shape[1], votes=False)
     statistics.update_correct(matrix)
-    with pytest.raises(rs.InputError, match="keep_bits=True"):
+    with pytest.raises(InputError, match="keep_bits=True"):
         rs.variance(statistics, clusters=clusters)
 
 
 def test_clusters_of_scores_of_any_kind(runs):
     matrix, clusters = runs
-    found = rs.score_variance(matrix.astype(float), clusters=clusters)
+    found = score_variance(matrix.astype(float), clusters=clusters)
     expected = rs.variance(correct=matrix, clusters=clusters)
     assert found.var_dist == pytest.approx(expected.var_dist, rel=1e-9)
     assert found.ci_fixed_hi == pytest.approx(expected.ci_fixed_hi, rel=1e-9)
@@ -146,11 +148,11 @@ def test_clusters_of_scores_of_any_kind(runs):
 
 def test_run_accuracies_take_clusters(runs):
     matrix, clusters = runs
-    found, plain = rs.run_accuracies(correct=matrix, clusters=clusters), rs.run_accuracies(correct=matrix)
+    found, plain = run_accuracies(correct=matrix, clusters=clusters), run_accuracies(correct=matrix)
     assert found.kr20 == rs.variance(correct=matrix, clusters=clusters).kr20 < plain.kr20
     result = rs.variance(correct=matrix)
-    with pytest.raises(rs.InputError, match="clusters beside a VarianceResult"):
-        rs.run_accuracies(result, clusters=clusters)
+    with pytest.raises(InputError, match="clusters beside a VarianceResult"):
+        run_accuracies(result, clusters=clusters)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +207,7 @@ def test_over_and_understates_follow_the_interval():
 
 def test_two_group_tasks_take_clusters(predictions):
     predicted, labels, clusters = predictions
-    plain, found = rs.two_group_tasks(predicted, labels), rs.two_group_tasks(predicted, labels, clusters=clusters)
+    plain, found = two_group_tasks(predicted, labels), two_group_tasks(predicted, labels, clusters=clusters)
     for at, mask in enumerate(found.mask.tolist()):
         positive = (mask >> np.arange(4)) & 1
         task = rs.variance(correct=positive[predicted] == positive[labels], clusters=clusters, pairs="none")
@@ -215,6 +217,6 @@ def test_two_group_tasks_take_clusters(predictions):
     assert found.n_real < plain.n_real
     assert "in 40 clusters" in found.sentence()
     assert "independent clusters" in found.table().columns
-    with pytest.raises(rs.InputError, match="clusters with RunStatistics") as error:
-        rs.two_group_tasks(rs.run_statistics(predicted, labels, keep_confusion=True), clusters=clusters)
+    with pytest.raises(InputError, match="clusters with RunStatistics") as error:
+        two_group_tasks(run_statistics(predicted, labels, keep_confusion=True), clusters=clusters)
     assert "Pass the predictions" in error.value.hint

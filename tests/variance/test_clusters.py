@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from runspread import InputError, RunSums
-from runspread._methods.variance.clusters import Grouping, cluster_totals, clusters_of, mean_variance
 from runspread._reading.correctness import as_outcomes
+from runspread.methods.variance.clusters import Grouping, cluster_totals, clusters_of, mean_variance
 
 
 def totals_of(matrix: np.ndarray, clusters) -> object:

@@ -9,6 +9,18 @@ import pytest
 from scipy import stats
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.variance import (
+    holm_adjust,
+    plan_gap,
+    plan_runs,
+    plan_superiority,
+    plan_variance,
+    run_accuracies,
+    run_statistics,
+    seed_selection,
+    seed_selection_model,
+)
 
 
 def matrices(seed=0, runs=(12, 9), examples=200, gap=0.0):
@@ -72,21 +84,21 @@ def test_unpaired_statistics_and_predictions_agree():
     labels = rng.integers(0, 3, 50)
     a, b = rng.integers(0, 3, (8, 50)), rng.integers(0, 3, (6, 50))
     direct = rs.compare(a, b, labels)
-    streamed = rs.compare(rs.run_statistics(a, labels), rs.run_statistics(b, labels))
+    streamed = rs.compare(run_statistics(a, labels), run_statistics(b, labels))
     assert direct.to_json() == streamed.to_json()
 
 
 def test_other_examples_are_refused():
     a, b = matrices(7)
-    with pytest.raises(rs.InputError, match="the same examples"):
+    with pytest.raises(InputError, match="the same examples"):
         rs.compare(correct=(a, b[:, 1:]))
-    with pytest.raises(rs.InputError, match="different labels"):
-        rs.compare(rs.run_statistics(a * 1, np.ones(200, int)), rs.run_statistics(b * 1, np.zeros(200, int)))
-    with pytest.raises(rs.InputError):
+    with pytest.raises(InputError, match="different labels"):
+        rs.compare(run_statistics(a * 1, np.ones(200, int)), run_statistics(b * 1, np.zeros(200, int)))
+    with pytest.raises(InputError):
         rs.compare()
-    with pytest.raises(rs.InputError, match="level"):
+    with pytest.raises(InputError, match="level"):
         rs.compare(correct=(a, b), level=95)
-    with pytest.raises(rs.InputError, match="question"):
+    with pytest.raises(InputError, match="question"):
         rs.compare(correct=(a, b)).verdict("both")
 
 
@@ -102,11 +114,11 @@ def test_equal_and_constant_accuracies():
 
 
 def test_holm_by_hand():
-    np.testing.assert_allclose(rs.holm([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
-    with pytest.raises(rs.InputError):
-        rs.holm([0.1, 1.2])
-    with pytest.raises(rs.InputError):
-        rs.holm([])
+    np.testing.assert_allclose(holm_adjust([0.01, 0.04, 0.03, 0.5]), [0.04, 0.09, 0.09, 0.5])
+    with pytest.raises(InputError):
+        holm_adjust([0.1, 1.2])
+    with pytest.raises(InputError):
+        holm_adjust([])
 
 
 # ------------------------------------------------------------------ plans
@@ -119,29 +131,29 @@ CIFAR = 0.00149**2
     ("gap", "normal", "exact"), [(0.005, 2, 3), (0.003, 4, 6), (0.002, 9, 10), (0.001, 35, 36), (0.0005, 140, 141)]
 )
 def test_published_plan_figures(gap, normal, exact):
-    plan = rs.plan_runs(gap, variance=CIFAR)
+    plan = plan_runs(gap, variance=CIFAR)
     assert (plan.runs_fixed_normal, plan.runs_fixed_t) == (normal, exact)
 
 
 def test_single_runs_and_a_priori_figures():
-    assert 100 * rs.plan_gap(1, variance=CIFAR).gap_fixed_normal == pytest.approx(0.59, abs=0.005)
+    assert 100 * plan_gap(1, variance=CIFAR).gap_fixed_normal == pytest.approx(0.59, abs=0.005)
     for error, n, sd, gap in ((0.05, 10_000, 0.158, 0.44), (0.24, 50_000, 0.155, 0.43)):
-        plan = rs.plan_gap(1, error=error, n_examples=n)
+        plan = plan_gap(1, error=error, n_examples=n)
         assert 100 * math.sqrt(plan.var_a) == pytest.approx(sd, abs=0.0005)
         assert 100 * plan.gap_noise == pytest.approx(gap, abs=0.005)
 
 
 def test_plan_gap_inverts_plan_runs():
     for runs in (2, 5, 30):
-        gap = rs.plan_gap(runs, variance=CIFAR, tau2=0.001, n_examples=10_000)
-        assert rs.plan_runs(gap.gap_fixed_t * 1.000001, variance=CIFAR).runs_fixed_t == runs
-        again = rs.plan_runs(gap.gap_dist * 1.000001, variance=CIFAR, tau2=0.001, n_examples=10_000)
+        gap = plan_gap(runs, variance=CIFAR, tau2=0.001, n_examples=10_000)
+        assert plan_runs(gap.gap_fixed_t * 1.000001, variance=CIFAR).runs_fixed_t == runs
+        again = plan_runs(gap.gap_dist * 1.000001, variance=CIFAR, tau2=0.001, n_examples=10_000)
         assert again.runs_dist == runs
 
 
 def test_t_plan_against_simulation():
     rng = np.random.default_rng(0)
-    runs = rs.plan_runs(1.2, variance=1.0).runs_fixed_t
+    runs = plan_runs(1.2, variance=1.0).runs_fixed_t
     a, b = rng.normal(1.2, 1, (20_000, runs)), rng.normal(0, 1, (20_000, runs))
     power = (stats.ttest_ind(a, b, axis=1).pvalue < 0.05).mean()
     assert 0.8 - 4 * 0.003 < power < 0.86
@@ -150,16 +162,16 @@ def test_t_plan_against_simulation():
 def test_plans_from_results():
     a, b = matrices(8, runs=(20, 20))
     result = rs.compare(correct=(a, b))
-    plan = rs.plan_runs(0.05, result)
+    plan = plan_runs(0.05, result)
     assert (plan.var_a, plan.var_b) == (result.var_a, result.var_b)
     assert not math.isnan(plan.runs_dist)
     assert "On the distribution" in plan.sentence()
-    from_variance = rs.plan_runs(0.05, rs.variance(correct=a))
+    from_variance = plan_runs(0.05, rs.variance(correct=a))
     assert math.isnan(from_variance.runs_dist)
     assert from_variance.var_a == result.var_a
     assert "20 runs" in from_variance.sentence()
     assert len(plan.table()) == 3
-    assert len(rs.plan_gap(5, result).table()) == 4
+    assert len(plan_gap(5, result).table()) == 4
 
 
 @pytest.mark.parametrize(
@@ -178,32 +190,32 @@ def test_plans_from_results():
 )
 def test_plans_refuse(arguments):
     settings = {"variance": 1.0} | arguments
-    with pytest.raises(rs.InputError):
-        rs.plan_runs(settings.pop("gap"), **settings)
+    with pytest.raises(InputError):
+        plan_runs(settings.pop("gap"), **settings)
 
 
 def test_one_run_cannot_plan():
-    with pytest.raises(rs.InputError, match="one run"):
-        rs.plan_runs(0.01, rs.variance(correct=[[1, 0, 1]]))
+    with pytest.raises(InputError, match="one run"):
+        plan_runs(0.01, rs.variance(correct=[[1, 0, 1]]))
 
 
 def test_no_variance_needs_two_runs():
-    assert rs.plan_runs(0.01, variance=0.0).runs_fixed_t == 2
-    assert rs.plan_gap(3, variance=0.0).gap_fixed_t == 0
+    assert plan_runs(0.01, variance=0.0).runs_fixed_t == 2
+    assert plan_gap(3, variance=0.0).gap_fixed_t == 0
 
 
 @pytest.mark.parametrize(("ratio", "runs"), [(1.47**2, 10), (0.80**2, 50), (0.65**2, 100), (0.34**2, 1000)])
 def test_published_variance_plans(ratio, runs):
     """The published ratios are rounded to two digits."""
-    assert rs.plan_variance(ratio) == pytest.approx(runs, rel=0.08)
+    assert plan_variance(ratio) == pytest.approx(runs, rel=0.08)
 
 
 def test_bouthillier():
-    assert rs.plan_superiority(0.75, power=0.95, preset="paper") == 29
-    with pytest.raises(rs.InputError):
-        rs.plan_superiority(0.5)
-    with pytest.raises(rs.InputError):
-        rs.plan_variance(0)
+    assert plan_superiority(0.75, power=0.95, preset="paper") == 29
+    with pytest.raises(InputError):
+        plan_superiority(0.5)
+    with pytest.raises(InputError):
+        plan_variance(0)
 
 
 # ------------------------------------------------------------------ a lucky seed
@@ -215,7 +227,7 @@ def test_selection_model_against_simulation():
     true = math.sqrt(lam) * rng.normal(size=(200_000, count))
     seen = true + math.sqrt(1 - lam) * rng.normal(size=true.shape)
     picked = np.take_along_axis(true, seen.argmax(axis=1)[:, None], axis=1)[:, 0]
-    model = rs.seed_selection_model(1.0, lam, [count])
+    model = seed_selection_model(1.0, lam, [count])
     assert model.apparent_gain[0] == pytest.approx(seen.max(axis=1).mean(), abs=0.01)
     assert model.fresh_gain[0] == pytest.approx(picked.mean(), abs=0.01)
     assert model.p_above_mean[0] == pytest.approx((picked > 0).mean(), abs=0.005)
@@ -225,18 +237,18 @@ def test_selection_model_against_simulation():
 
 
 def test_selection_model_figures_of_the_specification():
-    model = rs.seed_selection_model(0.00149, 0.02533, [20])
+    model = seed_selection_model(0.00149, 0.02533, [20])
     assert model.p_above_mean[0] == pytest.approx(0.618, abs=0.001)
     assert model.p_beats_random[0] == pytest.approx(0.584, abs=0.001)
     assert model.p_truly_best[0] == pytest.approx(0.0853, abs=0.0005)
-    cifar = rs.seed_selection_model(0.00149, (0.033 / 0.149) ** 2, [10, 100])
+    cifar = seed_selection_model(0.00149, (0.033 / 0.149) ** 2, [10, 100])
     np.testing.assert_allclose(100 * cifar.apparent_gain, [0.229, 0.374], atol=0.0006)
     np.testing.assert_allclose(100 * cifar.fresh_gain, [0.011, 0.018], atol=0.0006)
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.001, 0.5, 0.99, 1.0])
 def test_selection_model_limits(lam):
-    model = rs.seed_selection_model(1.0, lam, [1, 2, 7])
+    model = seed_selection_model(1.0, lam, [1, 2, 7])
     assert model.e_max[0] == pytest.approx(0, abs=1e-12)
     assert model.e_max[1] == pytest.approx(1 / math.sqrt(math.pi), rel=1e-9)
     np.testing.assert_array_less(-1e-9, model.p_truly_best)
@@ -253,7 +265,7 @@ def test_empirical_selection_over_all_subsets():
     from itertools import combinations
 
     matrix = np.random.default_rng(2).random((7, 30)) < 0.6
-    result = rs.seed_selection(correct=matrix, counts=[3, 9])
+    result = seed_selection(correct=matrix, counts=[3, 9])
     first, second = matrix[:, ::2].mean(axis=1), matrix[:, 1::2].mean(axis=1)
     gains = []
     for subset in combinations(range(7), 3):
@@ -267,17 +279,17 @@ def test_empirical_selection_over_all_subsets():
 
 
 def test_selection_refuses():
-    with pytest.raises(rs.InputError):
-        rs.seed_selection(correct=[[1, 0, 1]])
-    with pytest.raises(rs.InputError):
-        rs.seed_selection_model(1.0, 1.2)
-    with pytest.raises(rs.InputError):
-        rs.seed_selection_model(1.0, 0.2, [0])
+    with pytest.raises(InputError):
+        seed_selection(correct=[[1, 0, 1]])
+    with pytest.raises(InputError):
+        seed_selection_model(1.0, 1.2)
+    with pytest.raises(InputError):
+        seed_selection_model(1.0, 0.2, [0])
 
 
 def test_run_accuracies_shrink_to_the_mean():
     matrix = matrices(9)[0]
-    result = rs.run_accuracies(correct=matrix)
+    result = run_accuracies(correct=matrix)
     found = rs.variance(correct=matrix)
     share = min(1, max(0, found.kr20))
     np.testing.assert_allclose(result.accuracy, matrix.mean(axis=1))
@@ -311,21 +323,21 @@ def test_equal_means_are_not_few_runs():
 
 def test_a_test_set_of_another_size_changes_the_noise_of_examples_only():
     found = rs.variance(correct=matrices(10, runs=(40, 2), gap=0.0)[0])
-    plan = rs.plan_runs(0.01, found, n_examples=100_000)
+    plan = plan_runs(0.01, found, n_examples=100_000)
     assert plan.var_a == pytest.approx(max(0, found.var_dist) + found.var_inter / 100_000)
     assert plan.n_examples == 100_000
     assert "carried there from 40 runs on 200" in plan.sentence()
-    assert rs.plan_runs(0.01, found, n_examples=200).var_a == found.var_test
-    with pytest.raises(rs.InputError, match="a comparison alone"):
-        rs.plan_runs(0.01, rs.compare(correct=matrices(10)), n_examples=1000)
+    assert plan_runs(0.01, found, n_examples=200).var_a == found.var_test
+    with pytest.raises(InputError, match="a comparison alone"):
+        plan_runs(0.01, rs.compare(correct=matrices(10)), n_examples=1000)
 
 
 def test_a_plan_for_the_distribution_is_never_below_that_for_the_test_set():
-    plan = rs.plan_runs(0.01, variance=1e-5, tau2=1e-9, n_examples=10_000)
+    plan = plan_runs(0.01, variance=1e-5, tau2=1e-9, n_examples=10_000)
     assert plan.runs_dist < plan.runs_needed == plan.runs_needed_dist
     assert f"On the distribution it takes {plan.runs_needed} of each" in plan.sentence()
     assert plan.table()["runs of each"][-1] == plan.runs_needed
-    gap = rs.plan_gap(2, variance=1e-5, tau2=1e-9, n_examples=10_000)
+    gap = plan_gap(2, variance=1e-5, tau2=1e-9, n_examples=10_000)
     assert gap.gap_dist < gap.gap_needed <= gap.gap_needed_dist
     assert gap.table()["gap in points"][-1] == 100 * gap.gap_needed_dist
     assert f"of {100 * gap.gap_needed_dist:.2f} on the distribution" in gap.sentence()
@@ -334,20 +346,20 @@ def test_a_plan_for_the_distribution_is_never_below_that_for_the_test_set():
 def test_selection_honours_counts_and_refuses_what_a_result_has():
     matrix = matrices(11)[0]
     result = rs.variance(correct=matrix)
-    picked = rs.seed_selection(result, counts=(3, 4))
+    picked = seed_selection(result, counts=(3, 4))
     assert picked.counts == (3, 4)
-    np.testing.assert_allclose(picked.best_of_gain1, rs.seed_selection(correct=matrix, counts=(3, 4)).best_of_gain1)
-    assert rs.seed_selection(result).counts == (2, 5, 10)
+    np.testing.assert_allclose(picked.best_of_gain1, seed_selection(correct=matrix, counts=(3, 4)).best_of_gain1)
+    assert seed_selection(result).counts == (2, 5, 10)
     half = np.arange(200) < 100
     for call in (
-        lambda: rs.seed_selection(result, first_half=half),
-        lambda: rs.run_accuracies(result, np.zeros(200, int)),
-        lambda: rs.variance(rs.run_statistics(matrix * 1, np.ones(200, int)), first_half=half),
-        lambda: rs.variance(rs.run_statistics(matrix * 1, np.ones(200, int)), groups=4),
+        lambda: seed_selection(result, first_half=half),
+        lambda: run_accuracies(result, np.zeros(200, int)),
+        lambda: rs.variance(run_statistics(matrix * 1, np.ones(200, int)), first_half=half),
+        lambda: rs.variance(run_statistics(matrix * 1, np.ones(200, int)), groups=4),
         lambda: rs.variance(correct=matrix, best_of=(0, -1)),
-        lambda: rs.seed_selection(result, counts=()),
+        lambda: seed_selection(result, counts=()),
     ):
-        with pytest.raises(rs.InputError):
+        with pytest.raises(InputError):
             call()
 
 

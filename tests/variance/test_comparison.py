@@ -11,6 +11,8 @@ import pytest
 from scipy import stats
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.variance import plan_runs, run_statistics
 from tests.conftest import SHARED
 from tests.variance.configurations import Configurations
 
@@ -213,7 +215,7 @@ def test_the_plan_of_a_clustered_comparison_knows_the_clusters():
     old, new, codes = clustered(6)
     plain, result = rs.compare(correct=(old, new)), rs.compare(correct=(old, new), clusters=codes)
     assert result.tau2 > 2 * plain.tau2
-    assert rs.plan_runs(0.05, result).min_delta_dist > 1.4 * rs.plan_runs(0.05, plain).min_delta_dist
+    assert plan_runs(0.05, result).min_delta_dist > 1.4 * plan_runs(0.05, plain).min_delta_dist
 
 
 def test_clusters_beside_pairs_and_statistics():
@@ -228,12 +230,12 @@ def test_clusters_beside_pairs_and_statistics():
     deviations = np.array([(difference.mean(axis=0) - difference.mean())[codes == code].sum() for code in range(50)])
     expected = np.square(deviations).sum() / apart + max(0.0, dist)
     assert result.se_dist_paired**2 == pytest.approx(expected, rel=1e-9)
-    kept = [rs.run_statistics(x * 1, np.ones(1000, int), keep_bits=True) for x in (old, new)]
+    kept = [run_statistics(x * 1, np.ones(1000, int), keep_bits=True) for x in (old, new)]
     assert rs.compare(*kept, clusters=codes).ci_dist == rs.compare(correct=(old, new), clusters=codes).ci_dist
-    bare = [rs.run_statistics(x * 1, np.ones(1000, int)) for x in (old, new)]
-    with pytest.raises(rs.InputError, match="keep_bits=True"):
+    bare = [run_statistics(x * 1, np.ones(1000, int)) for x in (old, new)]
+    with pytest.raises(InputError, match="keep_bits=True"):
         rs.compare(*bare, clusters=codes)
-    with pytest.raises(rs.InputError, match="clusters of shape"):
+    with pytest.raises(InputError, match="clusters of shape"):
         rs.compare(correct=(old, new), clusters=codes[1:])
 
 
@@ -293,11 +295,11 @@ def test_copies_among_other_runs_count_once():
     result, once = rs.compare(correct=(doubled, new)), rs.compare(correct=(old, new))
     assert (result.n_runs_a, len(result.excluded)) == (6, 3)
     assert result.ci_dist == once.ci_dist
-    kept = rs.run_statistics(doubled * 1, np.ones(400, int), keep_bits=True)
-    other = rs.run_statistics(new * 1, np.ones(400, int), keep_bits=True)
+    kept = run_statistics(doubled * 1, np.ones(400, int), keep_bits=True)
+    other = run_statistics(new * 1, np.ones(400, int), keep_bits=True)
     assert rs.compare(kept, other).ci_dist == once.ci_dist
     assert rs.compare(kept, other, seeds=(np.arange(9), np.arange(5))).n_pairs == 5
-    bare = rs.run_statistics(doubled * 1, np.ones(400, int)), rs.run_statistics(new * 1, np.ones(400, int))
+    bare = run_statistics(doubled * 1, np.ones(400, int)), run_statistics(new * 1, np.ones(400, int))
     unknown = rs.compare(*bare)
     assert (unknown.form, unknown.verdict()) == ("none", "undecided")
     assert any("keep_bits=True" in note for note in unknown.warnings)
@@ -432,7 +434,7 @@ def test_one_sided_tests_are_those_of_the_interval():
 )
 def test_what_cannot_be_asked(asked, what):
     one = np.ones((2, 5), bool)
-    with pytest.raises(rs.InputError, match=what):
+    with pytest.raises(InputError, match=what):
         rs.compare(correct=(one, one), **asked)
 
 

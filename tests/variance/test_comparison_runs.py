@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.variance import audit, evidence
 from runspread._reading import copies
+from runspread.errors import InputError
+from runspread.methods.audit import auditing as audit
+from runspread.methods.audit import evidence
+from runspread.methods.variance import run_statistics
 from tests.conftest import SHARED
 
 NAMES = ("old", "new")
@@ -37,7 +40,7 @@ def outputs(seed, runs, shift=1.0, examples=300):
 def test_a_configuration_without_a_run_of_its_own_is_refused(asked, first, second):
     """`compare s s --equivalent 7` said yes."""
     runs = drawn(1, 6)
-    with pytest.raises(rs.InputError, match=r"of which .* has every one") as error:
+    with pytest.raises(InputError, match=r"of which .* has every one") as error:
         rs.compare(correct=(runs[first], runs[second]), names=NAMES, **asked)
     assert "old: run" in str(error.value)
     assert "variance()" in error.value.hint
@@ -52,7 +55,7 @@ def test_runs_on_both_sides_are_named(kind):
     if kind != "outputs":
         old, new = old.argmax(axis=2), new.argmax(axis=2)
     if kind in ("statistics", "bits"):
-        old, new = (rs.run_statistics(part, labels, keep_bits=kind == "bits") for part in (old, new))
+        old, new = (run_statistics(part, labels, keep_bits=kind == "bits") for part in (old, new))
     if kind == "correct":
         result = rs.compare(correct=(old == labels, new == labels), names=NAMES)
     else:
@@ -205,16 +208,16 @@ def test_equal_samples_are_no_copies():
 
 def test_samples_that_are_none(tmp_path):
     old, new = drawn(14, 3), drawn(15, 3)
-    with pytest.raises(rs.InputError, match="pairs of samples") as error:
+    with pytest.raises(InputError, match="pairs of samples") as error:
         rs.compare(correct=(old, new), samples_are="samples", seeds=(range(3), range(3)))
     assert "Leave paired and seeds out" in error.value.hint
     assert rs.compare(correct=(old, new), samples_are="samples").n_pairs is None
-    with pytest.raises(rs.InputError, match="unknown samples_are"):
+    with pytest.raises(InputError, match="unknown samples_are"):
         rs.compare(correct=(old, new), samples_are="epochs")
     study = rs.create_study(tmp_path / "study", splits={"test": np.arange(300) % 3})
     with study.record(seeds=1) as run:
         run.predictions("test", outputs(1, 1)[0][0])
-    with pytest.raises(rs.InputError, match="with a study"):
+    with pytest.raises(InputError, match="with a study"):
         rs.compare(study, study, samples_are="samples")
 
 

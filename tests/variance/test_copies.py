@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.variance.audit import copied_runs
-from runspread._methods.variance.statistics import counted
 from runspread._reading.copies import copied_outcomes, copied_outputs
 from runspread._reading.outputs import ArrayOutputs
+from runspread.methods.audit import RunEvidence
+from runspread.methods.audit.auditing import copied_runs
+from runspread.methods.ensembles import diversity, select_ensemble
+from runspread.methods.variance import independence_test, pair_deviations, poke_sensitivity, run_accuracies
+from runspread.methods.variance.statistics import counted
 
 from .probit import draw
 
@@ -34,7 +37,7 @@ def outcomes_of(matrix):
 def test_five_equal_rows_do_not_explain_themselves(runs):
     """The expected number of equal pairs was computed from the copies: "would make about 10"."""
     rows = np.repeat(np.random.default_rng(0).random((1, 500)) < 0.8, runs, axis=0)
-    for method in (rs.variance, rs.independence_test, rs.pair_deviations):
+    for method in (rs.variance, independence_test, pair_deviations):
         said = method(correct=rows).warnings
         assert "identical outcomes: repeated seeds or copies" in said[0]
         assert f"All {runs} runs are copies of one, which count as 1 run" in said[1]
@@ -125,7 +128,7 @@ def test_copies_of_a_part():
     ((first, second, share),) = found.partial
     assert (first, second) == (0, 2)
     assert share == pytest.approx(0.5)
-    audit = rs.audit(rs.RunEvidence.from_arrays(predictions=values))
+    audit = rs.audit(RunEvidence.from_arrays(predictions=values))
     assert not audit.passed
     assert "the same predictions on a part of the examples (run 0 = run 2)" in audit.findings[0].what
 
@@ -160,16 +163,16 @@ def test_predicted_classes_without_labels():
 METHODS = {
     "variance": rs.variance,
     "calibration": rs.calibration,
-    "scores": rs.scores,
-    "diversity": rs.diversity,
-    "independence_test": lambda values, labels: rs.independence_test(values, labels, resamples=9),
-    "run_accuracies": rs.run_accuracies,
+    "scores": rs.ensemble_scores,
+    "diversity": diversity,
+    "independence_test": lambda values, labels: independence_test(values, labels, resamples=9),
+    "run_accuracies": run_accuracies,
     "compare": lambda values, labels: rs.compare(values, logits(np.random.default_rng(10), 5)[0], labels),
-    "select_ensemble": lambda values, labels: rs.select_ensemble(values, labels, size=2, folds=0),
+    "select_ensemble": lambda values, labels: select_ensemble(values, labels, size=2, folds=0),
 }
 
 
-@pytest.mark.filterwarnings("ignore::runspread.RunspreadWarning")
+@pytest.mark.filterwarnings("ignore::runspread.errors.RunspreadWarning")
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("noise", [0.0, 1e-5])
 def test_methods_warn_of_copies_in_arrays(name, noise):
@@ -181,7 +184,7 @@ def test_methods_warn_of_copies_in_arrays(name, noise):
 
 def test_poked_runs_are_to_be_alike():
     values, _ = logits(np.random.default_rng(13))
-    assert not rs.poke_sensitivity(values, values, values + 1e-6).warnings
+    assert not poke_sensitivity(values, values, values + 1e-6).warnings
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-5])

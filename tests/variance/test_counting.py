@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread._methods.variance import counting
 from runspread._reading import half
+from runspread.errors import InputError
+from runspread.methods.variance import RunStatistics, counting, poisson_binomial_pmf, run_statistics
 
 
 @pytest.fixture(params=["compiled", "plain"])
@@ -28,7 +29,7 @@ def test_votes(classes, easy):
     labels = rng.integers(0, classes, 90)
     predictions = rng.integers(-1, classes, (600, 90))
     predictions = np.where(rng.random(90) < easy, labels, predictions)
-    votes = rs.run_statistics(predictions, labels, n_classes=classes).votes
+    votes = run_statistics(predictions, labels, n_classes=classes).votes
     every = [*range(classes), *([-1] if easy == 0 or (predictions < 0).any() else [])]
     expected = np.stack([(predictions == k).sum(axis=0) for k in every], axis=1)
     np.testing.assert_array_equal(votes.sum(axis=0), expected)
@@ -94,7 +95,7 @@ def test_compiled_loops_give_the_same_statistics(monkeypatch):
     for limit in (0, 2**63):
         monkeypatch.setattr(counting, "COMPILE_FROM", limit)
         for plan in ({"n_runs": 530}, {}):
-            statistics = rs.RunStatistics(labels, n_classes=5, **plan)
+            statistics = RunStatistics(labels, n_classes=5, **plan)
             for start in range(0, 530, 100):
                 statistics.update(predictions[start : start + 100])
             made.append(statistics)
@@ -136,7 +137,7 @@ def test_label_beyond_the_type_of_the_predictions():
 def test_kept_bits_make_statistics_as_good_as_the_outcomes():
     rng = np.random.default_rng(3)
     matrix, weights = rng.random((30, 45)) < 0.8, rng.random(45)
-    parts = [rs.RunStatistics(n_examples=45, n_runs=30, keep_bits=True) for _ in range(2)]
+    parts = [RunStatistics(n_examples=45, n_runs=30, keep_bits=True) for _ in range(2)]
     parts[0].update_correct(matrix[:11], start=0)
     parts[1].update_correct(matrix[11:], start=11)
     parts[1].merge(parts[0])
@@ -145,18 +146,18 @@ def test_kept_bits_make_statistics_as_good_as_the_outcomes():
     found = streamed.to_dict()
     for key, value in expected.items():
         assert found[key] == value or found[key] == pytest.approx(value), key
-    with pytest.raises(rs.InputError, match="keep_bits"):
-        rs.variance(rs.run_statistics(matrix.astype(int), np.ones(45, int)), weights=weights)
+    with pytest.raises(InputError, match="keep_bits"):
+        rs.variance(run_statistics(matrix.astype(int), np.ones(45, int)), weights=weights)
 
 
 def test_one_run_at_a_time_in_any_order():
     rng = np.random.default_rng(4)
     matrix = rng.random((50, 20)) < 0.7
-    statistics = rs.RunStatistics(n_examples=20, n_runs=50)
+    statistics = RunStatistics(n_examples=20, n_runs=50)
     for run in rng.permutation(50):
         statistics.update_correct(matrix[run : run + 1], start=int(run))
     np.testing.assert_array_equal(statistics.correct, matrix.sum(axis=1))
-    with pytest.raises(rs.InputError, match="twice"):
+    with pytest.raises(InputError, match="twice"):
         statistics.update_correct(matrix[:1], start=7)
 
 
@@ -165,4 +166,4 @@ def test_poisson_binomial_against_scipy():
     if binomial is None:
         pytest.skip("this SciPy has no Poisson-binomial law")
     p = np.random.default_rng(5).beta(0.6, 0.04, 700)
-    np.testing.assert_allclose(rs.poisson_binomial_pmf(p), binomial.pmf(np.arange(701), p), atol=1e-12)
+    np.testing.assert_allclose(poisson_binomial_pmf(p), binomial.pmf(np.arange(701), p), atol=1e-12)

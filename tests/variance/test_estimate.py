@@ -10,6 +10,17 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods import Excluded
+from runspread.methods.variance import (
+    RunStatistics,
+    RunSums,
+    pair_deviations,
+    poisson_binomial_pmf,
+    predicted_classes,
+    run_statistics,
+    score_variance,
+)
 
 SUCCESS = np.array([[0.2, 0.9], [0.7, 0.8]])  # success probability of quality z on type e; the true variance is 1/100
 
@@ -23,7 +34,7 @@ def enumerated_mean(runs: int, examples: int) -> Fraction:
             weight = math.prod(q if hit else 1 - q for q, hit in zip(p, outcome, strict=True))
             matrix = np.array(outcome).reshape(runs, examples)
             t, c = matrix.sum(axis=1), matrix.sum(axis=0)
-            sums = rs.RunSums(runs, examples, int(t.sum()), int(t @ t), int(c @ c))
+            sums = RunSums(runs, examples, int(t.sum()), int(t @ t), int(c @ c))
             assert sums.var_dist is not None
             total += weight * sums.var_dist
     return total / 2 ** (runs + examples)
@@ -102,13 +113,13 @@ def test_all_weight_on_one_example_is_undefined():
 
 @pytest.mark.parametrize("weights", [[1, -1, 1], [0, 0, 0], [1, np.nan, 1], [1, np.inf, 1], [1, 1]])
 def test_bad_weights(weights):
-    with pytest.raises(rs.InputError, match="weights"):
+    with pytest.raises(InputError, match="weights"):
         rs.variance(correct=[[1, 0, 1], [0, 0, 1]], weights=weights)
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0)])
 def test_nothing_is_an_error(shape):
-    with pytest.raises(rs.InputError, match="not empty"):
+    with pytest.raises(InputError, match="not empty"):
         rs.variance(correct=np.zeros(shape))
 
 
@@ -149,7 +160,7 @@ def test_duplicates_are_counted_and_named():
 
 def test_duplicates_across_chunks_and_types():
     row = np.random.default_rng(7).integers(0, 4, (1, 50))
-    statistics = rs.RunStatistics(np.zeros(50, int), n_classes=4)
+    statistics = RunStatistics(np.zeros(50, int), n_classes=4)
     for kind in (np.int64, np.uint8, np.int16):
         statistics.update(row.astype(kind))
     assert statistics.duplicate_pairs == 3
@@ -159,7 +170,7 @@ def test_duplicates_across_chunks_and_types():
 def test_correctness_is_zero_or_one(value):
     matrix = np.ones((3, 4))
     matrix[1, 2] = value
-    with pytest.raises(rs.InputError, match=r"1 value out of range, the first .* at \(1, 2\)"):
+    with pytest.raises(InputError, match=r"1 value out of range, the first .* at \(1, 2\)"):
         rs.variance(correct=matrix)
 
 
@@ -173,14 +184,14 @@ def test_correctness_is_zero_or_one(value):
     ],
 )
 def test_bad_predictions(predictions, labels, found):
-    with pytest.raises(rs.InputError, match=found):
+    with pytest.raises(InputError, match=found):
         rs.variance(np.array(predictions), np.array(labels))
 
 
 def test_labels_are_needed():
-    with pytest.raises(rs.InputError, match="no labels"):
+    with pytest.raises(InputError, match="no labels"):
         rs.variance(np.zeros((3, 4), int))
-    with pytest.raises(rs.InputError, match="nothing to analyse"):
+    with pytest.raises(InputError, match="nothing to analyse"):
         rs.variance()
 
 
@@ -198,22 +209,22 @@ def broken_logits():
 
 def test_nan_in_logits(broken_logits):
     logits, labels = broken_logits
-    with pytest.raises(rs.InputError, match=r"in 1 row, the first at \(2, 4\)"):
+    with pytest.raises(InputError, match=r"in 1 row, the first at \(2, 4\)"):
         rs.variance(logits, labels, nan="raise")
     abstained = rs.variance(logits, labels, nan="abstain")
     predictions = logits.argmax(axis=2)
     predictions[2, 4] = -1
     assert abstained.var_dist_exact == rs.variance(predictions, labels).var_dist_exact
     dropped = rs.variance(logits, labels)
-    assert dropped.excluded == (rs.Excluded("run 2", "NaN logits on 1 of 9 examples"),)
+    assert dropped.excluded == (Excluded("run 2", "NaN logits on 1 of 9 examples"),)
     assert dropped.var_dist_exact == rs.variance(np.delete(logits, 2, 0), labels).var_dist_exact
     assert dropped.jack_grouped_var == rs.variance(np.delete(logits, 2, 0), labels).jack_grouped_var
-    with pytest.raises(rs.InputError, match="abstain"):
+    with pytest.raises(InputError, match="abstain"):
         rs.variance(logits, labels, nan="abstian")
 
 
 def test_rows_of_minus_infinity_are_class_zero():
-    assert rs.predicted_classes(np.full((2, 3), -np.inf)).tolist() == [0, 0]
+    assert predicted_classes(np.full((2, 3), -np.inf)).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -221,12 +232,12 @@ def test_ragged_runs(masked):
     matrix = (np.random.default_rng(9).random((6, 10)) < 0.7).astype(float)
     matrix[1, 3] = np.nan
     given = np.ma.masked_invalid(matrix) if masked else matrix
-    with pytest.raises(rs.InputError, match="1 outcomes are missing, the first that of run 1 on example 3"):
+    with pytest.raises(InputError, match="1 outcomes are missing, the first that of run 1 on example 3"):
         rs.variance(correct=given)
     intersect, dropped = (rs.variance(correct=given, missing=policy) for policy in ("intersect", "drop_run"))
     assert intersect.var_dist_exact == rs.variance(correct=np.delete(matrix, 3, 1)).var_dist_exact
     assert dropped.var_dist_exact == rs.variance(correct=np.delete(matrix, 1, 0)).var_dist_exact
-    assert dropped.excluded == (rs.Excluded("run 1", "not evaluated on every example"),)
+    assert dropped.excluded == (Excluded("run 1", "not evaluated on every example"),)
 
 
 def test_abstentions_are_never_correct():
@@ -237,12 +248,12 @@ def test_abstentions_are_never_correct():
 def test_chunks_and_merges_give_identical_integers():
     rng = np.random.default_rng(10)
     predictions, labels = rng.integers(-1, 5, (37, 41)), rng.integers(0, 5, 41)
-    whole = rs.run_statistics(predictions, labels, groups=4)
+    whole = run_statistics(predictions, labels, groups=4)
     for _ in range(5):
         edges = np.unique([0, 37, *rng.integers(1, 37, 6)]).tolist()
         parts = []
         for start, stop in rng.permutation(list(itertools.pairwise(edges))):
-            parts.append(rs.RunStatistics(labels, n_runs=37, groups=4))
+            parts.append(RunStatistics(labels, n_runs=37, groups=4))
             parts[-1].update(predictions[start:stop], start=int(start))
         total = parts[0]
         for part in parts[1:]:
@@ -255,7 +266,7 @@ def test_chunks_and_merges_give_identical_integers():
 def test_votes_against_counting():
     rng = np.random.default_rng(11)
     predictions, labels = rng.integers(-1, 4, (300, 7)), rng.integers(0, 4, 7)
-    votes = rs.run_statistics(predictions, labels).votes
+    votes = run_statistics(predictions, labels).votes
     expected = [[(predictions[:150, i] == k).sum() for k in (0, 1, 2, 3, -1)] for i in range(7)]
     np.testing.assert_array_equal(votes[0], expected)
     assert votes.sum() == predictions.size
@@ -264,7 +275,7 @@ def test_votes_against_counting():
 def test_statistics_of_an_unknown_number_of_runs():
     rng = np.random.default_rng(12)
     predictions, labels = rng.integers(0, 3, (11, 20)), rng.integers(0, 3, 20)
-    statistics = rs.RunStatistics(labels)
+    statistics = RunStatistics(labels)
     for start in range(0, 11, 4):
         statistics.update(predictions[start : start + 4])
     assert statistics.half_runs == (6, 5)
@@ -276,7 +287,7 @@ def test_statistics_of_an_unknown_number_of_runs():
 
 def test_population_interval_from_statistics_rests_on_the_grouped_jackknife():
     matrix = np.random.default_rng(13).random((40, 50)) < 0.8
-    statistics = rs.RunStatistics(n_examples=50, n_runs=40)
+    statistics = RunStatistics(n_examples=50, n_runs=40)
     statistics.update_correct(matrix)
     result = rs.variance(statistics)
     assert result.runs_jackknife == "grouped"
@@ -290,19 +301,19 @@ def test_population_interval_from_statistics_rests_on_the_grouped_jackknife():
         (lambda s: s.update(np.zeros((1, 4), int)), "shape"),
         (lambda s: (s.update(np.zeros((2, 3), int)), s.update(np.zeros((1, 3), int), start=1)), "twice"),
         (lambda s: (s.update(np.zeros((2, 3), int)), rs.variance(s)), "2 of 4 runs"),
-        (lambda s: s.merge(rs.RunStatistics(np.zeros(3, int))), "another plan"),
+        (lambda s: s.merge(RunStatistics(np.zeros(3, int))), "another plan"),
         (lambda s: s.correct, "no runs"),
         (lambda s: (s.update(np.zeros((2, 3), int)), s.update_correct(np.ones((1, 3), bool))), "correctness after"),
     ],
 )
 def test_misuse_of_statistics(act, found):
-    with pytest.raises(rs.InputError, match=found):
-        act(rs.RunStatistics(np.zeros(3, int), n_runs=4))
+    with pytest.raises(InputError, match=found):
+        act(RunStatistics(np.zeros(3, int), n_runs=4))
 
 
 def test_counts_beyond_64_bits_are_exact():
     runs, examples, t, c = 3_000_000, 2_000_000, 1_900_000, 2_850_000
-    sums = rs.RunSums(runs, examples, runs * t, runs * t * t, examples * c * c)
+    sums = RunSums(runs, examples, runs * t, runs * t * t, examples * c * c)
     assert sums.var_test == 0
     v_ind = Fraction(c * (runs - c), runs * (runs - 1)) / examples
     assert sums.var_ind == v_ind
@@ -326,8 +337,8 @@ def test_memory_mapped_logits(tmp_path):
 
 @pytest.mark.parametrize("p", [[], [[0.5]], [0.5, np.nan], [1.5], [-0.1]])
 def test_poisson_binomial_refuses(p):
-    with pytest.raises(rs.InputError):
-        rs.poisson_binomial_pmf(p)
+    with pytest.raises(InputError):
+        poisson_binomial_pmf(p)
 
 
 def test_poisson_binomial_tails_against_exact_rationals():
@@ -336,13 +347,13 @@ def test_poisson_binomial_tails_against_exact_rationals():
     for q in p:
         low, high = [*law, Fraction(0)], [Fraction(0), *law]
         law = [a * (1 - q) + b * q for a, b in zip(low, high, strict=True)]
-    np.testing.assert_allclose(rs.poisson_binomial_pmf([float(q) for q in p]), [float(v) for v in law], rtol=1e-12)
+    np.testing.assert_allclose(poisson_binomial_pmf([float(q) for q in p]), [float(v) for v in law], rtol=1e-12)
 
 
 def test_sampled_pairs_agree_with_all_pairs():
     matrix = np.random.default_rng(16).random((50, 12)) < 0.7
-    everything = rs.pair_deviations(correct=matrix, threshold=0.05)
-    sample = rs.pair_deviations(correct=matrix, threshold=0.05, sample=3000, seed=1)
+    everything = pair_deviations(correct=matrix, threshold=0.05)
+    sample = pair_deviations(correct=matrix, threshold=0.05, sample=3000, seed=1)
     assert sample.pair_dev_arg == everything.pair_dev_arg
     assert sample.pair_dev_max == everything.pair_dev_max
     assert sample.n_pairs == 3000
@@ -366,9 +377,9 @@ def test_few_runs_on_a_real_test_set(shape):
     assert result.n_runs == shape[0]
     assert result.pairs.pair_dev_count == 0
     correct = np.random.default_rng(0).random((shape[0], 10_000)) < 0.9
-    assert rs.pair_deviations(correct=correct, sample=100).threshold == 1.0
-    with pytest.raises(rs.InputError, match="threshold"):
-        rs.pair_deviations(correct=correct, threshold=1.1, sample=100)
+    assert pair_deviations(correct=correct, sample=100).threshold == 1.0
+    with pytest.raises(InputError, match="threshold"):
+        pair_deviations(correct=correct, threshold=1.1, sample=100)
 
 
 def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
@@ -387,7 +398,7 @@ def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
     assert 0 < level.sd_interval[1] < level.sd_ind  # 30 equal accuracies do not show that all runs have them
     assert "none is shown to be real, up to" in level.sentence()
     losses = np.stack([np.roll(np.linspace(0, 1, 200), k) for k in range(30)])
-    assert "none is shown to be real, up to" in rs.score_variance(losses).sentence()
+    assert "none is shown to be real, up to" in score_variance(losses).sentence()
     assert "at most" not in unsure.sentence()
 
 
@@ -407,7 +418,7 @@ def test_parts_of_any_size_merge_to_one_pass(split):
     """Without n_runs votes are kept by even and odd runs, which an odd number of runs before exchanges."""
     rng = np.random.default_rng(3)
     labels, predicted = rng.integers(0, 3, 20), rng.integers(-1, 3, (7, 20))
-    whole, first, second = (rs.RunStatistics(labels, n_classes=3) for _ in range(3))
+    whole, first, second = (RunStatistics(labels, n_classes=3) for _ in range(3))
     whole.update(predicted)
     first.update(predicted[:split])
     second.update(predicted[split:])
@@ -421,23 +432,23 @@ def test_parts_of_any_size_merge_to_one_pass(split):
 def test_a_refused_merge_changes_nothing():
     rng = np.random.default_rng(4)
     labels, predicted = rng.integers(0, 3, 20), rng.integers(0, 3, (4, 20))
-    one, two, moved = (rs.RunStatistics(y, n_runs=8, n_classes=3) for y in (labels, labels, labels[::-1]))
+    one, two, moved = (RunStatistics(y, n_runs=8, n_classes=3) for y in (labels, labels, labels[::-1]))
     one.update(predicted, start=0)
     two.update(predicted, start=4)
     two.update(predicted[:0])
     moved.update(predicted, start=4)
-    with pytest.raises(rs.InputError, match="other labels"):
+    with pytest.raises(InputError, match="other labels"):
         one.merge(moved)
-    late = rs.RunStatistics(labels, n_runs=8, n_classes=3)
+    late = RunStatistics(labels, n_runs=8, n_classes=3)
     late.update(predicted[:2], start=6)
     late.update(predicted[2:], start=2)  # the first of its parts is free in `one`, the second is not
     before = one.sums
-    with pytest.raises(rs.InputError, match="each run once"):
+    with pytest.raises(InputError, match="each run once"):
         one.merge(late)
     assert (one.n_runs, one.sums) == (4, before)
     one.merge(two)
     assert one.n_runs == 8
-    alone = rs.RunStatistics(labels, n_classes=3)
+    alone = RunStatistics(labels, n_classes=3)
     alone.update(predicted)
     alone.merge(alone)
     assert alone.n_runs == 8
@@ -446,7 +457,7 @@ def test_a_refused_merge_changes_nothing():
 def test_the_exact_sums_and_the_number_of_classes_are_in_the_numbers():
     labels, predicted = np.array([0, 1, 1]), np.array([[0, 1, 2], [0, 0, 1], [1, 1, 1]])
     found = rs.variance(predicted, labels).to_dict()
-    sums = rs.run_statistics(predicted, labels).sums
+    sums = run_statistics(predicted, labels).sums
     assert (found["T1"], found["T2"], found["S2"]) == (sums.t1, sums.t2, sums.s2)
     assert found["K"] is not None
     assert rs.variance(np.eye(3)[predicted], labels).n_classes == 3

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.variance.coincidences import resolution
+from runspread.methods.audit import RunEvidence
+from runspread.methods.audit.coincidences import resolution
 
 POINTS = 200
 STEPS = np.arange(POINTS)
@@ -23,7 +24,7 @@ SCHEDULES = {
 
 def audited(losses, **given):
     runs = list(range(len(losses)))
-    return rs.audit(rs.RunEvidence.from_arrays(seeds={"init": runs, "order": runs}, losses=losses, **given))
+    return rs.audit(RunEvidence.from_arrays(seeds={"init": runs, "order": runs}, losses=losses, **given))
 
 
 def noise(rng, runs, shared=0.0, points=POINTS):
@@ -79,7 +80,7 @@ def test_frequent_switches_that_make_runs_forget_are_no_shared_data_order(runs, 
         leap = 12 * (1 + 0.3 * rng.normal(size=(runs, 1))) * np.exp(-(t % 10) / 0.8) * (t >= 10)
         slope = 1.8 * np.exp(-(t % 10) / 8) * (1 + 0.1 * rng.normal(size=(runs, 1))) + 0.3
         losses = leap + slope * np.exp(sd * rng.normal(size=(runs, 200)))
-        failed += not rs.audit(rs.RunEvidence.from_arrays(seeds={"order": list(range(runs))}, losses=losses)).passed
+        failed += not rs.audit(RunEvidence.from_arrays(seeds={"order": list(range(runs))}, losses=losses)).passed
     assert failed == 0
 
 

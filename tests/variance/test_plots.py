@@ -7,6 +7,20 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.audit import RunEvidence
+from runspread.methods.variance import (
+    independence_test,
+    pair_deviations,
+    plan_gap,
+    plan_runs,
+    run_accuracies,
+    seed_selection,
+    seed_selection_model,
+    stopping_rule,
+    two_group_tasks,
+)
+from runspread.plots import plot_split_halves
 
 mpl.use("agg")
 
@@ -51,7 +65,7 @@ def test_accuracy_distribution_of_degenerate_runs(ax, correct):
 
 def test_split_halves(ax, runs):
     result = rs.variance(*runs)
-    rs.plot_split_halves(result, ax)
+    plot_split_halves(result, ax)
     np.testing.assert_allclose(ax.lines[0].get_xdata(), 100 * result.correct_by_half[:, 0] / 60)
     x, y = (ax.lines[1].get_xdata(), ax.lines[1].get_ydata())
     assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(result.slope_half)
@@ -59,7 +73,7 @@ def test_split_halves(ax, runs):
 
 
 def test_seed_selection(ax, runs):
-    result = rs.seed_selection(*runs)
+    result = seed_selection(*runs)
     result.plot(ax)
     heights = [patch.get_height() for patch in ax.patches]
     np.testing.assert_allclose(heights, 100 * np.array([*result.apparent_gain, *result.fresh_gain]))
@@ -71,7 +85,7 @@ def test_seed_selection(ax, runs):
 
 def test_sources(ax, runs):
     predictions, labels = runs
-    groups = rs.variance_by_source({"all": predictions[:20], "init": predictions[20:]}, labels)
+    groups = rs.sources({"all": predictions[:20], "init": predictions[20:]}, labels)
     groups.plot(ax)
     np.testing.assert_allclose([p.get_height() for p in ax.patches[:2]], 100 * np.sqrt(groups.var_test))
     drawn(ax)
@@ -79,7 +93,7 @@ def test_sources(ax, runs):
 
 def test_source_components(ax, runs):
     correct = (runs[0] == runs[1])[:36].reshape(3, 4, 3, -1)
-    result = rs.variance_by_source(correct=correct)
+    result = rs.sources(correct=correct)
     result.plot(ax)
     np.testing.assert_allclose([p.get_width() for p in ax.patches[:7]], 100 * result.comp_test / result.total_test)
     drawn(ax)
@@ -93,7 +107,7 @@ def test_calibration_curve(ax, runs):
 
 
 def test_task_spread(ax, runs):
-    result = rs.two_group_tasks(*runs)
+    result = two_group_tasks(*runs)
     result.plot(ax)
     assert len(ax.lines[0].get_xdata()) == 7
     drawn(ax)
@@ -115,9 +129,9 @@ def test_comparison(ax, runs):
 @pytest.mark.parametrize(
     "plan",
     [
-        rs.plan_runs(0.01, variance=1e-4, tau2=0.01, n_examples=1000),
-        rs.plan_gap(1, error=0.1, n_examples=1000),
-        rs.plan_gap(5, variance=1e-4),
+        plan_runs(0.01, variance=1e-4, tau2=0.01, n_examples=1000),
+        plan_gap(1, error=0.1, n_examples=1000),
+        plan_gap(5, variance=1e-4),
     ],
 )
 def test_plan(ax, plan):
@@ -128,12 +142,12 @@ def test_plan(ax, plan):
 
 
 def test_split_halves_need_two_examples():
-    with pytest.raises(rs.InputError, match="one in each half"):
-        rs.plot_split_halves(rs.variance(correct=[[1], [0]]))
+    with pytest.raises(InputError, match="one in each half"):
+        plot_split_halves(rs.variance(correct=[[1], [0]]))
 
 
 def test_run_accuracies(ax, runs):
-    result = rs.run_accuracies(*runs)
+    result = run_accuracies(*runs)
     assert result.plot(ax) is ax
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 100 * np.sort(result.accuracy))
     np.testing.assert_allclose(ax.lines[1].get_ydata(), 100 * np.sort(result.estimate))
@@ -141,7 +155,7 @@ def test_run_accuracies(ax, runs):
 
 
 def test_selection_model(ax):
-    result = rs.seed_selection_model(0.01, 0.3, (10, 2))
+    result = seed_selection_model(0.01, 0.3, (10, 2))
     result.plot(ax)
     assert ax.lines[0].get_xdata().tolist() == [2, 10]
     np.testing.assert_allclose(ax.lines[1].get_ydata(), 100 * result.fresh_gain[::-1])
@@ -151,7 +165,7 @@ def test_selection_model(ax):
 @pytest.mark.parametrize(("question", "against"), [("se=0.02", 0), ("gap=0.2", 0), ("gap=0.2", 10)])
 def test_look(ax, question, against):
     values = 0.9 + 0.001 * np.random.default_rng(1).normal(size=40)
-    rule = rs.stopping_rule(question, max_runs=40, against=against)
+    rule = stopping_rule(question, max_runs=40, against=against)
     look = rule.look(values, values[:against] if against else None)
     look.plot(ax)
     np.testing.assert_allclose(ax.lines[0].get_xdata(), [100 * look.low, 100 * look.high])
@@ -160,9 +174,9 @@ def test_look(ax, question, against):
 
 def test_what_has_no_picture_says_what_to_draw(runs):
     correct = runs[0] == runs[1]
-    for result in (rs.pair_deviations(correct=correct), rs.independence_test(correct=correct, resamples=2)):
-        with pytest.raises(rs.InputError, match=r"Instead, rs.variance\(...\).plot"):
+    for result in (pair_deviations(correct=correct), independence_test(correct=correct, resamples=2)):
+        with pytest.raises(InputError, match=r"Instead, rs.variance\(...\).plot"):
             result.plot()
-    evidence = rs.RunEvidence.from_arrays(predictions=runs[0])
-    with pytest.raises(rs.InputError, match="findings are a table"):
+    evidence = RunEvidence.from_arrays(predictions=runs[0])
+    with pytest.raises(InputError, match="findings are a table"):
         rs.audit(evidence).plot()

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.variance import poke_sensitivity
 
 
 def runs(seed=0, count=4, examples=60):
@@ -19,7 +21,7 @@ def test_relative_disagreement_by_hand():
     poked = base.copy()
     poked[0, :6] = (poked[0, :6] + 1) % 3
     poked[2, :3] = (poked[2, :3] + 1) % 3
-    found = rs.poke_sensitivity(base, base[:2], poked, fresh)
+    found = poke_sensitivity(base, base[:2], poked, fresh)
     pairs = [np.mean(fresh[a] != fresh[b]) for a in range(5) for b in range(a)]
     np.testing.assert_allclose(found.by_pair, [0.1, 0, 0.05, 0])
     assert found.deterministic
@@ -36,8 +38,8 @@ def test_logits_and_the_base_as_fresh_runs():
     poked = logits.copy()
     poked[0, 0] *= -1
     classes = logits.argmax(-1)
-    found = rs.poke_sensitivity(logits, logits, poked)
-    expected = rs.poke_sensitivity(classes, classes, poked.argmax(-1))
+    found = poke_sensitivity(logits, logits, poked)
+    expected = poke_sensitivity(classes, classes, poked.argmax(-1))
     assert found.to_dict() == expected.to_dict()
     assert found.relative > 0
 
@@ -46,7 +48,7 @@ def test_a_training_that_is_not_deterministic_gives_no_number():
     base = runs()
     again = base.copy()
     again[1, 0] = (again[1, 0] + 1) % 3
-    found = rs.poke_sensitivity(base, again, base)
+    found = poke_sensitivity(base, again, base)
     assert not found.deterministic
     assert math.isnan(found.relative)
     assert found.repeated == pytest.approx(1 / 240)
@@ -55,7 +57,7 @@ def test_a_training_that_is_not_deterministic_gives_no_number():
 
 def test_nothing_to_compare_with():
     same = np.zeros((3, 5), int)
-    assert "nothing to compare" in rs.poke_sensitivity(same, same, same).sentence()
+    assert "nothing to compare" in poke_sensitivity(same, same, same).sentence()
 
 
 @pytest.mark.parametrize(
@@ -68,8 +70,8 @@ def test_nothing_to_compare_with():
     ],
 )
 def test_other_runs_are_refused(arguments, found):
-    with pytest.raises(rs.InputError, match=found):
-        rs.poke_sensitivity(*arguments)
+    with pytest.raises(InputError, match=found):
+        poke_sensitivity(*arguments)
 
 
 def test_studies_have_to_have_the_same_seeds(tmp_path):
@@ -81,6 +83,6 @@ def test_studies_have_to_have_the_same_seeds(tmp_path):
             with studies[name].record(seeds=first + seed) as run:
                 run.predictions("test", logits[seed] + 0.3 * (name == "poked"))
     base = studies["base"]
-    assert rs.poke_sensitivity(base, base, studies["poked"]).relative == 0
-    with pytest.raises(rs.InputError, match="3 runs of poked with other seeds"):
-        rs.poke_sensitivity(base, base, studies["other"])
+    assert poke_sensitivity(base, base, studies["poked"]).relative == 0
+    with pytest.raises(InputError, match="3 runs of poked with other seeds"):
+        poke_sensitivity(base, base, studies["other"])

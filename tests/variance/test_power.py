@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-import runspread as rs
-from runspread._methods.variance.power import (
+from runspread.methods.variance import plan_gap, plan_runs
+from runspread.methods.variance.power import (
     runs_for_fixed_t,
     runs_for_welch,
     student_rejection,
@@ -44,9 +44,9 @@ def test_student_power_against_adaptive_integration(runs, alpha):
 
 def test_noncentral_t_far_out_is_no_nan():
     """SciPy's noncentral t is NaN there, which made six runs out of two and fifteen out of two."""
-    assert rs.plan_runs(0.08282331430517203, variance=1e-4).runs_fixed_t == 2
-    assert rs.plan_runs(9.361386958194831, variance=1.0).runs_fixed_t == 2
-    assert rs.plan_gap(2, variance=1e-4, power=0.99).gap_fixed_t == pytest.approx(0.0969, abs=0.001)
+    assert plan_runs(0.08282331430517203, variance=1e-4).runs_fixed_t == 2
+    assert plan_runs(9.361386958194831, variance=1.0).runs_fixed_t == 2
+    assert plan_gap(2, variance=1e-4, power=0.99).gap_fixed_t == pytest.approx(0.0969, abs=0.001)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.05, 0.001, 1e-6])

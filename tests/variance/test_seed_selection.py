@@ -11,7 +11,9 @@ from scipy.special import ndtr
 from scipy.stats import multivariate_normal
 
 import runspread as rs
-from runspread._methods.variance.transfer import picked_gain
+from runspread.errors import InputError
+from runspread.methods.variance import SeedSelection, seed_selection, seed_selection_model
+from runspread.methods.variance.transfer import picked_gain
 
 from .probit import MEAN, TAU, draw, draw_clustered, population_variance
 
@@ -23,12 +25,12 @@ def true_gain(beta: float, examples: int, count: int) -> float:
     again = multivariate_normal.cdf([h, h], cov=[[1, TAU**2 / (total + beta**2)], [TAU**2 / (total + beta**2), 1]])
     real = population_variance(beta)
     noise = (ndtr(h) - again - real) / examples
-    return rs.seed_selection_model(1.0, 0.5, [count]).e_max[0] * real / math.sqrt(real + noise)
+    return seed_selection_model(1.0, 0.5, [count]).e_max[0] * real / math.sqrt(real + noise)
 
 
-def picked(runs: int, beta: float, sets: int, examples: int = 150) -> list[rs.SeedSelection]:
+def picked(runs: int, beta: float, sets: int, examples: int = 150) -> list[SeedSelection]:
     rng = np.random.default_rng([runs, int(10 * beta)])
-    return [rs.seed_selection(correct=draw(rng, runs, examples, beta)[0]) for _ in range(sets)]
+    return [seed_selection(correct=draw(rng, runs, examples, beta)[0]) for _ in range(sets)]
 
 
 @pytest.mark.parametrize(("runs", "examples"), [(2, 3), (3, 2), (2, 4)])
@@ -80,8 +82,8 @@ def test_the_gain_is_that_of_examples_that_did_not_pick():
     result = rs.variance(correct=matrix)
     assert picked_gain(result) == pytest.approx(np.mean(terms), rel=1e-9)
     bias = np.random.default_rng(0).normal(size=(400_000, 6)).std(axis=1, ddof=1).mean()
-    expected = np.mean(terms) / bias * rs.seed_selection_model(1.0, 0.5, [5]).e_max[0]
-    assert rs.seed_selection(result, counts=[5]).fresh_gain[0] == pytest.approx(expected, rel=0.002)
+    expected = np.mean(terms) / bias * seed_selection_model(1.0, 0.5, [5]).e_max[0]
+    assert seed_selection(result, counts=[5]).fresh_gain[0] == pytest.approx(expected, rel=0.002)
 
 
 def test_words_say_what_cannot_be_told():
@@ -104,7 +106,7 @@ def test_runs_that_agree_say_nothing():
     rng = np.random.default_rng(0)
     one = rng.random((1, 300)) < 0.7
     for matrix in (np.tile([1, 0, 1, 1], (3, 1)), np.ones((4, 50), int), np.repeat(one, 2, axis=0)):
-        result = rs.seed_selection(correct=matrix)
+        result = seed_selection(correct=matrix)
         for name in ("fresh_gain", "fresh_low", "fresh_high"):
             assert np.isnan(getattr(result, name)).all()
         assert not result.shown
@@ -118,20 +120,20 @@ def test_copies_are_no_further_runs():
     rng = np.random.default_rng(0)
     runs = rng.random((3, 300)) < np.array([[0.65], [0.7], [0.75]])
     copied = np.concatenate([runs[:1]] * 5 + [runs[1:]])
-    found, once = rs.seed_selection(correct=copied), rs.seed_selection(correct=runs)
+    found, once = seed_selection(correct=copied), seed_selection(correct=runs)
     assert found.n_runs == 3
     for name in ("apparent_gain", "fresh_gain", "fresh_low", "fresh_high"):
         np.testing.assert_allclose(getattr(found, name), getattr(once, name), rtol=1e-12)
     assert any("copies" in note for note in found.warnings)
-    with pytest.raises(rs.InputError, match="7 runs are 3"):
-        rs.seed_selection(rs.variance(correct=copied))
+    with pytest.raises(InputError, match="7 runs are 3"):
+        seed_selection(rs.variance(correct=copied))
 
 
 def test_gains_are_possible_and_lie_in_their_intervals():
     """Estimates lay below their interval in 172 of 400 data sets, and its end above what is left to gain in 157."""
     rng = np.random.default_rng(1)
     for _ in range(60):
-        result = rs.seed_selection(correct=rng.random((rng.integers(2, 12), rng.integers(4, 200))) < 0.8)
+        result = seed_selection(correct=rng.random((rng.integers(2, 12), rng.integers(4, 200))) < 0.8)
         if np.isnan(result.fresh_gain).any():
             continue
         accuracy = (result.first * -(-result.n_examples // 2) + result.second * (result.n_examples // 2)).mean()
@@ -150,10 +152,10 @@ def test_every_estimate_has_an_interval():
     assert (result.apparent_low < result.apparent_gain).all()
     assert (result.apparent_gain < result.apparent_high).all()
     assert (result.model_low.p_above_mean <= result.model_high.p_above_mean).all()
-    wide = rs.seed_selection(rs.variance(correct=draw(np.random.default_rng(0), 10, 100, 0.3)[0], level=0.99))
+    wide = seed_selection(rs.variance(correct=draw(np.random.default_rng(0), 10, 100, 0.3)[0], level=0.99))
     assert wide.level == 0.99
-    with pytest.raises(rs.InputError, match="level"):
-        rs.seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), level=0.9)
+    with pytest.raises(InputError, match="level"):
+        seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), level=0.9)
 
 
 def test_clusters_that_share_errors_are_no_real_advantage():
@@ -162,10 +164,10 @@ def test_clusters_that_share_errors_are_no_real_advantage():
     gains, blind = [], []
     for _ in range(25):
         correct, _, clusters = draw_clustered(rng, 8, np.full(20, 8), 0.0, 0.8)
-        gains.append(rs.seed_selection(correct=correct, clusters=clusters, counts=[5]).fresh_gain[0])
-        blind.append(rs.seed_selection(correct=correct, counts=[5]).fresh_gain[0])
+        gains.append(seed_selection(correct=correct, clusters=clusters, counts=[5]).fresh_gain[0])
+        blind.append(seed_selection(correct=correct, counts=[5]).fresh_gain[0])
     error = np.std(gains, ddof=1) / math.sqrt(len(gains))
     assert abs(np.mean(gains)) < 4 * error
     assert np.mean(blind) > 4 * error
-    with pytest.raises(rs.InputError, match="4 runs or more"):
-        rs.seed_selection(correct=correct[:3], clusters=clusters)
+    with pytest.raises(InputError, match="4 runs or more"):
+        seed_selection(correct=correct[:3], clusters=clusters)

@@ -10,6 +10,8 @@ import pytest
 from scipy import stats
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.variance import run_statistics
 
 
 def crossed(seed=0, levels=(4, 3, 5), examples=80):
@@ -22,7 +24,7 @@ def crossed(seed=0, levels=(4, 3, 5), examples=80):
 def test_crossed_components_on_the_distribution_by_pairs_of_examples():
     """The lifting rule is the mean over pairs of distinct examples of the same quadratic form."""
     matrix = crossed(examples=6)
-    result = rs.variance_by_source(correct=matrix)
+    result = rs.sources(correct=matrix)
     values = matrix.astype(float)
 
     def bilinear(x, y):
@@ -47,7 +49,7 @@ def test_crossed_total_effect_is_the_mean_conditional_variance():
     """Varying one source alone, averaged over the values of the others, is its total effect."""
     matrix = crossed()
     accuracies = matrix.mean(axis=-1)
-    result = rs.variance_by_source(correct=matrix)
+    result = rs.sources(correct=matrix)
     for axis in range(3):
         assert result.total_effect_test[axis] == pytest.approx(accuracies.var(axis=axis, ddof=1).mean(), rel=1e-9)
     assert "init alone" in result.sentence()
@@ -55,8 +57,8 @@ def test_crossed_total_effect_is_the_mean_conditional_variance():
 
 
 def test_crossed_needs_two_levels():
-    with pytest.raises(rs.InputError, match="two seeds or more"):
-        rs.variance_by_source(correct=crossed(levels=(1, 3, 3)))
+    with pytest.raises(InputError, match="two seeds or more"):
+        rs.sources(correct=crossed(levels=(1, 3, 3)))
 
 
 def one_at_a_time(seed=1, examples=300):
@@ -75,7 +77,7 @@ def one_at_a_time(seed=1, examples=300):
 
 def test_groups_found_from_seeds():
     predictions, labels, seeds = one_at_a_time()
-    result = rs.variance_by_source(predictions, labels, seeds=seeds)
+    result = rs.sources(predictions, labels, seeds=seeds)
     assert result.names == ("all", "init", "order", "augment")
     assert result.n_runs.tolist() == [12, 8, 8, 8]
     varied = predictions[seeds[:, 0] > 0][np.all(seeds[seeds[:, 0] > 0] > 0, axis=1)]
@@ -91,34 +93,32 @@ def test_groups_found_from_seeds():
 
 def test_groups_given_by_name():
     predictions, labels, _ = one_at_a_time()
-    result = rs.variance_by_source(
-        {"everything": predictions[:10], "init": predictions[10:15]}, labels, reference="everything"
-    )
+    result = rs.sources({"everything": predictions[:10], "init": predictions[10:15]}, labels, reference="everything")
     assert result.f_ratio[0] == 1
-    only = rs.variance_by_source(correct={"all": predictions[:10] == labels, "order": predictions[10:] == labels})
+    only = rs.sources(correct={"all": predictions[:10] == labels, "order": predictions[10:] == labels})
     assert np.isnan(only.disagreement).all()
     assert only.var_test[0] == pytest.approx(result.var_test[0])
 
 
 def test_sources_refuse():
     predictions, labels, seeds = one_at_a_time()
-    with pytest.raises(rs.InputError, match="runs without seeds"):
-        rs.variance_by_source(predictions, labels)
-    with pytest.raises(rs.InputError, match="seeds of shape"):
-        rs.variance_by_source(predictions, labels, seeds=seeds[:3])
-    with pytest.raises(rs.InputError, match=r"groups for no role.*--vary init"):
-        rs.variance_by_source(predictions[:12], labels, seeds=np.arange(36).reshape(12, 3))
-    with pytest.raises(rs.InputError, match="reference"):
-        rs.variance_by_source({"a": predictions, "b": predictions}, labels)
-    with pytest.raises(rs.InputError, match="two runs or more"):
-        rs.variance_by_source({"all": predictions, "b": predictions[:1]}, labels)
+    with pytest.raises(InputError, match="runs without seeds"):
+        rs.sources(predictions, labels)
+    with pytest.raises(InputError, match="seeds of shape"):
+        rs.sources(predictions, labels, seeds=seeds[:3])
+    with pytest.raises(InputError, match=r"groups for no role.*--vary init"):
+        rs.sources(predictions[:12], labels, seeds=np.arange(36).reshape(12, 3))
+    with pytest.raises(InputError, match="reference"):
+        rs.sources({"a": predictions, "b": predictions}, labels)
+    with pytest.raises(InputError, match="two runs or more"):
+        rs.sources({"all": predictions, "b": predictions[:1]}, labels)
 
 
 def test_two_roles_crossed_with_the_third_fixed():
     """Total effects are mean conditional variances, as with three roles, and a study of such runs is understood."""
     rng = np.random.default_rng(2)
     correct = rng.random((3, 4, 50)) < rng.uniform(0.5, 1, (3, 1, 50))
-    direct = rs.variance_by_source(correct=correct, roles=("init", "order"))
+    direct = rs.sources(correct=correct, roles=("init", "order"))
     assert len(direct.comp_test) == 3
     accuracies = correct.mean(axis=-1)
     for axis in range(2):
@@ -127,7 +127,7 @@ def test_two_roles_crossed_with_the_third_fixed():
     assert direct.comp_test[0] + direct.comp_test[2] / 4 == pytest.approx(between, rel=1e-9)
     seeds = np.array([(a, b, 7) for a in range(3) for b in range(4)])
     order = rng.permutation(12)
-    found = rs.variance_by_source(correct=correct.reshape(12, 50)[order], seeds=seeds[order])
+    found = rs.sources(correct=correct.reshape(12, 50)[order], seeds=seeds[order])
     assert found.roles == ("init", "order")
     np.testing.assert_allclose(found.comp_dist, direct.comp_dist)
     assert "3 x 4 runs" in found.sentence()
@@ -140,28 +140,28 @@ def test_what_is_left_out_and_what_is_repeated_is_said():
     logits[5, 0, 0] = np.nan
     twice = logits.copy()
     twice[3] = twice[2]
-    groups = rs.variance_by_source({"all": logits[:12], "init": twice[:5]}, labels)
+    groups = rs.sources({"all": logits[:12], "init": twice[:5]}, labels)
     assert [item.run for item in groups.excluded] == ["all: run 5"]
     assert any(note.startswith("init: 1 pair of runs has identical outcomes") for note in groups.warnings)
-    found = rs.variance_by_source(logits, labels, seeds=seeds)
+    found = rs.sources(logits, labels, seeds=seeds)
     assert [item.run for item in found.excluded] == ["run 5"]
     assert found.n_runs.sum() == len(seeds) - 1
 
 
 def test_equal_accuracies_have_no_shares():
     equal = np.eye(8, 30) == 1
-    groups = rs.variance_by_source(correct={"all": equal, "init": np.roll(equal, 1, axis=1)})
+    groups = rs.sources(correct={"all": equal, "init": np.roll(equal, 1, axis=1)})
     assert "no spread to give shares of" in groups.sentence()
-    crossed_equal = rs.variance_by_source(correct=np.ones((2, 2, 2, 5), int))
+    crossed_equal = rs.sources(correct=np.ones((2, 2, 2, 5), int))
     assert "show no spread" in crossed_equal.sentence()
     assert "nan" not in str(crossed_equal) + str(groups)
 
 
 def test_groups_are_on_the_same_examples():
     predictions, labels, _ = one_at_a_time()
-    parts = {"all": rs.run_statistics(predictions, labels), "init": rs.run_statistics(predictions, labels[::-1])}
-    with pytest.raises(rs.InputError, match="different labels"):
-        rs.variance_by_source(parts)
+    parts = {"all": run_statistics(predictions, labels), "init": run_statistics(predictions, labels[::-1])}
+    with pytest.raises(InputError, match="different labels"):
+        rs.sources(parts)
 
 
 def test_groups_that_share_runs(tmp_path):
@@ -169,13 +169,13 @@ def test_groups_that_share_runs(tmp_path):
     for seed in range(4):
         with study.record(seeds=seed) as run:
             run.predictions("test", np.random.default_rng(seed).normal(size=(3, 3)))
-    result = rs.variance_by_source({"all": study, "init": study})
+    result = rs.sources({"all": study, "init": study})
     assert any("share 4 runs" in note for note in result.warnings)
 
 
 def test_one_run_and_groups_without_the_reference_are_refused():
     correct = np.random.default_rng(0).random((1, 50)) < 0.8
-    with pytest.raises(rs.InputError, match="1 usable run; expected two or more"):
-        rs.variance_by_source(correct=correct, seeds=[[0, 0, 0]])
-    with pytest.raises(rs.InputError, match="groups a, b and none of the name 'all'"):
-        rs.variance_by_source(correct={"a": correct, "b": correct})
+    with pytest.raises(InputError, match="1 usable run; expected two or more"):
+        rs.sources(correct=correct, seeds=[[0, 0, 0]])
+    with pytest.raises(InputError, match="groups a, b and none of the name 'all'"):
+        rs.sources(correct={"a": correct, "b": correct})

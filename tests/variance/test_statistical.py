@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import runspread as rs
+from runspread.methods.variance import independence_test, seed_selection_model
 
 from .probit import draw, draw_pair, draw_pair_of_seeds, fixed_variance, population_variance
 
@@ -86,7 +87,7 @@ def test_selection_probabilities(lam, count):
     true = math.sqrt(lam) * rng.normal(size=(150_000, count))
     seen = true + math.sqrt(1 - lam) * rng.normal(size=true.shape)
     picked = np.take_along_axis(true, seen.argmax(axis=1)[:, None], axis=1)[:, 0]
-    model = rs.seed_selection_model(1.0, lam, [count])
+    model = seed_selection_model(1.0, lam, [count])
     assert model.p_above_mean[0] == pytest.approx((picked > 0).mean(), abs=0.005)
     fresh = math.sqrt(lam) * rng.normal(size=len(picked))
     assert model.p_beats_random[0] == pytest.approx((picked > fresh).mean(), abs=0.005)
@@ -102,7 +103,7 @@ def test_size_of_the_comparison_on_the_distribution(runs):
 
 def test_kolmogorov_smirnov_bootstrap_is_uniform_under_the_null():
     rng = np.random.default_rng(6)
-    p = [rs.independence_test(correct=draw(rng, 30, 60, 0.0)[0], resamples=99, seed=rng).p_ks for _ in range(300)]
+    p = [independence_test(correct=draw(rng, 30, 60, 0.0)[0], resamples=99, seed=rng).p_ks for _ in range(300)]
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 

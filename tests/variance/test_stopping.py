@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.variance import plan_runs, sequential_boundaries, stopping_rule
 
 
 @pytest.mark.parametrize(
@@ -20,17 +21,17 @@ import runspread as rs
 )
 def test_published_boundaries(kind, published):
     """Five equally spaced looks, two-sided 0.05: Lan and DeMets (1983), as tabulated by Reboussin et al. (2000)."""
-    np.testing.assert_allclose(rs.sequential_boundaries([1, 2, 3, 4, 5], 0.05, kind), published, atol=2e-4)
+    np.testing.assert_allclose(sequential_boundaries([1, 2, 3, 4, 5], 0.05, kind), published, atol=2e-4)
 
 
 def test_one_look_is_the_fixed_test():
-    assert rs.sequential_boundaries([7.0], 0.05)[0] == pytest.approx(1.959964, abs=1e-6)
+    assert sequential_boundaries([7.0], 0.05)[0] == pytest.approx(1.959964, abs=1e-6)
 
 
 def test_boundaries_keep_their_level_on_random_walks():
     rng = np.random.default_rng(0)
     information = np.array([5.0, 7, 12, 20, 21])
-    bounds = rs.sequential_boundaries(information, 0.1)
+    bounds = sequential_boundaries(information, 0.1)
     steps = rng.normal(size=(200_000, 5)) * np.sqrt(np.diff(information, prepend=0))
     crossed = (np.abs(steps.cumsum(axis=1) / np.sqrt(information)) >= bounds).any(axis=1).mean()
     assert crossed == pytest.approx(0.1, abs=4 * math.sqrt(0.09 / 200_000))
@@ -49,7 +50,7 @@ def follow(rule, draw, baseline=None):
 
 def test_standard_error_is_known_when_it_says_so():
     rng = np.random.default_rng(1)
-    sd, rule = 0.0015, rs.stopping_rule("se=0.03", max_runs=80)
+    sd, rule = 0.0015, stopping_rule("se=0.03", max_runs=80)
     looks = [follow(rule, lambda n: 0.94 + sd * rng.normal(size=n)) for _ in range(1000)]
     wrong = [look.answered and sd / math.sqrt(look.runs) > rule.value for look in looks]
     assert np.mean(wrong) <= 0.05
@@ -60,9 +61,9 @@ def test_standard_error_is_known_when_it_says_so():
 
 def test_gap_without_baseline_has_its_power():
     rng = np.random.default_rng(2)
-    sd, rule = 0.0015, rs.stopping_rule("gap=0.15", max_runs=120)
+    sd, rule = 0.0015, stopping_rule("gap=0.15", max_runs=120)
     looks = [follow(rule, lambda n: 0.94 + sd * rng.normal(size=n)) for _ in range(500)]
-    needed = rs.plan_runs(rule.value, variance=sd**2).runs_needed
+    needed = plan_runs(rule.value, variance=sd**2).runs_needed
     wrong = [look.answered and look.runs < needed for look in looks]
     assert np.mean(wrong) <= 0.05
     assert np.mean([look.answered for look in looks]) > 0.95
@@ -71,7 +72,7 @@ def test_gap_without_baseline_has_its_power():
 @pytest.mark.parametrize("runs_a", [3, 5, 10, 40])
 def test_comparison_with_a_baseline_keeps_its_error_rate(runs_a):
     rng = np.random.default_rng(3)
-    rule = rs.stopping_rule("gap=0.2", max_runs=60, against=runs_a)
+    rule = stopping_rule("gap=0.2", max_runs=60, against=runs_a)
     verdicts = []
     for _ in range(1000):
         baseline = 0.94 + 0.0015 * rng.normal(size=runs_a)
@@ -82,7 +83,7 @@ def test_comparison_with_a_baseline_keeps_its_error_rate(runs_a):
 
 def test_real_difference_is_found_early():
     rng = np.random.default_rng(4)
-    rule = rs.stopping_rule("gap=0.05", max_runs=200, against=50)
+    rule = stopping_rule("gap=0.05", max_runs=200, against=50)
     looks = []
     for _ in range(200):
         baseline = 0.94 + 0.0015 * rng.normal(size=50)
@@ -93,7 +94,7 @@ def test_real_difference_is_found_early():
 
 def test_no_difference_can_be_known_too():
     rng = np.random.default_rng(5)
-    rule = rs.stopping_rule("gap=0.2", max_runs=200, against=200)
+    rule = stopping_rule("gap=0.2", max_runs=200, against=200)
     baseline = 0.94 + 0.0015 * rng.normal(size=200)
     look = follow(rule, lambda n: 0.94 + 0.0015 * rng.normal(size=n), baseline)
     assert look.verdict == "smaller than the gap"
@@ -103,7 +104,7 @@ def test_no_difference_can_be_known_too():
 
 def test_looks_are_planned_and_others_are_not_taken():
     """Runs beyond a planned look are not looked at: a stop depends on the plan alone, however shards come in."""
-    rule = rs.stopping_rule("se=0.02", max_runs=40)
+    rule = stopping_rule("se=0.02", max_runs=40)
     values = 0.9 + 0.001 * np.random.default_rng(6).normal(size=40)
     assert rule.look(values[:9]).to_json() == rule.look(values[:8]).to_json()
     assert rule.look(values[:9]).next_runs == 11
@@ -114,10 +115,10 @@ def test_looks_are_planned_and_others_are_not_taken():
 @pytest.mark.parametrize("equal", [0.5, 0.8, 0.9, 0.05, 1 / 3, 1.0])
 def test_equal_accuracies_are_no_certainty(equal):
     """Audit A11: five equal accuracies were a spread of zero, known for certain; of 0.8 the variance is 2e-32."""
-    look = rs.stopping_rule("se=0.02", max_runs=10).look(np.full(5, equal))
+    look = stopping_rule("se=0.02", max_runs=10).look(np.full(5, equal))
     assert (look.verdict, look.estimate, look.high) == ("undecided", 0.0, math.inf)
     assert "all 5 accuracies are equal" in look.warnings[0]
-    rule = rs.stopping_rule("gap=0.02", max_runs=10, against=3)
+    rule = stopping_rule("gap=0.02", max_runs=10, against=3)
     both = rule.look(np.full(5, equal), np.full(3, equal))
     assert (both.verdict, both.low, both.high) == ("undecided", -math.inf, math.inf)
     apart = rule.look(np.full(5, equal), np.full(3, 0.7))
@@ -131,7 +132,7 @@ def test_equal_accuracies_are_no_certainty(equal):
 
 @pytest.mark.parametrize("equal", [0.5, 0.8, 0.9, 0.05])
 def test_one_constant_arm_is_taken_to_spread_as_the_other(equal):
-    rule = rs.stopping_rule("gap=0.02", max_runs=10, against=3)
+    rule = stopping_rule("gap=0.02", max_runs=10, against=3)
     other = equal + np.array([-0.04, 0.0, 0.04])
     constant, same = (
         rule.look(values, other)
@@ -156,7 +157,7 @@ def test_rare_failures_are_said_and_can_be_guarded_against():
     for _ in range(60):
         values, sd = failing(rng, 0.1, 0.3)
         for failures in wrong:
-            rule = rs.stopping_rule(f"se={100 * sd / math.sqrt(45)}", max_runs=120, failures=failures)
+            rule = stopping_rule(f"se={100 * sd / math.sqrt(45)}", max_runs=120, failures=failures)
             look = follow(rule, lambda n, values=values: values[:n])
             wrong[failures] += look.answered and look.runs < 45
             assert "normal" in look.sentence()
@@ -166,7 +167,7 @@ def test_rare_failures_are_said_and_can_be_guarded_against():
 
 
 def test_an_outlying_run_is_named_and_ends_the_trust_in_the_normal_law():
-    rule = rs.stopping_rule("se=1", max_runs=40)
+    rule = stopping_rule("se=1", max_runs=40)
     values = 0.93 + 0.01 * np.random.default_rng(8).normal(size=40)
     assert rule.look(values[:18]).verdict == "known"
     values[3] = 0.4
@@ -178,22 +179,22 @@ def test_an_outlying_run_is_named_and_ends_the_trust_in_the_normal_law():
 
 
 def test_looks_that_guard_against_failures_begin_where_they_would_be_seen():
-    rule = rs.stopping_rule("se=0.1", max_runs=120, failures=0.1)
+    rule = stopping_rule("se=0.1", max_runs=120, failures=0.1)
     assert rule.looks[0] == 36
     assert 0.9 ** rule.looks[0] <= 0.025 < 0.9 ** (rule.looks[0] - 1)
     assert "10% of runs or more fail" in rule.look(0.9 + 0.001 * np.random.default_rng(0).normal(size=36)).sentence()
-    with pytest.raises(rs.InputError, match="max_runs=36"):
-        rs.stopping_rule("se=0.1", max_runs=30, failures=0.1)
-    with pytest.raises(rs.InputError, match="baseline"):
-        rs.stopping_rule("gap=0.1", max_runs=60, failures=0.1, against=5)
+    with pytest.raises(InputError, match="max_runs=36"):
+        stopping_rule("se=0.1", max_runs=30, failures=0.1)
+    with pytest.raises(InputError, match="baseline"):
+        stopping_rule("gap=0.1", max_runs=60, failures=0.1, against=5)
     for failures in (-0.1, 1.0, math.nan):
-        with pytest.raises(rs.InputError, match="a share of the runs"):
-            rs.stopping_rule("se=0.1", max_runs=60, failures=failures)
+        with pytest.raises(InputError, match="a share of the runs"):
+            stopping_rule("se=0.1", max_runs=60, failures=failures)
 
 
 def test_a_gap_without_baseline_is_that_of_the_test_that_compare_does():
     """Audit A8: two runs had the power of Student's test and half of Welch's."""
-    rule = rs.stopping_rule("gap=1", max_runs=5, looks=[2, 5])
+    rule = stopping_rule("gap=1", max_runs=5, looks=[2, 5])
     sd = 0.01 / 6 * math.sqrt(stats.chi2.ppf(0.025, 1))  # whose upper bound at this look is a sixth of the gap
     values = 0.9 + sd * np.array([1, -1]) / math.sqrt(2)
     look = rule.look(values)
@@ -219,15 +220,15 @@ def test_a_gap_without_baseline_is_that_of_the_test_that_compare_does():
     ],
 )
 def test_bad_questions(question, options):
-    with pytest.raises(rs.InputError):
-        rs.stopping_rule(question, **({"max_runs": 50} | options))
+    with pytest.raises(InputError):
+        stopping_rule(question, **({"max_runs": 50} | options))
 
 
 def test_bad_looks():
-    rule = rs.stopping_rule("gap=0.1", max_runs=50, against=5)
-    with pytest.raises(rs.InputError, match="first look"):
+    rule = stopping_rule("gap=0.1", max_runs=50, against=5)
+    with pytest.raises(InputError, match="first look"):
         rule.look([0.5, 0.5], [0.5] * 5)
-    with pytest.raises(rs.InputError, match="as planned"):
+    with pytest.raises(InputError, match="as planned"):
         rule.look([0.5] * 10)
-    with pytest.raises(rs.InputError, match="Not percentages"):
+    with pytest.raises(InputError, match="Not percentages"):
         rule.look([94.0] * 10, [0.9] * 5)

@@ -7,14 +7,22 @@ import sys
 import numpy as np
 import pytest
 
-import runspread as rs
-from runspread._methods.dynamics.influence import posterior_gradient
-from runspread._methods.dynamics.outcome import detour_states
-from runspread._methods.dynamics.training_map import path_graph
-from runspread._methods.dynamics.weight_metrics import WEIGHT_METRICS
-from runspread._methods.hmm.expectation import expectation, log_parameters
-from runspread._methods.hmm.kernels import load_kernels
-from runspread._methods.hmm.parameters import as_frames
+from runspread.methods.dynamics import (
+    convergence_index,
+    outcome_regression,
+    prepare_sequences,
+    training_map,
+    trajectory_dissimilarity,
+    weight_metrics,
+)
+from runspread.methods.dynamics.influence import posterior_gradient
+from runspread.methods.dynamics.maps import path_graph
+from runspread.methods.dynamics.metrics_of_weights import WEIGHT_METRICS
+from runspread.methods.dynamics.outcome import detour_states
+from runspread.methods.hmm import HiddenMarkovModel, fit_hmm
+from runspread.methods.hmm.expectation import expectation, log_parameters
+from runspread.methods.hmm.kernels import load_kernels
+from runspread.methods.hmm.parameters import as_frames
 
 from .loading import Vectors
 
@@ -34,7 +42,7 @@ def test_weight_metrics(case):
     assert set(expected) == set(estimators)
     assert tuple(V[f"{case}/columns"]) == WEIGHT_METRICS
     for key in expected:
-        got = rs.weight_metrics(weights, variance=estimators[key])
+        got = weight_metrics(weights, variance=estimators[key])
         np.testing.assert_allclose(list(got.values()), V[f"{case}/{key}"], rtol=1e-9, atol=1e-15)
 
 
@@ -66,9 +74,9 @@ def parameters(case: str, prefix: str) -> dict[str, np.ndarray]:
     return {name: V[f"{case}/{prefix}{name}"] for name in PARAMETERS}
 
 
-def fitted(case: str) -> rs.HiddenMarkovModel:
+def fitted(case: str) -> HiddenMarkovModel:
     prior = V[f"{case}/covars_prior"]
-    return rs.fit_hmm(
+    return fit_hmm(
         sequences(case),
         int(V[f"{case}/n_components"]),
         initial=parameters(case, "init_"),
@@ -80,7 +88,7 @@ def fitted(case: str) -> rs.HiddenMarkovModel:
     )
 
 
-def check_scores(model: rs.HiddenMarkovModel, case: str, prefix: str) -> None:
+def check_scores(model: HiddenMarkovModel, case: str, prefix: str) -> None:
     runs = sequences(case)
 
     def expected(key: str) -> np.ndarray:
@@ -100,7 +108,7 @@ def check_scores(model: rs.HiddenMarkovModel, case: str, prefix: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "init_out_")])
 def test_scores_at_given_parameters(case, kernels):
-    model = rs.HiddenMarkovModel(**parameters(case, "init_"))
+    model = HiddenMarkovModel(**parameters(case, "init_"))
     assert (model.covariance, model.n_states) == (V[f"{case}/covariance_type"], V[f"{case}/n_components"])
     check_scores(model, case, "init_out_")
 
@@ -131,7 +139,7 @@ def test_fit_of_several_starts_at_once(case, kernels):
 
 @pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "enum_")])
 def test_brute_force_enumeration(case, kernels):
-    model, runs = rs.HiddenMarkovModel(**parameters(case, "init_")), sequences(case)
+    model, runs = HiddenMarkovModel(**parameters(case, "init_")), sequences(case)
     np.testing.assert_allclose(model.score(runs), V[f"{case}/enum_loglik"], rtol=1e-12)
     np.testing.assert_allclose(np.concatenate(model.posterior(runs)), V[f"{case}/enum_posteriors"], atol=1e-12)
     sums = expectation(as_frames(runs), model.parameters(), kernels)
@@ -141,7 +149,7 @@ def test_brute_force_enumeration(case, kernels):
     np.testing.assert_array_equal(np.concatenate(decoded.paths), V[f"{case}/enum_viterbi_path"])
 
 
-def in_log_space(model: rs.HiddenMarkovModel, runs: list[np.ndarray], kernels) -> tuple[np.ndarray, np.ndarray, float]:
+def in_log_space(model: HiddenMarkovModel, runs: list[np.ndarray], kernels) -> tuple[np.ndarray, np.ndarray, float]:
     frames = as_frames(runs)
     logs = log_parameters(model.parameters())
     parts = [kernels.smooth_log(np.ascontiguousarray(p), *logs) for p in frames.split(model.log_density(frames))]
@@ -154,7 +162,7 @@ SINGLE += [(case, "out_") for case, _ in SINGLE if has(case, "out_startprob")]
 
 @pytest.mark.parametrize(("case", "prefix"), SINGLE)
 def test_certified_scaling_equals_log_space(case, prefix, kernels):
-    model, runs = rs.HiddenMarkovModel(**parameters(case, prefix)), sequences(case)
+    model, runs = HiddenMarkovModel(**parameters(case, prefix)), sequences(case)
     gamma, xi, total = in_log_space(model, runs, kernels)
     sums = expectation(as_frames(runs), model.parameters(), kernels)
     np.testing.assert_allclose(sums.total[0], total, rtol=1e-9)
@@ -166,7 +174,7 @@ def test_a_lost_path_is_noticed_and_recovered(kernels):
     """Some case of the file must make the scaled recursion wrong without an error, and the certificate notice it."""
     noticed: list[str] = []
     for case in (case for case in HMM_CASES if has(case, "init_out_")):
-        model, frames = rs.HiddenMarkovModel(**parameters(case, "init_")), as_frames(sequences(case))
+        model, frames = HiddenMarkovModel(**parameters(case, "init_")), as_frames(sequences(case))
         if expectation(frames, model.parameters(), kernels).fallbacks:
             noticed.append(case)
             assert model.score(frames) == pytest.approx(float(V[f"{case}/init_out_loglik"]), rel=1e-9)
@@ -176,7 +184,7 @@ def test_a_lost_path_is_noticed_and_recovered(kernels):
 
 def plain_scaled(case: str, kernels) -> float:
     """Log-likelihood by the scaled recursion alone."""
-    model, frames = rs.HiddenMarkovModel(**parameters(case, "init_")), as_frames(sequences(case))
+    model, frames = HiddenMarkovModel(**parameters(case, "init_")), as_frames(sequences(case))
     b, top = kernels.relative(model.log_density(frames)[:, :, None])
     norms = kernels.smooth(np.exp(b), frames.offsets, model.startprob[:, None], model.transmat[:, :, None])[2]
     return float(np.log(norms).sum() + top.sum())
@@ -186,7 +194,7 @@ def plain_scaled(case: str, kernels) -> float:
 def test_standardising_each_run(case):
     lengths = V[f"{case}/lengths"]
     raw = np.split(V[f"{case}/raw"], np.cumsum(lengths)[:-1])
-    prepared = rs.prepare_sequences(raw, columns=[str(name) for name in V[f"{case}/columns"]])
+    prepared = prepare_sequences(raw, columns=[str(name) for name in V[f"{case}/columns"]])
     np.testing.assert_allclose(np.concatenate(prepared.sequences), V[f"{case}/X"], atol=1e-9)
     np.testing.assert_array_equal(prepared.lengths, lengths)
     assert len(V[f"{case}/accuracy"]) == lengths.sum()
@@ -194,16 +202,16 @@ def test_standardising_each_run(case):
 
 @pytest.mark.parametrize("case", [case for case in HMM_CASES if has(case, "inf_")])
 def test_influence(case):
-    model, runs = rs.HiddenMarkovModel(**parameters(case, "out_")), sequences(case)
+    model, runs = HiddenMarkovModel(**parameters(case, "out_")), sequences(case)
     filtered = np.concatenate(model.filtered(runs))
     np.testing.assert_allclose(filtered, V[f"{case}/inf_filtered"], atol=1e-9)
     gradient = posterior_gradient(model, V[f"{case}/X"], filtered)
     np.testing.assert_allclose(gradient, V[f"{case}/inf_gradient"], rtol=1e-6, atol=1e-6)
-    edges = rs.training_map(model, runs, top=3).edges
+    edges = training_map(model, runs, top=3).edges
     np.testing.assert_array_equal([(e.source, e.target) for e in edges], V[f"{case}/inf_edges"])
     np.testing.assert_array_equal([e.occurrences for e in edges], V[f"{case}/inf_edge_occurrences"])
     np.testing.assert_array_equal([e.runs for e in edges], V[f"{case}/inf_edge_runs"])
-    everything = rs.training_map(model, runs, top=model.n_metrics).edges
+    everything = training_map(model, runs, top=model.n_metrics).edges
     for row, (edge, short) in enumerate(zip(everything, edges, strict=True)):
         index = [model.metric_names.index(name) for name in edge.features]
         importance, movement = V[f"{case}/inf_edge_importance"][row], V[f"{case}/inf_edge_movement"][row]
@@ -226,7 +234,7 @@ def test_analysis_of_paths(case):
     paths, curves = np.split(expected("paths"), cuts), np.split(expected("accuracy"), cuts)
     transmat = expected("transmat")
     assert transmat.shape[0] == expected("n_components")
-    found = rs.convergence_index(curves, float(expected("threshold")))
+    found = convergence_index(curves, float(expected("threshold")))
     np.testing.assert_array_equal(found.index, expected("convergence_index"))
     np.testing.assert_array_equal(found.capped, expected("convergence_capped"))
     graph = path_graph(paths, transmat, found.capped)
@@ -239,14 +247,14 @@ def test_analysis_of_paths(case):
     assert graph["is_linear"] == expected("is_linear")
     assert [len(route) for route in graph["routes"]] == expected("collapsed_path_length").tolist()
     for ground, key in (("tv", "dissimilarity_tv"), ("label", "dissimilarity_label_wasserstein")):
-        got = rs.trajectory_dissimilarity(graph["occupancy"], ground=ground)
+        got = trajectory_dissimilarity(graph["occupancy"], ground=ground)
         np.testing.assert_allclose(got, expected(key), atol=1e-9)
 
 
 @pytest.mark.parametrize("case", ANALYSIS_CASES)
 def test_regression_and_detours(case):
     shares, index = V[f"{case}/state_distribution"], V[f"{case}/convergence_index"]
-    fit = rs.outcome_regression(shares, index, V[f"{case}/lengths"])
+    fit = outcome_regression(shares, index, V[f"{case}/lengths"])
     np.testing.assert_allclose(fit.target, V[f"{case}/target"], atol=1e-9)
     np.testing.assert_allclose(fit.coef, V[f"{case}/coef"], atol=1e-9)
     np.testing.assert_allclose(fit.r_squared, V[f"{case}/r_squared"], atol=1e-9)

@@ -7,7 +7,26 @@ import pytest
 from scipy import optimize, special, stats
 
 import runspread as rs
-from runspread._methods.spectra import spectral_numbers as numbers
+from runspread.methods.corpus import grid_scores
+from runspread.methods.spectra import (
+    accuracy_of,
+    compare_tails,
+    fit_marchenko_pastur,
+    fit_power_law,
+    fit_truncated_power_law,
+    fit_without_fingers,
+    layer_metrics,
+    margin_percentile,
+    norm_measures,
+    output_margins,
+    path_norm,
+    spectral_distance,
+    spectrum,
+    svd_smoothing,
+    truncate_weights,
+)
+from runspread.methods.spectra import spectral_numbers as numbers
+from runspread.training import TorchNetwork
 from tests.vectors.loading import Vectors
 
 VECTORS = Vectors("spectra")
@@ -48,7 +67,7 @@ def test_power_law(case):
     values = above_threshold(case)
     if "n_fit" in FIELDS[case]:
         assert len(values) == value(case, "n_fit")
-    fit = rs.fit_power_law(values, min_tail=2)
+    fit = fit_power_law(values, min_tail=2)
     assert fit.xmin_index == value(case, "xmin_index")
     assert fit.n_tail == value(case, "n_tail")
     _, alphas, distances = fit.profile()
@@ -60,9 +79,9 @@ def test_power_law(case):
             "pl15_alpha": fit.alpha, "pl15_D": fit.D, "pl15_xmin": fit.xmin, "pl15_sigma": fit.sigma,
         },
     )  # fmt: skip
-    ww = rs.fit_power_law(values, min_tail=2, ties="copies", small_sample="weightwatcher")
+    ww = fit_power_law(values, min_tail=2, ties="copies", small_sample="weightwatcher")
     check(case, {"ww077_alpha": ww.alpha, "ww077_D": ww.D, "ww077_xmin": ww.xmin, "ww077_sigma": ww.sigma})
-    forced = rs.fit_power_law(values, min_tail=2, xmax="max")
+    forced = fit_power_law(values, min_tail=2, xmax="max")
     check(
         case, {"pl15_xmaxforce_alpha": forced.alpha, "pl15_xmaxforce_D": forced.D, "pl15_xmaxforce_xmin": forced.xmin}
     )
@@ -73,16 +92,16 @@ def test_ties(case):
     evals = value(case, "evals")
     if "note" in FIELDS[case]:
         assert value(case, "note")
-    fit = rs.fit_power_law(evals, min_tail=2)
+    fit = fit_power_law(evals, min_tail=2)
     check(case, {"pl15_alpha": fit.alpha, "pl15_D": fit.D, "pl15_xmin": fit.xmin})
-    copies = rs.fit_power_law(evals, min_tail=2, ties="copies")
+    copies = fit_power_law(evals, min_tail=2, ties="copies")
     check(case, {"ww_alpha": copies.alpha, "ww_D": copies.D, "ww_xmin": copies.xmin})
     assert copies.xmin_index == value(case, "ww_index")
 
 
 @pytest.mark.parametrize("case", cases("pl15_tpl_alpha"))
 def test_truncated_power_law(case):
-    fit = rs.fit_truncated_power_law(above_threshold(case), min_tail=2)
+    fit = fit_truncated_power_law(above_threshold(case), min_tail=2)
     expected = value(case, "pl15_tpl_alpha"), value(case, "pl15_tpl_Lambda"), value(case, "pl15_tpl_D")
     assert fit.alpha == pytest.approx(expected[0], abs=1e-3)
     if expected[1] > 1e-4:
@@ -108,8 +127,8 @@ def log_likelihoods(name: str, tail: np.ndarray, xmin: float, p) -> np.ndarray:
 
 @pytest.mark.parametrize("case", cases("pl15_pl_vs_lognormal_R"))
 def test_alternatives(case):
-    fit = rs.fit_power_law(above_threshold(case), min_tail=2)
-    comparison = rs.compare_tails(fit, ("lognormal", "exponential", "stretched_exponential"))
+    fit = fit_power_law(above_threshold(case), min_tail=2)
+    comparison = compare_tails(fit, ("lognormal", "exponential", "stretched_exponential"))
     plain = np.log((fit.alpha - 1) / fit.xmin) - fit.alpha * np.log(fit.tail / fit.xmin)
     for name, ratio, p_value in zip(comparison.alternative, comparison.R, comparison.p_value, strict=True):
         peer, peer_p = value(case, f"pl15_pl_vs_{name}_R"), value(case, f"pl15_pl_vs_{name}_p")
@@ -138,7 +157,7 @@ def test_alternatives(case):
 
 
 def _spread(name, fit, plain) -> float:
-    from runspread._methods.spectra.tail_alternatives import _LAWS
+    from runspread.methods.spectra.tail_alternatives import _LAWS
 
     return float(np.std(plain - _LAWS[name](fit.tail, fit.xmin)[0]))
 
@@ -149,17 +168,17 @@ def test_eigenvalues(case):
     scale = np.sqrt(0.5) if weight.ndim == 4 else 1.0
     expected = value(case, "evals")
     for method, tolerance in (("svd", 1e-9), ("gram", 1e-8)):
-        found = rs.spectrum(weight, scale=scale, method=method)
+        found = spectrum(weight, scale=scale, method=method)
         assert (found.N, found.M, found.receptive_field) == tuple(value(case, name) for name in ("N", "M", "rf"))
         assert value(case, "Q") == found.N / found.M
         np.testing.assert_allclose(found.eigenvalues, expected, rtol=1e-9, atol=1e-13 * expected[-1])
-        fit = rs.fit_power_law(found.eigenvalues[found.eigenvalues > 1e-5], min_tail=2)
+        fit = fit_power_law(found.eigenvalues[found.eigenvalues > 1e-5], min_tail=2)
         assert fit.alpha == pytest.approx(value(case, "alpha"), rel=tolerance)
 
 
 @pytest.mark.parametrize("case", MATRICES)
 def test_parity_of_layer_metrics(case):
-    layer = rs.layer_metrics(value(case, "W"), parity="weightwatcher", n_shuffles=1, seed=value(case, "rand_seed"))
+    layer = layer_metrics(value(case, "W"), parity="weightwatcher", n_shuffles=1, seed=value(case, "rand_seed"))
     m = layer.metrics
     same = ("norm", "log_norm", "log_spectral_norm", "stable_rank", "sv_max", "weak_rank_loss", "rand_distance",
             "max_rand_eval", "ww_softrank", "ww_maxdist", "detX_num", "detX_val")  # fmt: skip
@@ -192,7 +211,7 @@ def test_parity_of_layer_metrics(case):
 def test_shuffled_spectra(case):
     first, second = value(case, "rand_evals_1"), value(case, "rand_evals_2")
     evals = value(case, "evals")
-    assert rs.spectral_distance(evals, second) == pytest.approx(value(case, "rand_distance"), rel=1e-10)
+    assert spectral_distance(evals, second) == pytest.approx(value(case, "rand_distance"), rel=1e-10)
     assert second[-1] / evals[-1] == pytest.approx(value(case, "ww_softrank"), rel=1e-10)
     assert first[-1] == pytest.approx(value(case, "max_rand_eval"), rel=1e-10)
     assert evals[-1] - second[-1] == pytest.approx(value(case, "ww_maxdist"), rel=1e-10)
@@ -202,7 +221,7 @@ def test_shuffled_spectra(case):
 def test_marchenko_pastur(case):
     """From the eigenvalues in the file: the last digit of an eigenvalue can turn the peer's simplex another way."""
     for prefix, field in (("mp_", "evals"), ("rand_", "rand_evals_1")):
-        fit = rs.fit_marchenko_pastur(value(case, field), value(case, "N"), value(case, "M"), require_bulk=False)
+        fit = fit_marchenko_pastur(value(case, field), value(case, "N"), value(case, "M"), require_bulk=False)
         assert fit.num_spikes == value(case, f"{prefix}num_spikes")
         sigma, softrank = ("mp_sigma", "mp_softrank") if prefix == "mp_" else ("rand_sigma_mp", "rand_mp_softrank")
         check(
@@ -218,7 +237,7 @@ def test_marchenko_pastur(case):
 @pytest.mark.parametrize("case", MATRICES)
 def test_default_metrics_agree_where_the_definitions_do(case):
     weight = value(case, "W")
-    layer = rs.layer_metrics(weight, min_fit=2, min_tail=2, min_eigenvalues=2)
+    layer = layer_metrics(weight, min_fit=2, min_tail=2, min_eigenvalues=2)
     factor = 0.5 if weight.ndim == 4 else 1.0
     found = {"norm": layer["norm"] * factor, "lambda_max": layer["spectral_norm"] * factor}
     check(case, found | {"stable_rank": layer["stable_rank"]})
@@ -228,7 +247,7 @@ def test_default_metrics_agree_where_the_definitions_do(case):
 
 @pytest.mark.parametrize("case", cases("clip_alpha"))
 def test_clipped_fingers(case):
-    fit = rs.fit_without_fingers(above_threshold(case), parity=True)
+    fit = fit_without_fingers(above_threshold(case), parity=True)
     assert fit.num_fingers == value(case, "clip_num_fingers")
     check(case, {"clip_alpha": fit.alpha, "clip_raw_alpha": fit.raw_alpha, "clip_xmin": fit.xmin, "clip_D": fit.D})
 
@@ -236,10 +255,10 @@ def test_clipped_fingers(case):
 @pytest.mark.parametrize("case", cases("ww_status", "W"))
 def test_scale_does_not_matter_here_and_does_there(case):
     weight = value(case, "W")
-    layer = rs.layer_metrics(weight, min_tail=2)
+    layer = layer_metrics(weight, min_tail=2)
     check(case, {name: layer[name] for name in ("alpha", "D", "sigma", "xmin", "n_tail")}, rel=1e-8)
     np.testing.assert_allclose(layer.spectrum.eigenvalues, value(case, "evals"), rtol=1e-9)
-    theirs = rs.layer_metrics(weight, parity="weightwatcher")
+    theirs = layer_metrics(weight, parity="weightwatcher")
     assert theirs["alpha"] == pytest.approx(value(case, "ww_alpha"), rel=1e-9)
     assert ("success" if theirs.status == "ok" else "failed") == value(case, "ww_status")
     assert theirs.detail == value(case, "ww_warning")
@@ -281,7 +300,7 @@ def trained(request):
     order, n = value(case, "perm"), value(case, "n_train")
     inputs = (inputs[order] / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     weights = parameters(case, "param")
-    return case, rs.TorchNetwork(network(case)), weights, (inputs, labels[order], n)
+    return case, TorchNetwork(network(case)), weights, (inputs, labels[order], n)
 
 
 def test_network_reaches_its_accuracy(trained):
@@ -289,14 +308,14 @@ def test_network_reaches_its_accuracy(trained):
     assert f"{case}/seed" in VECTORS
     assert value(case, "seed") >= 0
     for part, name in ((slice(None, n), "train_acc"), (slice(n, None), "test_acc")):
-        assert rs.accuracy_of(net, inputs[part], labels[part])(weights) == pytest.approx(value(case, name), abs=0.003)
+        assert accuracy_of(net, inputs[part], labels[part])(weights) == pytest.approx(value(case, name), abs=0.003)
 
 
 def test_svd_smoothed_accuracy(trained):
     case, net, weights, (inputs, labels, n) = trained
     shares = sorted({int(f[3:].split("_")[0]) for f in FIELDS[case] if f.startswith("svd")})
     for part, name in ((slice(None, n), "train"), (slice(n, None), "test")):
-        result = rs.svd_smoothing(weights, rs.accuracy_of(net, inputs[part], labels[part]), [s / 100 for s in shares])
+        result = svd_smoothing(weights, accuracy_of(net, inputs[part], labels[part]), [s / 100 for s in shares])
         for share, accuracy in zip(shares, result.accuracy, strict=True):
             assert accuracy == pytest.approx(value(case, f"svd{share}_{name}_acc"), abs=0.003)
 
@@ -327,11 +346,11 @@ def test_weightwatcher_table_of_the_network(trained):
 def test_norm_measures_of_the_network(trained):
     case, net, weights, (inputs, labels, n) = trained
     logits = net.logits(weights, inputs[:n])
-    margin = rs.margin_percentile(logits, labels[:n])
-    path = rs.path_norm(net, weights, inputs.shape[1:])
-    found = rs.norm_measures(weights, n, initial=parameters(case, "init"), margin=margin, path_norm=path).raw
+    margin = margin_percentile(logits, labels[:n])
+    path = path_norm(net, weights, inputs.shape[1:])
+    found = norm_measures(weights, n, initial=parameters(case, "init"), margin=margin, path_norm=path).raw
     assert margin == pytest.approx(value(case, "margin_10pct"), rel=1e-4)
-    assert np.median(rs.output_margins(logits, labels[:n])) == pytest.approx(value(case, "margin_median"), rel=1e-4)
+    assert np.median(output_margins(logits, labels[:n])) == pytest.approx(value(case, "margin_median"), rel=1e-4)
     assert found["inverse_margin_sq"] == pytest.approx(value(case, "inverse_margin_sq"), rel=1e-3)
     names = ("log_prod_spec", "log_prod_fro", "param_norm", "dist_fro_init", "dist_spec_init", "fro_over_spec",
              "path_norm", "num_params")  # fmt: skip
@@ -343,7 +362,7 @@ def test_norm_measures_of_the_network(trained):
 def test_truncation(case):
     weight = value(case, "W").astype(np.float64)
     for share in (10, 20):
-        changed = rs.truncate_weights({"w": weight}, share / 100)["w"]
+        changed = truncate_weights({"w": weight}, share / 100)["w"]
         blocks = changed.reshape(*changed.shape[:2], -1)
         ranks = {int(np.linalg.matrix_rank(blocks[:, :, k])) for k in range(blocks.shape[2])}
         assert ranks == {value(case, f"trunc{share}_k")}
@@ -378,7 +397,7 @@ def test_association(case):
 @pytest.mark.parametrize("case", cases("granulated_psi", "H"))
 def test_grid_scores(case):
     columns = {str(axis): column for axis, column in enumerate(value(case, "H").T)}
-    scores = rs.grid_scores(value(case, "x"), value(case, "gap"), columns)
+    scores = grid_scores(value(case, "x"), value(case, "gap"), columns)
     check(
         case,
         {"granulated_psi": scores.psi, "granulated_Psi": scores.Psi, "cmi": scores.score},

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._methods.trimming.levels import GRID, threshold_terms
+from runspread.methods.trimming import (
+    clip_gaps,
+    logit_gap,
+    optimal_trimming,
+    trimmed_distance,
+    trimming_level,
+    trimming_level_grid,
+)
+from runspread.methods.trimming.levels import GRID, threshold_terms
 
 from .loading import Vectors
 
@@ -28,7 +36,7 @@ def samples(case: str) -> tuple[np.ndarray, np.ndarray]:
 @modes
 @cases
 def test_distances(case, mode):
-    distances = rs.trimmed_distance(*samples(case), vectors[f"{case}__alphas"], mode=mode)
+    distances = trimmed_distance(*samples(case), vectors[f"{case}__alphas"], mode=mode)
     np.testing.assert_allclose(distances, vectors[f"{case}__d_{mode}"], **DISTANCE)
 
 
@@ -45,8 +53,7 @@ def test_last_threshold_is_the_bound_of_the_mode(case, mode):
 def test_exact_levels(case, mode):
     key = {"step": "alpha_hat_step", "published": "alpha_hat_published_exact"}[mode]
     levels = [
-        rs.trimming_level(*samples(case), threshold=float(delta), mode=mode)
-        for delta in vectors[f"{case}__deltas_{mode}"]
+        trimming_level(*samples(case), threshold=float(delta), mode=mode) for delta in vectors[f"{case}__deltas_{mode}"]
     ]
     np.testing.assert_allclose(levels, vectors[f"{case}__{key}"], **LEVEL)
 
@@ -54,7 +61,7 @@ def test_exact_levels(case, mode):
 @cases
 def test_grid_levels(case):
     levels = [
-        rs.trimming_level_grid(*samples(case), threshold=float(delta)) for delta in vectors[f"{case}__deltas_published"]
+        trimming_level_grid(*samples(case), threshold=float(delta)) for delta in vectors[f"{case}__deltas_published"]
     ]
     assert levels == vectors[f"{case}__alpha_hat_published_grid"].tolist()
 
@@ -63,7 +70,7 @@ def test_grid_levels(case):
 def test_optimal_trimming_attains_the_distance(case):
     reference, candidate = samples(case)
     for alpha, distance in zip(vectors[f"{case}__alphas"], vectors[f"{case}__d_step"], strict=True):
-        best = rs.optimal_trimming(reference, candidate, alpha)
+        best = optimal_trimming(reference, candidate, alpha)
         values, counts = np.unique(candidate, return_counts=True)
         assert np.array_equal(best.values, values)
         assert best.weights.sum() == pytest.approx(1, abs=1e-12)
@@ -99,7 +106,7 @@ def halves(name: str, kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
 
 @pipelines
 def test_gaps(name):
-    np.testing.assert_array_equal(rs.logit_gap(vectors[f"{name}__logits"]), vectors[f"{name}__gap"])
+    np.testing.assert_array_equal(logit_gap(vectors[f"{name}__logits"]), vectors[f"{name}__gap"])
 
 
 @pipelines
@@ -115,7 +122,7 @@ def test_pipeline_thresholds(name, mode):
 @modes
 def test_pipeline_distances(name, kind, mode):
     alphas = vectors[f"{name}__alphas_{'step' if mode == 'step' else 'grid'}"]
-    distances = [rs.trimmed_distance(*pair, alphas, mode=mode) for pair in halves(name, kind)]
+    distances = [trimmed_distance(*pair, alphas, mode=mode) for pair in halves(name, kind)]
     np.testing.assert_allclose(distances, vectors[f"{name}__{kind}_d_{mode}"], **DISTANCE)
 
 
@@ -124,7 +131,7 @@ def test_pipeline_distances(name, kind, mode):
 @modes
 def test_pipeline_levels_pair_by_pair(name, kind, mode):
     delta = float(vectors[f"{name}__delta_{mode}"])
-    levels = [rs.trimming_level(*pair, threshold=delta, mode=mode) for pair in halves(name, kind)]
+    levels = [trimming_level(*pair, threshold=delta, mode=mode) for pair in halves(name, kind)]
     key = {"step": "alpha_hat_step", "published": "alpha_hat_published_exact"}[mode]
     np.testing.assert_allclose(levels, vectors[f"{name}__{kind}_{key}"], **LEVEL)
 
@@ -134,7 +141,7 @@ def test_pipeline_levels_pair_by_pair(name, kind, mode):
 def test_pipeline_grid_levels_pair_by_pair(name, kind):
     grid, delta = vectors[f"{name}__alphas_grid"], float(vectors[f"{name}__delta_published"])
     assert grid.tolist() == list(GRID)
-    levels = [rs.trimming_level_grid(*pair, threshold=delta, grid=grid) for pair in halves(name, kind)]
+    levels = [trimming_level_grid(*pair, threshold=delta, grid=grid) for pair in halves(name, kind)]
     np.testing.assert_array_equal(levels, vectors[f"{name}__{kind}_alpha_hat_published_grid"])
     mean = vectors[f"{name}__{kind}_alpha_hat_published_grid_mean"]
     np.testing.assert_allclose(np.mean(levels, axis=0), mean, **DISTANCE)
@@ -165,7 +172,7 @@ def test_pipeline_as_one_call(name, kind, mode):
 @pytest.mark.parametrize(("kind", "key"), [("saturate", "clip__clip_out"), ("published", "clip__published_out")])
 def test_clipping(kind, key):
     low, high = vectors["clip__bounds"]
-    np.testing.assert_array_equal(rs.clip_gaps(vectors["clip__in"], (low, high), kind=kind), vectors[key])
+    np.testing.assert_array_equal(clip_gaps(vectors["clip__in"], (low, high), kind=kind), vectors[key])
 
 
 def test_every_expected_value_was_checked():

@@ -9,6 +9,19 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.variance import (
+    RunStatistics,
+    RunSums,
+    pair_deviations,
+    plan_runs,
+    plan_superiority,
+    plan_variance,
+    poisson_binomial_pmf,
+    predicted_classes,
+    seed_selection_model,
+    two_group_tasks,
+)
 
 from .loading import Vectors
 
@@ -98,7 +111,7 @@ def test_streamed_in_parts(case):
     edges = np.unique(np.concatenate([[0, runs], rng.integers(1, runs, 13)]))
     parts = []
     for start, stop in rng.permutation(list(itertools.pairwise(edges.tolist()))):
-        part = rs.RunStatistics(n_examples=examples, n_runs=runs, groups=GROUPS[True])
+        part = RunStatistics(n_examples=examples, n_runs=runs, groups=GROUPS[True])
         part.update_correct(bits[start:stop], start=int(start), packed=True)
         parts.append(part)
     total = parts[0]
@@ -116,7 +129,7 @@ def test_streamed_in_parts(case):
 def test_from_sums_alone(case):
     names = ("R", "n", "T1", "T2", "S2")
     rows = zip(*(vectors[f"{case}__{name}"] for name in names), strict=True)
-    found = [rs.RunSums(*(int(value) for value in row)) for row in rows]
+    found = [RunSums(*(int(value) for value in row)) for row in rows]
     for name in ("var_test", "var_ind", "var_dist"):
         assert_expected(case, name, [float(getattr(sums, name)) for sums in found])
     numerators, denominators = (vectors[f"{case}__exp__var_dist_{part}"] for part in ("num", "den"))
@@ -126,7 +139,7 @@ def test_from_sums_alone(case):
 
 @pytest.mark.parametrize("case", [c for c in CASES if "pmf" in EXPECTED[c]])
 def test_poisson_binomial(case):
-    pmf = rs.poisson_binomial_pmf(vectors[f"{case}__p"])
+    pmf = poisson_binomial_pmf(vectors[f"{case}__p"])
     counts = np.arange(len(pmf))
     assert_expected(case, "pmf", pmf)
     assert_expected(case, "mean", pmf @ counts)
@@ -136,10 +149,10 @@ def test_poisson_binomial(case):
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "Z")])
 def test_predicted_classes(case):
     logits, broken = vectors[f"{case}__Z"], vectors[f"{case}__Znan"]
-    assert_expected(case, "pred", rs.predicted_classes(logits))
-    assert_expected(case, "pred_nan_as_abstain", rs.predicted_classes(broken, nan="abstain"))
-    with pytest.raises(rs.InputError, match="NaN"):
-        rs.predicted_classes(broken)
+    assert_expected(case, "pred", predicted_classes(logits))
+    assert_expected(case, "pred_nan_as_abstain", predicted_classes(broken, nan="abstain"))
+    with pytest.raises(InputError, match="NaN"):
+        predicted_classes(broken)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "counts") and "dev" in EXPECTED[c]])
@@ -148,7 +161,7 @@ def test_published_pair(case):
     only_first, only_second = first - both, second - both
     pattern = [(1, 1)] * both + [(1, 0)] * only_first + [(0, 1)] * only_second
     pattern += [(0, 0)] * (runs - len(pattern))
-    found = rs.pair_deviations(correct=np.array(pattern, np.uint8))
+    found = pair_deviations(correct=np.array(pattern, np.uint8))
     for name in ("dev", "se", "z"):
         assert_expected(case, name, getattr(found, f"pair_{name}" if name == "dev" else f"pair_dev_{name}"))
 
@@ -181,7 +194,7 @@ def test_two_group_tasks(case):
     assert set(EXPECTED[case]) == TASK_KEYS
     count = len(vectors[f"{case}__exp__err"])
     candidates = (c for c in PREDICTED if "var_test" in EXPECTED[c])
-    results = [rs.two_group_tasks(vectors[f"{c}__P"], vectors[f"{c}__y"], n_classes=classes_of(c)) for c in candidates]
+    results = [two_group_tasks(vectors[f"{c}__P"], vectors[f"{c}__y"], n_classes=classes_of(c)) for c in candidates]
     (result,) = [result for result in results if len(result.mask) == count]
     for name in EXPECTED[case]:
         assert_expected(case, name, getattr(result, name))
@@ -190,14 +203,12 @@ def test_two_group_tasks(case):
 @pytest.mark.parametrize("case", [c for c in PREDICTED if "var_test" in EXPECTED[c]])
 def test_two_group_tasks_from_a_stream(case):
     predicted, labels, n_classes = vectors[f"{case}__P"], vectors[f"{case}__y"], classes_of(case)
-    parts = [rs.RunStatistics(labels, n_classes=n_classes, keep_confusion=True) for _ in range(2)]
+    parts = [RunStatistics(labels, n_classes=n_classes, keep_confusion=True) for _ in range(2)]
     parts[0].update(predicted[:7])
     for row in predicted[7:]:
         parts[1].update(row[None])
     parts[0].merge(parts[1])
-    assert (
-        rs.two_group_tasks(parts[0]).to_json() == rs.two_group_tasks(predicted, labels, n_classes=n_classes).to_json()
-    )
+    assert two_group_tasks(parts[0]).to_json() == two_group_tasks(predicted, labels, n_classes=n_classes).to_json()
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "XA", "XB")])
@@ -214,7 +225,7 @@ def test_crossed_sources(case):
     order = np.random.default_rng(0).permutation(int(np.prod(levels)))
     seeds = np.stack(np.unravel_index(order, levels), axis=1)
     flat = matrix.reshape(-1, matrix.shape[3])[order]
-    for result in (rs.variance_by_source(correct=matrix), rs.variance_by_source(correct=flat, seeds=seeds)):
+    for result in (rs.sources(correct=matrix), rs.sources(correct=flat, seeds=seeds)):
         found = result.to_dict()
         for name in EXPECTED[case]:
             assert_expected(case, name, found[name])
@@ -228,7 +239,7 @@ def test_plan_runs(case):
     names = ("VA", "VB", "delta", "tau2", "n", "alpha", "power")
     columns = {name: vectors[f"{case}__{name}"] for name in names}
     plans = [
-        rs.plan_runs(
+        plan_runs(
             row["delta"],
             variance=row["VA"],
             variance_b=row["VB"],
@@ -246,20 +257,20 @@ def test_plan_runs(case):
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "rho")])
 def test_plan_variance(case):
     rows = zip(*(vectors[f"{case}__{name}"].tolist() for name in ("rho", "alpha", "power")), strict=True)
-    assert_expected(case, "runs", [rs.plan_variance(rho, alpha=alpha, power=power) for rho, alpha, power in rows])
+    assert_expected(case, "runs", [plan_variance(rho, alpha=alpha, power=power) for rho, alpha, power in rows])
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "gamma")])
 def test_plan_superiority(case):
     rows = zip(*(vectors[f"{case}__{name}"].tolist() for name in ("gamma", "alpha", "power")), strict=True)
-    found = [rs.plan_superiority(gamma, alpha=alpha, power=power, preset="paper") for gamma, alpha, power in rows]
+    found = [plan_superiority(gamma, alpha=alpha, power=power, preset="paper") for gamma, alpha, power in rows]
     assert_expected(case, "runs", found)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "N", "lam")])
 def test_selection_model(case):
     pairs = zip(vectors[f"{case}__lam"].tolist(), vectors[f"{case}__N"].tolist(), strict=True)
-    models = [rs.seed_selection_model(1.0, lam, [count]) for lam, count in pairs]
+    models = [seed_selection_model(1.0, lam, [count]) for lam, count in pairs]
     for name in EXPECTED[case]:
         assert_expected(case, name, [getattr(model, name)[0] for model in models])
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from .._errors import RunspreadError
+from ..errors import RunspreadError
 
 # Command -> (module here that holds it as `command`, its line of help); the module is imported when it is called.
 COMMANDS = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from .._errors import InputError, RunspreadError
+from ..errors import InputError, RunspreadError
 
 _WHERE, _BY, _NAMES, _JSON = (f"runspread.{name}" for name in ("where", "by", "names", "json"))
 _WORST_FIRST = (1, 3, 2)  # what several answers amount to: a difference that is shown, then one left open, then none
@@ -97,7 +97,7 @@ def file_of_value(file: Path) -> Path:
 
 
 def _study(path: str) -> Any:
-    from .._study.opening import open_study
+    from ..studies.opening import open_study
 
     return open_study(path)
 
@@ -109,7 +109,7 @@ def _meta() -> dict[str, Any]:
 
 def chosen(source: Any) -> Any:
     """Return the runs of a study that ``--where`` and ``--by`` ask for, and remember what a reader calls them."""
-    from .._study.study import Study
+    from ..studies.study import Study
 
     where, (by, value) = _meta().get(_WHERE, {}), _meta().get(_BY, (None, None))
     if not isinstance(source, Study):

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from .._errors import InputError
+from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_sources, samples_option
 from .show import json_option, level_option, show, split_option
 
 if TYPE_CHECKING:
-    from .._methods.variance.comparison import Comparison
+    from ..methods.variance.comparison import Comparison
 
 ON = ("distribution", "test-set", "models")
 PLACES = {"distribution": "on the distribution", "test-set": "on this test set", "models": "for these models"}

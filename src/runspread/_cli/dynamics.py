@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .._errors import InputError
+from ..errors import InputError
 from .opening import open_chosen
 from .show import console, json_option, plot_option, save_plot, show, show_table, study_argument
 

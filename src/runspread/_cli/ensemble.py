@@ -12,7 +12,7 @@ from .opening import kind_option, labels_option, open_source
 from .show import json_option, one_study_argument, refuse_written, show, show_cost
 
 if TYPE_CHECKING:
-    from .._study.study import Study
+    from ..studies.study import Study
 
 _HELD_OUT = 300  # examples that the advice holds out
 
@@ -55,25 +55,25 @@ def command(
 
     refuse_written(out)
     if data is not None and out is None:
-        raise rs.InputError("--data without -o", "both: the data are read for the ensemble that is written")
+        raise rs.errors.InputError("--data without -o", "both: the data are read for the ensemble that is written")
     opened = open_source(study, labels)
     recipe = None
     if out is not None and not isinstance(opened, rs.Study):
-        raise rs.InputError("-o with a file of outputs", "a study, which holds the weights", "Leave -o out.")
+        raise rs.errors.InputError("-o with a file of outputs", "a study, which holds the weights", "Leave -o out.")
     if out is not None:
-        from .._training.study_networks import recipe_of
+        from ..training.study_networks import recipe_of
 
         recipe = recipe_of(opened, data)
         if recipe is None:
-            raise rs.InputError(
+            raise rs.errors.InputError(
                 f"-o with {study}, whose network only the code that recorded it can build",
                 "a study that runspread train made",
-                f"In Python: rs.make_ensemble(study, rs.select_ensemble(study, size={size}, split={split!r}), "
+                f"In Python: rs.training.make_ensemble(study, rs.methods.ensembles.select_ensemble(study, size={size}, split={split!r}), "
                 f"network=model).save({out!r}), with study = rs.open_study({study!r}) and a model of the runs' "
                 "architecture.",
             )
     try:
-        chosen = rs.select_ensemble(
+        chosen = rs.methods.ensembles.select_ensemble(
             opened,
             size=size,
             split=split,
@@ -82,18 +82,20 @@ def command(
             replacement=not no_replacement,
             early_stop=not no_early_stop,
         )
-    except rs.MissingDataError as error:
-        raise rs.MissingDataError(error.found, error.expected, error.hint or _how_to_record(opened, split)) from error
+    except rs.errors.MissingDataError as error:
+        raise rs.errors.MissingDataError(
+            error.found, error.expected, error.hint or _how_to_record(opened, split)
+        ) from error
     show(chosen, as_json=as_json)
     if out is not None and recipe is not None:
-        made = rs.make_ensemble(opened, chosen, data=data)
+        made = rs.training.make_ensemble(opened, chosen, data=data)
         show_cost(made, recipe, split, as_json=as_json)
         click.echo(f"wrote {made.save(out)}", err=as_json)
 
 
 def _how_to_record(study: Study, split: str) -> str:
     """Return how to get predictions on a split that chooses."""
-    from .._training.datasets import DATASETS
+    from ..training.datasets import DATASETS
 
     recipe: Mapping[str, Any] = study.recipe or {}
     dataset = DATASETS.get(recipe.get("dataset", ""))

@@ -55,7 +55,7 @@ def command(
     """Train RECIPE's network as one network of several members that learn their own hyperparameters."""
     import runspread as rs
 
-    from .._training.search import parse_settings
+    from ..training.search import parse_settings
 
     refuse_written(out)
     if fixed:
@@ -64,7 +64,7 @@ def command(
     given = {"conversion": parse_settings(conversion), "ranges": parse_settings(ranges)}
     with step_progress() as progress:
         options |= parse_settings(training)
-        found = rs.train_batch_ensemble(chosen, hyper=not fixed, **given, **options, progress=progress)
+        found = rs.training.train_batch_ensemble(chosen, hyper=not fixed, **given, **options, progress=progress)
     show(found, as_json=as_json)
     if out is not None:
         show_cost(found.ensemble, chosen, found.report_split, as_json=as_json)

@@ -55,18 +55,20 @@ def command(
     """
     import runspread as rs
 
-    from .._training.search import parse_search, parse_settings
+    from ..training.search import parse_search, parse_settings
 
     refuse_written(ship)
     overrides = parse_settings(settings) | ({"data": data} if data else {})
     spaced = parse_search(spaces)
     if both := [name for name in overrides if name in spaced]:
-        raise rs.InputError(f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter")
+        raise rs.errors.InputError(
+            f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter"
+        )
     chosen = rs.recipe(recipe, **overrides)
     with training_progress() as progress:
         shared: dict[str, Any] = {**options, "search": spaced, "progress": progress}
         found = (
-            rs.deep_ensemble(chosen, **shared)
+            rs.training.deep_ensemble(chosen, **shared)
             if variant == "deep"
             else rs.hyper_deep_ensemble(chosen, variant=variant, **shared)
         )

@@ -9,10 +9,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from .._methods.variance.samples import SAMPLES_ARE
 from .._reading.kinds import KINDS
 from .._reading.output_files import SUFFIXES
 from .._words import listed
+from ..methods.variance.samples import SAMPLES_ARE
 from .choosing import chosen
 
 _TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -46,7 +46,7 @@ def typed(*names: str) -> list[str]:
 
 def refuse_ignored(beside: str, expected: str, *names: str) -> None:
     """Raise an InputError for options that were typed and would be left without effect."""
-    from runspread._errors import InputError
+    from ..errors import InputError
 
     if found := typed(*names):
         raise InputError(f"{listed(found)} {beside}", expected, f"Leave out {listed(found)}.")
@@ -57,7 +57,7 @@ def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:
 
     An option ``--split`` is that of the studies among them.
     """
-    from runspread._errors import InputError
+    from ..errors import InputError
 
     files = [is_outputs(path) for path in paths]
     if all(files):
@@ -125,6 +125,6 @@ def _opened(path: str, labels: str | None) -> Any:
 
 def open_chosen(path: str) -> Any:
     """Return the study at `path`, with the runs that the command's options ask for."""
-    from .._study.opening import open_study
+    from ..studies.opening import open_study
 
     return chosen(open_study(path))

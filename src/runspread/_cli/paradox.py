@@ -14,9 +14,9 @@ from .progress import counted
 from .show import json_option, show
 
 if TYPE_CHECKING:
-    from .._methods.spectra.quality import StudySpectra
-    from .._methods.spectra.study_measures import StudyMeasures
-    from .._study.study import Study
+    from ..methods.spectra.quality import StudySpectra
+    from ..methods.spectra.study_measures import StudyMeasures
+    from ..studies.study import Study
 
 
 @click.command("paradox")
@@ -59,16 +59,18 @@ def command(
     paths = list(sources)
     folders = [path for path in paths if Path(path).is_dir()]
     if len(paths) > 1 and len(folders) < len(paths):
-        raise rs.InputError(f"{len(paths)} sources, {len(folders)} of them studies", "one table, or only studies")
+        raise rs.errors.InputError(
+            f"{len(paths)} sources, {len(folders)} of them studies", "one table, or only studies"
+        )
     if not folders and (measures or save):
-        raise rs.InputError("--measures or --save with a table", "them with studies, whose weights are read")
+        raise rs.errors.InputError("--measures or --save with a table", "them with studies, whose weights are read")
     if not folders:
         refuse_ignored("with a table", "studies, which know their runs", "where")
     if (data or worst_case) and not measures:
-        raise rs.InputError("--data or --worst-case alone", "--measures too")
+        raise rs.errors.InputError("--data or --worst-case alone", "--measures too")
     corpora = _corpora([open_chosen(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)
     if save:
-        Path(save).write_text(rs.corpus_table(corpora).to_csv(), encoding="utf-8")
+        Path(save).write_text(rs.methods.corpus.corpus_table(corpora).to_csv(), encoding="utf-8")
     result = rs.paradox(
         corpora or paths[0],
         list(metrics) or None,
@@ -86,7 +88,9 @@ def command(
 def _corpora(studies: Sequence[Study], measures: bool, **options: Any) -> list[StudySpectra | StudyMeasures]:
     import runspread as rs
 
-    found: list[StudySpectra | StudyMeasures] = [rs.study_spectra(study, progress=counted()) for study in studies]
+    found: list[StudySpectra | StudyMeasures] = [
+        rs.methods.spectra.study_spectra(study, progress=counted()) for study in studies
+    ]
     if measures:
-        found += [rs.study_measures(study, progress=counted(), **options) for study in studies]
+        found += [rs.training.study_measures(study, progress=counted(), **options) for study in studies]
     return found

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .._errors import InputError
+from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_sources, refuse_ignored
@@ -66,10 +66,10 @@ def command(
     else:
         facts = _of_runs(study, against, labels, clusters, reading) | {"n_examples": examples}
     if gap is not None:
-        result: rs.Result = rs.plan_runs(gap / 100, alpha=alpha, power=power, **facts)
+        result: rs.methods.Result = rs.methods.variance.plan_runs(gap / 100, alpha=alpha, power=power, **facts)
     else:
         assert runs is not None
-        result = rs.plan_gap(runs, alpha=alpha, power=power, **facts)
+        result = rs.methods.variance.plan_gap(runs, alpha=alpha, power=power, **facts)
     show(result, as_json=as_json)
 
 

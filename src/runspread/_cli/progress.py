@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from .._training.progress import TrainingProgress
+    from ..training.progress import TrainingProgress
 
 LINE_EVERY = 10.0  # seconds between plain lines
 
@@ -29,7 +29,7 @@ def training_progress() -> Generator[Callable[[TrainingProgress], None]]:
 @contextmanager
 def step_progress() -> Generator[Callable[[int, int], None]]:
     """Yield what a training of one network calls with the steps done and those in all."""
-    from .._training.progress import TrainingProgress
+    from ..training.progress import TrainingProgress
 
     started = 0.0
     with training_progress() as tell:

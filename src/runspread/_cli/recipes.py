@@ -16,16 +16,18 @@ def command(name: str | None, as_json: bool) -> None:
 
     if name is not None:
         settings = rs.recipe(name).to_dict()
-        table = rs.Table({"setting": list(settings), "value": [str(value) for value in settings.values()]}, title=name)
+        table = rs.methods.Table(
+            {"setting": list(settings), "value": [str(value) for value in settings.values()]}, title=name
+        )
     else:
-        recipes = [rs.recipe(known) for known in rs.recipe_names()]
+        recipes = [rs.recipe(known) for known in rs.training.recipe_names()]
         length = [f"{r.epochs:g} epochs" if r.epochs is not None else f"{r.steps} steps" for r in recipes]
         columns = {
-            "recipe": rs.recipe_names(),
+            "recipe": rs.training.recipe_names(),
             "data": [r.dataset for r in recipes],
             "model": [r.model for r in recipes],
         }
-        table = rs.Table({**columns, "length": length, "batch": [r.batch_size for r in recipes]})
+        table = rs.methods.Table({**columns, "length": length, "batch": [r.batch_size for r in recipes]})
     if as_json:
         show_data(table)
     else:

@@ -20,9 +20,9 @@ def command(study: str, output: str | None, clusters: str | None) -> None:
 
     Sections that are not available are named, on the page too; exit status 2 when that is because of the study's files.
     """
-    from .._errors import StudyError
     from .._report.page import write_page
     from .._report.sections import build_sections
+    from ..errors import StudyError
 
     opened = open_chosen(study)
     sections = build_sections(opened, clusters=read_clusters(clusters, study))

@@ -68,7 +68,7 @@ def command(
     if not_worse is not None or equivalent is not None:
         margins = {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
         _by_margin(before, after, margins, options, as_json=as_json)
-    found = rs.same_model(before, after, threshold=limit, progress=counted(), **options)
+    found = rs.same(before, after, threshold=limit, progress=counted(), **options)
     show(found, as_json=as_json)
     sys.exit(0 if found.same else 1)
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._errors import InputError
 from .._results import Result, Table, json_safe, relabelled, to_plain
+from ..errors import InputError
 from .choosing import choosing_runs, collected, file_of_value, grouping_runs, run_names
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .._training.ensembles.artifact import Ensemble
-    from .._training.recipes import Recipe
+    from ..training.ensembles.artifact import Ensemble
+    from ..training.recipes import Recipe
 
 TIMED = 64  # examples that a prediction is timed on
 _WIDEST = 1000  # characters of a table in a pipe
@@ -76,7 +76,7 @@ def _check_plot(_: click.Context, __: click.Parameter, path: str | None) -> Path
 def save_plot(result: Result, file: Path | None) -> None:
     """Draw a result's main picture into a file, if one was asked for."""
     if file is not None:
-        from .._study.files import storage_errors
+        from ..studies.files import storage_errors
 
         file = file_of_value(file)
         with storage_errors(f"writing {file}"):
@@ -149,7 +149,7 @@ def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False) -> Non
 def refuse_written(folder: str | None) -> None:
     """Raise before the work if the folder that is to hold its result is there."""
     if folder is not None:
-        from .._study.files import refuse_existing
+        from ..studies.files import refuse_existing
 
         refuse_existing(Path(folder))
 
@@ -158,7 +158,7 @@ def show_cost(ensemble: Ensemble, recipe: Recipe, split: str, *, as_json: bool) 
     """Print what an ensemble costs against a single network, on examples of its data set."""
     import runspread as rs
 
-    inputs, _ = rs.load_split(recipe, split)
+    inputs, _ = rs.training.load_split(recipe, split)
     click.echo(ensemble.cost(inputs[:TIMED]).sentence(), err=as_json)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .._errors import InputError
+from ..errors import InputError
 from .choosing import choosing_runs
 from .opening import kind_option, labels_option, open_source, open_sources
 from .show import json_option, show, split_option
@@ -30,7 +30,7 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str,
     import runspread as rs
 
     if len(studies) == 1:
-        show(rs.variance_by_source(open_source(studies[0], labels), split=split, kind=kind), as_json=as_json)
+        show(rs.sources(open_source(studies[0], labels), split=split, kind=kind), as_json=as_json)
         return
     groups: dict[str, Any] = {}
     named = [_named(word) for word in studies]
@@ -42,9 +42,7 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str,
             raise InputError(f"two studies for {group!r}", "one a group", f"Name them, as in {group}={path}.")
         groups[group] = source
     show(
-        rs.variance_by_source(
-            {"all": groups.pop("all"), **groups} if "all" in groups else groups, split=split, kind=kind
-        ),
+        rs.sources({"all": groups.pop("all"), **groups} if "all" in groups else groups, split=split, kind=kind),
         as_json=as_json,
     )
 
@@ -57,7 +55,7 @@ def _named(word: str) -> tuple[str, str]:
 
 def _varied(source: Any, word: str) -> str:
     """Return which role's seed varies between the runs of a study, or "all" where several do."""
-    from .._study.records import SEED_ROLES
+    from ..studies.records import SEED_ROLES
 
     runs = getattr(source, "runs", ())
     roles = [role for role in SEED_ROLES if len({getattr(run.seeds, role) for run in runs}) > 1]

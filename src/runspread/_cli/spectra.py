@@ -14,8 +14,8 @@ from .progress import counted
 from .show import json_option, show, show_table
 
 if TYPE_CHECKING:
-    from .._methods.spectra.models import ModelSpectra
-    from .._study.study import Study
+    from ..methods.spectra.models import ModelSpectra
+    from ..studies.study import Study
 
 
 @click.command("spectra")
@@ -70,19 +70,19 @@ def command(
     import runspread as rs
 
     if len(paths) != (1 if noise is None else 2):
-        raise rs.InputError(f"{len(paths)} paths", "one, or two models and --noise STUDY")
+        raise rs.errors.InputError(f"{len(paths)} paths", "one, or two models and --noise STUDY")
     _refuse_ignored(paths, run, between, noise)
     options["progress"] = counted()
     if noise is not None:
         first, second = (_of_model(path, unpickle, options) for path in paths)
-        result: Result = rs.study_spectra(open_chosen(noise), **options).compare(metric, first, second)
+        result: Result = rs.methods.spectra.study_spectra(open_chosen(noise), **options).compare(metric, first, second)
     elif (Path(paths[0]) / "study.json").is_file():
         result = _of_study(open_chosen(paths[0]), run, step, between, metric, options)
     else:
         result = _of_model(paths[0], unpickle, options)
     _refuse_nothing(result)
     show(result, as_json=as_json)
-    if isinstance(result, rs.ModelSpectra) and not as_json:
+    if isinstance(result, rs.methods.spectra.ModelSpectra) and not as_json:
         if all_tensors:
             show_table(result.table(all_tensors=True))
         if result.used:
@@ -112,15 +112,15 @@ def _refuse_nothing(result: Result) -> None:
     """Raise where no number was found, with the reasons."""
     import runspread as rs
 
-    if isinstance(result, rs.ModelSpectra) and not any(layer.metrics for layer in result.layers):
-        raise rs.InputError(
+    if isinstance(result, rs.methods.spectra.ModelSpectra) and not any(layer.metrics for layer in result.layers):
+        raise rs.errors.InputError(
             result.sentence().removesuffix("."), "a weight matrix of floating-point numbers", _of_quantised(result)
         )
-    if isinstance(result, rs.StudySpectra) and not result.has_averages:
-        raise rs.InputError(
+    if isinstance(result, rs.methods.spectra.StudySpectra) and not result.has_averages:
+        raise rs.errors.InputError(
             result.sentence().removesuffix("."),
             "weight matrices large enough for a spectrum",
-            "--run shows one run by layer; in Python rs.study_spectra(study, min_evals=20) averages smaller ones.",
+            "--run shows one run by layer; in Python rs.methods.spectra.study_spectra(study, min_evals=20) averages smaller ones.",
         )
 
 
@@ -135,7 +135,7 @@ def _of_quantised(result: ModelSpectra) -> str:
 def _of_model(path: str, unpickle: bool, options: dict[str, Any]) -> ModelSpectra:
     import runspread as rs
 
-    return rs.spectra(rs.from_torch_checkpoint(path) if unpickle else Path(path), **options)
+    return rs.spectra(rs.methods.spectra.from_torch_checkpoint(path) if unpickle else Path(path), **options)
 
 
 def _of_study(
@@ -145,10 +145,10 @@ def _of_study(
 
     if between is not None:
         steps = [_step(text) for text in between]
-        return rs.study_spectra(study, steps=steps, **options).difference(metric, *steps)
+        return rs.methods.spectra.study_spectra(study, steps=steps, **options).difference(metric, *steps)
     if run is not None:
         return rs.spectra(study.weights(run, step=step), **options)
-    return rs.study_spectra(study, steps=None if step is None else [step], **options)
+    return rs.methods.spectra.study_spectra(study, steps=None if step is None else [step], **options)
 
 
 def _step(text: str) -> int | None:

@@ -85,14 +85,16 @@ def command(
     """
     import runspread as rs
 
-    from .._training.search import parse_search, parse_settings
+    from ..training.search import parse_search, parse_settings
 
     _check_until(until)
     overrides = parse_settings(settings) | ({"data": data} if data else {})
     executor_options = parse_settings(executor_settings) | ({"address": address} if address else {})
     spaced = parse_search(spaces)
     if both := [name for name in overrides if name in spaced]:
-        raise rs.InputError(f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter")
+        raise rs.errors.InputError(
+            f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter"
+        )
     planned: dict[str, Any] = {
         "out": out,
         "vary": tuple(role for role in vary.split(",") if role),

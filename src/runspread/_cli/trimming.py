@@ -7,8 +7,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from .._errors import InputError
 from .._results import Result
+from ..errors import InputError
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
@@ -76,11 +76,11 @@ def command(
         same = {name: value for name, value in options.items() if name not in OWN_REFERENCE}
         parts["representative_size"] = rs.representative_size(opened, progress=counted(), **same, **drawn)
     if scores:
-        parts["scores"] = rs.trimming_scores(
+        parts["scores"] = rs.methods.trimming.trimming_scores(
             opened, split=options["split"], kind=options["kind"], levels=levels, seed=options["seed"]
         )
     if examples:
-        parts["examples"] = rs.trimmed_examples(
+        parts["examples"] = rs.methods.trimming.trimmed_examples(
             opened, *others, levels=levels, split=options["split"], kind=options["kind"]
         )
     if not as_json:
@@ -98,8 +98,8 @@ def _facts(result: Result, *, replicates: bool) -> dict[str, Any]:
 
 def _check_for_scores(opened: Any, split: str, kind: str) -> None:
     """Say what --scores lacks before the levels are computed."""
-    from .._methods.trimming.comparison import FEW_RUNS
     from .._reading.outputs import as_outputs
+    from ..methods.trimming.comparison import FEW_RUNS
 
     outputs = as_outputs(opened, split=split, kind=kind)
     if outputs.labels is None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from .._methods.variance.law import LAWS
 from .._reading.kinds import NAN_POLICIES
+from ..methods.variance.law import LAWS
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_source, refuse_ignored, samples_option
 from .show import json_option, level_option, show, split_option, study_argument

@@ -16,7 +16,7 @@ def command(ctx: click.Context, study: str, as_json: bool) -> None:
 
     Exit status 0 when all agree, 1 when not.
     """
-    from .._study.opening import verify_folder
+    from ..studies.opening import verify_folder
 
     found = verify_folder(study)
     show(found, as_json=as_json)

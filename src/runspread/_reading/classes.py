@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_integers
-from .._errors import InputError
+from ..errors import InputError
 from .kinds import class_of, count_classes, decided
 
 ABSTAINED = -1

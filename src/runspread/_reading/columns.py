@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._errors import CorruptShardError, InputError
+from ..errors import CorruptShardError, InputError
 from .safetensors import map_tensors
 
 _TABLES = {".csv": ",", ".tsv": "\t"}

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_integers
-from .._errors import InputError
 from .._results import Excluded
+from ..errors import InputError
 from .classes import abstain, hits, run_classes
 from .kinds import check_nan, count_classes, why_unusable
 from .outputs import CHUNK_BYTES, RunOutputs, as_outputs, excluded_by, kind_of, known_kind, nothing_left

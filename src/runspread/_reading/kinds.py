@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import check_choice
-from .._errors import InputError
+from ..errors import InputError
 from .half import half_argmax
 
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_labels, to_numpy
-from .._errors import InputError
+from ..errors import InputError
 from .kinds import count_classes
 
 

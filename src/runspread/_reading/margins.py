@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_labels, check_logits
-from .._errors import InputError
+from ..errors import InputError
 
 
 class UndefinedMargin(InputError):

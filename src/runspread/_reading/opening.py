@@ -31,7 +31,7 @@ def opened(source: Any) -> Any:
     from .output_files import open_outputs
 
     if isinstance(source, (str, os.PathLike)) and (Path(source) / "study.json").is_file():
-        from .._study.opening import open_study  # the one step up: only a study's own floor can open it
+        from ..studies.opening import open_study  # the one step up: only a study's own floor can open it
 
         return open_study(source)
     return open_outputs(source)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._errors import CorruptShardError, InputError
 from .._results import Excluded
+from ..errors import CorruptShardError, InputError
 from .kinds import SCALARS, check_kind
 from .labels import labels_of
 from .outputs import CHUNK_BYTES, RunOutputs, array_outputs, as_outputs, on_floats

@@ -11,18 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import to_numpy
-from .._errors import InputError
 from .._results import Excluded
-from .kinds import (
-    LOGITS,
-    SCALARS,
-    as_logits,
-    check_kind,
-    in_unit,
-    look_like_probabilities,
-    one_logit,
-    refuse_percent,
-)
+from ..errors import InputError
+from .kinds import LOGITS, SCALARS, as_logits, check_kind, in_unit, look_like_probabilities, one_logit, refuse_percent
 from .labels import labels_of, refuse_square
 
 CHUNK_BYTES = 64 * 2**20

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import check_labels, to_numpy
-from .._errors import InputError
 from .._results import Excluded
+from ..errors import InputError
 from .classes import checked_classes
 from .kinds import (
     Floats,
@@ -26,16 +26,7 @@ from .kinds import (
 )
 from .labels import check_label_count
 from .opening import opened_labels
-from .outputs import (
-    RunOutputs,
-    as_outputs,
-    excluded_by,
-    known_kind,
-    nothing_left,
-    refused,
-    run_of,
-    runs_of,
-)
+from .outputs import RunOutputs, as_outputs, excluded_by, known_kind, nothing_left, refused, run_of, runs_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import check_logits, to_numpy
-from .._errors import InputError
+from ..errors import InputError
 from .classes import checked_classes
 from .kinds import NEAR_ONE, as_log_probabilities, check_kind, in_unit, look_like_probabilities, refuse_percent
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import check_choice
-from .._errors import InputError
 from .._results import Excluded
+from ..errors import InputError
 from .copies import copied_outputs
 from .kinds import as_logits, check_nan, class_of, count_classes, why_unusable
 from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins

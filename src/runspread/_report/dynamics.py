@@ -9,7 +9,7 @@ import numpy as np
 from .sections import Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
-    from .._study.study import Study
+    from ..studies.study import Study
 
 PAPER = Paper(
     "Hu, Chen, Saphra, Cho 2023, Latent State Models of Training Dynamics", "https://arxiv.org/abs/2308.09543"
@@ -20,8 +20,8 @@ def dynamics(study: Study) -> Section | None:
     """Draw the map of training and say which runs took a detour."""
     import runspread as rs
 
-    from .._methods.dynamics.weight_metrics import WEIGHT_METRICS
-    from .._plots.dynamics import plot_state_ribbons
+    from ..methods.dynamics.metrics_of_weights import WEIGHT_METRICS
+    from ..methods.dynamics.plots import plot_state_ribbons
 
     logged = study.metrics()
     if not any(name in logged for name in WEIGHT_METRICS) or len(study.runs) < 3:

@@ -8,9 +8,9 @@ from .._results import relabelled
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
-    from .._methods._candidates import Candidates
-    from .._methods.selection import EnsembleSelection
-    from .._study.study import Study
+    from ..methods.ensembles.candidates import Candidates
+    from ..methods.ensembles.selection import EnsembleSelection
+    from ..studies.study import Study
 
 SIZE = 5
 PAPERS = (
@@ -25,7 +25,7 @@ PAPERS = (
 def ensemble(study: Study) -> Section:
     """Choose an ensemble on the validation split and score it on the test split, where there are both."""
     from .. import select_ensemble
-    from .._methods.variance.audit import audit_warnings
+    from ..methods.audit.auditing import audit_warnings
 
     result = select_ensemble(_candidates(study), size=SIZE)
     chosen = figure(
@@ -86,10 +86,10 @@ def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
 
 
 def _on_test(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
-    from .. import ensemble_sizes, scores
+    from .. import ensemble_scores, ensemble_sizes
 
     sizes = ensemble_sizes(study, sizes=range(1, 11))
-    scored = scores(study, weights=result)
+    scored = ensemble_scores(study, weights=result)
     return (
         figure(
             sizes.plot,

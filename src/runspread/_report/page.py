@@ -11,7 +11,7 @@ from .sections import Section, build_sections
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from .._study.study import Study
+    from ..studies.study import Study
 
 
 def write_report(
@@ -39,7 +39,7 @@ def write_report(
 
 def write_page(study: Study, sections: list[Section], path: str | os.PathLike[str] | None = None) -> Path:
     """Write sections that are built as the page of a study: see `write_report`."""
-    from .._study.files import storage_errors, write_bytes
+    from ..studies.files import storage_errors, write_bytes
 
     target = study.path / "report.html" if path is None else Path(path)
     page = render(study, sections)

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._errors import MissingDataError, RunspreadError
 from .._results import Result, Table, relabelled
+from ..errors import MissingDataError, RunspreadError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-    from .._study.study import Study
+    from ..studies.study import Study
 
 # The one place where a section is registered, in the order of the page: "module:function", the function from a Study
 # to a Section, or to None where the study holds nothing for it.
@@ -190,7 +190,7 @@ def accuracy(study: Study) -> Section | None:
     """Show the spread of accuracy over runs."""
     import numpy as np
 
-    from .._plots.study import plot_accuracy
+    from .._plotting import plot_accuracy
 
     split = next((split for run in study.runs for split in run.accuracy), None)
     if split is None:
@@ -214,8 +214,8 @@ def accuracy(study: Study) -> Section | None:
 
 def curves(study: Study) -> Section | None:
     """Draw the logged metrics over training, those of the weights last."""
-    from .._methods.dynamics.weight_metrics import WEIGHT_METRICS
-    from .._plots.study import plot_curves
+    from .._plotting import plot_curves
+    from ..methods.dynamics.metrics_of_weights import WEIGHT_METRICS
 
     metrics = study.metrics()
     names = [name for name in metrics if metrics[name].values.shape[1] > 1]  # one point is no curve

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._methods.corpus.paradox import VOTERS
+from ..methods.corpus.analysis import VOTERS
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
-    from .._methods.corpus.paradox import ParadoxAnalysis
-    from .._methods.spectra.models import ModelSpectra
-    from .._methods.spectra.quality import StudySpectra
-    from .._study.study import Study
+    from ..methods.corpus.analysis import ParadoxAnalysis
+    from ..methods.spectra.models import ModelSpectra
+    from ..methods.spectra.quality import StudySpectra
+    from ..studies.study import Study
 
 _PAPER = Paper(
     "Martin and Mahoney 2021, A Simpson's paradox and the roles of scale versus shape metrics",
@@ -63,7 +63,7 @@ def _judged(result: StudySpectra) -> ParadoxAnalysis | None:
 
 
 def _within_between(judged: ParadoxAnalysis) -> Figure:
-    from .._plots.paradox import plot_within_between
+    from ..methods.corpus.plots import plot_within_between
 
     return figure(
         partial(plot_within_between, judged),
@@ -75,7 +75,7 @@ def _within_between(judged: ParadoxAnalysis) -> Figure:
 
 
 def _figures(result: StudySpectra, model: ModelSpectra, run: str) -> tuple[Figure, ...]:
-    from .._plots.spectra import plot_model, plot_power_law, plot_study_spectra
+    from ..methods.spectra.plots import plot_model, plot_power_law, plot_study_spectra
 
     if not model.used:
         return ()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:
-    from .._methods.trimming.typicality import TrimmingLevels
-    from .._study.study import Study
+    from ..methods.trimming.typicality import TrimmingLevels
+    from ..studies.study import Study
 
 MANY_VALUES = 500_000  # scalar outputs beyond which the sizes take minutes: a page then names the command
 PAPER = Paper(
@@ -22,7 +22,7 @@ def trimming(study: Study) -> Section:
     """Say which runs are typical, how many represent them all, and what accuracy does not tell about that."""
     import runspread as rs
 
-    from .._methods.trimming.comparison import FEW_RUNS
+    from ..methods.trimming.comparison import FEW_RUNS
 
     levels = rs.trimming(study)
     typical = figure(
@@ -34,7 +34,7 @@ def trimming(study: Study) -> Section:
     if len(levels.run_ids) < FEW_RUNS:
         few = f"How many runs stand for all, and what accuracy leaves open, takes {FEW_RUNS} usable runs."
         return Section("Typical runs", levels.sentence(), (typical,), (), (*notes_of(levels), few))
-    scores = rs.trimming_scores(study, levels=levels)
+    scores = rs.methods.trimming.trimming_scores(study, levels=levels)
     beside = figure(
         scores.plot,
         shows="The level of every run against its accuracy, and the spread of levels at nearly equal accuracy. "

@@ -9,7 +9,7 @@ from .sections import Paper, Section, figure, notes_of
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from .._study.study import Study
+    from ..studies.study import Study
 
 JORDAN = Paper("Jordan 2023, On the Variance of Neural Network Training", "https://arxiv.org/abs/2304.01910")
 JIANG = Paper("Jiang et al. 2021, Assessing Generalization via Disagreement", "https://arxiv.org/abs/2106.13799")

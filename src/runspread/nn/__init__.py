@@ -5,13 +5,7 @@ Needs torch (``pip install 'runspread[train]'``), which is imported when ``runsp
 
 from ._bounds import Hyperparameter, LogUniformBounds, tuning_loss
 from ._dropout import RowDropout, mc_dropout
-from ._ensembles import (
-    BatchEnsemble,
-    HyperBatchEnsemble,
-    batch_ensemble,
-    hyper_batch_ensemble,
-    layer_hyperparameters,
-)
+from ._ensembles import BatchEnsemble, HyperBatchEnsemble, batch_ensemble, hyper_batch_ensemble, layer_hyperparameters
 from ._functional import tile
 from ._layers import BatchConv2d, BatchLinear, HyperBatchConv2d, HyperBatchLinear
 from ._log import EnsembleTraining

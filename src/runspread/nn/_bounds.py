@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .._checks import check_choice
-from .._errors import InputError
+from ..errors import InputError
 
 ROLES = ("dropout", "l2", "l2_bias", "l2_kernel", "label_smoothing")
 STARTS = ("decade", "full", "published")

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .._errors import InputError
+from ..errors import InputError
 from ._bounds import Hyperparameter, LogUniformBounds
 from ._dropout import DROPOUTS, RowDropout
 from ._functional import Convolution, by_member, tile

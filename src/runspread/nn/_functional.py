@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .._errors import InputError
+from ..errors import InputError
 
 
 class Convolution(NamedTuple):

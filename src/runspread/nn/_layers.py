@@ -9,16 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from .._checks import check_choice
-from .._errors import InputError
-from ._functional import (
-    Convolution,
-    Factors,
-    batch_layer,
-    bias_penalty,
-    hyper_batch_layer,
-    kernel_penalty,
-    moments,
-)
+from ..errors import InputError
+from ._functional import Convolution, Factors, batch_layer, bias_penalty, hyper_batch_layer, kernel_penalty, moments
 
 FactorInit = tuple[str, float]
 NORMAL: FactorInit = ("normal", 0.5)

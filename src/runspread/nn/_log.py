@@ -39,6 +39,8 @@ class EnsembleTraining(Result):
         that hardly moved.
     """
 
+    picture = "..methods.ensembles.plots:plot_bounds"
+
     losses: Floats
     tuning_steps: NDArray[np.int64]
     tuning_losses: Floats

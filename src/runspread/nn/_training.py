@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from .._checks import check_choice, check_integers
-from .._errors import InputError, TrainingError
-from .._training.schedules import schedule_factors
+from ..errors import InputError, TrainingError
 from ._bounds import tuning_loss
 from ._ensembles import BatchEnsemble, HyperBatchEnsemble
 from ._log import EnsembleTraining, movement_alarms, range_alarms, tuning_alarms
+from ._schedules import schedule_factors
 
 Augment = Callable[[Tensor, Tensor, int], Tensor]
 Progress = Callable[[int, int], None]

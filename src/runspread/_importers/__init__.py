@@ -1,1 +1,0 @@
-"""Ways in for runs that were trained elsewhere; one module a source."""

@@ -1,1 +1,0 @@
-"""Metrics against quality over a corpus of models."""

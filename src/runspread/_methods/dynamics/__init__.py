@@ -1,4 +1,0 @@
-"""Latent-state models of training dynamics: from metrics of many runs to a map of how training goes.
-
-Source: Hu, Chen, Saphra, Cho, *Latent State Models of Training Dynamics*, TMLR 2023 (arXiv 2308.09543).
-"""

@@ -1,1 +1,0 @@
-"""Gaussian hidden Markov models: exact EM for many restarts at once, scoring, decoding, model selection."""

@@ -1,1 +1,0 @@
-"""Weight spectra: tails, bulks, layers and models; and what they are compared with."""

@@ -1,0 +1,79 @@
+"""Namespaces whose names load when they are first used; the type stub beside a module is its list of names."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def lazy_names(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a module, as its stub declares them.
+
+    Parameters
+    ----------
+    module : str
+        ``__name__``.
+    file : str
+        ``__file__``; the stub has the same name with the suffix ``.pyi``.
+    """
+    package = Path(file).stem == "__init__"
+    homes = _homes(Path(file).with_suffix(".pyi"), module if package else module.rpartition(".")[0])
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}{_elsewhere(name)}")
+        home, attribute = homes[name]
+        found = importlib.import_module(home)
+        value = getattr(found, attribute) if attribute else found
+        vars(sys.modules[module])[name] = value
+        return value
+
+    return get, lambda: sorted(homes), sorted(homes)
+
+
+def _homes(stub: Path, package: str) -> dict[str, tuple[str, str]]:
+    """Return name to (module that defines it, attribute there, or nothing for the module itself)."""
+    homes: dict[str, tuple[str, str]] = {}
+    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        base = package.rsplit(".", node.level - 1)[0]
+        for alias in node.names:
+            if node.module is None:
+                homes[alias.name] = (f"{base}.{alias.name}", "")
+            else:
+                homes[alias.asname or alias.name] = (f"{base}.{node.module}", alias.name)
+    return homes
+
+
+# Names of before this layout that are called otherwise now.
+_RENAMED = {
+    "Split": "TauSplit",
+    "RunFacts": "RunMetadata",
+    "OutsideDetection": "OodDetection",
+    "holm": "holm_adjust",
+    "noise_level": "perturbation_tolerance",
+    "outside_detection": "ood_detection",
+    "plot_outside": "plot_ood",
+    "same_model": "same",
+    "scores": "ensemble_scores",
+    "variance_by_source": "sources",
+    "write_report": "report",
+}
+
+
+def _elsewhere(name: str) -> str:
+    """Return where a name is that was asked for in the wrong place, as the end of a sentence."""
+    root = Path(__file__).parent
+    name = _RENAMED.get(name, name)
+    stubs = sorted(root.rglob("*.pyi"), key=lambda stub: len(stub.parts))
+    for stub in stubs:
+        inside = stub.parent if stub.stem == "__init__" else stub.with_suffix("")
+        place = ".".join(("runspread", *inside.relative_to(root).parts))
+        if name in _homes(stub, place):
+            return f"; it is {place}.{name}"
+    return ""

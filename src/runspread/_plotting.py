@@ -1,0 +1,97 @@
+"""Plots of a study as it was trained: accuracies of its runs, and its logged metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .studies.readers import Curves
+
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"  # Okabe-Ito: told apart by colour-blind readers and in print
+
+
+def new_axes(ax: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axes:
+    """Return `ax`, or the axes of a new figure of the given size in inches."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def plot_accuracy(accuracies: Sequence[float], ax: Axes | None = None) -> Axes:
+    """Draw the accuracy of every run as a dot, with mean and one standard deviation to either side.
+
+    Parameters
+    ----------
+    accuracies : sequence of float [runs]
+        Accuracy of each run, as a fraction.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    values = 100 * np.sort(np.asarray(accuracies, dtype=float))
+    if values.size == 0:
+        raise InputError("no accuracies to draw", "at least one run with predictions")
+    ax = new_axes(ax, height=2.6)
+    ax.plot(values, _stacked(values), "o", color=BLUE, markersize=5, alpha=0.75, markeredgewidth=0)
+    mean = values.mean()
+    ax.axvline(mean, color=ORANGE, linewidth=1.6, label=f"mean {mean:.2f} %")
+    if len(values) > 1:
+        sd = values.std(ddof=1)
+        ax.axvspan(mean - sd, mean + sd, color=ORANGE, alpha=0.15, linewidth=0, label=f"± 1 sd ({sd:.3f} points)")
+    ax.set(xlabel="accuracy of a run (%)", ylabel="runs", ylim=(0, None))
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.22), ncols=2)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def _stacked(values: np.ndarray, bins: int = 40) -> np.ndarray:
+    """Return the height of each sorted value in a dot plot: how many of its bin came before it, plus one."""
+    span = np.ptp(values) or 1.0
+    bin_of = np.floor((values - values[0]) / span * (bins - 1) + 0.5).astype(int)
+    starts = np.searchsorted(bin_of, bin_of, side="left")
+    return np.arange(len(values)) - starts + 1.0
+
+
+def plot_curves(curves: Curves, ax: Axes | None = None) -> Axes:
+    """Draw one logged metric over training: a thin line a run, and the median and 10 to 90 % band over runs.
+
+    Parameters
+    ----------
+    curves : Curves
+        The metric of all runs, for example ``study.metrics()["loss"]``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax, height=2.8)
+    steps = np.where(curves.steps >= 0, curves.steps, np.nan)
+    ax.plot(steps.T, curves.values.T, color=GREY, linewidth=0.6, alpha=max(0.08, min(0.6, 8 / len(steps))))
+    shared = (curves.lengths == curves.lengths[0]).all() and (curves.steps == curves.steps[0]).all()
+    if shared and len(steps) > 2:
+        low, middle, high = np.nanpercentile(curves.values, [10, 50, 90], axis=0)
+        ax.fill_between(curves.steps[0], low, high, color=BLUE, alpha=0.2, linewidth=0, label="10 to 90 % of runs")
+        ax.plot(curves.steps[0], middle, color=BLUE, linewidth=1.8, label="median run")
+        ax.legend(frameon=False)
+    ax.set(xlabel="step", ylabel=curves.name)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,98 @@
+"""Tables of models from what people keep them in: mappings, data frames, CSV and Parquet files."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .._optional import require
+from .._results import Table
+from ..errors import InputError
+
+
+def as_table(source: Any) -> Table:
+    """Return `source` as a `Table`.
+
+    Parameters
+    ----------
+    source : Table, mapping, data frame, list of mappings, or path
+        A path ends in ``.csv``, ``.tsv`` or ``.parquet``.
+
+    Raises
+    ------
+    InputError
+        Another kind of thing, an unknown ending, or an empty table.
+    """
+    if isinstance(source, Table):
+        table = source
+    elif isinstance(source, (str, os.PathLike)):
+        table = _from_path(Path(source))
+    elif isinstance(source, Mapping):
+        table = Table({str(name): list(column) for name, column in source.items()})
+    elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
+        _refuse_twins([str(name) for name in source.columns], "the data frame")
+        table = Table({str(name): list(source[name]) for name in source.columns})
+    elif isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
+        names = dict.fromkeys(str(name) for row in source for name in row)
+        table = Table({name: [row.get(name) for row in source] for name in names})
+    else:
+        raise InputError(f"a {type(source).__name__}", "a table: a mapping of columns, a data frame, a CSV or Parquet")
+    if not len(table):
+        raise InputError("a table without rows", "a row a model")
+    return table
+
+
+def _from_path(path: Path) -> Table:
+    if not path.is_file():
+        raise InputError(f"no file {path}", "a CSV or Parquet table")
+    if path.suffix == ".parquet":
+        read = require("pyarrow.parquet", "reading a Parquet table").read_table(path)
+        _refuse_twins(read.column_names, str(path))
+        return Table(read.to_pydict())
+    if path.suffix not in (".csv", ".tsv"):
+        raise InputError(f"a file that ends in {path.suffix or 'nothing'}", ".csv, .tsv or .parquet")
+    separator, word = ("\t", "tabs") if path.suffix == ".tsv" else (",", "commas")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.reader(file, delimiter=separator))
+    rows = [row for row in rows if row]
+    if not rows:
+        raise InputError(f"{path} is empty", "a header and a row a model")
+    other = next((mark for mark in ";\t," if mark in rows[0][0]), None)
+    if len(rows[0]) == 1 and other is not None:
+        raise InputError(
+            f"{path} holds one column, {rows[0][0]!r}",
+            f"columns separated by {word}",
+            f"They seem to be separated by {other!r}: write the table with {word}.",
+        )
+    ragged = next((k for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
+    if ragged is not None:
+        raise InputError(f"{path}: row {ragged} has {len(rows[ragged])} cells", f"{len(rows[0])} as in the header")
+    _refuse_twins(rows[0], str(path))
+    return Table({name: [_value(row[k]) for row in rows[1:]] for k, name in enumerate(rows[0])})
+
+
+def _refuse_twins(names: Sequence[str], where: str) -> None:
+    """Raise if two columns share a name: one of them would be lost in silence."""
+    twins = [name for name, count in Counter(names).items() if count > 1]
+    if twins:
+        raise InputError(
+            f"{where} has {names.count(twins[0])} columns named {twins[0]!r}",
+            "a name for each column",
+            "Rename all but one.",
+        )
+
+
+def _value(cell: str) -> Any:
+    text = cell.strip()
+    if not text:
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

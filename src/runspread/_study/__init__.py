@@ -1,1 +1,0 @@
-"""The study on disk: specification, shards, index, recording, reading."""

@@ -1,1 +1,0 @@
-"""Training: the only floor where torch lives."""

@@ -1,0 +1,16 @@
+from .._results import Excluded, Result, Table
+from . import audit, corpus, dynamics, ensembles, hmm, spectra, trimming, variance
+
+__all__ = [
+    "Excluded",
+    "Result",
+    "Table",
+    "audit",
+    "corpus",
+    "dynamics",
+    "ensembles",
+    "hmm",
+    "spectra",
+    "trimming",
+    "variance",
+]

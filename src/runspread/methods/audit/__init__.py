@@ -1,0 +1,5 @@
+"""The audit: whether the runs that a result rests on are independent."""
+
+from ..._namespace import lazy_names as _lazy_names
+
+__getattr__, __dir__, __all__ = _lazy_names(__name__, __file__)

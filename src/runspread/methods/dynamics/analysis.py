@@ -1,0 +1,264 @@
+"""``dynamics``: every step from metric logs to a training map and what it says about slow runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice
+from ..._results import Excluded
+from ...errors import InputError
+from ..audit.auditing import warns_of_seeds
+from ..hmm.fitting import FitOptions
+from ..hmm.parameters import Mask
+from ..hmm.selection import PAPER, HmmSelection, select_hmm
+from .cadence import durations
+from .convergence import checkpoint_of, convergence_of
+from .detours import LEVEL, DetourTest, before_convergence, detour_test, entries, lasting
+from .live import with_live_form
+from .logs import is_study, study_logs
+from .maps import TrainingMap, map_of
+from .outcome import OutcomeRegression, detour_states, outcome_regression
+from .paths import Paths, canonical_order, trajectory_dissimilarity
+from .prepare import PreparedSequences, prepared_logs
+from .reading import Logs, column, named_runs, read_logs, without
+from .result import TrainingDynamics
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {"criterion": "bic", "redundant": "drop", "significance": LEVEL},
+    "paper": {"first_n": 1000, "criterion": "bic_mean", "redundant": "keep", "significance": 1e-3, **PAPER},
+}
+
+
+@warns_of_seeds(pooled=False)
+def dynamics(
+    source: Any,
+    *,
+    metrics: Sequence[str] | None = None,
+    outcome: Any = None,
+    threshold: float | None = None,
+    direction: str = "above",
+    preset: str = "default",
+    states: Iterable[int] = range(1, 9),
+    criterion: str | None = None,
+    columns: Sequence[str] | None = None,
+    steps: Any = None,
+    lengths: ArrayLike | None = None,
+    first_n: int | None = None,
+    diverged: str = "exclude",
+    standardize: str = "run",
+    significance: float | None = None,
+    permutations: int = 1000,
+    **options: Unpack[FitOptions],
+) -> TrainingDynamics:
+    """Find the latent states of training, the map that runs make through them, and the detours of slow runs.
+
+    Parameters
+    ----------
+    source : study, sequence or mapping of runs, or ndarray [runs, T, D]
+        A study with logged metrics, or the logs themselves; a run is an array [T, D], a mapping of metric name to
+        values [T], or a data frame (cells may be empty, and a column ``step`` says when a row was logged).
+    metrics : sequence of str, optional
+        Which metrics to model. Default: all but the outcome (of a study, the weight metrics where any were logged) that
+        were logged at least 10 times, at steps that they share, in most runs. Any will do; the paper takes
+        ``weight_metrics``.
+    outcome : str, array_like of int [runs], or sequence or mapping of array_like [T], optional
+        What makes a run slow: the name of a logged metric or one curve a run (with `threshold`), or the checkpoint at
+        which each run converged (−1 for never).
+    threshold : float, optional
+        A run has converged when the outcome is strictly beyond it.
+    direction : {"above", "below"}
+        ``below`` for a loss.
+    preset : {"default", "paper"}
+        ``paper`` has the published rules: the number of states by the mean BIC on held-out runs; 5 restarts, 32
+        iterations, hmmlearn's prior, k-means with ten starts on all checkpoints; the first 1000 checkpoints; copies of
+        metrics kept; detours by the sign of a coefficient.
+    states : iterable of int
+        Numbers of states to choose from.
+    criterion : {"bic", "bic_mean", "bic_best", "aic", "heldout_ll"}, optional
+        As for ``select_hmm`` (default: the preset's, ``bic`` or ``bic_mean``).
+    columns, steps, lengths, first_n, diverged, standardize
+        As for ``prepare_sequences``.
+    significance : float, optional
+        Chance of a false detour in a data set without any (default: 0.05); for the paper's preset the level of the
+        F-test below which states can be detours (default: 0.001).
+    permutations : int
+        Shuffles for the permutation p-value of the regression.
+    **options
+        As for ``fit_hmm``; they override the preset.
+
+    Returns
+    -------
+    TrainingDynamics
+
+    Raises
+    ------
+    InputError
+        Bad logs or options; names the run.
+
+    Notes
+    -----
+    Runs that were logged at different steps are compared in steps. Source: Hu, Chen, Saphra, Cho, *Latent State Models
+    of Training Dynamics*, TMLR 2023 (arXiv 2308.09543).
+    """
+    check_choice(preset, "preset", PRESETS)
+    check_choice(direction, "direction", ("above", "below"))
+    if outcome is None and (threshold is not None or direction == "below"):
+        given = f"threshold={threshold}" if threshold is not None else f"direction={direction!r}"
+        raise InputError(f"{given} without an outcome", "outcome= (--outcome), what says when a run has converged")
+    rules, settings = _rules(preset, criterion, first_n, significance, options)
+    logs, curves, left_out = _read(source, metrics, outcome, columns, steps, lengths, diverged)
+    prepared = prepared_logs(
+        logs, first_n=rules["first_n"], diverged=diverged, standardize=standardize, redundant=rules["redundant"]
+    )
+    found = convergence_of(curves, logs, prepared, threshold, direction)
+    selection = select_hmm(prepared.frames, states, criterion=rules["criterion"], columns=prepared.columns, **settings)
+    result = interpret(
+        prepared, selection, found, rules["significance"], permutations, settings.get("seed", 0), preset=preset
+    )
+    return replace(result, excluded=left_out + result.excluded, fit_options=settings)
+
+
+def _rules(
+    preset: str, criterion: str | None, first_n: int | None, significance: float | None, options: Any
+) -> tuple[dict[str, Any], Any]:
+    """Return the rules of the preset, or what was asked for instead, and the keywords of fits."""
+    given = {"criterion": criterion, "first_n": first_n, "significance": significance}
+    rules = {"first_n": None, **PRESETS[preset]} | {name: value for name, value in given.items() if value is not None}
+    fits = {name: rules.pop(name) for name in PAPER if name in rules}
+    return rules, {**fits, **options}
+
+
+def _read(
+    source: Any,
+    metrics: Sequence[str] | None,
+    outcome: Any,
+    columns: Sequence[str] | None,
+    steps: Any,
+    lengths: ArrayLike | None,
+    diverged: str,
+) -> tuple[Logs, Any, tuple[Excluded, ...]]:
+    """Return the logs without the outcome (unless it is asked for as a metric), the outcome, and who is left out."""
+    if is_study(source):
+        read = study_logs(source, metrics, outcome, diverged)
+        return read.logs, read.curves if isinstance(outcome, str) else outcome, read.left_out
+    runs = named_runs(source)
+    if isinstance(outcome, str):
+        name, outcome = outcome, {run: column(run, log, outcome, columns) for run, log in runs.items()}
+        if metrics is None and columns is not None:
+            metrics = [each for each in columns if each != name]
+        if metrics is None or name not in metrics:
+            runs = {run: without(log, name) for run, log in runs.items()}
+    logs = read_logs(runs, columns=columns, metrics=metrics, steps=steps, lengths=lengths)
+    return logs, outcome, ()
+
+
+def interpret(
+    prepared: PreparedSequences,
+    selection: HmmSelection,
+    convergence: NDArray[Any] | None,
+    significance: float = LEVEL,
+    permutations: int = 1000,
+    seed: int = 0,
+    *,
+    preset: str = "default",
+) -> TrainingDynamics:
+    """Decode the runs with the chosen model and describe the map, the outcome and the detours."""
+    order = canonical_order(selection.model.decode(prepared.frames).paths, selection.n_states)
+    model = selection.model.permuted(order)
+    capped = None if convergence is None else np.where(convergence < 0, prepared.ends, convergence)
+    lasting = [durations(at, prepared.unit) for at in prepared.at] if prepared.unit == "step" else None
+    drawn = map_of(model, prepared.frames, capped, durations=lasting, unit=prepared.unit)
+    regression = None
+    if convergence is not None and len(prepared.frames) > 1:
+        regression = outcome_regression(
+            drawn.occupancy, convergence, prepared.ends, permutations=permutations, seed=seed
+        )
+    first = first_entries(prepared, drawn.paths, model.n_states, full=model.covariance == "full", preset=preset)
+    found, visits = detours_of(prepared, drawn.paths, first, convergence, regression, significance, preset), first >= 0
+    watched = None if regression is None else tuple(int(state) for state in np.flatnonzero(found.detour))
+    model = with_live_form(model, prepared, drawn.paths, watched)
+    return TrainingDynamics(
+        prepared=prepared,
+        selection=selection,
+        model=model,
+        permutation=order,
+        map=drawn,
+        convergence=convergence,
+        regression=regression,
+        visits=visits,
+        optional=found.optional,
+        detour=found.detour,
+        skipped=found.skipped,
+        detour_pvalue=found.pvalue,
+        dissimilarity_tv=trajectory_dissimilarity(drawn.occupancy),
+        dissimilarity_label=trajectory_dissimilarity(drawn.occupancy, ground="label"),
+        significance=significance,
+        preset=preset,
+        every=prepared.every,
+        excluded=prepared.excluded,
+        warnings=_warnings(prepared, selection, model.warnings, regression, drawn, visits),
+    )
+
+
+def first_entries(
+    prepared: PreparedSequences, paths: Paths, n_states: int, *, full: bool, preset: str
+) -> NDArray[np.int64]:
+    """Return the checkpoint at which each run is first in each state it passes [runs, K]; −1 for the others.
+
+    By the published rule a run passes the states that it is decoded to.
+    """
+    if preset == "paper":
+        prepared = replace(prepared, standardize="none")
+    return entries(prepared, paths, n_states, full=full)
+
+
+def detours_of(
+    prepared: PreparedSequences,
+    paths: Paths,
+    first: NDArray[np.int64],
+    convergence: NDArray[Any] | None,
+    regression: OutcomeRegression | None,
+    significance: float,
+    preset: str,
+) -> DetourTest:
+    """Return which states are detours, by the rule of the preset; none without a regression."""
+    visits, n_states = first >= 0, first.shape[1]
+    nothing, unknown = np.zeros(n_states, dtype=bool), np.full(n_states, np.nan)
+    if convergence is None or regression is None:
+        return DetourTest(nothing, unknown, nothing, nothing)
+    if preset == "paper":
+        optional, detour = detour_states(visits.astype(np.float64), convergence, regression, significance)
+        return DetourTest(optional, unknown, detour, nothing)
+    when = (
+        first
+        if prepared.unit == "checkpoint"
+        else np.stack([at[row] for at, row in zip(prepared.at, first, strict=True)])
+    )
+    found = detour_test(visits, convergence, prepared.ends, entered=when, level=significance)
+    early = before_convergence(paths, checkpoint_of(convergence, prepared), n_states)
+    return replace(found, detour=found.detour & early, skipped=found.skipped & early & lasting(paths, n_states))
+
+
+def _warnings(
+    prepared: PreparedSequences,
+    selection: HmmSelection,
+    of_model: tuple[str, ...],
+    regression: OutcomeRegression | None,
+    drawn: TrainingMap,
+    visits: Mask,
+) -> tuple[str, ...]:
+    notes = [*prepared.warnings, *selection.warnings, *of_model]
+    if prepared.standardize == "run" and ((drawn.occupancy > 0) != visits).any():
+        notes.append(
+            "runs that were standardised each on its own are decoded to states that depend on how long they stay in "
+            'each; in the metrics\' own units other runs pass some of these states. standardize="pooled" '
+            "(--standardize pooled) takes all runs in the same units"
+        )
+    if regression is not None and selection.n_states > 1:
+        notes += [regression.sentence(), *regression.warnings]
+    return tuple(dict.fromkeys(notes))

@@ -1,0 +1,184 @@
+"""Score of an ensemble against its size, for several ways to choose its members."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..._checks import check_choice, check_integers, check_seed
+from ..._reading.opening import opens
+from ..._reading.outputs import is_study
+from ..._reading.probabilities import Floats
+from ..._results import Result, Table
+from ..._words import count
+from ...errors import InputError
+from .._ties import first_smallest, ranking
+from .candidates import OBJECTIVES, Candidates, Indices, check_finite, check_objective, mixture_losses, read_candidates
+from .selection import NAMES, Settings, greedy
+
+NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EnsembleSizes(Result):
+    """Scores by ensemble size; members are chosen on one set of examples and scored on another.
+
+    Attributes
+    ----------
+    sizes : ndarray of int64 [sizes]
+        Distinct members.
+    curves : dict of str to ndarray [sizes]
+        Score by way of choosing; NaN where selection stopped before that size.
+    random_low, random_high : ndarray [sizes]
+        10 % and 90 % quantiles over random subsets.
+    objective : {"nll", "brier", "error"}
+        What was minimised and is shown.
+    n_candidates, n_selection_examples, n_report_examples : int
+        Candidates, examples that chose, examples that scored.
+    """
+
+    picture = ".plots:plot_ensemble_sizes"
+
+    sizes: Indices
+    curves: dict[str, Floats]
+    random_low: Floats
+    random_high: Floats
+    objective: str
+    n_candidates: int
+    n_selection_examples: int
+    n_report_examples: int
+
+    def with_curve(self, name: str, scores: ArrayLike) -> EnsembleSizes:
+        """Return the result with one more curve [sizes], for example of deep ensembles; NaN where there is none."""
+        values = np.asarray(scores, dtype=np.float64)
+        if values.shape != self.sizes.shape:
+            raise InputError(f"{values.shape} scores for {len(self.sizes)} sizes", "one score a size")
+        return dataclasses.replace(self, curves={**self.curves, name: values})
+
+    def table(self) -> Table:
+        """Return a row for each size."""
+        formats = dict.fromkeys(self.curves, ".4f")
+        return Table({"size": self.sizes, **self.curves}, formats=formats)
+
+    def sentence(self) -> str:
+        """Return which greedy ensemble is the best, and what it reaches."""
+        chosen = self.curves["greedy"]
+        best, last = first_smallest(chosen), int(np.flatnonzero(~np.isnan(chosen))[-1])
+        name = NAMES[self.objective]
+        more = "" if best == last else f" The largest, of {self.sizes[last]}, has {chosen[last]:.4f}."
+        return (
+            f"The best greedy ensemble has {count(int(self.sizes[best]), 'member')}: {name} "
+            f"{chosen[best]:.4f} on {self.n_report_examples} examples that did not choose its members, against "
+            f"{chosen[0]:.4f} for the smallest ({self.sizes[0]}) and {self.curves['random'][best]:.4f} for the median "
+            f"random ensemble of that size.{more} The size was picked on these examples; one pool of "
+            f"{count(self.n_candidates, 'candidate')}."
+        )
+
+
+@opens("candidates", "report")
+def ensemble_sizes(
+    candidates: Any,
+    labels: Any = None,
+    *,
+    report: Any = None,
+    report_labels: Any = None,
+    sizes: Sequence[int] = tuple(range(1, 11)),
+    split: str = "validation",
+    report_split: str = "test",
+    replacement: bool = False,
+    objective: str = "nll",
+    early_stop: bool = False,
+    n_random: int = 50,
+    seed: int = 0,
+    kind: str = "auto",
+    nan: str = "exclude",
+) -> EnsembleSizes:
+    """Score greedy, top-K and random ensembles of several sizes on examples that did not choose them.
+
+    Parameters
+    ----------
+    candidates, labels
+        As in `select_ensemble`: outputs on the examples that choose.
+    report, report_labels
+        Outputs of the same runs in the same order on the examples that score; a study brings both, and runs that have
+        only one of the two are left out.
+    sizes : sequence of int
+        Distinct members.
+    split, report_split : str
+        Splits of a study.
+    replacement, early_stop : bool
+        As in `select_ensemble`; without either, which is the default, there is an ensemble of every size.
+    objective, kind, nan
+        As in `select_ensemble`.
+    n_random : int
+        Random subsets a size.
+    seed : int
+        Seed of the random subsets.
+
+    Returns
+    -------
+    EnsembleSizes
+        A curve for ``greedy``, ``top K`` and ``random`` (median), and the band of the random subsets.
+    """
+    check_choice(objective, "objective", OBJECTIVES)
+    wanted = np.unique(check_integers(list(sizes), "sizes", 1, None))
+    if report is None and not is_study(candidates):
+        raise InputError("no examples to report on", "report= and report_labels=, or a study")
+    choosing = read_candidates(candidates, labels, split=split, kind=kind, nan=nan)
+    check_objective(choosing, objective)
+    source = candidates if report is None else report
+    scoring = read_candidates(source, report_labels, split=report_split, kind=kind, nan=nan)
+    check_objective(scoring, objective)
+    choosing, scoring = _same_runs(choosing, scoring, by_id=report is None)
+    wanted = wanted[wanted <= len(choosing)]
+    alone = OBJECTIVES[objective](choosing, None).scores()
+    check_finite(alone, choosing)
+    steps = max(50, 10 * int(wanted[-1]))
+    settings = Settings(int(wanted[-1]), objective, replacement, early_stop, steps)
+    path, _, _ = greedy(settings.start(choosing), settings, len(choosing))
+    ranked = ranking(alone)
+    rng = np.random.default_rng(check_seed(seed))
+    count = max(1, int(check_integers(n_random, "n_random", 1, None)))
+    draws = [rng.permutation(len(choosing))[:size] for size in wanted for _ in range(count)]
+    mixtures = [*(_prefix(path, size) for size in wanted), *(ranked[:size] for size in wanted), *draws]
+    losses = mixture_losses(scoring, objective, mixtures).mean(axis=1)
+    n, unique = len(wanted), len(set(path))
+    chosen = np.where(wanted <= unique, losses[:n], np.nan)
+    random = losses[2 * n :].reshape(n, count)
+    low, middle, high = np.quantile(random, [0.1, 0.5, 0.9], axis=1)
+    return EnsembleSizes(
+        sizes=wanted,
+        curves={"greedy": chosen, "top K": losses[n : 2 * n], "random": middle},
+        random_low=low,
+        random_high=high,
+        objective=objective,
+        n_candidates=len(choosing),
+        n_selection_examples=len(choosing.labels),
+        n_report_examples=len(scoring.labels),
+        excluded=tuple({item.run: item for item in (*scoring.excluded(), *choosing.excluded())}.values()),
+    )
+
+
+def _prefix(path: Indices, size: int) -> Indices:
+    """Return the path up to the step at which it has `size` distinct members: what selecting that many would give."""
+    first = np.sort(np.unique(path, return_index=True)[1])
+    return path[: first[min(size, len(first)) - 1] + 1]
+
+
+def _same_runs(choosing: Candidates, scoring: Candidates, *, by_id: bool) -> tuple[Candidates, Candidates]:
+    """Return the candidates with usable outputs on both sets of examples."""
+    if choosing.ids == scoring.ids:
+        return choosing, scoring
+    both = set(choosing.ids) & set(scoring.ids)
+    one, other = choosing.only(both, NOT_SCORED), scoring.only(both, NOT_CHOSEN)
+    if not both or one.ids != other.ids or not (by_id or len(choosing.members) == len(scoring.members)):
+        raise InputError(
+            f"{len(choosing)} runs with usable outputs to choose from and {len(scoring)} to report on",
+            "the same runs in the same order",
+        )
+    return one, other

@@ -1,0 +1,5 @@
+"""Gaussian hidden Markov models: exact EM for many restarts at once, scoring, decoding, model selection."""
+
+from ..._namespace import lazy_names as _lazy_names
+
+__getattr__, __dir__, __all__ = _lazy_names(__name__, __file__)

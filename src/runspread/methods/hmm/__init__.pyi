@@ -1,0 +1,13 @@
+from .fit import fit_hmm
+from .model import HiddenMarkovModel
+from .monitor import MonitorReading, RunMonitor
+from .selection import HmmSelection, select_hmm
+
+__all__ = [
+    "HiddenMarkovModel",
+    "HmmSelection",
+    "MonitorReading",
+    "RunMonitor",
+    "fit_hmm",
+    "select_hmm",
+]

@@ -1,0 +1,256 @@
+"""Which examples are trimmed: where runs put mass that the average run does not explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_seed
+from ..._reading.margins import Floats, Margin
+from ..._reading.opening import opens
+from ..._reading.scalars import Reading, Scalars, read_scalars
+from ..._results import Result, Table
+from ...errors import InputError
+from .._ties import merge, ranking
+from .levels import Pair, check_mode, trimming_of
+from .nodes import SLACK
+from .typicality import TrimmingLevels, ensemble_of, halves, trimming
+
+SHOWN = 20
+TOP = 0.1  # of the examples, whose share of the trimmed mass is told
+SHUFFLES = 10
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrimmedExamples(Result):
+    """How much of each example's weight is trimmed, averaged over runs.
+
+    Attributes
+    ----------
+    trimmed : ndarray [examples]
+        Mean over the trimmed runs of the fraction discarded at the example.
+    mean_output : ndarray [examples]
+        Mean over those runs of the scalar output that decides (the class with the largest level for one-vs-rest).
+    labels : ndarray of int64 [examples] or None
+        True classes, where known.
+    n_runs, n_trimmed : int
+        Runs, and how many of them have a level above 0.
+    share_by_chance : float
+        What the most trimmed tenth of the examples would carry of the trimmed mass, were each run's trimming to fall on
+        examples at random: mean over 10 shuffles. The fewer the runs, the more.
+    mean_level : float
+        Mean level of the trimmed runs, for one-vs-rest of the class that decides: the fraction trimmed of an
+        example picked blindly.
+    margin, classes, clip, reference, resample, mode, threshold, epsilon, n, m
+        Settings of the levels, which the trimming shares.
+    """
+
+    picture = ".plots:plot_trimmed_examples"
+
+    trimmed: Floats
+    mean_output: Floats
+    labels: NDArray[np.int64] | None
+    n_runs: int
+    n_trimmed: int
+    share_by_chance: float
+    mean_level: float
+    margin: str
+    classes: tuple[int, int] | None
+    clip: tuple[float, float] | None
+    reference: str
+    resample: str | None
+    mode: str
+    threshold: str | float
+    epsilon: float
+    n: int
+    m: int
+
+    def order(self) -> NDArray[np.intp]:
+        """Return the examples, the most trimmed first."""
+        return ranking(-self.trimmed)
+
+    def table(self) -> Table:
+        """Return the 20 most trimmed examples."""
+        top = self.order()[:SHOWN]
+        columns: dict[str, Any] = {"example": top}
+        if self.labels is not None:
+            columns["label"] = self.labels[top]
+        return Table({**columns, "trimmed": self.trimmed[top], f"mean {self.margin}": self.mean_output[top]})
+
+    def share_in_top(self, fraction: float = TOP) -> float:
+        """Return the share of all trimmed mass that the most trimmed `fraction` of the examples carries."""
+        return float(_share_in_top(self.trimmed, fraction))
+
+    def sentence(self) -> str:
+        """Return how concentrated the trimming is."""
+        if not self.n_trimmed:
+            return f"None of {self.n_runs} runs has a trimming level above 0: nothing is trimmed."
+        return (
+            f"{self.n_trimmed} of {self.n_runs} runs are trimmed, by {self.mean_level:.3f} on average; the tenth of "
+            f"the {len(self.trimmed)} examples that is trimmed most carries {self.share_in_top():.0%} of the trimmed "
+            f"mass ({self.share_by_chance:.0%} if every run's trimming fell on examples at random). Optimal trimmings "
+            "are not unique: an example shows where mass is in excess, not that its own prediction is at fault."
+        )
+
+
+@opens("candidates", "references")
+def trimmed_examples(
+    candidates: Any,
+    references: Any = None,
+    *,
+    levels: TrimmingLevels | None = None,
+    margin: Margin | None = None,
+    labels: Any = None,
+    classes: tuple[int, int] | None = None,
+    clip: tuple[float, float] | None = None,
+    split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
+    seed: int = 0,
+) -> TrimmedExamples:
+    """Return which examples an optimal trimming of each run discards, at the run's own level.
+
+    Parameters
+    ----------
+    candidates, references
+        As in `trimming`: outputs of runs; the halves of the candidates serve each other without references.
+    levels : TrimmingLevels
+        Of the same candidates and references; computed on disjoint halves of the examples when left out. Margin,
+        classes, clipping, reference and mode are those of the levels.
+    margin, labels, classes, clip, split, kind, nan
+        As in `trimming`. With levels they are not needed, labels apart, and must not differ.
+    seed : int
+        Of the shuffles, and of the levels where they are made here.
+
+    Returns
+    -------
+    TrimmedExamples
+        Fraction trimmed by example.
+
+    Raises
+    ------
+    InputError
+        Levels of other runs, other examples or other settings; or what `trimming` raises.
+    """
+    if levels is None:
+        levels = trimming(
+            candidates,
+            references,
+            resample="split",
+            margin=margin,
+            labels=labels,
+            classes=classes,
+            clip=clip,
+            split=split,
+            kind=kind,
+            nan=nan,
+            seed=seed,
+        )
+    reading = _reading_of(levels, margin=margin, classes=classes, clip=clip)
+    tested = read_scalars(candidates, labels, split, reading, kind=kind, nan=nan)
+    pool = None if references is None else read_scalars(references, labels, split, reading, kind=kind, nan=nan)
+    _check_same(levels, tested, pool)
+    trimmed = np.flatnonzero(levels.mean > 0)
+    deciding, own = _deciding(levels)
+    rng, mode = np.random.default_rng(check_seed(seed)), check_mode(levels.mode)
+    shares, outputs = np.zeros((2, tested.n_examples))
+    shuffled = np.zeros((SHUFFLES, tested.n_examples))
+    for runs, statistic, reference in _references(levels.reference, tested, pool, trimmed, deciding):
+        for run, values in zip(runs, tested.each(runs), strict=True):
+            law, output = merge(reference, values[statistic])
+            best = trimming_of(Pair(law, np.sort(output)[None], mode), float(own[run]))
+            share = best.trimmed[np.searchsorted(best.values, output)]
+            shares += share / len(trimmed)
+            outputs += values[statistic] / len(trimmed)
+            shuffled += rng.permuted(np.tile(share, (SHUFFLES, 1)), axis=1)
+    return TrimmedExamples(
+        trimmed=shares,
+        mean_output=outputs,
+        labels=tested.labels,
+        n_runs=len(tested.run_ids),
+        n_trimmed=len(trimmed),
+        share_by_chance=float(np.mean([_share_in_top(row, TOP) for row in shuffled])),
+        mean_level=float(own[trimmed].mean()) if len(trimmed) else 0.0,
+        margin=levels.margin,
+        classes=levels.classes,
+        clip=levels.clip,
+        reference=levels.reference,
+        resample=levels.resample,
+        mode=levels.mode,
+        threshold=levels.threshold,
+        epsilon=levels.epsilon,
+        n=levels.n,
+        m=levels.m,
+        excluded=levels.excluded,
+        warnings=levels.warnings,
+    )
+
+
+def _reading_of(levels: TrimmingLevels, **given: Any) -> Reading:
+    """Return how the levels' outputs were read; what is given besides must not differ."""
+    for name, value in given.items():
+        known = getattr(levels, name)
+        if value is not None and value != known and (known is None or list(value) != list(known)):
+            raise InputError(
+                f"{name} {value!r} with levels of {name} {known!r}", "the settings of the levels", f"Leave {name} out."
+            )
+    margin: Any = levels.margin
+    return Reading(margin, levels.classes, levels.clip)
+
+
+def _check_same(levels: TrimmingLevels, tested: Scalars, pool: Scalars | None) -> None:
+    """Raise an InputError unless the levels are those of these runs and examples."""
+    if levels.run_ids != tested.run_ids:
+        raise InputError("levels of other runs", "levels of the same candidates, in the same order")
+    parts = halves(len(tested.run_ids))
+    sizes = [len(parts[1])] * len(parts[0]) + [len(parts[0])] * len(parts[1])
+    expected = sizes if pool is None else [len(pool.run_ids)] * len(tested.run_ids)
+    if levels.n_references.tolist() != expected:
+        raise InputError(
+            f"levels against {levels.n_references[0]} reference runs, here {expected[0]}",
+            "the references that the levels were made with",
+        )
+    statistics = 1 if levels.class_levels is None else len(levels.class_levels)
+    known = "1 scalar output" if statistics == 1 else f"{statistics} classes"
+    here = "1" if tested.n_statistics == 1 else f"{tested.n_statistics} classes"
+    examples = {"bootstrap": levels.n + levels.m, "split": levels.n + levels.m, None: levels.n}.get(levels.resample)
+    if statistics != tested.n_statistics or examples not in (None, tested.n_examples):
+        raise InputError(
+            f"levels of {known} on {examples} examples, here {here} on {tested.n_examples}",
+            "levels of the same outputs",
+        )
+
+
+def _deciding(levels: TrimmingLevels) -> tuple[NDArray[np.intp], Floats]:
+    """Return the statistic with the largest mean level, and that level, of each run."""
+    if levels.class_levels is None:
+        return np.zeros(len(levels.run_ids), dtype=np.intp), levels.mean
+    means = np.minimum(levels.class_levels, levels.cap).mean(1)
+    return (means >= means.max(0) - SLACK).argmax(0), means.max(0)
+
+
+def _references(
+    kind: str, tested: Scalars, pool: Scalars | None, trimmed: NDArray[np.intp], deciding: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], int, Floats]]:
+    """Yield trimmed runs that share a reference, the statistic that decides for them, and the reference, sorted."""
+    parts = halves(len(tested.run_ids))
+    if pool is None:
+        sides = [(tested, parts[1], parts[0]), (tested, parts[0], parts[1])]
+    else:
+        sides = [(pool, np.arange(len(pool.run_ids)), np.arange(len(tested.run_ids)))]
+    for source, others, own in sides:
+        averaged = ensemble_of(source, others) if kind == "ensemble" else None
+        here = trimmed[np.isin(trimmed, own)]
+        for statistic in np.unique(deciding[here]).tolist():
+            law = next(source.blocks(statistic, others, len(others))) if averaged is None else averaged[statistic]
+            yield here[deciding[here] == statistic], statistic, np.sort(law, axis=None)
+
+
+def _share_in_top(trimmed: Floats, fraction: float) -> float:
+    """Return the share of the total that the largest `fraction` of the values has; NaN of nothing."""
+    count, total = max(1, round(fraction * len(trimmed))), trimmed.sum()
+    return float(np.sort(trimmed)[::-1][:count].sum() / total) if total > 0 else float("nan")

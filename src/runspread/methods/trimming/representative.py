@@ -1,0 +1,394 @@
+"""How many runs it takes to represent them all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_choice, check_integers, check_seed
+from ..._reading.margins import Floats, Margin
+from ..._reading.opening import opens
+from ..._reading.scalars import Reading, Scalars, read_scalars
+from ..._results import Result, Table
+from ..._words import count
+from ...errors import InputError
+from ..audit.auditing import warns_of_seeds
+from .laws import Merged
+from .levels import Threshold, beyond_reach, default_threshold, threshold_terms
+from .nodes import SLACK, distance, smallest_level
+from .resampling import Counter, Draw, Progress, check_workers, draw_examples, in_threads
+from .typicality import FEW_REFERENCES
+
+KINDS = ("mixture", "ensemble")
+DIRECTIONS = ("few trimmed", "pool trimmed")
+COVERAGE = 0.95
+CONFIDENCE = 0.95  # of the intervals on shares of subsets
+DEFAULT_SIZES = 10
+MIN_SUBSETS = math.ceil(math.log((1 - CONFIDENCE) / 2) / math.log(COVERAGE))  # none of so many beyond: below 5 %
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RepresentativeSize(Result):
+    """Trimming level and distance between what M runs give and the average of disjoint runs, as M grows.
+
+    Attributes
+    ----------
+    sizes : ndarray of int [sizes]
+        M, the number of runs.
+    kinds : tuple of str
+        What is made of the M runs: ``mixture`` (average of their distributions), ``ensemble`` (distribution of their
+        averaged logits).
+    directions : tuple of str
+        Which law is trimmed: that of the M runs (``few trimmed``), or that of the pool.
+    levels : ndarray [kinds, directions, subsets, sizes]
+        Levels of random subsets, candidate and reference on examples of their own.
+    distances : ndarray [kinds, subsets, sizes]
+        Kolmogorov distances between subset and pool on all examples: no error of the test set, but of the runs.
+    smallest : ndarray [kinds, directions]
+        Smallest size from which on the level of 95 % of the subsets is at most `tolerance`; inf if there is none.
+    not_ruled_out, shown : ndarray [kinds, directions]
+        The same where each share of subsets may be that high, and where it must be: by the ends of its exact binomial
+        interval of 95 %. With too few subsets nothing can be shown.
+    pool_size : int
+        Runs in the pool.
+    tolerance : float
+        Level up to which a subset counts as representative.
+    delta, n, m, margin, classes, clip, reference, resample, mode, threshold, epsilon, seed
+        As in `TrimmingLevels`; the reference is the mixture of the pool's runs, or of the M runs where the pool is
+        trimmed.
+    """
+
+    picture = ".plots:plot_representative_size"
+
+    replicate_fields: ClassVar[tuple[str, ...]] = ("levels", "distances")
+
+    sizes: NDArray[np.int64]
+    kinds: tuple[str, ...]
+    directions: tuple[str, ...]
+    levels: Floats
+    distances: Floats
+    smallest: Floats
+    not_ruled_out: Floats
+    shown: Floats
+    pool_size: int
+    tolerance: float
+    delta: tuple[float, float]
+    n: int
+    m: int
+    margin: str
+    classes: tuple[int, int] | None
+    clip: tuple[float, float] | None
+    reference: str
+    resample: str | None
+    mode: str
+    threshold: str | float
+    epsilon: float
+    seed: int
+
+    @property
+    def resolved(self) -> bool:
+        """Whether there are subsets enough to tell that 95 % of them are within the tolerance, and examples enough."""
+        return self.levels.shape[2] >= MIN_SUBSETS and not beyond_reach(self.delta)
+
+    def recommended(self, kind: str = "mixture") -> int | None:
+        """Return the size from which M runs are representative in both directions; None if no size tried is.
+
+        It is an estimate from random subsets: see `interval`, and `resolved` for whether it says anything.
+        """
+        return self._largest(self.smallest, kind)
+
+    def interval(self, kind: str = "mixture") -> tuple[int | None, int | None]:
+        """Return the sizes that the subsets do not rule out: smallest and largest; None beyond the sizes tried."""
+        return self._largest(self.not_ruled_out, kind), self._largest(self.shown, kind)
+
+    def _largest(self, sizes: Floats, kind: str) -> int | None:
+        check_choice(kind, "kind", self.kinds)
+        size = sizes[self.kinds.index(kind)].max()
+        return int(size) if np.isfinite(size) else None
+
+    def quantile(self, q: float) -> Floats:
+        """Return a quantile over the subsets of the levels, shape [kinds, directions, sizes]."""
+        return np.quantile(self.levels, q, axis=2, method="inverted_cdf")
+
+    def table(self) -> Table:
+        """Return a row a kind and size: 95 % quantile of the levels, and share above the tolerance, by direction."""
+        beyond = self.levels > self.tolerance + SLACK
+        upper, above = self.quantile(COVERAGE), beyond.mean(2)
+        limits = share_limits(beyond.sum(2), self.levels.shape[2])
+        columns: dict[str, Any] = {
+            "of M runs": np.repeat(self.kinds, len(self.sizes)),
+            "M": np.tile(self.sizes, len(self.kinds)),
+            "median distance": np.median(self.distances, axis=1).ravel(),
+        }
+        formats = {"median distance": ".4f"}
+        for j, direction in enumerate(self.directions):
+            level, share = f"{direction}: 95 %", f"above {self.tolerance:g} ({direction.split()[0]})"
+            low, high = (limit[:, j].ravel() for limit in limits)
+            columns |= {level: upper[:, j].ravel(), share: above[:, j].ravel()}
+            columns[f"{CONFIDENCE:.0%} ({direction.split()[0]})"] = [
+                f"{a:.0%} to {b:.0%}" for a, b in zip(low, high, strict=True)
+            ]
+            formats |= {level: ".3f", share: ".0%"}
+        title = (
+            f"Representative: a trimming level of at most {self.tolerance:g} in both directions for {COVERAGE:.0%} of "
+            f"subsets (threshold {sum(self.delta):.4f}), for exchangeable runs and this number of examples"
+        )
+        return Table(columns, formats=formats, title=title)
+
+    def sentence(self) -> str:
+        """Return the recommended sizes with what they rest on; none where the subsets are too few to tell."""
+        if beyond_reach(self.delta):
+            return (
+                f"How many runs represent the others cannot be told at n = {self.n}, m = {self.m}: the threshold "
+                f"{sum(self.delta):.4f} is as large as distances can be. Use more examples."
+            )
+        found = "; ".join(f"the {kind} of {self._words(kind)}" for kind in self.kinds)
+        judged = f"{self.levels.shape[2]} random subsets, against a pool of {self.pool_size} other runs"
+        return f"{found[0].upper()}{found[1:]} (by {judged}, n = {self.n}, m = {self.m})."
+
+    def _words(self, kind: str) -> str:
+        size, (low, high) = self.recommended(kind), self.interval(kind)
+        if low is None:
+            return f"up to {self.sizes[-1]} runs is not representative of the pool"
+        if not self.resolved:
+            return f"M runs is not judged, which takes {MIN_SUBSETS} subsets"
+        beyond = f"more than {self.sizes[-1]}"
+        if size is None:
+            return f"up to {self.sizes[-1]} runs is not shown to be representative of the pool, nor ruled out"
+        within = f"{CONFIDENCE:.0%} interval over subsets: {low} to {high or beyond}"
+        return f"{count(size, 'run')} or more is representative of the pool ({within})"
+
+
+@opens("outputs")
+@warns_of_seeds(pooled=True)
+def representative_size(
+    outputs: Any,
+    *,
+    sizes: Sequence[int] | None = None,
+    kinds: Sequence[Literal["mixture", "ensemble"]] = KINDS,
+    tolerance: float = 0.0,
+    resample: Literal["bootstrap", "split"] | None = "split",
+    replicates: int = 100,
+    threshold: Threshold | float | None = None,
+    epsilon: float = 0.01,
+    margin: Margin | None = None,
+    labels: Any = None,
+    classes: tuple[int, int] | None = None,
+    clip: tuple[float, float] | None = None,
+    split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> RepresentativeSize:
+    """Return how many runs represent the average run, and how many make an ensemble that behaves like it.
+
+    In each replicate half of the runs, chosen at random, form the pool; nested random subsets of the rest are compared
+    with it, once with the subset as candidate and once with the pool. The mixture of M runs approaches the pool as M
+    grows; the ensemble, whose averaged logits have less noise than a run's, need not: it approaches another law.
+
+    Parameters
+    ----------
+    outputs : array_like, RunOutputs or study
+        Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
+    sizes : sequence of int, optional
+        Numbers of runs M to try, at most half of the runs; up to 10, evenly spaced on a log scale, by default.
+    kinds : sequence of {"mixture", "ensemble"}
+        What to make of the M runs.
+    tolerance : float
+        Level up to which a subset counts as representative.
+    resample, threshold, epsilon, margin, labels, classes, clip, split, seed, workers, progress
+        As in `trimming`; disjoint halves of the examples are the default here, because the threshold holds for them.
+    replicates : int
+        Number of random subsets of each size; below 72 there is no verdict.
+
+    Returns
+    -------
+    RepresentativeSize
+        Levels and distances by size, and the smallest representative sizes.
+
+    Raises
+    ------
+    InputError
+        Fewer than four usable runs, or sizes or settings out of range.
+
+    Notes
+    -----
+    Banerjee et al., arXiv 2406.08307.
+
+    The scalar outputs of all runs are held and sorted together: some 90 bytes a value at the
+    peak, for every class of one-vs-rest.
+    """
+    _check_settings(kinds, tolerance)
+    workers = check_workers(workers)
+    scalars = read_scalars(outputs, labels, split, Reading(margin, classes, clip), kind=kind, nan=nan)
+    n_runs = len(scalars.run_ids)
+    chosen = _check_sizes(sizes, n_runs)
+    rng = np.random.default_rng(check_seed(seed))
+    draws = draw_examples(scalars.values.shape[2], resample, replicates, None, rng)
+    draws = draws * (replicates if resample is None else 1)
+    orders = rng.permuted(np.tile(np.arange(n_runs), (len(draws), 1)), axis=1)
+    n, m = len(draws[0][0]), len(draws[0][1])
+    delta = threshold_terms(threshold, epsilon, n, m, "step", len(scalars.values))
+    study = Subsets(scalars, [Merged.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
+    found = in_threads(
+        lambda index: study.compare(orders[index], draws[index]), len(draws), workers, Counter(len(draws), progress)
+    )
+    levels = np.stack([levels for levels, _ in found], axis=2)
+    limits = share_limits((levels > tolerance + SLACK).sum(2), levels.shape[2])
+    return RepresentativeSize(
+        sizes=chosen,
+        kinds=tuple(kinds),
+        directions=DIRECTIONS,
+        levels=levels,
+        distances=np.stack([distances for _, distances in found], axis=1),
+        smallest=_smallest(levels, chosen, tolerance),
+        not_ruled_out=_first_to_stay(limits[0] <= 1 - COVERAGE, chosen),
+        shown=_first_to_stay(limits[1] <= 1 - COVERAGE, chosen),
+        pool_size=n_runs - n_runs // 2,
+        tolerance=tolerance,
+        delta=delta,
+        n=n,
+        m=m,
+        margin=scalars.margin,
+        classes=classes,
+        clip=clip,
+        reference="mixture",
+        resample=resample,
+        mode="step",
+        threshold=default_threshold(threshold, "step"),
+        epsilon=epsilon,
+        seed=seed,
+        excluded=scalars.excluded,
+        warnings=_warnings(scalars, len(draws)),
+    )
+
+
+def _check_settings(kinds: Sequence[str], tolerance: float) -> None:
+    for kind in kinds:
+        check_choice(kind, "kind", KINDS)
+    if not kinds or len(set(kinds)) < len(kinds):
+        raise InputError(f"kinds {tuple(kinds)}", f"one or more of {', '.join(KINDS)}, each once")
+    if not 0 <= tolerance < 1:
+        raise InputError(f"tolerance {tolerance}", "a level from 0 up to, not including, 1")
+
+
+def _warnings(scalars: Scalars, subsets: int) -> tuple[str, ...]:
+    notes: list[str] = []
+    n_runs = len(scalars.run_ids)
+    if n_runs - n_runs // 2 < FEW_REFERENCES:
+        notes.append(f"The pool is made of only {count(n_runs - n_runs // 2, 'run')}: it is itself uncertain.")
+    if subsets < MIN_SUBSETS:
+        notes.append(f"{subsets} random subsets cannot tell whether 95 % are within the tolerance: {MIN_SUBSETS} can.")
+    if copies := scalars.count_copies():
+        notes.append(
+            f"{count(copies, 'run')} {'has' if copies == 1 else 'have'} exactly the outputs of another: exclude copies."
+        )
+    return tuple(notes)
+
+
+def _check_sizes(sizes: Sequence[int] | None, n_runs: int) -> NDArray[np.int64]:
+    largest = n_runs // 2
+    if largest < 2:
+        raise InputError(f"{n_runs} usable runs", "at least 4: half of them form the pool")
+    if sizes is None:
+        return np.unique(np.geomspace(1, largest, DEFAULT_SIZES).round().astype(np.int64))
+    chosen = np.unique(check_integers(sizes, "sizes", 1, largest))
+    if not chosen.size:
+        raise InputError("no sizes", "at least one")
+    return chosen
+
+
+def _smallest(levels: Floats, sizes: NDArray[np.int64], tolerance: float) -> Floats:
+    """Return the first size from which on 95 % of the subsets stay within the tolerance, or inf."""
+    return _first_to_stay((levels <= tolerance + SLACK).mean(2) >= COVERAGE, sizes)
+
+
+def _first_to_stay(accepted: NDArray[np.bool_], sizes: NDArray[np.int64]) -> Floats:
+    """Return the first size from which on all sizes are accepted, or inf."""
+    stays = np.minimum.accumulate(accepted[..., ::-1], axis=-1)[..., ::-1]
+    return np.where(stays.any(-1), sizes[stays.argmax(-1)], np.inf)
+
+
+def share_limits(counts: NDArray[np.int64], total: int) -> tuple[Floats, Floats]:
+    """Return the exact binomial (Clopper-Pearson) interval of 95 % of shares, over subsets of these runs."""
+    from scipy.special import betaincinv
+
+    tail = (1 - CONFIDENCE) / 2
+    k = np.asarray(counts, dtype=np.float64)
+    low = np.where(k > 0, betaincinv(np.maximum(k, 0.5), total - k + 1, tail), 0.0)
+    high = np.where(k < total, betaincinv(k + 1, np.maximum(total - k, 0.5), 1 - tail), 1.0)
+    return low, high
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """Compares nested subsets of the runs with a pool of others."""
+
+    scalars: Scalars
+    merged: list[Merged]
+    sizes: NDArray[np.int64]
+    kinds: tuple[str, ...]
+    delta: tuple[float, float]
+
+    def compare(self, order: NDArray[np.intp], draw: Draw) -> tuple[Floats, Floats]:
+        """Return levels [kinds, directions, sizes] and distances [kinds, sizes], the largest over the statistics.
+
+        Parameters
+        ----------
+        order : ndarray of int [runs]
+            The runs in random order: subsets are taken from its start, the pool is its second half.
+        draw : (candidate examples, reference examples)
+            Examples of the levels; the distances use all.
+        """
+        place = np.argsort(order)
+        members = place < self.sizes[:, None]
+        pool = (place >= len(order) // 2).astype(np.int64)
+        averaged = self.scalars.of_ensembles(members) if "ensemble" in self.kinds else None
+        levels = np.zeros((len(self.kinds), len(DIRECTIONS), len(self.sizes)))
+        distances = np.zeros((len(self.kinds), len(self.sizes)))
+        for statistic, merged in enumerate(self.merged):
+            against = Pooled(merged, pool, draw, self.delta)
+            for k, runs in enumerate(members):
+                for i, kind in enumerate(self.kinds):
+                    values = averaged[statistic, k] if kind == "ensemble" and averaged is not None else None
+                    found, apart = against.compare(runs, values)
+                    levels[i, :, k] = np.maximum(levels[i, :, k], found)
+                    distances[i, k] = max(distances[i, k], apart)
+        return levels, distances
+
+
+class Pooled:
+    """The pool's law of one statistic on the candidates' examples, on the reference's, and on all."""
+
+    def __init__(self, merged: Merged, pool: NDArray[np.int64], draw: Draw, delta: tuple[float, float]) -> None:
+        n_examples = int(merged.example.max()) + 1
+        self.merged, self.delta = merged, delta
+        everything = np.ones(n_examples, dtype=np.int64)
+        self.examples = [np.bincount(half, minlength=n_examples) for half in draw] + [everything]
+        self.masses = [merged.mass(pool, examples) for examples in self.examples]
+
+    def compare(self, runs: NDArray[np.bool_], averaged: Floats | None) -> tuple[tuple[float, float], float]:
+        """Return the levels in both directions, and the distance, of a subset of runs.
+
+        Parameters
+        ----------
+        runs : ndarray of bool [runs]
+            Whether each run is in the subset.
+        averaged : ndarray [examples] or None
+            Scalars of their ensemble; the average of their distributions is compared if None.
+        """
+        if averaged is None:
+            positions = self.merged.of_runs(runs)
+            laws = [self.merged.average(positions, examples) for examples in self.examples]
+        else:
+            laws = [self.merged.ensemble(averaged, examples) for examples in self.examples]
+        few = smallest_level(laws[0].nodes(self.masses[1], trimmed=True), self.delta)
+        pool = smallest_level(laws[1].nodes(self.masses[0], trimmed=False), self.delta)
+        return (float(few[0]), float(pool[0])), float(distance(laws[2].nodes(self.masses[2], trimmed=True), 1.0)[0])

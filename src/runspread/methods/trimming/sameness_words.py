@@ -1,0 +1,63 @@
+"""The verdict of `same` in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .sameness import SameModel
+
+
+def sentence(result: SameModel) -> str:
+    """Return the verdict, what it rests on and what it cannot see."""
+    return f"{_verdict(result)} ({'; '.join(_evidence(result))}). {_blind_spots(result)}"
+
+
+def _verdict(result: SameModel) -> str:
+    runs = f"{counted(result.n_new, 'new run')} and {counted(result.n_old, 'old run')}"
+    if result.same and result.level == 0:
+        return f"No difference is shown between {runs}, beyond the fraction of {result.alpha:g} that may differ"
+    much = "no part discarded would make the rest alike"
+    if np.isfinite(result.level):
+        much = f"{result.level:.3f} would have to be discarded, {result.alpha:g} may"
+    if result.same:
+        return f"The outputs of {runs} differ, but more than the allowed fraction is not shown: {much}"
+    if result.same_distribution:
+        return f"The answers of {runs} differ example by example: {_answers(result)}"
+    if result.same_examples is False:
+        return f"The outputs of {runs} differ, and so do their answers example by example: {much}"
+    return f"The outputs of {runs} differ: {much}"
+
+
+def _answers(result: SameModel) -> str:
+    old, between, new = (f"{share:.1%}" for share in result.disagreement)
+    return f"new and old runs disagree on {between} of the examples, old ones on {old}, new ones on {new}"
+
+
+def _evidence(result: SameModel) -> list[str]:
+    found = [counted(result.examples_new, "example")]
+    if not np.isnan(result.accuracy_old):
+        found.append(f"accuracy {result.accuracy_old:.2%} before, {result.accuracy_new:.2%} now")
+    if not result.arrangements:
+        threshold = result.delta[0] + result.delta[1]
+        return [f"distance {result.distance:.4f}, threshold {threshold:.4f} by {result.threshold}", *found]
+    p_values = f"p = {result.p_value:.2g}"
+    if result.same_examples is not None:
+        p_values += f" for the distribution, {result.p_examples:.2g} example by example"
+    return [f"{p_values}, against {result.epsilon_each:g}", *found]
+
+
+def _blind_spots(result: SameModel) -> str:
+    if not result.arrangements:
+        return "It holds for these runs: how much the outputs change with the seeds is not looked at."
+    if result.same_examples is not None:
+        return "Changes too small for these runs go unseen." if result.same else "This does not say which is better."
+    why = "with one run on a side" if min(result.n_old, result.n_new) == 1 else "without labels or example ids"
+    return f"Answers are not compared example by example {why}: changes that keep the distribution go unseen."
+
+
+def counted(number: int, thing: str) -> str:
+    """Return "1 run" or "2 runs"."""
+    return f"{number} {thing}{'s' * (number != 1)}"

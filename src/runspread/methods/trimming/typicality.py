@@ -1,0 +1,400 @@
+"""Which runs are typical: the trimming level of every run against the average of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice, check_seed
+from ..._reading.margins import Floats, Margin
+from ..._reading.opening import opens
+from ..._reading.outputs import check_same_examples
+from ..._reading.scalars import Reading, Scalars, read_scalars
+from ..._results import Result, Table
+from ..._words import count
+from ...errors import InputError
+from ..audit.auditing import warns_of_seeds
+from .levels import CAP, MODES, Mode, Threshold, beyond_reach, default_threshold, round_up_to_grid, threshold_terms
+from .nodes import SLACK
+from .resampling import Counter, Draw, Plan, Pool, Progress, block_size, check_workers, draw_examples, resampled_levels
+
+ReferenceKind = Literal["mixture", "sampled", "ensemble", "single"]
+REFERENCES = ("mixture", "sampled", "ensemble", "single")
+FEW_REFERENCES = 10
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrimmingLevels(Result):
+    """Trimming level of every run, over resamplings of the examples.
+
+    Attributes
+    ----------
+    run_ids : tuple of str
+        The runs.
+    levels : ndarray [replicates, runs]
+        Exact levels; ``inf`` where no trimming helps. For one-vs-rest the largest over the classes.
+    class_levels : ndarray [classes, replicates, runs] or None
+        Levels of each class for one-vs-rest, each tested at ``epsilon / classes``.
+    grid_levels : ndarray [replicates, runs]
+        The levels rounded up to the published grid, ``cap`` beyond it.
+    mean, grid_mean : ndarray [runs]
+        Means over the replicates of `levels` censored at ``cap``, and of `grid_levels` (the published estimate).
+    median, lower, upper : ndarray [runs]
+        Median, 5 % and 95 % quantile over the replicates, uncensored.
+    rejected, censored : ndarray [runs]
+        Share of replicates with a level above 0, and with one of ``cap`` or more.
+    delta : tuple of float
+        A distance is accepted up to ``delta[0] + delta[1] / (1 - alpha)``.
+    n, m : int
+        Examples on which candidates and reference are evaluated in a replicate.
+    n_references : ndarray of int [runs]
+        Runs behind the reference of each run.
+    margin, classes, clip, reference, resample, mode, threshold, epsilon, cap, seed
+        Settings.
+    """
+
+    picture = ".plots:plot_trimming_levels"
+
+    replicate_fields: ClassVar[tuple[str, ...]] = ("levels", "class_levels", "grid_levels")
+
+    run_ids: tuple[str, ...]
+    levels: Floats
+    class_levels: Floats | None
+    grid_levels: Floats
+    mean: Floats
+    grid_mean: Floats
+    median: Floats
+    lower: Floats
+    upper: Floats
+    rejected: Floats
+    censored: Floats
+    delta: tuple[float, float]
+    n: int
+    m: int
+    n_references: NDArray[np.int64]
+    margin: str
+    classes: tuple[int, int] | None
+    clip: tuple[float, float] | None
+    reference: str
+    resample: str | None
+    mode: str
+    threshold: str | float
+    epsilon: float
+    cap: float
+    seed: int
+
+    @property
+    def atypical(self) -> NDArray[np.bool_]:
+        """Whether each run is told from the reference in more than half of the replicates."""
+        return self.rejected > 0.5
+
+    def table(self) -> Table:
+        """Return a row a run, the least typical first."""
+        order = np.argsort(-self.mean, kind="stable")
+        columns: dict[str, list[Any]] = {"run": [self.run_ids[run] for run in order]}
+        for name, values in (
+            ("mean level", self.mean),
+            ("median", self.median),
+            ("5 %", self.lower),
+            ("95 %", self.upper),
+            ("rejected", self.rejected),
+            (f"{self.cap:g} or more", self.censored),
+        ):
+            columns[name] = values[order].tolist()
+        if self.mode == "published":
+            columns["published mean"] = self.grid_mean[order].tolist()
+        shares = dict.fromkeys(("rejected", f"{self.cap:g} or more"), ".0%")
+        levels = ("mean level", "median", "5 %", "95 %", "published mean")
+        return Table(columns, formats=dict.fromkeys(levels, ".3f") | shares)
+
+    def sentence(self) -> str:
+        """Return how many runs are typical, at which sample sizes, and what that does not show."""
+        atypical, total = int(self.atypical.sum()), len(self.run_ids)
+        if beyond_reach(self.delta):
+            return (
+                f"Nothing can be said of {count(total, 'run')} at n = {self.n}, m = {self.m}: the threshold "
+                f"{self._threshold()} is as large as distances can be, so every level is 0. Use more examples."
+            )
+        middle = float(np.median(self.mean))
+        grid = f", {np.median(self.grid_mean):.3f} on the published grid" if self.mode == "published" else ""
+        replicates = f"{len(self.levels)} {self.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
+        return (
+            f"{atypical} of {total} runs {'is' if atypical == 1 else 'are'} distinguishable from the {self.reference} "
+            f"of the reference runs in more than half of {replicates} (median trimming level {middle:.3f}{grid}; "
+            f"n = {self.n}, m = {self.m}; threshold {self._threshold()}). It compares distributions, not which "
+            "examples have them."
+        )
+
+    def _threshold(self) -> str:
+        if self.delta[1]:
+            return f"{self.threshold}, epsilon {self.epsilon:g}"
+        return f"{self.delta[0]:.4f} by {self.threshold}, epsilon {self.epsilon:g}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of `trimming` that travel together."""
+
+    reference: ReferenceKind
+    resample: str | None
+    mode: Mode
+    threshold: Threshold | float | None
+    epsilon: float
+    workers: int | None
+    seed: int
+    progress: Progress | None = None
+
+    def plan(self, draws: list[Draw], statistics: int) -> Plan:
+        """Return what is done in every replicate; each of several statistics is tested at its share of epsilon."""
+        delta = threshold_terms(self.threshold, self.epsilon, len(draws[0][0]), len(draws[0][1]), self.mode, statistics)
+        return Plan(draws, delta, self.mode, self.reference == "sampled", self.seed)
+
+
+@opens("candidates", "references")
+@warns_of_seeds(pooled=True)
+def trimming(
+    candidates: Any,
+    references: Any = None,
+    *,
+    reference: ReferenceKind = "mixture",
+    resample: Literal["bootstrap", "split"] | None = "bootstrap",
+    replicates: int = 100,
+    threshold: Threshold | float | None = None,
+    epsilon: float = 0.01,
+    mode: Mode = "step",
+    margin: Margin | None = None,
+    labels: Any = None,
+    classes: tuple[int, int] | None = None,
+    clip: tuple[float, float] | None = None,
+    split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
+    indices: ArrayLike | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> TrimmingLevels:
+    """Return how much of each run's output distribution the average run does not explain.
+
+    Parameters
+    ----------
+    candidates : array_like, RunOutputs or study
+        Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
+    references : array_like, RunOutputs or study, optional
+        Other runs on the same examples, which make up the reference. When left out, the two halves of the
+        candidates serve each other: a run of the first half is compared with the second (the published design),
+        and a run of the second half with the first.
+    reference : {"mixture", "sampled", "ensemble", "single"}
+        ``mixture``: average of the runs' distributions. ``sampled``: a random sample of it, closest to the published
+        code. ``ensemble``: distribution of the averaged logits, another law than the mixture. ``single``: one run.
+    resample : {"bootstrap", "split"} or None
+        ``bootstrap``: two halves drawn with replacement, as published; rejects equal laws up to five times more
+        often than `epsilon`. ``split``: random disjoint halves, for which the threshold holds. None: all examples
+        for both, descriptive only.
+    replicates : int
+        Number of resamplings.
+    threshold, epsilon, mode
+        See `trimming_level`; for the mixture the size of the reference is its number of examples, not of pooled
+        values, because the runs share the examples.
+    margin, labels, classes
+        See `margins`; by default the gap for two classes, one-vs-rest for more, each class tested at
+        ``epsilon / classes``.
+    clip : (float, float), optional
+        Bounds to which scalar outputs are saturated.
+    split : str
+        Which split of a study to read.
+    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
+        What the numbers are, where neither they nor their source tell; probabilities are taken as their logarithms.
+    nan : {"exclude", "raise"}
+        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
+    indices : array_like of int [replicates, examples], optional
+        Fixes the draws; the first half of each row is for the candidates.
+    seed : int
+        Seed of the draws.
+    workers : int, optional
+        Threads; the result does not depend on it.
+    progress : callable, optional
+        Called with the number of steps done, and of all steps.
+
+    Returns
+    -------
+    TrimmingLevels
+        Levels per replicate and their summary per run.
+
+    Raises
+    ------
+    InputError
+        No usable run, runs on different examples, too few examples, or arguments out of range.
+
+    Notes
+    -----
+    Banerjee et al., arXiv 2406.08307.
+
+    Outputs are read a block of runs at a time, once more for each class of a one-vs-rest margin. In memory at a time
+    are the reference runs' values of one class (32 bytes each while they are sorted; 24, and 24 more a thread, from
+    then on; there are fewer threads where they would exceed 4 GiB), a block of candidates (some 200 MiB), and the
+    levels (8 bytes a class, replicate and run): 5,900 candidates of 5,000 examples against 40 references take 0.35 GiB
+    in all. Without `references` half of the runs are the reference; hand in fewer to hold less.
+    """
+    for value, name, known in ((reference, "reference", REFERENCES), (mode, "mode", MODES)):
+        check_choice(value, name, known)
+    settings = Settings(reference, resample, mode, threshold, epsilon, check_workers(workers), seed, progress)
+    reading = Reading(margin, classes, clip)
+    tested = read_scalars(candidates, labels, split, reading, kind=kind, nan=nan)
+    pool = None if references is None else read_scalars(references, labels, split, reading, kind=kind, nan=nan)
+    draws = draw_examples(tested.n_examples, resample, replicates, indices, np.random.default_rng(check_seed(seed)))
+    if indices is not None:
+        settings = dataclasses.replace(settings, resample="given")
+    plan = settings.plan(draws, tested.n_statistics)
+    levels, sizes = _against_pool(tested, pool, settings, plan) if pool else _across_halves(tested, settings, plan)
+    return _summarise(levels, sizes, tested, pool, settings, plan, reading)
+
+
+def halves(n_runs: int) -> list[NDArray[np.intp]]:
+    """Return the runs of the two halves that serve each other where there are no references."""
+    return np.array_split(np.arange(n_runs), 2)
+
+
+def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
+    if (tested.n_classes, tested.n_examples) != (pool.n_classes, pool.n_examples):
+        raise InputError(
+            f"candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
+        )
+    check_same_examples(
+        {"candidates": tested.labels, "references": pool.labels},
+        {"candidates": tested.example_ids, "references": pool.example_ids},
+    )
+    runs, everyone = np.arange(len(tested.run_ids)), np.arange(len(pool.run_ids))
+    counter = _counter(tested, [runs], settings, plan)
+    return _levels(tested, runs, pool, everyone, settings, plan, counter), np.full(len(runs), len(everyone))
+
+
+def _counter(tested: Scalars, parts: list[NDArray[np.intp]], settings: Settings, plan: Plan) -> Counter:
+    """Return what counts the replicates of every block of candidates."""
+    blocks = sum(math.ceil(len(part) / block_size(tested.n_examples)) for part in parts)
+    return Counter(tested.n_statistics * blocks * len(plan.draws), settings.progress)
+
+
+def _size(scalars: Scalars) -> str:
+    return f"{scalars.n_examples} examples and {scalars.n_classes} classes"
+
+
+def _across_halves(tested: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
+    if len(tested.run_ids) < 2:
+        raise InputError("1 run", "at least two, or references", "A run needs others to be compared with.")
+    first, second = parts = halves(len(tested.run_ids))
+    counter = _counter(tested, parts, settings, plan)
+    levels = [_levels(tested, own, tested, other, settings, plan, counter) for own, other in (parts, parts[::-1])]
+    sizes = np.repeat([len(second), len(first)], [len(first), len(second)])
+    return np.concatenate(levels, axis=2), sizes
+
+
+def _levels(
+    tested: Scalars,
+    own: NDArray[np.intp],
+    pool: Scalars,
+    other: NDArray[np.intp],
+    settings: Settings,
+    plan: Plan,
+    counter: Counter,
+) -> Floats:
+    """Return the levels [statistics, replicates, own runs] of runs `own` against runs `other` of the pool.
+
+    Held at a time: one statistic of the other runs, sorted, and one block of the own.
+    """
+    if settings.reference == "single" and len(other) != 1:
+        raise InputError(
+            f"{len(other)} reference runs for reference='single'",
+            "exactly one",
+            "Give one run as the references, on the command line as --against.",
+        )
+    averaged = ensemble_of(pool, other) if settings.reference == "ensemble" else None
+    levels: list[Floats] = []
+    for number in range(tested.n_statistics):
+        reference = next(pool.blocks(number, other, len(other))) if averaged is None else averaged[number]
+        law = Pool(_checked(reference, settings.mode))
+        del reference  # sorted anew in the pool
+        blocks = tested.blocks(number, own, block_size(tested.n_examples))
+        candidates = (_checked(block, settings.mode) for block in blocks)
+        levels.append(resampled_levels(candidates, law, plan, settings.workers, counter))
+    return np.stack(levels)
+
+
+def ensemble_of(pool: Scalars, runs: NDArray[np.intp]) -> Floats:
+    """Return the scalars [statistics, 1, examples] of the averaged logits of some runs."""
+    return pool.of_ensembles(np.isin(np.arange(len(pool.run_ids)), runs)[None])
+
+
+def _checked(values: Floats, mode: Mode) -> Floats:
+    if mode == "published" and not np.isfinite(values).all():
+        raise InputError("infinite outputs", "finite ones in mode 'published'", "Use mode='step'.")
+    return values
+
+
+def _summarise(
+    levels: Floats,
+    sizes: NDArray[np.int64],
+    tested: Scalars,
+    pool: Scalars | None,
+    settings: Settings,
+    plan: Plan,
+    reading: Reading,
+) -> TrimmingLevels:
+    largest = levels.max(0)
+    lower, upper = np.quantile(largest, [0.05, 0.95], axis=0, method="inverted_cdf")  # copes with infinite levels
+    on_grid = round_up_to_grid(largest)
+    return TrimmingLevels(
+        run_ids=tested.run_ids,
+        levels=largest,
+        class_levels=levels if len(levels) > 1 else None,
+        grid_levels=on_grid,
+        mean=np.minimum(largest, CAP).mean(0),
+        grid_mean=on_grid.mean(0),
+        median=np.quantile(largest, 0.5, axis=0, method="inverted_cdf"),
+        lower=lower,
+        upper=upper,
+        rejected=(largest > 0).mean(0),
+        censored=(largest >= CAP - SLACK).mean(0),
+        delta=plan.delta,
+        n=len(plan.draws[0][0]),
+        m=len(plan.draws[0][1]),
+        n_references=sizes,
+        margin=tested.margin,
+        classes=reading.classes,
+        clip=reading.clip,
+        reference=settings.reference,
+        resample=settings.resample,
+        mode=settings.mode,
+        threshold=default_threshold(settings.threshold, settings.mode),
+        epsilon=settings.epsilon,
+        cap=CAP,
+        seed=settings.seed,
+        excluded=tested.excluded + (pool.excluded if pool else ()),
+        warnings=_warnings(tested, pool),
+    )
+
+
+def _warnings(tested: Scalars, pool: Scalars | None) -> tuple[str, ...]:
+    """Return what makes the reference worth less than its number of runs says."""
+    notes: list[str] = []
+    source, name = (tested, "") if pool is None else (pool, "reference ")
+    parts = halves(len(tested.run_ids)) if pool is None else [range(len(pool.run_ids))]
+    distinct = min(len({source.digests[run] for run in part}) for part in parts)
+    if distinct < FEW_REFERENCES:
+        notes.append(f"The reference is made of only {count(distinct, 'run')}: it is itself uncertain.")
+    if copies := source.count_copies():
+        notes.append(
+            f"{count(copies, f'{name}run')} {'has' if copies == 1 else 'have'} exactly the outputs of another: "
+            "exclude copies."
+        )
+    if pool is not None and (shared := tested.count_in(pool)):
+        has = "has" if shared == 1 else "have"
+        notes.append(
+            f"{count(shared, 'candidate')} {has} exactly the outputs of a reference run: use disjoint sets of runs."
+        )
+    return tuple(notes)

@@ -1,0 +1,65 @@
+from ..._reading.classes import predicted_classes
+from .accuracy import RunAccuracies, run_accuracies
+from .boundaries import sequential_boundaries
+from .class_calibration import CalibrationResult, calibration
+from .comparing import compare, holm_adjust
+from .comparison import Comparison
+from .components import SourceComponents, SourceGroups, sources
+from .estimate import variance
+from .independence import IndependenceTest, independence_test
+from .null import poisson_binomial_pmf
+from .pairs import PairDeviations, pair_deviations
+from .plans import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance
+from .poke import PokeSensitivity, poke_sensitivity
+from .real import ScoreVariance, score_variance
+from .result import VarianceResult
+from .selection_model import SelectionModel, seed_selection_model
+from .statistics import RunStatistics, run_statistics
+from .stopping import Look, StoppingRule, stopping_rule
+from .sums import RunSums
+from .tasks import TwoGroupTasks, two_group_tasks
+from .transfer import SeedSelection, seed_selection
+
+__all__ = [
+    "CalibrationResult",
+    "Comparison",
+    "GapPlan",
+    "IndependenceTest",
+    "Look",
+    "PairDeviations",
+    "PokeSensitivity",
+    "RunAccuracies",
+    "RunPlan",
+    "RunStatistics",
+    "RunSums",
+    "ScoreVariance",
+    "SeedSelection",
+    "SelectionModel",
+    "SourceComponents",
+    "SourceGroups",
+    "StoppingRule",
+    "TwoGroupTasks",
+    "VarianceResult",
+    "calibration",
+    "compare",
+    "holm_adjust",
+    "independence_test",
+    "pair_deviations",
+    "plan_gap",
+    "plan_runs",
+    "plan_superiority",
+    "plan_variance",
+    "poisson_binomial_pmf",
+    "poke_sensitivity",
+    "predicted_classes",
+    "run_accuracies",
+    "run_statistics",
+    "score_variance",
+    "seed_selection",
+    "seed_selection_model",
+    "sequential_boundaries",
+    "sources",
+    "stopping_rule",
+    "two_group_tasks",
+    "variance",
+]

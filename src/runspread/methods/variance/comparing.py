@@ -1,0 +1,239 @@
+"""`compare`: is the new configuration better than the old, on this test set and on the distribution (spec 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice
+from ..._reading.opening import opens
+from ..._words import count
+from ...errors import InputError
+from .._statistics import holm_adjusted
+from .answers import Asked
+from .clusters import Grouping, clusters_of, few_clusters
+from .comparison import QUESTIONS, Comparison
+from .comparison_numbers import numbers_of
+from .comparison_words import pairing_note
+from .difference import quantile
+from .dropped import dropped_note
+from .law import share_text, unseen_share
+from .pairing import kept_bits, pair_runs
+from .samples import SAMPLES_ARE, refuse_study
+from .shared import shared_runs
+from .sides import Side, both_sides
+
+
+@opens("a", "b")
+def compare(
+    a: Any = None,
+    b: Any = None,
+    labels: Any = None,
+    *,
+    correct: tuple[ArrayLike, ArrayLike] | None = None,
+    split: str = "test",
+    kind: str = "auto",
+    nan: str = "exclude",
+    missing: str = "raise",
+    level: float = 0.95,
+    names: tuple[str, str] = ("A", "B"),
+    on: str = "distribution",
+    not_worse: float | None = None,
+    equivalent: float | None = None,
+    clusters: ArrayLike | None = None,
+    paired: bool = False,
+    seeds: tuple[ArrayLike, ArrayLike] | None = None,
+    samples_are: str = "runs",
+) -> Comparison:
+    """Return whether a new configuration (b) is better than an old one (a), and on what.
+
+    Runs are compared unpaired, also where both configurations used the same seeds: long trainings decorrelate even
+    under identical seeds. With `paired` or `seeds`, runs of the same seeds are compared in pairs if their accuracies
+    are shown to be positively correlated (a one-sided t test at 1 %, which keeps the size of both steps together at
+    that of one), and unpaired otherwise; the sentence says which. The replication unit is the run; examples are a
+    sample of the distribution. Accuracies are taken as normal over runs: where trainings fail so rarely that few runs
+    hold none, "not worse" and "equivalent" may be shown of a configuration that fails (``docs/simulations.md``).
+
+    Parameters
+    ----------
+    a, b : array_like, RunOutputs, study or RunStatistics
+        Runs of the old and of the new configuration on the same examples, as for `variance`.
+    labels : array_like of int [examples], optional
+        True classes; taken from the sources where they have them.
+    correct : tuple of two array_like of 0/1 [runs, examples], optional
+        Given instead of `a`, `b` and `labels`.
+    split, kind, nan, missing
+        As for `variance`; ``missing="intersect"`` keeps the examples that all runs of both have.
+    level : float
+        Of tests and intervals.
+    names : tuple of str
+        How to call the two.
+    on : {"distribution", "test-set", "models"}
+        What the answer is to cover: other examples and other runs; other runs on these very examples; other examples,
+        for the trained models at hand (which one run of each can answer).
+    not_worse : float, optional
+        Ask whether the new one is not worse by more than this margin, a fraction: 0.005 is half a point.
+    equivalent : float, optional
+        Ask whether the two differ by less than this margin.
+    clusters : array_like [examples], optional
+        Examples that belong together (one patient, one document): the distribution is then that of clusters.
+    paired : bool
+        Whether to pair the runs of two studies whose recorded seeds are the same in every role.
+    seeds : tuple of two array_like [runs] or [runs, roles], optional
+        Seeds of the runs of A and of B, to pair them by; for arrays, files and statistics (with ``keep_bits=True``).
+    samples_are : {"runs", "samples"}
+        What the first axis is: trainings, or repeated samples of one model on each example, as for `variance`. Of two
+        models with samples only ``on="models"`` can be answered.
+
+    Returns
+    -------
+    Comparison
+        Verdict, difference (new minus old) and interval; ``result.sentence()`` answers in words.
+
+    Raises
+    ------
+    InputError
+        The two were not evaluated on the same examples; or pairs are asked for and there are no seeds, or several runs
+        have the same; or a margin that is not above 0; or all runs of one are runs of the other too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> old, new = (rng.random((5, 400)) < accuracy for accuracy in (0.7, 0.9))
+    >>> rs.compare(correct=(old, new)).verdict()
+    'better'
+    """
+    asked = Asked.of(level, not_worse, equivalent)
+    check_choice(on, "on", QUESTIONS)
+    pairing = paired or seeds is not None
+    if seeds is not None and len(seeds) != 2:
+        raise InputError(f"seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed a run")
+    samples = check_choice(samples_are, "samples_are", SAMPLES_ARE) == "samples"
+    if samples:
+        _refuse_for_samples((a, b), pairing=pairing)
+    settings = {"votes": False, "keep_bits": True}
+    reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
+    old, new = both_sides((a, b), labels, correct, names, settings, reading, samples=samples)
+    shared = shared_runs(old, new)
+    grouping = None if clusters is None else _grouping(clusters, old, new)
+    pairs = None
+    if pairing:
+        of_a, of_b = (None, None) if seeds is None else seeds
+        pairs = pair_runs(old.seeds(of_a), new.seeds(of_b), names)
+    told = old.told and new.told
+    found = numbers_of(
+        old.statistics,
+        new.statistics,
+        names,
+        grouping=grouping,
+        pairs=pairs,
+        limit=quantile(level),
+        told=told,
+        samples=samples,
+    )
+    result = Comparison(
+        names=names,
+        n_clusters=None if grouping is None else len(grouping),
+        level=level,
+        on=on,
+        asked=asked.what,
+        margin=asked.margin,
+        runs_needed=found.runs_needed(asked, on),
+        excluded=(*old.excluded, *new.excluded),
+        samples_are=samples_are,
+        warnings=(
+            *shared,
+            *(() if samples else (note for side in (old, new) for note in side.notes())),
+            *_few_against_many(old, new, found.fields["form"]),
+            *_if_alike(names, found.fields, asked.level),
+            *_dropped(correct, old, names),
+            *few_clusters(grouping),
+        ),
+        **found.fields,
+    )
+    return replace(result, warnings=(*result.warnings, *pairing_note(result), *_of_law(result)))
+
+
+def _refuse_for_samples(sources: tuple[Any, Any], *, pairing: bool) -> None:
+    for source in sources:
+        refuse_study(source)
+    if pairing:
+        raise InputError("pairs of samples of two models", "runs", "Leave paired and seeds out, or samples_are.")
+
+
+def _dropped(correct: tuple[ArrayLike, ArrayLike] | None, old: Side, names: tuple[str, str]) -> tuple[str, ...]:
+    """Count and name the examples that were left out since a run of either lacks them."""
+    keep = getattr(old.outcomes, "examples", None)
+    if correct is None or keep is None:
+        return ()
+    return dropped_note([np.ma.asanyarray(array) for array in correct], keep, names)
+
+
+def _of_law(result: Comparison) -> tuple[str, ...]:
+    """Say what an answer on the configurations assumes of their runs, and which failures it may miss."""
+    if result.answered == "models":
+        return ()
+    runs = [count(number, "run") for number in (result.n_runs_a, result.n_runs_b)]
+    shares = [share_text(unseen_share(number, result.level)) for number in (result.n_runs_a, result.n_runs_b)]
+    old, new = result.names
+    of = f"{runs[0]} of each" if runs[0] == runs[1] else f"{runs[0]} of {old} and {runs[1]} of {new}"
+    up_to = shares[0] if runs[0] == runs[1] else f"{shares[0]} and {shares[1]}"
+    return (
+        f"This takes accuracies as normal over runs: with {of}, failures in up to {up_to} of trainings may not have "
+        f"been seen ({result.level:.0%} bound).",
+    )
+
+
+def _grouping(clusters: ArrayLike, old: Side, new: Side) -> Grouping:
+    for side in (old, new):
+        kept_bits(side.statistics, side.name)
+    return clusters_of(clusters, old.outcomes, old.statistics.n_examples)
+
+
+def _few_against_many(old: Side, new: Side, form: str) -> tuple[str, ...]:
+    """Say what few runs against many cost."""
+    if form != "guarded":
+        return ()
+    fewer = min(old, new, key=lambda side: side.statistics.n_runs)
+    return (
+        f"{fewer.statistics.n_runs} runs of {fewer.name} hardly measure its spread, which sets the width of the "
+        "interval: one more of them narrows it more than any number of the other.",
+    )
+
+
+def _if_alike(names: tuple[str, str], fields: Mapping[str, Any], level: float) -> tuple[str, ...]:
+    """Say what would hold if the single run of one configuration spread as those of the other."""
+    answer = fields["answers"].get("if alike")
+    if answer is None or not answer.forms:
+        return ()
+    alone = names[0 if fields["n_runs_a"] == 1 else 1]
+    low, high = answer.interval(level)
+    return (
+        f"If {alone} spread as the other does, the {level:.0%} interval for the configurations would be "
+        f"{100 * low:+.2f} to {100 * high:+.2f} points; a second run of it tells whether it does.",
+    )
+
+
+def holm_adjust(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return p-values adjusted for several comparisons (Holm 1979).
+
+    Parameters
+    ----------
+    p_values : array_like of float [comparisons]
+        Unadjusted.
+
+    Returns
+    -------
+    ndarray of float64 [comparisons]
+        Reject where at most the level: the chance of any false rejection is then at most the level.
+    """
+    p = np.asarray(p_values, np.float64)
+    if p.ndim != 1 or p.size == 0 or not bool(((p >= 0) & (p <= 1)).all()):
+        raise InputError(f"p-values {p}", "one axis of numbers from 0 to 1, not empty")
+    return holm_adjusted(p)

@@ -1,0 +1,5 @@
+"""All plots: each takes a result and, optionally, an Axes, and returns the Axes."""
+
+from ._namespace import lazy_names as _lazy_names
+
+__getattr__, __dir__, __all__ = _lazy_names(__name__, __file__)

@@ -1,0 +1,5 @@
+"""The study on disk: specification, shards, index, recording, reading."""
+
+from .._namespace import lazy_names as _lazy_names
+
+__getattr__, __dir__, __all__ = _lazy_names(__name__, __file__)

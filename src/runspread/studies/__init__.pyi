@@ -1,0 +1,22 @@
+from .opening import create_study, open_study
+from .readers import Curves, Metrics, Predictions
+from .recorder import RunRecorder
+from .records import Seeds
+from .runs import Runs
+from .shards import RunMetadata
+from .study import Study
+from .verify import Verification
+
+__all__ = [
+    "Curves",
+    "Metrics",
+    "Predictions",
+    "RunMetadata",
+    "RunRecorder",
+    "Runs",
+    "Seeds",
+    "Study",
+    "Verification",
+    "create_study",
+    "open_study",
+]

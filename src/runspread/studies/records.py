@@ -1,0 +1,166 @@
+"""A run before it is written: what a trainer, a recorder or an importer hands to ``Study.publish``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .._checks import to_numpy
+from ..errors import InputError
+
+Status = Literal["completed", "diverged", "failed"]
+STATUSES: tuple[Status, ...] = ("completed", "diverged", "failed")
+
+
+class Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Seeds of one run, by the role that each plays. None where the role's seed is unknown or does not exist.
+
+    Parameters
+    ----------
+    init : int, optional
+        Seed of the initial weights.
+    order : int, optional
+        Seed of the order in which examples are shown.
+    augment : int, optional
+        Seed of augmentation and dropout.
+    """
+
+    init: int | None = None
+    order: int | None = None
+    augment: int | None = None
+
+    def __post_init__(self) -> None:
+        for role in SEED_ROLES:
+            seed = getattr(self, role)
+            if seed is not None:
+                msgspec.structs.force_setattr(self, role, _checked_seed(seed, role))
+
+    def to_dict(self) -> dict[str, int | None]:
+        """Return role to seed."""
+        return {role: getattr(self, role) for role in SEED_ROLES}
+
+
+def _checked_seed(seed: Any, role: str) -> int:
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**63:
+        raise InputError(f"seed {role}={seed!r}", "a whole number from 0 to 2**63 - 1, or None")
+    return number
+
+
+SEED_ROLES = ("init", "order", "augment")
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """All that is kept of one run.
+
+    Attributes
+    ----------
+    id : str
+        Unique in the study; see `run_id`.
+    seeds : Seeds
+        Seeds by role.
+    hyperparameters : dict
+        What varies or identifies the configuration: strings, numbers, booleans, None, or lists of them.
+    status : {"completed", "diverged", "failed"}
+        How the run ended.
+    error : str or None
+        Why it diverged or failed: a sentence or a traceback.
+    metrics : dict of str to (steps, values)
+        Logged curves: steps int64 [points], strictly increasing, and values [points].
+    predictions : dict of (split, step or None) to array
+        Logits [examples, classes], or predicted classes [examples]; step None is the end of training.
+    kinds : dict of (split, step or None) to str
+        What predictions are, where it has to be noted: ``"log-probabilities"``, ``"log-odds"``, ``"logits"`` that could
+        be taken for probabilities, ``"classes"``.
+    labels : dict of str to array
+        Labels int64 [examples] of each split in `predictions`.
+    weights : dict of (step or None) to dict of str to array
+        Parameters by name; step None is the end of training.
+    example_ids : dict of str to str
+        Digest of the examples' ids, in order, of each split where they are known (see `examples_digest`).
+    """
+
+    id: str
+    seeds: Seeds = field(default_factory=Seeds)
+    hyperparameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    status: Status = "completed"
+    error: str | None = None
+    metrics: dict[str, tuple[NDArray[np.int64], NDArray[Any]]] = field(
+        default_factory=dict[str, tuple[NDArray[np.int64], NDArray[Any]]]
+    )
+    predictions: dict[tuple[str, int | None], NDArray[Any]] = field(
+        default_factory=dict[tuple[str, int | None], NDArray[Any]]
+    )
+    kinds: dict[tuple[str, int | None], str] = field(default_factory=dict[tuple[str, int | None], str])
+    labels: dict[str, NDArray[np.int64]] = field(default_factory=dict[str, NDArray[np.int64]])
+    weights: dict[int | None, dict[str, NDArray[Any]]] = field(
+        default_factory=dict[int | None, dict[str, NDArray[Any]]]
+    )
+    example_ids: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def run_id(seeds: Seeds, hyperparameters: Mapping[str, Any]) -> str:
+    """Return the id that a run of these seeds and hyperparameters has: the same on every machine.
+
+    Parameters
+    ----------
+    seeds : Seeds
+        Seeds by role.
+    hyperparameters : mapping
+        What identifies the configuration (plain values, as JSON holds them).
+    """
+    facts = {"seeds": seeds.to_dict(), "hyperparameters": dict(hyperparameters)}
+    try:
+        text = json.dumps(facts, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"hyperparameters that JSON cannot hold ({error})",
+            "strings, finite numbers, booleans, None, or lists of them",
+            "Convert arrays and objects to plain values, for example with float(x) or str(x).",
+        ) from error
+    return digest(text.encode())
+
+
+def attempt_name(name: str, attempt: int) -> str:
+    """Return the id of a shard at its first, second, ... attempt."""
+    return name if attempt == 1 else f"{name}-{attempt}"
+
+
+def examples_digest(ids: Any, n_examples: int, split: str) -> str:
+    """Return what tells examples in their order: the digest of their ids, or the one that was given.
+
+    Parameters
+    ----------
+    ids : str or array_like of str or int [examples]
+        A digest of one's own, or the id of each example in the order of the predictions.
+    n_examples : int
+        How many there are.
+    split : str
+        Of which split, for the error.
+    """
+    if isinstance(ids, str):
+        return ids
+    listed = np.asarray(to_numpy(ids))
+    if listed.shape != (n_examples,) or len(np.unique(listed)) != n_examples:
+        raise InputError(
+            f"example ids of shape {listed.shape}, {len(np.unique(listed))} of them different, for split {split!r}",
+            f"a different id for each of {n_examples} examples, or one string that stands for them in their order",
+        )
+    return digest("\n".join(str(item) for item in listed.tolist()).encode())
+
+
+def digest(data: bytes) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of `data`: enough for ids inside one study."""
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,384 @@
+"""One shard: runs that were trained, recorded or imported together, in one folder that never changes.
+
+::
+
+    shards/<id>/
+        shard.json                what the runs are: ids, seeds, hyperparameters, status, what was recorded
+        metrics.safetensors       values/<metric> [runs, points], lengths/<metric> [runs],
+                                  steps/<metric> [points], or [runs, points] where runs differ
+        predictions.safetensors   logits/<split>[@<step>] [runs, examples, classes], labels/<split> [examples]
+        digest.safetensors        of runs with predicted classes alone: class/<split>[@<step>] [runs, examples] (-1: no
+                                  prediction), correct/<split>[@<step>] [runs, bytes] in bits, labels/<split>
+        weights.safetensors       final/<parameter> or step-<step>/<parameter> [runs, ...]
+        provenance.json           when, where and how long: the only file that differs between two equal trainings
+        SHA256SUMS                checksums of the files above but provenance.json, as sha256sum writes them
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .._reading.kinds import class_of, why_unusable
+from ..errors import CorruptShardError, FormatVersionError, InputError
+from .files import (
+    CHECKSUMS,
+    FolderExistsError,
+    checksums,
+    published_folder,
+    sha256_bytes,
+    storage_errors,
+    write_bytes,
+    write_json,
+    write_tensors,
+)
+from .records import RunRecord, Seeds, Status
+
+FORMAT_VERSION = 2  # the newest that is read; a shard says 2 where it uses what version 1 has not, else 1
+PREDICTIONS, DIGEST = "predictions.safetensors", "digest.safetensors"
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+class StudyFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``study.json``."""
+
+    format: str = "runspread-study"
+    version: int = 1
+    recipe: dict[str, Any] | None = None
+    splits: tuple[str, ...] = ()
+    example_ids: dict[str, str] = {}
+
+
+class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What a study knows of a run without opening its arrays.
+
+    Attributes
+    ----------
+    id : str
+        Unique in the study.
+    seeds : Seeds
+        Seeds by role.
+    hyperparameters : dict
+        As recorded.
+    status : {"completed", "diverged", "failed"}
+        How the run ended.
+    error : str or None
+        Why it diverged or failed.
+    accuracy : dict of str to float
+        Share of examples whose largest logit is the label, for each split with final predictions that can be used:
+        without NaN, positive infinities, or rows that have no finite entry.
+    predictions : tuple of (split, step or None)
+        Which predictions were recorded; None is the end of training.
+    weights : tuple of (step or None)
+        At which steps weights were recorded.
+    metrics : tuple of str
+        Names of the logged metrics.
+    """
+
+    id: str
+    seeds: Seeds
+    hyperparameters: dict[str, Any]
+    status: Status
+    error: str | None = None
+    accuracy: dict[str, float] = {}
+    predictions: tuple[tuple[str, int | None], ...] = ()
+    weights: tuple[int | None, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+class ShardFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis.
+
+    `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`
+    says what the predictions ``<split>[@<step>]`` are, where it has to be said: ``"log-probabilities"``,
+    ``"log-odds"``, ``"logits"``, or ``"classes"``, which lie in the digest (version 2).
+    """
+
+    version: int
+    position: int
+    runs: tuple[RunMetadata, ...]
+    labels: dict[str, str]
+    example_ids: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+
+
+def place_of(split: str, step: int | None) -> str:
+    """Return how predictions are called in `ShardFacts.kinds`, and after the slash in the names of tensors."""
+    return split if step is None else f"{split}@{step}"
+
+
+def prediction_key(split: str, step: int | None, kind: str | None = None) -> str:
+    """Return the name of a prediction tensor."""
+    return f"{'class' if kind == 'classes' else 'logits'}/{place_of(split, step)}"
+
+
+def prediction_file(kind: str | None) -> str:
+    """Return the name of the file that predictions of a kind lie in."""
+    return DIGEST if kind == "classes" else PREDICTIONS
+
+
+def weight_key(step: int | None, parameter: str) -> str:
+    """Return the name of a weight tensor."""
+    return f"final/{parameter}" if step is None else f"step-{step}/{parameter}"
+
+
+def write_shard(
+    target: Path, records: Sequence[RunRecord], *, position: int, dtype: str, provenance: Mapping[str, Any]
+) -> bool:
+    """Write `records` as the shard folder `target`, all or nothing.
+
+    Returns
+    -------
+    bool
+        Whether `target` holds them now: False where other content was there before, which stays as it was.
+    """
+    kinds = _shared_kinds(records)
+    predictions, digest = _stack_predictions(records, dtype, kinds)
+    stacked = {
+        "metrics.safetensors": _stack_metrics(records),
+        PREDICTIONS: predictions,
+        DIGEST: digest,
+        "weights.safetensors": _stack_weights(records),
+    }
+    files = {name: tensors for name, tensors in stacked.items() if tensors}
+    facts = _shard_facts(records, predictions | digest, position, kinds)
+    sums = b""
+    try:
+        with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
+            for name, tensors in files.items():
+                write_tensors(folder / name, tensors)
+            write_json(folder / "shard.json", facts)
+            write_json(folder / "provenance.json", dict(provenance))
+            sums = checksums(folder, ["shard.json", *files])
+            write_bytes(folder / CHECKSUMS, sums)
+    except FolderExistsError:
+        return _holds(target, facts, sums)
+    return True
+
+
+def _holds(folder: Path, facts: ShardFacts, sums: bytes) -> bool:
+    """Whether a shard has these facts and checksums; its position in the study is no part of a run."""
+    try:
+        there = msgspec.structs.replace(read_facts(folder), position=facts.position)
+        sums_there = (folder / CHECKSUMS).read_bytes()
+    except (CorruptShardError, OSError):
+        return False
+    same_facts = msgspec.json.encode(there) == msgspec.json.encode(facts)
+    return same_facts and _sums_of_arrays(sums_there) == _sums_of_arrays(sums)
+
+
+def _sums_of_arrays(sums: bytes) -> list[bytes]:
+    return [line for line in sums.splitlines() if not line.endswith(b"  shard.json")]
+
+
+def read_facts(folder: Path) -> ShardFacts:
+    """Read ``shard.json``.
+
+    Raises
+    ------
+    CorruptShardError
+        It is missing or not what was written.
+    FormatVersionError
+        A newer runspread wrote it.
+    """
+    path = folder / "shard.json"
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=_Version).version
+        if version > FORMAT_VERSION:
+            raise FormatVersionError(
+                f"{path} has format version {version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
+            )
+        return msgspec.json.decode(data, type=ShardFacts)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise CorruptShardError(
+            f"{path} cannot be read ({error})",
+            "the facts of a shard",
+            "`runspread verify` names every corrupt shard; move those away, and train or copy them again.",
+        ) from error
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+def _shard_facts(
+    records: Sequence[RunRecord],
+    stored: Mapping[str, NDArray[Any]],
+    position: int,
+    kinds: Mapping[tuple[str, int | None], str],
+) -> ShardFacts:
+    labels = {
+        key.removeprefix("labels/"): labels_digest(array) for key, array in stored.items() if key.startswith("labels/")
+    }
+    return ShardFacts(
+        version=2 if kinds else 1,
+        position=position,
+        runs=tuple(_run_facts(record, row, stored, kinds) for row, record in enumerate(records)),
+        labels=labels,
+        example_ids=_shared_examples(records),
+        kinds={place_of(*at): kind for at, kind in sorted(kinds.items(), key=lambda item: place_of(*item[0]))},
+    )
+
+
+def _shared_kinds(records: Sequence[RunRecord]) -> dict[tuple[str, int | None], str]:
+    """Return what predictions are, where it has to be noted; that is one thing for all runs of a shard."""
+    found: dict[tuple[str, int | None], str] = {}
+    for at in _keys(records, lambda record: record.predictions):
+        kinds = {record.kinds.get(at) for record in records if at in record.predictions}
+        if len(kinds) > 1:
+            named = " and ".join(sorted(kind or "plain logits" for kind in kinds))
+            raise InputError(f"{named} of split {at[0]!r} in one shard", "one kind of outputs")
+        kind = kinds.pop()
+        if kind is not None:
+            found[at] = kind
+    return found
+
+
+def _shared_examples(records: Sequence[RunRecord]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for record in records:
+        for split, known in record.example_ids.items():
+            if found.setdefault(split, known) != known:
+                raise InputError(f"runs of one shard with different examples for split {split!r}", "the same examples")
+    return found
+
+
+def _run_facts(
+    record: RunRecord, row: int, stored: Mapping[str, NDArray[Any]], kinds: Mapping[tuple[str, int | None], str]
+) -> RunMetadata:
+    # Accuracy is taken from what is stored, which predicts what was handed in, so that a reader gets the same number.
+    accuracy: dict[str, float] = {}
+    for split, step in record.predictions:
+        if step is None and record.status == "completed":
+            kind = kinds.get((split, None))
+            values = stored[prediction_key(split, None, kind)][row]
+            if kind == "classes" or not why_unusable(values, kind):
+                predicted = values if kind == "classes" else class_of(values, "log-odds")
+                accuracy[split] = float(np.mean(predicted == stored[f"labels/{split}"]))
+    return RunMetadata(
+        id=record.id,
+        seeds=record.seeds,
+        hyperparameters=record.hyperparameters,
+        status=record.status,
+        error=record.error,
+        accuracy=accuracy,
+        predictions=tuple(sorted(record.predictions, key=_by_split_and_step)),
+        weights=tuple(sorted(record.weights, key=_by_step)),
+        metrics=tuple(sorted(record.metrics)),
+    )
+
+
+def _by_step(step: int | None) -> int:
+    return sys.maxsize if step is None else step
+
+
+def _by_split_and_step(key: tuple[str, int | None]) -> tuple[str, int]:
+    return key[0], _by_step(key[1])
+
+
+def _stack_metrics(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    for name in _keys(records, lambda record: record.metrics):
+        curves = [record.metrics.get(name, (np.empty(0, np.int64), np.empty(0))) for record in records]
+        lengths = np.array([len(steps) for steps, _ in curves], dtype=np.int64)
+        steps = np.full((len(curves), lengths.max()), -1, dtype=np.int64)
+        values = np.full(steps.shape, np.nan)
+        for row, (at, logged) in enumerate(curves):
+            steps[row, : len(at)], values[row, : len(at)] = at, logged
+        shared = bool((steps == steps[0]).all())
+        tensors |= {
+            f"values/{name}": values.astype("float32" if _largest(values) <= FLOAT32_MAX else "float64"),
+            f"lengths/{name}": lengths,
+            f"steps/{name}": steps[0] if shared else steps,
+        }
+    return tensors
+
+
+def _stack_predictions(
+    records: Sequence[RunRecord], dtype: str, kinds: Mapping[tuple[str, int | None], str]
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Return the tensors of the outputs, and those of the digest of predicted classes."""
+    tensors: dict[str, NDArray[Any]] = {}
+    digest: dict[str, NDArray[Any]] = {}
+    for split, step in _keys(records, lambda record: record.predictions):
+        rows = _rows(records, lambda record, key=(split, step): record.predictions.get(key), f"predictions {split!r}")
+        kind, labels = kinds.get((split, step)), _shared_labels(records, split)
+        if kind == "classes":
+            digest[prediction_key(split, step, kind)] = rows
+            digest[f"correct/{place_of(split, step)}"] = np.packbits(rows == labels, axis=1)
+        else:
+            tensors[prediction_key(split, step)] = _small(rows, "float32" if kind == "log-probabilities" else dtype)
+        (digest if kind == "classes" else tensors)[f"labels/{split}"] = labels
+    return tensors, digest
+
+
+def _small(rows: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return outputs in a type at least as precise as `dtype` in which all values fit and predict the same classes."""
+    predicted, largest = class_of(rows, "log-odds"), _largest(rows)
+    for name, limit in (("float16", FLOAT16_MAX), ("float32", FLOAT32_MAX)):
+        if (name == dtype or dtype == "float16") and largest <= limit:
+            stored = rows.astype(name)
+            if np.array_equal(class_of(stored, "log-odds"), predicted):
+                return stored
+    return rows.astype("float64")
+
+
+def _largest(values: NDArray[Any]) -> float:
+    """Return the largest size of a finite value."""
+    return float(np.max(np.abs(values), initial=0.0, where=np.isfinite(values)))
+
+
+def _shared_labels(records: Sequence[RunRecord], split: str) -> NDArray[Any]:
+    given = [record.labels[split] for record in records if split in record.labels]
+    if not given or any(not np.array_equal(labels, given[0]) for labels in given):
+        raise InputError(
+            f"runs of one shard with {'different' if given else 'no'} labels for split {split!r}", "the same labels"
+        )
+    return _narrow(given[0])
+
+
+def _narrow(labels: NDArray[Any]) -> NDArray[Any]:
+    return labels.astype(np.min_scalar_type(int(labels.max())))
+
+
+def labels_digest(labels: NDArray[Any]) -> str:
+    """Return the digest of labels that ``shard.json`` holds: of the narrowest type that takes them."""
+    return sha256_bytes(_narrow(labels).tobytes())
+
+
+def _stack_weights(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {}
+    for step in _keys(records, lambda record: record.weights):
+        names = _keys(records, lambda record, step=step: record.weights.get(step, {}))
+        for name in names:
+            rows = _rows(
+                records, lambda record, at=step, name=name: record.weights.get(at, {}).get(name), f"weights {name!r}"
+            )
+            tensors[weight_key(step, name)] = rows
+    return tensors
+
+
+def _keys(records: Sequence[RunRecord], of: Callable[[RunRecord], Mapping[Any, Any]]) -> list[Any]:
+    """Return the keys that occur in any record, in order of first appearance."""
+    return list(dict.fromkeys(key for record in records for key in of(record)))
+
+
+def _rows(records: Sequence[RunRecord], of: Callable[[RunRecord], NDArray[Any] | None], what: str) -> NDArray[Any]:
+    """Stack one array a run; runs without it get NaN (zero for whole numbers)."""
+    arrays = [of(record) for record in records]
+    first = next(array for array in arrays if array is not None)
+    shapes = {array.shape for array in arrays if array is not None}
+    if len(shapes) > 1:
+        raise InputError(
+            f"{what} of shapes {sorted(shapes)} in one shard", "one shape", "Publish such runs one by one."
+        )
+    missing = np.full(first.shape, np.nan if first.dtype.kind == "f" else 0, dtype=first.dtype)
+    return np.stack([missing if array is None else array for array in arrays])

@@ -1,0 +1,5 @@
+"""Training: the only floor where torch lives."""
+
+from .._namespace import lazy_names as _lazy_names
+
+__getattr__, __dir__, __all__ = _lazy_names(__name__, __file__)

@@ -1,0 +1,435 @@
+"""An ensemble as a thing to ship: predict, save, load, export, and what it costs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+
+from ..._checks import check_integers, to_numpy
+from ..._optional import require
+from ..._reading.safetensors import map_tensors
+from ...errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError
+from ...nn import BatchEnsemble, EnsembleTraining
+from ...nn._dropout import dropout_active
+from ...studies.files import refuse_existing, sha256, storage_errors, write_json, write_tensors
+from ...studies.records import Seeds
+from ..build import materialised
+from .conversion import Conversion, conversion_of, rebuild
+from .cost import EnsembleCost, count_parameters, measure_cost
+from .members import EnsembleModule, MemberStack
+from .training_log import log_arrays, log_facts, read_log
+
+FORMAT, VERSION = "runspread-ensemble", 1
+FACTS, TENSORS, LOG = "ensemble.json", "weights.safetensors", "training.safetensors"
+
+
+class EnsembleFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``ensemble.json``.
+
+    Attributes
+    ----------
+    members : tuple of dict
+        Of each member its ``id``, ``weight`` and, where known, ``seeds`` and ``hyperparameters``.
+    conversion : Conversion
+        How the members lie in the network.
+    recipe : dict or None
+        The recipe of the members, which also builds the network; None for a network of the user's own.
+    shape : tuple of int or None
+        Shape of one input.
+    n_classes : int or None
+        Number of classes.
+    selection : dict
+        How the members were chosen: objective, scores, over-fitting.
+    training : dict
+        How a batch or hyper-batch ensemble was trained: seed, split that tuned, settings, conversion, what its alarms
+        said, and the checksum of the log beside it.
+    cost : dict
+        Parameters of the ensemble and of a single network; once `Ensemble.cost` measured it, also the times of a
+        prediction.
+    sha256 : str
+        Checksum of the weights.
+    """
+
+    format: str = FORMAT
+    version: int = VERSION
+    members: tuple[dict[str, Any], ...]
+    conversion: Conversion = Conversion()
+    recipe: dict[str, Any] | None = None
+    shape: tuple[int, ...] | None = None
+    n_classes: int | None = None
+    selection: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    cost: dict[str, Any] = {}
+    sha256: str = ""
+
+
+class Ensemble:
+    """Trained members with their weights: predicts, saves itself, becomes a module or an ONNX file.
+
+    Made by `make_ensemble` from a study, by `Ensemble.of` from networks, or by `load_ensemble`.
+
+    Attributes
+    ----------
+    facts : EnsembleFacts
+        Members, weights, origin.
+    log : EnsembleTraining or None
+        Losses and bounds of the training, of a batch or hyper-batch ensemble of a recipe.
+    """
+
+    def __init__(self, module: EnsembleModule, facts: EnsembleFacts, log: EnsembleTraining | None = None) -> None:
+        self._module, self.facts, self.log = module, facts, log
+
+    @classmethod
+    def of(
+        cls,
+        members: Sequence[nn.Module] | BatchEnsemble,
+        *,
+        weights: ArrayLike | None = None,
+        ids: Sequence[str] | None = None,
+        mean: ArrayLike = 0.0,
+        std: ArrayLike = 1.0,
+    ) -> Ensemble:
+        """Make an ensemble of networks in memory.
+
+        Parameters
+        ----------
+        members : sequence of nn.Module, or BatchEnsemble
+            Networks that return logits [examples, classes]; or a batch or hyper-batch ensemble.
+        weights : array_like [members], optional
+            Non-negative, sum 1; equal by default.
+        ids : sequence of str, optional
+            Names of the members.
+        mean, std : array_like
+            Inputs are scaled as ``(x - mean) / std`` first.
+        """
+        batch = isinstance(members, BatchEnsemble)
+        core = members.eval() if batch else MemberStack(members)
+        count = members.members if batch else len(members)
+        checked = _check_weights(weights, count)
+        scaling = (torch.as_tensor(mean, dtype=torch.float32), torch.as_tensor(std, dtype=torch.float32))
+        names = [f"member {k}" for k in range(count)] if ids is None else list(ids)
+        facts = EnsembleFacts(
+            members=tuple({"id": name, "weight": float(w)} for name, w in zip(names, checked, strict=True)),
+            conversion=conversion_of(core),
+        )
+        return cls(EnsembleModule(core, checked.tolist(), scaling), facts)
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weights of the members; they sum to 1."""
+        return np.array([member["weight"] for member in self.facts.members])
+
+    @property
+    def member_ids(self) -> tuple[str, ...]:
+        """Ids of the members."""
+        return tuple(str(member["id"]) for member in self.facts.members)
+
+    def __len__(self) -> int:
+        return len(self.facts.members)
+
+    def __repr__(self) -> str:
+        return f"<ensemble of {len(self)}: {', '.join(self.member_ids)}>"
+
+    def module(self) -> nn.Module:
+        """Return the ensemble as an ``nn.Module``: inputs as in the data set to averaged class probabilities."""
+        return self._module
+
+    def predict(self, inputs: ArrayLike | Tensor, *, batch_size: int = 1024) -> NDArray[np.float64]:
+        """Return the averaged class probabilities [examples, classes].
+
+        Parameters
+        ----------
+        inputs : array_like or Tensor [examples, ...]
+            As in the data set that the members were trained on: they are scaled here.
+        batch_size : int
+            Examples in one pass, all members at once.
+
+        Raises
+        ------
+        InputError
+            Not numbers, NaN, no examples, or not of the shape that the members were trained on.
+        """
+        members = self.member_probabilities(inputs, batch_size=batch_size)
+        total = np.zeros(members.shape[1:])
+        for weight, own in zip(self.weights, members, strict=True):  # a product of matrices depends on the processor
+            total += weight * own
+        return total
+
+    @torch.no_grad()
+    def member_probabilities(self, inputs: ArrayLike | Tensor, *, batch_size: int = 1024) -> NDArray[np.float64]:
+        """Return the class probabilities of every member [members, examples, classes], for `scores` and `diversity`."""
+        outputs_of = self._module.one_pass()
+        parts = [self._module.member_probabilities(x, outputs_of) for x in self._batches(inputs, batch_size)]
+        return torch.cat(parts, dim=1).double().cpu().numpy()
+
+    @torch.no_grad()
+    def mc_dropout(
+        self, inputs: ArrayLike | Tensor, *, passes: int = 30, seed: int = 0, batch_size: int = 1024
+    ) -> NDArray[np.float64]:
+        """Return the averaged class probabilities of passes with dropout active [passes, examples, classes].
+
+        Parameters
+        ----------
+        inputs : array_like or Tensor [examples, ...]
+            As for `predict`.
+        passes : int
+            Stochastic passes; average over them for the prediction.
+        seed : int
+            Seed of the masks.
+        batch_size : int
+            Examples in one pass.
+
+        Raises
+        ------
+        InputError
+            The members have no dropout layer.
+
+        References
+        ----------
+        Gal and Ghahramani (2016), arXiv 1506.02142.
+        """
+        batches = self._batches(inputs, batch_size)
+        passes = int(check_integers(passes, "passes", 1, None))
+        with dropout_active(self._module, seed):
+            found = [torch.cat([self._module(x) for x in batches]) for _ in range(passes)]
+        return torch.stack(found).double().cpu().numpy()
+
+    def _checked_inputs(self, inputs: ArrayLike | Tensor) -> Tensor:
+        """Return inputs as a tensor [examples, ...] of numbers, of the members' shape where that is known."""
+        rows = inputs if isinstance(inputs, Tensor) else torch.as_tensor(_numbers(inputs))
+        found, known = tuple(rows.shape), self.facts.shape
+        if not found or (known is not None and found[1:] != tuple(known)):
+            expected = "..." if known is None else ", ".join(map(str, known))
+            hint = "Give one example as inputs[None]." if found and found == known else ""
+            raise InputError(f"inputs of shape {found}", f"(examples, {expected})", hint)
+        if not len(rows):
+            raise InputError("no inputs", "at least one example")
+        bad = int(torch.isnan(rows).sum())
+        if bad:
+            raise InputError(f"inputs hold {bad} NaN", "numbers", "A prediction from them would be NaN too.")
+        return rows
+
+    def _batches(self, inputs: ArrayLike | Tensor, batch_size: int) -> list[Tensor]:
+        rows = self._checked_inputs(inputs)
+        size = int(check_integers(batch_size, "batch_size", 1, None))
+        device = self._module.weights.device
+        return [part.to(device) for part in rows.split(size)]
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the ensemble as a new folder: ``ensemble.json``, ``weights.safetensors``, a log where there is one.
+
+        Parameters
+        ----------
+        folder : path
+            Must not exist; appears whole or not at all.
+
+        Raises
+        ------
+        StorageError
+            The folder exists, or the file system refused.
+        """
+        target = Path(folder)
+        refuse_existing(target)
+        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        with storage_errors(f"saving the ensemble to {target}"):
+            draft.mkdir(parents=True)
+            try:
+                write_tensors(draft / TENSORS, _tensors(self._module))
+                write_json(draft / FACTS, self._facts_to_write(draft))
+                draft.rename(target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        return target
+
+    def _facts_to_write(self, draft: Path) -> EnsembleFacts:
+        """Return the facts with the checksums of the files in `draft`, where the log is written too."""
+        facts = self.facts
+        if self.log is not None:
+            write_tensors(draft / LOG, log_arrays(self.log))
+            training = {**facts.training, **log_facts(self.log), "sha256": sha256(draft / LOG)}
+            facts = msgspec.structs.replace(facts, training=training)
+        cost = {**count_parameters(self._module.core), **facts.cost}
+        return msgspec.structs.replace(facts, cost=cost, sha256=sha256(draft / TENSORS))
+
+    def to_onnx(self, path: str | os.PathLike[str], example: ArrayLike | Tensor) -> Path:
+        """Write the ensemble as an ONNX file (needs ``runspread[onnx]``).
+
+        Parameters
+        ----------
+        path : path
+            File to write.
+        example : array_like or Tensor [examples, ...]
+            A few inputs, for shape and type; the number of examples stays free.
+        """
+        for name in ("onnx", "onnxscript"):
+            require(name, "ONNX export")
+        x = self._checked_inputs(example)
+        if len(x) < 2:
+            x = torch.cat([x, x])  # a single example would be taken for a fixed size
+        program = torch.onnx.export(
+            self._module,
+            (x,),
+            input_names=["inputs"],
+            output_names=["probabilities"],
+            dynamic_shapes=({0: torch.export.Dim("examples")},),
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        program.save(str(path))
+        return Path(path)
+
+    def cost(self, example: ArrayLike | Tensor, *, single: nn.Module | None = None, repeats: int = 20) -> EnsembleCost:
+        """Measure what the ensemble costs against one of its members; `save` writes what was measured last.
+
+        Parameters
+        ----------
+        example : array_like or Tensor [examples, ...]
+            Inputs to time a prediction of.
+        single : nn.Module, optional
+            What to compare with; by default the first member, or for a batch ensemble the plain network of its recipe.
+            One of a network of your own has neither: give the network that it was made from.
+        repeats : int
+            Timed predictions of each; the smallest time counts.
+        """
+        x = self._checked_inputs(example)
+        if single is None and not isinstance(self._module.core, MemberStack):
+            single = _plain_network(self.facts, {})
+        found = measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
+        self.facts = msgspec.structs.replace(self.facts, cost=found.facts())
+        return found
+
+
+def _numbers(inputs: ArrayLike) -> NDArray[Any]:
+    try:
+        array = np.asarray(to_numpy(inputs))
+    except ValueError as error:  # rows of different lengths
+        raise InputError(f"inputs that are no array ({error})", "one array [examples, ...]") from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"inputs of dtype {array.dtype}", "numbers")
+    return array
+
+
+def load_ensemble(
+    folder: str | os.PathLike[str], *, network: nn.Module | Sequence[nn.Module] | None = None
+) -> Ensemble:
+    """Open an ensemble that `Ensemble.save` wrote. Nothing in the folder is executed.
+
+    Parameters
+    ----------
+    folder : path
+        The folder.
+    network : nn.Module or sequence of nn.Module, optional
+        A network of the members' architecture, or one for each member where these differ; needed where they were not
+        made by one of runspread's own models.
+
+    Raises
+    ------
+    NotAStudyError
+        The folder holds no ensemble.
+    FormatVersionError
+        Written by a newer runspread.
+    CorruptShardError
+        The weights differ from their checksum.
+    InputError
+        A network is needed, or the one given does not fit.
+    """
+    path = Path(folder)
+    facts = _read_facts(path)
+    tensors = {
+        name: torch.from_numpy(np.array(value)) for name, value in _checked(path / TENSORS, facts.sha256).items()
+    }
+    logged = facts.training.get("sha256")
+    log = None if logged is None else read_log(facts.training, _checked(path / LOG, logged))
+    scaling = (tensors.pop("scaling/mean"), tensors.pop("scaling/std"))
+    core = rebuild(facts.conversion, _templates(facts, network), tensors)
+    margin = (facts.recipe or {}).get("loss") == "hinge"
+    weights = [member["weight"] for member in facts.members]
+    return Ensemble(EnsembleModule(core, weights, scaling, margin=margin), facts, log)
+
+
+def _checked(file: Path, checksum: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file that is as it was saved."""
+    if not file.is_file() or sha256(file) != checksum:
+        raise CorruptShardError(f"{file} is missing or differs from its checksum", "the file as saved")
+    return map_tensors(file)
+
+
+def _read_facts(path: Path) -> EnsembleFacts:
+    if not (path / FACTS).is_file():
+        raise NotAStudyError(f"{path} holds no {FACTS}", "a folder that Ensemble.save wrote")
+    raw = (path / FACTS).read_bytes()
+    try:
+        head: Any = msgspec.json.decode(raw)
+        if head.get("format") == FORMAT and head.get("version", 0) > VERSION:
+            raise FormatVersionError(
+                f"an ensemble of format {head['version']}", f"at most {VERSION}", "Update runspread."
+            )
+        return msgspec.convert(head, EnsembleFacts)
+    except (msgspec.DecodeError, msgspec.ValidationError, AttributeError) as error:
+        raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error
+
+
+def _templates(facts: EnsembleFacts, network: nn.Module | Sequence[nn.Module] | None) -> list[nn.Module]:
+    """Return a network of each member's architecture: those given, or built from the members' hyperparameters."""
+    if network is None:
+        return [_built(facts, member.get("hyperparameters", {})) for member in facts.members]
+    given = [network] * len(facts.members) if isinstance(network, nn.Module) else list(network)
+    if len(given) != len(facts.members):
+        raise InputError(f"{len(given)} networks for {len(facts.members)} members", "one network, or one a member")
+    return [materialised(one, facts.shape) for one in given]
+
+
+def _built(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module:
+    built = _plain_network(facts, hyperparameters)
+    if built is None:
+        raise InputError(
+            "an ensemble of a network of one's own",
+            "network=, a module of the same architecture",
+            "Code that a file names is never run.",
+        )
+    return built
+
+
+def _plain_network(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module | None:
+    """Return an untrained network of a member's architecture; None where it is not one of runspread's own."""
+    recipe = facts.recipe or {}
+    models = (recipe.get("model", ":"), hyperparameters.get("model", ""))
+    if facts.shape is None or facts.n_classes is None or any(":" in str(model) for model in models):
+        return None
+    from ..plan import RunPlan
+    from ..recipes import recipe_from_dict
+    from ..study_networks import own_network
+
+    return own_network(recipe_from_dict(recipe), RunPlan("", Seeds(), hyperparameters), facts.shape, facts.n_classes)
+
+
+def _tensors(module: EnsembleModule) -> dict[str, NDArray[Any]]:
+    """Return the arrays to save: stacked along a first axis of members where these are alike."""
+    core, scaling = module.core, {"scaling/mean": module.mean, "scaling/std": module.std}
+    if isinstance(core, MemberStack):
+        states: list[Mapping[str, Tensor]] = [network.state_dict() for network in core.networks]
+        if core.alike:
+            values = {f"stacked/{name}": torch.stack([state[name] for state in states]) for name in states[0]}
+        else:
+            values = {f"{k}/{name}": value for k, state in enumerate(states) for name, value in state.items()}
+    else:
+        values = dict(core.state_dict())
+    return {name: value.detach().cpu().numpy() for name, value in {**values, **scaling}.items()}
+
+
+def _check_weights(weights: ArrayLike | None, members: int) -> NDArray[np.float64]:
+    array = np.full(members, 1 / members) if weights is None else np.asarray(weights, dtype=np.float64)
+    if array.shape != (members,) or (array < 0).any() or abs(array.sum() - 1) > 1e-9:
+        raise InputError(f"weights {array.tolist()} for {members} members", "one each, non-negative, sum 1")
+    return array

@@ -1,0 +1,140 @@
+"""Makes an ensemble of runs whose weights a study holds."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..._checks import check_choice
+from ...errors import InputError, MissingDataError
+from ...methods.ensembles.selection import EnsembleSelection
+from ...studies.shards import RunMetadata
+from ...studies.study import Study
+from ..build import materialised
+from ..datasets import load_dataset
+from ..recipes import Recipe
+from ..study_networks import own_network, recipe_of
+from .artifact import Ensemble, EnsembleFacts
+from .conversion import filled
+from .members import EnsembleModule, MemberStack
+
+
+def make_ensemble(
+    study: Study,
+    chosen: EnsembleSelection | Sequence[str],
+    *,
+    network: nn.Module | None = None,
+    data: str | os.PathLike[str] | None = None,
+) -> Ensemble:
+    """Make an ensemble of runs whose weights the study holds.
+
+    Parameters
+    ----------
+    study : Study
+        Where the weights are.
+    chosen : EnsembleSelection or sequence of str
+        What `select_ensemble` returned, with its weights; or ids of runs, with equal weights.
+    network : nn.Module, optional
+        A network of the runs' architecture. Not needed where runspread trained the study with one of its own models.
+    data : path, optional
+        Where the recipe's data set lies, for the scaling of the inputs.
+
+    Returns
+    -------
+    Ensemble
+        With ``predict``, ``save``, ``module``, ``to_onnx``, ``cost``.
+
+    Raises
+    ------
+    InputError
+        A network is needed, or the one given does not fit.
+    MissingDataError
+        A run's weights were not recorded.
+    """
+    selection = chosen if isinstance(chosen, EnsembleSelection) else None
+    return weighted_ensemble(study, _weights_by_run(chosen), selection, network=network, data=data)
+
+
+def weighted_ensemble(
+    study: Study,
+    weights: Mapping[str, float],
+    selection: EnsembleSelection | None,
+    *,
+    network: nn.Module | None = None,
+    data: str | os.PathLike[str] | None = None,
+) -> Ensemble:
+    """Make an ensemble of runs with given weights; `make_ensemble` says the rest."""
+    for name in weights:
+        check_choice(name, "run", study.runs.ids)
+    runs = [study.runs[name] for name in weights]
+    recipe = recipe_of(study, data)
+    facts = EnsembleFacts(
+        members=tuple(_member(run, weights[run.id]) for run in runs), selection=_selection_facts(selection)
+    )
+    if network is not None or recipe is None:
+        if network is None:
+            raise InputError("a study without a recipe of runspread's", "network=, a module of the runs' architecture")
+        network = materialised(network, None if recipe is None else tuple(load_dataset(recipe).example_shape))
+        members = [_load(study, run, copy.deepcopy(network)) for run in runs]
+        return Ensemble(EnsembleModule(MemberStack(members), list(weights.values())), facts)
+    return _from_recipe(study, runs, recipe, facts)
+
+
+def _from_recipe(study: Study, runs: Sequence[RunMetadata], recipe: Recipe, facts: EnsembleFacts) -> Ensemble:
+    dataset = load_dataset(recipe)
+    shape, classes = tuple(dataset.example_shape), dataset.n_classes
+    members = [_load(study, run, own_network(recipe, run, shape, classes)) for run in runs]
+    scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
+    weights = [member["weight"] for member in facts.members]
+    module = EnsembleModule(MemberStack(members), weights, scaling, margin=recipe.loss == "hinge")
+    described = EnsembleFacts(
+        members=facts.members,
+        selection=facts.selection,
+        recipe=recipe.identity(),
+        shape=shape,
+        n_classes=classes,
+    )
+    return Ensemble(module, described)
+
+
+def _load(study: Study, run: RunMetadata, network: nn.Module) -> nn.Module:
+    try:
+        weights = study.weights(run)
+    except MissingDataError as error:
+        raise MissingDataError(
+            f"no weights of {run.id}", "runs recorded with their weights", "Record with keep_weights=True."
+        ) from error
+    return filled(network, {name: torch.tensor(value) for name, value in weights.items()})
+
+
+def _weights_by_run(chosen: EnsembleSelection | Sequence[str]) -> dict[str, float]:
+    if isinstance(chosen, EnsembleSelection):
+        return {chosen.run_ids[i]: float(chosen.weights[i]) for i in chosen.members}
+    if isinstance(chosen, str) or not chosen or len(set(chosen)) < len(chosen):
+        raise InputError(f"members {chosen!r}", "a selection, or a list of different run ids")
+    return {name: 1 / len(chosen) for name in chosen}
+
+
+def _member(run: RunMetadata, weight: float) -> dict[str, Any]:
+    return {"id": run.id, "weight": weight, "seeds": run.seeds.to_dict(), "hyperparameters": run.hyperparameters}
+
+
+def _selection_facts(chosen: EnsembleSelection | None) -> dict[str, Any]:
+    if chosen is None:
+        return {}
+    checked = chosen.cross_validation
+    return {
+        "objective": chosen.objective,
+        "score": chosen.score,
+        "best_single_score": chosen.best_single_score,
+        "held_out_score": None if checked is None else checked.held_out,
+        "optimism": None if checked is None else checked.optimism,
+        "n_candidates": chosen.n_candidates,
+        "n_examples": chosen.n_examples,
+        "stop_reason": chosen.stop_reason,
+    }

@@ -1,0 +1,225 @@
+"""``rs.training.study_measures``: what the networks of a study's runs do on their training data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from .._results import Excluded
+from ..errors import InputError
+from ..methods.spectra.norms import accuracy_of, margin_percentile, norm_measures, path_norm
+from ..methods.spectra.sharpness import sharpness_measures
+from ..methods.spectra.smoothing import svd_smoothing
+from ..methods.spectra.study_measures import StudyMeasures, by_name
+from ..studies.shards import RunMetadata
+from ..studies.study import Study
+from .build import plain_network
+from .engine import Task
+from .ensembles.conversion import filled
+from .recipes import Recipe
+from .shards import TaskCache
+from .stack import build_seeded
+from .study_networks import own_recipe, recipe_of
+from .torch_network import TorchNetwork, fold_batch_norm
+
+_JACOBIAN_EXAMPLES = 512
+
+
+@dataclass(frozen=True)
+class _Options:
+    examples: int | None
+    noise_examples: int | None
+    keep: tuple[float, ...]
+    noise: bool
+    worst_case: bool
+    draws: int
+    seed: int
+
+
+def study_measures(
+    study: Study,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    examples: int | None = None,
+    keep: Sequence[float] = (0.1, 0.2, 0.4),
+    noise: bool = True,
+    noise_examples: int | None = None,
+    worst_case: bool = False,
+    draws: int = 10,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> StudyMeasures:
+    """Return the data-dependent measures of every run of a study, for `paradox` to judge beside the spectra.
+
+    Of each run: the training accuracy that truncated weight matrices leave (``SVD10``, ...), the output margin, norm
+    measures, the Jacobian, and PAC-Bayes measures.
+
+    Parameters
+    ----------
+    study : Study
+        Trained by runspread, with weights; its recipe says which network, and which data.
+    data : path, optional
+        Where the recipe's data set lies.
+    examples : int, optional
+        Training examples to evaluate on, the first ones; all when None.
+    keep : sequence of float
+        Shares of the singular directions, as in `svd_smoothing`.
+    noise : bool
+        Whether to search for the noise that the weights stand (the longest part: hundreds of evaluations a run).
+    noise_examples : int, optional
+        Examples for that search, the first ones; all that are evaluated when None.
+    worst_case : bool
+        Whether to search for the worst case by gradient ascent too.
+    draws : int
+        Draws of noise a level.
+    seed : int
+        Of the noise, the same for every run.
+    progress : callable, optional
+        Called with the number of runs done and in all.
+
+    Returns
+    -------
+    StudyMeasures
+        Runs that did not complete, or have no weights, are counted and named.
+
+    Raises
+    ------
+    InputError
+        The study was trained elsewhere, is not one of classification, its data are not those it was trained on, or no
+        run has weights.
+
+    Notes
+    -----
+    Initial weights, for the distances, are those recorded at step 0 where there are any; else they are drawn again
+    from the seed. Batch normalisation is folded into the layer before it for all but the truncation.
+
+    References
+    ----------
+    Martin and Mahoney (2021), arXiv:2106.00734; Jiang et al. (2019); Dziugaite et al. (2020).
+    """
+    recipe = _checked_recipe(study, data)
+    facts = [run for run in study.runs if run.status == "completed" and None in run.weights]
+    if not facts:
+        raise InputError(f"no completed run of {len(study.runs)} has final weights", "runs trained with keep_weights")
+    options = _Options(examples, noise_examples, tuple(keep), noise, worst_case, draws, seed)
+    tasks, rows, n_train = TaskCache(), list[dict[str, float]](), 0
+    for number, run in enumerate(facts, start=1):
+        task = tasks.get(own_recipe(recipe, run), "cpu")
+        task.check_fingerprint(str((study.recipe or {}).get("data_fingerprint", "")))
+        rows.append(_Measured(study, run, task, options).measures())
+        n_train = examples or len(task.splits["train"].labels)
+        if progress is not None:
+            progress(number, len(facts))
+    return StudyMeasures(
+        source=study.path.name,
+        runs=tuple(run.id for run in facts),
+        metrics={name: np.array([row[name] for row in rows]) for name in rows[0]},
+        hyperparameters=by_name([run.hyperparameters for run in facts]),
+        accuracy=by_name([run.accuracy for run in facts]),
+        n_train=n_train,
+        excluded=tuple(
+            Excluded(run.id, "no weights" if run.status == "completed" else run.status)
+            for run in study.runs
+            if run not in facts
+        ),
+    )
+
+
+def _checked_recipe(study: Study, data: str | os.PathLike[str] | None) -> Recipe:
+    recipe = recipe_of(study, data)
+    if recipe is None:
+        raise InputError(
+            "a study without a recipe of runspread's",
+            "one that rs.train made",
+            "For networks of your own there are rs.methods.spectra.svd_smoothing, rs.methods.spectra.norm_measures and rs.methods.spectra.sharpness_measures.",
+        )
+    if recipe.loss != "cross_entropy":
+        raise InputError(f"a study with loss={recipe.loss!r}", "loss='cross_entropy'")
+    return recipe
+
+
+class _Measured:
+    """One trained network on its training examples."""
+
+    def __init__(self, study: Study, run: RunMetadata, task: Task, options: _Options) -> None:
+        split, self.options = task.splits["train"], options
+        n = options.examples or len(split.labels)
+        if split.labels.ndim != 1 or not 0 < n <= len(split.labels):
+            raise InputError(
+                f"{n} of {len(split.labels)} training examples with labels of {split.labels.ndim} axes",
+                "at least one, no more than there are, each with one label",
+            )
+        self.inputs: NDArray[Any] = split.gather(torch.arange(n)).numpy()
+        self.labels: NDArray[np.int64] = split.labels[:n].numpy()
+        self.n_train = len(split.labels)
+        self.module = self._module(task, study.weights(run))
+        self.initial = self._module(task, study.weights(run, step=0) if 0 in run.weights else _drawn(task, run))
+
+    @staticmethod
+    def _module(task: Task, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
+        network = plain_network(task.recipe, tuple(task.splits["train"].inputs.shape[1:]), task.n_classes)
+        return filled(network, {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}).eval()
+
+    def measures(self) -> dict[str, float]:
+        """Return all measures by name."""
+        network, initial = (TorchNetwork(_folded(module)) for module in (self.module, self.initial))
+        return {**self._smoothing(), **self._norms(network, initial.weights), **self._noise(network, initial.weights)}
+
+    def _smoothing(self) -> dict[str, float]:
+        network = TorchNetwork(self.module)
+        found = svd_smoothing(
+            network.weights, accuracy_of(network, self.inputs, self.labels), self.options.keep,
+            groups=_groups(self.module),
+        )  # fmt: skip
+        return {f"SVD{kept.rstrip('%')}": float(value) for kept, value in zip(found.kept, found.accuracy, strict=True)}
+
+    def _norms(self, network: TorchNetwork, initial: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+        weights = network.weights
+        margin = margin_percentile(network.logits(weights, self.inputs), self.labels)
+        path = path_norm(network, weights, self.inputs.shape[1:])
+        found = norm_measures(weights, self.n_train, initial=initial, margin=margin, path_norm=path).raw
+        jacobian = network.jacobian_norm(weights, self.inputs[:_JACOBIAN_EXAMPLES])
+        return {"margin": margin, **found, "log_path_norm": float(np.log(path)), "jacobian_norm": jacobian}
+
+    def _noise(self, network: TorchNetwork, initial: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+        if not (self.options.noise or self.options.worst_case):
+            return {}
+        n = self.options.noise_examples
+        found = sharpness_measures(
+            network.weights,
+            network,
+            self.inputs[:n],
+            self.labels[:n],
+            initial=initial,
+            n_train=self.n_train,
+            worst_case=self.options.worst_case,
+            draws=self.options.draws,
+            seed=self.options.seed,
+        )
+        radius = {} if found.radius is None else {"sharpness_radius": found.radius}
+        return {"sigma": found.sigma, "sigma_magnitude": found.sigma_magnitude, **radius, **found.measures}
+
+
+def _drawn(task: Task, run: RunMetadata) -> dict[str, NDArray[Any]]:
+    """Return the weights that a run started from, drawn again from its seed."""
+    module = build_seeded(task.build, run.seeds.init or 0)
+    names = dict(plain_network(task.recipe, tuple(task.splits["train"].inputs.shape[1:]), task.n_classes).state_dict())
+    return {name: value.detach().numpy() for name, value in module.state_dict().items() if name in names}
+
+
+def _folded(module: nn.Module) -> nn.Module:
+    normalises = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in module.modules())
+    return fold_batch_norm(module) if normalises else module
+
+
+def _groups(module: nn.Module) -> dict[str, int]:
+    """Return the groups of convolutions that have more than one, by name of their weight."""
+    convolutions = {name: layer for name, layer in module.named_modules() if isinstance(layer, nn.modules.conv._ConvNd)}
+    return {f"{name}.weight": layer.groups for name, layer in convolutions.items() if layer.groups > 1}

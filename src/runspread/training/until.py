@@ -1,0 +1,190 @@
+"""Trains until a question is answered: more runs at each look, at an error rate that holds for all looks together."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import InputError, StudyError
+from ..methods.audit.auditing import audit_warnings
+from ..methods.variance.stopping import Look, StoppingRule, stopping_rule
+from ..studies.files import storage_errors, write_json
+from ..studies.opening import open_study
+from ..studies.study import Study
+from .recipes import Recipe
+from .train import train
+
+PLAN = "until.json"
+
+
+class TrainedUntil(NamedTuple):
+    """A study that was trained until its question was answered.
+
+    Attributes
+    ----------
+    study : Study
+        The study.
+    look : Look
+        What the last look said.
+    """
+
+    study: Study
+    look: Look
+
+
+def train_until(
+    recipe: str | Recipe,
+    *,
+    until: str,
+    max_runs: int,
+    out: str | os.PathLike[str],
+    against: Study | str | os.PathLike[str] | None = None,
+    split: str = "test",
+    alpha: float = 0.05,
+    failures: float = 0.0,
+    **options: Any,
+) -> TrainedUntil:
+    """Train more runs until a question is answered, or `max_runs` are there; see `stopping_rule` for the questions.
+
+    The numbers of runs at which it looks are fixed beforehand, and kept in the study (``until.json``): a training that
+    was interrupted goes on the same way, and another plan over the same runs, whose looks would add up to more errors
+    than either promises, is refused. Runs that diverged have no accuracy and do not count.
+    A verdict of `compare` on the same runs knows nothing of these looks and errs more often than it says.
+
+    Parameters
+    ----------
+    recipe : str or Recipe
+        What to train.
+    until : str
+        ``"se=0.02"``, ``"gap=0.1"``: in percentage points.
+    max_runs : int
+        Runs after which to stop in any case.
+    out : path
+        Folder of the study; created, or gone on with.
+    against : Study or path, optional
+        A baseline on the same examples, three runs or more: a gap is then one to it.
+    split : str
+        Whose accuracy the question is about.
+    alpha : float
+        Chance of stopping with a wrong claim, over all looks, where accuracies are normal over runs.
+    failures : float
+        Share of failing runs to guard against, such as 0.1: alpha then holds where so many or more fail, and nothing
+        is known before 36 runs. Not with a baseline.
+    **options
+        As for `train`.
+
+    Returns
+    -------
+    TrainedUntil
+        The study, and the last look, which warns of what the audit finds in the study or the baseline.
+
+    Raises
+    ------
+    InputError
+        The baseline has too few accuracies on `split`, other examples, or is this very study.
+    StudyError
+        The study was trained under another plan of looks. Also what `train` raises.
+    """
+    other = against if against is None or isinstance(against, Study) else open_study(against)
+    baseline = None if other is None else _baseline(other, Path(out), split)
+    rule = stopping_rule(until, max_runs=max_runs, against=len(baseline or ()), alpha=alpha, failures=failures)
+    plan = _plan(rule, baseline, split)
+    _check_plan(Path(out), plan)
+    for runs in rule.looks:
+        study = train(recipe, runs=runs, out=out, **options)
+        _keep_plan(study.path, plan)
+        if other is not None:
+            _check_same_examples(study, other, split)
+        values = _accuracies(study, split)[:max_runs]
+        if len(values) < rule.looks[0] and runs < max_runs:
+            continue
+        look = rule.look(values, baseline)
+        if look.answered or runs == max_runs:
+            return TrainedUntil(study, replace(look, warnings=(*_warnings(study, other), *look.warnings)))
+    raise AssertionError("the last look is at max_runs")
+
+
+def _accuracies(study: Study, split: str) -> list[float]:
+    """Return the accuracy of each completed run, in the study's order."""
+    return [run.accuracy[split] for run in study.runs if run.status == "completed" and split in run.accuracy]
+
+
+def _baseline(study: Study, out: Path, split: str) -> list[float]:
+    """Return the baseline's accuracies."""
+    if study.path.resolve() == out.resolve():
+        raise InputError(f"the study {out} as its own baseline", "another study", "Train into another folder.")
+    values = _accuracies(study, split)
+    if not values:
+        known = sorted({name for run in study.runs for name in run.accuracy})
+        raise InputError(
+            f"the baseline {study.path} has no accuracies on split {split!r}",
+            f"one of {', '.join(known)}" if known else "completed runs with predictions",
+        )
+    return values
+
+
+def _plan(rule: StoppingRule, baseline: list[float] | None, split: str) -> dict[str, Any]:
+    """Return what the promise on errors rests on: the question, the looks, and the runs of the baseline."""
+    digest = None if baseline is None else hashlib.sha256(np.array(baseline).tobytes()).hexdigest()[:16]
+    question = f"{rule.kind}={100 * rule.value:g}"
+    return {
+        "question": question,
+        "split": split,
+        "looks": list(rule.looks),
+        "alpha": rule.alpha,
+        "baseline_runs": rule.against,
+        "baseline": digest,
+    } | ({"failures": rule.failures} if rule.failures else {})
+
+
+def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
+    """Raise a StudyError when the study was looked at under another plan."""
+    path = folder / PLAN
+    if not path.exists():
+        return
+    with storage_errors(f"reading {path}"):
+        text = path.read_text()
+    try:
+        kept: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise StudyError(f"{path} cannot be read ({error})", "the plan of looks of an earlier training") from error
+    differ = [
+        f"{key} {kept.get(key)} there, {plan.get(key)} here"
+        for key in dict.fromkeys((*kept, *plan))
+        if kept.get(key) != plan.get(key)
+    ]
+    if differ:
+        raise StudyError(
+            f"{folder} was looked at under another plan ({'; '.join(differ)})",
+            "the same question, max_runs, alpha and baseline: looks of two plans together err more than each promises",
+            "Train into another folder with another base seed, or go on with rs.train and a number of runs that is "
+            "fixed before looking.",
+        )
+
+
+def _keep_plan(folder: Path, plan: dict[str, Any]) -> None:
+    if not (folder / PLAN).exists():
+        with storage_errors(f"writing {folder / PLAN}"):
+            write_json(folder / f".{PLAN}", plan)
+            (folder / f".{PLAN}").rename(folder / PLAN)
+
+
+def _check_same_examples(study: Study, baseline: Study, split: str) -> None:
+    ours, theirs = (reader.predictions(split).labels for reader in (study, baseline))
+    if not np.array_equal(ours, theirs):
+        raise InputError(
+            f"a baseline on {len(theirs)} examples of split {split!r}, which are not the study's {len(ours)}",
+            "the same examples in the same order",
+            "Give a baseline that was evaluated on the same data.",
+        )
+
+
+def _warnings(study: Study, baseline: Study | None) -> tuple[str, ...]:
+    own = audit_warnings(study)
+    return own if baseline is None else (*own, *(f"baseline: {note}" for note in audit_warnings(baseline)))
