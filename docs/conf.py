@@ -1,5 +1,7 @@
 """Sphinx configuration of the documentation: ``make docs`` writes it to docs/_build/html."""
 
+import importlib
+import inspect
 from pathlib import Path
 
 import runspread
@@ -17,20 +19,34 @@ napoleon_google_docstring = False
 html_theme = "furo"
 html_title = "runspread"
 
-# The page of public names is made here, from the package itself, so that no name is forgotten.
-listed = "\n".join(f"   {name}" for name in runspread.__all__)
-(Path(__file__).parent / "api.rst").write_text(f"""\
-Public names
-============
-
-Everything public is an attribute of ``runspread``.
-
-.. currentmodule:: runspread
-
-.. autosummary::
-   :toctree: api
-
-{listed}
-""")
+# One page of public names per namespace is made here, from the package itself, so that no name is forgotten.
+_TITLES = {
+    "runspread": "Top level",
+    "runspread.methods.variance": "Variance of training",
+    "runspread.methods.audit": "Audit of independence",
+    "runspread.methods.trimming": "Trimming levels",
+    "runspread.methods.spectra": "Weight spectra",
+    "runspread.methods.corpus": "A corpus of models",
+    "runspread.methods.dynamics": "Training dynamics",
+    "runspread.methods.hmm": "Hidden Markov models",
+    "runspread.methods.ensembles": "Ensembles",
+    "runspread.training": "Training",
+    "runspread.studies": "Studies",
+    "runspread.nn": "Layers and ensembles in one network",
+    "runspread.plots": "Plots",
+    "runspread.errors": "Errors",
+}
+_PAGES = Path(__file__).parent / "api"
+_PAGES.mkdir(exist_ok=True)
+for _place, _title in _TITLES.items():
+    _module = importlib.import_module(_place)
+    _names = [name for name in _module.__all__ if not inspect.ismodule(getattr(_module, name))]
+    if _place != "runspread":  # a class is described once
+        _names = [
+            name for name in _names if name not in runspread.__all__ or not inspect.isclass(getattr(_module, name))
+        ]
+    _listed = "\n".join(f"   {name}" for name in _names)
+    _head = f"{_title}\n{'=' * len(_title)}\n\n.. currentmodule:: {_place}\n"
+    (_PAGES / f"{_place}.rst").write_text(f"{_head}\n.. autosummary::\n   :toctree: names\n\n{_listed}\n")
 # Types in docstrings name shapes, such as "ndarray [runs, examples]"; they are prose, not references to look up.
 suppress_warnings = ["ref.python"]

@@ -1,12 +1,13 @@
 # The public namespace: read at run time too (lazy loading), so this is the one place where a name is put on top.
 from . import errors, methods, nn, plots, studies, training
 from ._reading.output_files import open_outputs
+from ._report.page import report
 from .errors import RunspreadError
 from .methods.audit.auditing import audit
 from .methods.corpus.verbs import paradox
 from .methods.dynamics.analysis import dynamics
 from .methods.ensembles.proper_scores import ensemble_scores
-from .methods.spectra.of_models import spectra
+from .methods.spectra.verbs import spectra
 from .methods.trimming.representative import representative_size
 from .methods.trimming.sameness import same
 from .methods.trimming.typicality import trimming
@@ -14,10 +15,12 @@ from .methods.variance.class_calibration import calibration
 from .methods.variance.comparing import compare
 from .methods.variance.components import sources
 from .methods.variance.estimate import variance
+from .methods.variance.planning import plan
 from .studies.opening import create_study, open_study
 from .studies.records import Seeds
 from .studies.study import Study
 from .training.ensembles.artifact import load_ensemble
+from .training.ensembles.from_study import ensemble
 from .training.ensembles.procedures import hyper_deep_ensemble
 from .training.recipes import recipe
 from .training.train import train
@@ -34,6 +37,7 @@ __all__ = [
     "compare",
     "create_study",
     "dynamics",
+    "ensemble",
     "ensemble_scores",
     "errors",
     "hyper_deep_ensemble",
@@ -43,8 +47,10 @@ __all__ = [
     "open_outputs",
     "open_study",
     "paradox",
+    "plan",
     "plots",
     "recipe",
+    "report",
     "representative_size",
     "same",
     "sources",

@@ -1,9 +1,9 @@
-"""Plots of a study as it was trained: accuracies of its runs, and its logged metrics."""
+"""What all plots share: axes, one palette; and the plots of a study as it was trained (accuracies, logged metrics)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 
     from .studies.readers import Curves
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"  # Okabe-Ito: told apart by colour-blind readers and in print
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"  # Okabe-Ito: distinguishable for colour-blind readers and in print
+# Colours that colour-blind readers can distinguish, each with its own line and marker for black and white.
+STYLES: tuple[tuple[str, Any, str], ...] = (
+    ("#0072b2", "-", "o"),
+    ("#d55e00", "--", "s"),
+    ("#666666", ":", "^"),
+    ("#009e73", "-.", "D"),
+    ("#cc79a7", (0, (5, 1, 1, 1, 1, 1)), "v"),
+    ("#a07800", (0, (8, 2)), "P"),
+    ("#56b4e9", (0, (2, 1)), "X"),
+    ("#000000", "-", "*"),
+)
 
 
 def new_axes(ax: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import importlib
 import io
 import json
 import math
@@ -173,8 +174,8 @@ class Excluded:
 class Result:
     """Base of every method's result: a frozen dataclass with ``table``, ``sentence``, ``plot`` and ``to_json``.
 
-    A subclass adds its numbers as fields (arrays with their axes named in the docstring) and writes
-    ``table`` and ``sentence``; its plot is registered in ``runspread._plotting``.
+    A subclass adds its numbers as fields (arrays with their axes named in the docstring), writes ``table`` and
+    ``sentence``, and names in ``picture`` the function that draws it, or says in ``no_picture`` what to draw instead.
 
     Attributes
     ----------
@@ -184,6 +185,8 @@ class Result:
         Reservations that the reader should know.
     """
 
+    picture: ClassVar[str] = ""  # "module:function", relative to the class's own package: ".plots:plot_comparison"
+    no_picture: ClassVar[str] = ""  # of a result without a picture: what to do instead, after "Instead, "
     excluded_noun: ClassVar[str] = "run"  # what `excluded` counts
     replicate_fields: ClassVar[tuple[str, ...]] = ()  # values of single resamplings: JSON has them on request only
 
@@ -217,9 +220,12 @@ class Result:
         matplotlib.axes.Axes
             The axes drawn on.
         """
-        from . import _plotting as _plots
-
-        return _plots.plot(self, ax)
+        if not self.picture:
+            instead = f"Instead, {self.no_picture}." if self.no_picture else ""
+            raise InputError(f"no picture of {type(self).__name__}", hint=instead)
+        module, _, function = self.picture.partition(":")
+        drawn_by = importlib.import_module(module, type(self).__module__.rpartition(".")[0])
+        return getattr(drawn_by, function)(self, ax)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain Python values (arrays become nested lists)."""

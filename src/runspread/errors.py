@@ -19,6 +19,21 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "CorruptShardError",
+    "DuplicateRunError",
+    "FormatVersionError",
+    "InputError",
+    "MissingDataError",
+    "MissingDependencyError",
+    "NotAStudyError",
+    "RunspreadError",
+    "RunspreadWarning",
+    "StorageError",
+    "StudyError",
+    "TrainingError",
+]
+
 
 class RunspreadError(Exception):
     """Base of every error that runspread raises on purpose.

@@ -13,8 +13,6 @@ from .methods.dynamics.plots_map_checks import (
 )
 from .methods.dynamics.plots_training_map import plot_training_map
 from .methods.ensembles.plots import (
-    plot_bounds,
-    plot_cost,
     plot_diversity,
     plot_diversity_against_score,
     plot_ensemble_sizes,
@@ -57,6 +55,8 @@ from .methods.variance.plots import (
     plot_split_halves,
 )
 from .methods.variance.plots_calibration import plot_calibration_curve, plot_task_spread
+from .nn._plots import plot_bounds
+from .training.ensembles.plots import plot_cost
 
 __all__ = [
     "plot_accuracy_distribution",

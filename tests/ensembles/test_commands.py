@@ -87,10 +87,7 @@ def test_ensemble_of_a_loop_of_ones_own(tmp_path):
     assert "run.predictions('validation', logits)" in found.output
     found = invoke("ensemble", made.path, "-o", tmp_path / "best")
     assert found.exit_code == 2
-    assert (
-        "rs.training.make_ensemble(study, rs.methods.ensembles.select_ensemble(study, size=5, split='validation'), network=model)"
-        in found.output
-    )
+    assert "rs.ensemble(study, size=5, split='validation', network=model)" in found.output
 
 
 def test_hyper_deep(tmp_path):

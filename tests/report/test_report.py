@@ -10,7 +10,7 @@ import pytest
 
 import runspread as rs
 from runspread._report import sections
-from runspread._report.page import write_report
+from runspread._report.page import report as write_report
 from runspread._report.variance import variance as variance_section
 from runspread.errors import InputError
 from tests.factories import make_study

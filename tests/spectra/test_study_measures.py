@@ -28,8 +28,8 @@ pytest.importorskip("sklearn")
 from click.testing import CliRunner  # noqa: E402
 from torch import nn  # noqa: E402
 
-from runspread._cli import cli
-from runspread._reading.tables import as_table
+from runspread._cli import cli  # noqa: E402
+from runspread._reading.tables import as_table  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -312,7 +312,7 @@ def test_values_in_place_of_a_fit_are_refused_with_the_way_to_one():
     with pytest.raises(InputError, match="a fitted power law") as error:
         compare_tails(values)
     code = error.value.hint.split("In Python: ")[1]
-    assert len(eval(code, {"rs": rs, "values": values}).alternative) == 4
+    assert len(eval(code, {"rs": rs, "values": values, "compare_tails": compare_tails}).alternative) == 4
 
 
 @pytest.mark.parametrize("bad", [(5, 1), (np.nan, 2), (1,), (1, 2, 3), 4.0])

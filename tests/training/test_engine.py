@@ -13,14 +13,14 @@ from runspread.training import Recipe, recipe_names
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from runspread.training import calibration
-from runspread.training.calibration import Choice, choose_program, plan_memory
-from runspread.training.checkpoints import read_checkpoint
-from runspread.training.engine import StackTraining, make_task
-from runspread.training.memory import MemoryPlan, activation_floats
-from runspread.training.models.transformers import ModularTransformer
-from runspread.training.plan import plan_runs
-from runspread.training.search import as_search
+from runspread.training import calibration  # noqa: E402
+from runspread.training.calibration import Choice, choose_program, plan_memory  # noqa: E402
+from runspread.training.checkpoints import read_checkpoint  # noqa: E402
+from runspread.training.engine import StackTraining, make_task  # noqa: E402
+from runspread.training.memory import MemoryPlan, activation_floats  # noqa: E402
+from runspread.training.models.transformers import ModularTransformer  # noqa: E402
+from runspread.training.plan import plan_runs  # noqa: E402
+from runspread.training.search import as_search  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

@@ -12,15 +12,15 @@ import runspread as rs
 
 torch = pytest.importorskip("torch")
 
-from runspread.training.augment import Augmenter
-from runspread.training.datasets.base import Dataset, Split, with_fingerprint
-from runspread.training.engine import StackTraining, Task
-from runspread.training.feed import DeviceSplit, Feed, to_device
-from runspread.training.modules import KeyedDropout
-from runspread.training.plan import plan_runs
-from runspread.training.programs import set_dropout_keys
-from runspread.training.search import parse_search
-from runspread.training.stack import build_seeded
+from runspread.training.augment import Augmenter  # noqa: E402
+from runspread.training.datasets.base import Dataset, Split, with_fingerprint  # noqa: E402
+from runspread.training.engine import StackTraining, Task  # noqa: E402
+from runspread.training.feed import DeviceSplit, Feed, to_device  # noqa: E402
+from runspread.training.modules import KeyedDropout  # noqa: E402
+from runspread.training.plan import plan_runs  # noqa: E402
+from runspread.training.programs import set_dropout_keys  # noqa: E402
+from runspread.training.search import parse_search  # noqa: E402
+from runspread.training.stack import build_seeded  # noqa: E402
 
 RUNS, STEPS = 8, 6
 

@@ -9,10 +9,10 @@ from .loading import Vectors
 
 torch = pytest.importorskip("torch")
 
-from runspread.nn._schedules import schedule_factors
-from runspread.training.losses import loss_of_one, loss_of_stack
-from runspread.training.optimizers import Segment, StackOptimizer
-from runspread.training.search import Distribution
+from runspread.nn._schedules import schedule_factors  # noqa: E402
+from runspread.training.losses import loss_of_one, loss_of_stack  # noqa: E402
+from runspread.training.optimizers import Segment, StackOptimizer  # noqa: E402
+from runspread.training.search import Distribution  # noqa: E402
 
 VECTORS = Vectors("ensembles")
 MOMENTUM = 0.9  # fixed by the specification

@@ -19,12 +19,10 @@ def command(out: str, runs: int) -> None:
     """
     import runspread as rs
 
-    from .._report.page import write_report
-
     started = time.perf_counter()
     with training_progress() as progress:
         study = rs.train("digits-mlp", runs=runs, out=out, progress=progress)
     trained = time.perf_counter() - started
     click.echo(f"{len(study.runs)} runs in {study.path} ({duration(trained)})")
     click.echo(rs.variance(study).sentence())
-    click.echo(f"wrote {write_report(study)}")
+    click.echo(f"wrote {study.report()}")

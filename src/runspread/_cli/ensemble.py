@@ -68,9 +68,8 @@ def command(
             raise rs.errors.InputError(
                 f"-o with {study}, whose network only the code that recorded it can build",
                 "a study that runspread train made",
-                f"In Python: rs.training.make_ensemble(study, rs.methods.ensembles.select_ensemble(study, size={size}, split={split!r}), "
-                f"network=model).save({out!r}), with study = rs.open_study({study!r}) and a model of the runs' "
-                "architecture.",
+                f"In Python: rs.ensemble(study, size={size}, split={split!r}, network=model).save({out!r}), with "
+                f"study = rs.open_study({study!r}) and a model of the runs' architecture.",
             )
     try:
         chosen = rs.methods.ensembles.select_ensemble(

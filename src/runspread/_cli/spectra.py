@@ -120,7 +120,7 @@ def _refuse_nothing(result: Result) -> None:
         raise rs.errors.InputError(
             result.sentence().removesuffix("."),
             "weight matrices large enough for a spectrum",
-            "--run shows one run by layer; in Python rs.methods.spectra.study_spectra(study, min_evals=20) averages smaller ones.",
+            "--run shows one run by layer; in Python rs.spectra(study, min_evals=20) averages smaller ones.",
         )
 
 

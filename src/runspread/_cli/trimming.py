@@ -98,7 +98,7 @@ def _facts(result: Result, *, replicates: bool) -> dict[str, Any]:
 
 def _check_for_scores(opened: Any, split: str, kind: str) -> None:
     """Say what --scores lacks before the levels are computed."""
-    from .._reading.outputs import as_outputs
+    from .._reading.accepting import as_outputs
     from ..methods.trimming.comparison import FEW_RUNS
 
     outputs = as_outputs(opened, split=split, kind=kind)

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_choice, check_integers
 from .._results import Excluded
 from ..errors import InputError
+from .accepting import as_outputs
 from .classes import abstain, hits, run_classes
 from .kinds import check_nan, count_classes, why_unusable
-from .outputs import CHUNK_BYTES, RunOutputs, as_outputs, excluded_by, kind_of, known_kind, nothing_left
+from .outputs import CHUNK_BYTES, RunOutputs, excluded_by, kind_of, known_kind, nothing_left
 
 MISSING_POLICIES = ("drop_run", "intersect", "raise")
 CLASS_BYTES = 2**23  # predicted classes are gone through several times, which is faster while they are in cache

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
+_STUDIES = "..studies.opening"  # only a study's own floor can open it; named, as a result names its plot
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -31,9 +33,7 @@ def opened(source: Any) -> Any:
     from .output_files import open_outputs
 
     if isinstance(source, (str, os.PathLike)) and (Path(source) / "study.json").is_file():
-        from ..studies.opening import open_study  # the one step up: only a study's own floor can open it
-
-        return open_study(source)
+        return importlib.import_module(_STUDIES, __package__).open_study(source)
     return open_outputs(source)
 
 

@@ -19,7 +19,7 @@ from .._results import Excluded
 from ..errors import CorruptShardError, InputError
 from .kinds import SCALARS, check_kind
 from .labels import labels_of
-from .outputs import CHUNK_BYTES, RunOutputs, array_outputs, as_outputs, on_floats
+from .outputs import CHUNK_BYTES, RunOutputs, array_outputs, on_floats, said_to_be
 from .safetensors import map_tensors
 
 _OUTPUTS = ("logits", "probabilities", "predictions", "outputs")
@@ -106,7 +106,7 @@ def _one_file(
         labels = read_labels(Path(labels))
     said = said or found.said
     outputs = array_outputs(found.load(), found.labels() if labels is None else labels, said)
-    return as_outputs(outputs, kind=said) if said else outputs
+    return said_to_be(outputs, said) if said else outputs
 
 
 # ------------------------------------------------------------------ a file for each run
@@ -170,7 +170,7 @@ def _a_file_each(arrays: Sequence[Stored], labels: ArrayLike | None, said: str |
     told = said or first.said
     checked = None if given is None else labels_of(whole, given, told)
     outputs = FileOutputs(tuple(arrays), names_of([each.path for each in arrays]), checked, kind)
-    return as_outputs(outputs, kind=told) if told else outputs
+    return said_to_be(outputs, told) if told else outputs
 
 
 def names_of(paths: Sequence[Path]) -> tuple[str, ...]:

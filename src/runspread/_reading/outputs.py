@@ -10,10 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._checks import to_numpy
 from .._results import Excluded
 from ..errors import InputError
-from .kinds import LOGITS, SCALARS, as_logits, check_kind, in_unit, look_like_probabilities, one_logit, refuse_percent
+from .kinds import LOGITS, SCALARS, as_logits, in_unit, look_like_probabilities, one_logit, refuse_percent
 from .labels import labels_of, refuse_square
 
 CHUNK_BYTES = 64 * 2**20
@@ -179,58 +178,9 @@ def known_kind(outputs: RunOutputs) -> str:
     return "logits"
 
 
-def is_study(source: Any) -> bool:
-    """Whether a source holds runs and their predictions, as a study does."""
-    return hasattr(source, "predictions") and hasattr(source, "runs")
-
-
 def corrupt_shards(source: Any) -> tuple[Excluded, ...]:
     """Return the shards of a study that cannot be read, which every result on its runs names."""
     return tuple(Excluded(f"shard {name}", "corrupt") for name in getattr(source, "corrupt", ()))
-
-
-def as_outputs(
-    source: Any,
-    labels: Any = None,
-    *,
-    split: str = "test",
-    kind: str | None = "auto",
-    scalars: bool = False,
-) -> RunOutputs:
-    """Return `source` as `RunOutputs`.
-
-    Parameters
-    ----------
-    source : array_like, path, RunOutputs or study
-        Logits or probabilities [runs, examples, classes], predicted classes [runs, examples] of an integer type,
-        a study's reader, a study (of which `split` is read), or the path of a study or of files of outputs.
-    labels : array_like of int [examples] or path, optional
-        True classes; taken from the source where it has them.
-    split : str
-        Which split of a study to read.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the numbers are.
-    scalars : bool
-        Whether scalar outputs [runs, examples] of a floating type will do; they come as one column.
-
-    Raises
-    ------
-    InputError
-        The array has the wrong number of axes, no runs or no examples, its kind cannot be told, or the labels do not
-        fit it.
-    """
-    from .opening import opened, opened_labels
-
-    said, labels = check_kind(kind), opened_labels(labels)
-    source = opened(source)
-    outputs = source.predictions(split) if is_study(source) else source
-    if isinstance(outputs, RunOutputs):
-        outputs = _with_labels(outputs, labels)
-    else:
-        outputs = array_outputs(_as_array(source), labels, said)
-    if 0 in outputs.shape:
-        raise InputError(f"outputs of shape {outputs.shape}", "at least one run and one example")
-    return _said_to_be(outputs, said, scalars)
 
 
 def logits_of(outputs: RunOutputs) -> RunOutputs:
@@ -263,12 +213,6 @@ def nothing_left(excluded: tuple[Excluded, ...], runs: int, limit: int = 3) -> I
     return InputError(f"{none} has usable outputs: {shown}{more}", "at least one run with finite outputs")
 
 
-def examples_of(source: Any, split: str = "test") -> str | None:
-    """Return the digest of the examples' ids of a study's split, or of its reader; None where none were recorded."""
-    outputs = source.predictions(split) if is_study(source) else source
-    return getattr(outputs, "example_ids", None)
-
-
 def check_same_examples(
     labels: Mapping[str, NDArray[np.int64] | None], ids: Mapping[str, str | None], hint: str = ""
 ) -> None:
@@ -286,23 +230,6 @@ def check_same_examples(
 
 
 # ------------------------------------------------------------------ arrays
-
-
-def _as_array(source: Any) -> NDArray[Any]:
-    try:
-        found = to_numpy(source)
-        array = found if isinstance(found, np.ndarray) else np.asarray(found)
-    except ValueError as error:
-        raise InputError(
-            f"outputs that are no array ({error})", "runs of one shape", "Every run has outputs on the same examples."
-        ) from error
-    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
-        raise InputError(
-            "outputs with masked entries",
-            "numbers",
-            "Leave out the examples or runs that are masked; correct= takes a mask.",
-        )
-    return np.ma.getdata(array) if isinstance(array, np.ma.MaskedArray) else array
 
 
 def array_outputs(
@@ -335,20 +262,7 @@ def _hint_of_axes(array: NDArray[Any]) -> str:
 # ------------------------------------------------------------------ what was said of them
 
 
-def _with_labels(outputs: RunOutputs, labels: ArrayLike | None) -> RunOutputs:
-    """Return outputs with labels that were given beside them, if they have none of their own."""
-    if labels is None:
-        return outputs
-    if outputs.labels is not None:
-        if np.array_equal(outputs.labels, np.asarray(to_numpy(labels))):
-            return outputs
-        raise InputError(
-            "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
-        )
-    return View(outputs, labels_of(outputs.shape, labels, kind_of(outputs)), getattr(outputs, "kind", None))
-
-
-def _said_to_be(outputs: RunOutputs, said: str | None, scalars: bool) -> RunOutputs:
+def said_to_be(outputs: RunOutputs, said: str | None, scalars: bool = False) -> RunOutputs:
     """Return outputs of the kind that was said, or that follows; what can be two things is refused."""
     known = kind_of(outputs)
     if known == SCALARS:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._checks import check_labels, to_numpy
 from .._results import Excluded
 from ..errors import InputError
+from .accepting import as_outputs
 from .classes import checked_classes
 from .kinds import (
     Floats,
@@ -26,7 +27,7 @@ from .kinds import (
 )
 from .labels import check_label_count
 from .opening import opened_labels
-from .outputs import RunOutputs, as_outputs, excluded_by, known_kind, nothing_left, refused, run_of, runs_of
+from .outputs import RunOutputs, excluded_by, known_kind, nothing_left, refused, run_of, runs_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,21 +15,11 @@ from numpy.typing import NDArray
 from .._checks import check_choice
 from .._results import Excluded
 from ..errors import InputError
+from .accepting import as_outputs, examples_of
 from .copies import copied_outputs
 from .kinds import as_logits, check_nan, class_of, count_classes, why_unusable
 from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins
-from .outputs import (
-    RunOutputs,
-    as_outputs,
-    examples_of,
-    excluded_by,
-    known_kind,
-    logits_of,
-    nothing_left,
-    refused,
-    run_of,
-    runs_of,
-)
+from .outputs import RunOutputs, excluded_by, known_kind, logits_of, nothing_left, refused, run_of, runs_of
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ PAPERS = (
 
 def ensemble(study: Study) -> Section:
     """Choose an ensemble on the validation split and score it on the test split, where there are both."""
-    from .. import select_ensemble
     from ..methods.audit.auditing import audit_warnings
+    from ..methods.ensembles import select_ensemble
 
     result = select_ensemble(_candidates(study), size=SIZE)
     chosen = figure(
@@ -46,7 +46,7 @@ def _reports(study: Study) -> bool:
 
 def _candidates(study: Study) -> Candidates:
     """Return what to choose from: runs that can be scored too, where there is a split to score on."""
-    from .. import read_candidates
+    from ..methods.ensembles import read_candidates
 
     pool = read_candidates(study)
     scored = study.predictions("test").run_ids if _reports(study) else pool.ids
@@ -68,7 +68,7 @@ def _cost(study: Study, result: EnsembleSelection) -> tuple[str, ...]:
 
 
 def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
-    from .. import plot_members
+    from ..plots import plot_members
 
     names = study.run_names
     own = {names[name]: study.runs[name].hyperparameters for name in result.member_ids}
@@ -86,7 +86,7 @@ def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
 
 
 def _on_test(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
-    from .. import ensemble_scores, ensemble_sizes
+    from ..methods.ensembles import ensemble_scores, ensemble_sizes
 
     sizes = ensemble_sizes(study, sizes=range(1, 11))
     scored = ensemble_scores(study, weights=result)

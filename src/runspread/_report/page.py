@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from ..studies.study import Study
 
 
-def write_report(
-    study: Study, path: str | os.PathLike[str] | None = None, *, clusters: ArrayLike | None = None
-) -> Path:
+def report(study: Study, path: str | os.PathLike[str] | None = None, *, clusters: ArrayLike | None = None) -> Path:
     """Write a study's report as one HTML page that opens offline.
 
     Parameters
@@ -38,7 +36,7 @@ def write_report(
 
 
 def write_page(study: Study, sections: list[Section], path: str | os.PathLike[str] | None = None) -> Path:
-    """Write sections that are built as the page of a study: see `write_report`."""
+    """Write sections that are built as the page of a study: see `report`."""
     from ..studies.files import storage_errors, write_bytes
 
     target = study.path / "report.html" if path is None else Path(path)

@@ -27,7 +27,7 @@ _MOST_MODELS = 300  # networks whose spectra are taken for a page
 def spectra(study: Study) -> Section | None:
     """Show the exponent of the weights over runs and training, and one run layer by layer."""
     from .. import spectra as spectra_of
-    from .. import study_spectra
+    from ..methods.spectra import study_spectra
 
     with_weights = [run for run in study.runs if run.status == "completed" and run.weights]
     if not with_weights:

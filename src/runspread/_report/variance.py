@@ -17,8 +17,8 @@ JIANG = Paper("Jiang et al. 2021, Assessing Generalization via Disagreement", "h
 
 def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
     """Say how much of the spread is real."""
-    from .. import plot_split_halves
     from .. import variance as variance_of
+    from ..plots import plot_split_halves
 
     result = variance_of(study, clusters=clusters)
     drawn = [

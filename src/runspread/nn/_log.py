@@ -39,7 +39,7 @@ class EnsembleTraining(Result):
         that hardly moved.
     """
 
-    picture = "..methods.ensembles.plots:plot_bounds"
+    picture = "._plots:plot_bounds"
 
     losses: Floats
     tuning_steps: NDArray[np.int64]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_mapping
 from .._reading.safetensors import map_tensors
@@ -187,6 +187,12 @@ class Study:
         if self._part_of is None:
             self._part_of = {each.id: part for part in self._arrange()[1] for each in part.runs}
         return read_weights(self._part_of[facts.id], facts, step)
+
+    def report(self, path: str | os.PathLike[str] | None = None, *, clusters: ArrayLike | None = None) -> Path:
+        """Write the report of this study as one HTML page that opens offline; see `runspread.report`."""
+        from .._report.page import report
+
+        return report(self, path, clusters=clusters)
 
     def verify(self) -> Verification:
         """Compare every file of every shard with its checksum, and the labels; the result names what is corrupt."""

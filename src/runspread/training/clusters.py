@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._optional import require
-from .executors import LostWorkerError
+from .progress import LostWorkerError
 
 
 class RayExecutor(Executor):

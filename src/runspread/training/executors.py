@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .._optional import require
-from .progress import Scoreboard, tick_in_file
+from .progress import LostWorkerError, Scoreboard, tick_in_file
 from .shards import ShardJob, TaskCache, run_job
 
 EXECUTORS = ("local", "processes", "ray", "slurm")
@@ -31,10 +31,6 @@ Watch = Callable[[set[int]], None]
 
 class Cancelled(Exception):
     """Raised inside a worker thread when the driver has given up on it."""
-
-
-class LostWorkerError(Exception):
-    """Raised by an adapter when the machine or process that trained a shard is gone."""
 
 
 @dataclass

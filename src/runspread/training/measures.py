@@ -138,7 +138,7 @@ def _checked_recipe(study: Study, data: str | os.PathLike[str] | None) -> Recipe
         raise InputError(
             "a study without a recipe of runspread's",
             "one that rs.train made",
-            "For networks of your own there are rs.methods.spectra.svd_smoothing, rs.methods.spectra.norm_measures and rs.methods.spectra.sharpness_measures.",
+            "For networks of your own, rs.methods.spectra has svd_smoothing, norm_measures and sharpness_measures.",
         )
     if recipe.loss != "cross_entropy":
         raise InputError(f"a study with loss={recipe.loss!r}", "loss='cross_entropy'")

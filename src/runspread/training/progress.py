@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 
 
+class LostWorkerError(Exception):
+    """Raised by an adapter when the machine or process that trained a shard is gone."""
+
+
 @dataclass(frozen=True)
 class TrainingProgress:
     """State of a training of many runs.

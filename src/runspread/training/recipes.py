@@ -15,6 +15,7 @@ from .catalog import CATALOG
 from .datasets import DATASETS
 from .models import MODELS
 from .options import complete_options
+from .user_code import load_object
 
 # Hyperparameters that may differ between the runs of one stack; any other one that is searched starts a new stack.
 PER_RUN = ("lr", "momentum", "weight_decay", "l2", "label_smoothing", "dropout")
@@ -220,11 +221,18 @@ def recipe(name: str | Recipe, **overrides: Any) -> Recipe:
     if isinstance(name, Recipe):
         return name.replace(**overrides)
     if ":" in name:
-        from .user_code import load_recipe
-
-        return load_recipe(name).replace(**overrides)
+        return _own_recipe(name).replace(**overrides)
     check_choice(name, "recipe", CATALOG)
     return _complete({"name": name, **CATALOG[name]}, {}).replace(**overrides)
+
+
+def _own_recipe(location: str) -> Recipe:
+    """Return the recipe at ``file.py:name``: a `Recipe`, or a function without arguments that returns one."""
+    found = load_object(location)
+    made = found() if callable(found) else found
+    if not isinstance(made, Recipe):
+        raise InputError(f"{location} is a {type(made).__name__}", "a recipe, as rs.recipe returns it")
+    return made
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    from .recipes import Recipe
 
 
 def load_object(location: str) -> Any:
@@ -38,14 +35,3 @@ def load_object(location: str) -> Any:
         public = [key for key in vars(module) if not key.startswith("_")]
         raise InputError(f"no {name!r} in {file}", f"one of {', '.join(public)}" if public else "a name in it")
     return getattr(module, name)
-
-
-def load_recipe(location: str) -> Recipe:
-    """Return the recipe at ``file.py:name``: a `Recipe`, or a function without arguments that returns one."""
-    from .recipes import Recipe
-
-    found = load_object(location)
-    made = found() if callable(found) else found
-    if not isinstance(made, Recipe):
-        raise InputError(f"{location} is a {type(made).__name__}", "a recipe, as rs.recipe returns it")
-    return made

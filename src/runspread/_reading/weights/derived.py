@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...methods.spectra.tails import Floats
 from .companions import Change, Tensors
 from .rule_book import Shape, parts_of_name
 from .tensors import WeightTensor
+
+Floats = NDArray[np.float64]
 
 Load = Callable[[], NDArray[Any]]
 # Name of the layer, of the adapter ("" for one without), and rank, to the factor on B A; None where it is not known.

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import check_choice
-from ...methods.spectra.layouts import channels_last
 from .companions import Change, Tensors, float8_weights, packed_weights
 from .derived import Load, adapter_updates, factored_weights, parametrised_weights
+from .layouts import channels_last
 from .rule_book import Ruling, Shape, calls_weights_by_name, owner_of, parts_of_name, ruling
 from .tensors import WeightTensor, storage_key
 from .training_copies import copies_of_training

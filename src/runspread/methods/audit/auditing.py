@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import to_numpy
+from ..._reading.accepting import as_outputs
 from ..._reading.copies import REPEATED, Copies, copied_outputs
 from ..._reading.kinds import check_nan, why_unusable
 from ..._reading.opening import opens
@@ -21,13 +22,13 @@ from ..._reading.outputs import (
     CHUNK_BYTES,
     ArrayOutputs,
     RunOutputs,
-    as_outputs,
     corrupt_shards,
     excluded_by,
     kind_of,
     nothing_left,
     refused,
 )
+from ..._reading.protocols import is_study
 from ..._results import Excluded, Result, Table
 from ...errors import CorruptShardError, InputError
 from .evidence import RunEvidence, outputs_evidence, study_evidence
@@ -151,7 +152,7 @@ def audit(
     """
     if isinstance(source, RunEvidence):
         return _judged(source)
-    if not _is_study(source):
+    if not is_study(source):
         return _of_outputs(source, labels, kind, check_nan(nan))
     if labels is not None:
         raise InputError("labels beside a study", "labels only beside outputs", "A study has its own.")
@@ -253,7 +254,7 @@ def audit_warnings(source: Any, *, pooled: bool = True, set_aside: Collection[st
     open study, and again when runs have come; of bare outputs at the first 2,000 runs. With `pooled`, configurations
     that are pooled are named too; copies among runs that the method has `set_aside`, down to one, are no flaw.
     """
-    if not _is_study(source):
+    if not is_study(source):
         outputs = _bare_outputs(source)
         return () if outputs is None else _judged(outputs_evidence(outputs, _MOST_OUTPUTS)).warnings
     notes = list(_flaws(source, set_aside))
@@ -271,10 +272,10 @@ def audited(
     Of bare outputs it comes last, and only where the method has not seen the copies itself.
     """
     notes = tuple(notes)
-    studies = [source for source in sources if _is_study(source)]
+    studies = [source for source in sources if is_study(source)]
     of_studies = [note for study in studies for note in audit_warnings(study, pooled=pooled, set_aside=set_aside)]
     arrays = [] if any(said in note for said in _SAID for note in notes) else sources
-    of_arrays = [note for source in arrays if not _is_study(source) for note in audit_warnings(source)]
+    of_arrays = [note for source in arrays if not is_study(source) for note in audit_warnings(source)]
     return tuple(dict.fromkeys((*(note for note in of_studies if note not in notes), *notes, *of_arrays)))
 
 
@@ -299,7 +300,7 @@ def copied_runs(source: Any, statistics: RunStatistics, outcomes: Outcomes | Non
     statistics, outcomes
         What `counted` made of it.
     """
-    if outcomes is not None and _is_study(source):
+    if outcomes is not None and is_study(source):
         try:
             ids, copies = _known(source)[1:]
         except CorruptShardError:  # of weights, which the comparison does without; the notes say so
@@ -343,10 +344,6 @@ def _known(study: Any) -> tuple[tuple[Finding, ...], tuple[str, ...], Copies]:
     return _KNOWN[study][1:]
 
 
-def _is_study(source: Any) -> bool:
-    return hasattr(source, "runs") and hasattr(source, "weights")
-
-
 def _flat(value: Any) -> list[Any]:
     return list(value.values()) if isinstance(value, Mapping) else [value]
 
@@ -362,7 +359,7 @@ def warns_of_seeds(*, pooled: bool) -> Callable[[Callable[_P, _R]], Callable[_P,
             result = method(*args, **kwargs)
             given = signature.bind(*args, **kwargs).arguments
             sources = [
-                each for name, value in given.items() for each in _flat(value) if name in _RUNS or _is_study(each)
+                each for name, value in given.items() for each in _flat(value) if name in _RUNS or is_study(each)
             ]
             notes = audited(sources, result.warnings, pooled=pooled)
             return replace(result, warnings=notes) if notes != result.warnings else result

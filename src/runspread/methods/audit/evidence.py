@@ -6,13 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.copies import Copies, copied_outputs, digest_of
 from ..._reading.outputs import ArrayOutputs, RunOutputs
+from ..._reading.protocols import HoldsEvidence
 from ...errors import InputError, MissingDataError
 
 ROLES = ("init", "order", "augment")
@@ -136,17 +137,7 @@ def _first_values(curves: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(np.isfinite(first) & (moves | alone), first, np.nan)
 
 
-class AuditedStudy(Protocol):
-    """What the audit asks of a study."""
-
-    @property
-    def runs(self) -> Sequence[Any]: ...
-    def metrics(self) -> Mapping[str, Any]: ...
-    def weights(self, run: Any, *, step: int | None = None) -> dict[str, Any]: ...
-    def predictions(self, split: str = "test") -> Any: ...
-
-
-def study_evidence(study: AuditedStudy, *, split: str | None = "test", most_weights: int | None = None) -> RunEvidence:
+def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_weights: int | None = None) -> RunEvidence:
     """Return the evidence in a study.
 
     Runs that failed are left out: there is nothing of them to count twice. Of predictions and weights only the first
@@ -154,7 +145,7 @@ def study_evidence(study: AuditedStudy, *, split: str | None = "test", most_weig
 
     Parameters
     ----------
-    study : AuditedStudy
+    study : HoldsEvidence
         The study.
     split : str or None
         Whose predictions to compare; None takes "test", or the first that there is.
@@ -202,7 +193,7 @@ def _whole(arrays: Sequence[NDArray[Any]] | None) -> str | None:
     return digest_of(*arrays)
 
 
-def _weights(study: AuditedStudy, runs: Sequence[Any], step: int | None) -> Prints:
+def _weights(study: HoldsEvidence, runs: Sequence[Any], step: int | None) -> Prints:
     """Return the digest of each run's weights at a step, None where they were not recorded or the run diverged."""
 
     def read(run: Any) -> Sequence[NDArray[Any]] | None:
@@ -213,7 +204,7 @@ def _weights(study: AuditedStudy, runs: Sequence[Any], step: int | None) -> Prin
     return _told_apart(runs, read)
 
 
-def _predictions(study: AuditedStudy, ids: tuple[str, ...], split: str | None) -> tuple[Copies | None, Prints]:
+def _predictions(study: HoldsEvidence, ids: tuple[str, ...], split: str | None) -> tuple[Copies | None, Prints]:
     recorded = [name for run in study.runs for name, step in run.predictions if step is None]
     wanted = split or ("test" if "test" in recorded or not recorded else recorded[0])
     try:
@@ -234,7 +225,9 @@ def outputs_evidence(outputs: RunOutputs, most: int | None = None) -> RunEvidenc
     return RunEvidence(run_ids=ids, configurations=("",) * len(ids), predictions=prints, copies=copies)
 
 
-def _losses(study: AuditedStudy, ids: tuple[str, ...]) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+def _losses(
+    study: HoldsEvidence, ids: tuple[str, ...]
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """Return the first values of all losses, and the loss curve with most values at steps that runs share.
 
     Curves of training count before those on held-out data, which do not depend on the batch of their step.

@@ -1,143 +1,30 @@
-"""``rs.methods.spectra.study_spectra`` and ``rs.paradox``: spectra of all runs of a study, and metrics against quality."""
+"""``rs.paradox``, and the table of models that it judges."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Unpack
+from typing import Any
 
 import numpy as np
 
-from ..._checks import check_keywords
-from ..._reading.outputs import corrupt_shards
+from ..._reading.protocols import HoldsRuns
 from ..._reading.tables import as_table
-from ..._results import Excluded, Table
+from ..._results import Table
 from ..._words import listed
 from ...errors import InputError
-from ..audit.auditing import warns_of_seeds
-from ..spectra.models import ModelSpectra
-from ..spectra.of_models import HoldsRuns, SpectraOptions, spectra
-from ..spectra.quality import StudySpectra, step_name
-from ..spectra.study_measures import StudyMeasures, by_name
+from ..spectra.of_models import SpectraOptions
+from ..spectra.of_studies import study_spectra
+from ..spectra.quality import StudySpectra
+from ..spectra.study_measures import StudyMeasures
 from .analysis import ParadoxAnalysis, analyse_corpus
 from .columns import corpus_of, counts_rows
 
-_SMALLER = "Smaller ones are averaged with min_evals=20 of rs.methods.spectra.study_spectra, or of spectra_options= of rs.paradox."
+_SMALLER = (
+    "Smaller ones are averaged with min_evals=20 of rs.methods.spectra.study_spectra, or of spectra_options= of "
+    "rs.paradox."
+)
 _NAMES_OF_MODELS = ("run", "model", "model_id", "id", "study")
-
-
-@warns_of_seeds(pooled=False)
-def study_spectra(
-    study: HoldsRuns,
-    *,
-    steps: Sequence[int | None] | Literal["all"] | None = None,
-    **options: Unpack[SpectraOptions],
-) -> StudySpectra:
-    """Return spectral metrics of every run of a study, at the end of training or over it.
-
-    Parameters
-    ----------
-    study : Study
-        With weights.
-    steps : sequence of (int or None), "all", optional
-        At which steps; None in it is the end of training. Only the end when None; every recorded step with "all".
-    **options
-        As in `spectra`; `progress` counts models.
-
-    Returns
-    -------
-    StudySpectra
-        Runs that did not complete, or have no weights, are counted and named.
-
-    Raises
-    ------
-    InputError
-        No run has weights.
-    """
-    check_keywords(options, SpectraOptions.__annotations__, "study_spectra")
-    progress = options.pop("progress", None)
-    facts, excluded = _usable(study.runs)
-    wanted = _steps(facts, steps)
-    facts, without = _with_weights(facts, wanted)
-    if not facts:
-        raise InputError(
-            f"no completed run of {len(study.runs)} has weights at {'these steps' if steps else 'the end'}",
-            "runs with weights",
-            "Record them with run.weights(model), or train with keep_weights=True.",
-        )
-    models: dict[tuple[int, int], ModelSpectra] = {}
-    for row, run in enumerate(facts):
-        for column, step in enumerate(wanted):
-            if step in run.weights:
-                models[row, column] = spectra(study.weights(run, step=step), **options)
-            if progress is not None:
-                progress(row * len(wanted) + column + 1, len(facts) * len(wanted))
-    metrics = _stacked({key: model.means for key, model in models.items()}, len(facts), len(wanted))
-    layers = _stacked({key: _layer_values(model) for key, model in models.items()}, len(facts), len(wanted))
-    return StudySpectra(
-        source=str(getattr(getattr(study, "path", None), "name", "the study")),
-        runs=tuple(str(run.id) for run in facts),
-        steps=tuple(wanted),
-        metrics=metrics,
-        layers=layers,
-        hyperparameters=by_name([run.hyperparameters for run in facts]),
-        accuracy=by_name([run.accuracy for run in facts]),
-        depth=tuple(max(_depth(model) for (row, _), model in models.items() if row == k) for k in range(len(facts))),
-        skipped=dict(sum((Counter(model.skipped) for model in models.values()), Counter[str]())),
-        excluded=(*corrupt_shards(study), *excluded, *without),
-    )
-
-
-def _depth(model: ModelSpectra) -> int:
-    return sum(layer.kind not in ("vector", "embedding") for layer in model.layers)
-
-
-def _usable(runs: Sequence[Any]) -> tuple[list[Any], list[Excluded]]:
-    facts = [run for run in runs if run.status == "completed"]
-    return facts, [Excluded(str(run.id), run.status) for run in runs if run.status != "completed"]
-
-
-def _with_weights(facts: list[Any], steps: list[int | None]) -> tuple[list[Any], list[Excluded]]:
-    kept = [run for run in facts if any(step in run.weights for step in steps)]
-    return kept, [Excluded(str(run.id), "no weights") for run in facts if run not in kept]
-
-
-def _steps(facts: list[Any], steps: Sequence[int | None] | str | None) -> list[int | None]:
-    if steps is None:
-        return [None]
-    recorded = {step for run in facts for step in run.weights}
-    if isinstance(steps, str):
-        if steps != "all":
-            raise InputError(f"steps {steps!r}", "'all', or a sequence of steps")
-        return [*sorted(step for step in recorded if step is not None), *([None] if None in recorded else [])]
-    missing = [step for step in steps if step not in recorded]
-    if missing:
-        ordered = sorted(recorded, key=lambda step: (step is None, step or 0))
-        raise InputError(
-            f"no run has weights at {step_name(missing[0])}",
-            f"one of: {', '.join(map(step_name, ordered))}" if recorded else "runs with weights",
-        )
-    return list(steps)
-
-
-def _layer_values(model: ModelSpectra) -> dict[str, float]:
-    return {
-        f"{layer.name}/{name}": value
-        for layer in model.layers
-        for name, value in layer.metrics.items()
-        if layer.status == "ok"
-    }
-
-
-def _stacked(rows: Mapping[tuple[int, int], Mapping[str, float]], n_runs: int, n_steps: int) -> dict[str, Any]:
-    """Return name to array [runs, steps], NaN where a model lacks the name."""
-    names = dict.fromkeys(name for row in rows.values() for name in row)
-    found = {name: np.full((n_runs, n_steps), np.nan) for name in names}
-    for place, row in rows.items():
-        for name, value in row.items():
-            found[name][place] = value
-    return found
 
 
 def paradox(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
+from ..._reading.protocols import is_study
 from ..._results import Excluded
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
@@ -20,7 +21,7 @@ from .cadence import durations
 from .convergence import checkpoint_of, convergence_of
 from .detours import LEVEL, DetourTest, before_convergence, detour_test, entries, lasting
 from .live import with_live_form
-from .logs import is_study, study_logs
+from .logs import study_logs
 from .maps import TrainingMap, map_of
 from .outcome import OutcomeRegression, detour_states, outcome_regression
 from .paths import Paths, canonical_order, trajectory_dissimilarity

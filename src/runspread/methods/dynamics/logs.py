@@ -20,11 +20,6 @@ from .reading import Log, Logs
 from .shared import common_steps, shared_metrics
 
 
-def is_study(source: Any) -> bool:
-    """Whether a source hands out logged metrics by name, as a study does."""
-    return callable(getattr(source, "metrics", None)) and hasattr(source, "runs")
-
-
 @dataclass(frozen=True)
 class StudyLogs:
     """What a study logged.

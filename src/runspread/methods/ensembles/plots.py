@@ -1,4 +1,4 @@
-"""Pictures of ensembles: size, members, calibration, diversity, hyperparameters, cost."""
+"""Plots of ensembles: size, members, calibration, diversity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._plotting import new_axes
+from ..._plotting import BLUE, GREY, ORANGE, STYLES, new_axes
 from ...errors import InputError
 from .selection import NAMES
 
@@ -15,28 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..._reading.probabilities import Floats
-    from ...nn._log import EnsembleTraining
-    from ...training.ensembles.batch import TrainedBatchEnsemble
-    from ...training.ensembles.cost import EnsembleCost
-    from ...training.ensembles.procedures import TrainedEnsemble
     from .disagreement import Diversity
     from .proper_scores import Scores
     from .selection import EnsembleSelection
     from .sizes import EnsembleSizes
 
 TICKS = 14  # names of runs that fit side by side
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#666666"
-# Colours that the colour-blind can tell apart, each with its own line and marker for black and white.
-STYLES: tuple[tuple[str, Any, str], ...] = (
-    ("#0072b2", "-", "o"),
-    ("#d55e00", "--", "s"),
-    ("#666666", ":", "^"),
-    ("#009e73", "-.", "D"),
-    ("#cc79a7", (0, (5, 1, 1, 1, 1, 1)), "v"),
-    ("#a07800", (0, (8, 2)), "P"),
-    ("#56b4e9", (0, (2, 1)), "X"),
-    ("#000000", "-", "*"),
-)
 
 
 def plot_ensemble_sizes(result: EnsembleSizes, ax: Axes | None = None) -> Axes:
@@ -173,53 +157,6 @@ def plot_diversity_against_score(
     ax.set_ylabel(f"{'NLL' if metric == 'nll' else metric} of the ensemble")
     ax.margins(0.15)
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return ax
-
-
-def plot_bounds(result: EnsembleTraining, ax: Axes | None = None) -> Axes:
-    """Draw where each member's mean hyperparameters lie in their ranges over the tuning; 0 and 1 are the ends."""
-    ax = new_axes(ax)
-    if not len(result.tuning_steps):
-        steps = np.arange(len(result.losses))
-        ax.plot(steps, result.losses, color=BLUE)
-        ax.set(xlabel="training step", ylabel="training loss")
-        return ax
-    place = np.log(result.mean / result.low) / np.log(result.high / result.low)
-    steps = np.concatenate([[0], result.tuning_steps + 1])
-    for j, name in enumerate(result.names):
-        colour, line, _ = STYLES[j % len(STYLES)]
-        for k in range(place.shape[1]):
-            ax.plot(steps, place[:, k, j], color=colour, linestyle=line, linewidth=1.2, label=name if k == 0 else None)
-    ax.set(ylim=(-0.02, 1.02), xlabel="training step", ylabel="mean, place in its range (log scale)")
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), title="a line a member")
-    return ax
-
-
-def plot_trained(result: TrainedEnsemble, ax: Axes | None = None) -> Axes:
-    """Draw the selection of a trained ensemble; of a deep ensemble, whose members are not selected, the reliability."""
-    return plot_reliability(result.scores, ax) if result.selection is None else plot_selection(result.selection, ax)
-
-
-def plot_trained_batch(result: TrainedBatchEnsemble, ax: Axes | None = None) -> Axes:
-    """Draw the course of the training: the bounds of a hyper-batch ensemble, the loss of a batch ensemble."""
-    return plot_bounds(result.log, ax)
-
-
-def plot_cost(result: EnsembleCost, ax: Axes | None = None) -> Axes:
-    """Draw parameters and time of a prediction relative to a single network."""
-    ax = new_axes(ax, height=2.4)
-    time = min(result.seconds, result.stacked_seconds) / result.single_seconds
-    values = {"parameters": result.parameters / result.single_parameters, "time of a prediction": time}
-    values = {name: value for name, value in values.items() if np.isfinite(value)}
-    rows = range(len(values))
-    ax.barh(rows, list(values.values()), color=BLUE, height=0.5)
-    for row, value in enumerate(values.values()):
-        ax.text(value, row, f" {value:.2f}", va="center")
-    ax.axvline(1, color=GREY, linestyle="--")
-    ax.set_yticks(rows, list(values))
-    ax.set_ylim(len(values) - 0.5, -0.5)
-    ax.set_xlabel(f"relative to a single network ({result.kind}, {result.members} members)")
-    ax.margins(x=0.15)
     return ax
 
 

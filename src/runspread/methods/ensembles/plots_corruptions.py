@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._checks import check_choice
-from ..._plotting import new_axes
-from .plots import BLUE, GREY, ORANGE, STYLES
+from ..._plotting import BLUE, GREY, ORANGE, STYLES, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -247,6 +247,7 @@ class Settings:
     max_steps: int
 
     def start(self, candidates: Candidates, rows: Indices | None = None) -> Objective:
+        """Return the objective without a member yet, on all examples or on some rows."""
         return OBJECTIVES[self.objective](candidates, rows)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 
 from ..._checks import check_choice, check_integers, check_seed
 from ..._reading.opening import opens
-from ..._reading.outputs import is_study
 from ..._reading.probabilities import Floats
+from ..._reading.protocols import is_study
 from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike
 from ...errors import InputError, RunspreadWarning
 from .densities import density
 from .kernels import load_kernels
-from .model import HiddenMarkovModel
 from .parameters import Array, Frames, log_sum
+
+if TYPE_CHECKING:
+    from .model import HiddenMarkovModel
 
 _POOR = 0.8  # agreement with the decoded paths below which a monitor warns
 

@@ -1,10 +1,10 @@
 from ..._reading.weights.torch_files import TorchCheckpoint, from_torch_checkpoint
-from ..corpus.verbs import study_spectra
 from .layers import LayerMetrics, layer_metrics
 from .marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
 from .models import ModelSpectra
 from .norms import NormMeasures, accuracy_of, margin_percentile, norm_measures, output_margins, path_norm
-from .of_models import SpectraOptions, spectra
+from .of_models import SpectraOptions
+from .of_studies import study_spectra
 from .powerlaw import PowerLawFit, fit_power_law
 from .quality import QualityDifference, StudySpectra
 from .sharpness import (
@@ -19,6 +19,7 @@ from .smoothing import SmoothingResult, svd_smoothing, truncate_weights
 from .spectral_numbers import density_distance, fit_without_fingers, spectral_distance
 from .study_measures import StudyMeasures
 from .tail_alternatives import TailComparison, TruncatedPowerLawFit, compare_tails, fit_truncated_power_law
+from .verbs import spectra
 from .weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_distances
 
 __all__ = [

@@ -240,7 +240,7 @@ def _positive(values: ArrayLike) -> Floats:
         raise InputError(
             f"{int(bad.sum())} of {array.size} values are not positive and finite, the first {array[np.argmax(bad)]}",
             "positive numbers",
-            "For a layer, rs.methods.spectra.spectrum(weight).tail_values() leaves out what rounding noise can explain.",
+            "For a layer, rs.methods.spectra.spectrum(weight).tail_values() excludes what rounding noise explains.",
         )
     return np.sort(array)
 

@@ -299,6 +299,7 @@ def _value_of(model: float | ModelSpectra, metric: str, name: str) -> tuple[floa
 
 
 def step_name(step: int | None) -> str:
+    """Return what a step is called in a sentence; None is the end of training."""
     return "the end" if step is None else f"step {step}"
 
 

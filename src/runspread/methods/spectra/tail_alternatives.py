@@ -194,7 +194,7 @@ def compare_tails(fit: PowerLawFit, alternatives: tuple[str, ...] = ALTERNATIVES
         raise InputError(
             f"a {type(fit).__name__}",
             "a fitted power law",
-            "Fit the values first. In Python: rs.methods.spectra.compare_tails(rs.methods.spectra.fit_power_law(values))",
+            "Fit the values first. In Python: compare_tails(rs.methods.spectra.fit_power_law(values))",
         )
     _usable(fit)
     if fit.xmax is not None:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
+from ..._reading.accepting import as_outputs
 from ..._reading.kinds import class_of, count_classes, middle_of
 from ..._reading.margins import Floats
 from ..._reading.opening import opens
-from ..._reading.outputs import RunOutputs, as_outputs, kind_of
+from ..._reading.outputs import RunOutputs, kind_of
 from ..._results import Excluded, Result, Table
 from ...errors import InputError
 from .._statistics import sample_variance

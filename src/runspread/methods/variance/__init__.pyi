@@ -9,6 +9,7 @@ from .estimate import variance
 from .independence import IndependenceTest, independence_test
 from .null import poisson_binomial_pmf
 from .pairs import PairDeviations, pair_deviations
+from .planning import PlanOptions, plan
 from .plans import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance
 from .poke import PokeSensitivity, poke_sensitivity
 from .real import ScoreVariance, score_variance
@@ -27,6 +28,7 @@ __all__ = [
     "IndependenceTest",
     "Look",
     "PairDeviations",
+    "PlanOptions",
     "PokeSensitivity",
     "RunAccuracies",
     "RunPlan",
@@ -45,6 +47,7 @@ __all__ = [
     "holm_adjust",
     "independence_test",
     "pair_deviations",
+    "plan",
     "plan_gap",
     "plan_runs",
     "plan_superiority",

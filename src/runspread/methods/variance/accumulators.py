@@ -58,6 +58,7 @@ def summed(first: NDArray[np.int32] | None, second: NDArray[np.int32] | None, tu
 
 
 def checked_examples(labels: NDArray[np.int64] | None, n_examples: int | None) -> int:
+    """Return the number of examples that labels or `n_examples` say, which must agree."""
     if labels is None and n_examples is None:
         raise InputError("neither labels nor n_examples", "one of them")
     count = len(labels) if labels is not None else int(n_examples or 0)
@@ -67,6 +68,7 @@ def checked_examples(labels: NDArray[np.int64] | None, n_examples: int | None) -
 
 
 def checked_half(first_half: ArrayLike | None, n_examples: int) -> NDArray[np.bool_]:
+    """Return the mask [examples] of the first half; every second example by default."""
     if first_half is None:
         return np.arange(n_examples) % 2 == 0
     half = np.asarray(first_half)

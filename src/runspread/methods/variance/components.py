@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._reading.accepting import examples_of
 from ..._reading.copies import repeated_rows
 from ..._reading.correctness import Outcomes, as_outcomes, checked_correct
 from ..._reading.opening import opens
-from ..._reading.outputs import check_same_examples, examples_of
+from ..._reading.outputs import check_same_examples
 from ..._results import Excluded, Result, Table
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds

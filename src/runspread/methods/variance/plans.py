@@ -430,8 +430,10 @@ def plan_superiority(probability: float, *, alpha: float = 0.05, power: float = 
     Examples
     --------
     >>> import runspread as rs
-    >>> rs.methods.variance.plan_superiority(0.75, power=0.95), rs.methods.variance.plan_superiority(0.75, power=0.95, preset="paper")
-    (30, 29)
+    >>> rs.methods.variance.plan_superiority(0.75, power=0.95)
+    30
+    >>> rs.methods.variance.plan_superiority(0.75, power=0.95, preset="paper")
+    29
     """
     from scipy.special import ndtri
 

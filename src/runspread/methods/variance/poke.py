@@ -9,20 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._reading.accepting import as_outputs, examples_of
 from ..._reading.classes import abstain, run_classes
 from ..._reading.kinds import check_nan, why_unusable
 from ..._reading.opening import opens
-from ..._reading.outputs import (
-    RunOutputs,
-    as_outputs,
-    check_same_examples,
-    examples_of,
-    excluded_by,
-    is_study,
-    kind_of,
-    known_kind,
-    nothing_left,
-)
+from ..._reading.outputs import RunOutputs, check_same_examples, excluded_by, kind_of, known_kind, nothing_left
+from ..._reading.protocols import is_study
 from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError

@@ -8,9 +8,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from ..._reading.accepting import examples_of
 from ..._reading.copies import Copies
 from ..._reading.correctness import Outcomes, on_common_examples
-from ..._reading.outputs import check_same_examples, examples_of
+from ..._reading.outputs import check_same_examples
 from ..._results import Excluded
 from ..._words import count
 from ...errors import InputError

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_labels
+from ..._reading.accepting import as_outputs
 from ..._reading.classes import hits
 from ..._reading.copies import Copies, copied_outcomes, equal_groups, identical_outcomes
 from ..._reading.correctness import Outcome, Outcomes, UnusableRun, as_outcomes, checked_correct
 from ..._reading.kinds import check_nan
 from ..._reading.opening import opens
-from ..._reading.outputs import as_outputs
 from ..._results import Excluded
 from ...errors import InputError
 from .accumulators import Segment, checked_examples, checked_half, claim, confusions, predictions_of, summed, widened

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ..options import Entry
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from ..recipes import Recipe
     from .base import Dataset
 
@@ -38,31 +35,3 @@ def load_dataset(recipe: Recipe) -> Dataset:
         raise InputError(f"data={recipe.data!r} for data set {recipe.dataset!r}, which reads no files", "no data")
     dataset: Dataset = entry.build(recipe.data, **recipe.dataset_options)
     return dataset
-
-
-def load_split(recipe: str | Recipe, split: str = "test") -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the examples of one split of a recipe's data: what an ensemble predicts on.
-
-    Parameters
-    ----------
-    recipe : str or Recipe
-        Whose data, with its subsets.
-    split : str
-        ``train``, ``test``, or ``validation`` where the recipe holds examples out.
-
-    Returns
-    -------
-    inputs : ndarray [examples, ...]
-        As in the data set, not scaled: uint8 images [examples, channels, height, width], float32, or int64 tokens.
-    labels : ndarray of int64 [examples]
-        True classes.
-
-    Raises
-    ------
-    InputError
-        No such split, or no data.
-    """
-    from ..recipes import recipe as make_recipe
-
-    found = load_dataset(make_recipe(recipe)).split(split)
-    return found.inputs, found.labels

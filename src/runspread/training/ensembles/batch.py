@@ -67,7 +67,7 @@ class TrainedBatchEnsemble(Result):
         Which split that is.
     """
 
-    picture = "...methods.ensembles.plots:plot_trained_batch"
+    picture = ".plots:plot_trained_batch"
 
     kind: str
     ensemble: Ensemble

@@ -37,7 +37,7 @@ class EnsembleCost(Result):
         Size of the batch.
     """
 
-    picture = "...methods.ensembles.plots:plot_cost"
+    picture = ".plots:plot_cost"
 
     kind: str
     members: int

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..._checks import check_choice
 from ...errors import InputError, MissingDataError
-from ...methods.ensembles.selection import EnsembleSelection
+from ...methods.ensembles.selection import EnsembleSelection, select_ensemble
 from ...studies.shards import RunMetadata
 from ...studies.study import Study
 from ..build import materialised
@@ -58,6 +58,44 @@ def make_ensemble(
     """
     selection = chosen if isinstance(chosen, EnsembleSelection) else None
     return weighted_ensemble(study, _weights_by_run(chosen), selection, network=network, data=data)
+
+
+def ensemble(
+    study: Study,
+    *,
+    size: int = 5,
+    split: str = "validation",
+    network: nn.Module | None = None,
+    data: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Ensemble:
+    """Choose the best ensemble from a study's runs, and make it: `select_ensemble`, then `make_ensemble`.
+
+    Parameters
+    ----------
+    study : Study
+        With predictions on `split`, and with weights.
+    size : int
+        Distinct members, at most.
+    split : str
+        Split that chooses the members; report on another one.
+    network, data
+        As in `training.make_ensemble`.
+    **options
+        As in `methods.ensembles.select_ensemble`.
+
+    Returns
+    -------
+    Ensemble
+        With ``predict``, ``save``, ``module``, ``to_onnx``, ``cost``.
+
+    Raises
+    ------
+    MissingDataError
+        Predictions on `split`, or weights of a member, were not recorded.
+    """
+    chosen = select_ensemble(study, size=size, split=split, **options)
+    return make_ensemble(study, chosen, network=network, data=data)
 
 
 def weighted_ensemble(

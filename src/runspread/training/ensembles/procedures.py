@@ -68,7 +68,7 @@ class TrainedEnsemble(Result):
         Where the recipe's data lay.
     """
 
-    picture = "...methods.ensembles.plots:plot_trained"
+    picture = ".plots:plot_trained"
 
     kind: str
     study_path: str

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._reading.weights.companions import Change, Tensors
-from ..._reading.weights.derived import Load
-from ..._reading.weights.rule_book import Shape, calls_weights_by_name, owner_of, parts_of_name
-from ..._reading.weights.tensors import WeightTensor
+from .companions import Change, Tensors
+from .derived import Load
+from .rule_book import Shape, calls_weights_by_name, owner_of, parts_of_name
+from .tensors import WeightTensor
 
 _KERNEL = re.compile(r"((recurrent|pointwise)_)?kernel")
 _PLAIN = re.compile(r"w|W|weights")  # of Haiku and TF-Slim: their biases tell
