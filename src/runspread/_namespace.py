@@ -70,6 +70,8 @@ def _elsewhere(name: str) -> str:
     """Return where a name is that was asked for in the wrong place, as the end of a sentence."""
     root = Path(__file__).parent
     name = _RENAMED.get(name, name)
+    if name in importlib.import_module("runspread.errors").__all__:
+        return f"; it is runspread.errors.{name}"
     stubs = sorted(root.rglob("*.pyi"), key=lambda stub: len(stub.parts))
     for stub in stubs:
         inside = stub.parent if stub.stem == "__init__" else stub.with_suffix("")
