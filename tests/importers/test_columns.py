@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from runspread import InputError
 from runspread._reading.columns import read_column
+from runspread.errors import InputError
 
 IDS = np.array([3, 3, 1, 2])
 

@@ -76,7 +76,9 @@ def test_commands_take_files(files, arrays):
     run = CliRunner().invoke(cli, ["variance", str(files / "runs.safetensors"), "--json"])
     assert run.exit_code == 0, run.output
     assert json.loads(run.stdout)["var_dist"] == rs.variance(*arrays).to_dict()["var_dist"]
-    paths = [str(files / "logits.npy")] * 2
+    other = np.random.default_rng(1).normal(size=(12, 200, 3))
+    np.save(files / "other.npy", other)
+    paths = [str(files / name) for name in ("logits.npy", "other.npy")]
     run = CliRunner().invoke(cli, ["compare", *paths, "--labels", str(files / "labels.npy")])
     assert run.exit_code == 3, run.output
     run = CliRunner().invoke(cli, ["variance", str(files), "--labels", str(files / "labels.npy")])

@@ -9,8 +9,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from runspread import InputError, RunSums
 from runspread._reading.correctness import as_outcomes
+from runspread.errors import InputError
+from runspread.methods.variance import RunSums
 from runspread.methods.variance.clusters import Grouping, cluster_totals, clusters_of, mean_variance
 
 
