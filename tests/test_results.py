@@ -3,11 +3,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+from typing import ClassVar, get_type_hints
 
 import numpy as np
 import pytest
 
 import runspread as rs
+from runspread._results import Part, relabelled
 from runspread.errors import InputError
 from runspread.methods import Excluded, Result, Table
 
@@ -82,3 +84,101 @@ def test_error_tree(name):
     error = getattr(rs, name)("found", "expected", "hint")
     assert isinstance(error, rs.RunspreadError)
     assert str(error) == "found; expected expected. hint"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Intervals(Part):
+    """Group in which one key differs from its field."""
+
+    keys: ClassVar = {"low": "ci_low"}
+
+    low: float
+    high: float
+    replicates: np.ndarray
+    inner: Result | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Grouped(Result):
+    """A result with a group of fields."""
+
+    keys: ClassVar = {"confidence_level": "level"}
+    replicate_fields = ("replicates", "values")
+
+    confidence_level: float
+    intervals: Intervals
+    worst: str = ""
+
+    def table(self):
+        return Table({"low": [self.intervals.low]})
+
+    def sentence(self):
+        return "One interval."
+
+
+@pytest.fixture
+def grouped(result):
+    intervals = Intervals(low=0.25, high=0.5, replicates=np.arange(2), inner=result)
+    return Grouped(confidence_level=0.95, intervals=intervals, worst="0123456789abcdef")
+
+
+def test_groups_of_fields_are_flat_in_dictionaries(grouped, result):
+    plain = grouped.to_dict()
+    assert "intervals" not in plain
+    assert (plain["level"], plain["ci_low"], plain["high"], plain["replicates"]) == (0.95, 0.25, 0.5, [0, 1])
+    assert plain["inner"] == result.to_dict() or np.isnan(plain["inner"]["values"][1])
+    assert json.loads(grouped.to_json(replicates=True))["replicates"] == [0, 1]
+
+
+def test_replicates_in_groups_are_left_out_of_json(grouped):
+    found = json.loads(grouped.to_json())
+    assert found["high"] == 0.5
+    assert "replicates" not in found
+    assert found["inner"]["values"] == [1.0, None, "inf"]  # a result inside leaves out its own replicates only
+
+
+def test_groups_are_made_of_flat_numbers():
+    made = Intervals.of({"ci_low": 1.0, "high": 2.0, "replicates": np.zeros(1), "another": 3.0})
+    assert (made.low, made.high, made.inner) == (1.0, 2.0, None)
+
+
+def test_runs_in_groups_get_their_names(grouped):
+    @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+    class Named(Part):
+        best: str
+
+    @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+    class WithNames(Grouped):
+        named: Named
+
+    fields = {field.name: getattr(grouped, field.name) for field in dataclasses.fields(grouped)}
+    found = relabelled(WithNames(**fields, named=Named(best="0123456789abcdef")), {"0123456789abcdef": "lr=0.1"})
+    assert (found.worst, found.named.best, found.to_dict()["best"]) == ("lr=0.1",) * 3
+
+
+def _result_classes():
+    waiting = [Result]
+    while waiting:
+        cls = waiting.pop()
+        waiting += cls.__subclasses__()
+        if cls.__module__.startswith("runspread."):
+            yield cls
+
+
+def _keys(cls):
+    hints = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        hint = hints[field.name]
+        if isinstance(hint, type) and issubclass(hint, Part):
+            yield from _keys(hint)
+        else:
+            yield cls.keys.get(field.name, field.name)
+
+
+def test_no_two_fields_of_a_result_share_a_key():
+    families = [getattr(rs.methods, name) for name in rs.methods.__all__]
+    loaded = [getattr(family, name) for family in families for name in getattr(family, "__all__", ())]
+    assert loaded
+    for cls in _result_classes():
+        keys = list(_keys(cls))
+        assert len(set(keys)) == len(keys), cls

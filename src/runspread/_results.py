@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -171,11 +171,29 @@ class Excluded:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Part:
+    """Base of a named group of a result's fields, such as its intervals: ``result.intervals.sd_dist_low``.
+
+    `Result.to_dict` has the fields of a group beside those of the result, each under its own name or the one that
+    `keys` gives it.
+    """
+
+    keys: ClassVar[Mapping[str, str]] = {}  # field to its key in `to_dict`, where that is another
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the group with those of `values`, by their keys in `Result.to_dict`, that are its fields."""
+        known = {field.name: cls.keys.get(field.name, field.name) for field in dataclasses.fields(cls)}
+        return cls(**{name: values[key] for name, key in known.items() if key in values})
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """Base of every method's result: a frozen dataclass with ``table``, ``sentence``, ``plot`` and ``to_json``.
 
-    A subclass adds its numbers as fields (arrays with their axes named in the docstring), writes ``table`` and
-    ``sentence``, and names in ``picture`` the function that draws it, or says in ``no_picture`` what to draw instead.
+    A subclass adds its numbers as fields (arrays with their axes named in the docstring; groups of many as a `Part`),
+    writes ``table`` and ``sentence``, and names in ``picture`` the function that draws it, or says in ``no_picture``
+    what to draw instead.
 
     Attributes
     ----------
@@ -188,7 +206,8 @@ class Result:
     picture: ClassVar[str] = ""  # "module:function", relative to the class's own package: ".plots:plot_comparison"
     no_picture: ClassVar[str] = ""  # of a result without a picture: what to do instead, after "Instead, "
     excluded_noun: ClassVar[str] = "run"  # what `excluded` counts
-    replicate_fields: ClassVar[tuple[str, ...]] = ()  # values of single resamplings: JSON has them on request only
+    keys: ClassVar[Mapping[str, str]] = {}  # field to its key in `to_dict`, where that is another
+    replicate_fields: ClassVar[tuple[str, ...]] = ()  # keys of single resamplings' values: JSON has them on request
 
     excluded: tuple[Excluded, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -228,8 +247,8 @@ class Result:
         return getattr(drawn_by, function)(self, ax)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields as plain Python values (arrays become nested lists)."""
-        return {field.name: to_plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        """Return the fields as plain Python values (arrays become nested lists), those of groups beside the others."""
+        return {key: to_plain(value) for key, value in flat_fields(self)}
 
     def to_json(self, *, indent: int | None = None, replicates: bool = False) -> str:
         """Return the fields as strict JSON; NaN becomes ``null``, infinities become strings.
@@ -247,8 +266,7 @@ class Result:
     def summary_dict(self) -> dict[str, Any]:
         """Return `to_dict` without the values of single resamplings, of results inside this one too."""
         facts = {name: value for name, value in self.to_dict().items() if name not in self.replicate_fields}
-        inside = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return facts | {name: value.summary_dict() for name, value in inside.items() if isinstance(value, Result)}
+        return facts | {key: value.summary_dict() for key, value in flat_fields(self) if isinstance(value, Result)}
 
     def __str__(self) -> str:
         return f"{self.sentence()}\n\n{self.table()}"
@@ -256,6 +274,16 @@ class Result:
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.warnings)
         return f"<p>{escape(self.sentence())}</p>{f'<ul>{notes}</ul>' if notes else ''}{self.table()._repr_html_()}"
+
+
+def flat_fields(record: Result | Part) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of a record by their keys in `Result.to_dict`; those of a `Part` inside follow one by one."""
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, Part):
+            yield from flat_fields(value)
+        else:
+            yield record.keys.get(field.name, field.name), value
 
 
 _RUN_ID = re.compile(r"\b[0-9a-f]{16}\b")
@@ -312,6 +340,8 @@ def to_plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, Table):
         return value.to_dict()
+    if isinstance(value, Part):
+        return {key: to_plain(item) for key, item in flat_fields(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
