@@ -7,6 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import runspread as rs
+from runspread._reading.options import outcome_reading_of, reading_of
 from runspread.errors import InputError
 from runspread.methods.ensembles import diversity, ensemble_sizes, ood_detection, select_ensemble
 from runspread.methods.trimming import trimmed_examples, trimming_scores
@@ -198,3 +199,12 @@ def test_statistics_of_a_cluster_merge_and_fail_whole():
     with pytest.raises(InputError):
         first.update(np.full((1, 60), -5))
     assert first.sums == before == run_statistics(LOGITS, LABELS).sums
+
+
+def test_reading_options_have_defaults_and_refuse_others():
+    assert reading_of({"kind": "classes"}, "trimming") == {"split": "test", "kind": "classes", "nan": "exclude"}
+    assert outcome_reading_of({}, "variance")["missing"] == "raise"
+    with pytest.raises(InputError, match="unknown trimming keyword 'missing'"):
+        reading_of({"missing": "raise"}, "trimming")
+    with pytest.raises(InputError, match=r"unknown trimming keyword 'levle'.*Did you mean 'level'"):
+        reading_of({"levle": 1}, "trimming", also=("level",))
