@@ -1,5 +1,5 @@
 # The public namespace: read at run time too (lazy loading), so this is the one place where a name is put on top.
-from . import errors, methods, nn, plots, studies, training
+from . import errors, methods, nn, plots, studies, testing, training
 from ._reading.output_files import open_outputs
 from ._report.page import report
 from .errors import RunspreadError
@@ -56,6 +56,7 @@ __all__ = [
     "sources",
     "spectra",
     "studies",
+    "testing",
     "train",
     "train_until",
     "training",

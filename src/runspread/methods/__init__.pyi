@@ -1,9 +1,11 @@
+from .._reading.outputs import RunOutputs
 from .._results import Excluded, Result, Table
 from . import audit, corpus, dynamics, ensembles, hmm, spectra, trimming, variance
 
 __all__ = [
     "Excluded",
     "Result",
+    "RunOutputs",
     "Table",
     "audit",
     "corpus",
