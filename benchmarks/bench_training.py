@@ -28,7 +28,7 @@ from runspread.training.driver import Driver
 from runspread.training.engine import Task, make_task
 from runspread.training.losses import loss_of_one
 from runspread.training.modules import dropout_layers
-from runspread.training.plan import plan_runs
+from runspread.training.plan import deal_runs
 
 
 @dataclass
@@ -189,7 +189,7 @@ def loader_run(task: Task, seed: int) -> float:
 
 def stacked_runs(recipe: Recipe, runs: int, device: str, folder: Path) -> Callable[[], Any]:
     """Return the call that trains the runs and writes the study; the data are loaded already, as for the loops."""
-    plans = plan_runs(recipe, runs, vary=("init", "order", "augment"), seed=0, search={})
+    plans = deal_runs(recipe, runs, vary=("init", "order", "augment"), seed=0, search={})
     driver = Driver(
         recipe,
         plans,

@@ -18,7 +18,7 @@ from bench_training import Case, print_table
 import runspread as rs
 from runspread.training import TrainingProgress
 from runspread.training.engine import StackTraining, make_task
-from runspread.training.plan import plan_runs
+from runspread.training.plan import deal_runs
 
 TABLE = [
     Case("digits-mlp", 256, options={"epochs": 40}, goal="20x"),
@@ -39,7 +39,7 @@ def wide_resnet_step(data: Path, device: str, small: bool) -> None:
     task = make_task(recipe, device)
     print(f"{name}: {task.facts.parameters:,} parameters")
     for runs in (1, 2) if small else (1, 2, 4):
-        plans = plan_runs(recipe, runs, vary=("init", "order"), seed=0, search={})
+        plans = deal_runs(recipe, runs, vary=("init", "order"), seed=0, search={})
         for program in ("loop", "vmap"):
             training = StackTraining(task, plans, program)
             times = [step_time(training) for _ in range(3 if small else 12)]

@@ -11,7 +11,7 @@ import runspread as rs
 from runspread.errors import InputError
 from runspread.training import deep_ensemble
 from runspread.training.ensembles.plans import row_plans, search_plans
-from runspread.training.plan import RunPlan
+from runspread.training.plan import PlannedRun
 from runspread.training.search import as_search
 from runspread.training.train import train_plans
 
@@ -49,7 +49,10 @@ def test_candidate_0_leaves_the_others_their_hyperparameters(tmp_path):
     recipe = RECIPE.replace(logits_dtype="float32", l2=1.0)
     plans = search_plans(recipe, space, 4, 0, shared_init=False)
     assert plans[0].hyperparameters == {"l2.layers.0": 1.0, "dropout.dropouts.0": 0.0, "hidden": (12,)}
-    mixed = [RunPlan("run-000", plans[0].seeds, {}), *plans[1:]]  # one that has none of its own, as users may plan it
+    mixed = [
+        PlannedRun("run-000", plans[0].seeds, {}),
+        *plans[1:],
+    ]  # one that has none of its own, as users may plan it
     alone, *together = (
         train_plans(recipe, some, {}, out=tmp_path / str(n), workers=1, stack=4).predictions("test")
         for n, some in enumerate((plans[1:], plans, mixed))

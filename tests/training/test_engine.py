@@ -19,7 +19,7 @@ from runspread.training.checkpoints import read_checkpoint  # noqa: E402
 from runspread.training.engine import StackTraining, make_task  # noqa: E402
 from runspread.training.memory import MemoryPlan, activation_floats  # noqa: E402
 from runspread.training.models.transformers import ModularTransformer  # noqa: E402
-from runspread.training.plan import plan_runs  # noqa: E402
+from runspread.training.plan import deal_runs  # noqa: E402
 from runspread.training.search import as_search  # noqa: E402
 
 
@@ -136,7 +136,7 @@ def test_what_would_be_ignored_is_refused(tmp_path, recipe, search, message):
 def test_dropout_of_one_layer():
     search = as_search({"dropout.dropouts.1": [0.9], "dropout": [0.0]})
     recipe = tiny(hidden=(16, 16))
-    training = StackTraining(make_task(recipe), plan_runs(recipe, 2, vary=("init",), seed=0, search=search), "dense")
+    training = StackTraining(make_task(recipe), deal_runs(recipe, 2, vary=("init",), seed=0, search=search), "dense")
     assert training.stack.buffers["dropouts.0.rate"].tolist() == [0, 0]
     torch.testing.assert_close(training.stack.buffers["dropouts.1.rate"], torch.tensor([0.9, 0.9]))
 
@@ -145,7 +145,7 @@ def test_l2_and_rate_of_one_part_of_the_network():
     search = as_search({"l2.layers.1": [1e6], "lr.layers.0": [0.0]})
     recipe = tiny(optimizer="sgd", lr=0.01)
     task = make_task(recipe)
-    plans = plan_runs(recipe, 2, vary=("init",), seed=0, search=search)
+    plans = deal_runs(recipe, 2, vary=("init",), seed=0, search=search)
     training = StackTraining(task, plans, "dense")
     before = {name: value.clone() for name, value in training.stack.parameters.items()}
     training.step()
@@ -237,7 +237,7 @@ def test_a_model_that_does_not_fit_the_data_says_why(tmp_path, body, message):
 def test_the_choice_is_measured_once_and_remembered(tmp_path, monkeypatch):
     recipe = tiny(epochs=4)
     task = make_task(recipe)
-    plans = plan_runs(recipe, 6, vary=("init",), seed=0, search={})
+    plans = deal_runs(recipe, 6, vary=("init",), seed=0, search={})
     times = {1: 1.0, 4: 4 * 0.3, 6: 6 * 0.5}
     monkeypatch.setattr(calibration, "_time_step", lambda task, plans, program, threads: times[len(plans)])
     choice, memory = choose_program(task, plans, "auto", workers=1, threads=1)
@@ -251,7 +251,7 @@ def test_the_choice_is_measured_once_and_remembered(tmp_path, monkeypatch):
 def test_a_stack_that_cannot_fit_is_refused_before_it_starts(monkeypatch):
     recipe = tiny()
     task = make_task(recipe)
-    plans = plan_runs(recipe, 8, vary=("init",), seed=0, search={})
+    plans = deal_runs(recipe, 8, vary=("init",), seed=0, search={})
     one = plan_memory(task, Choice("dense", 1), 1).stack
     data = sum(s.inputs.numel() * 4 for s in task.splits.values())
     monkeypatch.setattr(calibration, "free_memory", lambda device: int(4.6 * one / 0.9 + data))
@@ -350,7 +350,7 @@ def test_recording_at_the_default_cadence_is_cheap():
         if recipe.dataset in ("images", "text"):
             continue
         task = make_task(recipe)
-        training = StackTraining(task, plan_runs(recipe, 1, vary=("init",), seed=0, search={}), "loop")
+        training = StackTraining(task, deal_runs(recipe, 1, vary=("init",), seed=0, search={}), "loop")
         from runspread.training.cadence import record_steps
 
         points = len(record_steps(recipe.record, training.total, training.feed.per_epoch))

@@ -13,7 +13,7 @@ from runspread.errors import InputError
 from runspread.nn._schedules import schedule_factors
 from runspread.training import recipe_names
 from runspread.training.cadence import record_steps, steps_per_epoch
-from runspread.training.plan import deal_shards, plan_runs, structural
+from runspread.training.plan import deal_runs, deal_shards, structural
 from runspread.training.recipes import recipe_from_dict
 from runspread.training.search import as_search, parse_distribution, parse_search, parse_settings, sample
 from runspread.training.seeding import derive_seed, epoch_order, run_seeds
@@ -170,19 +170,19 @@ def test_orders_are_permutations_that_hang_on_seed_and_epoch():
 def test_run_i_is_the_same_however_many_there_are():
     recipe = rs.recipe("digits-mlp")
     search = parse_search(["lr=loguniform(1e-4,1e-1)"])
-    few, many = (plan_runs(recipe, n, vary=("init", "order"), seed=7, search=search) for n in (3, 50))
+    few, many = (deal_runs(recipe, n, vary=("init", "order"), seed=7, search=search) for n in (3, 50))
     assert many[:3] == few
     with pytest.raises(InputError, match="unknown hyperparameter 'lrr'"):
-        plan_runs(recipe, 2, vary=("init",), seed=0, search=parse_search(["lrr=uniform(0,1)"]))
+        deal_runs(recipe, 2, vary=("init",), seed=0, search=parse_search(["lrr=uniform(0,1)"]))
     with pytest.raises(InputError, match="unknown seed role"):
-        plan_runs(recipe, 2, vary=("data",), seed=0, search={})
+        deal_runs(recipe, 2, vary=("data",), seed=0, search={})
     with pytest.raises(InputError, match="runs is 0"):
-        plan_runs(recipe, 0, vary=("init",), seed=0, search={})
+        deal_runs(recipe, 0, vary=("init",), seed=0, search={})
 
 
 @pytest.mark.parametrize(("runs", "largest", "workers"), [(64, 32, 2), (40, 32, 2), (100, 32, 2), (1, 8, 4), (7, 3, 2)])
 def test_shards_are_even_and_keep_all_workers_busy(runs, largest, workers):
-    plans = plan_runs(rs.recipe("digits-mlp"), runs, vary=("init",), seed=0, search={})
+    plans = deal_runs(rs.recipe("digits-mlp"), runs, vary=("init",), seed=0, search={})
     shards = deal_shards(plans, largest, workers)
     assert [plan for shard in shards for plan in shard] == plans
     sizes = [len(shard) for shard in shards]
@@ -193,7 +193,7 @@ def test_shards_are_even_and_keep_all_workers_busy(runs, largest, workers):
 
 def test_shards_hold_runs_of_one_structure():
     search = as_search({"hidden": [(8,), (16,)], "batch_size": [16, 32], "lr": "uniform(0,1)"})
-    plans = plan_runs(rs.recipe("digits-mlp"), 24, vary=("init",), seed=0, search=search)
+    plans = deal_runs(rs.recipe("digits-mlp"), 24, vary=("init",), seed=0, search=search)
     shards = deal_shards(plans, 4, 2)
     assert sorted(plan.id for shard in shards for plan in shard) == sorted(plan.id for plan in plans)
     for shard in shards:

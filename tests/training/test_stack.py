@@ -17,7 +17,7 @@ from runspread.training.datasets.base import Dataset, Split, with_fingerprint  #
 from runspread.training.engine import StackTraining, Task  # noqa: E402
 from runspread.training.feed import DeviceSplit, Feed, to_device  # noqa: E402
 from runspread.training.modules import KeyedDropout  # noqa: E402
-from runspread.training.plan import plan_runs  # noqa: E402
+from runspread.training.plan import deal_runs  # noqa: E402
 from runspread.training.programs import set_dropout_keys  # noqa: E402
 from runspread.training.search import parse_search  # noqa: E402
 from runspread.training.stack import build_seeded  # noqa: E402
@@ -91,7 +91,7 @@ def make(case: str, runs: int = RUNS):
     splits = {split: double(to_device(dataset.split(split), dataset, device)) for split in ("train", "test")}
     task = DoubleTask(recipe, splits, device, dataset.n_classes, dataset.fingerprint)
     search = parse_search(SEARCH[recipe.optimizer])
-    plans = plan_runs(recipe, runs, vary=("init", "order", "augment"), seed=3, search=search)
+    plans = deal_runs(recipe, runs, vary=("init", "order", "augment"), seed=3, search=search)
     return task, plans
 
 
@@ -197,7 +197,7 @@ def test_order_seed_alone_shows_the_same_augmented_images():
     recipe = rs.recipe("cifar10-resnet9-small", batch_size=10)
     dataset = images()
     split = to_device(dataset.split("train"), dataset, torch.device("cpu"))
-    plans = plan_runs(recipe, 2, vary=("order",), seed=0, search={})
+    plans = deal_runs(recipe, 2, vary=("order",), seed=0, search={})
     feed = Feed(recipe, plans, split, 10)
     seen = [{}, {}]
     for step in range(feed.per_epoch):

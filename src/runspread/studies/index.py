@@ -10,22 +10,22 @@ from pathlib import Path
 import msgspec
 
 from .files import write_bytes
-from .shards import FORMAT_VERSION, ShardFacts
+from .shards import FORMAT_VERSION, ShardMetadata
 
 
 def _index_path(study: Path) -> Path:
     return study / ".cache" / f"index-{FORMAT_VERSION}.msgpack"
 
 
-def read_index(study: Path) -> dict[str, ShardFacts]:
+def read_index(study: Path) -> dict[str, ShardMetadata]:
     """Return what the cache knows of the shards; nothing when it is missing or unreadable."""
     try:
-        return msgspec.msgpack.decode(_index_path(study).read_bytes(), type=dict[str, ShardFacts])
+        return msgspec.msgpack.decode(_index_path(study).read_bytes(), type=dict[str, ShardMetadata])
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return {}
 
 
-def write_index(study: Path, shards: dict[str, ShardFacts]) -> None:
+def write_index(study: Path, shards: dict[str, ShardMetadata]) -> None:
     """Write the cache, if the disk lets us."""
     path = _index_path(study)
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{time.monotonic_ns()}")

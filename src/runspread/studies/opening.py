@@ -18,7 +18,7 @@ from .._words import count
 from ..errors import CorruptShardError, FormatVersionError, NotAStudyError, RunspreadWarning, StudyError
 from .files import storage_errors, write_json, write_tensors
 from .records import examples_digest
-from .shards import FORMAT_VERSION, StudyFacts
+from .shards import FORMAT_VERSION, StudyMetadata
 from .study import Study
 from .verify import LABELS, Verification, verify_study
 
@@ -72,7 +72,7 @@ def create_study(
         for name, ids in check_mapping(example_ids, "example_ids").items()
     }
     examples = {name: examples_digest(ids, len(labels[name]), name) for name, ids in given.items()}
-    facts = StudyFacts(
+    facts = StudyMetadata(
         recipe=None if recipe is None else dict(check_mapping(recipe, "recipe")),
         splits=tuple(labels),
         example_ids=examples,
@@ -89,7 +89,7 @@ def create_study(
     return Study(folder, facts, labels)
 
 
-def _same_plan(study: Study, facts: StudyFacts, labels: Mapping[str, NDArray[np.int64]]) -> Study:
+def _same_plan(study: Study, facts: StudyMetadata, labels: Mapping[str, NDArray[np.int64]]) -> Study:
     """Return an open study if it was created with these splits, ids of examples and recipe."""
     splits = study.splits
     others = [
@@ -144,10 +144,10 @@ def verify_folder(path: str | os.PathLike[str]) -> Verification:
     return verify_study(folder, _read_study(folder).splits)
 
 
-def _read_study(folder: Path) -> StudyFacts:
+def _read_study(folder: Path) -> StudyMetadata:
     try:
         data = (folder / "study.json").read_bytes()
-        facts = msgspec.json.decode(data, type=StudyFacts)
+        facts = msgspec.json.decode(data, type=StudyMetadata)
     except OSError as error:
         raise NotAStudyError(
             f"{folder} holds no study ({'no study.json' if folder.is_dir() else 'no such folder'})",

@@ -16,7 +16,7 @@ from .._reading.outputs import CHUNK_BYTES
 from .._reading.safetensors import map_tensors
 from .._results import Excluded
 from ..errors import CorruptShardError, MissingDataError, StudyError
-from .shards import RunMetadata, ShardFacts, place_of, prediction_file, prediction_key, weight_key
+from .shards import RunMetadata, ShardMetadata, place_of, prediction_file, prediction_key, weight_key
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Part:
     """The rows of one shard that a reader reads."""
 
     folder: Path
-    facts: ShardFacts
+    facts: ShardMetadata
     rows: tuple[int, ...]
 
     @property

@@ -46,7 +46,7 @@ FLOAT16_MAX = float(np.finfo(np.float16).max)
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-class StudyFacts(msgspec.Struct, frozen=True, kw_only=True):
+class StudyMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """The content of ``study.json``."""
 
     format: str = "runspread-study"
@@ -93,7 +93,7 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     metrics: tuple[str, ...] = ()
 
 
-class ShardFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis.
 
     `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`
@@ -110,7 +110,7 @@ class ShardFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def place_of(split: str, step: int | None) -> str:
-    """Return how predictions are called in `ShardFacts.kinds`, and after the slash in the names of tensors."""
+    """Return how predictions are called in `ShardMetadata.kinds`, and after the slash in the names of tensors."""
     return split if step is None else f"{split}@{step}"
 
 
@@ -163,7 +163,7 @@ def write_shard(
     return True
 
 
-def _holds(folder: Path, facts: ShardFacts, sums: bytes) -> bool:
+def _holds(folder: Path, facts: ShardMetadata, sums: bytes) -> bool:
     """Whether a shard has these facts and checksums; its position in the study is no part of a run."""
     try:
         there = msgspec.structs.replace(read_facts(folder), position=facts.position)
@@ -178,7 +178,7 @@ def _sums_of_arrays(sums: bytes) -> list[bytes]:
     return [line for line in sums.splitlines() if not line.endswith(b"  shard.json")]
 
 
-def read_facts(folder: Path) -> ShardFacts:
+def read_facts(folder: Path) -> ShardMetadata:
     """Read ``shard.json``.
 
     Raises
@@ -196,7 +196,7 @@ def read_facts(folder: Path) -> ShardFacts:
             raise FormatVersionError(
                 f"{path} has format version {version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
             )
-        return msgspec.json.decode(data, type=ShardFacts)
+        return msgspec.json.decode(data, type=ShardMetadata)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptShardError(
             f"{path} cannot be read ({error})",
@@ -214,11 +214,11 @@ def _shard_facts(
     stored: Mapping[str, NDArray[Any]],
     position: int,
     kinds: Mapping[tuple[str, int | None], str],
-) -> ShardFacts:
+) -> ShardMetadata:
     labels = {
         key.removeprefix("labels/"): labels_digest(array) for key, array in stored.items() if key.startswith("labels/")
     }
-    return ShardFacts(
+    return ShardMetadata(
         version=2 if kinds else 1,
         position=position,
         runs=tuple(_run_facts(record, row, stored, kinds) for row, record in enumerate(records)),

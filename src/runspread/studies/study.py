@@ -24,7 +24,16 @@ from .readers import Metrics, Part, Predictions, read_weights
 from .recorder import RunRecorder
 from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, run_id
 from .runs import Runs
-from .shards import PREDICTIONS, RunMetadata, ShardFacts, StudyFacts, place_of, prediction_key, read_facts, write_shard
+from .shards import (
+    PREDICTIONS,
+    RunMetadata,
+    ShardMetadata,
+    StudyMetadata,
+    place_of,
+    prediction_key,
+    read_facts,
+    write_shard,
+)
 from .verify import Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
@@ -45,12 +54,12 @@ class Study:
         Digest of the examples' ids, of splits that were created with them.
     """
 
-    def __init__(self, path: Path, facts: StudyFacts, splits: dict[str, NDArray[np.int64]]) -> None:
+    def __init__(self, path: Path, facts: StudyMetadata, splits: dict[str, NDArray[np.int64]]) -> None:
         self.path = path
         self.recipe = facts.recipe
         self.splits = splits
         self.example_ids = facts.example_ids
-        self._shards: dict[str, ShardFacts] = {}
+        self._shards: dict[str, ShardMetadata] = {}
         self._chosen: frozenset[str] | None = None
         self.refresh()
 
@@ -75,7 +84,7 @@ class Study:
         if len(self._shards.keys() - index.keys()) >= INDEX_AFTER or index.keys() - self._shards.keys():
             write_index(self.path, self._shards)
 
-    def _read(self, name: str) -> ShardFacts | None:
+    def _read(self, name: str) -> ShardMetadata | None:
         try:
             return read_facts(self.path / "shards" / name)
         except CorruptShardError as error:
@@ -408,7 +417,7 @@ def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
     return Seeds(init=seeds, order=seeds, augment=seeds)
 
 
-def _places(ordered: Sequence[tuple[str, ShardFacts]], only: frozenset[str] | None) -> set[tuple[str, int]]:
+def _places(ordered: Sequence[tuple[str, ShardMetadata]], only: frozenset[str] | None) -> set[tuple[str, int]]:
     """Return the (shard, row) of the attempt that counts for each run: the last, or the first that did not fail."""
     chosen: dict[str, tuple[str, int]] = {}
     status: dict[str, str] = {}

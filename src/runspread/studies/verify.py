@@ -12,7 +12,7 @@ from .._reading.safetensors import map_tensors
 from .._results import Result, Table
 from ..errors import CorruptShardError, FormatVersionError
 from .files import wrong_files
-from .shards import ShardFacts, labels_digest, read_facts
+from .shards import ShardMetadata, labels_digest, read_facts
 
 LABELS = "labels.safetensors"
 
@@ -69,7 +69,7 @@ def verify_study(path: Path, splits: Sequence[str]) -> Verification:
     leftovers = tuple(folder.name for folder in folders if folder.name.startswith("."))
     shards = [folder for folder in folders if folder.name not in leftovers]
     corrupt: dict[str, tuple[str, ...]] = {}
-    sound: list[ShardFacts] = []
+    sound: list[ShardMetadata] = []
     for folder in shards:
         problems = wrong_files(folder)
         try:
@@ -89,7 +89,7 @@ def verify_study(path: Path, splits: Sequence[str]) -> Verification:
     )
 
 
-def _wrong_labels(file: Path, splits: Sequence[str], shards: list[ShardFacts]) -> list[str]:
+def _wrong_labels(file: Path, splits: Sequence[str], shards: list[ShardMetadata]) -> list[str]:
     """Return what is wrong with the study's labels: they have no checksum, but every shard has one of its own."""
     try:
         labels = map_tensors(file)

@@ -18,7 +18,7 @@ from .datasets.cache import user_cache, write_atomically
 from .engine import StackTraining, Task
 from .memory import MemoryPlan, free_memory
 from .modules import refusing_slow_stacks
-from .plan import RunPlan
+from .plan import PlannedRun
 from .programs import candidate_programs
 from .stack import build_seeded
 
@@ -49,7 +49,7 @@ class Choice:
 
 
 def choose_program(
-    task: Task, plans: Sequence[RunPlan], stack: int | str, *, workers: int, threads: int
+    task: Task, plans: Sequence[PlannedRun], stack: int | str, *, workers: int, threads: int
 ) -> tuple[Choice, MemoryPlan]:
     """Return how runs like `plans` are trained on this machine, and what that will hold.
 
@@ -93,7 +93,7 @@ def plan_memory(task: Task, choice: Choice, workers: int) -> MemoryPlan:
     return MemoryPlan(data, 4 * floats, workers, free_memory(task.device) + data)  # the data are loaded already
 
 
-def _stacking_problem(task: Task, plans: Sequence[RunPlan], programs: tuple[str, ...]) -> str:
+def _stacking_problem(task: Task, plans: Sequence[PlannedRun], programs: tuple[str, ...]) -> str:
     """Return why the network cannot be stacked, as torch says it; nothing where it can."""
     if "vmap" not in programs or task.steps == 0:
         return ""
@@ -105,7 +105,7 @@ def _stacking_problem(task: Task, plans: Sequence[RunPlan], programs: tuple[str,
     return ""
 
 
-def _measure(task: Task, plans: Sequence[RunPlan], programs: tuple[str, ...], workers: int, threads: int) -> Choice:
+def _measure(task: Task, plans: Sequence[PlannedRun], programs: tuple[str, ...], workers: int, threads: int) -> Choice:
     problem = _stacking_problem(task, plans, programs)
     best = Choice(programs[-1], 1, problem, float("inf"))
     for program in programs[-1:] if problem else reversed(programs):  # "loop" first, which is never far from the best
@@ -121,7 +121,7 @@ def _measure(task: Task, plans: Sequence[RunPlan], programs: tuple[str, ...], wo
     return best
 
 
-def _time_step(task: Task, plans: Sequence[RunPlan], program: str, threads: int) -> float:
+def _time_step(task: Task, plans: Sequence[PlannedRun], program: str, threads: int) -> float:
     """Return the shortest time of a step, the first being left out."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -146,7 +146,7 @@ def _timed(training: StackTraining) -> float:
     return time.perf_counter() - started
 
 
-def _place(task: Task, plans: Sequence[RunPlan], threads: int) -> Path:
+def _place(task: Task, plans: Sequence[PlannedRun], threads: int) -> Path:
     device = torch.cuda.get_device_name(task.device) if task.device.type == "cuda" else _processor()
     ignored = ("epochs", "steps", "record", "evaluate", "name", "predict_at", "checkpoint_at", "start_from")
     recipe = {key: value for key, value in task.recipe.identity().items() if key not in ignored}
@@ -164,14 +164,14 @@ def _processor() -> str:
         return platform.processor()
 
 
-def _remembered(task: Task, plans: Sequence[RunPlan], threads: int) -> Choice | None:
+def _remembered(task: Task, plans: Sequence[PlannedRun], threads: int) -> Choice | None:
     try:
         return Choice(**json.loads(_place(task, plans, threads).read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _remember(task: Task, plans: Sequence[RunPlan], threads: int, choice: Choice) -> None:
+def _remember(task: Task, plans: Sequence[PlannedRun], threads: int, choice: Choice) -> None:
     text = json.dumps(asdict(choice)).encode()
     try:
         write_atomically(_place(task, plans, threads), lambda file: file.write(text))

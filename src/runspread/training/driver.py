@@ -21,7 +21,7 @@ from .executors import EXECUTORS, Borrowed, Cluster, Outcome, Place, Processes, 
 from .hyperparameters import check_parts
 from .memory import MemoryPlan
 from .models import MODELS
-from .plan import RunPlan, deal_shards, structural
+from .plan import PlannedRun, deal_shards, structural
 from .progress import Scoreboard, TrainingProgress
 from .recipes import Recipe
 from .shards import ShardJob, TaskCache
@@ -38,7 +38,7 @@ class Driver:
     def __init__(
         self,
         recipe: Recipe,
-        plans: Sequence[RunPlan],
+        plans: Sequence[PlannedRun],
         *,
         executor: str | Executor,
         options: Mapping[str, Any],
@@ -107,7 +107,7 @@ class Driver:
         return [self._job(study, shard, plans, numbers[plans[0].id], threads) for shard, plans in missing if plans]
 
     def _job(
-        self, study: str, shard: Sequence[RunPlan], plans: tuple[RunPlan, ...], position: int, threads: int
+        self, study: str, shard: Sequence[PlannedRun], plans: tuple[PlannedRun, ...], position: int, threads: int
     ) -> ShardJob:
         choice = (
             self._choose(shard, threads)
@@ -129,7 +129,7 @@ class Driver:
             seconds=1e-6 * choice.microseconds * task.steps * len(plans),
         )
 
-    def _choose(self, shard: Sequence[RunPlan], threads: int) -> Choice:
+    def _choose(self, shard: Sequence[PlannedRun], threads: int) -> Choice:
         """Return how a shard is trained; shards of one structure and size are trained in one way."""
         key = f"{sorted(structural(shard[0]).items())} {len(shard)}"
         if key not in self._choices:

@@ -21,7 +21,7 @@ from .losses import IGNORED, to_logits
 from .memory import activation_floats
 from .modules import dropout_layers
 from .optimizers import StackOptimizer
-from .plan import RunPlan
+from .plan import PlannedRun
 from .programs import Program, StepResult, make_program, set_dropout_keys
 from .recipes import Recipe
 from .seeding import fold_seed
@@ -32,7 +32,7 @@ _DROPOUT_STREAM = 2**20
 
 
 @dataclass(frozen=True)
-class NetworkFacts:
+class NetworkMetadata:
     """Parameters of a network, and numbers that an example leaves behind for the backward pass."""
 
     parameters: int
@@ -75,7 +75,7 @@ class Task:
         return module
 
     @cached_property
-    def facts(self) -> NetworkFacts:
+    def facts(self) -> NetworkMetadata:
         """Sizes of the network, measured on two examples."""
         module = build_seeded(self.build, 0).to(self.device)
         two = self.splits["train"].gather(torch.arange(2, device=self.device))
@@ -92,7 +92,7 @@ class Task:
                 f"a network for inputs of shape (examples, {', '.join(map(str, two.shape[1:]))})",
             ) from error
         self._check_outputs(outputs)
-        return NetworkFacts(sum(p.numel() for p in module.parameters()), activations)
+        return NetworkMetadata(sum(p.numel() for p in module.parameters()), activations)
 
     def _check_outputs(self, shape: tuple[int, ...]) -> None:
         """Raise unless outputs of two examples are one for each label and class; more than the classes are allowed."""
@@ -170,13 +170,13 @@ class StackTraining:
     ----------
     task : Task
         Recipe and data.
-    plans : sequence of RunPlan
+    plans : sequence of PlannedRun
         Runs of one structure.
     program : str
         Name of the program (see ``programs``).
     """
 
-    def __init__(self, task: Task, plans: Sequence[RunPlan], program: str) -> None:
+    def __init__(self, task: Task, plans: Sequence[PlannedRun], program: str) -> None:
         self.task, self.plans, recipe = task, plans, task.recipe
         modules = [build_seeded(task.build, plan.seeds.init or 0) for plan in plans]
         self.stack = make_stack(modules, task.device)

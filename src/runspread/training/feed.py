@@ -12,7 +12,7 @@ from torch import Tensor
 from .augment import Augmenter
 from .cadence import steps_per_epoch
 from .datasets.base import Dataset, Split
-from .plan import RunPlan
+from .plan import PlannedRun
 from .recipes import Recipe
 from .seeding import epoch_order
 
@@ -65,7 +65,7 @@ class Feed:
     ----------
     recipe : Recipe
         Batch size and augmentation.
-    plans : sequence of RunPlan
+    plans : sequence of PlannedRun
         The runs, for their seeds.
     split : DeviceSplit
         Training data.
@@ -73,7 +73,7 @@ class Feed:
         Classes, or tokens.
     """
 
-    def __init__(self, recipe: Recipe, plans: Sequence[RunPlan], split: DeviceSplit, n_classes: int) -> None:
+    def __init__(self, recipe: Recipe, plans: Sequence[PlannedRun], split: DeviceSplit, n_classes: int) -> None:
         self.split, self.n, self.runs = split, len(split.inputs), len(plans)
         self.batch = recipe.batch_size or self.n
         self.per_epoch = steps_per_epoch(self.n, recipe.batch_size, recipe.drop_last)

@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .modules import DROPOUTS, dropout_layers
 from .optimizers import Segment
-from .plan import RunPlan
+from .plan import PlannedRun
 from .recipes import Recipe
 from .stack import Layout
 
 
-def per_run(recipe: Recipe, plans: Sequence[RunPlan], name: str, device: torch.device) -> Tensor:
+def per_run(recipe: Recipe, plans: Sequence[PlannedRun], name: str, device: torch.device) -> Tensor:
     """Return hyperparameter `name` of every run, float32 [runs]."""
     values = [float(plan.hyperparameter(recipe, name)) for plan in plans]
     return torch.tensor(values, dtype=torch.float32, device=device)
 
 
-def coefficient(recipe: Recipe, plans: Sequence[RunPlan], name: str | None, device: torch.device) -> Tensor:
+def coefficient(recipe: Recipe, plans: Sequence[PlannedRun], name: str | None, device: torch.device) -> Tensor:
     """Return a hyperparameter as [runs, 1] where the plans have it, and as a scalar [] where it is the recipe's.
 
     It hangs on whether it is searched, not on whether the values differ: so a run is computed in one way in any stack.
@@ -34,7 +34,7 @@ def coefficient(recipe: Recipe, plans: Sequence[RunPlan], name: str | None, devi
     return torch.tensor(float(getattr(recipe, name)), device=device)
 
 
-def most_specific(plans: Sequence[RunPlan], name: str, part: str) -> str:
+def most_specific(plans: Sequence[PlannedRun], name: str, part: str) -> str:
     """Return the longest searched name that covers `part` of the network: "l2.head" covers "head.weight"."""
     words = part.split(".")
     candidates = [f"{name}.{'.'.join(words[:n])}" for n in range(len(words), 0, -1)]
@@ -55,7 +55,7 @@ def check_parts(recipe: Recipe, hyperparameters: Mapping[str, Any], module: nn.M
             )
 
 
-def set_dropout_rates(network: nn.Module, recipe: Recipe, plan: RunPlan) -> nn.Module:
+def set_dropout_rates(network: nn.Module, recipe: Recipe, plan: PlannedRun) -> nn.Module:
     """Give torch's dropout layers of a network the rates that the run was trained with."""
     for name, module in network.named_modules():
         if isinstance(module, DROPOUTS):
@@ -63,7 +63,7 @@ def set_dropout_rates(network: nn.Module, recipe: Recipe, plan: RunPlan) -> nn.M
     return network
 
 
-def make_segments(recipe: Recipe, plans: Sequence[RunPlan], layout: Layout, device: torch.device) -> list[Segment]:
+def make_segments(recipe: Recipe, plans: Sequence[PlannedRun], layout: Layout, device: torch.device) -> list[Segment]:
     """Return the segments of a stack; neighbours whose coefficients all runs share are merged."""
     segments: list[Segment] = []
     previous: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ def make_segments(recipe: Recipe, plans: Sequence[RunPlan], layout: Layout, devi
 
 
 def _segment(
-    recipe: Recipe, plans: Sequence[RunPlan], span: tuple[int, int], sources: tuple[str, ...], device: torch.device
+    recipe: Recipe, plans: Sequence[PlannedRun], span: tuple[int, int], sources: tuple[str, ...], device: torch.device
 ) -> Segment:
     lr, weight_decay, l2 = (coefficient(recipe, plans, name, device) for name in (*sources, None, None)[:3])
     penalty = l2 * (2 / recipe.l2_reference)  # the gradient of c * w**2 is 2 c w

@@ -17,7 +17,7 @@ from .search import Distribution, sample
 from .seeding import run_seeds
 
 
-class RunPlan(msgspec.Struct, frozen=True):
+class PlannedRun(msgspec.Struct, frozen=True):
     """One run that is to be trained: its id follows from its seeds and hyperparameters."""
 
     id: str
@@ -38,9 +38,9 @@ def own_values(recipe: Recipe, names: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def plan_runs(
+def deal_runs(
     recipe: Recipe, runs: int, *, vary: Collection[str], seed: int, search: Mapping[str, Distribution]
-) -> list[RunPlan]:
+) -> list[PlannedRun]:
     """Return `runs` plans: run i is the same however many there are.
 
     Raises
@@ -80,8 +80,8 @@ def _unused_roles(recipe: Recipe, search: Mapping[str, Distribution]) -> dict[st
     return unused
 
 
-def _plan(seeds: Seeds, hyperparameters: dict[str, Any]) -> RunPlan:
-    return RunPlan(run_id(seeds, hyperparameters), seeds, hyperparameters)
+def _plan(seeds: Seeds, hyperparameters: dict[str, Any]) -> PlannedRun:
+    return PlannedRun(run_id(seeds, hyperparameters), seeds, hyperparameters)
 
 
 def check_searchable(recipe: Recipe, name: str) -> None:
@@ -96,12 +96,12 @@ def check_searchable(recipe: Recipe, name: str) -> None:
         raise InputError("a search over label_smoothing with a hinge loss", "loss='cross_entropy'")
 
 
-def structural(plan: RunPlan) -> dict[str, Any]:
+def structural(plan: PlannedRun) -> dict[str, Any]:
     """Return the hyperparameters that runs of one stack must share: those that are not per-run tensors."""
     return {k: v for k, v in plan.hyperparameters.items() if k.partition(".")[0] not in PER_RUN}
 
 
-def deal_shards(plans: Sequence[RunPlan], largest: int, workers: int) -> list[list[RunPlan]]:
+def deal_shards(plans: Sequence[PlannedRun], largest: int, workers: int) -> list[list[PlannedRun]]:
     """Return the plans in shards: of one structure each, at most `largest` runs, all workers busy.
 
     Runs with and without a value of their own for a hyperparameter never share a shard: a stack takes every coefficient
@@ -110,11 +110,11 @@ def deal_shards(plans: Sequence[RunPlan], largest: int, workers: int) -> list[li
     The deal hangs on what is planned, not on what is already there, so that a training that was interrupted goes on
     with the same shards.
     """
-    groups: dict[str, list[RunPlan]] = {}
+    groups: dict[str, list[PlannedRun]] = {}
     for plan in plans:
         key = (sorted(structural(plan).items()), sorted(plan.hyperparameters))
         groups.setdefault(repr(key), []).append(plan)
-    shards: list[list[RunPlan]] = []
+    shards: list[list[PlannedRun]] = []
     for group in groups.values():
         share = len(group) / len(plans) * workers  # what this group may occupy
         count = max(1, math.ceil(len(group) / largest), round(share))

@@ -16,7 +16,7 @@ from .._cores import set_blas_threads
 from ..studies.records import RunRecord
 from .calibration import choose_program
 from .engine import DeviceData, StackTraining, Task, choose_device, load_data, make_task
-from .plan import RunPlan
+from .plan import PlannedRun
 from .recipes import Recipe, recipe_from_dict
 from .recorder import Recorder
 
@@ -36,7 +36,7 @@ class ShardJob:
         Folder of the study.
     recipe : dict
         `Recipe.to_dict`, with the hyperparameters that all runs of the shard share put in.
-    plans : tuple of RunPlan
+    plans : tuple of PlannedRun
         Runs of one structure.
     program, width : str, int
         How a stack is trained, and of how many runs it is; "auto" (and width 0) leaves it to the worker.
@@ -54,7 +54,7 @@ class ShardJob:
 
     study: str
     recipe: dict[str, Any]
-    plans: tuple[RunPlan, ...]
+    plans: tuple[PlannedRun, ...]
     program: str
     width: int
     device: str = "cpu"
@@ -64,7 +64,7 @@ class ShardJob:
     seconds: float = 0.0
 
 
-def stacks(plans: Sequence[RunPlan], width: int) -> Iterator[Sequence[RunPlan]]:
+def stacks(plans: Sequence[PlannedRun], width: int) -> Iterator[Sequence[PlannedRun]]:
     """Yield the runs in stacks of at most `width`, as even as can be: a narrow one is slow for each of its runs."""
     number = -(-len(plans) // width)
     for k in range(number):
@@ -88,7 +88,7 @@ def train_shard(task: Task, job: ShardJob, tick: Tick | None = None) -> tuple[li
     return records, _provenance(job, time.perf_counter() - started, recording)
 
 
-def train_stack(task: Task, plans: Sequence[RunPlan], program: str, tick: Tick) -> Recorder:
+def train_stack(task: Task, plans: Sequence[PlannedRun], program: str, tick: Tick) -> Recorder:
     """Train runs of one structure together; return what was recorded."""
     training = StackTraining(task, plans, program)
     recorder = Recorder(training)

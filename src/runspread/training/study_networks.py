@@ -14,7 +14,7 @@ from ..studies.study import Study
 from .build import plain_network
 from .datasets import DATASETS
 from .hyperparameters import set_dropout_rates
-from .plan import RunPlan, structural
+from .plan import PlannedRun, structural
 from .recipes import Recipe, recipe_from_dict
 
 
@@ -29,12 +29,14 @@ def recipe_of(study: Study, data: str | os.PathLike[str] | None) -> Recipe | Non
     return recipe_from_dict(known)
 
 
-def own_recipe(recipe: Recipe, run: RunMetadata | RunPlan) -> Recipe:
+def own_recipe(recipe: Recipe, run: RunMetadata | PlannedRun) -> Recipe:
     """Return the recipe with the run's own structural hyperparameters, such as widths."""
-    return recipe.replace(**structural(RunPlan(run.id, run.seeds, run.hyperparameters)))
+    return recipe.replace(**structural(PlannedRun(run.id, run.seeds, run.hyperparameters)))
 
 
-def own_network(recipe: Recipe, run: RunMetadata | RunPlan, shape: tuple[int, ...], classes: int) -> nn.Module:
+def own_network(recipe: Recipe, run: RunMetadata | PlannedRun, shape: tuple[int, ...], classes: int) -> nn.Module:
     """Return an untrained network of the run's architecture, with its own widths and dropout rates."""
     own = own_recipe(recipe, run)
-    return set_dropout_rates(plain_network(own, shape, classes), own, RunPlan(run.id, run.seeds, run.hyperparameters))
+    return set_dropout_rates(
+        plain_network(own, shape, classes), own, PlannedRun(run.id, run.seeds, run.hyperparameters)
+    )

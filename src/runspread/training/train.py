@@ -13,7 +13,7 @@ from .._results import to_plain
 from ..errors import RunspreadError, StudyError
 from ..studies.opening import create_study, open_study
 from ..studies.study import Study
-from .plan import RunPlan, plan_runs
+from .plan import PlannedRun, deal_runs
 from .progress import TrainingProgress
 from .recipes import Recipe, recipe_from_dict
 from .recipes import recipe as make_recipe
@@ -94,7 +94,7 @@ def train(
     chosen = make_recipe(recipe)
     space = as_search(search)
     vary, seed = (vary,) if isinstance(vary, str) else vary, base_seed(seed)
-    plans = plan_runs(chosen, runs, vary=vary, seed=seed, search=space)
+    plans = deal_runs(chosen, runs, vary=vary, seed=seed, search=space)
     design = {"vary": sorted(vary), "seed": seed, "search": {name: str(where) for name, where in space.items()}}
     return train_plans(
         chosen,
@@ -114,7 +114,7 @@ def train(
 
 def train_plans(
     recipe: Recipe,
-    plans: Sequence[RunPlan],
+    plans: Sequence[PlannedRun],
     design: Mapping[str, Any],
     *,
     out: str | os.PathLike[str],
@@ -131,7 +131,7 @@ def train_plans(
 
     Parameters
     ----------
-    recipe, plans : Recipe, sequence of RunPlan
+    recipe, plans : Recipe, sequence of PlannedRun
         What to train.
     design : mapping
         What ``study.json`` says of the plan, besides the recipe and the digest of the data; a study of another design

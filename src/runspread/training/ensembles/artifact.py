@@ -33,7 +33,7 @@ FORMAT, VERSION = "runspread-ensemble", 1
 FACTS, TENSORS, LOG = "ensemble.json", "weights.safetensors", "training.safetensors"
 
 
-class EnsembleFacts(msgspec.Struct, frozen=True, kw_only=True):
+class EnsembleMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """The content of ``ensemble.json``.
 
     Attributes
@@ -80,13 +80,13 @@ class Ensemble:
 
     Attributes
     ----------
-    facts : EnsembleFacts
+    facts : EnsembleMetadata
         Members, weights, origin.
     log : EnsembleTraining or None
         Losses and bounds of the training, of a batch or hyper-batch ensemble of a recipe.
     """
 
-    def __init__(self, module: EnsembleModule, facts: EnsembleFacts, log: EnsembleTraining | None = None) -> None:
+    def __init__(self, module: EnsembleModule, facts: EnsembleMetadata, log: EnsembleTraining | None = None) -> None:
         self._module, self.facts, self.log = module, facts, log
 
     @classmethod
@@ -118,7 +118,7 @@ class Ensemble:
         checked = _check_weights(weights, count)
         scaling = (torch.as_tensor(mean, dtype=torch.float32), torch.as_tensor(std, dtype=torch.float32))
         names = [f"member {k}" for k in range(count)] if ids is None else list(ids)
-        facts = EnsembleFacts(
+        facts = EnsembleMetadata(
             members=tuple({"id": name, "weight": float(w)} for name, w in zip(names, checked, strict=True)),
             conversion=conversion_of(core),
         )
@@ -251,7 +251,7 @@ class Ensemble:
                 shutil.rmtree(draft, ignore_errors=True)
         return target
 
-    def _facts_to_write(self, draft: Path) -> EnsembleFacts:
+    def _facts_to_write(self, draft: Path) -> EnsembleMetadata:
         """Return the facts with the checksums of the files in `draft`, where the log is written too."""
         facts = self.facts
         if self.log is not None:
@@ -365,7 +365,7 @@ def _checked(file: Path, checksum: str) -> dict[str, NDArray[Any]]:
     return map_tensors(file)
 
 
-def _read_facts(path: Path) -> EnsembleFacts:
+def _read_facts(path: Path) -> EnsembleMetadata:
     if not (path / FACTS).is_file():
         raise NotAStudyError(f"{path} holds no {FACTS}", "a folder that Ensemble.save wrote")
     raw = (path / FACTS).read_bytes()
@@ -375,12 +375,12 @@ def _read_facts(path: Path) -> EnsembleFacts:
             raise FormatVersionError(
                 f"an ensemble of format {head['version']}", f"at most {VERSION}", "Update runspread."
             )
-        return msgspec.convert(head, EnsembleFacts)
+        return msgspec.convert(head, EnsembleMetadata)
     except (msgspec.DecodeError, msgspec.ValidationError, AttributeError) as error:
         raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error
 
 
-def _templates(facts: EnsembleFacts, network: nn.Module | Sequence[nn.Module] | None) -> list[nn.Module]:
+def _templates(facts: EnsembleMetadata, network: nn.Module | Sequence[nn.Module] | None) -> list[nn.Module]:
     """Return a network of each member's architecture: those given, or built from the members' hyperparameters."""
     if network is None:
         return [_built(facts, member.get("hyperparameters", {})) for member in facts.members]
@@ -390,7 +390,7 @@ def _templates(facts: EnsembleFacts, network: nn.Module | Sequence[nn.Module] | 
     return [materialised(one, facts.shape) for one in given]
 
 
-def _built(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module:
+def _built(facts: EnsembleMetadata, hyperparameters: dict[str, Any]) -> nn.Module:
     built = _plain_network(facts, hyperparameters)
     if built is None:
         raise InputError(
@@ -401,17 +401,17 @@ def _built(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module:
     return built
 
 
-def _plain_network(facts: EnsembleFacts, hyperparameters: dict[str, Any]) -> nn.Module | None:
+def _plain_network(facts: EnsembleMetadata, hyperparameters: dict[str, Any]) -> nn.Module | None:
     """Return an untrained network of a member's architecture; None where it is not one of runspread's own."""
     recipe = facts.recipe or {}
     models = (recipe.get("model", ":"), hyperparameters.get("model", ""))
     if facts.shape is None or facts.n_classes is None or any(":" in str(model) for model in models):
         return None
-    from ..plan import RunPlan
+    from ..plan import PlannedRun
     from ..recipes import recipe_from_dict
     from ..study_networks import own_network
 
-    return own_network(recipe_from_dict(recipe), RunPlan("", Seeds(), hyperparameters), facts.shape, facts.n_classes)
+    return own_network(recipe_from_dict(recipe), PlannedRun("", Seeds(), hyperparameters), facts.shape, facts.n_classes)
 
 
 def _tensors(module: EnsembleModule) -> dict[str, NDArray[Any]]:

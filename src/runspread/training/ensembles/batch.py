@@ -34,12 +34,12 @@ from ..datasets import load_dataset
 from ..datasets.base import Dataset
 from ..engine import choose_device
 from ..hyperparameters import set_dropout_rates
-from ..plan import RunPlan
+from ..plan import PlannedRun
 from ..recipes import Recipe
 from ..recipes import recipe as make_recipe
 from ..seeding import base_seed
 from ..stack import build_seeded
-from .artifact import Ensemble, EnsembleFacts
+from .artifact import Ensemble, EnsembleMetadata
 from .conversion import conversion_of
 from .members import EnsembleModule
 
@@ -176,7 +176,7 @@ def train_batch_ensemble(
     log = train_ensemble(core.to(place), inputs, labels, validation=tuning, seed=seed, **options)
     core.cpu()
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
-    facts = EnsembleFacts(
+    facts = EnsembleMetadata(
         members=tuple({"id": f"member {k}", "weight": 1 / members} for k in range(members)),
         conversion=conversion_of(core),
         recipe=chosen.identity(),
@@ -222,7 +222,7 @@ def _network(recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.Module:
     network = plain_network(recipe, shape, classes)
     if recipe.start_from is not None:
         start_from(network, read_checkpoint(recipe.start_from, recipe.fresh))
-    return set_dropout_rates(network, recipe, RunPlan("", Seeds(), {}))
+    return set_dropout_rates(network, recipe, PlannedRun("", Seeds(), {}))
 
 
 def _tuned(network: nn.Module, hyper: bool, ranges: Mapping[str, Sequence[float]] | None) -> dict[str, Any]:

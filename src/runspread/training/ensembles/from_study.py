@@ -19,7 +19,7 @@ from ..build import materialised
 from ..datasets import load_dataset
 from ..recipes import Recipe
 from ..study_networks import own_network, recipe_of
-from .artifact import Ensemble, EnsembleFacts
+from .artifact import Ensemble, EnsembleMetadata
 from .conversion import filled
 from .members import EnsembleModule, MemberStack
 
@@ -111,7 +111,7 @@ def weighted_ensemble(
         check_choice(name, "run", study.runs.ids)
     runs = [study.runs[name] for name in weights]
     recipe = recipe_of(study, data)
-    facts = EnsembleFacts(
+    facts = EnsembleMetadata(
         members=tuple(_member(run, weights[run.id]) for run in runs), selection=_selection_facts(selection)
     )
     if network is not None or recipe is None:
@@ -123,14 +123,14 @@ def weighted_ensemble(
     return _from_recipe(study, runs, recipe, facts)
 
 
-def _from_recipe(study: Study, runs: Sequence[RunMetadata], recipe: Recipe, facts: EnsembleFacts) -> Ensemble:
+def _from_recipe(study: Study, runs: Sequence[RunMetadata], recipe: Recipe, facts: EnsembleMetadata) -> Ensemble:
     dataset = load_dataset(recipe)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
     members = [_load(study, run, own_network(recipe, run, shape, classes)) for run in runs]
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     weights = [member["weight"] for member in facts.members]
     module = EnsembleModule(MemberStack(members), weights, scaling, margin=recipe.loss == "hinge")
-    described = EnsembleFacts(
+    described = EnsembleMetadata(
         members=facts.members,
         selection=facts.selection,
         recipe=recipe.identity(),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...studies.records import Seeds, run_id
-from ..plan import RunPlan, own_values
+from ..plan import PlannedRun, own_values
 from ..recipes import Recipe
 from ..search import Distribution, sample
 from ..seeding import derive_seed, run_seeds
@@ -16,7 +16,7 @@ _ROW = 1_000_000  # places of the runs of one row of the block in the streams of
 
 def search_plans(
     recipe: Recipe, space: Mapping[str, Distribution], runs: int, seed: int, *, shared_init: bool
-) -> list[RunPlan]:
+) -> list[PlannedRun]:
     """Return the plans of a random search; candidate 0 is the recipe's own configuration, spelled out.
 
     Parameters
@@ -35,7 +35,7 @@ def search_plans(
     return [_plan(run_seeds(seed, i, vary), values) for i, values in enumerate(drawn)]
 
 
-def row_plans(configurations: Sequence[tuple[int, Mapping[str, Any]]], row: int, seed: int) -> list[RunPlan]:
+def row_plans(configurations: Sequence[tuple[int, Mapping[str, Any]]], row: int, seed: int) -> list[PlannedRun]:
     """Return the plans of one row of the block: given configurations from the row's own initialisation.
 
     Parameters
@@ -59,5 +59,5 @@ def row_plans(configurations: Sequence[tuple[int, Mapping[str, Any]]], row: int,
     return [_plan(one, dict(values)) for one, (_, values) in zip(seeds, configurations, strict=True)]
 
 
-def _plan(seeds: Seeds, hyperparameters: dict[str, Any]) -> RunPlan:
-    return RunPlan(run_id(seeds, hyperparameters), seeds, hyperparameters)
+def _plan(seeds: Seeds, hyperparameters: dict[str, Any]) -> PlannedRun:
+    return PlannedRun(run_id(seeds, hyperparameters), seeds, hyperparameters)

@@ -18,7 +18,7 @@ from ...methods.ensembles.proper_scores import Scores, ensemble_scores
 from ...methods.ensembles.selection import EnsembleSelection, select_ensemble, stop_words
 from ...studies.opening import open_study
 from ...studies.study import Study
-from ..plan import RunPlan, check_searchable
+from ..plan import PlannedRun, check_searchable
 from ..recipes import Recipe
 from ..recipes import recipe as make_recipe
 from ..search import Distribution, as_search
@@ -281,19 +281,19 @@ class _Work:
         self.out, self.seed, self.training = out, base_seed(seed), dict(training)
         self.study: Study | None = None
 
-    def search(self, runs: int, *, shared_init: bool) -> list[RunPlan]:
+    def search(self, runs: int, *, shared_init: bool) -> list[PlannedRun]:
         """Train the search and return its plans."""
         runs = int(check_integers(runs, "runs", 1, None))
         plans = search_plans(self.recipe, self.space, runs, self.seed, shared_init=shared_init)
         self.train(plans)
         return plans
 
-    def train(self, plans: Sequence[RunPlan]) -> None:
+    def train(self, plans: Sequence[PlannedRun]) -> None:
         design = {"seed": self.seed, "search": {name: str(where) for name, where in self.space.items()}}
         described = {**design, "procedure": "ensembles"}
         self.study = train_plans(self.recipe, plans, described, out=self.out, **self.training)
 
-    def outputs(self, plans: Sequence[RunPlan], split: str) -> ArrayOutputs:
+    def outputs(self, plans: Sequence[PlannedRun], split: str) -> ArrayOutputs:
         assert self.study is not None
         reader = self.study.predictions(split)
         places = {name: place for place, name in enumerate(reader.run_ids)}
@@ -304,14 +304,14 @@ class _Work:
         array = np.stack([reader[places[name]] for name in there])
         return ArrayOutputs(array, reader.labels, lost, tuple(there))
 
-    def select(self, plans: Sequence[RunPlan], size: int, split: str, **options: Any) -> EnsembleSelection:
+    def select(self, plans: Sequence[PlannedRun], size: int, split: str, **options: Any) -> EnsembleSelection:
         return select_ensemble(self.outputs(plans, split), size=size, kind="logits", **options)
 
     def result(
         self,
         kind: str,
         weights: Mapping[str, float],
-        trained: Sequence[RunPlan],
+        trained: Sequence[PlannedRun],
         first: EnsembleSelection | None,
         final: EnsembleSelection | None,
         report_split: str,
@@ -338,7 +338,7 @@ class _Work:
             excluded=self._excluded(trained),
         )
 
-    def _excluded(self, plans: Sequence[RunPlan]) -> tuple[Excluded, ...]:
+    def _excluded(self, plans: Sequence[PlannedRun]) -> tuple[Excluded, ...]:
         assert self.study is not None
         runs = [self.study.runs[plan.id] for plan in plans]
         return tuple(Excluded(run.id, run.status) for run in runs if run.status != "completed")
