@@ -19,7 +19,8 @@ import numpy as np
 
 import runspread as rs
 from runspread.methods.trimming import trimmed_distance, trimming_level
-from runspread.methods.trimming.levels import GRID, prepare, threshold_terms
+from runspread.methods.trimming.defaults import GRID
+from runspread.methods.trimming.levels import prepare, threshold_terms
 from runspread.methods.trimming.nodes import smallest_level
 
 SIZE, CANDIDATES = 5000, 10

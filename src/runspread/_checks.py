@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -148,3 +149,19 @@ def check_keywords(given: Collection[str], known: Collection[str], what: str) ->
     """Raise an InputError for the first of `given` that is not in `known`."""
     for name in given:
         check_choice(name, f"{what} keyword", known)
+
+
+def check_settings(given: Collection[str], known: Collection[str], verb: Callable[..., Any]) -> None:
+    """Raise an InputError for the first of `given` that is no setting of a verb; it names the nearest of its keywords.
+
+    Parameters
+    ----------
+    given : collection of str
+        What came in through ``**settings``.
+    known : collection of str
+        The settings that the verb takes so, ``XSettings.__annotations__``.
+    verb : callable
+        The verb; its other keywords are suggested too.
+    """
+    named = [each.name for each in inspect.signature(verb).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    check_keywords(given, (*named, *known), verb.__name__)

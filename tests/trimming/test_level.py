@@ -13,7 +13,8 @@ from scipy import optimize, stats
 import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.trimming import optimal_trimming, trimmed_distance, trimming_level, trimming_level_grid
-from runspread.methods.trimming.levels import GRID, Pair, masses, round_up_to_grid, shares, threshold_terms
+from runspread.methods.trimming.defaults import GRID
+from runspread.methods.trimming.levels import Pair, masses, round_up_to_grid, shares, threshold_terms
 from runspread.methods.trimming.nodes import distance, reference_nodes, smallest_level
 
 ALPHAS = (*GRID, 0.6, 0.8)

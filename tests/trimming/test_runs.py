@@ -293,8 +293,21 @@ def test_impossible_outputs_are_errors():
     for mode in ("step", "published"):
         found = rs.trimming(gaps, replicates=2, mode=mode)
         assert found.excluded == (Excluded("run 0", "infinite outputs on 1 of 61 examples"),)
-    with pytest.raises(TypeError):
-        rs.trimming(gaps, eps=0.1)
+
+
+def test_an_unknown_setting_names_the_nearest_that_the_verb_takes():
+    gaps = made_gaps()
+    for call, near in (
+        (lambda: rs.trimming(gaps, eps=0.1), "epsilon"),  # one that is named
+        (lambda: rs.trimming(gaps, margins="gap"), "margin"),  # one of the settings
+        (lambda: rs.representative_size(gaps, tolerence=0.1), "tolerance"),
+        (lambda: rs.same(gaps, gaps, permutation=9), "permutations"),
+        (lambda: rs.methods.trimming.trimmed_examples(gaps, level=None), "levels"),
+    ):
+        with pytest.raises(InputError, match=f"Did you mean '{near}'"):
+            call()
+    with pytest.raises(InputError, match="unknown trimmed_examples keyword 'workers'"):
+        rs.methods.trimming.trimmed_examples(gaps, workers=2)
 
 
 def test_plan_draws_each_replicate_alone():

@@ -16,7 +16,8 @@ from runspread.methods.trimming import (
     trimming_level,
     trimming_level_grid,
 )
-from runspread.methods.trimming.levels import GRID, threshold_terms
+from runspread.methods.trimming.defaults import GRID
+from runspread.methods.trimming.levels import threshold_terms
 
 from .loading import Vectors
 

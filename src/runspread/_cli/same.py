@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..methods.trimming import defaults
 from .choosing import choosing_runs
 from .compare import fraction, show_verdict
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
@@ -18,16 +19,19 @@ from .trimming import number_or_name
 @click.command("same")
 @click.argument("old", metavar="OLD", type=click.Path())
 @click.argument("new", metavar="NEW", type=click.Path())
-@click.option("--alpha", default=0.05, show_default=True, help="Fraction of the new outputs that may differ.")
+@click.option(
+    "--alpha", default=defaults.ALLOWED, show_default=True, help="Fraction of the new outputs that may differ."
+)
 @click.option(
     "--threshold", default="permutation", show_default=True, help="permutation, dkw, rigorous, or a distance."
 )
 @click.option(
-    "--epsilon", default=0.01, show_default=True, help="Probability of a false alarm; with labels half for each test."
+    "--epsilon",
+    default=defaults.EPSILON,
+    show_default=True,
+    help="Probability of a false alarm; with labels, half for each of two tests.",
 )
-@click.option(
-    "--permutations", default=999, show_default=True, help="Most exchanges of runs: all where there are no more."
-)
+@click.option("--permutations", default=defaults.PERMUTATIONS, show_default=True, help="Exchanges of runs, at most.")
 @click.option("--not-worse", type=float, metavar="M", help="Is the accuracy of NEW not worse by more than M points?")
 @click.option("--equivalent", type=float, metavar="M", help="Do the accuracies differ by less than M points?")
 @split_option

@@ -9,6 +9,8 @@ from click.core import ParameterSource
 
 from .._results import Result
 from ..errors import InputError
+from ..methods.trimming import defaults
+from ..methods.trimming.resampling import RESAMPLE
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
@@ -18,17 +20,38 @@ OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no
 
 @click.command("trimming")
 @study_argument
-@click.option("--against", metavar="STUDY", type=click.Path(), help="Other runs to compare with; else the other half.")
-@click.option("--reference", default="mixture", show_default=True, help="mixture, sampled, ensemble or single.")
 @click.option(
-    "--resample", help="bootstrap (as published), split or none [bootstrap; split for --sizes].", metavar="KIND"
+    "--against", metavar="STUDY", type=click.Path(), help="Reference runs [default: the other half of STUDY]."
 )
-@click.option("--replicates", default=100, show_default=True, help="Number of resamplings; given, --json has each.")
+@click.option(
+    "--reference",
+    type=click.Choice(defaults.REFERENCES),
+    default=defaults.REFERENCE,
+    show_default=True,
+    help="What the reference runs are made into.",
+)
+@click.option(
+    "--resample",
+    type=click.Choice((*RESAMPLE, "none")),
+    help="How examples are drawn: bootstrap, as published; split halves [bootstrap; split for --sizes].",
+)
+@click.option(
+    "--replicates",
+    default=defaults.REPLICATES,
+    show_default=True,
+    help="Number of resamplings; --json lists each where you pass it.",
+)
 @click.option("--threshold", help="dkw, published, rigorous, or a distance [dkw, or published in mode published].")
-@click.option("--epsilon", default=0.01, show_default=True, help="Significance.")
-@click.option("--mode", default="step", show_default=True, help="step or published.")
-@click.option("--sizes", is_flag=True, help="Also say how many runs, or an ensemble of how many, stand for all.")
-@click.option("--scores", is_flag=True, help="Also set the levels beside accuracy, calibration and churn.")
+@click.option("--epsilon", default=defaults.EPSILON, show_default=True, help="Significance level of the test.")
+@click.option(
+    "--mode",
+    type=click.Choice(defaults.MODES),
+    default=defaults.MODE,
+    show_default=True,
+    help="Reference distribution as it is, or interpolated as in the published code.",
+)
+@click.option("--sizes", is_flag=True, help="Also say how many runs (or how large an ensemble) are representative.")
+@click.option("--scores", is_flag=True, help="Also compare the levels with accuracy, calibration and churn.")
 @click.option("--examples", is_flag=True, help="Also list the examples that are trimmed most.")
 @split_option
 @labels_option
@@ -110,7 +133,7 @@ def _check_for_scores(opened: Any, split: str, kind: str) -> None:
 
 def _refuse_for_sizes(context: click.Context) -> None:
     """Say that --sizes has no use for some settings, rather than leave them out in silence."""
-    changed = [name for name in OWN_REFERENCE if context.params[name] not in (None, "mixture", "step")]
+    changed = [name for name in OWN_REFERENCE if context.params[name] not in (None, defaults.REFERENCE, defaults.MODE)]
     if changed:
         named = " and ".join(f"--{name} {context.params[name]}" for name in changed)
         raise InputError(

@@ -20,6 +20,7 @@ from ...errors import InputError
 from .._statistics import sample_variance
 from .._ties import predicted_class, snap
 from ..ensembles.proper_scores import ensemble_scores
+from .defaults import ACCURACY_BINS, CALIBRATION_BINS, CONFIDENCE_LEVEL, RESAMPLES
 from .typicality import TrimmingLevels, trimming
 
 SCORES = ("accuracy", "NLL", "ECE", "churn with ensemble", "pairwise churn")
@@ -142,10 +143,10 @@ def trimming_scores(
     kind: str = "auto",
     nan: str = "exclude",
     levels: TrimmingLevels | None = None,
-    n_accuracy_bins: int = 5,
-    n_bins: int = 15,
-    confidence: float = 0.95,
-    resamples: int = 2000,
+    n_accuracy_bins: int = ACCURACY_BINS,
+    n_bins: int = CALIBRATION_BINS,
+    confidence: float = CONFIDENCE_LEVEL,
+    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> TrimmingScores:
     """Set the trimming level of every run beside its accuracy, NLL, ECE and churn.

@@ -11,11 +11,8 @@ from numpy.typing import ArrayLike
 from ..._reading.margins import Floats
 from ..._results import Result, Table
 from ...errors import InputError
+from .defaults import CAP, EPSILON, GRID, MODE, Mode, Threshold
 from .levels import (
-    CAP,
-    GRID,
-    Mode,
-    Threshold,
     Trimming,
     check_alphas,
     default_threshold,
@@ -105,8 +102,8 @@ def trimming_curve(
     *,
     alphas: ArrayLike | None = None,
     threshold: Threshold | float | None = None,
-    epsilon: float = 0.01,
-    mode: Mode = "step",
+    epsilon: float = EPSILON,
+    mode: Mode = MODE,
 ) -> TrimmingCurve:
     """Return the trimmed distance of one candidate by level, with its level and an optimal trimming: for plots.
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_seed
-from ..._reading.margins import Floats, Margin
+from ..._checks import check_seed, check_settings
+from ..._reading.margins import Floats
 from ..._reading.opening import opens
-from ..._reading.scalars import Reading, Scalars, read_scalars
+from ..._reading.scalars import Scalars
 from ..._results import Result, Table
 from ...errors import InputError
 from .._ties import merge, ranking
+from .defaults import ScalarOptions, TrimmingSettings
+from .inputs import Inputs
 from .levels import Pair, check_mode, trimming_of
 from .nodes import SLACK
 from .typicality import TrimmingLevels, ensemble_of, halves, trimming
@@ -23,6 +25,7 @@ from .typicality import TrimmingLevels, ensemble_of, halves, trimming
 SHOWN = 20
 TOP = 0.1  # of the examples, whose share of the trimmed mass is told
 SHUFFLES = 10
+_OF_LEVELS = ("margin", "classes", "clip", "reference", "resample", "mode", "threshold", "epsilon", "n", "m")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,14 +106,8 @@ def trimmed_examples(
     references: Any = None,
     *,
     levels: TrimmingLevels | None = None,
-    margin: Margin | None = None,
-    labels: Any = None,
-    classes: tuple[int, int] | None = None,
-    clip: tuple[float, float] | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
     seed: int = 0,
+    **settings: Unpack[ScalarOptions],
 ) -> TrimmedExamples:
     """Return which examples an optimal trimming of each run discards, at the run's own level.
 
@@ -121,10 +118,11 @@ def trimmed_examples(
     levels : TrimmingLevels
         Of the same candidates and references; computed on disjoint halves of the examples when left out. Margin,
         classes, clipping, reference and mode are those of the levels.
-    margin, labels, classes, clip, split, kind, nan
-        As in `trimming`. With levels they are not needed, labels apart, and must not differ.
     seed : int
-        Of the shuffles, and of the levels where they are made here.
+        Seed of the shuffles, and of the levels where they are made here.
+    **settings
+        How outputs are read, as in `trimming`: see `ScalarOptions`. With levels they are not needed, labels apart, and
+        must not differ.
 
     Returns
     -------
@@ -136,37 +134,17 @@ def trimmed_examples(
     InputError
         Levels of other runs, other examples or other settings; or what `trimming` raises.
     """
+    check_settings(settings, ScalarOptions.__annotations__, trimmed_examples)
     if levels is None:
-        levels = trimming(
-            candidates,
-            references,
-            resample="split",
-            margin=margin,
-            labels=labels,
-            classes=classes,
-            clip=clip,
-            split=split,
-            kind=kind,
-            nan=nan,
-            seed=seed,
-        )
-    reading = _reading_of(levels, margin=margin, classes=classes, clip=clip)
-    tested = read_scalars(candidates, labels, split, reading, kind=kind, nan=nan)
-    pool = None if references is None else read_scalars(references, labels, split, reading, kind=kind, nan=nan)
+        levels = trimming(candidates, references, resample="split", seed=seed, **settings)
+    inputs = Inputs.of(trimmed_examples, _as_levels(levels, settings))
+    tested = inputs.read(candidates)
+    pool = None if references is None else inputs.read(references)
     _check_same(levels, tested, pool)
     trimmed = np.flatnonzero(levels.mean > 0)
     deciding, own = _deciding(levels)
-    rng, mode = np.random.default_rng(check_seed(seed)), check_mode(levels.mode)
-    shares, outputs = np.zeros((2, tested.n_examples))
-    shuffled = np.zeros((SHUFFLES, tested.n_examples))
-    for runs, statistic, reference in _references(levels.reference, tested, pool, trimmed, deciding):
-        for run, values in zip(runs, tested.each(runs), strict=True):
-            law, output = merge(reference, values[statistic])
-            best = trimming_of(Pair(law, np.sort(output)[None], mode), float(own[run]))
-            share = best.trimmed[np.searchsorted(best.values, output)]
-            shares += share / len(trimmed)
-            outputs += values[statistic] / len(trimmed)
-            shuffled += rng.permuted(np.tile(share, (SHUFFLES, 1)), axis=1)
+    found = _trimmings(levels, own, _references(levels.reference, tested, pool, trimmed, deciding), tested, seed)
+    shares, outputs, shuffled = (values / max(len(trimmed), 1) for values in found)
     return TrimmedExamples(
         trimmed=shares,
         mean_output=outputs,
@@ -175,31 +153,45 @@ def trimmed_examples(
         n_trimmed=len(trimmed),
         share_by_chance=float(np.mean([_share_in_top(row, TOP) for row in shuffled])),
         mean_level=float(own[trimmed].mean()) if len(trimmed) else 0.0,
-        margin=levels.margin,
-        classes=levels.classes,
-        clip=levels.clip,
-        reference=levels.reference,
-        resample=levels.resample,
-        mode=levels.mode,
-        threshold=levels.threshold,
-        epsilon=levels.epsilon,
-        n=levels.n,
-        m=levels.m,
         excluded=levels.excluded,
         warnings=levels.warnings,
+        **{name: getattr(levels, name) for name in _OF_LEVELS},
     )
 
 
-def _reading_of(levels: TrimmingLevels, **given: Any) -> Reading:
-    """Return how the levels' outputs were read; what is given besides must not differ."""
-    for name, value in given.items():
-        known = getattr(levels, name)
+def _trimmings(
+    levels: TrimmingLevels,
+    own: Floats,
+    references: Iterator[tuple[NDArray[np.intp], int, Floats]],
+    tested: Scalars,
+    seed: int,
+) -> tuple[Floats, Floats, Floats]:
+    """Return sums over the trimmed runs, by example: the share trimmed, the output, and shares that are shuffled."""
+    rng, mode = np.random.default_rng(check_seed(seed)), check_mode(levels.mode)
+    shares, outputs = np.zeros((2, tested.n_examples))
+    shuffled = np.zeros((SHUFFLES, tested.n_examples))
+    for runs, statistic, reference in references:
+        for run, values in zip(runs, tested.each(runs), strict=True):
+            law, output = merge(reference, values[statistic])
+            best = trimming_of(Pair(law, np.sort(output)[None], mode), float(own[run]))
+            share = best.trimmed[np.searchsorted(best.values, output)]
+            shares += share
+            outputs += values[statistic]
+            shuffled += rng.permuted(np.tile(share, (SHUFFLES, 1)), axis=1)
+    return shares, outputs, shuffled
+
+
+def _as_levels(levels: TrimmingLevels, given: ScalarOptions) -> TrimmingSettings:
+    """Return settings that read outputs as those of the levels were; what is given besides must not differ."""
+    own: dict[str, Any] = {name: getattr(levels, name) for name in ("margin", "classes", "clip")}
+    for name, known in own.items():
+        value: Any = given.get(name)
         if value is not None and value != known and (known is None or list(value) != list(known)):
             raise InputError(
                 f"{name} {value!r} with levels of {name} {known!r}", "the settings of the levels", f"Leave {name} out."
             )
-    margin: Any = levels.margin
-    return Reading(margin, levels.classes, levels.clip)
+    whole: Any = {**given, **own}
+    return whole
 
 
 def _check_same(levels: TrimmingLevels, tested: Scalars, pool: Scalars | None) -> None:

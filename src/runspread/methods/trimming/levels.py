@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,14 +13,8 @@ from numpy.typing import ArrayLike
 from ..._checks import check_choice
 from ...errors import InputError
 from .._ties import merge
+from .defaults import CAP, EPSILON, GRID, MODE, MODES, THRESHOLDS, Mode, Threshold
 from .nodes import SLACK, Floats, Nodes, candidate_nodes, distance, reference_nodes, row_chunks, smallest_level
-
-Mode = Literal["step", "published"]
-Threshold = Literal["dkw", "published", "rigorous"]
-MODES = ("step", "published")
-THRESHOLDS = ("dkw", "published", "rigorous")
-GRID = (0.0, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45)
-CAP = 0.5  # what the published rule reports where no level of its grid is accepted
 
 
 class Trimming(NamedTuple):
@@ -189,7 +183,7 @@ def default_threshold(threshold: Threshold | float | None, mode: Mode) -> Thresh
     return "dkw" if mode == "step" else "published"
 
 
-def trimmed_distance(reference: ArrayLike, candidate: ArrayLike, alphas: ArrayLike, mode: Mode = "step") -> Floats:
+def trimmed_distance(reference: ArrayLike, candidate: ArrayLike, alphas: ArrayLike, mode: Mode = MODE) -> Floats:
     """Return the Kolmogorov distance that is left after optimally trimming the candidate.
 
     The candidate may lose a fraction alpha of its mass, freely chosen, and is renormalised; the reference stays.
@@ -235,8 +229,8 @@ def trimming_level(
     candidate: ArrayLike,
     *,
     threshold: Threshold | float | None = None,
-    epsilon: float = 0.01,
-    mode: Mode = "step",
+    epsilon: float = EPSILON,
+    mode: Mode = MODE,
 ) -> Floats | float:
     """Return alpha-hat: the smallest trimming level at which the candidate is not told from the reference.
 
@@ -285,7 +279,7 @@ def trimming_level_grid(
     grid: ArrayLike = GRID,
     cap: float = CAP,
     threshold: Threshold | float | None = None,
-    epsilon: float = 0.01,
+    epsilon: float = EPSILON,
     mode: Mode = "published",
 ) -> Floats | float:
     """Return the first level of a grid that is accepted, and `cap` where none is: the published rule.
@@ -325,7 +319,7 @@ def round_up_to_grid(levels: Floats, grid: ArrayLike = GRID, cap: float = CAP) -
     return np.append(steps, cap)[position]
 
 
-def optimal_trimming(reference: ArrayLike, candidate: ArrayLike, alpha: float, *, mode: Mode = "step") -> Trimming:
+def optimal_trimming(reference: ArrayLike, candidate: ArrayLike, alpha: float, *, mode: Mode = MODE) -> Trimming:
     """Return a trimming of the candidate that comes closest to the reference.
 
     Parameters

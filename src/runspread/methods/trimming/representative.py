@@ -5,26 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
-from ..._reading.margins import Floats, Margin
+from ..._reading.margins import Floats
 from ..._reading.opening import opens
-from ..._reading.scalars import Reading, Scalars, read_scalars
+from ..._reading.scalars import Scalars
 from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
+from .defaults import EPSILON, KINDS, MODE, REFERENCE, REPLICATES, TOLERANCE, Threshold, TrimmingSettings
+from .inputs import Inputs
 from .laws import Merged
-from .levels import Threshold, beyond_reach, default_threshold, threshold_terms
+from .levels import beyond_reach, default_threshold, threshold_terms
 from .nodes import SLACK, distance, smallest_level
-from .resampling import Counter, Draw, Progress, check_workers, draw_examples, in_threads
+from .resampling import Counter, Draw, draw_examples, in_threads
 from .typicality import FEW_REFERENCES
 
-KINDS = ("mixture", "ensemble")
 DIRECTIONS = ("few trimmed", "pool trimmed")
 COVERAGE = 0.95
 CONFIDENCE = 0.95  # of the intervals on shares of subsets
@@ -171,21 +172,13 @@ def representative_size(
     *,
     sizes: Sequence[int] | None = None,
     kinds: Sequence[Literal["mixture", "ensemble"]] = KINDS,
-    tolerance: float = 0.0,
+    tolerance: float = TOLERANCE,
     resample: Literal["bootstrap", "split"] | None = "split",
-    replicates: int = 100,
+    replicates: int = REPLICATES,
     threshold: Threshold | float | None = None,
-    epsilon: float = 0.01,
-    margin: Margin | None = None,
-    labels: Any = None,
-    classes: tuple[int, int] | None = None,
-    clip: tuple[float, float] | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
+    epsilon: float = EPSILON,
     seed: int = 0,
-    workers: int | None = None,
-    progress: Progress | None = None,
+    **settings: Unpack[TrimmingSettings],
 ) -> RepresentativeSize:
     """Return how many runs represent the average run, and how many make an ensemble that behaves like it.
 
@@ -203,10 +196,12 @@ def representative_size(
         What to make of the M runs.
     tolerance : float
         Level up to which a subset counts as representative.
-    resample, threshold, epsilon, margin, labels, classes, clip, split, seed, workers, progress
+    resample, threshold, epsilon, seed
         As in `trimming`; disjoint halves of the examples are the default here, because the threshold holds for them.
     replicates : int
         Number of random subsets of each size; below 72 there is no verdict.
+    **settings
+        As in `trimming`: see `TrimmingSettings`.
 
     Returns
     -------
@@ -226,8 +221,8 @@ def representative_size(
     peak, for every class of one-vs-rest.
     """
     _check_settings(kinds, tolerance)
-    workers = check_workers(workers)
-    scalars = read_scalars(outputs, labels, split, Reading(margin, classes, clip), kind=kind, nan=nan)
+    inputs = Inputs.of(representative_size, settings)
+    scalars = inputs.read(outputs)
     n_runs = len(scalars.run_ids)
     chosen = _check_sizes(sizes, n_runs)
     rng = np.random.default_rng(check_seed(seed))
@@ -235,11 +230,10 @@ def representative_size(
     draws = draws * (replicates if resample is None else 1)
     orders = rng.permuted(np.tile(np.arange(n_runs), (len(draws), 1)), axis=1)
     n, m = len(draws[0][0]), len(draws[0][1])
-    delta = threshold_terms(threshold, epsilon, n, m, "step", len(scalars.values))
+    delta = threshold_terms(threshold, epsilon, n, m, MODE, len(scalars.values))
     study = Subsets(scalars, [Merged.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
-    found = in_threads(
-        lambda index: study.compare(orders[index], draws[index]), len(draws), workers, Counter(len(draws), progress)
-    )
+    counter = Counter(len(draws), inputs.progress)
+    found = in_threads(lambda index: study.compare(orders[index], draws[index]), len(draws), inputs.workers, counter)
     levels = np.stack([levels for levels, _ in found], axis=2)
     limits = share_limits((levels > tolerance + SLACK).sum(2), levels.shape[2])
     return RepresentativeSize(
@@ -257,12 +251,12 @@ def representative_size(
         n=n,
         m=m,
         margin=scalars.margin,
-        classes=classes,
-        clip=clip,
-        reference="mixture",
+        classes=inputs.scalars.classes,
+        clip=inputs.scalars.clip,
+        reference=REFERENCE,
         resample=resample,
-        mode="step",
-        threshold=default_threshold(threshold, "step"),
+        mode=MODE,
+        threshold=default_threshold(threshold, MODE),
         epsilon=epsilon,
         seed=seed,
         excluded=scalars.excluded,

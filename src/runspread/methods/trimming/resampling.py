@@ -14,7 +14,8 @@ from ..._checks import check_choice, check_integers
 from ..._cores import available_cores
 from ...errors import InputError
 from .._ties import merge_sorted, ranks_among, tolerance
-from .levels import Mode, interpolated_mass
+from .defaults import Mode
+from .levels import interpolated_mass
 from .nodes import Floats, candidate_nodes, row_chunks, smallest_level
 
 RESAMPLE = ("bootstrap", "split")

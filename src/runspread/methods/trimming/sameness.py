@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 
 from ..._checks import check_choice, check_integers, check_seed
-from ..._reading.margins import Floats, Margin
+from ..._reading.margins import Floats
 from ..._reading.opening import opens
 from ..._reading.outputs import check_same_examples
-from ..._reading.scalars import Reading, Scalars, read_scalars
+from ..._reading.scalars import Scalars
 from ..._results import Result, Table
 from ...errors import InputError
 from .._ties import merge
 from ..audit.auditing import warns_of_seeds
 from .agreement import Agreement
 from .curve import curve_alphas
+from .defaults import ALLOWED, EPSILON, MODE, PERMUTATIONS, REFERENCE, TrimmingSettings
 from .exchanges import ROUNDING, Exchanges, check_resolution, exchanges
+from .inputs import Inputs
 from .laws import Merged
 from .levels import Pair, beyond_reach, check_alpha, threshold_terms
 from .nodes import SLACK, Nodes, distance, smallest_level
-from .resampling import Counter, Progress, check_workers, in_threads
+from .resampling import Counter, in_threads
 from .sameness_words import counted, sentence
 
 CURVE_POINTS = 51
@@ -142,20 +144,12 @@ def same(
     old: Any,
     new: Any,
     *,
-    alpha: float = 0.05,
+    alpha: float = ALLOWED,
     threshold: Literal["permutation", "dkw", "rigorous"] | float = "permutation",
-    epsilon: float = 0.01,
-    permutations: int = 999,
-    margin: Margin | None = None,
-    labels: Any = None,
-    classes: tuple[int, int] | None = None,
-    clip: tuple[float, float] | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
+    epsilon: float = EPSILON,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
-    workers: int | None = None,
-    progress: Progress | None = None,
+    **settings: Unpack[TrimmingSettings],
 ) -> SameModel:
     """Say whether runs of new training code can be distinguished from runs of the old.
 
@@ -181,10 +175,10 @@ def same(
     permutations : int
         Exchanges of runs: all, where there are fewer, else so many distinct random ones; more where each of two tests
         needs them to reach half of epsilon.
-    margin, labels, classes, clip, split, kind, nan, workers, progress
-        As in `trimming`.
     seed : int
-        Of random exchanges.
+        Seed of random exchanges.
+    **settings
+        As in `trimming`: see `TrimmingSettings`.
 
     Returns
     -------
@@ -205,21 +199,20 @@ def same(
     side they are not. The scalar outputs of all runs are held and sorted together: some 90 bytes a value at the peak,
     for every class of one-vs-rest.
     """
-    allowed, workers = check_alpha(alpha), check_workers(workers)
-    reading = Reading(margin, classes, clip)
-    given = [read_scalars(source, labels, split, reading, kind=kind, nan=nan) for source in (old, new)]
+    allowed, inputs = check_alpha(alpha), Inputs.of(same, settings)
+    given = [inputs.read(source) for source in (old, new)]
     exchanged = threshold == "permutation"
     before, after = (runs.distinct() if exchanged else runs for runs in given)
     _check_alike(before, after, threshold)
     if exchanged:
         copies = sum(len(runs.run_ids) for runs in given) - len(before.run_ids) - len(after.run_ids)
-        found = _exchanged(before, after, epsilon, permutations, seed, copies, workers, progress)
+        found = _exchanged(before, after, epsilon, permutations, seed, copies, inputs)
     else:
         found = _Tests(_bound(before, after, threshold, epsilon), epsilon)
-    laws = [_nodes(first, second) for first, second in zip(before.values, after.values, strict=True)]
-    levels = np.concatenate([smallest_level(nodes, found.delta) for nodes in laws])
+    pairs = [_nodes(first, second) for first, second in zip(before.values, after.values, strict=True)]
+    levels = np.concatenate([smallest_level(nodes, found.delta) for nodes in pairs])
     alphas = curve_alphas(float(levels.max()), CURVE_POINTS)
-    curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in alphas] for nodes in laws]).max(0)
+    curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in alphas] for nodes in pairs]).max(0)
     alike, answers = bool(levels.max() <= allowed + SLACK), found.same_examples
     return SameModel(
         same=alike and answers is not False,
@@ -245,10 +238,10 @@ def same(
         accuracy_old=before.mean_accuracy(),
         accuracy_new=after.mean_accuracy(),
         margin=before.margin,
-        classes=classes,
-        clip=clip,
-        reference="mixture",
-        mode="step",
+        classes=inputs.scalars.classes,
+        clip=inputs.scalars.clip,
+        reference=REFERENCE,
+        mode=MODE,
         threshold=threshold,
         epsilon=epsilon,
         seed=seed,
@@ -337,8 +330,7 @@ def _exchanged(
     permutations: int,
     seed: int,
     copies: int,
-    workers: int | None,
-    progress: Progress | None,
+    inputs: Inputs,
 ) -> _Tests:
     """Compare distributions, and answers where the examples are known to be the same, over exchanges of runs."""
     n_old, n_new = len(old.run_ids), len(new.run_ids)
@@ -348,7 +340,7 @@ def _exchanged(
     answered = aligned and min(n_old, n_new) > 1
     level = level if answered else epsilon
     ways = exchanges(n_old, n_new, permutations, np.random.default_rng(seed))
-    distances = _distances(old, new, ways, workers, progress)
+    distances = _distances(old, new, ways, inputs)
     delta = ways.threshold(distances, level), 0.0
     whole = _Tests(delta, level, ways.p_value(distances), NAN, len(ways.new), ways.exact)
     if not answered:
@@ -358,7 +350,7 @@ def _exchanged(
     return replace(whole, p_examples=p_examples, disagreement=answers.shares(ways.new))
 
 
-def _distances(old: Scalars, new: Scalars, ways: Exchanges, workers: int | None, progress: Progress | None) -> Floats:
+def _distances(old: Scalars, new: Scalars, ways: Exchanges, inputs: Inputs) -> Floats:
     """Return the distance of the two sets under each arrangement [arrangements], the largest over the statistics."""
     n_old, n_new = len(old.run_ids), len(new.run_ids)
     merged = [Merged.of(np.concatenate(pair)) for pair in zip(old.values, new.values, strict=True)]
@@ -368,7 +360,6 @@ def _distances(old: Scalars, new: Scalars, ways: Exchanges, workers: int | None,
     def largest(row: int) -> float:
         return max(int(np.abs(np.cumsum(weights[row][each.run])[each.ends]).max()) for each in merged) / total
 
-    others = in_threads(
-        lambda index: largest(index + 1), len(weights) - 1, workers, Counter(len(weights) - 1, progress)
-    )
+    counter = Counter(len(weights) - 1, inputs.progress)
+    others = in_threads(lambda index: largest(index + 1), len(weights) - 1, inputs.workers, counter)
     return np.array([largest(0), *others])

@@ -5,26 +5,38 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_seed
-from ..._reading.margins import Floats, Margin
+from ..._reading.margins import Floats
 from ..._reading.opening import opens
 from ..._reading.outputs import check_same_examples
-from ..._reading.scalars import Reading, Scalars, read_scalars
+from ..._reading.scalars import Scalars
 from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
-from .levels import CAP, MODES, Mode, Threshold, beyond_reach, default_threshold, round_up_to_grid, threshold_terms
+from .defaults import (
+    CAP,
+    EPSILON,
+    MODE,
+    MODES,
+    REFERENCE,
+    REFERENCES,
+    REPLICATES,
+    Mode,
+    ReferenceKind,
+    Threshold,
+    TrimmingSettings,
+)
+from .inputs import Inputs
+from .levels import beyond_reach, default_threshold, round_up_to_grid, threshold_terms
 from .nodes import SLACK
-from .resampling import Counter, Draw, Plan, Pool, Progress, block_size, check_workers, draw_examples, resampled_levels
+from .resampling import Counter, Draw, Plan, Pool, block_size, draw_examples, resampled_levels
 
-ReferenceKind = Literal["mixture", "sampled", "ensemble", "single"]
-REFERENCES = ("mixture", "sampled", "ensemble", "single")
 FEW_REFERENCES = 10
 
 
@@ -145,9 +157,8 @@ class Settings:
     mode: Mode
     threshold: Threshold | float | None
     epsilon: float
-    workers: int | None
     seed: int
-    progress: Progress | None = None
+    inputs: Inputs
 
     def plan(self, draws: list[Draw], statistics: int) -> Plan:
         """Return what is done in every replicate; each of several statistics is tested at its share of epsilon."""
@@ -161,23 +172,15 @@ def trimming(
     candidates: Any,
     references: Any = None,
     *,
-    reference: ReferenceKind = "mixture",
+    reference: ReferenceKind = REFERENCE,
     resample: Literal["bootstrap", "split"] | None = "bootstrap",
-    replicates: int = 100,
+    replicates: int = REPLICATES,
     threshold: Threshold | float | None = None,
-    epsilon: float = 0.01,
-    mode: Mode = "step",
-    margin: Margin | None = None,
-    labels: Any = None,
-    classes: tuple[int, int] | None = None,
-    clip: tuple[float, float] | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
+    epsilon: float = EPSILON,
+    mode: Mode = MODE,
     indices: ArrayLike | None = None,
     seed: int = 0,
-    workers: int | None = None,
-    progress: Progress | None = None,
+    **settings: Unpack[TrimmingSettings],
 ) -> TrimmingLevels:
     """Return how much of each run's output distribution the average run does not explain.
 
@@ -191,35 +194,23 @@ def trimming(
         and a run of the second half with the first.
     reference : {"mixture", "sampled", "ensemble", "single"}
         ``mixture``: average of the runs' distributions. ``sampled``: a random sample of it, closest to the published
-        code. ``ensemble``: distribution of the averaged logits, another law than the mixture. ``single``: one run.
+        code. ``ensemble``: distribution of the averaged logits, which is not the mixture. ``single``: one run.
     resample : {"bootstrap", "split"} or None
-        ``bootstrap``: two halves drawn with replacement, as published; rejects equal laws up to five times more
-        often than `epsilon`. ``split``: random disjoint halves, for which the threshold holds. None: all examples
+        ``bootstrap``: two halves drawn with replacement, as published; rejects equal distributions up to five times
+        more often than `epsilon`. ``split``: random disjoint halves, for which the threshold holds. None: all examples
         for both, descriptive only.
     replicates : int
         Number of resamplings.
     threshold, epsilon, mode
         See `trimming_level`; for the mixture the size of the reference is its number of examples, not of pooled
         values, because the runs share the examples.
-    margin, labels, classes
-        See `margins`; by default the gap for two classes, one-vs-rest for more, each class tested at
-        ``epsilon / classes``.
-    clip : (float, float), optional
-        Bounds to which scalar outputs are saturated.
-    split : str
-        Which split of a study to read.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the numbers are, where neither they nor their source tell; probabilities are taken as their logarithms.
-    nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     indices : array_like of int [replicates, examples], optional
         Fixes the draws; the first half of each row is for the candidates.
     seed : int
         Seed of the draws.
-    workers : int, optional
-        Threads; the result does not depend on it.
-    progress : callable, optional
-        Called with the number of steps done, and of all steps.
+    **settings
+        How outputs are read (`margin`, `classes`, `clip`, `labels`, `split`, `kind`, `nan`), `workers` and `progress`:
+        see `TrimmingSettings`.
 
     Returns
     -------
@@ -243,16 +234,16 @@ def trimming(
     """
     for value, name, known in ((reference, "reference", REFERENCES), (mode, "mode", MODES)):
         check_choice(value, name, known)
-    settings = Settings(reference, resample, mode, threshold, epsilon, check_workers(workers), seed, progress)
-    reading = Reading(margin, classes, clip)
-    tested = read_scalars(candidates, labels, split, reading, kind=kind, nan=nan)
-    pool = None if references is None else read_scalars(references, labels, split, reading, kind=kind, nan=nan)
+    inputs = Inputs.of(trimming, settings)
+    chosen = Settings(reference, resample, mode, threshold, epsilon, seed, inputs)
+    tested = inputs.read(candidates)
+    pool = None if references is None else inputs.read(references)
     draws = draw_examples(tested.n_examples, resample, replicates, indices, np.random.default_rng(check_seed(seed)))
     if indices is not None:
-        settings = dataclasses.replace(settings, resample="given")
-    plan = settings.plan(draws, tested.n_statistics)
-    levels, sizes = _against_pool(tested, pool, settings, plan) if pool else _across_halves(tested, settings, plan)
-    return _summarise(levels, sizes, tested, pool, settings, plan, reading)
+        chosen = dataclasses.replace(chosen, resample="given")
+    plan = chosen.plan(draws, tested.n_statistics)
+    levels, sizes = _against_pool(tested, pool, chosen, plan) if pool else _across_halves(tested, chosen, plan)
+    return _summarise(levels, sizes, tested, pool, chosen, plan)
 
 
 def halves(n_runs: int) -> list[NDArray[np.intp]]:
@@ -277,7 +268,7 @@ def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan
 def _counter(tested: Scalars, parts: list[NDArray[np.intp]], settings: Settings, plan: Plan) -> Counter:
     """Return what counts the replicates of every block of candidates."""
     blocks = sum(math.ceil(len(part) / block_size(tested.n_examples)) for part in parts)
-    return Counter(tested.n_statistics * blocks * len(plan.draws), settings.progress)
+    return Counter(tested.n_statistics * blocks * len(plan.draws), settings.inputs.progress)
 
 
 def _size(scalars: Scalars) -> str:
@@ -321,7 +312,7 @@ def _levels(
         del reference  # sorted anew in the pool
         blocks = tested.blocks(number, own, block_size(tested.n_examples))
         candidates = (_checked(block, settings.mode) for block in blocks)
-        levels.append(resampled_levels(candidates, law, plan, settings.workers, counter))
+        levels.append(resampled_levels(candidates, law, plan, settings.inputs.workers, counter))
     return np.stack(levels)
 
 
@@ -343,7 +334,6 @@ def _summarise(
     pool: Scalars | None,
     settings: Settings,
     plan: Plan,
-    reading: Reading,
 ) -> TrimmingLevels:
     largest = levels.max(0)
     lower, upper = np.quantile(largest, [0.05, 0.95], axis=0, method="inverted_cdf")  # copes with infinite levels
@@ -365,8 +355,8 @@ def _summarise(
         m=len(plan.draws[0][1]),
         n_references=sizes,
         margin=tested.margin,
-        classes=reading.classes,
-        clip=reading.clip,
+        classes=settings.inputs.scalars.classes,
+        clip=settings.inputs.scalars.clip,
         reference=settings.reference,
         resample=settings.resample,
         mode=settings.mode,
