@@ -359,8 +359,8 @@ def test_fewer_checkpoints_than_free_parameters_is_a_warning():
         ({"outcome": {"seed-00": 3}}, "no outcome for seed-01"),
         ({"metrics": ["norms"]}, "Did you mean 'norm'"),
         ({"preset": "papers"}, "Did you mean 'paper'"),
-        ({"statess": [2]}, "unknown fit keyword 'statess'"),
-        ({"states": []}, "at least one positive number"),
+        ({"statess": [2]}, "unknown dynamics keyword 'statess'.*Did you mean 'states'"),
+        ({"states": []}, "at least one, such as states="),
         ({"first_n": 0}, "first_n=0"),
         ({"outcome": "accuracy", "threshold": 0.5, "direction": "sideways"}, "one of above, below"),
         ({"direction": "sideways"}, "one of above, below"),
@@ -516,3 +516,22 @@ def test_influence_is_the_derivative_of_the_filtered_posterior():
         up[t, d], down[t, d] = run[t, d] + step, run[t, d] - step
         slope = (np.log(model.filtered([up])[0][t]) - np.log(model.filtered([down])[0][t])) / (2 * step)
         np.testing.assert_allclose(gradient[:, d], slope, atol=1e-7)
+
+
+@pytest.mark.parametrize("states", [1, 3, np.int64(2)])
+@pytest.mark.parametrize("verb", [rs.dynamics, rs.methods.hmm.select_hmm])
+def test_one_number_of_states_is_an_error_that_says_how_to_ask(verb, states):
+    runs = [np.random.default_rng(seed).normal(size=(30, 2)) for seed in range(3)]
+    with pytest.raises(InputError, match=rf"states=\[{states}\] tries {states} alone") as raised:
+        verb(runs, states=states, restarts=2)
+    assert f"states=range(1, {states + 1})" in str(raised.value)
+    hinted = verb(runs, states=[int(states)], restarts=2)
+    assert len(getattr(hinted, "selection", hinted).states) == 1
+
+
+@pytest.mark.parametrize(
+    ("states", "message"), [(0, "states=0"), ([0, 1], "out of range"), ([], "no numbers of states"), ([1.5], "whole")]
+)
+def test_numbers_of_states_are_checked_before_anything_is_read(states, message):
+    with pytest.raises(InputError, match=message):
+        rs.dynamics([np.zeros((30, 2))], states=states)

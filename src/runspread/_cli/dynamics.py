@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from ..errors import InputError
+from ..methods.dynamics.defaults import DIVERGED, DIVERGED_RUNS, STANDARDIZATIONS, STANDARDIZE
+from ..methods.hmm.defaults import COVARIANCE, COVARIANCES, PRESET, PRESETS, STATES
 from .opening import open_chosen
 from .show import console, json_option, plot_option, save_plot, show, show_table, study_argument
 
@@ -18,14 +20,34 @@ from .show import console, json_option, plot_option, save_plot, show, show_table
 @click.option("--outcome", metavar="NAME", help="Logged metric that says when a run has converged.")
 @click.option("--threshold", type=float, help="A run has converged when the outcome is beyond it.")
 @click.option("--below", is_flag=True, help="Converged means below the threshold (losses).")
-@click.option("--states", default=8, show_default=True, help="Largest number of states to try.")
-@click.option("--covariance", default="full", show_default=True, help="full, or diag when runs are few.")
-@click.option("--preset", default="default", show_default=True, help="default, or paper: the published rules.")
+@click.option("--states", default=max(STATES), show_default=True, help="Largest number of states to try.")
+@click.option(
+    "--covariance",
+    type=click.Choice(COVARIANCES),
+    default=COVARIANCE,
+    show_default=True,
+    help="diag when runs are few.",
+)
+@click.option(
+    "--preset", type=click.Choice(PRESETS), default=PRESET, show_default=True, help="paper has the published rules."
+)
 @click.option("--restarts", type=int, help="Starting points of EM [default: the preset's].")
 @click.option("--iterations", type=int, help="EM iterations at most [default: the preset's].")
 @click.option("--seed", default=0, show_default=True, help="Seed of the starting points and the split.")
-@click.option("--standardize", default="run", show_default=True, help="each run on its own, pooled, or none.")
-@click.option("--diverged", default="exclude", show_default=True, help="exclude, or truncate: keep their sound part.")
+@click.option(
+    "--standardize",
+    type=click.Choice(STANDARDIZATIONS),
+    default=STANDARDIZE,
+    show_default=True,
+    help="Metrics of each run on its own, of all runs together, or as they are.",
+)
+@click.option(
+    "--diverged",
+    type=click.Choice(DIVERGED_RUNS),
+    default=DIVERGED,
+    show_default=True,
+    help="Runs with NaN or infinities: exclude them, or keep what comes before.",
+)
 @plot_option("Draw the training map into this file.")
 @json_option
 def command(

@@ -1,6 +1,7 @@
 from .analysis import dynamics
 from .comparison import MapComparison, compare_maps
 from .convergence import Convergence, convergence_index
+from .defaults import DynamicsSettings
 from .maps import MapEdge, TrainingMap, training_map
 from .metrics_of_weights import weight_metrics
 from .outcome import OutcomeRegression, outcome_regression
@@ -12,6 +13,7 @@ from .stability import MapStability, map_stability
 
 __all__ = [
     "Convergence",
+    "DynamicsSettings",
     "MapComparison",
     "MapEdge",
     "MapStability",

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_settings
 from ..._reading.protocols import is_study
 from ..._results import Excluded
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
-from ..hmm.fitting import FitOptions
+from ..hmm.defaults import PRESET, STATES, FitOptions
 from ..hmm.parameters import Mask
-from ..hmm.selection import PAPER, HmmSelection, select_hmm
+from ..hmm.selection import HmmSelection, check_states, select_hmm
 from .cadence import durations
 from .convergence import checkpoint_of, convergence_of
-from .detours import LEVEL, DetourTest, before_convergence, detour_test, entries, lasting
+from .defaults import (
+    DIRECTION,
+    DIRECTIONS,
+    DIVERGED,
+    PERMUTATIONS,
+    PRESETS,
+    SIGNIFICANCE,
+    STANDARDIZE,
+    DynamicsSettings,
+)
+from .detours import DetourTest, before_convergence, detour_test, entries, lasting
 from .live import with_live_form
 from .logs import study_logs
 from .maps import TrainingMap, map_of
@@ -29,11 +39,6 @@ from .prepare import PreparedSequences, prepared_logs
 from .reading import Logs, column, named_runs, read_logs, without
 from .result import TrainingDynamics
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "default": {"criterion": "bic", "redundant": "drop", "significance": LEVEL},
-    "paper": {"first_n": 1000, "criterion": "bic_mean", "redundant": "keep", "significance": 1e-3, **PAPER},
-}
-
 
 @warns_of_seeds(pooled=False)
 def dynamics(
@@ -42,19 +47,11 @@ def dynamics(
     metrics: Sequence[str] | None = None,
     outcome: Any = None,
     threshold: float | None = None,
-    direction: str = "above",
-    preset: str = "default",
-    states: Iterable[int] = range(1, 9),
-    criterion: str | None = None,
-    columns: Sequence[str] | None = None,
-    steps: Any = None,
-    lengths: ArrayLike | None = None,
-    first_n: int | None = None,
-    diverged: str = "exclude",
-    standardize: str = "run",
-    significance: float | None = None,
-    permutations: int = 1000,
-    **options: Unpack[FitOptions],
+    direction: str = DIRECTION,
+    preset: str = PRESET,
+    states: Iterable[int] = STATES,
+    standardize: str = STANDARDIZE,
+    **settings: Unpack[DynamicsSettings],
 ) -> TrainingDynamics:
     """Find the latent states of training, the map that runs make through them, and the detours of slow runs.
 
@@ -80,17 +77,12 @@ def dynamics(
         metrics kept; detours by the sign of a coefficient.
     states : iterable of int
         Numbers of states to choose from.
-    criterion : {"bic", "bic_mean", "bic_best", "aic", "heldout_ll"}, optional
-        As for ``select_hmm`` (default: the preset's, ``bic`` or ``bic_mean``).
-    columns, steps, lengths, first_n, diverged, standardize
-        As for ``prepare_sequences``.
-    significance : float, optional
-        Chance of a false detour in a data set without any (default: 0.05); for the paper's preset the level of the
-        F-test below which states can be detours (default: 0.001).
-    permutations : int
-        Shuffles for the permutation p-value of the regression.
-    **options
-        As for ``fit_hmm``; they override the preset.
+    standardize : {"run", "pooled", "none"}
+        As for `prepare_sequences`.
+    **settings
+        Which rows of the logs count (`columns`, `steps`, `lengths`, `first_n`, `diverged`), how states and detours are
+        chosen (`criterion`, `significance`, `permutations`), and how models are fitted (`covariance`, `restarts`,
+        `iterations`, `seed`, ...): see `DynamicsSettings`.
 
     Returns
     -------
@@ -107,66 +99,69 @@ def dynamics(
     of Training Dynamics*, TMLR 2023 (arXiv 2308.09543).
     """
     check_choice(preset, "preset", PRESETS)
-    check_choice(direction, "direction", ("above", "below"))
+    check_choice(direction, "direction", DIRECTIONS)
     if outcome is None and (threshold is not None or direction == "below"):
         given = f"threshold={threshold}" if threshold is not None else f"direction={direction!r}"
         raise InputError(f"{given} without an outcome", "outcome= (--outcome), what says when a run has converged")
-    rules, settings = _rules(preset, criterion, first_n, significance, options)
-    logs, curves, left_out = _read(source, metrics, outcome, columns, steps, lengths, diverged)
+    check_states(states)
+    rules, fits = _rules(preset, settings)
+    given = _Logged(metrics, outcome, *(settings.get(name) for name in ("columns", "steps", "lengths")))
+    diverged = settings.get("diverged", DIVERGED)
+    logs, curves, left_out = given.read(source, diverged)
     prepared = prepared_logs(
         logs, first_n=rules["first_n"], diverged=diverged, standardize=standardize, redundant=rules["redundant"]
     )
     found = convergence_of(curves, logs, prepared, threshold, direction)
-    selection = select_hmm(prepared.frames, states, criterion=rules["criterion"], columns=prepared.columns, **settings)
-    result = interpret(
-        prepared, selection, found, rules["significance"], permutations, settings.get("seed", 0), preset=preset
-    )
-    return replace(result, excluded=left_out + result.excluded, fit_options=settings)
+    selection = select_hmm(prepared.frames, states, criterion=rules["criterion"], columns=prepared.columns, **fits)
+    shuffles = settings.get("permutations", PERMUTATIONS)
+    result = interpret(prepared, selection, found, rules["significance"], shuffles, fits.get("seed", 0), preset=preset)
+    return replace(result, excluded=left_out + result.excluded, fit_options=fits)
 
 
-def _rules(
-    preset: str, criterion: str | None, first_n: int | None, significance: float | None, options: Any
-) -> tuple[dict[str, Any], Any]:
+def _rules(preset: str, settings: DynamicsSettings) -> tuple[dict[str, Any], Any]:
     """Return the rules of the preset, or what was asked for instead, and the keywords of fits."""
-    given = {"criterion": criterion, "first_n": first_n, "significance": significance}
-    rules = {"first_n": None, **PRESETS[preset]} | {name: value for name, value in given.items() if value is not None}
-    fits = {name: rules.pop(name) for name in PAPER if name in rules}
-    return rules, {**fits, **options}
+    check_settings(settings, DynamicsSettings.__annotations__, dynamics)
+    rules = {**PRESETS[preset], **{name: value for name, value in settings.items() if value is not None}}
+    fits = {name: value for name, value in rules.items() if name in FitOptions.__annotations__}
+    return rules, fits
 
 
-def _read(
-    source: Any,
-    metrics: Sequence[str] | None,
-    outcome: Any,
-    columns: Sequence[str] | None,
-    steps: Any,
-    lengths: ArrayLike | None,
-    diverged: str,
-) -> tuple[Logs, Any, tuple[Excluded, ...]]:
-    """Return the logs without the outcome (unless it is asked for as a metric), the outcome, and who is left out."""
-    if is_study(source):
-        read = study_logs(source, metrics, outcome, diverged)
-        return read.logs, read.curves if isinstance(outcome, str) else outcome, read.left_out
-    runs = named_runs(source)
-    if isinstance(outcome, str):
-        name, outcome = outcome, {run: column(run, log, outcome, columns) for run, log in runs.items()}
-        if metrics is None and columns is not None:
-            metrics = [each for each in columns if each != name]
-        if metrics is None or name not in metrics:
-            runs = {run: without(log, name) for run, log in runs.items()}
-    logs = read_logs(runs, columns=columns, metrics=metrics, steps=steps, lengths=lengths)
-    return logs, outcome, ()
+@dataclass(frozen=True, eq=False)
+class _Logged:
+    """Which of the logs are modelled, what the outcome is, and how arrays are to be read."""
+
+    metrics: Sequence[str] | None
+    outcome: Any
+    columns: Sequence[str] | None
+    steps: Any
+    lengths: ArrayLike | None
+
+    def read(self, source: Any, diverged: str) -> tuple[Logs, Any, tuple[Excluded, ...]]:
+        """Return the logs without the outcome (unless it is asked for as a metric), the outcome, excluded runs."""
+        metrics, outcome, columns = self.metrics, self.outcome, self.columns
+        if is_study(source):
+            read = study_logs(source, metrics, outcome, diverged)
+            return read.logs, read.curves if isinstance(outcome, str) else outcome, read.left_out
+        runs = named_runs(source)
+        if isinstance(outcome, str):
+            name, outcome = outcome, {run: column(run, log, outcome, columns) for run, log in runs.items()}
+            if metrics is None and columns is not None:
+                metrics = [each for each in columns if each != name]
+            if metrics is None or name not in metrics:
+                runs = {run: without(log, name) for run, log in runs.items()}
+        logs = read_logs(runs, columns=columns, metrics=metrics, steps=self.steps, lengths=self.lengths)
+        return logs, outcome, ()
 
 
 def interpret(
     prepared: PreparedSequences,
     selection: HmmSelection,
     convergence: NDArray[Any] | None,
-    significance: float = LEVEL,
-    permutations: int = 1000,
+    significance: float = SIGNIFICANCE,
+    permutations: int = PERMUTATIONS,
     seed: int = 0,
     *,
-    preset: str = "default",
+    preset: str = PRESET,
 ) -> TrainingDynamics:
     """Decode the runs with the chosen model and describe the map, the outcome and the detours."""
     order = canonical_order(selection.model.decode(prepared.frames).paths, selection.n_states)

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..hmm.parameters import Array, Frames, Mask
+from .defaults import SIGNIFICANCE
 from .live import added, emissions, sums
 from .paths import Paths
 from .prepare import PreparedSequences
 
-LEVEL = 0.05
-"""Chance of a detour, among all states, where passing a state has nothing to do with when a run converges."""
 SHUFFLES = 9999
 _INSIDE = 0.99  # share of a state's checkpoints, were they normal, that lie in its region
 _STAY = 0.25  # of the usual stay in a state: so long must a run be in its region to have passed it
@@ -51,7 +50,7 @@ def detour_test(
     ends: NDArray[Any],
     *,
     entered: NDArray[Any] | None = None,
-    level: float = LEVEL,
+    level: float = SIGNIFICANCE,
     seed: int = 0,
 ) -> DetourTest:
     """Test for each optional state whether the runs that pass it converge later.

@@ -13,6 +13,7 @@ from ..._results import Result, Table
 from ..._words import count, p_text
 from ...errors import InputError
 from ..hmm.parameters import Array
+from .defaults import PERMUTATIONS
 from .intervals import r_squared_interval
 
 
@@ -108,7 +109,7 @@ def _equal(a: float, b: float) -> bool:
 
 
 def outcome_regression(
-    occupancy: ArrayLike, convergence: ArrayLike, lengths: ArrayLike, *, permutations: int = 1000, seed: int = 0
+    occupancy: ArrayLike, convergence: ArrayLike, lengths: ArrayLike, *, permutations: int = PERMUTATIONS, seed: int = 0
 ) -> OutcomeRegression:
     """Regress convergence time on the share of time spent in each state.
 

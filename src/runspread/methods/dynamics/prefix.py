@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ..._checks import check_seed
 from ..._results import Result, Table
 from ...errors import InputError
+from ..hmm.defaults import FitOptions
 from ..hmm.fit import fit_hmm
-from ..hmm.fitting import FitOptions
 from ..hmm.model import HiddenMarkovModel
 from ..hmm.parameters import Array, Frames, is_constant
+from .defaults import FOLDS, FRACTIONS
 from .intervals import auc_interval
 from .maps import route_text
 from .paths import canonical_order, collapsed
@@ -172,9 +173,9 @@ class PrefixPrediction(Result):
 
 def predict_from_prefix(
     result: TrainingDynamics,
-    fractions: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.5),
+    fractions: Sequence[float] = FRACTIONS,
     *,
-    folds: int = 5,
+    folds: int = FOLDS,
     **options: Unpack[FitOptions],
 ) -> PrefixPrediction:
     """Predict from the first part of training whether a run will be slow and which route it will take.

@@ -16,6 +16,7 @@ from ..._words import listed as words
 from ...errors import InputError
 from ..hmm.parameters import Array, Frames, frames_of, is_constant
 from .cadence import cadence_of, common_gap, end_of
+from .defaults import DIVERGED, DIVERGED_RUNS, REDUNDANT, STANDARDIZATIONS, STANDARDIZE
 from .reading import Log, Logs, read_logs
 from .redundant import copies, not_of_the_run
 
@@ -132,9 +133,9 @@ def prepare_sequences(
     steps: Any = None,
     lengths: ArrayLike | None = None,
     first_n: int | None = None,
-    diverged: str = "exclude",
-    standardize: str = "run",
-    redundant: str = "drop",
+    diverged: str = DIVERGED,
+    standardize: str = STANDARDIZE,
+    redundant: str = REDUNDANT,
 ) -> PreparedSequences:
     """Bring metric logs of several runs into the form that hidden Markov models are fitted to.
 
@@ -188,8 +189,8 @@ def prepared_logs(
     logs: Logs, *, first_n: int | None, diverged: str, standardize: str, redundant: str
 ) -> PreparedSequences:
     """Do what `prepare_sequences` does to logs that are read."""
-    check_choice(diverged, "diverged", ("exclude", "truncate"))
-    check_choice(standardize, "standardize", ("run", "pooled", "none"))
+    check_choice(diverged, "diverged", DIVERGED_RUNS)
+    check_choice(standardize, "standardize", STANDARDIZATIONS)
     check_choice(redundant, "redundant", ("drop", "keep"))
     if first_n is not None and first_n < 1:
         raise InputError(f"first_n={first_n}", "at least 1")

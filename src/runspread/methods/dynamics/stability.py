@@ -12,10 +12,11 @@ from ..._checks import check_seed
 from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError
+from ..hmm.defaults import FitOptions
 from ..hmm.fit import fit_hmm
-from ..hmm.fitting import FitOptions
 from ..hmm.parameters import Array
 from .analysis import detours_of, first_entries
+from .defaults import BOOTSTRAPS
 from .outcome import outcome_regression
 from .paths import Paths, collapsed, is_linear, occupancy, transitions
 from .result import TrainingDynamics
@@ -83,7 +84,9 @@ class MapStability(Result):
         )
 
 
-def map_stability(result: TrainingDynamics, *, bootstraps: int = 20, **options: Unpack[FitOptions]) -> MapStability:
+def map_stability(
+    result: TrainingDynamics, *, bootstraps: int = BOOTSTRAPS, **options: Unpack[FitOptions]
+) -> MapStability:
     """Fit the chosen number of states again, from other starting points and to resampled runs, and compare.
 
     Parameters

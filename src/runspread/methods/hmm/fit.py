@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...errors import InputError, RunspreadError
-from .fitting import Batch, FitOptions, Settings, best_restart, fit_batch, settings_of, starting_points
+from .defaults import FitOptions
+from .fitting import Batch, Settings, best_restart, fit_batch, settings_of, starting_points
 from .model import HiddenMarkovModel, Restart
 from .parameters import Frames, as_frames, count_parameters
 
@@ -27,7 +28,7 @@ def fit_hmm(
     Parameters
     ----------
     sequences : sequence or mapping of ndarray [T, D], or ndarray [runs, T, D]
-        One array a run, of any lengths; used as given (``prepare_sequences`` standardises each run).
+        One array per run, of any lengths; used as given (``prepare_sequences`` standardises each run).
     n_states : int
         Number of states K.
     initial : mapping, optional
@@ -35,31 +36,8 @@ def fit_hmm(
         with a leading axis of restarts. Zeros in ``startprob`` and ``transmat`` stay zero for ever.
     columns : sequence of str
         Names of the metrics.
-    covariance : {"full", "diag"}
-        Covariances of the states; ``diag`` when runs are few.
-    restarts : int, default 16
-        Starting points, each with its own stream.
-    iterations : int, default 100
-    tolerance : float, default 1e-2
-        Stop when the log-likelihood of all runs (in nats) rises by less; ``-inf`` runs all iterations.
-    prior : {"noise", "identity"}, float or array, default "noise"
-        What keeps covariances regular. ``"noise"``: every variance has a millionth of the metric's variance on top, as
-        if the metric were measured to a thousandth of its spread. The others are added to the sums of squares in every
-        M-step: ``"identity"`` 0.01 to the diagonal, a number to every entry of a full matrix (0.01 in hmmlearn and in
-        the paper), which keeps nothing regular.
-    variance_floor : float, optional
-        Smallest variance (diag) or eigenvalue (full).
-    mode : {"robust", "compat"}
-        ``robust``: a state without frames keeps its parameters. ``compat``: it becomes NaN, as in hmmlearn, and the
-        restart fails. Both give the same numbers as long as no state dies.
-    seed : int, default 0
-    workers : int, optional
-        Threads over which restarts are spread (default: the cores this process may use).
-    kmeans : {"clusters", "varied", "reference"}
-        ``varied``: starts of one k-means run a restart (ten for the first) on at most 4000 frames, with pooled
-        covariances and sparse Dirichlet transitions. ``clusters`` (default): every second of them takes covariances and
-        transitions from the frames nearest to its centres instead, which EM gets further from. ``reference``: ten
-        k-means runs on all frames for each, as in hmmlearn.
+    **options
+        How it is fitted (`covariance`, `restarts`, `iterations`, `prior`, `seed`, `workers`, ...): see `FitOptions`.
 
     Returns
     -------
@@ -79,7 +57,7 @@ def fit_hmm(
     with scaled recursions that are checked for lost paths and repeated in log space where they may have lost one.
     Source: Rabiner 1989; Hu et al. 2023.
     """
-    frames, settings = as_frames(sequences), settings_of(options)
+    frames, settings = as_frames(sequences), settings_of(options, fit_hmm)
     if n_states < 1:
         raise InputError(f"n_states={n_states}", "at least 1")
     start = starting_points(frames, n_states, settings, initial)

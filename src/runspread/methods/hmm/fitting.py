@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_keywords, check_seed
+from ..._checks import check_choice, check_keywords, check_seed, check_settings
 from ..._cores import available_cores, blas_threads
 from ...errors import InputError
+from .defaults import COVARIANCE, COVARIANCES, ITERATIONS, RESTARTS, TOLERANCE, FitOptions
 from .expectation import expectation
 from .initial import from_clusters, initial_parameters
 from .kernels import Kernels, load_kernels
@@ -27,29 +28,14 @@ _SAME = 1e-9
 """Log-likelihoods that agree to this share are one optimum, and the first restart that reached it is taken."""
 
 
-class FitOptions(TypedDict, total=False):
-    """Keywords of ``fit_hmm``, ``select_hmm`` and ``dynamics`` that steer EM; ``fit_hmm`` documents them."""
-
-    covariance: Literal["full", "diag"]
-    restarts: int
-    iterations: int
-    tolerance: float
-    prior: float | ArrayLike | Literal["noise", "identity"]
-    variance_floor: float | None
-    mode: Literal["robust", "compat"]
-    seed: int
-    workers: int | None
-    kmeans: Literal["clusters", "varied", "reference"]
-
-
 @dataclass(frozen=True)
 class Settings:
     """Checked `FitOptions`."""
 
-    covariance: str = "full"
-    restarts: int = 16
-    iterations: int = 100
-    tolerance: float = 1e-2
+    covariance: str = COVARIANCE
+    restarts: int = RESTARTS
+    iterations: int = ITERATIONS
+    tolerance: float = TOLERANCE
     prior: Any = "noise"
     variance_floor: float | None = None
     mode: str = "robust"
@@ -58,7 +44,7 @@ class Settings:
     kmeans: str = "clusters"
 
     def __post_init__(self) -> None:
-        check_choice(self.covariance, "covariance", ("full", "diag"))
+        check_choice(self.covariance, "covariance", COVARIANCES)
         check_choice(self.mode, "mode", ("robust", "compat"))
         check_choice(self.kmeans, "kmeans", tuple(_KMEANS))
         for name, low in (("restarts", 1), ("iterations", 0)):
@@ -85,9 +71,9 @@ class Settings:
         return NOISE * frames.spread if isinstance(self.prior, str) and self.prior == "noise" else None
 
 
-def settings_of(options: FitOptions) -> Settings:
-    """Check keywords and fill in defaults."""
-    check_keywords(options, Settings.__dataclass_fields__, "fit")
+def settings_of(options: FitOptions, verb: Callable[..., Any]) -> Settings:
+    """Check the keywords of a verb and fill in defaults."""
+    check_settings(options, FitOptions.__annotations__, verb)
     return Settings(**options)
 
 

@@ -10,21 +10,19 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_integers
 from ..._cores import available_cores, blas_threads
 from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError, RunspreadError
+from .defaults import CRITERIA, HELD_OUT, PAPER, PRESET, PRESETS, STATES, FitOptions
 from .expectation import expectation
 from .fit import model_of
-from .fitting import NOISE, Batch, FitOptions, Settings, best_restart, fit_batch, settings_of, starting_points
+from .fitting import NOISE, Batch, Settings, best_restart, fit_batch, settings_of, starting_points
 from .kernels import load_kernels
 from .model import HiddenMarkovModel
 from .parameters import Array, Frames, as_frames, count_parameters
 
-CRITERIA = ("bic", "bic_mean", "bic_best", "aic", "heldout_ll")
-PAPER: dict[str, Any] = {"restarts": 5, "iterations": 32, "tolerance": 1e-2, "kmeans": "reference", "prior": 1e-2}
-"""How the paper's released code fits; it chooses by ``bic_mean``."""
 TIE = 2.0
 """A number of states with a BIC within this of the smallest is as good: fewer states are taken then."""
 CLOSE = 10.0
@@ -199,9 +197,9 @@ def split_runs(names: Sequence[str], fraction: float, seed: int) -> tuple[list[i
 
 def select_hmm(
     sequences: Any,
-    states: Iterable[int] = range(1, 9),
+    states: Iterable[int] = STATES,
     *,
-    preset: str = "default",
+    preset: str = PRESET,
     criterion: str | None = None,
     validation_fraction: float | None = None,
     columns: Sequence[str] = (),
@@ -212,7 +210,7 @@ def select_hmm(
     Parameters
     ----------
     sequences : sequence or mapping of ndarray [T, D], or ndarray [runs, T, D]
-        One array a run; used as given (``prepare_sequences`` standardises each run).
+        One array per run; used as given (``prepare_sequences`` standardises each run).
     states : iterable of int
         Numbers of states to try.
     preset : {"default", "paper"}
@@ -228,7 +226,7 @@ def select_hmm(
     columns : sequence of str
         Names of the metrics.
     **options
-        As for ``fit_hmm``; they override the preset.
+        How models are fitted, as in `fit_hmm`; they override the preset: see `FitOptions`.
 
     Returns
     -------
@@ -250,12 +248,12 @@ def select_hmm(
     of one state as independent: metrics that drift or fluctuate slowly take more states than there are phases (of noise
     without any phases and an autocorrelation of 0.9 it did so every time).
     """
-    check_choice(preset, "preset", ("default", "paper"))
-    settings = settings_of({**PAPER, **options} if preset == "paper" else options)  # pyright: ignore[reportArgumentType]
+    check_choice(preset, "preset", PRESETS)
+    published: Any = PAPER if preset == "paper" else {}
+    fits: Any = {**published, **options}
+    settings = settings_of(fits, select_hmm)
     criterion = check_choice(criterion or ("bic_mean" if preset == "paper" else "bic"), "criterion", CRITERIA)
-    frames, tried = as_frames(sequences), np.array(sorted(set(states)), dtype=np.int64)
-    if not len(tried) or tried[0] < 1:
-        raise InputError(f"states={tried.tolist()}", "at least one positive number")
+    frames, tried = as_frames(sequences), check_states(states)
     training, validation = _split(frames.names, criterion, validation_fraction, settings.seed)
     fitted, judged = frames.subset(training), frames.subset(validation or training)
     batches = _fit_all(fitted, tried, settings)
@@ -281,10 +279,26 @@ def select_hmm(
     )
 
 
+def check_states(states: Any) -> NDArray[np.int64]:
+    """Return the numbers of states to try, ascending and each once."""
+    if isinstance(states, (int, np.integer)):
+        raise InputError(
+            f"states={states}",
+            "the numbers of states to try",
+            f"states=[{states}] tries {states} alone, states=range(1, {states + 1}) all up to it."
+            if states > 0
+            else "For example states=[1, 2, 3].",
+        )
+    tried = np.unique(check_integers(list(states), "states", 1, None))
+    if not len(tried):
+        raise InputError("no numbers of states", "at least one, such as states=[1, 2, 3]")
+    return tried
+
+
 def _split(names: Sequence[str], criterion: str, fraction: float | None, seed: int) -> tuple[list[int], list[int]]:
     """Return indices of the runs that are fitted and of those that are held out, if the criterion holds any out."""
     if criterion != "bic":
-        return split_runs(names, 0.2 if fraction is None else fraction, seed)
+        return split_runs(names, HELD_OUT if fraction is None else fraction, seed)
     if fraction is not None:
         raise InputError(
             f"validation_fraction={fraction} with criterion='bic'",
