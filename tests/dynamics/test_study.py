@@ -92,7 +92,7 @@ def test_diverged_runs_are_listed_with_their_first_bad_checkpoint(diverging):
     shown = CliRunner().invoke(cli, [*words, "--restarts", "2"], catch_exceptions=False)
     assert "6 runs (1 set aside)" in shown.output
     wrong = CliRunner().invoke(cli, [*words[:3], "cut"])
-    assert (wrong.exit_code, "one of exclude, truncate" in wrong.output) == (2, True)
+    assert (wrong.exit_code, "is not one of 'exclude', 'truncate'" in wrong.output) == (2, True)
 
 
 def test_metrics_at_no_common_step_are_refused(study):
