@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from ..._reading.accepting import as_outputs
 from ..._reading.kinds import class_of, count_classes, middle_of
 from ..._reading.margins import Floats
 from ..._reading.opening import opens
+from ..._reading.options import ReadingOptions, reading_of
 from ..._reading.outputs import RunOutputs, kind_of
 from ..._results import Excluded, Result, Table
 from ...errors import InputError
@@ -139,15 +140,13 @@ def trimming_scores(
     outputs: Any,
     labels: Any = None,
     *,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
     levels: TrimmingLevels | None = None,
     n_accuracy_bins: int = ACCURACY_BINS,
     n_bins: int = CALIBRATION_BINS,
     confidence: float = CONFIDENCE_LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    **reading: Unpack[ReadingOptions],
 ) -> TrimmingScores:
     """Set the trimming level of every run beside its accuracy, NLL, ECE and churn.
 
@@ -157,12 +156,6 @@ def trimming_scores(
         Logits or probabilities [runs, examples, classes].
     labels : array_like of int [examples], optional
         True classes; taken from the source where it has them.
-    split : str
-        Which split of a study to read.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the numbers are, where neither they nor their source tell.
-    nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     levels : TrimmingLevels, optional
         Of the same runs; by default each half of the runs is compared with the other on disjoint halves of the
         examples.
@@ -175,7 +168,10 @@ def trimming_scores(
     resamples : int
         Bootstrap resamples of the runs.
     seed : int
-        Of the bootstrap, and of the levels where they are made here.
+        Seed of the bootstrap, and of the levels where they are made here.
+    **reading
+        Which `split` of a study is read, of what `kind` outputs are, and what `nan` in them means: see
+        `ReadingOptions`.
 
     Returns
     -------
@@ -187,7 +183,9 @@ def trimming_scores(
     InputError
         Fewer than four runs with both a level and scores; no labels.
     """
-    read = _read(outputs, labels, split, kind)
+    named = ("levels", "n_accuracy_bins", "n_bins", "confidence", "resamples", "seed")
+    how = reading_of(reading, "trimming_scores", named)
+    read, nan = _read(outputs, labels, how["split"], how["kind"]), how["nan"]
     if not 0 < confidence < 1:
         raise InputError(f"confidence {confidence}", "a number between 0 and 1")
     n_accuracy_bins = int(check_integers(n_accuracy_bins, "n_accuracy_bins", 1, None))

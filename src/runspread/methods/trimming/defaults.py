@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from ..._reading.margins import Margin
+from ..._reading.options import ReadingOptions
 
 Mode = Literal["step", "published"]
 Threshold = Literal["dkw", "published", "rigorous"]
@@ -30,7 +31,7 @@ RESAMPLES = 2000  # of the runs, for intervals
 CONFIDENCE_LEVEL = 0.95
 
 
-class ScalarOptions(TypedDict, total=False):
+class ScalarOptions(ReadingOptions, total=False):
     """Keywords of every verb of trimming: how outputs are read and become one number per run and example.
 
     Attributes
@@ -44,21 +45,14 @@ class ScalarOptions(TypedDict, total=False):
         Bounds to which the numbers are saturated.
     labels : array_like of int [examples] or path
         True classes, for margins that need them; taken from the source where it has them.
-    split : str
-        Which split of a study to read; "test" by default.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the outputs are, where neither they nor their source tell; probabilities are taken as their logarithms.
-    nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are excluded, or an error.
+    split, kind, nan
+        As in `ReadingOptions`; probabilities are taken as their logarithms.
     """
 
     margin: Margin | None
     classes: tuple[int, int] | None
     clip: tuple[float, float] | None
     labels: Any
-    split: str
-    kind: str
-    nan: str
 
 
 class TrimmingSettings(ScalarOptions, total=False):
