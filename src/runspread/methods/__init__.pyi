@@ -1,6 +1,6 @@
 from .._reading.outputs import RunOutputs
 from .._results import Excluded, Result, Table
-from . import audit, corpus, dynamics, ensembles, hmm, spectra, trimming, variance
+from . import audit, corpus, dynamics, ensembles, hmm, scores, spectra, trimming, variance
 
 __all__ = [
     "Excluded",
@@ -12,6 +12,7 @@ __all__ = [
     "dynamics",
     "ensembles",
     "hmm",
+    "scores",
     "spectra",
     "trimming",
     "variance",

@@ -1,0 +1,209 @@
+"""k arms on one task: each pair, each against a baseline, and which may be the best (scores 4.1 to 4.3)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._results import Part
+from .._statistics import holm_adjusted
+from .forms import FEW, Arm, difference, pooled_sd
+
+Floats = NDArray[np.float64]
+MOST_FOR_PAIRS = 200  # arms up to which all pairs are tested
+_STUDENTIZED = 50  # arms up to which Tukey's law is integrated
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AllPairs(Part):
+    """Every pair of arms, in lexicographic order; empty beyond 200 arms.
+
+    Attributes
+    ----------
+    pairs : ndarray of int64 [pairs, 2]
+        Positions of both arms.
+    p_pairs, p_pairs_holm, p_pairs_tukey : ndarray of float64 [pairs]
+        The guarded p, the same after Holm, and Tukey and Kramer's, which takes one spread for all.
+    """
+
+    pairs: NDArray[np.int64]
+    p_pairs: Floats
+    p_pairs_holm: Floats
+    p_pairs_tukey: Floats
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class VersusBaseline(Part):
+    """Each other arm less the baseline.
+
+    Attributes
+    ----------
+    vs_baseline : ndarray of int64 [others]
+        Positions of the other arms.
+    p_baseline, p_baseline_holm : ndarray of float64 [others]
+        The guarded p, and after Holm, by which the verdicts go.
+    baseline_lo, baseline_hi : ndarray of float64 [others]
+        Simultaneous intervals (Bonferroni).
+    """
+
+    vs_baseline: NDArray[np.int64]
+    p_baseline: Floats
+    p_baseline_holm: Floats
+    baseline_lo: Floats
+    baseline_hi: Floats
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Heterogeneity(Part):
+    """Tests of all arms together; no verdict depends on them.
+
+    Attributes
+    ----------
+    f_welch, df1_welch, df2_welch, p_welch_anova : float
+        Welch's analysis of variance: whether all means are equal.
+    p_levene : float
+        Brown and Forsythe's: whether all spread alike.
+    sd_pooled : float
+        Standard deviation of runs, pooled over arms.
+    """
+
+    f_welch: float
+    df1_welch: float
+    df2_welch: float
+    p_welch_anova: float
+    p_levene: float
+    sd_pooled: float
+
+
+def all_pairs(values: Sequence[Floats], *, spread: str = "each") -> AllPairs:
+    """Return the tests of every pair of arms, each of runs [n]."""
+    if len(values) > MOST_FOR_PAIRS:
+        none = np.zeros(0)
+        return AllPairs(pairs=np.zeros((0, 2), np.int64), p_pairs=none, p_pairs_holm=none, p_pairs_tukey=none)
+    arms = [Arm.of(x) for x in values]
+    pairs = list(itertools.combinations(range(len(arms)), 2))
+    p = np.array([difference(arms[i], arms[j], spread=spread).p() for i, j in pairs])
+    return AllPairs(
+        pairs=np.array(pairs, np.int64).reshape(-1, 2),
+        p_pairs=p,
+        p_pairs_holm=holm_adjusted(p),
+        p_pairs_tukey=_tukey(arms, pairs),
+    )
+
+
+def _tukey(arms: Sequence[Arm], pairs: Sequence[tuple[int, int]]) -> Floats:
+    """Return Tukey and Kramer's p of each pair; NaN without spread, with an arm of one run, or beyond 50 arms."""
+    from scipy.stats import studentized_range
+
+    sd, df = pooled_sd(*arms), sum(arm.n - 1 for arm in arms)
+    if math.isnan(sd) or len(arms) > _STUDENTIZED or min(arm.n for arm in arms) < 2:
+        return np.full(len(pairs), math.nan)
+    apart = [abs(arms[i].mean - arms[j].mean) / (sd * math.sqrt((1 / arms[i].n + 1 / arms[j].n) / 2)) for i, j in pairs]
+    return np.asarray(studentized_range.sf(apart, len(arms), df), np.float64)
+
+
+def versus_baseline(values: Sequence[Floats], baseline: int, level: float, *, spread: str = "each") -> VersusBaseline:
+    """Return each other arm less the baseline, with simultaneous intervals at `level`."""
+    arms = [Arm.of(x) for x in values]
+    others = [k for k in range(len(arms)) if k != baseline]
+    found = [difference(arms[baseline], arms[k], spread=spread) for k in others]
+    p = np.array([one.p() for one in found])
+    ends = np.array([one.interval(1 - (1 - level) / len(others)) for one in found]).reshape(-1, 2)
+    return VersusBaseline(
+        vs_baseline=np.array(others, np.int64),
+        p_baseline=p,
+        p_baseline_holm=holm_adjusted(p),
+        baseline_lo=ends[:, 0],
+        baseline_hi=ends[:, 1],
+    )
+
+
+class _Many(NamedTuple):
+    """Arms as arrays [arms], goodness upwards."""
+
+    n: Floats
+    good: Floats
+    sd: Floats
+
+
+def maybe_best(values: Sequence[Floats], level: float, *, lower: bool, spread: str = "each") -> NDArray[np.bool_]:
+    """Return which arms may be the best [arms] (multiple comparisons with the best, Hsu 1981, by Bonferroni).
+
+    The truly best one is among them with probability `level`. An arm is out if some other is better with a one-sided
+    p of at most ``(1 - level) / (arms - 1)``.
+    """
+    arms = [Arm.of(x) for x in values]
+    many = _Many(
+        np.array([arm.n for arm in arms], float),
+        np.array([-arm.mean if lower else arm.mean for arm in arms]),
+        np.array([arm.sd for arm in arms]),
+    )
+    if len(arms) < 2:
+        return np.ones(len(arms), bool)
+    tail = (1 - level) / (len(arms) - 1)
+    order = np.argsort(-many.good, kind="stable")
+    return np.array([not _is_beaten(many, at, order, tail, spread) for at in range(len(arms))])
+
+
+def _is_beaten(many: _Many, at: int, order: NDArray[np.intp], tail: float, spread: str) -> bool:
+    """Whether some arm, the highest first, is shown to be better than that `at` this position."""
+    above = order[many.good[order] > many.good[at]]
+    return any(len(few) and _one_sided(many, at, few, spread).min() <= tail for few in (above[:64], above[64:]))
+
+
+def _one_sided(many: _Many, at: int, others: NDArray[np.intp], spread: str) -> Floats:
+    """Return the one-sided p that each of the others is better; 1 where no form applies."""
+    from scipy.special import stdtr
+
+    n, m, gap = many.n[at], many.n[others], many.good[others] - many.good[at]
+    sd_a, sd_b = many.sd[at], many.sd[others]
+    own, their = np.where(n > 1, sd_a**2, 0.0), np.where(m > 1, sd_b**2, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = ((n - 1) * own + (m - 1) * their) / (n + m - 2)
+        student = stdtr(n + m - 2, -gap / np.sqrt(pooled * (1 / n + 1 / m)))
+        squared = own / n + their / m
+        share = own / n / squared
+        df = 1 / (share**2 / (n - 1) + (1 - share) ** 2 / (m - 1))
+        welch = stdtr(df, -gap / np.sqrt(squared))
+    single = np.minimum(n, m) < 2
+    guard = (n != m) & ((np.minimum(n, m) <= FEW) | (own == 0) | (their == 0))
+    p = np.where(guard, np.maximum(welch, student), welch)
+    p = np.where(single | (spread == "shared"), student, p)
+    return np.where((pooled > 0) & (n + m > 2), p, 1.0)
+
+
+def heterogeneity(values: Sequence[Floats]) -> Heterogeneity:
+    """Return the tests of all arms together; NaN where an arm has one run or no spread."""
+    from scipy.special import fdtrc
+    from scipy.stats import levene
+
+    arms = [Arm.of(x) for x in values]
+    sd, nan, k = pooled_sd(*arms), math.nan, len(arms)
+    several = [x for x in values if len(x) > 1]
+    spread_alike = float(levene(*several, center="median").pvalue) if len(several) > 1 and sd > 0 else nan
+    if min(arm.n for arm in arms) < 2 or not min(arm.sd for arm in arms) > 0 or k < 2:
+        return Heterogeneity(
+            f_welch=nan, df1_welch=nan, df2_welch=nan, p_welch_anova=nan, p_levene=spread_alike, sd_pooled=sd
+        )
+    n, mean = np.array([arm.n for arm in arms], float), np.array([arm.mean for arm in arms])
+    weight = n / np.square([arm.sd / sd for arm in arms])
+    share = weight / weight.sum()
+    grand = float((share * mean).sum())
+    loss = float(((1 - share) ** 2 / (n - 1)).sum())
+    between = float((weight * ((mean - grand) / sd) ** 2).sum()) / (k - 1)
+    f = between / (1 + 2 * (k - 2) / (k**2 - 1) * loss)
+    df2 = (k**2 - 1) / (3 * loss)
+    return Heterogeneity(
+        f_welch=f,
+        df1_welch=float(k - 1),
+        df2_welch=df2,
+        p_welch_anova=float(fdtrc(k - 1, df2, f)),
+        p_levene=spread_alike,
+        sd_pooled=sd,
+    )
