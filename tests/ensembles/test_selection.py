@@ -327,3 +327,15 @@ def test_the_best_size_is_the_first_of_those_that_are_equal_but_for_rounding():
     tied[:] = 0.1, 0.1 - 1e-17, 0.3 - 0.2
     curves = {**found.curves, "greedy": tied}
     assert "has 3 members" in replace(found, curves=curves).sentence()
+
+
+def test_an_unknown_setting_names_the_nearest():
+    logits, labels = np.zeros((4, 20, 3)), np.zeros(20, int)
+    for call, near in (
+        (lambda: select_ensemble(logits, labels, objectives="nll"), "objective"),
+        (lambda: select_ensemble(logits, labels, ignore_indices=0), "ignore_index"),
+        (lambda: ensemble_sizes(logits, labels, report=logits, size=[2]), "sizes"),
+        (lambda: rs.ensemble_scores(logits, labels, weight=None), "weights"),
+    ):
+        with pytest.raises(InputError, match=f"Did you mean '{near}'"):
+            call()

@@ -285,3 +285,10 @@ def test_unknown_names_are_errors():
         layer_metrics(HEAVY)["alfa"]
     with pytest.raises(InputError, match="weightwatcher"):
         layer_metrics(HEAVY, parity="weight_watcher")
+
+
+def test_an_unknown_setting_names_the_nearest():
+    with pytest.raises(InputError, match="Did you mean 'n_shuffles'"):
+        layer_metrics(HEAVY, shuffles=1)
+    with pytest.raises(InputError, match="Did you mean 'bootstrap'"):
+        layer_metrics(HEAVY, bootstraps=1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..methods.ensembles import defaults
 from .opening import kind_option, labels_option, open_source
 from .show import json_option, one_study_argument, refuse_written, show, show_cost
 
@@ -24,9 +25,15 @@ NO_EARLY_STOP = (
 
 @click.command("ensemble")
 @one_study_argument
-@click.option("--size", type=click.IntRange(min=1), default=5, show_default=True, help="Distinct members.")
-@click.option("--split", default="validation", show_default=True, help="Split that chooses; not the one to report on.")
-@click.option("--objective", default="nll", show_default=True, help="nll, brier or error.")
+@click.option("--size", type=click.IntRange(min=1), default=defaults.SIZE, show_default=True, help="Distinct members.")
+@click.option("--split", default=defaults.CHOOSING, show_default=True, help="Split that chooses; do not report on it.")
+@click.option(
+    "--objective",
+    type=click.Choice(defaults.OBJECTIVE_NAMES),
+    default=defaults.OBJECTIVE,
+    show_default=True,
+    help="What to minimise.",
+)
 @click.option("--no-replacement", is_flag=True, help="Choose each run at most once: equal weights.")
 @click.option("--no-early-stop", is_flag=True, help=NO_EARLY_STOP)
 @click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")

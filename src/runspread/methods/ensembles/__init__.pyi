@@ -2,12 +2,15 @@ from .candidates import Candidates, read_candidates
 from .corruptions.benchmark import CorruptionBenchmark, corruption_benchmark
 from .corruptions.ood import OodDetection, ood_detection
 from .corruptions.operators import corrupt, corruption_names
+from .defaults import CandidateOptions, SelectionSettings, SizesSettings
 from .disagreement import Diversity, diversity
+from .greedy import CrossValidatedSelection
 from .proper_scores import Scores, ensemble_probabilities, ensemble_scores
-from .selection import CrossValidatedSelection, EnsembleSelection, select_ensemble
+from .selection import EnsembleSelection, select_ensemble
 from .sizes import EnsembleSizes, ensemble_sizes
 
 __all__ = [
+    "CandidateOptions",
     "Candidates",
     "CorruptionBenchmark",
     "CrossValidatedSelection",
@@ -16,6 +19,8 @@ __all__ = [
     "EnsembleSizes",
     "OodDetection",
     "Scores",
+    "SelectionSettings",
+    "SizesSettings",
     "corrupt",
     "corruption_benchmark",
     "corruption_names",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from ..._reading.probabilities import Floats, Members, read_members
 from ..._results import Excluded
 from ...errors import InputError
 from .._ties import top_class
+from .defaults import CHOOSING, CandidateOptions
 
 CACHE_BYTES = 2**30  # probabilities of all candidates are kept when they fit, else read again when needed
 BLOCK = 2**16  # numbers scored at a time: 512 KiB, which stays in the processor's cache
@@ -91,12 +92,18 @@ class Candidates:
         return self.members.at(int(self.valid[position])).probabilities
 
 
+def reading_of(settings: Mapping[str, Any]) -> CandidateOptions:
+    """Return those of a verb's settings that say how candidates are read."""
+    found: Any = {name: settings[name] for name in CandidateOptions.__annotations__ if name in settings}
+    return found
+
+
 @opens("source")
 def read_candidates(
     source: Any,
     labels: Any = None,
     *,
-    split: str = "validation",
+    split: str = CHOOSING,
     kind: str = "auto",
     nan: str = "exclude",
     ignore_index: int | None = None,

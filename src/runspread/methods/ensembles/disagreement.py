@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..._checks import check_choice
 from ..._reading.opening import opens
+from ..._reading.options import ReadingOptions, reading_of
 from ..._reading.probabilities import Floats, Member, Members, read_members
 from ..._results import Result, Table
 from .._ties import top_class
@@ -105,11 +106,9 @@ def diversity(
     outputs: Any,
     labels: Any = None,
     *,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
     kl_pairs: str = "all",
     ignore_index: int | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Diversity:
     """Measure how much runs differ in their predictions, in one pass over the runs.
 
@@ -120,16 +119,13 @@ def diversity(
         disagreement; a study, or a path.
     labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
-    split : str
-        Which split of a study to read.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the numbers are, where neither they nor their source tell.
-    nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     kl_pairs : {"all", "i<j"}
         Pairs of the KL divergence; ``"i<j"`` is what the authors' code averages.
     ignore_index : int, optional
         Examples with this label are left out.
+    **reading
+        Which `split` of a study is read, of what `kind` outputs are, and what `nan` in them means: see
+        `ReadingOptions`.
 
     Returns
     -------
@@ -140,7 +136,8 @@ def diversity(
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 5; Fort et al. (2019), arXiv 1912.02757, for the disagreement.
     """
-    members = read_members(outputs, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
+    how = reading_of(reading, "diversity", ("kl_pairs", "ignore_index"))
+    members = read_members(outputs, labels, **how, ignore_index=ignore_index)
     running = _Running(members, check_choice(kl_pairs, "kl_pairs", KL_PAIRS))
     for member in members:
         running.add(member)

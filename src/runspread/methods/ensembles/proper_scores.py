@@ -6,12 +6,13 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.opening import opens
+from ..._reading.options import ReadingOptions, reading_of
 from ..._reading.probabilities import Floats, Member, Members, read_members
 from ..._results import Result, Table
 from ..._words import count
@@ -19,6 +20,7 @@ from ...errors import InputError, RunspreadWarning
 from .._ties import top_class
 from ..audit.auditing import warns_of_seeds
 from .calibration import Reliability, reliability
+from .defaults import CALIBRATION_BINS
 
 if TYPE_CHECKING:
     from .selection import EnsembleSelection
@@ -136,13 +138,11 @@ def ensemble_scores(
     outputs: Any,
     labels: Any = None,
     *,
-    split: str = "test",
     weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None,
-    kind: str = "auto",
-    nan: str = "exclude",
-    n_bins: int = 15,
+    n_bins: int = CALIBRATION_BINS,
     closed: str = "left",
     ignore_index: int | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> Scores:
     """Score runs one by one and as an ensemble that averages their probabilities.
 
@@ -155,22 +155,19 @@ def ensemble_scores(
         accuracy; a study, or a path.
     labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
-    split : str
-        Which split of a study to score.
     weights : array_like [runs], mapping or EnsembleSelection, optional
         Non-negative weights that sum to 1 (equal by default). Runs of weight zero are left out. A mapping from ids of
         runs to weights, or what `select_ensemble` returned, is matched by id, so that the outputs may be of other runs
         besides.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the numbers are, where neither they nor their source tell.
-    nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
     n_bins : int
         Bins of the calibration error.
     closed : {"left", "right"}
         Which end of a bin belongs to it; matters only for confidences on an edge.
     ignore_index : int, optional
         Examples with this label are left out.
+    **reading
+        Which `split` of a study is read, of what `kind` outputs are, and what `nan` in them means: see
+        `ReadingOptions`.
 
     Returns
     -------
@@ -187,7 +184,8 @@ def ensemble_scores(
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 5; Guo et al. (2017), arXiv 1706.04599, for ECE.
     """
-    members = read_members(outputs, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
+    how = reading_of(reading, "ensemble_scores", ("weights", "n_bins", "closed", "ignore_index"))
+    members = read_members(outputs, labels, **how, ignore_index=ignore_index)
     running = _Running(members, _check_weights(weights, members), n_bins, closed)
     for member in members:
         running.add(member)

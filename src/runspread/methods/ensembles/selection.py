@@ -2,84 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_integers, check_seed
+from ..._checks import check_choice, check_integers, check_seed, check_settings
 from ..._reading.opening import opens
 from ..._reading.probabilities import Floats
 from ..._results import Result, Table, to_plain
 from ..._words import count
-from .._ties import ROUNDING, first_smallest, ranking
+from .._ties import first_smallest, ranking
 from ..audit.auditing import warns_of_seeds
 from .candidates import (
     OBJECTIVES,
     Candidates,
     Indices,
-    Objective,
     check_finite,
     check_objective,
     mixture_losses,
     prior_loss,
     read_candidates,
+    reading_of,
 )
-from .proper_scores import standard_error
+from .defaults import FOLDS, OBJECTIVE, RANDOM_SUBSETS, SIZE, SelectionSettings, most_steps
+from .greedy import CrossValidatedSelection, Settings, cross_validate, greedy
 
 ENOUGH_EXAMPLES, ENOUGH_CANDIDATES = 300, 20
 _DERIVED = (
     "size", "score", "best_single_score", "member_ids", "n_candidates", "n_infinite", "n_worse_than_prior",
 )  # fmt: skip
 NAMES = {"nll": "NLL", "brier": "Brier score", "error": "error rate"}
-
-
-@dataclass(frozen=True, eq=False)
-class CrossValidatedSelection:
-    """Selection repeated on part of the examples and scored on the rest: how much of the score is over-fitting.
-
-    Attributes
-    ----------
-    folds : int
-        Number of parts; each is held out once.
-    in_sample : float
-        Mean score of the selected ensembles on the examples that selected them.
-    held_out, held_out_se : float
-        Score of the same on the examples held out, and its standard error over examples.
-    held_out_single, held_out_top_k : float
-        The same procedure with the best single candidate and with the top K instead of greedy selection.
-    gain_over_single, gain_over_single_se, gain_over_top_k, gain_over_top_k_se : float
-        Held-out score of the alternative minus that of greedy selection (positive: greedy is better), paired by
-        example.
-    """
-
-    folds: int
-    in_sample: float
-    held_out: float
-    held_out_se: float
-    held_out_single: float
-    held_out_top_k: float
-    gain_over_single: float
-    gain_over_single_se: float
-    gain_over_top_k: float
-    gain_over_top_k_se: float
-
-    @property
-    def optimism(self) -> float:
-        """Held-out minus in-sample score."""
-        return self.held_out - self.in_sample
-
-    @property
-    def gain_interval(self) -> tuple[float, float]:
-        """95 % interval of the gain over the best single candidate.
-
-        Ensembles of different folds were chosen on overlapping examples; Nadeau and Bengio (2003) widen the error for
-        that by ``sqrt(1 + folds / (folds - 1))``.
-        """
-        half = 1.96 * self.gain_over_single_se * math.sqrt(1 + self.folds / (self.folds - 1))
-        return self.gain_over_single - half, self.gain_over_single + half
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -236,39 +190,19 @@ def stop_words(result: EnsembleSelection) -> str:
     }[result.stop_reason]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to select: one record, so that selection and its cross-validation cannot differ."""
-
-    size: int
-    objective: str
-    replacement: bool
-    early_stop: bool
-    max_steps: int
-
-    def start(self, candidates: Candidates, rows: Indices | None = None) -> Objective:
-        """Return the objective without a member yet, on all examples or on some rows."""
-        return OBJECTIVES[self.objective](candidates, rows)
-
-
 @opens("candidates")
 @warns_of_seeds(pooled=False)
 def select_ensemble(
     candidates: Any,
     labels: Any = None,
-    size: int = 5,
+    size: int = SIZE,
     *,
-    split: str = "validation",
     replacement: bool = True,
-    objective: str = "nll",
+    objective: str = OBJECTIVE,
     early_stop: bool = True,
-    max_steps: int | None = None,
-    folds: int = 5,
-    n_random: int = 100,
+    folds: int = FOLDS,
     seed: int = 0,
-    kind: str = "auto",
-    nan: str = "exclude",
-    ignore_index: int | None = None,
+    **settings: Unpack[SelectionSettings],
 ) -> EnsembleSelection:
     """Choose the members of an ensemble from trained runs by greedy forward selection.
 
@@ -285,28 +219,19 @@ def select_ensemble(
         True classes; taken from the source where it has them.
     size : int
         Distinct members wanted. A member chosen again counts in the weights only.
-    split : str
-        Which split of a study to select on. Never the one to report on.
     replacement : bool
         Whether a candidate may be chosen again, which gives it more weight.
     objective : {"nll", "brier", "error"}
         What to minimise.
     early_stop : bool
         Stop when no candidate improves the score; the ensemble may then be smaller than `size`.
-    max_steps : int, optional
-        Limit of the number of steps; ``max(50, 10 * size)`` by default.
     folds : int
         Parts for cross-validated selection, which measures the over-fitting; 0 to leave it out.
-    n_random : int
-        Random subsets of `size` to compare with.
     seed : int
         Seed of folds and random subsets. The selection itself is deterministic.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the numbers are, where neither they nor their source tell.
-    nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
-    ignore_index : int, optional
-        Examples with this label are left out.
+    **settings
+        How candidates are read (`split`, "validation" by default, `kind`, `nan`, `ignore_index`), the limit of steps
+        (`max_steps`), and how many random subsets to compare with (`n_random`): see `SelectionSettings`.
 
     Returns
     -------
@@ -324,21 +249,23 @@ def select_ensemble(
     """
     check_choice(objective, "objective", OBJECTIVES)
     size = int(check_integers(size, "size", 1, None))
-    pool = read_candidates(candidates, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
+    check_settings(settings, SelectionSettings.__annotations__, select_ensemble)
+    pool = read_candidates(candidates, labels, **reading_of(settings))
     check_objective(pool, objective)
-    steps = max(50, 10 * size) if max_steps is None else int(check_integers(max_steps, "max_steps", 1, None))
-    settings = Settings(min(size, len(pool)), objective, replacement, early_stop, steps)
-    start = settings.start(pool)
+    limit = settings.get("max_steps")
+    steps = most_steps(size) if limit is None else int(check_integers(limit, "max_steps", 1, None))
+    how = Settings(min(size, len(pool)), objective, replacement, early_stop, steps)
+    start = how.start(pool)
     alone = start.scores()
     check_finite(alone, pool)
-    path, path_scores, reason = greedy(start, settings, len(pool))
+    path, path_scores, reason = greedy(start, how, len(pool))
     rng = np.random.default_rng(check_seed(seed))
-    top = ranking(alone)[: settings.size]
-    subsets = [rng.permutation(len(pool))[: settings.size] for _ in range(n_random)]
+    top = ranking(alone)[: how.size]
+    subsets = [rng.permutation(len(pool))[: how.size] for _ in range(settings.get("n_random", RANDOM_SUBSETS))]
     controls = mixture_losses(pool, objective, [top, *subsets]).mean(axis=1)
     return _result(
         pool,
-        settings,
+        how,
         path=path,
         path_scores=path_scores,
         alone=alone,
@@ -347,69 +274,8 @@ def select_ensemble(
         top=top,
         top_k_score=float(controls[0]),
         random_scores=controls[1:],
-        cross_validation=_cross_validate(pool, settings, folds, rng),
+        cross_validation=cross_validate(pool, how, folds, rng),
     )
-
-
-def greedy(start: Objective, settings: Settings, n: int) -> tuple[Indices, Floats, str]:
-    """Return the path, the score after each step, and why it ended."""
-    path: list[int] = []
-    path_scores: list[float] = []
-    admissible = np.ones(n, dtype=bool)
-    while len(set(path)) < settings.size and len(path) < settings.max_steps:
-        scores = start.scores()
-        left = np.flatnonzero(admissible)
-        best = int(left[first_smallest(scores[left])])
-        if settings.early_stop and path and not _improves(float(scores[best]), path_scores[-1]):
-            return np.array(path), np.array(path_scores), "no improvement"
-        path.append(best)
-        path_scores.append(float(scores[best]))
-        start.add(best)
-        admissible[best] = settings.replacement
-    return np.array(path), np.array(path_scores), "size" if len(set(path)) == settings.size else "max steps"
-
-
-def _improves(score: float, best: float) -> bool:
-    """Return whether a score is better by more than rounding: a second copy of the only good candidate is not."""
-    return score < best - ROUNDING * max(1.0, abs(best))
-
-
-def _cross_validate(
-    pool: Candidates, settings: Settings, folds: int, rng: np.random.Generator
-) -> CrossValidatedSelection | None:
-    n = len(pool.labels)
-    folds = min(int(check_integers(folds, "folds", 0, None)), n)
-    if folds < 2:
-        return None
-    parts = np.array_split(rng.permutation(n), folds)
-    in_sample: list[float] = []
-    mixtures: list[Indices] = []
-    for held_out in parts:
-        kept = np.setdiff1d(np.arange(n), held_out)
-        start = settings.start(pool, kept)
-        ranked = ranking(start.scores())
-        path, path_scores, _ = greedy(start, settings, len(pool))
-        in_sample.append(path_scores[-1])
-        mixtures += [path, ranked[:1], ranked[: settings.size]]
-    losses = mixture_losses(pool, settings.objective, mixtures).reshape(folds, 3, n)
-    held_out_losses = [losses[fold][:, part] for fold, part in enumerate(parts)]
-    chosen, single, top = np.concatenate(held_out_losses, axis=1)
-    return CrossValidatedSelection(
-        folds,
-        float(np.mean(in_sample)),
-        float(chosen.mean()),
-        standard_error(chosen),
-        float(single.mean()),
-        float(top.mean()),
-        *_paired(single, chosen),
-        *_paired(top, chosen),
-    )
-
-
-def _paired(other: Floats, chosen: Floats) -> tuple[float, float]:
-    with np.errstate(invalid="ignore"):
-        difference = other - chosen
-    return float(difference.mean()), standard_error(difference)
 
 
 def _result(pool: Candidates, settings: Settings, *, path: Indices, alone: Floats, top: Indices, **rest: Any) -> Any:

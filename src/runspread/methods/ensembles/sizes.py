@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..._checks import check_choice, check_integers, check_seed
+from ..._checks import check_choice, check_integers, check_seed, check_settings
 from ..._reading.opening import opens
 from ..._reading.probabilities import Floats
 from ..._reading.protocols import is_study
@@ -18,8 +18,19 @@ from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError
 from .._ties import first_smallest, ranking
-from .candidates import OBJECTIVES, Candidates, Indices, check_finite, check_objective, mixture_losses, read_candidates
-from .selection import NAMES, Settings, greedy
+from .candidates import (
+    OBJECTIVES,
+    Candidates,
+    Indices,
+    check_finite,
+    check_objective,
+    mixture_losses,
+    read_candidates,
+    reading_of,
+)
+from .defaults import OBJECTIVE, RANDOM_SUBSETS_PER_SIZE, REPORTING, SIZES, CandidateOptions, SizesSettings, most_steps
+from .greedy import Settings, greedy
+from .selection import NAMES
 
 NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"
 
@@ -87,16 +98,10 @@ def ensemble_sizes(
     *,
     report: Any = None,
     report_labels: Any = None,
-    sizes: Sequence[int] = tuple(range(1, 11)),
-    split: str = "validation",
-    report_split: str = "test",
-    replacement: bool = False,
-    objective: str = "nll",
-    early_stop: bool = False,
-    n_random: int = 50,
+    sizes: Sequence[int] = SIZES,
+    objective: str = OBJECTIVE,
     seed: int = 0,
-    kind: str = "auto",
-    nan: str = "exclude",
+    **settings: Unpack[SizesSettings],
 ) -> EnsembleSizes:
     """Score greedy, top-K and random ensembles of several sizes on examples that did not choose them.
 
@@ -109,16 +114,13 @@ def ensemble_sizes(
         only one of the two are left out.
     sizes : sequence of int
         Distinct members.
-    split, report_split : str
-        Splits of a study.
-    replacement, early_stop : bool
-        As in `select_ensemble`; without either, which is the default, there is an ensemble of every size.
-    objective, kind, nan
-        As in `select_ensemble`.
-    n_random : int
-        Random subsets a size.
+    objective : {"nll", "brier", "error"}
+        What to minimise, and to show.
     seed : int
         Seed of the random subsets.
+    **settings
+        How candidates are read (`split`, `report_split`, `kind`, `nan`, `ignore_index`), how they are chosen
+        (`replacement`, `early_stop`), and how many random subsets to draw (`n_random`): see `SizesSettings`.
 
     Returns
     -------
@@ -129,21 +131,30 @@ def ensemble_sizes(
     wanted = np.unique(check_integers(list(sizes), "sizes", 1, None))
     if report is None and not is_study(candidates):
         raise InputError("no examples to report on", "report= and report_labels=, or a study")
-    choosing = read_candidates(candidates, labels, split=split, kind=kind, nan=nan)
+    check_settings(settings, SizesSettings.__annotations__, ensemble_sizes)
+    reading = reading_of(settings)
+    choosing = read_candidates(candidates, labels, **reading)
     check_objective(choosing, objective)
     source = candidates if report is None else report
-    scoring = read_candidates(source, report_labels, split=report_split, kind=kind, nan=nan)
+    there: CandidateOptions = {**reading, "split": settings.get("report_split", REPORTING)}
+    scoring = read_candidates(source, report_labels, **there)
     check_objective(scoring, objective)
     choosing, scoring = _same_runs(choosing, scoring, by_id=report is None)
     wanted = wanted[wanted <= len(choosing)]
     alone = OBJECTIVES[objective](choosing, None).scores()
     check_finite(alone, choosing)
-    steps = max(50, 10 * int(wanted[-1]))
-    settings = Settings(int(wanted[-1]), objective, replacement, early_stop, steps)
-    path, _, _ = greedy(settings.start(choosing), settings, len(choosing))
+    how = Settings(
+        size=int(wanted[-1]),
+        objective=objective,
+        replacement=settings.get("replacement", False),
+        early_stop=settings.get("early_stop", False),
+        max_steps=most_steps(int(wanted[-1])),
+    )
+    path, _, _ = greedy(how.start(choosing), how, len(choosing))
     ranked = ranking(alone)
     rng = np.random.default_rng(check_seed(seed))
-    count = max(1, int(check_integers(n_random, "n_random", 1, None)))
+    n_random = settings.get("n_random", RANDOM_SUBSETS_PER_SIZE)
+    count = int(check_integers(n_random, "n_random", 1, None))
     draws = [rng.permutation(len(choosing))[:size] for size in wanted for _ in range(count)]
     mixtures = [*(_prefix(path, size) for size in wanted), *(ranked[:size] for size in wanted), *draws]
     losses = mixture_losses(scoring, objective, mixtures).mean(axis=1)

@@ -1,4 +1,5 @@
 from ..._reading.weights.torch_files import TorchCheckpoint, from_torch_checkpoint
+from .defaults import LayerSettings, RadiusSettings, TailSettings
 from .layers import LayerMetrics, layer_metrics
 from .marchenko_pastur import MarchenkoPasturFit, fit_marchenko_pastur
 from .models import ModelSpectra
@@ -25,11 +26,13 @@ from .weight_changes import ClippedWeight, WeightDistances, clip_traps, weight_d
 __all__ = [
     "ClippedWeight",
     "LayerMetrics",
+    "LayerSettings",
     "MarchenkoPasturFit",
     "ModelSpectra",
     "NormMeasures",
     "PowerLawFit",
     "QualityDifference",
+    "RadiusSettings",
     "SharpnessMeasures",
     "SmoothingResult",
     "SpectraOptions",
@@ -37,6 +40,7 @@ __all__ = [
     "StudyMeasures",
     "StudySpectra",
     "TailComparison",
+    "TailSettings",
     "TorchCheckpoint",
     "TruncatedPowerLawFit",
     "WeightDistances",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_integers, check_seed
+from ..._checks import check_choice, check_integers, check_seed, check_settings
 from ..._results import Result, Table
 from ...errors import InputError
 from . import spectral_numbers as numbers
+from .defaults import MIN_EIGENVALUES, MIN_FIT, MIN_TAIL, LayerSettings
 from .powerlaw import PowerLawFit, fit_power_law
 from .randomised import mp_numbers, randomised_numbers, weightwatcher_randomised_numbers
 from .singular_values import UNIT_ROUNDOFF, Solver, Spectrum, matrices_of, spectrum
@@ -52,9 +53,9 @@ class LayerOptions:
 
     conv_mode: str = "slices"
     parity: str | None = None
-    min_eigenvalues: int = 8
-    min_fit: int = 20
-    min_tail: int = 8
+    min_eigenvalues: int = MIN_EIGENVALUES
+    min_fit: int = MIN_FIT
+    min_tail: int = MIN_TAIL
     mp_fit: bool = False
     n_shuffles: int = 0
     bootstrap: int = 0
@@ -168,45 +169,29 @@ def layer_metrics(
     *,
     name: str = "",
     layout: Literal["auto", "dense", "conv", "conv_transposed", "stack"] = "auto",
-    groups: int = 1,
-    stored: str | None = None,
-    conv_mode: Literal["slices", "unfold", "fft"] = "slices",
-    input_size: tuple[int, ...] | None = None,
     parity: Literal["weightwatcher"] | None = None,
-    min_eigenvalues: int = 8,
-    min_fit: int = 20,
-    min_tail: int = 8,
-    mp_fit: bool = False,
-    n_shuffles: int = 0,
     bootstrap: int = 0,
     seed: int = 0,
-    solver: Solver | None = None,
+    **settings: Unpack[LayerSettings],
 ) -> LayerMetrics:
     """Return the scale and shape metrics of one weight tensor.
 
     Parameters
     ----------
-    weight, layout, groups, stored, conv_mode, input_size, solver
+    weight, layout
         As in `spectrum`.
     name : str
         Name of the layer; together with `seed` it fixes the shuffles.
     parity : "weightwatcher", optional
         Give the numbers of WeightWatcher 0.7.7: halved eigenvalues of kernels, an absolute threshold, its rule for
         small samples, its rank and entropy, -1 for a failed fit.
-    min_eigenvalues : int
-        Below, the status is "too_small" and no tail is fitted.
-    min_fit : int
-        Number of eigenvalues above the floor that a fit needs.
-    min_tail : int
-        Smallest tail of the fit.
-    mp_fit : bool
-        Fit a Marchenko-Pastur bulk too.
-    n_shuffles : int
-        Number of shuffles of the entries to compare with.
     bootstrap : int
         Number of bootstrap samples for the p-value and the interval of alpha.
     seed : int
-        Of shuffles and bootstrap.
+        Seed of shuffles and bootstrap.
+    **settings
+        What the weight is (`groups`, `stored`, `conv_mode`, `input_size`), how small a tail may be (`min_eigenvalues`,
+        `min_fit`, `min_tail`), what to compute too (`mp_fit`, `n_shuffles`), and `solver`: see `LayerSettings`.
 
     Returns
     -------
@@ -217,15 +202,13 @@ def layer_metrics(
     Martin and Mahoney, "Post-mortem on a deep learning contest: a Simpson's paradox and the complementary roles of
     scale metrics versus shape metrics" (2021), arXiv:2106.00734.
     """
-    options = LayerOptions(
-        conv_mode=conv_mode, parity=parity, min_eigenvalues=min_eigenvalues, min_fit=min_fit, min_tail=min_tail,
-        mp_fit=mp_fit, n_shuffles=n_shuffles, bootstrap=bootstrap, seed=seed, solver=solver,
-    )  # fmt: skip
-    array = np.asarray(weight)
+    check_settings(settings, LayerSettings.__annotations__, layer_metrics)
+    array, rest = np.asarray(weight), dict[str, Any](settings)
     kind = layout if layout != "auto" else ("dense" if array.ndim == 2 else "conv")
-    return measured(
-        array, options, name=name, kind=kind, groups=groups, stored=stored or str(array.dtype), input_size=input_size
-    )
+    groups, input_size = rest.pop("groups", 1), rest.pop("input_size", None)
+    stored = rest.pop("stored", None) or str(array.dtype)
+    options = LayerOptions(parity=parity, bootstrap=bootstrap, seed=seed, **rest)
+    return measured(array, options, name=name, kind=kind, groups=groups, stored=stored, input_size=input_size)
 
 
 def measured(

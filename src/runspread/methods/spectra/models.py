@@ -15,6 +15,7 @@ from ..._cores import available_cores, blas_threads
 from ..._reading.weights.tensors import Part, WeightTensor, is_depthwise, parts_of
 from ..._results import Result, Table
 from ...errors import InputError
+from .defaults import MAX_SIZE
 from .layers import LayerMetrics, LayerOptions, measured, without_scale
 
 # Averaged over layers; those of WeightWatcher first, in its order.
@@ -142,7 +143,7 @@ def analyse_tensors(
     include_embeddings: bool = False,
     fused: bool = False,
     depthwise: str = "skip",
-    max_size: int = 15_000,
+    max_size: int = MAX_SIZE,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ModelSpectra:

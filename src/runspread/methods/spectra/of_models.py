@@ -18,6 +18,7 @@ from ..._reading.weights.tensors import WeightTensor
 from ..._reading.weights.torch_files import TorchCheckpoint, tensors_of_module, tensors_of_state
 from ..._results import Excluded
 from ...errors import InputError
+from .defaults import MIN_EVALS
 from .layers import LayerOptions
 from .models import ModelSpectra, analyse_tensors
 from .singular_values import Solver
@@ -70,7 +71,7 @@ def spectra_of_model(source: ModelSource, options: Mapping[str, Any]) -> ModelSp
     )
     min_evals = options.get("min_evals")
     if min_evals is None:
-        min_evals = layer.min_eigenvalues if layer.matched else 50
+        min_evals = layer.min_eigenvalues if layer.matched else MIN_EVALS
     tensors, label, left_out = tensors_of(source, options.get("kinds"))
     model = {name: options[name] for name in _OF_MODELS if name in options}
     found = analyse_tensors(tensors, layer, source=label, min_evals=min_evals, **model)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_integers, check_seed
+from ..._checks import check_choice, check_integers, check_seed, check_settings
 from ..._results import Result, Table
 from ...errors import InputError
+from .defaults import CONFIDENCE_LEVEL, MIN_TAIL, TailSettings
 from .tails import Floats, Tails, tails_from, tails_of
 
 SMALL_SAMPLE = 20  # below this, WeightWatcher 0.7.7 uses n - 1 and tails of at least 8
@@ -134,16 +135,12 @@ def fit_power_law(
     values: ArrayLike,
     *,
     xmin: float | None = None,
-    xmin_range: tuple[float, float] | None = None,
     xmax: float | Literal["max"] | None = None,
-    min_tail: int = 8,
-    ks: Literal["one_sided", "two_sided"] = "one_sided",
-    truncated_mle: bool = False,
-    ties: Literal["distinct", "copies"] = "distinct",
-    small_sample: Literal["standard", "weightwatcher"] = "standard",
+    min_tail: int = MIN_TAIL,
     bootstrap: int = 0,
-    level: float = 0.95,
+    level: float = CONFIDENCE_LEVEL,
     seed: int | np.random.Generator | None = None,
+    **settings: Unpack[TailSettings],
 ) -> PowerLawFit:
     """Fit a continuous power law to the upper tail of positive values.
 
@@ -156,28 +153,20 @@ def fit_power_law(
         Positive, for example the eigenvalues of a layer above the rounding floor.
     xmin : float, optional
         Start of the tail; chosen among the values when None.
-    xmin_range : tuple of float, optional
-        Candidates are the values in this closed range.
     xmax : float or "max", optional
-        Upper end of the model: larger values are left out, and the distance is that of the bounded law. ``"max"`` is
+        Upper end of the model: larger values are left out, and the distance is that to the bounded distribution.
+        ``"max"`` is
         the largest value (the setting of the 2021 papers).
     min_tail : int
         Smallest tail allowed. 2 is the rule of `powerlaw` and WeightWatcher.
-    ks : {"one_sided", "two_sided"}
-        Compare with the share of values strictly below each value (Clauset's code and its successors), or with both
-        sides of each step.
-    truncated_mle : bool
-        Use the likelihood of the law that ends at `xmax`. Removes the bias of the unbounded exponent.
-    ties : {"distinct", "copies"}
-        Whether equal values are one candidate and one step, or one each as in WeightWatcher.
-    small_sample : {"standard", "weightwatcher"}
-        ``"weightwatcher"``: below 20 values, use n - 1 in the exponent and tails of at least 8.
     bootstrap : int
         Number of samples drawn from the fit and refitted, for the p-value and the interval of alpha.
     level : float
-        Level of that interval.
+        Confidence level of that interval.
     seed : int or Generator, optional
         Random source of the bootstrap.
+    **settings
+        To fit as other programs do (`xmin_range`, `ks`, `truncated_mle`, `ties`, `small_sample`): see `TailSettings`.
 
     Returns
     -------
@@ -198,29 +187,44 @@ def fit_power_law(
     ----------
     Clauset, Shalizi, Newman (2009), "Power-law distributions in empirical data", sections 3 and 4.
     """
-    check_choice(ks, "ks", ("one_sided", "two_sided"))
-    check_choice(ties, "ties", ("distinct", "copies"))
-    check_choice(small_sample, "small_sample", ("standard", "weightwatcher"))
+    check_settings(settings, TailSettings.__annotations__, fit_power_law)
+    rules = TailRules(**settings)
     check_integers(bootstrap, "bootstrap", 0, None)
-    _check_range(xmin_range)
     ordered, top = _used(_positive(values), xmax)
-    if truncated_mle and top is None:
+    if rules.truncated_mle and top is None:
         raise InputError("truncated_mle without xmax", "an upper end of the model", "Pass xmax='max'.")
-    small = small_sample == "weightwatcher" and len(ordered) < SMALL_SAMPLE
+    small = rules.small_sample == "weightwatcher" and len(ordered) < SMALL_SAMPLE
     options: dict[str, Any] = {
-        "xmax": top, "bounded": truncated_mle, "unbiased": small, "two_sided": ks == "two_sided",
+        "xmax": top, "bounded": rules.truncated_mle, "unbiased": small, "two_sided": rules.ks == "two_sided",
     }  # fmt: skip
     start = PowerLawFit(
         alpha=np.nan, xmin=np.nan, D=np.nan, sigma=np.nan, n=len(ordered), n_tail=0, xmin_index=-1, xmax=top,
-        status="too_few_values", level=level, ks=ks, truncated_mle=truncated_mle, ties=ties, values=ordered,
+        status="too_few_values", level=level, ks=rules.ks, truncated_mle=rules.truncated_mle, ties=rules.ties,
+        values=ordered,
     )  # fmt: skip
     smallest = 8 if small else max(2, min_tail)
-    fit = _fitted_at(start, xmin, options) if xmin is not None else _fitted(start, xmin_range, smallest, options)
+    fit = _fitted_at(start, xmin, options) if xmin is not None else _fitted(start, rules.xmin_range, smallest, options)
     if bootstrap and fit.status == "ok":
-        again = {"xmin": xmin, "xmin_range": xmin_range, "xmax": top, "min_tail": min_tail, "ks": ks,
-                 "truncated_mle": truncated_mle, "ties": ties, "small_sample": small_sample}  # fmt: skip
+        again: dict[str, Any] = {"xmin": xmin, "xmax": top, "min_tail": min_tail, **settings}
         fit = _bootstrapped(fit, bootstrap, np.random.default_rng(check_seed(seed)), again)
     return fit
+
+
+@dataclass(frozen=True)
+class TailRules:
+    """Checked `TailSettings`, with defaults."""
+
+    xmin_range: tuple[float, float] | None = None
+    ks: str = "one_sided"
+    truncated_mle: bool = False
+    ties: str = "distinct"
+    small_sample: str = "standard"
+
+    def __post_init__(self) -> None:
+        check_choice(self.ks, "ks", ("one_sided", "two_sided"))
+        check_choice(self.ties, "ties", ("distinct", "copies"))
+        check_choice(self.small_sample, "small_sample", ("standard", "weightwatcher"))
+        _check_range(self.xmin_range)
 
 
 def _check_range(xmin_range: Any) -> None:

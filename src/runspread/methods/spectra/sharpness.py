@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_labels, check_seed
+from ..._checks import check_choice, check_labels, check_seed, check_settings
 from ..._results import Result, Table
 from ...errors import InputError
+from .defaults import DRAWS, DROP, RadiusSettings
 from .norms import Network, Weights, accuracy_of
 
 _EPSILON = 1e-3  # smallest noise on a weight, however small the weight
@@ -74,11 +75,11 @@ def perturbation_tolerance(
     accuracy: Accuracy,
     *,
     noise: Noise = "plain",
-    drop: float = 0.1,
+    drop: float = DROP,
     tolerance: float = 0.01,
     highest: float = 2.0,
     steps: int = 15,
-    draws: int = 10,
+    draws: int = DRAWS,
     seed: int | np.random.Generator | None = None,
 ) -> float:
     """Return the largest noise on the weights whose mean cost in accuracy is `drop`, by bisection.
@@ -133,15 +134,9 @@ def worst_case_radius(
     inputs: NDArray[Any],
     labels: ArrayLike,
     *,
-    drop: float = 0.1,
-    tolerance: float = 0.01,
-    highest: float = 0.5,
-    steps: int = 20,
-    restarts: int = 3,
-    ascents: int = 20,
-    rate: float = 0.1,
-    batch: int = 64,
+    drop: float = DROP,
     seed: int | np.random.Generator | None = None,
+    **settings: Unpack[RadiusSettings],
 ) -> float:
     """Return the largest relative box around the weights in which gradient ascent costs at most `drop` accuracy.
 
@@ -153,18 +148,13 @@ def worst_case_radius(
         With gradients.
     inputs, labels
         Training examples.
-    drop, tolerance, highest, steps
-        As in `perturbation_tolerance`; the box is ``|w' - w| <= radius |w|``.
-    restarts : int
-        Ascents from random points in the box, of which the worst counts.
-    ascents : int
-        Steps of an ascent on batches of `batch` examples, each followed by clipping to the box.
-    rate : float
-        Length of a step: the largest change of a weight in each tensor, as a share of its largest box.
-    batch : int
-        Examples a step.
+    drop : float
+        Fall in accuracy. The box is ``|w' - w| <= radius |w|``.
     seed : int or Generator, optional
-        Of starts and batches.
+        Seed of starts and batches.
+    **settings
+        How radii are searched (`tolerance`, `highest`, `steps`), and how the worst case at each is (`restarts`,
+        `ascents`, `rate`, `batch`): see `RadiusSettings`.
 
     Notes
     -----
@@ -175,15 +165,30 @@ def worst_case_radius(
     truth, rng = check_labels(labels), np.random.default_rng(check_seed(seed))
     accuracy = accuracy_of(network, inputs, truth)
     clean = accuracy(arrays)
-    ascent = _Ascent(network, inputs, truth, ascents, rate, batch)
-    low, high = 0.0, highest
-    for _ in range(steps):
+    check_settings(settings, RadiusSettings.__annotations__, worst_case_radius)
+    search = RadiusSearch(**settings)
+    ascent = _Ascent(network, inputs, truth, search)
+    low, high = 0.0, search.highest
+    for _ in range(search.steps):
         radius = (low + high) / 2
-        cost = clean - min(accuracy(ascent(arrays, radius, rng)) for _ in range(restarts))
-        if abs(cost - drop) <= tolerance:
+        cost = clean - min(accuracy(ascent(arrays, radius, rng)) for _ in range(search.restarts))
+        if abs(cost - drop) <= search.tolerance:
             return radius
         low, high = (low, radius) if cost > drop else (radius, high)
     return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class RadiusSearch:
+    """`RadiusSettings`, with defaults."""
+
+    tolerance: float = 0.01
+    highest: float = 0.5
+    steps: int = 20
+    restarts: int = 3
+    ascents: int = 20
+    rate: float = 0.1
+    batch: int = 64
 
 
 @dataclass(frozen=True)
@@ -191,16 +196,14 @@ class _Ascent:
     network: Network
     inputs: NDArray[Any]
     labels: NDArray[np.int64]
-    steps: int
-    rate: float
-    batch: int
+    search: RadiusSearch
 
     def __call__(self, weights: Weights, radius: float, rng: np.random.Generator) -> Weights:
         """Return weights in the box around `weights` that gradient ascent finds bad."""
         box = {name: radius * np.abs(w) if w.dtype.kind == "f" else 0 * w for name, w in weights.items()}
         moved = {name: w + box[name] * rng.uniform(-1, 1, w.shape) for name, w in weights.items()}
-        for _ in range(self.steps):
-            rows = rng.choice(len(self.labels), min(self.batch, len(self.labels)), replace=False)
+        for _ in range(self.search.ascents):
+            rows = rng.choice(len(self.labels), min(self.search.batch, len(self.labels)), replace=False)
             cast = {name: w.astype(weights[name].dtype) for name, w in moved.items()}
             slope = self.network.gradient(cast, self.inputs[rows], self.labels[rows])
             for name, gradient in slope.items():
@@ -211,7 +214,7 @@ class _Ascent:
     def _step(self, gradient: NDArray[Any], radius: float, weight: NDArray[Any]) -> NDArray[Any]:
         size = float(np.max(np.abs(gradient)))
         reach = radius * float(np.max(np.abs(weight)))
-        return gradient * (self.rate * reach / size) if size > 0 else gradient
+        return gradient * (self.search.rate * reach / size) if size > 0 else gradient
 
 
 def sharpness_measures(
@@ -223,8 +226,8 @@ def sharpness_measures(
     initial: Mapping[str, ArrayLike],
     n_train: int | None = None,
     worst_case: bool = False,
-    drop: float = 0.1,
-    draws: int = 10,
+    drop: float = DROP,
+    draws: int = DRAWS,
     seed: int | np.random.Generator | None = None,
 ) -> SharpnessMeasures:
     """Return PAC-Bayes and sharpness measures of one network on training examples.
