@@ -6,7 +6,6 @@ import ast
 import importlib
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 
@@ -20,8 +19,9 @@ def lazy_names(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[
     file : str
         ``__file__``; the stub has the same name with the suffix ``.pyi``.
     """
-    package = Path(file).stem == "__init__"
-    homes = _homes(Path(file).with_suffix(".pyi"), module if package else module.rpartition(".")[0])
+    base = file.removesuffix(".py")
+    package = base.endswith("__init__")
+    homes = _homes(base + ".pyi", module if package else module.rpartition(".")[0])
 
     def get(name: str) -> Any:
         if name not in homes:
@@ -35,10 +35,12 @@ def lazy_names(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[
     return get, lambda: sorted(homes), sorted(homes)
 
 
-def _homes(stub: Path, package: str) -> dict[str, tuple[str, str]]:
+def _homes(stub: str, package: str) -> dict[str, tuple[str, str]]:
     """Return name to (module that defines it, attribute there, or nothing for the module itself)."""
     homes: dict[str, tuple[str, str]] = {}
-    for node in ast.parse(stub.read_text(encoding="utf-8")).body:
+    with open(stub, encoding="utf-8") as text:  # noqa: PTH123  (pathlib takes longer to import than all else here)
+        tree = ast.parse(text.read())
+    for node in tree.body:
         if not isinstance(node, ast.ImportFrom):
             continue
         base = package.rsplit(".", node.level - 1)[0]
@@ -68,6 +70,8 @@ _RENAMED = {
 
 def _elsewhere(name: str) -> str:
     """Return where a name is that was asked for in the wrong place, as the end of a sentence."""
+    from pathlib import Path
+
     root = Path(__file__).parent
     name = _RENAMED.get(name, name)
     if name in importlib.import_module("runspread.errors").__all__:
@@ -76,6 +80,6 @@ def _elsewhere(name: str) -> str:
     for stub in stubs:
         inside = stub.parent if stub.stem == "__init__" else stub.with_suffix("")
         place = ".".join(("runspread", *inside.relative_to(root).parts))
-        if name in _homes(stub, place):
+        if name in _homes(str(stub), place):
             return f"; it is {place}.{name}"
     return ""
