@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import runspread as rs
-from runspread._cli import COMMANDS, cli, main
+from runspread._cli import COMMANDS, cli, first_line, main
 from tests.factories import make_study
 
 
@@ -194,3 +194,47 @@ def test_usage_keeps_its_exit_status(words, status):
     done = subprocess.run([sys.executable, "-m", "runspread", *words], capture_output=True, text=True, check=False)
     assert done.returncode == status
     assert ("Usage: " in done.stderr) == (status == 2)
+
+
+def options():
+    return [
+        pytest.param(name, option, id=f"{name} {option.opts[0]}")
+        for name in COMMANDS
+        for option in cli.get_command(click.Context(cli), name).params
+        if isinstance(option, click.Option)
+    ]
+
+
+@pytest.mark.parametrize(("name", "option"), options())
+def test_the_help_of_an_option_is_a_whole_phrase(name, option):
+    assert option.help, name
+    assert option.help[0].isupper() or option.help[0] == "-"
+    assert option.help.endswith((".", "]"))
+    assert not option.help.startswith(("Of ", "Also set", "Else"))
+
+
+def test_one_line_says_what_a_command_does_in_its_help_and_in_the_list():
+    listed = " ".join(CliRunner().invoke(cli, ["--help"]).output.split())
+    for name in COMMANDS:
+        line = cli.get_command(click.Context(cli), name).help.splitlines()[0]
+        assert first_line(name) == line
+        assert f"{name} {line}" in listed
+        assert len(line) <= 110
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        *(("trimming", each) for each in ("reference", "resample", "mode", "margin")),
+        ("same", "margin"),
+        ("ensemble", "objective"),
+        *(("dynamics", each) for each in ("covariance", "preset", "diverged", "standardize")),
+        ("train", "executor"),
+    ],
+)
+def test_an_option_with_few_values_lists_them_and_refuses_others(name, parameter):
+    option = next(each for each in cli.get_command(click.Context(cli), name).params if each.name == parameter)
+    assert isinstance(option.type, click.Choice)
+    refused = CliRunner().invoke(cli, [name, *["x"] * (1 + (name == "same")), option.opts[0], "nonsense"])
+    assert refused.exit_code == 2
+    assert all(str(choice) in refused.output for choice in option.type.choices)

@@ -155,7 +155,7 @@ def test_resampling_goes_to_the_sizes_too(studies):
 
 def test_margins_and_seeds_can_be_chosen(studies, tmp_path):
     study = rs.open_study(studies[0])
-    words = ("--margin", "pairwise", "--classes", "1,0", "--clip=-2,2", "--seed", 3, "--json")
+    words = ("--margin", "pairwise", "--classes", "1,0", "--clip=-2,2", "--random-seed", 3, "--json")
     found = json.loads(invoke("trimming", studies[0], "--replicates", 3, *words).output)
     expected = rs.trimming(study, margin="pairwise", classes=(1, 0), clip=(-2, 2), seed=3, replicates=3)
     assert found["levels"] == expected.levels.tolist()

@@ -227,7 +227,9 @@ def test_files_of_outputs(invoke, studies, tmp_path):
     np.save(tmp_path / "labels.npy", reader.labels)
     labels = ("--labels", tmp_path / "labels.npy")
     dropped = json.loads(
-        invoke("variance", tmp_path / "logits.npy", *labels, "--nan", "exclude", "--level", 0.9, "--json").stdout
+        invoke(
+            "variance", tmp_path / "logits.npy", *labels, "--nan", "exclude", "--confidence-level", 0.9, "--json"
+        ).stdout
     )
     assert (dropped["n_runs"], dropped["level"]) == (11, 0.9)
     planned = invoke("plan", tmp_path / "copies.npy", *labels, "--gap", 1)

@@ -11,38 +11,40 @@ import os
 import sys
 import traceback
 import warnings
+from importlib import resources
 from typing import Any
 
 import click
 
 from ..errors import RunspreadError
 
-# Command -> (module here that holds it as `command`, its line of help); the module is imported when it is called.
-COMMANDS = {
-    "demo": ("demo", "Train 64 small networks on digits, ask what their spread means, write report.html."),
-    "train": ("train", "Train a recipe many times over seeds and hyperparameters; completes what is missing."),
-    "recipes": ("recipes", "List the recipes that can be trained by name."),
-    "info": ("info", "Show what a study holds."),
-    "verify": ("verify", "Compare every file of a study with its checksum."),
-    "variance": ("variance", "How much of the spread in accuracy is real, and how much is the finite test set."),
-    "trimming": ("trimming", "Which runs are typical: how much of a run's outputs the average run does not explain."),
-    "same": ("same", "Whether new training code gives other outputs than the old; exit status 1 where that is shown."),
-    "compare": ("compare", "Whether study B is better than study A; exit status 1: worse is shown, 3: undecided."),
-    "plan": ("plan", "How many runs a gap takes, from a study or from an error rate."),
-    "audit": ("audit", "Whether the seeds of the runs were independent."),
-    "sources": ("sources", "Which source of randomness the spread comes from."),
-    "spectra": ("spectra", "Scale and shape of weight matrices: of a study's runs, or of anyone's checkpoint."),
-    "paradox": ("paradox", "Whether metrics track quality, or only tell architectures apart (Simpson's paradox)."),
-    "dynamics": ("dynamics", "Why some runs are slow: latent states of training, their map, its detours."),
-    "ensemble": ("ensemble", "Choose the best ensemble from a study's runs, and write it as a folder to ship."),
-    "hyper-deep": ("hyper_deep", "Search hyperparameters and build an ensemble over them and over seeds."),
-    "hyper-batch": ("hyper_batch", "Train one network whose members learn their own hyperparameters."),
-    "report": ("report", "Write a study's report as one HTML page that opens offline."),
-}
+# In the order of the help. A command is the function `command` of the module of its name, imported when it is called;
+# its line in the list is the first of that function's docstring.
+COMMANDS = (
+    "demo",
+    "train",
+    "recipes",
+    "info",
+    "verify",
+    "variance",
+    "trimming",
+    "same",
+    "compare",
+    "plan",
+    "audit",
+    "sources",
+    "spectra",
+    "paradox",
+    "dynamics",
+    "ensemble",
+    "hyper-deep",
+    "hyper-batch",
+    "report",
+)
 
 
 class _Commands(click.Group):
-    """Knows every command's name and line of help without importing it, so that --help is quick."""
+    """Knows every command's name and first line of help without importing it, so that --help is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -50,11 +52,11 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        return importlib.import_module(f"{__name__}.{COMMANDS[cmd_name][0]}").command
+        return importlib.import_module(f"{__name__}.{_module(cmd_name)}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([(name, first_line(name)) for name in COMMANDS])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -65,6 +67,17 @@ class _Commands(click.Group):
         except BrokenPipeError:  # click would exit with 1, which is an answer
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
             ctx.exit(2)
+
+
+def _module(command: str) -> str:
+    return command.replace("-", "_")
+
+
+def first_line(command: str) -> str:
+    """Return the first line of a command's help, from its source: importing all of them would take seconds."""
+    source = resources.files(__name__).joinpath(f"{_module(command)}.py").read_text(encoding="utf-8")
+    docstring = source.partition("\ndef command(")[2].partition('"""')[2].partition('"""')[0]
+    return docstring.partition("\n")[0]
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -12,18 +12,18 @@ from .show import json_option, show, study_argument
 
 @click.command("audit")
 @study_argument
-@click.option("--split", help="Whose predictions to compare [default: test, or the first split that there is].")
+@click.option("--split", help="Split whose predictions are compared [default: test, or the first split there is].")
 @labels_option
 @kind_option
 @json_option
 def command(study: str, split: str | None, labels: str | None, kind: str, as_json: bool) -> None:
-    """Signs that the seeds of the runs were not independent: same starts, same orders, copies, repeats.
+    """Whether the seeds of the runs were independent: equal starts, equal data orders, copies, repeats.
 
-    It says what it checked, and what was not recorded: no sign is no proof.
+    The answer names what was checked and what was not recorded: finding no sign is not proof of independence.
 
-    Of files of outputs (.npy, .npz or .safetensors) it can tell copies only.
+    In files of outputs (.npy, .npz or .safetensors) only copies can be found.
 
-    Exit status 1 when something makes the intervals wrong, 2 when a single run cannot tell.
+    Exit status 0: no sign was found. 1: a finding makes the intervals wrong. 2: one run alone cannot be audited.
     """
     import runspread as rs
 

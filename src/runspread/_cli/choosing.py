@@ -35,7 +35,7 @@ def _where_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME=VALUE",
         multiple=True,
         callback=parse_where,
-        help="Only runs with this hyperparameter (or status, or seed by its role); can be repeated.",
+        help="Use only the runs with this value of a hyperparameter, status, or seed role; can be repeated.",
     )(command)
 
 
@@ -51,7 +51,7 @@ def choosing_runs(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def grouping_runs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--where`` and ``--by`` to a command whose first study is its argument ``study``: an answer a value."""
+    """Add ``--where`` and ``--by`` to a command whose first study is its argument ``study``: one answer per value."""
 
     @functools.wraps(command)
     def called(*args: Any, by: str | None, **options: Any) -> Any:
@@ -59,7 +59,7 @@ def grouping_runs(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **options)
         return _once_a_value(lambda: command(*args, **options), by, options["study"], as_json=options["as_json"])
 
-    helped = "Answer once for the runs of each value of this hyperparameter (or status, or seed by its role)."
+    helped = "Answer separately for each value of this hyperparameter, status, or seed role."
     return choosing_runs(click.option("--by", metavar="NAME", help=helped)(called))
 
 

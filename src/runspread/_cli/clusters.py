@@ -10,8 +10,8 @@ import click
 clusters_option: Callable[..., Any] = click.option(
     "--clusters",
     metavar="FILE.npy|COLUMN",
-    help="Which examples belong together (one patient, one document): a .npy file with one value an example, "
-    "FILE.csv:COLUMN (or .tsv, .npz, .safetensors), or the name of an array in STUDY, where that is a file.",
+    help="Which examples belong together (one patient, one document): a .npy file with one value per example, "
+    "FILE.csv:COLUMN (or .tsv, .npz, .safetensors), or the name of an array in STUDY, if STUDY is a file.",
 )
 
 

@@ -32,14 +32,17 @@ STATUS = {True: 0, False: 1, None: 3}
     type=click.Choice(ON),
     default="distribution",
     show_default=True,
-    help="What the answer covers: new runs and new examples, new runs on these examples, these models on new examples.",
+    help="What the answer covers: new runs and new examples (distribution), new runs on these examples (test-set), or "
+    "these models on new examples (models).",
 )
-@click.option("--not-worse", type=float, metavar="M", help="Is B not worse than A by more than M percentage points?")
-@click.option("--equivalent", type=float, metavar="M", help="Do A and B differ by less than M percentage points?")
+@click.option("--not-worse", type=float, metavar="M", help="Ask whether B is at most M percentage points worse than A.")
+@click.option(
+    "--equivalent", type=float, metavar="M", help="Ask whether A and B differ by less than M percentage points."
+)
 @click.option(
     "--paired",
     is_flag=True,
-    help="Compare runs of the same recorded seeds in pairs, if their accuracies are shown to be correlated.",
+    help="Compare runs with equal recorded seeds in pairs, if their accuracies are shown to be correlated.",
 )
 @clusters_option
 @labels_option
@@ -62,14 +65,14 @@ def command(
     samples_are: str,
     as_json: bool,
 ) -> None:
-    """Whether study B, the new one, is better than study A; differences are B minus A.
+    """Whether study B is better than study A; exit status 1: worse is shown, 3: undecided.
 
-    A and B are folders of studies, or outputs of runs trained elsewhere: .npy, .npz or .safetensors files, or folders
-    or patterns of such files, one for each run.
+    B is the new one: differences are B minus A. A and B are study folders, or outputs of runs trained elsewhere: .npy,
+    .npz or .safetensors files, or folders or patterns of such files, one file per run.
 
-    Exit status 0: B is shown to be better (with a margin: not worse, equivalent). 1: the opposite is shown. 3:
-    undecided. 2: it cannot be answered, as where A and B hold the same runs. Usable as a gate in continuous
-    integration.
+    Exit status 0: B is shown to be better (with a margin: not worse, or equivalent). 1: the opposite is shown. 3:
+    undecided. 2: there is no answer, for example because A and B hold the same runs. This makes it usable as a gate in
+    continuous integration.
     """
     import runspread as rs
 

@@ -10,12 +10,19 @@ from .progress import duration, training_progress
 
 
 @click.command("demo")
-@click.option("-o", "--out", default="runspread-demo", show_default=True, type=click.Path(file_okay=False))
-@click.option("--runs", type=click.IntRange(min=2), default=64, show_default=True, help="How many networks to train.")
+@click.option(
+    "-o",
+    "--out",
+    default="runspread-demo",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Folder of the new study.",
+)
+@click.option("--runs", type=click.IntRange(min=2), default=64, show_default=True, help="Number of networks to train.")
 def command(out: str, runs: int) -> None:
-    """Train 64 small networks on digits, ask what their spread means, write report.html.
+    """Train 64 small networks on digits, analyse their spread, and write report.html.
 
-    Nothing is fetched: the digits come with scikit-learn. The same command again only analyses.
+    Nothing is downloaded: the digits come with scikit-learn. Run again, the command only analyses.
     """
     import runspread as rs
 

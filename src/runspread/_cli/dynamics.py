@@ -16,44 +16,56 @@ from .show import console, json_option, plot_option, save_plot, show, show_table
 
 @click.command("dynamics")
 @study_argument
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Metric to model; repeat for several.")
-@click.option("--outcome", metavar="NAME", help="Logged metric that says when a run has converged.")
-@click.option("--threshold", type=float, help="A run has converged when the outcome is beyond it.")
-@click.option("--below", is_flag=True, help="Converged means below the threshold (losses).")
-@click.option("--states", default=max(STATES), show_default=True, help="Largest number of states to try.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Logged metric to model; can be repeated [default: weight metrics, or all that were logged].",
+)
+@click.option("--outcome", metavar="NAME", help="Logged metric that defines convergence, such as test_accuracy.")
+@click.option("--threshold", type=float, help="Value of --outcome beyond which a run has converged.")
+@click.option("--below", is_flag=True, help="Count a run as converged below the threshold, as for a loss.")
+@click.option("--states", default=max(STATES), show_default=True, help="Largest number of hidden states to try.")
 @click.option(
     "--covariance",
     type=click.Choice(COVARIANCES),
     default=COVARIANCE,
     show_default=True,
-    help="diag when runs are few.",
+    help="Shape of the states' covariance matrices; diag suits few runs.",
 )
 @click.option(
-    "--preset", type=click.Choice(PRESETS), default=PRESET, show_default=True, help="paper has the published rules."
+    "--preset",
+    type=click.Choice(PRESETS),
+    default=PRESET,
+    show_default=True,
+    help="Set of rules for fitting and selection; paper follows the publication.",
 )
-@click.option("--restarts", type=int, help="Starting points of EM [default: the preset's].")
-@click.option("--iterations", type=int, help="EM iterations at most [default: the preset's].")
-@click.option("--seed", default=0, show_default=True, help="Seed of the starting points and the split.")
+@click.option("--restarts", type=int, help="Number of starting points of EM [default: the preset's].")
+@click.option("--iterations", type=int, help="Maximum number of EM iterations [default: the preset's].")
+@click.option(
+    "--random-seed", "seed", default=0, show_default=True, help="Seed for the starting points and the held-out split."
+)
 @click.option(
     "--standardize",
     type=click.Choice(STANDARDIZATIONS),
     default=STANDARDIZE,
     show_default=True,
-    help="Metrics of each run on its own, of all runs together, or as they are.",
+    help="Scale each metric per run, pooled over runs, or not at all.",
 )
 @click.option(
     "--diverged",
     type=click.Choice(DIVERGED_RUNS),
     default=DIVERGED,
     show_default=True,
-    help="Runs with NaN or infinities: exclude them, or keep what comes before.",
+    help="How to treat diverged runs: exclude them, or truncate them before they diverge.",
 )
-@plot_option("Draw the training map into this file.")
+@plot_option("File to draw the training map into.")
 @json_option
 def command(
     study: str, metrics: tuple[str, ...], states: int, below: bool, plot: Path | None, as_json: bool, **options: Any
 ) -> None:
-    """Why some runs are slow: the latent states of training, the map that runs make, its detours."""
+    """Why some runs are slow: latent states of training, the map of their transitions, and detours."""
     import runspread as rs
 
     if below and options["outcome"] is None:

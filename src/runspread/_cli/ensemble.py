@@ -18,26 +18,32 @@ if TYPE_CHECKING:
 _HELD_OUT = 300  # examples that the advice holds out
 
 NO_EARLY_STOP = (
-    "Go on where the score gets worse. With --no-replacement the ensemble then has --size members; without, a run may "
-    "be chosen again and again until the limit of steps."
+    "Continue even where the score gets worse. With --no-replacement the ensemble then has exactly --size members; "
+    "otherwise runs may be chosen repeatedly until the step limit."
 )
 
 
 @click.command("ensemble")
 @one_study_argument
-@click.option("--size", type=click.IntRange(min=1), default=defaults.SIZE, show_default=True, help="Distinct members.")
-@click.option("--split", default=defaults.CHOOSING, show_default=True, help="Split that chooses; do not report on it.")
+@click.option(
+    "--size", type=click.IntRange(min=1), default=defaults.SIZE, show_default=True, help="Number of distinct members."
+)
+@click.option(
+    "--split", default=defaults.CHOOSING, show_default=True, help="Split to select on; report results on another one."
+)
 @click.option(
     "--objective",
     type=click.Choice(defaults.OBJECTIVE_NAMES),
     default=defaults.OBJECTIVE,
     show_default=True,
-    help="What to minimise.",
+    help="Score of the ensemble's average prediction to minimise.",
 )
-@click.option("--no-replacement", is_flag=True, help="Choose each run at most once: equal weights.")
+@click.option(
+    "--no-replacement", is_flag=True, help="Choose each run at most once, so that all members have equal weights."
+)
 @click.option("--no-early-stop", is_flag=True, help=NO_EARLY_STOP)
 @click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
-@click.option("--data", help="Where the recipe's data are, for the scaling of the inputs.")
+@click.option("--data", help="With -o: where the recipe's data are, from which the input scaling is taken.")
 @labels_option
 @kind_option
 @json_option
@@ -54,9 +60,9 @@ def command(
     kind: str,
     as_json: bool,
 ) -> None:
-    """Choose the best ensemble from the runs of STUDY, without training; -o writes it as a folder to ship.
+    """Choose the best ensemble from a study's runs, without training; -o writes it as a folder to ship.
 
-    STUDY is a study's folder, or a file with the outputs of runs trained elsewhere on the examples that choose.
+    STUDY is a study folder, or a file with the outputs of runs trained elsewhere on the examples to select on.
     """
     import runspread as rs
 

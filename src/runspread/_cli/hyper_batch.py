@@ -13,32 +13,49 @@ from .show import json_option, refuse_written, show, show_cost
 
 @click.command("hyper-batch")
 @click.argument("recipe")
-@click.option("--members", type=click.IntRange(min=1), default=4, show_default=True, help="Members in the network.")
-@click.option("--fixed", is_flag=True, help="A plain batch ensemble: all members share the recipe's hyperparameters.")
 @click.option(
-    "--tuning-rate", default=1e-3, show_default=True, help="Rate of the bounds; 0.01 to 0.03 for a few hundred steps."
+    "--members", type=click.IntRange(min=1), default=4, show_default=True, help="Number of members in the network."
+)
+@click.option(
+    "--fixed", is_flag=True, help="Train a plain batch ensemble, whose members share the recipe's hyperparameters."
+)
+@click.option(
+    "--tuning-rate",
+    default=1e-3,
+    show_default=True,
+    help="Learning rate of the hyperparameter bounds; use 0.01 to 0.03 for a few hundred steps.",
 )
 @click.option(
     "--range",
     "ranges",
     multiple=True,
     metavar="NAME=LOW,HIGH",
-    help="Range of what is tuned: l2 or dropout, e.g. l2=0.1,100.",
+    help="Range of a tuned hyperparameter, l2 or dropout, e.g. l2=0.1,100; can be repeated.",
 )
 @click.option(
     "--conversion",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of the conversion: tied=true, hidden=none (a linear embedding), start=full, width=1, ...",
+    help="Option of the conversion: tied=true, hidden=none (a linear embedding), start=full, width=1, ...",
 )
 @click.option(
-    "--training", multiple=True, metavar="NAME=VALUE", help="An option of the training: tau=0, tuning_every=5, ..."
+    "--training", multiple=True, metavar="NAME=VALUE", help="Option of the training: tau=0, tuning_every=5, ..."
 )
-@click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble and its log to.")
-@click.option("--data", help="Where the data are: a folder of image parquet, or a name on the hub.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the recipe, e.g. validation=600.")
-@click.option("--seed", default=0, show_default=True, help="Seed of everything that is drawn.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto.")
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble and its training log to."
+)
+@click.option(
+    "--data", help="Location of the data: a folder of image parquet files, or a name on the Hugging Face hub."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting of the recipe, e.g. validation=600; can be repeated.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the training.")
+@click.option("--device", default="auto", show_default=True, help="Device to train on, such as cpu, cuda or cuda:1.")
 @json_option
 def command(
     recipe: str,
@@ -52,7 +69,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train RECIPE's network as one network of several members that learn their own hyperparameters."""
+    """Train one network whose members learn their own hyperparameters.
+
+    RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own.
+    """
     import runspread as rs
 
     from ..training.search import parse_settings

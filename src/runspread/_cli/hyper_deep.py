@@ -20,24 +20,36 @@ VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
     multiple=True,
     required=True,
     metavar="NAME=SPACE",
-    help='Hyperparameter to search, e.g. --search "l2=loguniform(1e-3,1e3)".',
+    help='Hyperparameter to search, e.g. --search "l2=loguniform(1e-3,1e3)"; can be repeated.',
 )
-@click.option("--size", type=click.IntRange(min=1), default=3, show_default=True, help="Distinct members.")
-@click.option("--runs", type=click.IntRange(min=1), default=50, show_default=True, help="Candidates of the search.")
+@click.option("--size", type=click.IntRange(min=1), default=3, show_default=True, help="Number of distinct members.")
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=50, show_default=True, help="Number of candidates in the search."
+)
 @click.option(
     "--variant",
     default="stratified",
     show_default=True,
     type=click.Choice(VARIANTS),
-    help="stratified, unstratified, same-budget, fixed-init, or deep (the search's best from several seeds).",
+    help="Which runs may become members; deep trains the best of the search from several seeds.",
 )
-@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The study's folder.")
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder of the study.")
 @click.option("--ship", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
-@click.option("--data", help="Where the data are: a folder of image parquet, or a name on the hub.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the recipe, e.g. validation=600.")
-@click.option("--seed", default=0, show_default=True, help="Base seed.")
-@click.option("--workers", type=click.IntRange(min=1), help="Shards trained at once.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto.")
+@click.option(
+    "--data", help="Location of the data: a folder of image parquet files, or a name on the Hugging Face hub."
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting of the recipe, e.g. validation=600; can be repeated.",
+)
+@click.option("--seed", default=0, show_default=True, help="Base seed, from which the seeds of all runs are derived.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Number of shards to train at once [default: one per core or GPU]."
+)
+@click.option("--device", default="auto", show_default=True, help="Device to train on, such as cpu, cuda or cuda:1.")
 @json_option
 def command(
     recipe: str,
@@ -49,9 +61,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Search RECIPE's hyperparameters and build an ensemble over hyperparameters and initialisations.
+    """Search hyperparameters and build an ensemble over hyperparameters and seeds.
 
-    The same command again goes on where it was interrupted.
+    RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own. Run again, the
+    command continues where it was interrupted.
     """
     import runspread as rs
 

@@ -16,7 +16,7 @@ from .show import json_option, runs_option, show_data, show_runs, study_argument
 @runs_option(10)
 @json_option
 def command(study: str, n_runs: int, as_json: bool) -> None:
-    """Show what a study holds: runs by status, what was recorded, accuracy, the first runs (with --json: all)."""
+    """Show what a study holds: runs by status, what was recorded, accuracy, and the first runs (--json: all)."""
     opened = open_chosen(study)
     facts, table = facts_of(opened), opened.runs.table()
     if as_json:
@@ -27,7 +27,7 @@ def command(study: str, n_runs: int, as_json: bool) -> None:
 
 
 def print_facts(facts: dict[str, Any]) -> None:
-    """Print what `facts_of` returned, a line each."""
+    """Print what `facts_of` returned, one line per fact."""
     for name, value in facts.items():
         click.echo(f"{name:12s} {_text(value)}")
 

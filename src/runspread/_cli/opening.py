@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from .._reading.kinds import KINDS
+from .._reading.margins import MARGINS
 from .._reading.output_files import SUFFIXES
 from .._words import listed
 from ..methods.variance.samples import SAMPLES_ARE
@@ -17,14 +18,14 @@ from .choosing import chosen
 
 _TYPED = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 labels_option: Callable[..., Any] = click.option(
-    "--labels", type=click.Path(), help="True classes (.npy, .npz), where STUDY is files of outputs without labels."
+    "--labels", type=click.Path(), help="File of true classes (.npy, .npz), for files of outputs that hold no labels."
 )
 kind_option: Callable[..., Any] = click.option(
     "--kind",
     type=click.Choice(("auto", *KINDS)),
     default="auto",
     show_default=True,
-    help="What the outputs are, where they do not tell.",
+    help="What the outputs are, if they do not say so themselves.",
 )
 
 
@@ -33,7 +34,7 @@ samples_option: Callable[..., Any] = click.option(
     type=click.Choice(SAMPLES_ARE),
     default="runs",
     show_default=True,
-    help="What the first axis of the outputs is: trainings, or samples of one model.",
+    help="What the first axis of the outputs is: training runs, or samples from one model.",
 )
 
 
@@ -101,11 +102,20 @@ def scalar_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say which scalar output of a run is compared, and the seed of what is drawn."""
     options = (
         click.option(
-            "--margin", help="gap, one-vs-rest, pairwise, top-two or true-class [gap for 2 classes, else one-vs-rest]."
+            "--margin",
+            type=click.Choice(MARGINS),
+            help="Scalar output to compare [default: gap for two classes, else one-vs-rest].",
         ),
         click.option("--classes", metavar="A,B", callback=pair_of(int), help="The two classes of --margin pairwise."),
-        click.option("--clip", metavar="LOW,HIGH", callback=pair_of(float), help="Saturate the outputs at bounds."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws."),
+        click.option("--clip", metavar="LOW,HIGH", callback=pair_of(float), help="Clip the outputs to these bounds."),
+        click.option(
+            "--random-seed",
+            "seed",
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Seed for the random draws.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

@@ -21,17 +21,32 @@ if TYPE_CHECKING:
 
 @click.command("paradox")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="STUDY_OR_TABLE...")
-@click.option("--target", default="test_accuracy", show_default=True, help="Column of quality.")
-@click.option("--by", "partition", default="depth", show_default=True, help="Column that partitions the models.")
-@click.option("--metric", "metrics", multiple=True, help="A column to judge; can be repeated [all numeric ones].")
-@click.option("--axis", "axes", multiple=True, help="A hyperparameter of the grid, for Psi and CMI; can be repeated.")
-@click.option("--gap", is_flag=True, help="The target is a gap: lower is better.")
-@click.option("--resamples", type=int, help="Permutations of each metric [2000, and more where a p-value is small].")
-@click.option("--measures", is_flag=True, help="Of studies: truncation, margins, norms and noise too (takes a while).")
-@click.option("--data", type=click.Path(), help="With --measures: where the data of the studies lie.")
-@click.option("--worst-case", is_flag=True, help="With --measures: the worst noise too, by gradient ascent.")
-@click.option("--save", type=click.Path(dir_okay=False), help="Of studies: keep the table, a row a model, as CSV.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the permutations.")
+@click.option("--target", default="test_accuracy", show_default=True, help="Column that measures quality.")
+@click.option("--by", "partition", default="depth", show_default=True, help="Column to group the models by.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Column to judge as a metric; can be repeated [default: all numeric columns].",
+)
+@click.option("--axis", "axes", multiple=True, help="Hyperparameter of the grid, for Psi and CMI; can be repeated.")
+@click.option("--gap", is_flag=True, help="Treat the target as a gap: lower is better.")
+@click.option(
+    "--resamples", type=int, help="Permutations per metric [default: 2000, and more where a p-value is small]."
+)
+@click.option(
+    "--measures", is_flag=True, help="With studies: also judge measures that need data (margins, norms, noise); slower."
+)
+@click.option("--data", type=click.Path(), help="With --measures: location of the data of the studies.")
+@click.option(
+    "--worst-case", is_flag=True, help="With --measures: also find the worst-case perturbation, by gradient ascent."
+)
+@click.option(
+    "--save", type=click.Path(dir_okay=False), help="With studies: CSV file to write the table to, one row per model."
+)
+@click.option(
+    "--random-seed", "seed", default=0, show_default=True, help="Seed for the permutations and the bootstrap."
+)
 @choosing_runs
 @json_option
 def command(
@@ -49,10 +64,10 @@ def command(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Whether metrics track quality, or only tell architectures apart.
+    """Whether metrics track quality, or only distinguish architectures (Simpson's paradox).
 
-    STUDY_OR_TABLE is a CSV or Parquet file with a row a model, or one or more studies with weights, whose spectra are
-    the metrics. Their depth is the number of weight matrices, unless a hyperparameter has that name.
+    STUDY_OR_TABLE is a CSV or Parquet file with one row per model, or one or more studies with weights, whose spectra
+    are the metrics. Their depth is the number of weight matrices, unless a hyperparameter has that name.
     """
     import runspread as rs
 

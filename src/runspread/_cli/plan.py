@@ -15,17 +15,19 @@ from .show import json_option, show, split_option
 
 @click.command("plan")
 @click.argument("study", required=False, type=click.Path())
-@click.option("--gap", type=float, help="Difference in accuracy to be shown, in percentage points.")
-@click.option("--runs", type=int, help="Runs of each configuration; says which gap they show.")
-@click.option("--against", type=click.Path(), help="A second study: how the two differ from example to example.")
-@click.option("--error", type=float, help="Without a study: error rate in percent.")
+@click.option("--gap", type=float, help="Difference in accuracy to detect, in percentage points.")
+@click.option("--runs", type=int, help="Runs per configuration: answers which gap they can detect.")
+@click.option(
+    "--against", type=click.Path(), help="Second study, to estimate how the two differ from example to example."
+)
+@click.option("--error", type=float, help="Error rate in percent, for planning without a study.")
 @click.option(
     "--examples",
     type=click.IntRange(min=1),
-    help="Size of the test set; with a study: of another one, to which its spread is carried.",
+    help="Size of the test set. With STUDY: the size of another test set to extrapolate to.",
 )
-@click.option("--alpha", default=0.05, show_default=True, help="Two-sided level.")
-@click.option("--power", default=0.8, show_default=True, help="Chance of success.")
+@click.option("--alpha", default=0.05, show_default=True, help="Two-sided significance level of the test.")
+@click.option("--power", default=0.8, show_default=True, help="Probability of detecting the gap.")
 @split_option
 @labels_option
 @kind_option
@@ -47,10 +49,10 @@ def command(
     clusters: str | None,
     as_json: bool,
 ) -> None:
-    """How many runs a gap takes, or which gap some runs show.
+    """Sample size for a given gap, or the gap that a given number of runs can detect.
 
-    From the runs of STUDY (a study's folder, or a .npy or .safetensors file of outputs), or a priori from error rate
-    and size of the test set: runspread plan --error 5 --examples 10000 --gap 0.1
+    Plans from the runs of STUDY (a study folder, or a .npy or .safetensors file of outputs), or without runs from an
+    error rate and the size of the test set: runspread plan --error 5 --examples 10000 --gap 0.1
     """
     import runspread as rs
 

@@ -11,7 +11,7 @@ from .show import json_option, show_data, show_table
 @click.argument("name", required=False)
 @json_option
 def command(name: str | None, as_json: bool) -> None:
-    """List the recipes that can be trained by name, or show every setting of one."""
+    """List the recipes that can be trained by name, or show all settings of one."""
     import runspread as rs
 
     if name is not None:

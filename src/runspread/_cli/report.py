@@ -13,12 +13,13 @@ from .show import one_study_argument
 
 @click.command("report")
 @one_study_argument
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The page [default: STUDY/report.html].")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File to write [default: STUDY/report.html].")
 @clusters_option
 def command(study: str, output: str | None, clusters: str | None) -> None:
-    """Write a study's report: one HTML page that opens offline, prints, and reads well on a phone.
+    """Write a study's report as one HTML page that opens offline.
 
-    Sections that are not available are named, on the page too; exit status 2 when that is because of the study's files.
+    Sections that are not available are named with the reason, also on the page. Exit status 2: the reason lies in the
+    study's files.
     """
     from .._report.page import write_page
     from .._report.sections import build_sections

@@ -20,20 +20,33 @@ from .trimming import number_or_name
 @click.argument("old", metavar="OLD", type=click.Path())
 @click.argument("new", metavar="NEW", type=click.Path())
 @click.option(
-    "--alpha", default=defaults.ALLOWED, show_default=True, help="Fraction of the new outputs that may differ."
+    "--alpha", default=defaults.ALLOWED, show_default=True, help="Largest fraction of the new outputs that may differ."
 )
 @click.option(
-    "--threshold", default="permutation", show_default=True, help="permutation, dkw, rigorous, or a distance."
+    "--threshold",
+    default="permutation",
+    show_default=True,
+    metavar="BOUND|DISTANCE",
+    help="Test by permutation, by the bound dkw or rigorous, or against a fixed distance.",
 )
 @click.option(
     "--epsilon",
     default=defaults.EPSILON,
     show_default=True,
-    help="Probability of a false alarm; with labels, half for each of two tests.",
+    help="Probability of a false alarm; with labels, each of the two tests gets half of it.",
 )
-@click.option("--permutations", default=defaults.PERMUTATIONS, show_default=True, help="Exchanges of runs, at most.")
-@click.option("--not-worse", type=float, metavar="M", help="Is the accuracy of NEW not worse by more than M points?")
-@click.option("--equivalent", type=float, metavar="M", help="Do the accuracies differ by less than M points?")
+@click.option(
+    "--permutations",
+    default=defaults.PERMUTATIONS,
+    show_default=True,
+    help="Maximum number of permutations of runs; all of them if there are fewer.",
+)
+@click.option(
+    "--not-worse", type=float, metavar="M", help="Ask whether NEW is at most M percentage points less accurate."
+)
+@click.option(
+    "--equivalent", type=float, metavar="M", help="Ask whether the accuracies differ by less than M percentage points."
+)
 @split_option
 @labels_option
 @kind_option
@@ -50,16 +63,17 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Whether runs of new training code can be distinguished from runs of the old.
+    """Whether runs of new training code are distinguishable from runs of the old; exit status 1: they are.
 
-    Compared are the distributions of outputs, of which a fraction ALPHA may differ, and with labels the answers example
-    by example. Exit status 0: no difference is shown; 1: one is shown; 2: so few runs cannot show one.
+    The test compares the distributions of outputs, of which a fraction ALPHA may differ; with labels it also compares
+    the predictions example by example. Exit status 0: no difference is shown. 1: a difference is shown. 2: there are
+    too few runs to show one.
 
-    With --not-worse or --equivalent the accuracies on these examples are compared instead, at level EPSILON. Exit
-    status 0: it is shown; 1: the opposite is; 3: undecided.
+    With --not-worse or --equivalent, the test compares accuracies on these examples instead, at level EPSILON. Exit
+    status 0: the answer is yes. 1: the opposite is shown. 3: undecided.
 
-    OLD and NEW are folders of studies, or outputs of runs trained elsewhere: .npy, .npz or .safetensors files, or
-    folders or patterns of such files, one for each run.
+    OLD and NEW are study folders, or outputs of runs trained elsewhere: .npy, .npz or .safetensors files, or folders or
+    patterns of such files, one file per run.
     """
     import runspread as rs
 

@@ -22,14 +22,12 @@ if TYPE_CHECKING:
 
 TIMED = 64  # examples that a prediction is timed on
 _WIDEST = 1000  # characters of a table in a pipe
-json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _STUDY: Callable[..., Any] = click.argument("study", metavar="STUDY", type=click.Path())
-split_option: Callable[..., Any] = click.option(
-    "--split", default="test", show_default=True, help="Which split to use."
-)
+split_option: Callable[..., Any] = click.option("--split", default="test", show_default=True, help="Data split to use.")
 
 level_option: Callable[..., Any] = click.option(
-    "--confidence-level", "--level", "level", default=0.95, show_default=True, help="Of intervals and of the verdict."
+    "--confidence-level", "level", default=0.95, show_default=True, help="Confidence level of the intervals."
 )
 
 
@@ -50,7 +48,7 @@ def whole_study_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def runs_option(default: int) -> Callable[..., Any]:
     """Return the option that says how many runs a command lists."""
-    text = "How many runs to list (0: none, -1: all)."
+    text = "Number of runs to list (0: none, -1: all)."
     return click.option("--runs", "n_runs", default=default, show_default=True, help=text)
 
 
@@ -92,9 +90,9 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def show(result: Result, *, as_json: bool, n_runs: int | None = None) -> None:
-    """Print a result: the sentence first, then the table, then reservations and what was left out.
+    """Print a result: the sentence first, then the table, then warnings and excluded runs.
 
-    Of a table with a row a run at most `n_runs` rows are printed, from both ends.
+    Of a table with one row per run at most `n_runs` rows are printed, from both ends.
     """
     if as_json:
         show_data(result.to_dict())
@@ -113,7 +111,7 @@ def show(result: Result, *, as_json: bool, n_runs: int | None = None) -> None:
     if result.excluded:
         named = ", ".join(f"{item.run} ({item.reason})" for item in result.excluded[:5])
         more = len(result.excluded) - 5
-        out.print(Text(f"left out: {named}{f' and {more} more' if more > 0 else ''}"))
+        out.print(Text(f"excluded: {named}{f' and {more} more' if more > 0 else ''}"))
 
 
 def show_table(table: Table, *, cut_after: int = 0) -> None:

@@ -23,9 +23,9 @@ from .show import json_option, show, split_option
 def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str, as_json: bool) -> None:
     """Which source of randomness the spread comes from: initialisation, data order, augmentation.
 
-    One STUDY holds runs in which all seeds vary and runs in which one does, or a complete crossing of some seeds.
-    Several studies are a group each, as `runspread train --vary init` makes them: A B C, where the seeds say what
-    varied, or all=A init=B order=C, where a file of outputs has no seeds or another name fits better.
+    A single STUDY must hold runs in which all seeds vary and runs in which only one varies, or a complete crossing of
+    some seeds. Several studies are one group each, as `runspread train --vary init` makes them. Give them as A B C if
+    their seeds tell what varied, or as all=A init=B order=C to name the groups (files of outputs have no seeds).
     """
     import runspread as rs
 

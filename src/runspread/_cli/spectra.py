@@ -20,34 +20,47 @@ if TYPE_CHECKING:
 
 @click.command("spectra")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH [PATH]")
-@click.option("--run", help="Of a study: one run, layer by layer.")
-@click.option("--step", type=int, help="Of a study: weights at this step; the end of training otherwise.")
-@click.option("--between", nargs=2, metavar="STEP STEP", help='Of a study: the change between two steps; "end" is one.')
+@click.option("--run", help="With a study: show this run layer by layer.")
+@click.option("--step", type=int, help="With a study: weights at this step [default: the final weights].")
 @click.option(
-    "--noise", type=click.Path(), metavar="STUDY", help="Of two models: the study whose seeds say what is luck."
+    "--between",
+    nargs=2,
+    metavar="STEP STEP",
+    help='With a study: change in the weights between two steps ("end" = final weights).',
 )
-@click.option("--metric", default="alpha", show_default=True, help="With --between or --noise: what is compared.")
-@click.option("--torch", "unpickle", is_flag=True, help="PATH is a PyTorch checkpoint: unpickle it, with limits.")
-@click.option("--mp", "mp_fit", is_flag=True, help="Fit a Marchenko-Pastur bulk too.")
+@click.option(
+    "--noise",
+    type=click.Path(),
+    metavar="STUDY",
+    help="With two models: a study whose seed-to-seed spread is the noise level.",
+)
+@click.option("--metric", default="alpha", show_default=True, help="With --between or --noise: metric to compare.")
+@click.option(
+    "--torch",
+    "unpickle",
+    is_flag=True,
+    help="Read PATH as a PyTorch checkpoint, unpickled in a separate process with limits.",
+)
+@click.option("--mp", "mp_fit", is_flag=True, help="Also fit a Marchenko-Pastur bulk.")
 @click.option(
     "--shuffles",
     "n_shuffles",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Compare with this many shuffles.",
+    help="Number of random shuffles of each matrix to compare with.",
 )
 @click.option(
     "--bootstrap",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Bootstrap samples for the p-value of the power law.",
+    help="Number of bootstrap samples for the p-value of the power law.",
 )
-@click.option("--parity", type=click.Choice(["weightwatcher"]), help="Give the numbers of WeightWatcher 0.7.7.")
-@click.option("--device", help="Where PyTorch computes the eigenvalues, for example cuda; NumPy otherwise.")
-@click.option("--all", "all_tensors", is_flag=True, help="List tensors without a matrix too.")
-@click.option("--seed", default=0, show_default=True, help="Of shuffles and bootstrap.")
+@click.option("--parity", type=click.Choice(["weightwatcher"]), help="Reproduce the numbers of WeightWatcher 0.7.7.")
+@click.option("--device", help="PyTorch device for the eigenvalues, such as cuda [default: NumPy].")
+@click.option("--all", "all_tensors", is_flag=True, help="Also list tensors that are not matrices.")
+@click.option("--random-seed", "seed", default=0, show_default=True, help="Seed for the shuffles and the bootstrap.")
 @choosing_runs
 @json_option
 def command(
@@ -62,10 +75,10 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Scale and shape metrics of weight matrices.
+    """Scale and shape metrics of weight matrices: of a study's runs, or of any checkpoint.
 
-    PATH is a study, a safetensors file or a folder with one (a Hugging Face checkpoint, sharded or not); with --torch a
-    file that torch.save wrote. Two models and --noise: whether they differ by more than seeds do.
+    PATH is a study, a safetensors file, or a folder with one (a Hugging Face checkpoint, sharded or not); with --torch,
+    a file that torch.save wrote. With two models and --noise: whether they differ by more than two seeds do.
     """
     import runspread as rs
 

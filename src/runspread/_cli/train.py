@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from ..training.executors import EXECUTORS
 from .progress import training_progress
 from .show import json_option
 
@@ -17,45 +18,75 @@ _STATUSES = {"known": 0, "better": 0, "worse": 1, "smaller than the gap": 1, "un
 @click.command("train")
 @click.argument("recipe")
 @click.option(
-    "--runs", type=click.IntRange(min=1), default=32, show_default=True, help="How many runs the study holds."
+    "--runs",
+    type=click.IntRange(min=1),
+    default=32,
+    show_default=True,
+    help="Number of runs that the study shall hold.",
 )
-@click.option("--until", metavar="QUESTION", help='Add runs until it is answered: "se=0.02" or "gap=0.1", in points.')
-@click.option("--max-runs", type=click.IntRange(min=2), default=200, show_default=True, help="With --until: at most.")
-@click.option("--against", type=click.Path(), help="With --until gap=...: the study to compare with.")
+@click.option(
+    "--until", metavar="QUESTION", help='Add runs until this is answered: "se=0.02" or "gap=0.1", in percentage points.'
+)
+@click.option(
+    "--max-runs",
+    type=click.IntRange(min=2),
+    default=200,
+    show_default=True,
+    help="With --until: maximum number of runs.",
+)
+@click.option("--against", type=click.Path(), help="With --until gap=...: baseline study to compare with.")
 @click.option(
     "--failures",
     type=click.FloatRange(0, 100, min_open=True, max_open=True),
-    help="With --until: guard against failing runs, where this many in a hundred fail, such as 10 "
-    "[default: accuracies are taken as normal].",
+    help="With --until: percentage of runs that may fail, such as 10, for tests that allow for it "
+    "[default: accuracies are assumed to be normal].",
 )
-@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="The study's folder.")
-@click.option("--data", help="Where the data are: a folder of image parquet, a text file, or a name on the hub.")
-@click.option("--vary", default="init,order,augment", show_default=True, help="Seed roles that differ between runs.")
-@click.option("--seed", default=0, show_default=True, help="Base seed, from which all others follow.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change the recipe, e.g. --set lr=0.1.")
+@click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder of the study.")
+@click.option(
+    "--data",
+    help="Location of the data: a folder of image parquet files, a text file, or a name on the Hugging Face hub.",
+)
+@click.option("--vary", default="init,order,augment", show_default=True, help="Seed roles that vary between runs.")
+@click.option("--seed", default=0, show_default=True, help="Base seed, from which all other seeds are derived.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a setting of the recipe, e.g. --set lr=0.1; can be repeated.",
+)
 @click.option(
     "--search",
     "spaces",
     multiple=True,
     metavar="NAME=SPACE",
-    help='Draw a hyperparameter a run, e.g. --search "l2=loguniform(1e-3,1e3)".',
+    help='Draw a hyperparameter anew for every run, e.g. --search "l2=loguniform(1e-3,1e3)"; can be repeated.',
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Shards trained at once [default: one a core or GPU].")
-@click.option("--stack", default="auto", show_default=True, help="Runs trained in one program, or auto to measure.")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, or auto.")
-@click.option("--executor", default="local", show_default=True, help="local, processes, ray or slurm.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Number of shards to train at once [default: one per core or GPU]."
+)
+@click.option(
+    "--stack",
+    default="auto",
+    show_default=True,
+    help="Number of runs to train as one batched program; auto measures what is fastest.",
+)
+@click.option("--device", default="auto", show_default=True, help="Device to train on, such as cpu, cuda or cuda:1.")
+@click.option(
+    "--executor", type=click.Choice(EXECUTORS), default="local", show_default=True, help="Where the shards are trained."
+)
 @click.option("--address", help="Address of the Ray cluster, HOST:PORT.")
 @click.option(
     "--executor-set",
     "executor_settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of the executor, e.g. gpus=0.25 for ray, slurm_partition=gpu for slurm.",
+    help="Option of the executor, e.g. gpus=0.25 for ray, slurm_partition=gpu for slurm; can be repeated.",
 )
 @click.option(
-    "--retries", default=2, show_default=True, help="How often a shard is tried again when its worker is lost."
+    "--retries", default=2, show_default=True, help="How many times a shard is retried after its worker is lost."
 )
-@click.option("--shard-timeout", type=float, help="Seconds after which a shard counts as hanging and is given up.")
+@click.option("--shard-timeout", type=float, help="Seconds after which a shard counts as hung and is given up.")
 @json_option
 def command(
     recipe: str,
@@ -75,13 +106,13 @@ def command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train RECIPE many times over seeds and hyperparameters.
+    """Train a recipe many times over seeds and hyperparameters.
 
-    RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own. The same
-    command again completes what is missing.
+    RECIPE is the name of a recipe (`runspread recipes` lists them), or file.py:name for one of your own. Run again, the
+    command completes what is missing.
 
-    With --until, exit status 0 when it is known, or better than the baseline; 1 when it is worse, or the gap is shown
-    to be smaller; 3 when it is undecided at --max-runs. Exit status 2 when no run completed: all diverged.
+    With --until, exit status 0: the answer is known, or better than the baseline. 1: it is worse, or the gap is shown
+    to be smaller. 3: it is undecided after --max-runs. Exit status 2: no run completed, because all diverged.
     """
     import runspread as rs
 

@@ -21,36 +21,44 @@ OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no
 @click.command("trimming")
 @study_argument
 @click.option(
-    "--against", metavar="STUDY", type=click.Path(), help="Reference runs [default: the other half of STUDY]."
+    "--against",
+    metavar="STUDY",
+    type=click.Path(),
+    help="Reference runs to compare with [default: each half of STUDY against the other].",
 )
 @click.option(
     "--reference",
     type=click.Choice(defaults.REFERENCES),
     default=defaults.REFERENCE,
     show_default=True,
-    help="What the reference runs are made into.",
+    help="What represents the reference runs: all outputs pooled, a sample of them, their ensemble, or a single run.",
 )
 @click.option(
     "--resample",
     type=click.Choice((*RESAMPLE, "none")),
-    help="How examples are drawn: bootstrap, as published; split halves [bootstrap; split for --sizes].",
+    help="How examples are resampled [default: bootstrap, as published; split for --sizes].",
 )
 @click.option(
     "--replicates",
     default=defaults.REPLICATES,
     show_default=True,
-    help="Number of resamplings; --json lists each where you pass it.",
+    help="Number of resamplings; if given, --json holds the values of each.",
 )
-@click.option("--threshold", help="dkw, published, rigorous, or a distance [dkw, or published in mode published].")
-@click.option("--epsilon", default=defaults.EPSILON, show_default=True, help="Significance level of the test.")
+@click.option(
+    "--threshold",
+    metavar="BOUND|DISTANCE",
+    help="Bound on the distance (dkw, published or rigorous), or a fixed distance "
+    "[default: dkw; published with --mode published].",
+)
+@click.option("--epsilon", default=defaults.EPSILON, show_default=True, help="Significance level of the bound.")
 @click.option(
     "--mode",
     type=click.Choice(defaults.MODES),
     default=defaults.MODE,
     show_default=True,
-    help="Reference distribution as it is, or interpolated as in the published code.",
+    help="Use the reference distribution as it is (a step function), or interpolated as in the published code.",
 )
-@click.option("--sizes", is_flag=True, help="Also say how many runs (or how large an ensemble) are representative.")
+@click.option("--sizes", is_flag=True, help="Also find how many runs, or how large an ensemble, are representative.")
 @click.option("--scores", is_flag=True, help="Also compare the levels with accuracy, calibration and churn.")
 @click.option("--examples", is_flag=True, help="Also list the examples that are trimmed most.")
 @split_option
@@ -76,8 +84,8 @@ def command(
 ) -> None:
     """Which runs are typical: how much of each run's outputs the average run does not explain.
 
-    STUDY is a study's folder, or outputs of runs trained elsewhere: a .npy, .npz or .safetensors file, or a folder or
-    pattern of such files, one for each run. The runs listed are the least typical and the most typical ones.
+    STUDY is a study folder, or outputs of runs trained elsewhere: a .npy, .npz or .safetensors file, or a folder or
+    pattern of such files, one file per run. The runs listed are the least typical and the most typical ones.
     """
     import runspread as rs
 

@@ -24,7 +24,7 @@ from .show import json_option, level_option, show, split_option, study_argument
     type=click.Choice(NAN_POLICIES),
     default="exclude",
     show_default=True,
-    help="What NaN or infinite outputs mean: a run to leave out, an error, or no prediction.",
+    help="How to treat NaN or infinite outputs: exclude the run, raise an error, or abstain (count as no prediction).",
 )
 @clusters_option
 @click.option(
@@ -32,8 +32,9 @@ from .show import json_option, level_option, show, split_option, study_argument
     type=click.Choice(LAWS),
     default="normal",
     show_default=True,
-    help="Distribution of accuracies over runs that the intervals assume; 'any' assumes none, takes 30 runs or more, "
-    "and covers where one training in ten or more fails.",
+    help="Distribution of accuracies over runs that the intervals assume; 'any' assumes none, needs at least 30 runs, "
+    "and "
+    "holds where one training in ten or more fails.",
 )
 @samples_option
 @json_option
@@ -49,10 +50,10 @@ def command(
     samples_are: str,
     as_json: bool,
 ) -> None:
-    """How much of the spread in accuracy is real, and how much is the finite test set.
+    """How much of the spread in accuracy is real, and how much is noise of the finite test set.
 
-    STUDY is a study's folder, or outputs of runs trained elsewhere: a .npy, .npz or .safetensors file, or a folder or
-    pattern of such files, one for each run.
+    STUDY is a study folder, or outputs of runs trained elsewhere: a .npy, .npz or .safetensors file, or a folder or
+    pattern of such files, one file per run.
     """
     import runspread as rs
 

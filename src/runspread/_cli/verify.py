@@ -14,7 +14,7 @@ from .show import json_option, show, whole_study_argument
 def command(ctx: click.Context, study: str, as_json: bool) -> None:
     """Compare every file of a study with its checksum, and its labels with those of its shards.
 
-    Exit status 0 when all agree, 1 when not.
+    Exit status 0: all agree. 1: some do not.
     """
     from ..studies.opening import verify_folder
 
