@@ -143,7 +143,7 @@ def test_recorded_classes_answer_where_classes_do(tmp_path):
     study = recorded(tmp_path / "s", classes, LABELS)
     assert rs.variance(study).var_dist_exact == rs.variance(classes, LABELS).var_dist_exact
     assert study.verify().ok
-    with pytest.raises(InputError, match="predicted classes for the objective 'nll'"):
+    with pytest.raises(InputError, match="the objective 'nll' cannot be computed from predicted classes"):
         select_ensemble(study, split="test")
 
 

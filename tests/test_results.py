@@ -75,7 +75,7 @@ def test_unequal_columns_are_refused():
 
 def test_errors_say_found_expected_and_next():
     error = InputError("a", "b", "Do c.")
-    assert str(error) == "a; expected b. Do c."
+    assert str(error) == "a. Expected b. Do c."
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
@@ -83,7 +83,7 @@ def test_errors_say_found_expected_and_next():
 def test_error_tree(name):
     error = getattr(rs, name)("found", "expected", "hint")
     assert isinstance(error, rs.RunspreadError)
-    assert str(error) == "found; expected expected. hint"
+    assert str(error) == "found. Expected expected. hint"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

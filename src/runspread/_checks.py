@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._words import count
 from .errors import InputError
 
 
@@ -47,7 +48,7 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
     """
     array = np.asarray(values)
     if array.dtype.kind not in "iubf":
-        raise InputError(f"{name} has dtype {array.dtype}", "whole numbers")
+        raise InputError(f"the dtype of {name} is {array.dtype}", "whole numbers")
     bad = array < low if high is None else (array < low) | (array > high)
     if array.dtype.kind == "f":
         bad = bad | ~np.isfinite(array) | (array != np.floor(array))
@@ -56,9 +57,9 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
         if not array.ndim:
             raise InputError(f"{name} is {array}", f"a whole number {limits}")
         index = _first(bad)
-        count = int(bad.sum())
         raise InputError(
-            f"{name} has {count} value{'s' * (count > 1)} out of range, the first {array[index]} at {_at(index)}",
+            f"{count(int(bad.sum()), f'value of {name} is', f'values of {name} are')} out of range, the first is "
+            f"{array[index]} at {_at(index)}",
             f"whole numbers {limits}",
         )
     return array.astype(np.int64)
@@ -71,7 +72,7 @@ def check_seed(seed: Any) -> Any:
     if isinstance(seed, int) and seed >= 0:
         return seed
     if np.ndim(seed):
-        raise InputError(f"a seed of {np.ndim(seed)} axes", "one whole number from 0")
+        raise InputError(f"the seed is an array of {count(np.ndim(seed), 'axis', 'axes')}", "one whole number from 0")
     return int(check_integers(seed, "seed", 0, None))
 
 
@@ -105,21 +106,21 @@ def check_logits(logits: ArrayLike, *, shape: tuple[int | None, ...], name: str 
     if not fits:
         expected = "(" + ", ".join("any" if e is None else str(e) for e in shape) + ")"
         raise InputError(
-            f"{name} of shape {array.shape}",
-            f"{expected}",
+            f"{name} have shape {array.shape}",
+            f"shape {expected}",
             "The axes are [examples, classes] for one run, [runs, examples, classes] for several.",
         )
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
     if array.dtype.kind != "f":
-        raise InputError(f"{name} of dtype {array.dtype}", "floating-point numbers")
+        raise InputError(f"{name} have dtype {array.dtype}", "floating-point numbers")
     bad = np.isnan(array)
     if bad.any():
         raise InputError(
             f"{name} hold {int(bad.sum())} NaN, the first at {_at(_first(bad))}",
             "numbers",
-            "A run whose outputs are NaN has diverged: leave it out; in a study, call run.diverged(reason) instead of "
-            "run.predictions(...), and it is kept and named.",
+            "A run whose outputs are NaN has diverged: exclude it. In a study, call run.diverged(reason) instead of "
+            "run.predictions(...); the run is then kept and named.",
         )
     return array
 
@@ -141,7 +142,7 @@ def check_mapping(value: Any, name: str) -> Mapping[Any, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError(f"{name} of type {type(value).__name__}", "a mapping from names to values")
+        raise InputError(f"{name} has type {type(value).__name__}", "a mapping of names to values")
     return value
 
 

@@ -56,7 +56,7 @@ def plot_accuracy(accuracies: Sequence[float], ax: Axes | None = None) -> Axes:
 
     values = 100 * np.sort(np.asarray(accuracies, dtype=float))
     if values.size == 0:
-        raise InputError("no accuracies to draw", "at least one run with predictions")
+        raise InputError("there are no accuracies to draw", "at least one run with predictions")
     ax = new_axes(ax, height=2.6)
     ax.plot(values, _stacked(values), "o", color=BLUE, markersize=5, alpha=0.75, markeredgewidth=0)
     mean = values.mean()

@@ -50,14 +50,14 @@ class Table:
         self.title = title
         lengths = {name: len(values) for name, values in self.columns.items()}
         if len(set(lengths.values())) > 1:
-            raise InputError(f"columns of different lengths: {lengths}", "one length")
+            raise InputError(f"the columns have different lengths: {lengths}", "one length")
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
     def __getitem__(self, name: str) -> list[Any]:
         if name not in self.columns:
-            raise InputError(f"no column {name!r}", f"one of {', '.join(self.columns)}")
+            raise InputError(f"the table has no column {name!r}", f"one of {', '.join(self.columns)}")
         return self.columns[name]
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
@@ -241,7 +241,7 @@ class Result:
         """
         if not self.picture:
             instead = f"Instead, {self.no_picture}." if self.no_picture else ""
-            raise InputError(f"no picture of {type(self).__name__}", hint=instead)
+            raise InputError(f"{type(self).__name__} has no picture", hint=instead)
         module, _, function = self.picture.partition(":")
         drawn_by = importlib.import_module(module, type(self).__module__.rpartition(".")[0])
         return getattr(drawn_by, function)(self, ax)

@@ -14,7 +14,7 @@
         ├── MissingDataError (also KeyError) the split, metric or weights asked for were not recorded
         └── StorageError (also OSError)      the file system refused (no space, no permission)
 
-    RunspreadWarning (UserWarning)           the answer stands, with a reservation
+    RunspreadWarning (UserWarning)           the answer stands, with a caveat
 """
 
 from __future__ import annotations
@@ -38,14 +38,16 @@ __all__ = [
 class RunspreadError(Exception):
     """Base of every error that runspread raises on purpose.
 
+    Its message is up to three sentences: ``labels have shape (3, 2). Expected one axis [examples]. Pass ...``
+
     Parameters
     ----------
     found : str
-        What was found.
+        What was found, as a sentence with a subject; the full stop is added.
     expected : str, optional
-        What would have been right.
+        What would have been right: what follows "Expected".
     hint : str, optional
-        What to do next.
+        What to do next, as a sentence; it may end with a command to copy.
     """
 
     def __init__(self, found: str, expected: str = "", hint: str = "") -> None:
@@ -53,8 +55,9 @@ class RunspreadError(Exception):
         self.found, self.expected, self.hint = found, expected, hint
 
     def __str__(self) -> str:
-        text = f"{self.found}; expected {self.expected}" if self.expected else self.found
-        return f"{text}. {self.hint}" if self.hint else text
+        expected = f"Expected {self.expected}" if self.expected else ""
+        stopped = [part if part.endswith((".", "?")) else f"{part}." for part in (self.found, expected) if part]
+        return " ".join([*stopped, *([self.hint] if self.hint else [])])
 
 
 class InputError(RunspreadError, ValueError):
@@ -102,4 +105,4 @@ class StorageError(StudyError, OSError):
 
 
 class RunspreadWarning(UserWarning):
-    """The answer stands, with a reservation that the reader should know."""
+    """The answer stands, with a caveat that the reader should know."""

@@ -135,7 +135,7 @@ def test_report_names_sections_that_are_not_available(invoke, tmp_path):
     study = make_study(tmp_path / "study", runs=1)
     result = invoke("report", study.path)
     assert result.exit_code == 0
-    assert "not available: Trimming: 1 run; expected at least two" in result.stderr
+    assert "not available: Trimming: 1 run. Expected at least two" in result.stderr
     path = next((study.path / "shards").iterdir()) / "predictions.safetensors"
     path.write_bytes(path.read_bytes()[:50])
     (study.path / "report.html").unlink()
@@ -160,7 +160,7 @@ def test_no_study_is_exit_status_2(command, tmp_path):
 def test_unknown_split_is_exit_status_2(invoke, study):
     result = invoke("variance", study.path, "--split", "validation")
     assert result.exit_code == 2
-    assert "expected one of: split 'test'" in result.output
+    assert "Expected one of: split 'test'" in result.output
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_mode_published_has_its_threshold_and_shows_the_grid(studies):
 def test_sizes_refuse_what_they_have_no_use_for(studies, words):
     done = invoke("trimming", studies[0], "--sizes", *(studies[1] if word == "OTHER" else word for word in words))
     assert done.exit_code == 2
-    assert f"--sizes with {words[0]}" in done.stderr
+    assert f"--sizes cannot be combined with {words[0]}" in done.stderr
 
 
 def test_resampling_goes_to_the_sizes_too(studies):
@@ -209,13 +209,13 @@ def test_scores_are_refused_before_the_work(tmp_path):
     np.save(tmp_path / "few.npy", rng.normal(size=(3, 50, 2)))
     np.save(tmp_path / "labels.npy", np.arange(50) % 2)
     done = invoke("trimming", tmp_path / "outputs.npy", "--scores")
-    assert (done.exit_code, "Give them as --labels FILE" in done.output) == (2, True)
+    assert (done.exit_code, "Pass them as --labels FILE" in done.output) == (2, True)
     done = invoke("trimming", tmp_path / "few.npy", "--labels", tmp_path / "labels.npy", "--scores")
-    assert (done.exit_code, "--scores of 3 runs; expected at least 4" in done.output) == (2, True)
+    assert (done.exit_code, "--scores needs at least 4 runs, but there are 3" in done.output) == (2, True)
 
 
 def test_a_level_out_of_range_is_named(studies):
-    assert "alpha 1.2; expected a number from 0" in invoke("same", *studies[:2], "--alpha", 1.2).output
+    assert "alpha 1.2. Expected a number from 0" in invoke("same", *studies[:2], "--alpha", 1.2).output
 
 
 def test_json_has_the_resamplings_on_request_only(tmp_path):

@@ -239,7 +239,7 @@ def test_every_held_out_run_has_a_probability_of_every_route():
     assert table["took"][1] == "0→1→2→3"
     assert table["P(0→1→2→3)"] == chances[1, :, prediction.routes.index((0, 1, 2, 3))].tolist()
     assert prediction.paths_table(most=1)["P(another)"] == pytest.approx(1 - chances[0, :, 0])
-    with pytest.raises(InputError, match=r"known=0.5; expected one of 0\.03, 0\.2"):
+    with pytest.raises(InputError, match=r"known=0.5. Expected one of 0\.03, 0\.2"):
         prediction.paths_table(0.5)
 
 

@@ -127,10 +127,10 @@ def test_the_command_says_what_is_missing(study):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--plot", "map.xyz"], "--plot map.xyz; expected a name that ends in ."),
-        (["--plot", "nowhere/map.svg"], "--plot into nowhere; expected a folder that exists"),
-        (["--threshold", "0.5"], "threshold=0.5 without an outcome; expected outcome= (--outcome)"),
-        (["--below"], "--below without --outcome"),
+        (["--plot", "map.xyz"], "--plot map.xyz has an unknown ending. Expected a name that ends in ."),
+        (["--plot", "nowhere/map.svg"], "the folder of --plot, nowhere, does not exist"),
+        (["--threshold", "0.5"], "threshold=0.5 without an outcome. Expected outcome= (--outcome)"),
+        (["--below"], "--below was given without --outcome"),
     ],
 )
 def test_the_command_refuses_before_it_fits(study, tmp_path, monkeypatch, words, message):

@@ -220,7 +220,7 @@ def test_downsampling_and_batch_norm_of_a_convolutional_network_do_not_count():
         ([np.ones(3)], {}, "only biases"),
         ({"a.weight": np.eye(2)}, {"architecture": "transfomer"}, "Did you mean 'transformer'"),
         ({"a.weight": np.eye(2)}, {"architecture": "transformer"}, "no transformer weights among a.weight"),
-        ({"q_proj.weight": np.ones((3, 4))}, {"heads": 2}, "3 rows; expected a multiple of 2 heads"),
+        ({"q_proj.weight": np.ones((3, 4))}, {"heads": 2}, "3 rows. Expected a multiple of 2 heads"),
         ({"a": np.ones((2, 3, 3)), "b": np.ones((3, 3, 3))}, {"stacked": True}, "leading axes"),
         ([np.eye(2)], {"architecture": "mlp"}, "unnamed arrays"),
         ([np.eye(2)], {"variance": "biased"}, "unknown variance"),

@@ -123,10 +123,10 @@ def test_batches_and_ways_to_run_agree(ensemble, test_split):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x[:, :-1], r"inputs of shape \(360, 63\); expected \(examples, 64\)$"),
+        (lambda x: x[:, :-1], r"inputs of shape \(360, 63\). Expected \(examples, 64\)\.$"),
         (lambda x: x[0], r"inputs of shape \(64,\).*inputs\[None\]"),
         (lambda x: x[:0], "no inputs"),
-        (lambda x: "x", "inputs of dtype <U1; expected numbers"),
+        (lambda x: "x", "inputs of dtype <U1. Expected numbers"),
         (lambda x: [[1, 2], [3]], "no array"),
         (lambda x: np.where(x > 0.9, np.nan, x), "inputs hold [0-9]+ NaN"),
         (lambda x: torch.full((3, 64), torch.nan), "inputs hold 192 NaN"),

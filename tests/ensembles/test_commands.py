@@ -70,11 +70,11 @@ def test_ensemble_says_what_to_train_with(tmp_path):
     found = invoke("ensemble", tmp_path / "a", "-o", tmp_path / "best")
     assert found.exit_code == 2
     assert "no completed run has predictions on split 'validation'" in found.output
-    advice = shlex.split(re.search("what this study was trained with and (.*)\\.", found.output)[1])
+    advice = shlex.split(re.search("the settings of this study and (.*)\\.", found.output)[1])
     assert invoke(*words, *advice, "-o", tmp_path / "b").exit_code == 0
     assert invoke("ensemble", tmp_path / "b", "-o", tmp_path / "best").exit_code == 0
     assert len(rs.load_ensemble(tmp_path / "best")) >= 1
-    assert "--data without -o" in invoke("ensemble", tmp_path / "b", "--data", "x").output
+    assert "--data was given without -o" in invoke("ensemble", tmp_path / "b", "--data", "x").output
 
 
 def test_ensemble_of_a_loop_of_ones_own(tmp_path):
@@ -313,7 +313,7 @@ def test_a_folder_that_exists_is_found_before_the_work(study, tmp_path, monkeypa
     ):
         found = invoke(*words)
         assert found.exit_code == 2
-        assert f"{tmp_path} exists" in found.output
+        assert f"{tmp_path} already exists" in found.output
 
 
 def test_the_section_leaves_out_runs_that_cannot_be_scored(tmp_path):
@@ -349,4 +349,4 @@ def test_a_file_of_outputs_is_chosen_from(tmp_path):
     assert "95% CI" in text
     refused = CliRunner().invoke(cli, [*words, "-o", str(tmp_path / "e")])
     assert refused.exit_code == 2
-    assert "Leave -o out" in refused.output
+    assert "Drop -o" in refused.output

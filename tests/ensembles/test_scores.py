@@ -140,7 +140,7 @@ def test_labels():
         rs.ensemble_scores(logits)
     with pytest.raises(InputError, match="out of range"):
         rs.ensemble_scores(logits, np.full(60, 3))
-    with pytest.raises(InputError, match="one label an example"):
+    with pytest.raises(InputError, match="one label per example"):
         rs.ensemble_scores(logits, labels[:-1])
     masked = np.where(np.arange(60) < 20, -100, labels)
     assert (

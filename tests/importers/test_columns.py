@@ -42,12 +42,12 @@ def test_an_array_beside_the_outputs(folder, beside):
 @pytest.mark.parametrize(
     ("name", "beside", "what"),
     [
-        ("nowhere.npy", None, "no file"),
-        ("patient", None, "'patient', which is no file"),
-        ("patient", "ids.npy", "'patient', which is no file"),
-        ("doctor", "several.npz", "no column 'doctor' in several.npz, which holds patient"),
-        ("examples.csv:doctor", None, "which holds id, patient"),
-        ("examples.csv", None, "examples.csv with several columns"),
+        ("nowhere.npy", None, "does not exist"),
+        ("patient", None, "'patient' is not a file"),
+        ("patient", "ids.npy", "'patient' is not a file"),
+        ("doctor", "several.npz", "several.npz has no column 'doctor'; it holds patient"),
+        ("examples.csv:doctor", None, "it holds id, patient"),
+        ("examples.csv", None, "examples.csv has several columns"),
         ("broken.npy", None, "cannot be read"),
         ("broken.npz", None, "cannot be read"),
         ("broken.safetensors", None, "cannot be read"),

@@ -51,14 +51,14 @@ def test_labels_that_are_given_win(files):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nothing.npy", {}, "no file"),
+        ("nothing.npy", {}, "does not exist"),
         ("text.txt", {}, "numpy.save"),
         ("broken.npy", {}, "cannot be read"),
         ("broken.safetensors", {}, "cannot be read"),
         ("pickled.npy", {}, "cannot be read"),
         ("two.safetensors", {}, "tensor="),
         ("two.safetensors", {"tensor": "labels2"}, "the tensor labels2"),
-        ("logits.npy", {"tensor": "logits"}, "only with .safetensors"),
+        ("logits.npy", {"tensor": "logits"}, "a .npy file holds only one"),
         ("logits.npy", {"labels": [0, 1]}, "2 labels for 200 examples"),
     ],
 )

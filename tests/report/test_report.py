@@ -110,7 +110,7 @@ def test_a_section_that_cannot_be_made_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(sections, "broken", broken, raising=False)
     monkeypatch.setattr(sections, "SECTIONS", ("runspread._report.sections:broken",))
     study = make_study(tmp_path / "study", runs=2)
-    assert "Not available: nothing to divide by; expected two runs" in write_report(study).read_text()
+    assert "Not available: nothing to divide by. Expected two runs" in write_report(study).read_text()
 
 
 def test_a_long_table_of_runs_is_cut_and_says_so(tmp_path, monkeypatch):

@@ -170,7 +170,7 @@ def test_spectra_says_why_there_are_none(tmp_path):
 def test_spectra_refuses_what_it_cannot_do(study, words):
     out = run("spectra", study.path, *words)
     assert out.exit_code == 2
-    assert "expected one of: step 5, the end" in out.output or "--step" not in words
+    assert "Expected one of: step 5, the end" in out.output or "--step" not in words
 
 
 def test_spectra_of_a_study(study):

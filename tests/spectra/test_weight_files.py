@@ -82,7 +82,7 @@ def test_one_shard_of_two_is_not_the_model(tmp_path, kept):
     save(tmp_path / name, a_weight=A)
     with pytest.raises(InputError, match=f"shard {3 - kept} of 2 of model.safetensors is missing"):
         rs.spectra(tmp_path)
-    with pytest.raises(InputError, match=r"one of 2 shards.*Give the folder"):
+    with pytest.raises(InputError, match=r"one of 2 shards.*Pass the folder"):
         rs.spectra(tmp_path / name)
     save(tmp_path / f"model-0000{3 - kept}-of-00002.safetensors", b_weight=B)
     assert rs.spectra(tmp_path).used == ("a.weight", "b.weight") if kept == 1 else ("b.weight", "a.weight")
@@ -175,7 +175,7 @@ def test_folders_that_hold_several_models(tmp_path):
     torch = pytest.importorskip("torch")
     for folder in ("unet", "vae"):
         save(tmp_path / folder / "diffusion_pytorch_model.safetensors", a_weight=A)
-    with pytest.raises(InputError, match="its folders unet, vae do"):
+    with pytest.raises(InputError, match="its subfolders unet, vae do"):
         rs.spectra(tmp_path)
     for name in ("first.pt", "second.pt"):
         torch.save({"a.weight": torch.from_numpy(A)}, tmp_path / name)
@@ -221,7 +221,7 @@ def others(folder):
         archive.writestr("readme.txt", b"")
     yield "m.zip", ("a zip archive",)
     (folder / "cut.zip").write_bytes(b"PK\x03\x04" + bytes(40))
-    yield "cut.zip", ("not whole",)
+    yield "cut.zip", ("truncated",)
     (folder / "m.parquet").write_bytes(b"PAR1" + bytes(40))
     yield "m.parquet", ("Parquet",)
     (folder / "m.msgpack").write_bytes(b"\x82\xa6params" + bytes(40))
@@ -352,7 +352,9 @@ def test_a_part_of_a_study_is_no_model(tmp_path, part):
     study = rs.create_study(tmp_path / "s", splits={"test": np.zeros(4, int)})
     with study.record(seeds=0) as recorder:
         recorder.weights({"fc.weight": RNG.normal(size=(60, 62))})
-    with pytest.raises(InputError, match="stacks over runs") as caught:  # runs pooled in one exponent before
+    with pytest.raises(
+        InputError, match="its tensors hold several runs"
+    ) as caught:  # runs pooled in one exponent before
         rs.spectra(next(tmp_path.glob(f"s/{part}")))
     said = str(caught.value).split("rs.open_study('")[1].split("'")[0]  # the hint is carried out
     assert len(rs.spectra(rs.open_study(said)).runs) == 1

@@ -42,7 +42,7 @@ def test_a_view_holds_the_runs_asked_for(study):
 
 @pytest.mark.parametrize(
     ("where", "message"),
-    [({"lr": 3}, "no run with lr=3; expected one of lr 0.1, 0.2"), ({"depth": 1}, "one of lr, width")],
+    [({"lr": 3}, r"no run has lr=3\. Expected lr to be one of 0\.1, 0\.2"), ({"depth": 1}, "one of lr, width")],
 )
 def test_a_view_without_runs_says_what_there_is(study, where, message):
     with pytest.raises(InputError, match=message):

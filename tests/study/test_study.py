@@ -138,7 +138,7 @@ def test_predictions_and_weights_at_steps(study, rng):
     assert study.weights(study.runs[0], step=10)["a/b"] == [10]
     with pytest.raises(MissingDataError, match="split 'test' at step 0, split 'test' at step 10"):
         study.predictions("test")
-    with pytest.raises(MissingDataError, match="no final weights; expected one of: step 0, step 10"):
+    with pytest.raises(MissingDataError, match=r"no final weights\. Expected one of: step 0, step 10"):
         study.weights(study.runs[0])
 
 
@@ -288,9 +288,9 @@ def test_names_from_users_are_never_paths(study):
 @pytest.mark.parametrize(
     ("logits", "message"),
     [
-        (np.zeros((4, 3)), r"logits of shape \(4, 3\); expected \(5, any\)"),
-        (np.zeros((5, 3, 1)), r"logits of shape \(5, 3, 1\)"),
-        (np.zeros((5, 2)), "labels up to 2 for logits of 2 classes"),
+        (np.zeros((4, 3)), r"logits have shape \(4, 3\)\. Expected shape \(5, any\)"),
+        (np.zeros((5, 3, 1)), r"logits have shape \(5, 3, 1\)"),
+        (np.zeros((5, 2)), "labels go up to 2, but the logits have 2 classes"),
         (np.full((5, 3), np.nan), r"logits hold 15 NaN, the first at \(0, 0\)"),
         (np.full((5, 3), "a"), "dtype"),
     ],
@@ -301,10 +301,10 @@ def test_bad_logits_are_refused(study, logits, message):
 
 
 def test_bad_labels_are_refused(tmp_path, study):
-    with pytest.raises(InputError, match="labels has 1 value out of range, the first -1 at 2"):
+    with pytest.raises(InputError, match="1 value of labels is out of range, the first is -1 at 2"):
         rs.create_study(tmp_path / "bad", splits={"test": [0, 1, -1]})
     assert not (tmp_path / "bad").exists()
-    with pytest.raises(InputError, match="no labels for split 'val'"), study.record(seeds=0) as run:
+    with pytest.raises(InputError, match="split 'val' has no labels"), study.record(seeds=0) as run:
         run.predictions("val", np.zeros((5, 3)))
     with pytest.raises(InputError, match="differ from the study's"), study.record(seeds=1) as run:
         run.predictions("test", np.zeros((5, 3)), labels=[0, 0, 0, 0, 0])
@@ -317,13 +317,13 @@ def test_metric_steps_must_increase(study):
 
 
 def test_hyperparameters_must_be_plain(study):
-    with pytest.raises(InputError, match="hyperparameters that JSON cannot hold"):
+    with pytest.raises(InputError, match="the hyperparameters cannot be written as JSON"):
         study.record(seeds=0, hyperparameters={"lr": object()})
 
 
 @pytest.mark.parametrize("seeds", [-1, 1.5, {"weights": 3}, "x"])
 def test_bad_seeds_are_refused(study, seeds):
-    with pytest.raises(InputError, match="expected"):
+    with pytest.raises(InputError, match="Expected"):
         study.record(seeds=seeds)
 
 
@@ -332,13 +332,13 @@ def test_no_study_and_newer_study(tmp_path, filled):
         rs.open_study(tmp_path / "nowhere")
     with pytest.raises(NotAStudyError, match=r"no study\.json"):
         rs.open_study(tmp_path)
-    with pytest.raises(StudyError, match="holds a study already"):
+    with pytest.raises(StudyError, match="already holds a study"):
         rs.create_study(filled.path)
     with pytest.raises(StudyError, match="not empty"):
         rs.create_study(tmp_path)
     facts = json.loads((filled.path / "study.json").read_text())
     (filled.path / "study.json").write_text(json.dumps(facts | {"version": 99}))
-    with pytest.raises(FormatVersionError, match=r"version 99; expected at most 2\. Upgrade"):
+    with pytest.raises(FormatVersionError, match=r"version 99. Expected at most 2\. Upgrade"):
         rs.open_study(filled.path)
     (filled.path / "study.json").write_text("{")
     with pytest.raises(NotAStudyError, match="cannot be read"):
@@ -346,9 +346,9 @@ def test_no_study_and_newer_study(tmp_path, filled):
 
 
 def test_unknown_names_suggest_the_nearest(filled):
-    with pytest.raises(MissingDataError, match=r"split 'tset'.*expected one of: split 'test'"):
+    with pytest.raises(MissingDataError, match=r"split 'tset'.*Expected one of: split 'test'"):
         filled.predictions("tset")
-    with pytest.raises(MissingDataError, match="no metric 'los'; expected one of accuracy, loss"):
+    with pytest.raises(MissingDataError, match=r"no run has a metric 'los'\. Expected one of accuracy, loss"):
         filled.metrics()["los"]
     with pytest.raises(InputError, match="unknown run"):
         filled.weights("nobody")
@@ -412,7 +412,7 @@ def test_a_full_disk_loses_nothing(filled):
     before = tree(filled.path)
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert "writing shard" in done.stdout
-    assert "Everything published before is as it was." in done.stdout
+    assert "Everything that was published before is intact." in done.stdout
     assert tree(filled.path) == before
     assert filled.verify().ok
 
@@ -513,9 +513,9 @@ def test_a_shard_that_cannot_be_read_does_not_take_a_run_with_it(study, rng):
         (lambda run: run.weights({"w": np.ones(2, complex)}), "'w' of dtype complex128"),
         (lambda run: run.weights({"w": np.array(["a"])}), "'w' of dtype <U1"),
         (lambda run: run.weights({"w": [[1], [2, 3]]}), "'w' of type list"),
-        (lambda run: run.log(2**70, loss=1), "step 1180591620717411303424; expected a whole number from 0 to 2"),
-        (lambda run: run.log(None, loss=1), "step None"),
-        (lambda run: run.log("one", loss=1), "step 'one'"),
+        (lambda run: run.log(2**70, loss=1), "step is 1180591620717411303424. Expected a whole number from 0 to 2"),
+        (lambda run: run.log(None, loss=1), "step is None"),
+        (lambda run: run.log("one", loss=1), "step is 'one'"),
         (lambda run: run.log(2, loss=2**2000), "metric 'loss' is"),
     ],
 )
@@ -553,7 +553,10 @@ def test_runs_of_other_classes_are_refused(study, rng):
         raise RuntimeError("these are of a failed run and bind nobody")
     record_run(study, 1, rng)
     for opened in (study, rs.open_study(study.path)):
-        with pytest.raises(InputError, match="5 columns for split 'test'; expected 3, as"), opened.record() as run:
+        with (
+            pytest.raises(InputError, match=r"for split 'test' are logits of 5 columns\. Expected 3, as"),
+            opened.record() as run,
+        ):
             run.predictions("test", rng.normal(size=(5, 5)))
     assert len(study.predictions("test")) == 1
 
@@ -566,7 +569,7 @@ def test_the_reader_names_both_shards_of_other_classes(study, rng):
         )
         for columns in (3, 4)
     ]
-    with pytest.raises(StudyError, match=rf"{names[1]} has outputs .* as in shard {names[0]}\. Move the one"):
+    with pytest.raises(StudyError, match=rf"{names[1]} has outputs .* as in shard {names[0]}\. Move the shard"):
         study.predictions("test").to_array()
 
 
@@ -580,7 +583,7 @@ def test_nan_outputs_say_how_to_record_a_diverged_run(study):
 
 @pytest.mark.parametrize("name", ["splits", "example_ids", "recipe"])
 def test_a_list_is_no_mapping(tmp_path, name):
-    with pytest.raises(InputError, match=f"{name} of type list; expected a mapping"):
+    with pytest.raises(InputError, match=f"{name} has type list. Expected a mapping"):
         rs.create_study(tmp_path / "study", **{"splits": {"test": LABELS}, name: ["test"]})
     assert not (tmp_path / "study").exists()
 
@@ -617,7 +620,7 @@ def test_verify_compares_the_labels_with_those_of_the_shards(filled):
 def test_a_study_without_labels_can_still_be_verified(filled, damage):
     path = filled.path / "labels.safetensors"
     path.write_bytes(path.read_bytes()[:20]) if damage == "cut" else path.unlink()
-    with pytest.raises(CorruptShardError, match=r"labels\.safetensors cannot be read .* holds the labels too"):
+    with pytest.raises(CorruptShardError, match=r"labels\.safetensors cannot be read .* also hold the labels"):
         rs.open_study(filled.path)
     found = verify_folder(filled.path)
     assert not found.ok
@@ -682,7 +685,7 @@ def test_one_logit_is_the_log_odds_of_class_1(tmp_path):
     assert [run.accuracy["test"] for run in study.runs] == [0.75, 0.75]
     assert rs.ensemble_scores(study).member_accuracy.tolist() == [0.75, 0.75]
     assert rs.variance(study).mean_acc == 0.75
-    with pytest.raises(InputError, match="for logits of 2 classes"), study.record(seeds=9) as run:
+    with pytest.raises(InputError, match="but the logits have 2 classes"), study.record(seeds=9) as run:
         run.predictions("other", np.zeros((2, 1)), labels=[0, 2])
 
 
@@ -733,7 +736,7 @@ def test_a_digest_of_ones_own_stands_for_the_ids(tmp_path, rng):
     study = rs.create_study(tmp_path / "study", splits={"test": LABELS}, example_ids={"test": "sha256:1234"})
     with study.record(seeds=0) as run:
         run.predictions("test", logits_of(rng), example_ids="sha256:1234")
-    with pytest.raises(InputError, match="different id for each of 5"):
+    with pytest.raises(InputError, match="distinct id for each of 5"):
         rs.create_study(tmp_path / "b", splits={"test": LABELS}, example_ids={"test": [0, 1, 2, 3, 3]})
     with pytest.raises(InputError, match="unknown split with example ids 'dev'"):
         rs.create_study(tmp_path / "c", splits={"test": LABELS}, example_ids={"dev": IDS})
@@ -764,7 +767,7 @@ def test_a_loop_can_be_started_again_as_it_is(tmp_path):
         ("example ids", {"splits": {"test": LABELS}}),
         ("recipe", {"splits": {"test": LABELS}, "example_ids": ids, "recipe": {"lr": 1}}),
     ):
-        with pytest.raises(StudyError, match=f"other {words}"):
+        with pytest.raises(StudyError, match=f"differs from this call in its {words}"):
             rs.create_study(tmp_path / "study", exist_ok=True, **other)
 
 

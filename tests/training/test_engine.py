@@ -209,7 +209,7 @@ def test_a_network_that_cannot_be_stacked_is_trained_run_by_run_and_said_so(tmp_
 
 def test_a_model_that_cannot_be_built_says_why(tmp_path):
     (tmp_path / "model.py").write_text("def build(shape, outputs):\n    return 3\n")
-    with pytest.raises(InputError, match=r"gave a int; expected a torch\.nn\.Module"):
+    with pytest.raises(InputError, match=r"gave a int. Expected a torch\.nn\.Module"):
         rs.train(tiny().replace(model=f"{tmp_path}/model.py:build"), runs=2, out=tmp_path / "s")
     with pytest.raises(InputError, match=r"unexpected keyword argument 'depth'"):
         rs.train(tiny().replace(model=f"{tmp_path}/model.py:build", depth=3), runs=2, out=tmp_path / "s")
@@ -223,7 +223,7 @@ def test_a_model_that_cannot_be_built_says_why(tmp_path):
             "nn.Linear(3, 4)",
             r"build' fails on inputs of shape \(2, 64\) \(RuntimeError: mat1 and mat2 .*\(2x64 and 3x4\)",
         ),
-        ("nn.Linear(64, 4)", r"outputs of shape \(2, 4\) for two examples; expected \(2, 10\)"),
+        ("nn.Linear(64, 4)", r"outputs of shape \(2, 4\) for two examples. Expected \(2, 10\)"),
         ("nn.Sequential(nn.Linear(64, 10), nn.Flatten(0))", r"outputs of shape \(20,\)"),
     ],
 )

@@ -60,11 +60,11 @@ def test_overrides_reach_recipe_model_and_data():
         ({"epoch": 3}, "Did you mean 'epochs'"),
         ({"hiden": (3,)}, "Did you mean 'hidden'"),
         ({"lr": "fast"}, "Expected `float`, got `str`"),
-        ({"lr": -1.0}, "lr=-1.0; expected a number from 0"),
+        ({"lr": -1.0}, "lr=-1.0. Expected a number from 0"),
         ({"hidden": ("a",)}, "hidden='a'"),
-        ({"record": "often"}, "record='often'; expected 'none', '5 steps'"),
+        ({"record": "often"}, "record='often'. Expected 'none', '5 steps'"),
         ({"augment": ("flop",)}, "unknown augmentation 'flop'"),
-        ({"augment": ("crop",)}, "augmentation 'crop'; expected 'crop:4'"),
+        ({"augment": ("crop",)}, "augmentation 'crop'. Expected 'crop:4'"),
         ({"dataset": "digit"}, "Did you mean 'digits'"),
         ({"model": "lenett"}, "Did you mean 'lenet'"),
         ({"epochs": 1, "steps": 2}, "epochs=1"),
@@ -88,7 +88,7 @@ def test_a_recipe_from_a_file(tmp_path):
     )
     for name in ("recipe", "make"):
         assert rs.recipe(f"{tmp_path}/mine.py:{name}", epochs=3).lr == 0.5
-    with pytest.raises(InputError, match="is a int; expected a recipe"):
+    with pytest.raises(InputError, match=r"is a int\. Expected a recipe"):
         rs.recipe(f"{tmp_path}/mine.py:other")
     with pytest.raises(InputError, match="no 'recip' in"):
         rs.recipe(f"{tmp_path}/mine.py:recip")

@@ -122,11 +122,11 @@ def test_runs_that_would_be_the_same_are_refused(tmp_path, recipe, vary, search)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seed": -1}, "seed is -1; expected a whole number from 0"),
-        ({"seed": None}, "seed=None; expected a whole number from 0"),
-        ({"runs": 2.5}, "runs is 2.5; expected a whole number from 1"),
+        ({"seed": -1}, "seed is -1. Expected a whole number from 0"),
+        ({"seed": None}, "seed=None. Expected a whole number from 0"),
+        ({"runs": 2.5}, "runs is 2.5. Expected a whole number from 1"),
         ({"runs": 0}, "runs is 0"),
-        ({"workers": 0}, "workers is 0; expected a whole number from 1"),
+        ({"workers": 0}, "workers is 0. Expected a whole number from 1"),
         ({"retries": -1}, "retries is -1"),  # nothing would be trained
         ({"shard_timeout": -1}, "shard_timeout=-1"),
         ({"vary": ("e",)}, "unknown seed role 'e'"),

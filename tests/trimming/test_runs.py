@@ -398,5 +398,5 @@ def test_the_significance_is_checked_before_classes_share_it(epsilon):
         lambda: rs.representative_size(logits, epsilon=epsilon, replicates=2),
     )
     for call in calls:
-        with pytest.raises(InputError, match=f"epsilon {epsilon}; expected a number between 0 and 1"):
+        with pytest.raises(InputError, match=f"epsilon {epsilon}. Expected a number between 0 and 1"):
             call()

@@ -169,7 +169,7 @@ def test_diverged_runs_are_excluded_and_named():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"alpha": 1.0}, "alpha 1; expected a number from 0 up to"),
+        ({"alpha": 1.0}, "alpha 1. Expected a number from 0 up to"),
         ({"epsilon": 0.0}, "between 0 and 1"),
         ({"epsilon": 1e-4}, "p-values down to"),
         ({"permutations": 50}, "p-values down to 0.02"),
@@ -186,7 +186,7 @@ def test_too_few_runs_cannot_answer():
     rng = np.random.default_rng(14)
     with pytest.raises(InputError, match="3 old and 3 new runs have 10 distinguishable arrangements"):
         rs.same(pipeline(rng, 3), pipeline(rng, 3))
-    with pytest.raises(InputError, match=r"down to 0.1; expected p-values down to epsilon 0.05"):
+    with pytest.raises(InputError, match=r"down to 0.1. Expected p-values down to epsilon 0.05"):
         rs.same(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.05)  # an arrangement counts as its mirror image
     assert rs.same(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.1).threshold == "permutation"
     with pytest.raises(InputError, match="the same classes"):

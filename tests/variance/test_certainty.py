@@ -190,7 +190,7 @@ def test_any_law_is_no_law_that_holds_where_failures_are_unseen(runs):
 
 
 def test_any_law_takes_thirty_runs():
-    with pytest.raises(InputError, match="law='any' with 29 runs; expected 30 runs or more") as error:
+    with pytest.raises(InputError, match=r"law='any' with 29 runs\. Expected 30 runs or more") as error:
         rs.variance(correct=failing(29, 2), law="any")
     assert "law='normal'" in error.value.hint
     rs.variance(correct=failing(29, 2), law="normal")
@@ -307,7 +307,7 @@ def test_samples_are_no_runs():
     correct = np.random.default_rng(10).random((8, 50)) < 0.6
     found = rs.variance(correct=correct, samples_are="samples")
     for use in (lambda: found.sums, lambda: found.accuracy, found.plot, lambda: run_accuracies(found)):
-        with pytest.raises(InputError, match="samples of one model; expected runs"):
+        with pytest.raises(InputError, match=r"samples of one model\. Expected runs"):
             use()
     with pytest.raises(InputError, match="unknown samples_are"):
         rs.variance(correct=correct, samples_are="epochs")

@@ -170,14 +170,14 @@ def test_duplicates_across_chunks_and_types():
 def test_correctness_is_zero_or_one(value):
     matrix = np.ones((3, 4))
     matrix[1, 2] = value
-    with pytest.raises(InputError, match=r"1 value out of range, the first .* at \(1, 2\)"):
+    with pytest.raises(InputError, match=r"1 value of .* is out of range, the first is .* at \(1, 2\)"):
         rs.variance(correct=matrix)
 
 
 @pytest.mark.parametrize(
     ("predictions", "labels", "found"),
     [
-        ([[0, 1, -2], [0, -3, 1]], [0, 1, 1], r"2 values out of range, the first -2 at \(0, 2\)"),
+        ([[0, 1, -2], [0, -3, 1]], [0, 1, 1], r"2 values of .* are out of range, the first is -2 at \(0, 2\)"),
         ([[0, 1], [0, 1]], [0, 1, 1], "3 labels for 2 examples"),
         ([[0, 1], [0, 1]], [0, -1], "labels"),
         ([[0.5, 1], [0, 1]], [0, 1], "dtype float64"),
@@ -232,7 +232,7 @@ def test_ragged_runs(masked):
     matrix = (np.random.default_rng(9).random((6, 10)) < 0.7).astype(float)
     matrix[1, 3] = np.nan
     given = np.ma.masked_invalid(matrix) if masked else matrix
-    with pytest.raises(InputError, match="1 outcomes are missing, the first that of run 1 on example 3"):
+    with pytest.raises(InputError, match="1 outcome is missing, the first for run 1 on example 3"):
         rs.variance(correct=given)
     intersect, dropped = (rs.variance(correct=given, missing=policy) for policy in ("intersect", "drop_run"))
     assert intersect.var_dist_exact == rs.variance(correct=np.delete(matrix, 3, 1)).var_dist_exact

@@ -175,7 +175,7 @@ def test_groups_that_share_runs(tmp_path):
 
 def test_one_run_and_groups_without_the_reference_are_refused():
     correct = np.random.default_rng(0).random((1, 50)) < 0.8
-    with pytest.raises(InputError, match="1 usable run; expected two or more"):
+    with pytest.raises(InputError, match=r"1 usable run\. Expected two or more"):
         rs.sources(correct=correct, seeds=[[0, 0, 0]])
     with pytest.raises(InputError, match="groups a, b and none of the name 'all'"):
         rs.sources(correct={"a": correct, "b": correct})

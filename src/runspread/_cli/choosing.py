@@ -24,7 +24,7 @@ def parse_where(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -
     for text in texts:
         name, mark, value = text.partition("=")
         if not (name and mark):
-            raise InputError(f"--where {text}", "NAME=VALUE, such as lr=0.1")
+            raise InputError(f"--where {text} has no value", "NAME=VALUE, such as lr=0.1")
         found.setdefault(name.strip(), []).append(value.strip())
     return found
 
@@ -114,13 +114,15 @@ def chosen(source: Any) -> Any:
     where, (by, value) = _meta().get(_WHERE, {}), _meta().get(_BY, (None, None))
     if not isinstance(source, Study):
         if where or by:
-            raise InputError("--where or --by with a file of outputs", "them with a study, which knows its runs")
+            raise InputError(
+                "--where and --by need a study, not a file of outputs", hint="Drop them, or pass the folder of a study."
+            )
         return source
     found = source.where(**where) if where else source
     if by is not None:
         groups = found.by(by)
         if value not in groups:
-            raise InputError(f"no run with {by}={value}", f"one of {by} {', '.join(map(str, groups))}")
+            raise InputError(f"no run has {by}={value}", f"{by} to be one of {', '.join(map(str, groups))}")
         found = groups[value]
     _meta().setdefault(_NAMES, {}).update(found.run_names)
     return found

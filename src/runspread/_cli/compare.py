@@ -109,5 +109,5 @@ def fraction(points: float | None, option: str) -> float | None:
     if points is None:
         return None
     if not 0 < points < 100:
-        raise InputError(f"{option} {points:g}", "percentage points between 0 and 100, such as 0.5")
+        raise InputError(f"{option} is {points:g}", "percentage points between 0 and 100, such as 0.5")
     return points / 100

@@ -69,7 +69,9 @@ def command(
     import runspread as rs
 
     if below and options["outcome"] is None:
-        raise InputError("--below without --outcome", "--outcome, the logged metric that says when a run has converged")
+        raise InputError(
+            "--below was given without --outcome", "--outcome too, the logged metric that defines convergence"
+        )
     found = rs.dynamics(
         open_chosen(study),
         metrics=metrics or None,

@@ -68,18 +68,22 @@ def command(
 
     refuse_written(out)
     if data is not None and out is None:
-        raise rs.errors.InputError("--data without -o", "both: the data are read for the ensemble that is written")
+        raise rs.errors.InputError(
+            "--data was given without -o", "both, because the data are read for the ensemble that is written"
+        )
     opened = open_source(study, labels)
     recipe = None
     if out is not None and not isinstance(opened, rs.Study):
-        raise rs.errors.InputError("-o with a file of outputs", "a study, which holds the weights", "Leave -o out.")
+        raise rs.errors.InputError(
+            "-o needs the weights of the members, which a file of outputs does not hold", "a study", "Drop -o."
+        )
     if out is not None:
         from ..training.study_networks import recipe_of
 
         recipe = recipe_of(opened, data)
         if recipe is None:
             raise rs.errors.InputError(
-                f"-o with {study}, whose network only the code that recorded it can build",
+                f"-o cannot build the network of {study}; only the code that recorded the study can",
                 "a study that runspread train made",
                 f"In Python: rs.ensemble(study, size={size}, split={split!r}, network=model).save({out!r}), with "
                 f"study = rs.open_study({study!r}) and a model of the runs' architecture.",
@@ -112,12 +116,12 @@ def _how_to_record(study: Study, split: str) -> str:
     recipe: Mapping[str, Any] = study.recipe or {}
     dataset = DATASETS.get(recipe.get("dataset", ""))
     if dataset is None:  # recorded by a loop of somebody's own
-        return f"Record them in the training loop with run.predictions({split!r}, logits), on examples held out."
+        return f"Record them in the training loop with run.predictions({split!r}, logits), on held-out examples."
     if split != "validation" or "validation" not in dataset.options:
-        return "Choose on one of these with --split; what is chosen on must not be reported on."
+        return "Select on one of these with --split, and report results on another one."
     evaluate = json.dumps([*dict.fromkeys((*recipe["evaluate"], split))], separators=(",", ":"))
     held_out = recipe["dataset_options"].get("validation") or _HELD_OUT
     return (
-        "Train into another folder with what this study was trained with and "
+        "Train into another folder with the settings of this study and "
         f"--set validation={held_out} --set 'evaluate={evaluate}'."
     )

@@ -79,7 +79,7 @@ def command(
 
     refuse_written(out)
     if fixed:
-        refuse_ignored("with --fixed, whose members tune nothing", "--range without --fixed", "tuning_rate", "ranges")
+        refuse_ignored("with --fixed, which tunes nothing", "tuning_rate", "ranges")
     chosen = rs.recipe(recipe, **(parse_settings(settings) | ({"data": data} if data else {})))
     given = {"conversion": parse_settings(conversion), "ranges": parse_settings(ranges)}
     with step_progress() as progress:

@@ -75,7 +75,7 @@ def command(
     spaced = parse_search(spaces)
     if both := [name for name in overrides if name in spaced]:
         raise rs.errors.InputError(
-            f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter"
+            f"both --set and --search name {' and '.join(both)}", "one of the two for each hyperparameter"
         )
     chosen = rs.recipe(recipe, **overrides)
     with training_progress() as progress:

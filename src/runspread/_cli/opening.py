@@ -45,12 +45,13 @@ def typed(*names: str) -> list[str]:
     return [flags[name] for name in names if context.get_parameter_source(name) in _TYPED]
 
 
-def refuse_ignored(beside: str, expected: str, *names: str) -> None:
-    """Raise an InputError for options that were typed and would be left without effect."""
+def refuse_ignored(beside: str, *names: str) -> None:
+    """Raise an InputError for options that were typed and would have no effect beside others."""
     from ..errors import InputError
 
     if found := typed(*names):
-        raise InputError(f"{listed(found)} {beside}", expected, f"Leave out {listed(found)}.")
+        verb = "has" if len(found) == 1 else "have"
+        raise InputError(f"{listed(found)} {verb} no effect {beside}", hint=f"Drop {listed(found)}.")
 
 
 def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:
@@ -62,12 +63,11 @@ def open_sources(paths: Sequence[str], labels: str | None) -> list[Any]:
 
     files = [is_outputs(path) for path in paths]
     if all(files):
-        refuse_ignored("with files of outputs, which are of one split", "a study", "split")
+        refuse_ignored("with files of outputs, which hold one split", "split")
     if labels is not None and not any(files):
         raise InputError(
-            f"--labels for the stud{'y' if len(paths) == 1 else 'ies'} {' and '.join(paths)}",
-            "labels only beside a file",
-            "A study has its own.",
+            f"--labels has no effect with {'the study' if len(paths) == 1 else 'the studies'} {listed(paths)}",
+            hint="Drop --labels: a study has its own.",
         )
     return [_opened(path, labels if file else None) for path, file in zip(paths, files, strict=True)]
 

@@ -75,14 +75,14 @@ def command(
     folders = [path for path in paths if Path(path).is_dir()]
     if len(paths) > 1 and len(folders) < len(paths):
         raise rs.errors.InputError(
-            f"{len(paths)} sources, {len(folders)} of them studies", "one table, or only studies"
+            f"{len(folders)} of the {len(paths)} sources are studies", "one table, or only studies"
         )
     if not folders and (measures or save):
-        raise rs.errors.InputError("--measures or --save with a table", "them with studies, whose weights are read")
+        raise rs.errors.InputError("--measures and --save need studies with weights, not a table", hint="Drop them.")
     if not folders:
-        refuse_ignored("with a table", "studies, which know their runs", "where")
+        refuse_ignored("with a table", "where")
     if (data or worst_case) and not measures:
-        raise rs.errors.InputError("--data or --worst-case alone", "--measures too")
+        raise rs.errors.InputError("--data and --worst-case have no effect without --measures", "--measures too")
     corpora = _corpora([open_chosen(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)
     if save:
         Path(save).write_text(rs.methods.corpus.corpus_table(corpora).to_csv(), encoding="utf-8")

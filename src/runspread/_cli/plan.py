@@ -57,14 +57,15 @@ def command(
     import runspread as rs
 
     if (gap is None) == (runs is None):
-        raise InputError("both --gap and --runs" if runs is not None else "neither --gap nor --runs", "one of them")
+        given = "neither --gap nor --runs was given" if runs is None else "both --gap and --runs were given"
+        raise InputError(given, "one of them")
     if gap is not None and not 0 < gap < 100:
-        raise InputError(f"--gap {gap:g}", "percentage points between 0 and 100")
+        raise InputError(f"--gap is {gap:g}", "percentage points between 0 and 100")
     reading = {"split": split, "kind": kind}
     if study is None:
         facts: dict[str, Any] = _a_priori(error, examples)
     elif error is not None:
-        raise InputError("both a study and --error", "a study, or --error with --examples")
+        raise InputError("both a study and --error were given", "a study, or --error with --examples")
     else:
         facts = _of_runs(study, against, labels, clusters, reading) | {"n_examples": examples}
     if gap is not None:
@@ -78,8 +79,8 @@ def command(
 def _a_priori(error: float | None, examples: int | None) -> dict[str, Any]:
     """Return what a plan without runs rests on, as keywords of `plan_runs`."""
     if error is None:
-        raise InputError("neither a study nor --error", "a study, or --error with --examples")
-    refuse_ignored("with --error", "a study", "against", "split", "labels", "kind", "clusters", "where")
+        raise InputError("neither a study nor --error was given", "a study, or --error with --examples")
+    refuse_ignored("with --error", "against", "split", "labels", "kind", "clusters", "where")
     return {"error": error / 100, "n_examples": examples}
 
 

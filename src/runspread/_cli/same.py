@@ -79,9 +79,9 @@ def command(
 
     limit = number_or_name(threshold)
     if limit != "permutation":
-        refuse_ignored(f"with --threshold {threshold}", "--threshold permutation", "permutations", "seed")
+        refuse_ignored(f"with --threshold {threshold}", "permutations", "seed")
     if isinstance(limit, float):
-        refuse_ignored("with a distance as --threshold", "the name of a bound", "epsilon")
+        refuse_ignored("with a fixed distance as --threshold", "epsilon")
     before, after = open_sources((old, new), labels)
     if not_worse is not None or equivalent is not None:
         margins = {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
@@ -98,7 +98,7 @@ def _by_margin(
     import runspread as rs
 
     distributions = ("alpha", "threshold", "permutations", "margin", "classes", "clip", "seed")
-    refuse_ignored("with a margin on accuracies", "--epsilon", *distributions)
+    refuse_ignored("with --not-worse or --equivalent, which compare accuracies", *distributions)
     level, reading = 1 - options["epsilon"], {"split": options["split"], "kind": options["kind"]}
     found = rs.compare(before, after, names=("old", "new"), on="test-set", level=level, **margins, **reading)
     show_verdict(found, "test-set", as_json=as_json)

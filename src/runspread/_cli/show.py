@@ -64,10 +64,10 @@ def _check_plot(_: click.Context, __: click.Parameter, path: str | None) -> Path
 
     file, known = Path(path), sorted(FigureCanvasBase.filetypes)
     if file.suffix and file.suffix[1:].lower() not in known:
-        raise InputError(f"--plot {path}", f"a name that ends in .{', .'.join(known)}")
+        raise InputError(f"--plot {path} has an unknown ending", f"a name that ends in .{', .'.join(known)}")
     if not os.access(file.parent, os.W_OK):
-        what = "a folder that can be written to" if file.parent.is_dir() else "a folder that exists"
-        raise InputError(f"--plot into {file.parent}", what, "Make the folder, or name another one.")
+        what = "is not writable" if file.parent.is_dir() else "does not exist"
+        raise InputError(f"the folder of --plot, {file.parent}, {what}", hint="Make the folder, or name another one.")
     return file
 
 

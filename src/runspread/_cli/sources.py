@@ -39,7 +39,9 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str,
     ):
         group = name or _varied(source, word)
         if group in groups:
-            raise InputError(f"two studies for {group!r}", "one a group", f"Name them, as in {group}={path}.")
+            raise InputError(
+                f"two studies belong to group {group!r}", "one per group", f"Name them, as in {group}={path}."
+            )
         groups[group] = source
     show(
         rs.sources({"all": groups.pop("all"), **groups} if "all" in groups else groups, split=split, kind=kind),

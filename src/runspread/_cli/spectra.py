@@ -83,7 +83,8 @@ def command(
     import runspread as rs
 
     if len(paths) != (1 if noise is None else 2):
-        raise rs.errors.InputError(f"{len(paths)} paths", "one, or two models and --noise STUDY")
+        given = f"{len(paths)} path{'s' * (len(paths) > 1)} {'were' if len(paths) > 1 else 'was'} given"
+        raise rs.errors.InputError(given, "one path, or two models and --noise STUDY")
     _refuse_ignored(paths, run, between, noise)
     options["progress"] = counted()
     if noise is not None:
@@ -108,17 +109,17 @@ def _refuse_ignored(
     """Refuse options that the command would leave without effect."""
     is_study = (Path(paths[0]) / "study.json").is_file()
     if noise is not None:
-        refuse_ignored("with --noise, which compares two models", "one study", "run", "step", "between", "all_tensors")
+        refuse_ignored("with --noise, which compares two models", "run", "step", "between", "all_tensors")
     elif not is_study:
-        refuse_ignored(f"with {paths[0]}, which is no study", "a study", "run", "step", "between", "metric", "where")
+        refuse_ignored(f"with {paths[0]}, which is not a study", "run", "step", "between", "metric", "where")
     else:
-        refuse_ignored(f"with {paths[0]}, which is a study", "a PyTorch checkpoint", "unpickle")
+        refuse_ignored(f"with {paths[0]}, which is a study", "unpickle")
         if run is None:
-            refuse_ignored("with all runs of a study", "one model, or --run", "all_tensors")
+            refuse_ignored("with a study unless --run names one run", "all_tensors")
         if between is None:
-            refuse_ignored("without --between or --noise", "one of these, which compare", "metric")
+            refuse_ignored("without --between or --noise", "metric")
         else:
-            refuse_ignored("with --between, which names its steps and takes all runs", "--between", "run", "step")
+            refuse_ignored("with --between, which names its steps and uses all runs", "run", "step")
 
 
 def _refuse_nothing(result: Result) -> None:
@@ -133,7 +134,8 @@ def _refuse_nothing(result: Result) -> None:
         raise rs.errors.InputError(
             result.sentence().removesuffix("."),
             "weight matrices large enough for a spectrum",
-            "--run shows one run by layer; in Python rs.spectra(study, min_evals=20) averages smaller ones.",
+            "--run shows one run layer by layer; in Python, rs.spectra(study, min_evals=20) also averages smaller "
+            "ones.",
         )
 
 
@@ -142,7 +144,7 @@ def _of_quantised(result: ModelSpectra) -> str:
     first = next((layer for layer in result.layers if layer.status == "quantised"), None)
     if first is None:
         return ""
-    return f"{first.name}: {first.why}. Give the weights that were quantised, in a floating-point type."
+    return f"{first.name}: {first.why}. Pass the original weights, in a floating-point type."
 
 
 def _of_model(path: str, unpickle: bool, options: dict[str, Any]) -> ModelSpectra:

@@ -124,7 +124,7 @@ def command(
     spaced = parse_search(spaces)
     if both := [name for name in overrides if name in spaced]:
         raise rs.errors.InputError(
-            f"--set and --search of {' and '.join(both)}", "one of the two for each hyperparameter"
+            f"both --set and --search name {' and '.join(both)}", "one of the two for each hyperparameter"
         )
     planned: dict[str, Any] = {
         "out": out,
@@ -165,9 +165,11 @@ def _check_until(until: str | None) -> None:
     )
     given = [flag for name, flag in alone.items() if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
     if given and until is None:
-        raise click.UsageError(f"{' and '.join(given)} without --until; give --until, or --runs alone.")
+        raise click.UsageError(f"{' and '.join(given)} was given without --until. Pass --until too, or only --runs.")
     if given:
-        raise click.UsageError("--runs with --until, which decides how many runs; say at most with --max-runs.")
+        raise click.UsageError(
+            "--runs was given with --until, which decides the number of runs. Set its maximum with --max-runs."
+        )
 
 
 def _summarise(study: Any, look: Any, as_json: bool) -> None:
@@ -178,7 +180,7 @@ def _summarise(study: Any, look: Any, as_json: bool) -> None:
     none_completed = not study.runs.count("completed")
     if none_completed:
         first = study.runs[0]
-        click.echo(f"no run completed: run {first.id} {first.status} ({first.error})", err=True)
+        click.echo(f"No run completed: run {first.id} {first.status} ({first.error}).", err=True)
     if as_json:
         show_data(facts if look is None else facts | {"until": look.to_dict()})
         return
@@ -188,6 +190,6 @@ def _summarise(study: Any, look: Any, as_json: bool) -> None:
             click.echo(f"warning: {warning}")
     print_facts(facts)
     if none_completed:
-        click.echo("next: train other hyperparameters into another folder, for example a smaller --set lr=...")
+        click.echo("next: train with other hyperparameters into another folder, for example a smaller --set lr=...")
     else:
         click.echo(f"next: runspread variance {study.path}, runspread report {study.path}")

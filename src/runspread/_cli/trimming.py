@@ -92,10 +92,10 @@ def command(
     if sizes:
         _refuse_for_sizes(context)
     elif resample == "none":
-        refuse_ignored("with --resample none", "--resample bootstrap or split", "replicates")
+        refuse_ignored("with --resample none", "replicates")
     limit = None if threshold is None else number_or_name(threshold)
     if isinstance(limit, float):
-        refuse_ignored("with a distance as --threshold", "the name of a bound", "epsilon")
+        refuse_ignored("with a fixed distance as --threshold", "epsilon")
     opened, *others = open_sources((study,) if against is None else (study, against), labels)
     if scores:
         _check_for_scores(opened, options["split"], options["kind"])
@@ -134,9 +134,11 @@ def _check_for_scores(opened: Any, split: str, kind: str) -> None:
 
     outputs = as_outputs(opened, split=split, kind=kind)
     if outputs.labels is None:
-        raise InputError("--scores without labels", "true classes of the examples", "Give them as --labels FILE.")
+        raise InputError("--scores needs the true classes of the examples", hint="Pass them as --labels FILE.")
     if outputs.shape[0] < FEW_RUNS:
-        raise InputError(f"--scores of {outputs.shape[0]} runs", f"at least {FEW_RUNS}", "Leave --scores out.")
+        raise InputError(
+            f"--scores needs at least {FEW_RUNS} runs, but there are {outputs.shape[0]}", hint="Drop --scores."
+        )
 
 
 def _refuse_for_sizes(context: click.Context) -> None:
@@ -145,10 +147,9 @@ def _refuse_for_sizes(context: click.Context) -> None:
     if changed:
         named = " and ".join(f"--{name} {context.params[name]}" for name in changed)
         raise InputError(
-            f"--sizes with {named}",
-            "--sizes alone: it compares random subsets of STUDY's runs with the others, by mixture and by ensemble, in "
-            "mode step",
-            "Make two calls of it.",
+            f"--sizes cannot be combined with {named}, because it compares random subsets of STUDY's runs with the "
+            "others, by mixture and by ensemble, in mode step",
+            hint="Make two calls.",
         )
 
 

@@ -58,7 +58,7 @@ def command(
     import runspread as rs
 
     if samples_are == "samples":
-        refuse_ignored("with --samples-are samples, which say nothing of runs", "runs", "law")
+        refuse_ignored("with --samples-are samples, which say nothing about runs", "law")
     source, groups = open_source(study, labels), read_clusters(clusters, study)
     reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan}
     result = rs.variance(source, level=level, clusters=groups, law=law, samples_are=samples_are, **reading)

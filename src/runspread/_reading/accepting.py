@@ -60,7 +60,7 @@ def as_outputs(
     else:
         outputs = array_outputs(_as_array(source), labels, said)
     if 0 in outputs.shape:
-        raise InputError(f"outputs of shape {outputs.shape}", "at least one run and one example")
+        raise InputError(f"the outputs have shape {outputs.shape}", "at least one run and one example")
     return said_to_be(outputs, said, scalars)
 
 
@@ -76,13 +76,13 @@ def _as_array(source: Any) -> NDArray[Any]:
         array = found if isinstance(found, np.ndarray) else np.asarray(found)
     except ValueError as error:
         raise InputError(
-            f"outputs that are no array ({error})", "runs of one shape", "Every run has outputs on the same examples."
+            f"the outputs do not form an array ({error})", "runs of one shape, with outputs on the same examples"
         ) from error
     if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
         raise InputError(
-            "outputs with masked entries",
+            "the outputs have masked entries",
             "numbers",
-            "Leave out the examples or runs that are masked; correct= takes a mask.",
+            "Exclude the examples or runs that are masked; only correct= takes a mask.",
         )
     return np.ma.getdata(array) if isinstance(array, np.ma.MaskedArray) else array
 
@@ -95,6 +95,6 @@ def _with_labels(outputs: RunOutputs, labels: ArrayLike | None) -> RunOutputs:
         if np.array_equal(outputs.labels, np.asarray(to_numpy(labels))):
             return outputs
         raise InputError(
-            "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
+            "labels were given for a source that has its own", hint="Drop the labels; only arrays need them."
         )
     return View(outputs, labels_of(outputs.shape, labels, kind_of(outputs)), getattr(outputs, "kind", None))

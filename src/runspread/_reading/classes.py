@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_integers
+from .._words import count
 from ..errors import InputError
 from .kinds import class_of, count_classes, decided
 
@@ -38,7 +39,7 @@ def predicted_classes(outputs: ArrayLike, *, nan: str = "raise") -> NDArray[np.s
     array = np.asarray(outputs)
     if array.dtype.kind != "f" or array.ndim < 2 or array.shape[-1] == 0:
         raise InputError(
-            f"outputs of shape {array.shape} and dtype {array.dtype}", "floating-point rows [..., classes]"
+            f"the outputs have shape {array.shape} and dtype {array.dtype}", "floating-point rows [..., classes]"
         )
     check_choice(nan, "nan", ("abstain", "raise"))
     best = class_of(array)  # argmax stops at the first NaN
@@ -46,11 +47,10 @@ def predicted_classes(outputs: ArrayLike, *, nan: str = "raise") -> NDArray[np.s
     if undefined.any():
         if nan == "raise":
             where = tuple(int(i) for i in np.argwhere(undefined)[0])
-            rows = int(undefined.sum())
             raise InputError(
-                f"logits hold NaN in {rows} row{'s' * (rows > 1)}, the first at {where}",
+                f"the logits hold NaN in {count(int(undefined.sum()), 'row')}, the first at {where}",
                 "numbers",
-                "Pass nan='abstain' to count them as no prediction; methods leave such runs out.",
+                "Pass nan='abstain' to count such rows as no prediction; methods exclude such runs.",
             )
         best[undefined] = ABSTAINED
     return compact(best, count_classes(None, array.shape[-1]))
@@ -103,11 +103,10 @@ def abstain(predicted: NDArray[Any], undecided: NDArray[np.bool_], nan: str, sta
     """Write "no prediction" where runs [runs, examples] decide nothing, or raise where that is an error."""
     if nan == "raise":
         run, example = (int(i) for i in np.argwhere(undecided)[0])
-        count = int(undecided.sum())
         raise InputError(
-            f"NaN or infinite outputs in {count} row{'s' * (count > 1)}, the first at {(start + run, example)} (run, "
-            "example)",
-            "numbers",
-            "Leave nan= out to exclude such runs and have them named; nan='abstain' counts such rows as no prediction.",
+            f"the outputs are NaN or infinite in {count(int(undecided.sum()), 'row')}, the first at "
+            f"{(start + run, example)} (run, example)",
+            "finite numbers",
+            "Drop nan= to exclude and name such runs, or pass nan='abstain' to count such rows as no prediction.",
         )
     predicted[undecided] = ABSTAINED

@@ -42,7 +42,7 @@ def read_column(name: str, beside: str | Path | None = None) -> NDArray[Any]:
         return _from_file(file, column)
     inside = Path(beside) if beside is not None else None
     if inside is None or not inside.is_file() or inside.suffix not in (".npz", ".safetensors"):
-        raise InputError(f"{name!r}, which is no file", _FORMS, "Save the values with numpy.save, one an example.")
+        raise InputError(f"{name!r} is not a file", _FORMS, "Save the values with numpy.save, one per example.")
     return _from_file(inside, name)
 
 
@@ -58,14 +58,14 @@ def _parts(name: str) -> tuple[Path | None, str | None]:
 
 def _from_file(file: Path, column: str | None) -> NDArray[Any]:
     if not file.is_file():
-        raise InputError(f"no file {str(file)!r}", _FORMS)
+        raise InputError(f"the file {str(file)!r} does not exist", _FORMS)
     columns = _columns(file)
     if column is None and len(columns) == 1:
         return next(iter(columns.values()))
     if column is None or column not in columns:
         names = ", ".join(sorted(columns)) or "nothing"
-        what = f"no column {column!r} in {file.name}" if column else f"{file.name} with several columns"
-        raise InputError(f"{what}, which holds {names}", f"{file.name}:COLUMN" if not column else "one of those")
+        what = f"{file.name} has no column {column!r}" if column else f"{file.name} has several columns"
+        raise InputError(f"{what}; it holds {names}", "one of those" if column else f"{file.name}:COLUMN")
     return columns[column]
 
 
@@ -83,5 +83,8 @@ def _columns(file: Path) -> Mapping[str, NDArray[Any]]:
     except (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, CorruptShardError) as error:
         raise InputError(f"{file} cannot be read ({error})", _FORMS) from error
     if len({len(row) for row in rows}) != 1 or len(set(rows[0])) != len(rows[0]):
-        raise InputError(f"{file.name} with rows of different lengths or two columns of one name", "a table")
+        raise InputError(
+            f"{file.name} has rows of different lengths, or two columns of the same name",
+            "a table with distinct column names",
+        )
     return {head: np.array([row[at] for row in rows[1:]]) for at, head in enumerate(rows[0])}

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_integers
 from .._results import Excluded
+from .._words import count
 from ..errors import InputError
 from .accepting import as_outputs
 from .classes import abstain, hits, run_classes
@@ -267,12 +268,15 @@ def as_outcomes(
     """
     if (source is None) == (correct is None):
         if source is None:
-            raise InputError("nothing to analyse: neither outputs nor correct=", "outputs with labels, or correct=")
-        raise InputError("both outputs of runs and correct=", "one of them")
+            raise InputError(
+                "there is nothing to analyse: neither outputs nor correct= was given",
+                hint="Pass outputs (logits or classes) with labels, or correct=.",
+            )
+        raise InputError("both outputs and correct= were given", "one of them")
     nan = check_nan(nan, abstain=True)
     if correct is not None:
         if labels is not None:
-            raise InputError("labels were given with correct=", "correctness alone", "Leave labels out.")
+            raise InputError("labels were given with correct=, which needs none", hint="Drop the labels.")
         return _from_correct(correct, missing)
     return _from_outputs(as_outputs(source, labels, split=split, kind=kind), nan, n_classes)
 
@@ -280,8 +284,8 @@ def as_outcomes(
 def _from_outputs(outputs: RunOutputs, nan: str, n_classes: int | None) -> PredictedOutcomes:
     if outputs.labels is None:
         raise InputError(
-            "no labels",
-            "true classes [examples]",
+            "there are no labels",
+            "the true classes [examples]",
             "Pass labels= (on the command line --labels), or correct= with 0/1 correctness.",
         )
     kind = kind_of(outputs)
@@ -295,16 +299,18 @@ def _from_correct(correct: ArrayLike, missing: str) -> CorrectOutcomes:
     check_choice(missing, "missing", MISSING_POLICIES)
     array = correct if isinstance(correct, np.ndarray) else np.asarray(correct)
     if array.ndim != 2 or 0 in array.shape:
-        raise InputError(f"correct of shape {array.shape}", "two axes [runs, examples], not empty")
+        raise InputError(f"correct= has shape {array.shape}", "two axes [runs, examples], not empty")
     keep, examples = np.ones(len(array), bool), np.ones(array.shape[1], bool)
     absent = _absent(array)
     if absent is not None and absent.any():
         if missing == "raise":
             run, example = (int(i) for i in np.argwhere(absent)[0])
             raise InputError(
-                f"{int(absent.sum())} outcomes are missing, the first that of run {run} on example {example}",
+                f"{count(int(absent.sum()), 'outcome is', 'outcomes are')} missing, the first for run {run} on example "
+                f"{example}",
                 "every run evaluated on every example",
-                "Pass missing='intersect' to keep the examples that all runs have, or missing='drop_run'.",
+                "Pass missing='intersect' to keep the examples that all runs have, or missing='drop_run' to exclude "
+                "runs.",
             )
         if missing == "intersect":
             examples = _some(~np.any(absent, axis=0), "example that every run has")
@@ -339,5 +345,5 @@ def _absent(array: NDArray[Any]) -> NDArray[np.bool_] | None:
 def _some(keep: ArrayLike, what: str) -> NDArray[np.bool_]:
     keep = np.asarray(keep, bool)
     if not keep.any():
-        raise InputError(f"no {what} is left", "at least one")
+        raise InputError(f"no {what} is left once missing outcomes are excluded", "at least one")
     return keep

@@ -97,7 +97,7 @@ def check_share(values: NDArray[Any], kind: str | None) -> NDArray[Any]:
     outside = (values < low) | (np.isfinite(values) & (values > high))
     if outside.any():
         raise InputError(
-            f"{int(outside.sum())} {kind} of class 1 out of range, the first {values[outside][0]:g}",
+            f"{int(outside.sum())} {kind} of class 1 are out of range, the first is {values[outside][0]:g}",
             f"numbers from {low:g} to {high:g}",
             "If these are log-odds, say kind='log-odds'.",
         )
@@ -126,7 +126,7 @@ def refuse_percent(block: NDArray[Any]) -> None:
     off = np.abs(block.sum(axis=1, dtype=np.float64) - 100)
     if (off <= _PERCENT_TOLERANCE).all() and np.median(np.count_nonzero(block, axis=1)) > 1:
         raise InputError(
-            "non-negative outputs whose rows all sum to 100: percentages, not logits",
+            "the outputs are non-negative and their rows all sum to 100, like percentages",
             "probabilities that sum to 1, or logits",
             "Divide by 100; if they are logits after all, say kind='logits' (on the command line --kind).",
         )

@@ -25,14 +25,18 @@ def check_label_count(labels: NDArray[Any], shape: tuple[int, ...]) -> None:
     if labels.shape == (shape[1],):
         return
     if labels.ndim != 1:
-        raise InputError(f"labels of shape {labels.shape} for {shape[1]} examples", "one label an example, [examples]")
+        raise InputError(
+            f"the labels have shape {labels.shape} for {shape[1]} examples", "one label per example: [examples]"
+        )
     hint = ""
     if len(labels) == shape[0]:
         turned = "x.T" if len(shape) == 2 else "x.transpose(1, 0, 2)"
-        one = "One run of that many examples? Pass x[None]. " if len(shape) == 2 else ""
-        hint = f"The first axis is runs, and as long as the labels. {one}Examples before runs? Pass {turned}."
+        one = "If this is one run of that many examples, pass x[None]. " if len(shape) == 2 else ""
+        hint = f"The first axis is runs, and it is as long as the labels. {one}If examples come first, pass {turned}."
     raise InputError(
-        f"{len(labels)} labels for {shape[1]} examples (outputs of shape {shape})", "one label an example", hint
+        f"there are {len(labels)} labels for {shape[1]} examples (outputs of shape {shape})",
+        "one label per example",
+        hint,
     )
 
 
@@ -40,7 +44,7 @@ def refuse_square(shape: tuple[int, ...]) -> None:
     """Raise an InputError for numbers on two axes as long as the labels, of which either may be the examples."""
     if shape[0] == shape[1]:
         raise InputError(
-            f"outputs of shape {shape} with {shape[1]} labels: one run of {shape[1]} classes, or {shape[0]} runs",
-            "axes that tell",
-            "One run? pass x[None]. One log-odds per run and example? Pass x[..., None].",
+            f"the outputs have shape {shape} with {shape[1]} labels: they may be one run of {shape[1]} classes, or "
+            f"{shape[0]} runs",
+            hint="For one run pass x[None]; for one log-odds per run and example pass x[..., None].",
         )

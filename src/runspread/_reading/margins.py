@@ -40,7 +40,9 @@ def logit_gap(logits: ArrayLike) -> Floats:
     """
     array = _as_float64(logits)
     if array.shape[-1] not in (1, 2):
-        raise InputError(f"{array.shape[-1]} classes", "1 or 2", "Use margins(logits, kind=...) for more classes.")
+        raise InputError(
+            f"the logits have {array.shape[-1]} classes", "1 or 2", "Use margins(logits, kind=...) for more classes."
+        )
     return array[..., 0] if array.shape[-1] == 1 else _finite_gap(array[..., 1], array[..., 0])
 
 
@@ -81,7 +83,7 @@ def margins(
         return logit_gap(logits)
     array = _as_float64(logits)
     if array.shape[-1] < 2:
-        raise InputError("logits of one class", "at least two classes", "Use logit_gap for a single logit.")
+        raise InputError("the logits have one class", "at least two classes", "Use logit_gap for a single logit.")
     if kind == "one-vs-rest":
         return _log_odds(array)
     if kind == "top-two":
@@ -116,7 +118,7 @@ def clip_gaps(
     array = np.asarray(gaps, dtype=np.float64)
     low, high = bounds
     if not low < high:
-        raise InputError(f"bounds ({low}, {high})", "a lower and a higher number")
+        raise InputError(f"the bounds are ({low}, {high})", "a lower and a higher number")
     if kind == "saturate":
         return np.clip(array, low, high)
     array = np.sort(array, axis=-1)
@@ -126,7 +128,7 @@ def clip_gaps(
 def _as_float64(logits: ArrayLike) -> Floats:
     array = np.asarray(logits)
     if array.ndim < 2 or array.size == 0:
-        raise InputError(f"logits of shape {array.shape}", "[..., examples, classes], not empty")
+        raise InputError(f"the logits have shape {array.shape}", "[..., examples, classes], not empty")
     return check_logits(array, shape=(None,) * array.ndim).astype(np.float64)
 
 
@@ -166,10 +168,10 @@ def _log_odds(logits: Floats) -> Floats:
 
 def _labels_of(logits: Floats, labels: ArrayLike | None, kind: str) -> NDArray[np.int64]:
     if labels is None:
-        raise InputError(f"no labels for the {kind} margin", "labels [examples]")
+        raise InputError(f"the {kind} margin needs labels", "labels [examples]")
     truth = check_labels(labels, logits.shape[-1])
     if len(truth) != logits.shape[-2]:
-        raise InputError(f"{len(truth)} labels for {logits.shape[-2]} examples", "one label an example")
+        raise InputError(f"there are {len(truth)} labels for {logits.shape[-2]} examples", "one label per example")
     return truth
 
 
@@ -182,9 +184,9 @@ def _true_class(logits: Floats, truth: NDArray[np.int64]) -> Floats:
 
 def _pairwise(logits: Floats, truth: NDArray[np.int64], classes: tuple[int, int] | None) -> Floats:
     if classes is None or len(classes) != 2 or not {*classes} <= {*range(logits.shape[-1])}:
-        raise InputError(f"classes {classes}", f"two of 0 to {logits.shape[-1] - 1} for the pairwise margin")
+        raise InputError(f"classes is {classes}", f"two of 0 to {logits.shape[-1] - 1} for the pairwise margin")
     a, b = classes
     chosen = logits[..., np.isin(truth, classes), :]
     if a == b or not chosen.shape[-2]:
-        raise InputError(f"no examples to compare classes {a} and {b}", "two different classes with examples")
+        raise InputError(f"there are no examples to compare classes {a} and {b}", "two different classes with examples")
     return _finite_gap(chosen[..., b], chosen[..., a])

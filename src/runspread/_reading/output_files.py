@@ -91,7 +91,7 @@ def open_outputs(
 def read_labels(path: Path) -> NDArray[Any]:
     """Return the labels in a file: its array "labels", or the only one."""
     if not path.is_file():
-        raise InputError(f"no file of labels {str(path)!r}", "a .npy, .npz or .safetensors file")
+        raise InputError(f"the file of labels {str(path)!r} does not exist", "a .npy, .npz or .safetensors file")
     return _find(path, None, _LABELS, ()).load()
 
 
@@ -150,20 +150,20 @@ def _a_file_each(arrays: Sequence[Stored], labels: ArrayLike | None, said: str |
     for each in arrays:
         if len(each.run_shape) not in (1, 2) or (len(each.run_shape) == 2 and each.dtype.kind in "iub"):
             raise InputError(
-                f"{each.path.name} with an array of shape {each.shape} and dtype {each.dtype}",
-                "a file for each run: floats [examples, classes], or one number per example [examples]",
-                "One file may also hold all runs, [runs, examples, classes]: give it alone.",
+                f"{each.path.name} holds an array of shape {each.shape} and dtype {each.dtype}",
+                "one file per run: floats [examples, classes], or one number per example [examples]",
+                "A single file may also hold all runs, [runs, examples, classes]; pass it alone.",
             )
         if each.run_shape != first.run_shape or (each.dtype.kind in "iub") != (first.dtype.kind in "iub"):
             raise InputError(
-                f"{first.path.name} of shape {first.run_shape} and {each.path.name} of shape {each.run_shape}",
-                "one shape and kind of numbers in all files",
-                "Every file is one run; give the files of labels as labels=.",
+                f"{first.path.name} has shape {first.run_shape}, but {each.path.name} has shape {each.run_shape}",
+                "the same shape and type of numbers in all files",
+                "Every file is one run; pass a file of labels as labels=.",
             )
     own = [found for each in arrays if (found := each.labels()) is not None]
     for found in own:
         if labels is None and not np.array_equal(found, own[0]):
-            raise InputError("files with different labels", "the same examples in the same order in every file")
+            raise InputError("the files hold different labels", "the same examples in the same order in every file")
     given = labels if labels is not None else own[0] if own else None
     whole = (len(arrays), *first.run_shape)
     kind = None if len(whole) == 3 else "classes" if first.dtype.kind in "iub" else SCALARS
@@ -184,7 +184,9 @@ def names_of(paths: Sequence[Path]) -> tuple[str, ...]:
         names = [name.rpartition("/")[0] or name for name in names]
     if len(set(names)) < len(names):
         twice = next(path for path, name in zip(paths, names, strict=True) if names.count(name) > 1)
-        raise InputError(f"{twice} more than once, or files that differ in their suffix alone", "a file for each run")
+        raise InputError(
+            f"{twice} is listed twice, or differs from another file only in its suffix", "one file per run"
+        )
     return tuple(names)
 
 
@@ -196,9 +198,9 @@ def _files_at(
         files = [Path(one) for one in path]
         for file in files:
             if not file.is_file():
-                raise InputError(f"no file {str(file)!r}", _FILES)
+                raise InputError(f"the file {str(file)!r} does not exist", _FILES)
         if not files:
-            raise InputError("an empty list of files", _FILES)
+            raise InputError("the list of files is empty", _FILES)
     else:
         files = _found_at(path)
     given = Path(labels).resolve() if isinstance(labels, (str, os.PathLike)) else None
@@ -213,7 +215,7 @@ def _found_at(path: str | os.PathLike[str]) -> list[Path]:
     folder = Path(path)
     if folder.is_dir():
         if (folder / "study.json").is_file():
-            raise InputError(f"{folder} is a study", "files of outputs", "Open it with rs.open_study.")
+            raise InputError(f"{folder} is a study, not files of outputs", hint="Open it with rs.open_study.")
         found = list(folder.iterdir())
     else:
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (may be absolute)
@@ -223,13 +225,15 @@ def _found_at(path: str | os.PathLike[str]) -> list[Path]:
 def _no_runs(path: Any, beside: Sequence[Path]) -> InputError:
     """Return the error for a place without files of runs, with a pattern where its folders hold some."""
     if beside:
-        return InputError(f"{', '.join(file.name for file in beside)} alone, which holds labels", "files of outputs")
+        return InputError(
+            f"only files of labels were found ({', '.join(file.name for file in beside)})", "files of outputs as well"
+        )
     folder = Path(path)
     if not folder.is_dir():
-        return InputError(f"no file {str(path)!r}", _FILES)
+        return InputError(f"the file {str(path)!r} does not exist", _FILES)
     inner = sorted(one for one in folder.glob("*/*") if one.suffix in SUFFIXES and one.stem.lower() not in _LABELS)
-    hint = f"Its folders do: give a pattern, such as {str(folder / '*' / inner[0].name)!r}." if inner else ""
-    return InputError(f"{folder} holds no such file", _FILES, hint)
+    hint = f"Its subfolders hold some: pass a pattern, such as {str(folder / '*' / inner[0].name)!r}." if inner else ""
+    return InputError(f"{folder} holds no files of outputs", _FILES, hint)
 
 
 def _only(beside: Sequence[Path]) -> Path | None:
@@ -237,7 +241,9 @@ def _only(beside: Sequence[Path]) -> Path | None:
     if len(beside) > 1:
         names = ", ".join(file.name for file in beside)
         raise InputError(
-            f"{len(beside)} files of labels: {names}", "one", f"Say which: labels={str(beside[0])!r} (--labels)."
+            f"there are {len(beside)} files of labels: {names}",
+            "one",
+            f"Say which one to use: labels={str(beside[0])!r} (--labels).",
         )
     return beside[0] if beside else None
 
@@ -287,7 +293,8 @@ def _find(
     if path.suffix == ".npy":
         if name is not None:
             raise InputError(
-                f"tensor={name!r} for a .npy file", "a name only with .safetensors or .npz, which hold several"
+                f"tensor={name!r} names an array in {path.name}, but a .npy file holds only one",
+                hint="Drop the name, or pass a .safetensors or .npz file.",
             )
         return Stored(path, None, *facts[None])
     usual = [one for one in wanted if one in facts]
@@ -297,7 +304,7 @@ def _find(
     if len(chosen) != 1 or chosen[0] not in facts:
         listed = ", ".join(f"{one} {shape}" for one, (shape, _) in sorted(facts.items()))
         raise InputError(
-            f"{word}s {listed or '(none)'} in {path.name}",
+            f"{path.name} holds {f'the {word}s {listed}' if listed else f'no {word}s'}",
             f"the {word} {name}" if name else f"exactly one of {', '.join(wanted)}",
             f"Name the one that holds the outputs of the runs with {word}=.",
         )
@@ -311,9 +318,13 @@ Facts = dict[str | None, tuple[tuple[int, ...], np.dtype[Any]]]
 def _facts(path: Path) -> Facts:
     """Return shape and type of the arrays in a file by name; the one of a .npy file has none."""
     if path.suffix not in SUFFIXES:
-        raise InputError(f"{path.name}", _FILES, "Save the array with numpy.save, which can be mapped into memory.")
+        raise InputError(
+            f"{path.name} is not a kind of file that can be read",
+            _FILES,
+            "Save the array with numpy.save; such files can be memory-mapped.",
+        )
     if not path.is_file():
-        raise InputError(f"no file {str(path)!r}", _FILES)
+        raise InputError(f"the file {str(path)!r} does not exist", _FILES)
     if path.suffix == ".npz":
         return _npz_facts(path)
     arrays = _mapped(path)
@@ -349,7 +360,7 @@ def _mapped(path: Path) -> Mapping[str | None, NDArray[Any]]:
     except CorruptShardError as error:
         raise InputError(
             f"{path} cannot be read ({error.__cause__})",
-            "a whole safetensors file of float16, float32 or whole numbers",
+            "a complete safetensors file of float16, float32 or whole numbers",
         ) from error
 
 

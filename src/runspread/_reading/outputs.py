@@ -201,7 +201,7 @@ def refused(outputs: RunOutputs, reasons: Mapping[int, str]) -> InputError:
     return InputError(
         f"{outputs.run_ids[first]} cannot be used: {reasons[first]}",
         "finite outputs",
-        "Leave nan= out to exclude such runs and have them named.",
+        "Drop nan= to exclude and name such runs.",
     )
 
 
@@ -225,7 +225,7 @@ def check_same_examples(
         for name in others:
             if not np.array_equal(given[first], given[name]):
                 raise InputError(
-                    f"{first} and {name} with different {what}", "the same examples in the same order", hint
+                    f"{first} and {name} have different {what}", "the same examples in the same order", hint
                 )
 
 
@@ -244,7 +244,7 @@ def array_outputs(
         found = None
     else:
         raise InputError(
-            f"outputs of shape {array.shape} and dtype {array.dtype}",
+            f"the outputs have shape {array.shape} and dtype {array.dtype}",
             "floating-point logits [runs, examples, classes] or whole-number predicted classes [runs, examples]",
             _hint_of_axes(array),
         )
@@ -268,13 +268,15 @@ def said_to_be(outputs: RunOutputs, said: str | None, scalars: bool = False) -> 
     if known == SCALARS:
         return _one_number(outputs, said, scalars)
     if said is not None and known not in (None, said) and not {known, said} <= {*LOGITS}:
-        raise InputError(f"kind={said!r} for outputs that are {known}", f"kind={known!r}, or none", "Leave kind out.")
+        raise InputError(
+            f"kind={said!r} was given for outputs that are {known}", f"kind={known!r}, or none", "Drop kind=."
+        )
     if len(outputs.shape) == 2:
         return outputs
     columns = outputs.shape[2]
     if said == "classes" or (said == "log-odds" and columns != 1):
         wanted = "[runs, examples]" if said == "classes" else "one column [runs, examples, 1]"
-        raise InputError(f"outputs of shape {outputs.shape} with kind={said!r}", wanted)
+        raise InputError(f"the outputs have shape {outputs.shape}, but kind={said!r} was given", wanted)
     kind = known if known is not None and said == "logits" else said or known
     if columns == 1 and (kind is None or (kind == "logits" and one_logit(kind, columns, outputs.labels))):
         kind = "log-odds" if kind else _column_kind(outputs)
@@ -295,10 +297,11 @@ def _one_number(outputs: RunOutputs, said: str | None, scalars: bool) -> RunOutp
     array = getattr(outputs, "array", None)
     dtype = "" if array is None else f" and dtype {array.dtype}"
     raise InputError(
-        f"scalar outputs of shape {outputs.shape}{dtype}" + (f", with kind={said!r}" if said else ""),
-        "outputs of classes [runs, examples, classes], or whole-number predicted classes [runs, examples]",
-        "One run? pass x[None]. One number per run and example for two classes? Say kind='log-odds' or "
-        "kind='probabilities' (of class 1).",
+        f"the outputs are scalars of shape {outputs.shape}{dtype}" + (f", with kind={said!r}" if said else ""),
+        "outputs for every class [runs, examples, classes], or whole-number predicted classes [runs, examples]",
+        "If this is one run, pass x[None]. If it is one number per run and example for two classes, say "
+        "kind='log-odds' "
+        "or kind='probabilities' (of class 1).",
     )
 
 
@@ -306,7 +309,8 @@ def _column_kind(outputs: RunOutputs) -> str:
     """Return what one column is; numbers that may be the log-odds or the probability of class 1 are refused."""
     if all(in_unit(chunk) for chunk in outputs.chunks(LOOK_BYTES)):
         raise InputError(
-            "one column of outputs whose values all lie in 0..1, which may be probabilities or log-odds of class 1",
+            "the outputs have one column whose values all lie in 0..1: they may be probabilities or log-odds of class "
+            "1",
             "kind= to say which",
             "Say kind='probabilities' for sigmoid outputs, kind='log-odds' for logits (on the command line --kind).",
         )

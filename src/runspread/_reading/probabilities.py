@@ -118,7 +118,9 @@ class Members:
     def need_probabilities(self, what: str, instead: str) -> None:
         """Raise an InputError where runs have predicted classes alone."""
         if self.votes:
-            raise InputError(f"predicted classes for {what}", "logits or probabilities of every class", instead)
+            raise InputError(
+                f"{what} cannot be computed from predicted classes", "logits or probabilities of every class", instead
+            )
 
     def __iter__(self) -> Iterator[Member]:
         for index, block in enumerate(runs_of(self.outputs)):
@@ -237,12 +239,14 @@ def _voted(outputs: RunOutputs, labels: NDArray[np.int64]) -> int:
 def _only_labels(outputs: RunOutputs, labels: Any, needed: bool) -> NDArray[Any]:
     if labels is not None and outputs.labels is not None and not np.array_equal(outputs.labels, to_numpy(labels)):
         raise InputError(
-            "labels were given for a source that carries its own", "labels only with arrays", "Leave labels out."
+            "labels were given for a source that has its own", hint="Drop the labels; only arrays need them."
         )
     found = outputs.labels if labels is None else np.asarray(to_numpy(labels))
     if found is None and not needed:
         return np.zeros(outputs.shape[1], np.int64)
     if found is None:
-        raise InputError("no labels", "the true class of every example", "Pass labels= (on the command line --labels).")
+        raise InputError(
+            "there are no labels", "the true class of every example", "Pass labels= (on the command line --labels)."
+        )
     check_label_count(found, outputs.shape)
     return found

@@ -41,11 +41,14 @@ def recordable(outputs: Any, n_examples: int, kind: str = "auto") -> tuple[NDArr
     values = check_logits(array, shape=(n_examples, None))
     columns = values.shape[1]
     if said == "log-odds" and columns != 1:
-        raise InputError(f"{columns} columns with kind='log-odds'", "one column [examples, 1]", "Say kind='logits'.")
+        raise InputError(
+            f"kind='log-odds' was given for {columns} columns", "one column [examples, 1]", "Say kind='logits'."
+        )
     riddle = in_unit(values) if columns == 1 else look_like_probabilities(values)
     if riddle and said is None and columns == 1:
         raise InputError(
-            "one column of outputs whose values all lie in 0..1, which may be probabilities or log-odds of class 1",
+            "the outputs have one column whose values all lie in 0..1: they may be probabilities or log-odds of class "
+            "1",
             "kind= to say which",
             "Say kind='probabilities' for sigmoid outputs, kind='log-odds' for logits.",
         )
@@ -64,5 +67,5 @@ def _all_near_one(values: NDArray[Any]) -> bool:
 
 def _classes(array: NDArray[Any], n_examples: int) -> NDArray[Any]:
     if array.shape != (n_examples,):
-        raise InputError(f"predicted classes of shape {array.shape}", f"({n_examples},), one per example")
+        raise InputError(f"the predicted classes have shape {array.shape}", f"({n_examples},), one per example")
     return checked_classes(array, None)

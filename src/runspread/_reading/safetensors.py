@@ -48,8 +48,8 @@ def map_tensors(path: Path, *, memmap: bool = False) -> dict[str, NDArray[Any]]:
     except (OSError, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
         raise CorruptShardError(
             f"{path} cannot be read ({error})",
-            "a whole safetensors file",
-            "`runspread verify` names every corrupt shard; move those away, and train or copy them again.",
+            "a complete safetensors file",
+            "`runspread verify` names every corrupt shard. Move those away, and train or copy them again.",
         ) from error
 
 

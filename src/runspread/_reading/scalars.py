@@ -44,9 +44,8 @@ class Reading:
         """Refuse classes where the margin takes none."""
         if self.classes is not None and self.margin != "pairwise":
             raise InputError(
-                f"classes={self.classes} without margin='pairwise'",
-                "both",
-                "Pass margin='pairwise', or leave them out.",
+                f"classes={self.classes} was given without margin='pairwise'",
+                hint="Pass margin='pairwise' too, or drop classes=.",
             )
 
     def scalars(self, logits: NDArray[Any], labels: NDArray[np.int64] | None) -> Floats:
@@ -179,9 +178,9 @@ class Scalars:
                     total[own] += logits
         if np.isnan(total).any():
             raise InputError(
-                "runs whose logits of one example and class are infinite with both signs",
-                "an average of them to be a number",
-                "Use the mixture, which averages distributions, or leave these runs out.",
+                "the logits of one example and class are +infinity in one run and -infinity in another, so they have "
+                "no average",
+                hint="Use the mixture, which averages distributions, or exclude these runs.",
             )
         return self._reading.scalars(total / members.sum(1)[:, None, None], self._outputs.labels)
 
@@ -228,7 +227,10 @@ def read_scalars(
     nan = check_nan(nan)
     given = as_outputs(source, labels, split=split, kind=kind, scalars=True)
     if len(given.shape) != 3:
-        raise InputError("predicted classes", "logits or scalar outputs", "Classes alone have no distribution of gaps.")
+        raise InputError(
+            "predicted classes alone have no distribution of margins",
+            "logits, probabilities or scalar outputs",
+        )
     outputs, known = logits_of(given), known_kind(given)
     found = {run: _unusable(values, known, reading, given.labels) for run, values in enumerate(runs_of(given))}
     reasons = {run: reason for run, reason in found.items() if reason}

@@ -40,37 +40,42 @@ def as_table(source: Any) -> Table:
         names = dict.fromkeys(str(name) for row in source for name in row)
         table = Table({name: [row.get(name) for row in source] for name in names})
     else:
-        raise InputError(f"a {type(source).__name__}", "a table: a mapping of columns, a data frame, a CSV or Parquet")
+        raise InputError(
+            f"the table has type {type(source).__name__}",
+            "a mapping of columns, a data frame, or a CSV or Parquet file",
+        )
     if not len(table):
-        raise InputError("a table without rows", "a row a model")
+        raise InputError("the table has no rows", "one row per model")
     return table
 
 
 def _from_path(path: Path) -> Table:
     if not path.is_file():
-        raise InputError(f"no file {path}", "a CSV or Parquet table")
+        raise InputError(f"the file {path} does not exist", "a CSV or Parquet table")
     if path.suffix == ".parquet":
         read = require("pyarrow.parquet", "reading a Parquet table").read_table(path)
         _refuse_twins(read.column_names, str(path))
         return Table(read.to_pydict())
     if path.suffix not in (".csv", ".tsv"):
-        raise InputError(f"a file that ends in {path.suffix or 'nothing'}", ".csv, .tsv or .parquet")
+        raise InputError(
+            f"{path.name} {f'ends in {path.suffix}' if path.suffix else 'has no suffix'}", ".csv, .tsv or .parquet"
+        )
     separator, word = ("\t", "tabs") if path.suffix == ".tsv" else (",", "commas")
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.reader(file, delimiter=separator))
     rows = [row for row in rows if row]
     if not rows:
-        raise InputError(f"{path} is empty", "a header and a row a model")
+        raise InputError(f"{path} is empty", "a header and one row per model")
     other = next((mark for mark in ";\t," if mark in rows[0][0]), None)
     if len(rows[0]) == 1 and other is not None:
         raise InputError(
-            f"{path} holds one column, {rows[0][0]!r}",
+            f"{path} holds a single column, {rows[0][0]!r}",
             f"columns separated by {word}",
-            f"They seem to be separated by {other!r}: write the table with {word}.",
+            f"They seem to be separated by {other!r}; write the table with {word}.",
         )
     ragged = next((k for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
     if ragged is not None:
-        raise InputError(f"{path}: row {ragged} has {len(rows[ragged])} cells", f"{len(rows[0])} as in the header")
+        raise InputError(f"row {ragged} of {path} has {len(rows[ragged])} cells", f"{len(rows[0])}, as in the header")
     _refuse_twins(rows[0], str(path))
     return Table({name: [_value(row[k]) for row in rows[1:]] for k, name in enumerate(rows[0])})
 
@@ -81,7 +86,7 @@ def _refuse_twins(names: Sequence[str], where: str) -> None:
     if twins:
         raise InputError(
             f"{where} has {names.count(twins[0])} columns named {twins[0]!r}",
-            "a name for each column",
+            "distinct names",
             "Rename all but one.",
         )
 

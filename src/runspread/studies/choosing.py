@@ -31,7 +31,7 @@ def chosen_runs(runs: Sequence[RunMetadata], where: Mapping[str, Any]) -> frozen
         kept = [run for run, value in zip(found, values, strict=True) if any(_equal(value, each) for each in options)]
         if not kept:
             there = ", ".join(dict.fromkeys(NOT_SET if value is _MISSING else str(value) for value in values))
-            raise InputError(f"no run with {name}={', '.join(map(str, options))}", f"one of {name} {there}")
+            raise InputError(f"no run has {name}={', '.join(map(str, options))}", f"{name} to be one of {there}")
         found = kept
     return frozenset(run.id for run in found)
 

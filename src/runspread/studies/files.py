@@ -28,7 +28,7 @@ class FolderExistsError(Exception):
 def refuse_existing(target: Path) -> None:
     """Raise if there is something where a folder is to be written."""
     if target.exists():
-        raise StorageError(f"{target} exists", "a new folder", "Choose another name, or move it away.")
+        raise StorageError(f"{target} already exists", "a new folder", "Choose another name, or move it away.")
 
 
 @contextmanager
@@ -43,9 +43,9 @@ def storage_errors(action: str) -> Generator[None]:
             raise
         code = getattr(error, "errno", None)
         full = code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or "space left" in str(error)
-        hint = "Free some space and try again." if full else "Check that the folder exists and may be written."
+        hint = "Free some space and try again." if full else "Check that the folder exists and is writable."
         raise StorageError(
-            f"{action} failed: {error}", hint=f"{hint} Everything published before is as it was."
+            f"{action} failed: {error}", hint=f"{hint} Everything that was published before is intact."
         ) from error
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_labels, check_mapping
 from .._reading.safetensors import map_tensors
-from .._words import count
+from .._words import count, listed
 from ..errors import CorruptShardError, FormatVersionError, NotAStudyError, RunspreadWarning, StudyError
 from .files import storage_errors, write_json, write_tensors
 from .records import examples_digest
@@ -63,7 +63,9 @@ def create_study(
     there = (folder / "study.json").exists()
     if there and not exist_ok:
         raise StudyError(
-            f"{folder} holds a study already", "a new folder", "Go on with it by exist_ok=True, or choose another."
+            f"{folder} already holds a study",
+            "a new folder",
+            "Continue it with exist_ok=True, or choose another folder.",
         )
     if not there and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder} is not empty and holds no study", "a new or empty folder")
@@ -100,7 +102,7 @@ def _same_plan(study: Study, facts: StudyMetadata, labels: Mapping[str, NDArray[
     differ += ["recipe"] if msgspec.json.encode(study.recipe) != msgspec.json.encode(facts.recipe) else []
     if differ:
         raise StudyError(
-            f"{study.path} holds a study with other {' and other '.join(differ)}",
+            f"the study in {study.path} differs from this call in its {listed(differ)}",
             "the study that this call creates",
             "Choose another folder.",
         )
@@ -151,11 +153,11 @@ def _read_study(folder: Path) -> StudyMetadata:
     except OSError as error:
         raise NotAStudyError(
             f"{folder} holds no study ({'no study.json' if folder.is_dir() else 'no such folder'})",
-            "a folder made by runspread",
-            "Make one with create_study, rs.train or `runspread train`.",
+            "a folder that runspread made",
+            "Make one with rs.create_study, rs.train or `runspread train`.",
         ) from error
     except msgspec.MsgspecError as error:
-        raise NotAStudyError(f"{folder / 'study.json'} cannot be read ({error})", "the facts of a study") from error
+        raise NotAStudyError(f"{folder / 'study.json'} cannot be read ({error})", "the metadata of a study") from error
     if facts.version > FORMAT_VERSION:
         raise FormatVersionError(
             f"{folder} has format version {facts.version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
@@ -167,7 +169,9 @@ def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
     try:
         labels = map_tensors(folder / LABELS)
     except CorruptShardError as error:
-        hint = "Copy it from elsewhere; predictions.safetensors of every shard holds the labels too (labels/<split>)."
+        hint = (
+            "Restore it from a copy; the predictions.safetensors of every shard also hold the labels (labels/<split>)."
+        )
         raise CorruptShardError(error.found, "the labels that the study was created with", hint) from error
     return {name: array.astype(np.int64) for name, array in labels.items()}
 

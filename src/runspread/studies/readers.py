@@ -15,6 +15,7 @@ from .._reading.kinds import look_like_probabilities
 from .._reading.outputs import CHUNK_BYTES
 from .._reading.safetensors import map_tensors
 from .._results import Excluded
+from .._words import count
 from ..errors import CorruptShardError, MissingDataError, StudyError
 from .shards import RunMetadata, ShardMetadata, place_of, prediction_file, prediction_key, weight_key
 
@@ -106,7 +107,7 @@ class Predictions:
                 raise StudyError(
                     f"shards {first.folder.name} and {part.folder.name} have different labels for split {self.split!r}",
                     "the same examples in the same order in every run",
-                    "Record runs on different examples under different split names.",
+                    "Record runs on different examples under different names of the split.",
                 )
 
     def _common_kind(self) -> str | None:
@@ -125,8 +126,8 @@ class Predictions:
             folders = " and ".join(part.folder.name for part in of_kind.values())
             raise StudyError(
                 f"shards {folders} have different kinds of outputs for split {self.split!r}: {', '.join(named)}",
-                "one kind",
-                "Record them again, or under different split names.",
+                "one kind of outputs",
+                "Record them again, or under different names of the split.",
             )
         return "logits"
 
@@ -138,7 +139,7 @@ class Predictions:
             raise StudyError(
                 f"shards {first} and {second} have different example ids for split {self.split!r}",
                 "the same examples in the same order in every run",
-                "Put the outputs into one order and record them again.",
+                "Put the outputs into the same order and record them again.",
             )
         return next(iter(known), None)
 
@@ -156,8 +157,9 @@ class Predictions:
                 raise StudyError(
                     f"shard {part.folder.name} has outputs of shape {array.shape[1:]}",
                     f"{self.shape[1:]} as in shard {self._parts[0].folder.name}",
-                    f"Move the one whose run is wrong out of {part.folder.parent}, and record it under another split's "
-                    "name or in a study of its own.",
+                    f"Move the shard with the wrong run out of {part.folder.parent}, and record that run under another "
+                    "name of "
+                    "the split or in a separate study.",
                 )
             yield part.select(array)
 
@@ -255,7 +257,8 @@ class Metrics(Mapping[str, Curves]):
 
     def __getitem__(self, name: str) -> Curves:
         if name not in self._names:
-            raise MissingDataError(f"no metric {name!r}", f"one of {', '.join(self._names) or '(nothing was logged)'}")
+            known = f"one of {', '.join(self._names)}" if self._names else "a study with logged metrics"
+            raise MissingDataError(f"no run has a metric {name!r}", known)
         pieces = [_curve_rows(part.keep(rows), name) for part in self._parts if (rows := _rows_with(part, name))]
         points = max(values.shape[1] for _, _, values, _ in pieces)
         return Curves(
@@ -284,7 +287,10 @@ def read_weights(part: Part, run: RunMetadata, step: int | None) -> dict[str, ND
 
 def _tensor(part: Part, tensors: Mapping[str, NDArray[Any]], key: str) -> NDArray[Any]:
     if key not in tensors:
-        raise CorruptShardError(f"{part.folder} lacks {key}, which its shard.json lists", hint="Run: runspread verify")
+        raise CorruptShardError(
+            f"{part.folder} lacks {key}, which its shard.json lists",
+            hint=f"Check the study: runspread verify {part.folder.parent.parent}",
+        )
     return tensors[key]
 
 
@@ -318,7 +324,7 @@ def _nothing_recorded(parts: list[Part], split: str, step: int | None) -> tuple[
     completed = sum(run.status == "completed" for part in parts for run in part.runs)
     runs = sum(len(part.rows) for part in parts)
     return (
-        f"no completed run has predictions on {_describe(split, step)} ({runs} runs, {completed} completed)",
+        f"no completed run has predictions on {_describe(split, step)} ({count(runs, 'run')}, {completed} completed)",
         f"one of: {', '.join(recorded)}" if recorded else "at least one run with run.predictions(...)",
         "",
     )

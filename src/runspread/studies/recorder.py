@@ -54,7 +54,9 @@ class RunRecorder:
         for name, value in metrics.items():
             curve = self._curves.setdefault(name, [])
             if curve and at <= curve[-1][0]:
-                raise InputError(f"metric {name!r} logged at step {at} after step {curve[-1][0]}", "increasing steps")
+                raise InputError(
+                    f"metric {name!r} was logged at step {at} after step {curve[-1][0]}", "increasing steps"
+                )
             curve.append((at, _number(value, name)))
 
     def log_weights(self, model: Any, step: int, /, **options: Any) -> None:
@@ -114,7 +116,9 @@ class RunRecorder:
         columns = np.shape(to_numpy(outputs))[1:]
         if len(columns) == 1 and known.max() >= max(2, columns[0]):
             classes = max(2, columns[0])
-            raise InputError(f"labels up to {known.max()} for logits of {classes} classes", f"labels below {classes}")
+            raise InputError(
+                f"the labels go up to {known.max()}, but the logits have {classes} classes", f"labels below {classes}"
+            )
         array, note = recordable(outputs, len(known), kind)
         self._check_columns(split, array.shape[1] if array.ndim == 2 else 0)
         at = split, None if step is None else _step(step)
@@ -143,7 +147,7 @@ class RunRecorder:
         state = model.state_dict() if hasattr(model, "state_dict") else model
         if not isinstance(state, Mapping) or not state:
             raise InputError(
-                f"weights of type {type(model).__name__}", "a module or a mapping of names to arrays, not empty"
+                f"the weights have type {type(model).__name__}", "a module or a mapping of names to arrays, not empty"
             )
         self._record.weights[None if step is None else _step(step)] = {
             str(name): _parameter(value, name) for name, value in state.items()
@@ -158,7 +162,7 @@ class RunRecorder:
         if known is None and labels is None:
             declared = ", ".join(self._study.splits) or "none"
             raise InputError(
-                f"no labels for split {split!r}",
+                f"split {split!r} has no labels",
                 f"a split that the study was created with ({declared}), or labels",
                 f"Pass labels=..., or create the study with splits={{{split!r}: labels}}.",
             )
@@ -166,17 +170,17 @@ class RunRecorder:
             assert labels is not None
             return check_labels(labels)
         if labels is not None and not np.array_equal(known, to_numpy(labels)):
-            raise InputError(f"labels for split {split!r} that differ from the study's", "the same labels, or none")
+            raise InputError(f"the labels for split {split!r} differ from the study's", "the same labels, or none")
         return known
 
     def _check_columns(self, split: str, columns: int) -> None:
         known = self._study.columns_of(split)
         if known is not None and columns != known[0]:
             raise InputError(
-                f"{_columns(columns)} for split {split!r}",
-                f"{_columns(known[0]) if 0 in (columns, known[0]) else known[0]}, as in the runs that are in the study",
-                f"Record other classes under another split's name or in a study of their own; if shards/{known[1]} is "
-                "what is wrong, move it out of the study.",
+                f"the outputs for split {split!r} are {_columns(columns)}",
+                f"{_columns(known[0]) if 0 in (columns, known[0]) else known[0]}, as in the runs of the study",
+                f"Record other classes under another name of the split or in a separate study. If shards/{known[1]} is "
+                "wrong, move it out of the study.",
             )
 
     def _note_examples(self, split: str, example_ids: ArrayLike | str | None, n_examples: int) -> None:
@@ -186,7 +190,7 @@ class RunRecorder:
         known = self._record.example_ids.setdefault(split, self._study.example_ids.get(split, given))
         if given != known:
             raise InputError(
-                f"example ids of split {split!r} that differ from those given before ({given} and {known})",
+                f"the example ids of split {split!r} differ from those given before ({given} and {known})",
                 "the same examples in the same order",
                 "Put the logits into the order that the study was created with.",
             )
@@ -258,7 +262,7 @@ def _step(step: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 <= number < 2**63 or number != int(number):
-        raise InputError(f"step {step!r}", "a whole number from 0 to 2**63 - 1")
+        raise InputError(f"the step is {step!r}", "a whole number from 0 to 2**63 - 1")
     return int(step)
 
 
@@ -270,8 +274,8 @@ def _parameter(value: Any, name: Any) -> NDArray[Any]:
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         found = f"of dtype {array.dtype}" if array.dtype.kind != "O" else f"of type {type(value).__name__}"
         raise InputError(
-            f"weights {name!r} {found}",
+            f"the weights {name!r} {found}",
             "an array of real numbers of at most 8 bytes",
-            "Convert it, or leave it out: run.weights({name: array, ...}) takes what is to be kept.",
+            "Convert them, or exclude them: run.weights({name: array, ...}) records only what it is given.",
         )
     return array

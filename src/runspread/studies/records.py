@@ -54,7 +54,7 @@ def _checked_seed(seed: Any, role: str) -> int:
     except TypeError:
         number = -1
     if not 0 <= number < 2**63:
-        raise InputError(f"seed {role}={seed!r}", "a whole number from 0 to 2**63 - 1, or None")
+        raise InputError(f"the seed is {role}={seed!r}", "a whole number from 0 to 2**63 - 1, or None")
     return number
 
 
@@ -126,7 +126,7 @@ def run_id(seeds: Seeds, hyperparameters: Mapping[str, Any]) -> str:
         text = json.dumps(facts, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"hyperparameters that JSON cannot hold ({error})",
+            f"the hyperparameters cannot be written as JSON ({error})",
             "strings, finite numbers, booleans, None, or lists of them",
             "Convert arrays and objects to plain values, for example with float(x) or str(x).",
         ) from error
@@ -155,8 +155,9 @@ def examples_digest(ids: Any, n_examples: int, split: str) -> str:
     listed = np.asarray(to_numpy(ids))
     if listed.shape != (n_examples,) or len(np.unique(listed)) != n_examples:
         raise InputError(
-            f"example ids of shape {listed.shape}, {len(np.unique(listed))} of them different, for split {split!r}",
-            f"a different id for each of {n_examples} examples, or one string that stands for them in their order",
+            f"the example ids of split {split!r} have shape {listed.shape}, with {len(np.unique(listed))} distinct "
+            "ones",
+            f"a distinct id for each of {n_examples} examples, or one string that stands for all of them in order",
         )
     return digest("\n".join(str(item) for item in listed.tolist()).encode())
 

@@ -200,8 +200,8 @@ def read_facts(folder: Path) -> ShardMetadata:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptShardError(
             f"{path} cannot be read ({error})",
-            "the facts of a shard",
-            "`runspread verify` names every corrupt shard; move those away, and train or copy them again.",
+            "the metadata of a shard",
+            "`runspread verify` names every corrupt shard. Move those away, and train or copy them again.",
         ) from error
 
 
@@ -235,7 +235,7 @@ def _shared_kinds(records: Sequence[RunRecord]) -> dict[tuple[str, int | None], 
         kinds = {record.kinds.get(at) for record in records if at in record.predictions}
         if len(kinds) > 1:
             named = " and ".join(sorted(kind or "plain logits" for kind in kinds))
-            raise InputError(f"{named} of split {at[0]!r} in one shard", "one kind of outputs")
+            raise InputError(f"one shard has {named} of split {at[0]!r}", "one kind of outputs")
         kind = kinds.pop()
         if kind is not None:
             found[at] = kind
@@ -247,7 +247,7 @@ def _shared_examples(records: Sequence[RunRecord]) -> dict[str, str]:
     for record in records:
         for split, known in record.example_ids.items():
             if found.setdefault(split, known) != known:
-                raise InputError(f"runs of one shard with different examples for split {split!r}", "the same examples")
+                raise InputError(f"runs of one shard have different examples for split {split!r}", "the same examples")
     return found
 
 
@@ -340,7 +340,7 @@ def _shared_labels(records: Sequence[RunRecord], split: str) -> NDArray[Any]:
     given = [record.labels[split] for record in records if split in record.labels]
     if not given or any(not np.array_equal(labels, given[0]) for labels in given):
         raise InputError(
-            f"runs of one shard with {'different' if given else 'no'} labels for split {split!r}", "the same labels"
+            f"runs of one shard have {'different' if given else 'no'} labels for split {split!r}", "the same labels"
         )
     return _narrow(given[0])
 
@@ -378,7 +378,7 @@ def _rows(records: Sequence[RunRecord], of: Callable[[RunRecord], NDArray[Any] |
     shapes = {array.shape for array in arrays if array is not None}
     if len(shapes) > 1:
         raise InputError(
-            f"{what} of shapes {sorted(shapes)} in one shard", "one shape", "Publish such runs one by one."
+            f"the {what} of one shard have shapes {sorted(shapes)}", "one shape", "Publish such runs one by one."
         )
     missing = np.full(first.shape, np.nan if first.dtype.kind == "f" else 0, dtype=first.dtype)
     return np.stack([missing if array is None else array for array in arrays])

@@ -302,7 +302,7 @@ class Study:
             Another process published other content of these ids first, and the runs are not `reproducible`.
         """
         if not records:
-            raise InputError("no runs to publish", "at least one run")
+            raise InputError("there are no runs to publish", "at least one run")
         check_choice(dtype, "dtype", ("float16", "float32"))
         at = len(self._kept) if position is None else position
         name, shards = self._shard_name(records), self.path / "shards"
@@ -311,8 +311,8 @@ class Study:
             free = self._shard_name(records)
             if free == name and not reproducible:
                 raise DuplicateRunError(
-                    f"run {records[0].id!r} was recorded by another worker in the meantime, with other content",
-                    "one record of a run",
+                    f"run {records[0].id!r} was recorded by another worker in the meantime, with different content",
+                    "one record per run",
                 )
             if free == name:
                 break
@@ -336,9 +336,11 @@ class Study:
         there = [run for run in runs if run in self._kept]
         if there:
             raise DuplicateRunError(
-                f"{len(there)} run{'s' * (len(there) > 1)} already in the study, the first {there[0]!r}",
-                "runs whose seeds and hyperparameters, or ids, differ",
-                "Skip it with study.is_recorded(...), or give id=... to keep a repetition.",
+                f"run {there[0]!r} is already in the study"
+                if len(there) == 1
+                else f"{len(there)} runs are already in the study, the first is {there[0]!r}",
+                "runs with different seeds and hyperparameters, or different ids",
+                "Skip runs for which study.is_recorded(...) is true, or pass id=... to keep a repetition.",
             )
 
     def merge(self, other: Study) -> list[str]:
@@ -384,18 +386,22 @@ class Study:
         if (self.recipe or other.recipe) and self.recipe != other.recipe:
             ours, theirs = self.recipe or {}, other.recipe or {}
             differ = sorted(key for key in ours | theirs if ours.get(key) != theirs.get(key))
-            raise StudyError(f"the studies have different recipes (they differ in {', '.join(differ)})", "one recipe")
+            raise StudyError(
+                f"the studies have different recipes (they differ in {', '.join(differ)})", "the same recipe"
+            )
         for split in self.splits.keys() & other.splits.keys():
             if not np.array_equal(self.splits[split], other.splits[split]):
                 raise StudyError(f"the studies have different labels for split {split!r}", "the same examples")
         ours_ids, their_ids = self._examples(), other._examples()
         for split in ours_ids.keys() & their_ids.keys():
             if ours_ids[split] != their_ids[split]:
-                raise StudyError(f"the studies have different example ids for split {split!r}", "one order of examples")
+                raise StudyError(
+                    f"the studies have different example ids for split {split!r}", "the same examples in the same order"
+                )
         problems = other.verify()
         if not problems.ok:
             raise CorruptShardError(
-                problems.sentence(), hint="Repair or remove those shards first; nothing was copied."
+                problems.sentence(), hint="Repair or remove those shards first. Nothing was copied."
             )
 
     def _examples(self) -> dict[str, str]:
@@ -435,11 +441,11 @@ def _all_failed(runs: Sequence[RunRecord | RunMetadata]) -> bool:
 def _same_shard(ours: Study, theirs: Study, name: str) -> bool:
     if name in ours.corrupt:
         raise CorruptShardError(
-            f"shard {name} of {ours.path} cannot be read", "a sound shard, or none", "Move it away, and merge again."
+            f"shard {name} of {ours.path} cannot be read", "an intact shard, or none", "Move it away, and merge again."
         )
     if name not in ours._shards:
         return False
     sums = [(study.path / "shards" / name / CHECKSUMS).read_bytes() for study in (ours, theirs)]
     if sums[0] != sums[1]:
-        raise DuplicateRunError(f"shard {name} differs between the studies", "equal shards, or other runs")
+        raise DuplicateRunError(f"shard {name} differs between the studies", "equal shards, or different runs")
     return True

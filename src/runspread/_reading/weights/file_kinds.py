@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import InputError
 
 _HEAD = 512
-_ARRAYS = "Read its arrays by name and give those. In Python: rs.spectra({name: array, ...})"
+_ARRAYS = "Read its arrays by name and pass those. In Python: rs.spectra({name: array, ...})"
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class FileKind:
 
 _MAGIC = (
     (b"GGUF", "a GGUF file of llama.cpp, whose weights are mostly packed integers",
-     "Give the safetensors files that it was made from."),
-    (b"ggml", "a GGML file of llama.cpp", "Give the safetensors files that it was made from."),
-    (b"lmgg", "a GGML file of llama.cpp", "Give the safetensors files that it was made from."),
+     "Pass the safetensors files that it was made from."),
+    (b"ggml", "a GGML file of llama.cpp", "Pass the safetensors files that it was made from."),
+    (b"lmgg", "a GGML file of llama.cpp", "Pass the safetensors files that it was made from."),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras and TensorFlow write them", _ARRAYS),
-    (b"PAR1", "a Parquet table", "Give the weights."),
-    (b"\x1f\x8b", "compressed with gzip", "Unpack it and give what is inside."),
-    (b"\x28\xb5\x2f\xfd", "compressed with Zstandard", "Unpack it and give what is inside."),
-    (b"\xfd7zXZ", "compressed with xz", "Unpack it and give what is inside."),
-    (b"BZh", "compressed with bzip2", "Unpack it and give what is inside."),
-    (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it and give what is inside."),
+    (b"PAR1", "a Parquet table", "Pass the weights."),
+    (b"\x1f\x8b", "compressed with gzip", "Unpack it and pass what is inside."),
+    (b"\x28\xb5\x2f\xfd", "compressed with Zstandard", "Unpack it and pass what is inside."),
+    (b"\xfd7zXZ", "compressed with xz", "Unpack it and pass what is inside."),
+    (b"BZh", "compressed with bzip2", "Unpack it and pass what is inside."),
+    (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it and pass what is inside."),
     (b"version https://git-lfs", "a Git LFS pointer: the weights themselves were not downloaded",
      "Fetch them with git lfs pull in that folder."),
 )  # fmt: skip
@@ -83,12 +83,12 @@ def _by_content(file: Path, head: bytes) -> FileKind | None:
     if head[:1] == b"\x80" and 2 <= head[1] <= 5:
         return _checkpoint(file, "a pickle, as older versions of torch.save write it")
     if head[257:262] == b"ustar":
-        return FileKind("a tar archive", "Unpack it and give what is inside.")
+        return FileKind("a tar archive", "Unpack it and pass what is inside.")
     if head[4:8] == b"TFL3":
-        return FileKind("a TensorFlow Lite model", "Give the weights of the model that it was made from.")
+        return FileKind("a TensorFlow Lite model", "Pass the weights of the model that it was made from.")
     if file.suffix == ".onnx" or _is_onnx(head):
         code = f"{{one.name: numpy_helper.to_array(one) for one in onnx.load({str(file)!r}).graph.initializer}}"
-        return FileKind("an ONNX model", f"Give its initializers. In Python: rs.spectra({code})")
+        return FileKind("an ONNX model", f"Pass its initializers. In Python: rs.spectra({code})")
     return _of_text(file, head)
 
 
@@ -102,7 +102,7 @@ def _of_text(file: Path, head: bytes) -> FileKind | None:
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         return FileKind("a web page or XML, not weights", "Download the file itself.")
     if start.startswith((b"{", b"[")):
-        return FileKind("JSON text", "Give the folder with the weights, or their index, model.safetensors.index.json.")
+        return FileKind("JSON text", "Pass the folder with the weights, or their index, model.safetensors.index.json.")
     what = _SUFFIXES.get(file.suffix)
     return None if what is None else FileKind(*what)
 
@@ -113,7 +113,7 @@ def _of_zip(file: Path) -> FileKind:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError):
-        return FileKind("a zip file that is not whole", "Copy it again.")
+        return FileKind("a truncated zip file", "Copy it again.")
     if any(name.endswith("/data.pkl") for name in names):
         if any("/code/" in name or name.endswith("/constants.pkl") for name in names):
             code = f"rs.spectra(torch.jit.load({str(file)!r}).state_dict())"
@@ -123,7 +123,7 @@ def _of_zip(file: Path) -> FileKind:
         return FileKind("an .npz file of NumPy", f"In Python: rs.spectra(dict(np.load({str(file)!r})))")
     if any(name.endswith(".weights.h5") for name in names):
         return FileKind("a model of Keras 3", _ARRAYS)
-    return FileKind("a zip archive", "Unpack it and give what is inside.")
+    return FileKind("a zip archive", "Unpack it and pass what is inside.")
 
 
 def _checkpoint(file: Path, what: str) -> FileKind:

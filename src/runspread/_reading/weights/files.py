@@ -57,8 +57,8 @@ def raw_tensors(files: ModelFiles) -> list[WeightTensor]:
             if name in found:
                 raise InputError(
                     f"{name} is in {found[name].file.name} and in {file.name} of {file.parent}",
-                    "one model, each tensor in one file",
-                    f"Give one of them, such as {file}.",
+                    "one model, with each tensor in one file",
+                    f"Pass one of them, such as {file}.",
                 )
             found[name] = entry
         aliases |= _aliases(entries, texts)

@@ -93,7 +93,7 @@ def model_files(path: Path, endings: Sequence[str] = (SAFETENSORS,)) -> ModelFil
         raise InputError(
             f"{path} holds {len(indexes)} indexes: {', '.join(index.name for index in indexes)}",
             "one model",
-            f"Give one of them, such as {indexes[-1]}.",
+            f"Pass one of them, such as {indexes[-1]}.",
         )
     if indexes:
         found = _of_index(indexes[0], endings)
@@ -113,7 +113,7 @@ def pickled_files(path: Path) -> ModelFiles:
         raise InputError(
             f"{path} holds {len(found.files)} checkpoints: {', '.join(file.name for file in found.files[:5])}",
             "one model",
-            f"Give one of them, such as {found.files[-1]}.",
+            f"Pass one of them, such as {found.files[-1]}.",
         )
     return found
 
@@ -126,9 +126,9 @@ def _refuse_study(path: Path) -> None:
         return
     study = shards.parent
     raise InputError(
-        f"{path} is part of the study {study}: its tensors are stacks over runs",
+        f"{path} is part of the study {study}: its tensors hold several runs",
         "a model, or the study",
-        f"Give the study: {study}. In Python: rs.spectra(rs.open_study({str(study)!r}))",
+        f"Pass the study: {study}. In Python: rs.spectra(rs.open_study({str(study)!r}))",
     )
 
 
@@ -136,7 +136,9 @@ def _of_index(index: Path, endings: Sequence[str]) -> ModelFiles:
     mapping = _weight_map(index)
     if SAFETENSORS in endings and all(name.endswith(tuple(f".{one}" for one in _PICKLED)) for name in mapping.values()):
         raise InputError(
-            f"{index} is the index of a PyTorch checkpoint, which has to be unpickled", "safetensors", _unpickle(index)
+            f"{index} is the index of a PyTorch checkpoint, which has to be unpickled",
+            "safetensors files",
+            _unpickle(index),
         )
     files = tuple(_shard(index.parent, name) for name in sorted(set(mapping.values())))
     missing = _missing_numbers(files)
@@ -165,7 +167,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 def _shard(folder: Path, name: str) -> Path:
     if Path(name).name != name:
-        raise InputError(f"the index names {name!r}", "files in the same folder")
+        raise InputError(f"the index names {name!r}, which lies elsewhere", "files in the same folder")
     if not (folder / name).is_file():
         raise InputError(f"shard {name} is missing from {folder}", "every file that the index names", "Copy it there.")
     return folder / name
@@ -181,7 +183,7 @@ def _refuse_part(file: Path) -> None:
         raise InputError(
             f"{file.name} is one of {int(found['total'])} shards of a model",
             "all of them",
-            f"Give the folder with the shards: {file.resolve().parent}",
+            f"Pass the folder with the shards: {file.resolve().parent}",
         )
     found = _SLICE.fullmatch(file.name)
     if found is None:
@@ -258,11 +260,13 @@ def _nothing(path: Path, endings: Sequence[str]) -> InputError:
     missing = f"{path} holds no {'PyTorch checkpoint' if pickles else 'safetensors file'}"
     if pickles and any(path.glob("*.safetensors")):
         return InputError(
-            missing, wanted, f"It holds safetensors: leave --torch out. In Python: rs.spectra({str(path)!r})"
+            missing, wanted, f"It holds safetensors files: drop --torch. In Python: rs.spectra({str(path)!r})"
         )
     folders = [one.name for one in sorted(path.iterdir()) if one.is_dir() and any(one.glob("*.safetensors"))]
     if folders:
-        return InputError(f"{missing}; its folders {', '.join(folders)} do", wanted, f"Give one: {path / folders[0]}")
+        return InputError(
+            f"{missing}; its subfolders {', '.join(folders)} do", wanted, f"Pass one of them: {path / folders[0]}"
+        )
     for file in sorted(path.iterdir()):
         kind = kind_of(file) if file.is_file() else None
         if kind is not None and kind.pickled and not pickles:

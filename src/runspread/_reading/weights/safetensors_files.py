@@ -40,7 +40,7 @@ class Entry:
     def read(self) -> NDArray[Any]:
         """Return the tensor as float64, float32, float16 or integers; a view of the file where NumPy has the type."""
         if not self.readable:
-            raise InputError(f"numbers of type {self.dtype} in {self.file.name}", f"one of {', '.join(TYPES)}")
+            raise InputError(f"{self.file.name} holds numbers of type {self.dtype}", f"one of {', '.join(TYPES)}")
         raw = np.memmap(self.file, dtype=TYPES[self.dtype][0], mode="r", offset=self.offset, shape=self.shape)
         return widened(raw, self.stored)
 
@@ -64,7 +64,7 @@ def header_of(file: Path) -> tuple[dict[str, Entry], dict[str, str]]:
         texts = {name: str(text) for name, text in header.pop("__metadata__", {}).items()}
         return {name: _entry(file, name, facts, 8 + length, size) for name, facts in header.items()}, texts
     except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
-        raise InputError(f"{file} cannot be read ({error})", "a whole safetensors file") from error
+        raise InputError(f"{file} cannot be read ({error})", "a complete safetensors file") from error
 
 
 def _entry(file: Path, name: str, facts: Mapping[str, Any], start: int, size: int) -> Entry:

@@ -217,7 +217,7 @@ def from_torch_checkpoint(
     require("torch", "reading a PyTorch checkpoint")
     source = Path(path).resolve()
     if not source.exists():
-        raise InputError(f"no file {source}", "a checkpoint written by torch.save")
+        raise InputError(f"the file {source} does not exist", "a checkpoint written by torch.save")
     files = pickled_files(source)
     for file in files.files:
         refuse_other_kinds(file, pickles=True)
@@ -247,7 +247,7 @@ def _converted(
         kept = [one for one in found if files.index.get(one.name, file.name) == file.name]
         twice = next((one.name for one in kept if one.name in tensors), None)
         if twice is not None:
-            raise InputError(f"{twice} is in {file.name} and in a shard before it", "each tensor in one shard")
+            raise InputError(f"{twice} is in {file.name} and in an earlier shard", "each tensor in one shard")
         tensors |= {one.name: one for one in kept}
         left_out += [Excluded(name, _not_the_models(count)) for name, count in facts["left_out"].items()]
     files.check(names)
@@ -265,8 +265,8 @@ def _convert(sources: Sequence[Path], folder: Path, memory_bytes: int, seconds: 
         done = subprocess.run(command, capture_output=True, text=True, timeout=4 * seconds, check=False)
     except subprocess.TimeoutExpired as error:
         raise InputError(
-            f"reading {sources[0].name} took over {4 * seconds} s", "less", "Raise seconds."
-        ) from error  # fmt: skip
+            f"reading {sources[0].name} took longer than {4 * seconds} s", hint="Pass a larger seconds= to allow more."
+        ) from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         reached = sources[int(next((line for line in reversed(lines) if line.isdigit()), "0"))]
@@ -289,4 +289,4 @@ def _tensors_of(target: Path, facts: Mapping[str, Any]) -> list[WeightTensor]:
 
 
 def _no_numbers() -> NDArray[Any]:
-    raise InputError("a tensor whose numbers were not read", "one with status ok")
+    raise InputError("the numbers of this tensor were not read", "a tensor with status ok")
