@@ -160,7 +160,7 @@ def randomness(arms: dict[str, rs.Study], references: int, facts: dict[str, Any]
         )
         law = rs.same(pool, candidates)
         limits = of_arm(pool, candidates, law.delta[0])
-        whole.append((name, limits[0], f"{law.delta[0]:.4f}", f"{law.p_value:.3f}", limits[1]))
+        whole.append((name, limits[0], f"{law.delta[0]:.4f}", f"{law.tests.p_value:.3f}", limits[1]))
     header = (
         "arm", "runs", "mean level", "share told apart", "5 %, median, 95 % of runs (95 %)",
         "replicates at 0.5 or more", "mean level, published rule", "mean level in its own arm",

@@ -161,3 +161,34 @@ def test_a_study_without_weight_metrics_has_none(tmp_path):
         with plain.record(seeds=seed) as run:
             run.log(1, loss=0.5)
     assert section(plain) is None
+
+
+def test_an_outcome_that_is_the_only_metric_is_named_and_the_hint_works(tmp_path):
+    study = rs.create_study(tmp_path / "study")
+    rng = np.random.default_rng(0)
+    for seed in range(4):
+        with study.record(seeds={"init": seed}) as run:
+            for step in range(30):
+                run.log(step, loss=float(np.exp(-step / 10) + 0.01 * rng.normal()))
+    study = rs.open_study(tmp_path / "study")
+    with pytest.raises(MissingDataError, match="loss, the outcome, is the only metric that was logged") as raised:
+        rs.dynamics(study, outcome="loss", threshold=0.5, direction="below")
+    assert "metrics=['loss'] (--metric loss)" in str(raised.value)
+    found = rs.dynamics(
+        study, outcome="loss", threshold=0.5, direction="below", metrics=["loss"], states=[1, 2], restarts=2
+    )
+    assert found.prepared.columns == ("loss",)
+    words = ["dynamics", str(study.path), "--outcome", "loss", "--threshold", "0.5", "--below"]
+    shown = CliRunner().invoke(cli, words)
+    assert (shown.exit_code, "is the only metric" in shown.output) == (2, True)
+    shown = CliRunner().invoke(cli, [*words, "--metric", "loss", "--states", "2", "--restarts", "2"])
+    assert shown.exit_code == 0, shown.output
+
+
+@pytest.mark.parametrize("with_steps", [False, True])
+def test_tables_of_nothing_but_the_outcome_get_the_same_error(with_steps):
+    run = {"loss": np.linspace(1, 0, 30), **({"step": np.arange(30)} if with_steps else {})}
+    with pytest.raises(MissingDataError, match="loss, the outcome, is the only metric"):
+        rs.dynamics([run] * 3, outcome="loss", threshold=0.5, direction="below")
+    with pytest.raises(MissingDataError, match="loss, the outcome, is the only metric"):
+        rs.dynamics([np.ones((30, 1))] * 3, columns=["loss"], outcome="loss", threshold=0.5, direction="below")

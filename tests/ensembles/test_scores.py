@@ -256,3 +256,18 @@ def test_no_error_on_100_examples_is_no_certainty(right, runs):
     for outputs in (logits, logits.argmax(-1)):
         text = rs.ensemble_scores(outputs, labels).sentence()  # "standard error 0.00%" before
         assert ("100.00% (95% interval 96.30% to 100.00%)" if right else "0.00% (95% interval 0.00% to 3.70%)") in text
+
+
+def test_an_infinite_likelihood_is_said_in_words():
+    certain = np.tile(np.where([True, False, False], 0.0, -np.inf), (2, 20, 1))  # rules out what ten examples are
+    labels = np.repeat([0, 1], 10)
+    one, both = (rs.ensemble_scores(runs, labels, kind="log-probabilities") for runs in (certain[:1], certain))
+    assert "an infinite NLL (a true class has probability 0)" in one.sentence()
+    assert "an infinite NLL (2 of them give a true class probability 0)" in both.sentence()
+    for found in (one, both):
+        assert "inf " not in found.sentence()
+        assert "nan" not in found.sentence()
+    mixed = np.stack([certain[0], np.full((20, 3), np.log(1 / 3))])
+    found = rs.ensemble_scores(mixed, labels, kind="log-probabilities")
+    assert np.isfinite(found.nll)
+    assert "an infinite NLL (1 of them" in found.sentence()

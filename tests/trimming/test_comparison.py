@@ -198,7 +198,7 @@ def test_the_worst_class_decides():
     logits, labels = made_runs(runs=10, classes=3)
     levels = rs.trimming(logits, resample="split", replicates=5)
     found = trimmed_examples(logits, levels=levels, labels=labels)
-    assert found.margin == "one-vs-rest"
+    assert found.settings.margin == "one-vs-rest"
     assert found.labels is not None
     worst = np.minimum(levels.class_levels, 0.5).mean(1).argmax(0)
     trimmed = np.flatnonzero(levels.mean > 0)
@@ -313,7 +313,12 @@ def test_trimmed_examples_take_the_settings_of_the_levels():
     logits, labels = made_runs(runs=10, classes=3)
     levels = rs.trimming(logits, margin="top-two", clip=(0, 2), reference="ensemble", mode="published", replicates=4)
     found = trimmed_examples(logits, levels=levels)
-    assert (found.margin, found.clip, found.reference, found.mode) == ("top-two", (0, 2), "ensemble", "published")
+    assert (found.settings.margin, found.settings.clip, found.settings.reference, found.settings.mode) == (
+        "top-two",
+        (0, 2),
+        "ensemble",
+        "published",
+    )
     run = int(np.flatnonzero(levels.mean > 0)[0])
     gaps = np.clip(margins(logits, "top-two"), 0, 2)
     halves = (slice(5, None), slice(None, 5))

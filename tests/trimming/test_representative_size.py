@@ -192,6 +192,12 @@ def test_small_pools_and_copies_are_told():
 
 def test_result_carries_its_settings():
     found = rs.representative_size(toy(20, 60), replicates=3, clip=(-2, 2), seed=5)
-    assert (found.mode, found.reference, found.clip, found.classes, found.seed) == ("step", "mixture", (-2, 2), None, 5)
+    assert (
+        found.settings.mode,
+        found.settings.reference,
+        found.settings.clip,
+        found.settings.classes,
+        found.settings.seed,
+    ) == ("step", "mixture", (-2, 2), None, 5)
     clipped = rs.representative_size(np.clip(toy(20, 60), -2, 2), replicates=3, seed=5)
     assert np.array_equal(found.levels, clipped.levels)

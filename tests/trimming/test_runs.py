@@ -147,7 +147,7 @@ def test_classes_are_tested_one_by_one_at_their_share_of_epsilon():
         one = rs.trimming(values[:4, :, k], values[4:, :, k], resample="split", replicates=4, epsilon=0.02)
         assert np.array_equal(found.class_levels[k], one.levels)
     assert np.array_equal(found.levels, found.class_levels.max(0))
-    assert found.margin == "one-vs-rest"
+    assert found.settings.margin == "one-vs-rest"
 
 
 def test_ensemble_averages_the_logits_first():
@@ -164,7 +164,7 @@ def test_binary_one_vs_rest_gives_the_level_of_the_gap_for_both_classes():
     logits = np.random.default_rng(4).normal(size=(6, 90, 2)) * np.linspace(0.3, 3, 6)[:, None, None]
     both = rs.trimming(logits, margin="one-vs-rest", resample="split", threshold=0.1, replicates=5)
     gap = rs.trimming(logits, resample="split", threshold=0.1, replicates=5)
-    assert gap.margin == "gap"
+    assert gap.settings.margin == "gap"
     np.testing.assert_allclose(both.class_levels, [gap.levels] * 2, atol=1e-12)
 
 
@@ -215,7 +215,7 @@ def test_result_shows_itself():
     assert 0 < count < 30
     assert found.sentence().startswith(f"{count} of 30 runs are distinguishable from the mixture")
     assert "n = 200, m = 200" in found.sentence()
-    assert "not which examples" in found.sentence()
+    assert "not individual examples" in found.sentence()
     plain = json.loads(found.to_json())
     settings = ("margin", "reference", "resample", "mode", "threshold", "epsilon", "n", "m", "cap")
     assert [plain[name] for name in settings] == ["gap", "mixture", "bootstrap", "step", "dkw", 0.01, 200, 200, 0.5]
@@ -371,7 +371,7 @@ def test_result_carries_its_settings():
     rng = np.random.default_rng(5)
     logits, labels = rng.normal(size=(6, 90, 3)), rng.integers(3, size=90)
     found = rs.trimming(logits, margin="pairwise", labels=labels, classes=(0, 2), clip=(-1, 1), seed=7, replicates=2)
-    assert (found.classes, found.clip, found.seed) == ((0, 2), (-1, 1), 7)
+    assert (found.settings.classes, found.settings.clip, found.settings.seed) == ((0, 2), (-1, 1), 7)
 
 
 def test_one_logit_with_labels():
@@ -384,7 +384,7 @@ def test_one_logit_with_labels():
     assert one.values == pytest.approx(both.values, abs=1e-12)
     assert trimmed_examples(gaps[..., None], labels=labels).labels is not None
     same = rs.same(gaps[..., None], gaps[..., None] + 1, labels=labels, permutations=99)
-    assert same.accuracy_old == pytest.approx(((gaps > 0) == labels).mean())
+    assert same.old.accuracy == pytest.approx(((gaps > 0) == labels).mean())
     with pytest.raises(InputError, match="out of range"):
         rs.trimming(gaps[..., None], labels=labels + 1)
 

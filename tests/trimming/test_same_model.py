@@ -38,13 +38,13 @@ def test_every_arrangement_written_out(n_old, n_new, shift):
     old, new = np.round(rng.normal(size=(n_old, 40)), 1), np.round(rng.normal(shift, 1, size=(n_new, 40)), 1)
     found = rs.same(old, new, epsilon=0.05, seed=7)
     every = distances_of_all(old, new)
-    assert found.exact
-    assert found.arrangements == len(every) // (2 if n_old == n_new else 1)
+    assert found.tests.exact
+    assert found.tests.arrangements == len(every) // (2 if n_old == n_new else 1)
     assert found.distance == pytest.approx(every[0], abs=1e-12)
-    assert found.p_value == pytest.approx((every >= every[0] - 1e-12).mean(), abs=1e-12)
+    assert found.tests.p_value == pytest.approx((every >= every[0] - 1e-12).mean(), abs=1e-12)
     rejected = [bound for bound in np.unique(every) if (every > bound + 1e-12).mean() <= 0.05]
     assert found.delta[0] == pytest.approx(min(rejected), abs=1e-12)
-    assert (found.level > 0) == (found.p_value <= 0.05)
+    assert (found.level > 0) == (found.tests.p_value <= 0.05)
     assert found.level == pytest.approx(trimming_level(old.ravel(), new.ravel(), threshold=found.delta[0]), abs=1e-12)
     curve = trimmed_distance(old.ravel(), new.ravel(), found.alphas)
     assert found.distances == pytest.approx(curve, abs=1e-12)
@@ -56,8 +56,8 @@ def test_random_arrangements_are_distinct_and_estimate_the_exact_p_value():
     every = distances_of_all(old, new)
     exact = (every >= every[0] - 1e-12).mean()
     found = [rs.same(old, new, permutations=99, epsilon=0.05, seed=seed) for seed in range(20)]
-    assert not found[0].exact
-    mean = np.mean([each.p_value for each in found])
+    assert not found[0].tests.exact
+    mean = np.mean([each.tests.p_value for each in found])
     assert mean == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 2000) + 0.01)
     for sizes in ((5, 5), (4, 6)):  # nearly all of the 126 and 210 that there are
         drawn = exchanges(*sizes, 120, np.random.default_rng(0)).new
@@ -89,7 +89,7 @@ def test_changes_below_alpha_pass_and_those_above_do_not(changed, same):
     assert found.same == same
     if changed > 0.05:
         assert 0.6 * changed < found.level <= changed + 0.02  # the threshold takes its part: never too large
-        assert found.p_value == 0.001
+        assert found.tests.p_value == 0.001
 
 
 def test_narrower_outputs_are_not_the_same_at_any_level():
@@ -105,7 +105,7 @@ def test_identical_runs_are_the_same():
     old = pipeline(np.random.default_rng(8), 6)
     found = rs.same(old, old, alpha=0.0)
     assert found.same
-    assert (found.level, found.distance, found.p_value) == (0.0, 0.0, 1.0)
+    assert (found.level, found.distance, found.tests.p_value) == (0.0, 0.0, 1.0)
     assert "6 new runs have exactly the outputs of an old run" in found.warnings[0]
     assert "1 new run has exactly the outputs of an old run" in rs.same(old, old[:1], epsilon=0.2).warnings[0]
     assert rs.same(old, pipeline(np.random.default_rng(9), 6)).warnings == ()
@@ -116,7 +116,7 @@ def test_classes_are_tested_together():
     old, new = pipeline(rng, 12, classes=4), pipeline(rng, 12, classes=4)
     new[:, :90, 2] += 15
     found = rs.same(old, new)
-    assert found.margin == "one-vs-rest"
+    assert found.settings.margin == "one-vs-rest"
     assert found.class_levels.argmax() == 2
     assert found.level == found.class_levels.max()
     assert not found.same
@@ -133,8 +133,8 @@ def test_independent_examples_have_a_bound_instead(threshold):
     old, new = rng.normal(size=(3, 500)), rng.normal(size=(4, 700))
     found = rs.same(old, new, threshold=threshold)
     assert found.same
-    assert math.isnan(found.p_value)
-    assert (found.examples_old, found.examples_new) == (500, 700)
+    assert math.isnan(found.tests.p_value)
+    assert (found.old.examples, found.new.examples) == (500, 700)
     if threshold == "dkw":
         assert found.delta[0] == pytest.approx(math.sqrt(1200 / 700_000 * math.log(200)))
     with pytest.raises(InputError, match="old runs on 500 examples and new ones on 700"):
@@ -146,13 +146,16 @@ def test_result_shows_itself():
     labels = rng.integers(2, size=300)
     old, new = pipeline(rng, 8), pipeline(rng, 9)
     found = rs.same(old, new, labels=labels, alpha=0.1)
-    assert found.accuracy_old == pytest.approx((old.argmax(-1) == labels).mean())
-    assert found.accuracy_new == pytest.approx((new.argmax(-1) == labels).mean())
+    assert found.old.accuracy == pytest.approx((old.argmax(-1) == labels).mean())
+    assert found.new.accuracy == pytest.approx((new.argmax(-1) == labels).mean())
     assert found.sentence().startswith("No difference is shown between 9 new runs and 8 old runs, beyond the fraction")
-    assert f"p = {found.p_value:.2g} for the distribution, {found.p_examples:.2g} example by" in found.sentence()
+    assert (
+        f"p = {found.tests.p_value:.2g} for the distribution, {found.tests.p_examples:.2g} example by"
+        in found.sentence()
+    )
     assert "go unseen" in found.sentence()
     assert "mean accuracy, old" in found.table()[""]
-    assert math.isnan(rs.same(old, new).accuracy_old)
+    assert math.isnan(rs.same(old, new).old.accuracy)
 
 
 def test_diverged_runs_are_excluded_and_named():
@@ -160,7 +163,7 @@ def test_diverged_runs_are_excluded_and_named():
     old, new = pipeline(rng, 8), pipeline(rng, 9)
     new[4, 0, 0] = math.nan
     found = rs.same(old, new)
-    assert found.n_new == 8
+    assert found.new.n == 8
     assert [e.run for e in found.excluded] == ["run 4"]
     clean = rs.same(old, np.delete(new, 4, axis=0))
     assert (found.level, found.delta) == (clean.level, clean.delta)
@@ -188,7 +191,7 @@ def test_too_few_runs_cannot_answer():
         rs.same(pipeline(rng, 3), pipeline(rng, 3))
     with pytest.raises(InputError, match=r"down to 0.1. Expected p-values down to epsilon 0.05"):
         rs.same(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.05)  # an arrangement counts as its mirror image
-    assert rs.same(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.1).threshold == "permutation"
+    assert rs.same(pipeline(rng, 3), pipeline(rng, 3), epsilon=0.1).settings.threshold == "permutation"
     with pytest.raises(InputError, match="the same classes"):
         rs.same(pipeline(rng, 6, classes=3), pipeline(rng, 6, classes=4))
 
@@ -201,8 +204,8 @@ def test_copies_inside_a_set_count_once(noise):
     once = rs.same(old[::4], new)
     for first, second, name in ((old, new, "old"), (new, old, "new")):
         found = rs.same(first, second)
-        assert (found.n_old, found.n_new) == (5, 5)
-        assert found.p_value == pytest.approx(once.p_value)
+        assert (found.old.n, found.new.n) == (5, 5)
+        assert found.tests.p_value == pytest.approx(once.tests.p_value)
         assert f"15 {name} runs have exactly the outputs of another" in found.warnings[0]
         assert len(found.excluded) == 15
         assert found.excluded[0].reason == "the outputs of run 0 again"

@@ -59,11 +59,11 @@ def test_the_same_outputs_in_another_order_are_not_the_same(n_old, n_new):
     assert rs.same(old, new, labels=labels).same
     found = rs.same(old, new[:, rng.permutation(500)], labels=labels)
     assert (found.same, found.same_distribution, found.same_examples) == (False, True, False)
-    assert found.p_examples <= found.epsilon_each == 0.005
+    assert found.tests.p_examples <= found.tests.epsilon_each == 0.005
     assert found.sentence().startswith(
         f"The answers of {n_new} new runs and {n_old} old runs differ example by example"
     )
-    assert f"accuracy {found.accuracy_old:.2%} before, {found.accuracy_new:.2%} now" in found.sentence()
+    assert f"accuracy {found.old.accuracy:.2%} before, {found.new.accuracy:.2%} now" in found.sentence()
 
 
 def test_answers_that_move_within_a_class_are_seen():
@@ -74,9 +74,9 @@ def test_answers_that_move_within_a_class_are_seen():
     within = np.concatenate([rng.permutation(250), 250 + rng.permutation(250)])
     old, new = (pipeline(rng, 7, always, 0.97) for _ in range(2))
     found = rs.same(old, new[:, within], labels=labels)
-    assert abs(found.accuracy_old - found.accuracy_new) < 0.01
+    assert abs(found.old.accuracy - found.new.accuracy) < 0.01
     assert found.same_examples is False
-    assert found.disagreement[1] > 3 * max(found.disagreement[0], found.disagreement[2])
+    assert found.tests.disagreement[1] > 3 * max(found.tests.disagreement[0], found.tests.disagreement[2])
 
 
 def test_a_worse_accuracy_beyond_its_noise_is_seen():
@@ -105,9 +105,9 @@ def test_answers_are_compared_by_the_energy_distance():
         gaps.append(abs(accuracy[first].mean() - accuracy[second].mean()))
     scaled = np.maximum(*(np.array(each) / math.sqrt(np.mean(np.square(each))) for each in (energies, gaps)))
     found = rs.same(old, new, labels=labels, epsilon=0.2)
-    assert found.p_examples == pytest.approx((scaled >= scaled[0] - 1e-9).mean(), abs=1e-12)
+    assert found.tests.p_examples == pytest.approx((scaled >= scaled[0] - 1e-9).mean(), abs=1e-12)
     old_old = np.mean([apart[pair] for pair in itertools.combinations(range(4), 2)])
-    assert found.disagreement[:2] == pytest.approx((old_old, apart[:4, 4:].mean()))
+    assert found.tests.disagreement[:2] == pytest.approx((old_old, apart[:4, 4:].mean()))
 
 
 def test_single_outputs_without_labels_are_compared_by_their_differences():
@@ -122,9 +122,9 @@ def test_with_one_run_on_a_side_only_distributions_are_compared():
     rng = np.random.default_rng(4)
     labels = rng.integers(2, size=60)
     found = rs.same(pipeline(rng, 1, labels), pipeline(rng, 250, labels), labels=labels)
-    assert (found.same_examples, found.epsilon_each) == (None, 0.01)
+    assert (found.same_examples, found.tests.epsilon_each) == (None, 0.01)
     assert "not compared example by example with one run on a side" in found.sentence()
-    assert math.isnan(found.p_examples)
+    assert math.isnan(found.tests.p_examples)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_difference_within_alpha_is_told():
     new[:, :16] += 15
     found = rs.same(old, new, alpha=0.2)
     assert found.same
-    assert found.p_value == 0.001
+    assert found.tests.p_value == 0.001
     assert "differ, but more than the allowed fraction is not shown" in found.sentence()
 
 
@@ -179,7 +179,7 @@ def test_bounds_say_what_they_leave_out():
     rng = np.random.default_rng(8)
     found = rs.same(rng.normal(size=(3, 500)), rng.normal(size=(4, 700)), threshold="dkw")
     assert "how much the outputs change with the seeds is not looked at" in found.sentence()
-    assert (found.arrangements, found.same_examples) == (0, None)
+    assert (found.tests.arrangements, found.same_examples) == (0, None)
 
 
 def test_the_command_prints_p_and_its_exit_status_is_the_verdict(tmp_path):

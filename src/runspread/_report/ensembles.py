@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ..methods.ensembles.selection import EnsembleSelection
     from ..studies.study import Study
 
-SIZE = 5
 PAPERS = (
     Paper(
         "Caruana et al. 2004, Ensemble Selection from Libraries of Models", "https://doi.org/10.1145/1015330.1015432"
@@ -27,7 +26,7 @@ def ensemble(study: Study) -> Section:
     from ..methods.audit.auditing import audit_warnings
     from ..methods.ensembles import select_ensemble
 
-    result = select_ensemble(_candidates(study), size=SIZE)
+    result = select_ensemble(_candidates(study))
     chosen = figure(
         relabelled(result, study.run_names).plot,
         shows="The score after each step of the choice, beside the best runs with equal weights and random subsets.",
@@ -88,7 +87,7 @@ def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
 def _on_test(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
     from ..methods.ensembles import ensemble_scores, ensemble_sizes
 
-    sizes = ensemble_sizes(study, sizes=range(1, 11))
+    sizes = ensemble_sizes(study)
     scored = ensemble_scores(study, weights=result)
     return (
         figure(

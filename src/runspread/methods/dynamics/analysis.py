@@ -31,12 +31,12 @@ from .defaults import (
 )
 from .detours import DetourTest, before_convergence, detour_test, entries, lasting
 from .live import with_live_form
-from .logs import study_logs
+from .logs import only_the_outcome, study_logs
 from .maps import TrainingMap, map_of
 from .outcome import OutcomeRegression, detour_states, outcome_regression
 from .paths import Paths, canonical_order, trajectory_dissimilarity
 from .prepare import PreparedSequences, prepared_logs
-from .reading import Logs, column, named_runs, read_logs, without
+from .reading import STEPS, Logs, column, column_names, named_runs, read_logs, without
 from .result import TrainingDynamics
 
 
@@ -149,6 +149,9 @@ class _Logged:
                 metrics = [each for each in columns if each != name]
             if metrics is None or name not in metrics:
                 runs = {run: without(log, name) for run, log in runs.items()}
+            left = column_names(next(iter(runs.values())), columns) if metrics is None else metrics
+            if not set(left) - ({*STEPS} if metrics is None else set()):
+                raise only_the_outcome(name)
         logs = read_logs(runs, columns=columns, metrics=metrics, steps=self.steps, lengths=self.lengths)
         return logs, outcome, ()
 

@@ -19,6 +19,8 @@ from .prepare import SHORTEST, TOO_FEW
 from .reading import Log, Logs
 from .shared import common_steps, shared_metrics
 
+LOG_WEIGHTS = "Metrics of the weights are logged by run.log_weights(model, step)."
+
 
 @dataclass(frozen=True)
 class StudyLogs:
@@ -36,6 +38,15 @@ class StudyLogs:
     logs: Logs
     curves: dict[str, Curve]
     left_out: tuple[Excluded, ...]
+
+
+def only_the_outcome(name: str) -> MissingDataError:
+    """Return the error for logs of nothing but the outcome."""
+    return MissingDataError(
+        f"{name}, the outcome, is the only metric that was logged",
+        "another one, from which states are made",
+        f"To make them from the outcome itself, ask for metrics=[{name!r}] (--metric {name}). {LOG_WEIGHTS}",
+    )
 
 
 def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged: str) -> StudyLogs:
@@ -78,10 +89,10 @@ def _names(
         return tuple(metrics), {}
     weights = tuple(name for name in WEIGHT_METRICS if name in curves)
     names = weights or tuple(name for name in curves if name != outcome)
+    if not names and curves:
+        raise only_the_outcome(str(outcome))
     if not names:
-        raise MissingDataError(
-            "no metrics were logged", "run.log(...) during training", "For weights: run.log_weights(model, step)."
-        )
+        raise MissingDataError("no metrics were logged", "run.log(...) during training", LOG_WEIGHTS)
     runs = [run.id for run in study.runs if run.status in ("completed", "diverged")]
     logged = {name: set(curves[name].run_ids) for name in names}
     return shared_metrics([{n: curves[n].of(run)[0] for n in names if run in logged[n]} for run in runs])

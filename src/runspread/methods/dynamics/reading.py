@@ -62,7 +62,7 @@ def read_logs(
 ) -> Logs:
     """Read arrays, mappings or data frames: cut padding, sort by step, keep rows that have every metric."""
     source = named_runs(sequences)
-    known = _column_names(next(iter(source.values())), columns)
+    known = column_names(next(iter(source.values())), columns)
     clock = _step_column(source, known, metrics, columns) if steps is None else None
     wanted = tuple(metrics) if metrics is not None else tuple(name for name in known if name != clock)
     for name in wanted:
@@ -111,7 +111,8 @@ def without(log: Any, name: str) -> Any:
     return log.drop(columns=name) if hasattr(log, "columns") else log
 
 
-def _column_names(run: Any, columns: Sequence[str] | None) -> tuple[str, ...]:
+def column_names(run: Any, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of a log's columns: its own, those given, or numbers."""
     if is_table(run):
         return tuple(str(name) for name in run)
     if np.ndim(run) == 1:

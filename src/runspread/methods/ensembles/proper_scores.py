@@ -101,8 +101,8 @@ class Scores(Result):
         if np.isnan(self.nll):
             return self._votes()
         core = (
-            f"accuracy {self._accuracy()}, NLL {self.nll:.4f} "
-            f"(standard error {self.nll_se:.4f}), Brier score {self.brier:.4f} and ECE {self.ece:.4f} ({bins} bins) "
+            f"accuracy {self._accuracy()}, {self._likelihood()}, Brier score {self.brier:.4f} and ECE {self.ece:.4f} "
+            f"({bins} bins) "
             f"on {count(self.n_examples, 'example')}"
         )
         caveat = "The errors are over examples; they do not say what other seeds would give."
@@ -110,8 +110,21 @@ class Scores(Result):
             return f"One run reaches {core}. {caveat}"
         return (
             f"The average of {self.n_members} members reaches {core}; alone they average accuracy "
-            f"{self.weights @ self.member_accuracy:.2%} and NLL {self.gibbs_nll:.4f}. {caveat}"
+            f"{self.weights @ self.member_accuracy:.2%} and {self._own_likelihood()}. {caveat}"
         )
+
+    def _likelihood(self) -> str:
+        """Return the NLL with its error, or why it is infinite."""
+        if math.isfinite(self.nll):
+            return f"NLL {self.nll:.4f} (standard error {self.nll_se:.4f})"
+        return "an infinite NLL (a true class has probability 0)"
+
+    def _own_likelihood(self) -> str:
+        """Return the mean NLL of the members, or how many make it infinite."""
+        if math.isfinite(self.gibbs_nll):
+            return f"NLL {self.gibbs_nll:.4f}"
+        infinite = int(np.isinf(self.member_nll[self.weights > 0]).sum())
+        return f"an infinite NLL ({infinite} of them give a true class probability 0)"
 
     def _accuracy(self) -> str:
         """Return the accuracy with its error: where no outcome differs, which is no certainty, Wilson's interval."""

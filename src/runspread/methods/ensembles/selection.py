@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -28,12 +29,12 @@ from .candidates import (
 )
 from .defaults import FOLDS, OBJECTIVE, RANDOM_SUBSETS, SIZE, SelectionSettings, most_steps
 from .greedy import CrossValidatedSelection, Settings, cross_validate, greedy
+from .words import NAMES, loss_text
 
 ENOUGH_EXAMPLES, ENOUGH_CANDIDATES = 300, 20
 _DERIVED = (
     "size", "score", "best_single_score", "member_ids", "n_candidates", "n_infinite", "n_worse_than_prior",
 )  # fmt: skip
-NAMES = {"nll": "NLL", "brier": "Brier score", "error": "error rate"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -170,14 +171,21 @@ class EnsembleSelection(Result):
         )
         if checked is None:
             return f"{head} What it gains was not measured: score it, and single runs, on other examples."
-        low, high = checked.gain_interval
-        least = 1e-9 * max(1.0, abs(checked.held_out))  # below which a gain is rounding
-        verdict = "better" if low > least else "worse" if high < -least else "not shown to be better or worse"
         return (
-            f"{head} Chosen on part of them and scored on the rest, its {name} is {checked.held_out:.4f}, against "
-            f"{checked.held_out_single:.4f} for the best single run chosen alike: {verdict} (gain "
-            f"{checked.gain_over_single:.4f}, 95% CI {low:.4f} to {high:.4f})."
+            f"{head} Chosen on part of them and scored on the rest, its {name} is {loss_text(checked.held_out)}, "
+            f"against {loss_text(checked.held_out_single)} for the best single run chosen alike: "
+            f"{_gain_words(checked)}."
         )
+
+
+def _gain_words(checked: CrossValidatedSelection) -> str:
+    """Return whether choosing is shown to gain over the best single run."""
+    low, high = checked.gain_interval
+    if not math.isfinite(checked.gain_over_single):
+        return "no difference can be given of an infinite score"
+    least = 1e-9 * max(1.0, abs(checked.held_out))  # below which a gain is rounding
+    verdict = "better" if low > least else "worse" if high < -least else "not shown to be better or worse"
+    return f"{verdict} (gain {checked.gain_over_single:.4f}, 95% CI {low:.4f} to {high:.4f})"
 
 
 def stop_words(result: EnsembleSelection) -> str:

@@ -30,7 +30,7 @@ from .candidates import (
 )
 from .defaults import OBJECTIVE, RANDOM_SUBSETS_PER_SIZE, REPORTING, SIZES, CandidateOptions, SizesSettings, most_steps
 from .greedy import Settings, greedy
-from .selection import NAMES
+from .words import NAMES, loss_text
 
 NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"
 
@@ -81,12 +81,13 @@ class EnsembleSizes(Result):
         chosen = self.curves["greedy"]
         best, last = first_smallest(chosen), int(np.flatnonzero(~np.isnan(chosen))[-1])
         name = NAMES[self.objective]
-        more = "" if best == last else f" The largest, of {self.sizes[last]}, has {chosen[last]:.4f}."
+        more = "" if best == last else f" The largest, of {self.sizes[last]}, has {loss_text(chosen[last])}."
+        random = loss_text(self.curves["random"][best])
         return (
             f"The best greedy ensemble has {count(int(self.sizes[best]), 'member')}: {name} "
-            f"{chosen[best]:.4f} on {self.n_report_examples} examples that did not choose its members, against "
-            f"{chosen[0]:.4f} for the smallest ({self.sizes[0]}) and {self.curves['random'][best]:.4f} for the median "
-            f"random ensemble of that size.{more} The size was picked on these examples; one pool of "
+            f"{loss_text(chosen[best])} on {self.n_report_examples} examples that did not choose its members, against "
+            f"{loss_text(chosen[0])} for the smallest ({self.sizes[0]}) and {random} for the median random ensemble of "
+            f"that size.{more} The size was picked on these examples; one pool of "
             f"{count(self.n_candidates, 'candidate')}."
         )
 

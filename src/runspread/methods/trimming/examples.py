@@ -20,12 +20,12 @@ from .defaults import ScalarOptions, TrimmingSettings
 from .inputs import Inputs
 from .levels import Pair, check_mode, trimming_of
 from .nodes import SLACK
+from .records import LevelSettings
 from .typicality import TrimmingLevels, ensemble_of, halves, trimming
 
 SHOWN = 20
 TOP = 0.1  # of the examples, whose share of the trimmed mass is told
 SHUFFLES = 10
-_OF_LEVELS = ("margin", "classes", "clip", "reference", "resample", "mode", "threshold", "epsilon", "n", "m")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -48,8 +48,10 @@ class TrimmedExamples(Result):
     mean_level : float
         Mean level of the trimmed runs, for one-vs-rest of the class that decides: the fraction trimmed of an
         example picked blindly.
-    margin, classes, clip, reference, resample, mode, threshold, epsilon, n, m
-        Settings of the levels, which the trimming shares.
+    n, m : int
+        Examples on which candidates and reference of the levels are evaluated.
+    settings : LevelSettings
+        Those of the levels, which the trimming shares.
     """
 
     picture = ".plots:plot_trimmed_examples"
@@ -61,16 +63,9 @@ class TrimmedExamples(Result):
     n_trimmed: int
     share_by_chance: float
     mean_level: float
-    margin: str
-    classes: tuple[int, int] | None
-    clip: tuple[float, float] | None
-    reference: str
-    resample: str | None
-    mode: str
-    threshold: str | float
-    epsilon: float
     n: int
     m: int
+    settings: LevelSettings
 
     def order(self) -> NDArray[np.intp]:
         """Return the examples, the most trimmed first."""
@@ -82,7 +77,7 @@ class TrimmedExamples(Result):
         columns: dict[str, Any] = {"example": top}
         if self.labels is not None:
             columns["label"] = self.labels[top]
-        return Table({**columns, "trimmed": self.trimmed[top], f"mean {self.margin}": self.mean_output[top]})
+        return Table({**columns, "trimmed": self.trimmed[top], f"mean {self.settings.margin}": self.mean_output[top]})
 
     def share_in_top(self, fraction: float = TOP) -> float:
         """Return the share of all trimmed mass that the most trimmed `fraction` of the examples carries."""
@@ -143,7 +138,9 @@ def trimmed_examples(
     _check_same(levels, tested, pool)
     trimmed = np.flatnonzero(levels.mean > 0)
     deciding, own = _deciding(levels)
-    found = _trimmings(levels, own, _references(levels.reference, tested, pool, trimmed, deciding), tested, seed)
+    found = _trimmings(
+        levels, own, _references(levels.settings.reference, tested, pool, trimmed, deciding), tested, seed
+    )
     shares, outputs, shuffled = (values / max(len(trimmed), 1) for values in found)
     return TrimmedExamples(
         trimmed=shares,
@@ -153,9 +150,11 @@ def trimmed_examples(
         n_trimmed=len(trimmed),
         share_by_chance=float(np.mean([_share_in_top(row, TOP) for row in shuffled])),
         mean_level=float(own[trimmed].mean()) if len(trimmed) else 0.0,
+        n=levels.n,
+        m=levels.m,
+        settings=levels.settings,
         excluded=levels.excluded,
         warnings=levels.warnings,
-        **{name: getattr(levels, name) for name in _OF_LEVELS},
     )
 
 
@@ -167,7 +166,7 @@ def _trimmings(
     seed: int,
 ) -> tuple[Floats, Floats, Floats]:
     """Return sums over the trimmed runs, by example: the share trimmed, the output, and shares that are shuffled."""
-    rng, mode = np.random.default_rng(check_seed(seed)), check_mode(levels.mode)
+    rng, mode = np.random.default_rng(check_seed(seed)), check_mode(levels.settings.mode)
     shares, outputs = np.zeros((2, tested.n_examples))
     shuffled = np.zeros((SHUFFLES, tested.n_examples))
     for runs, statistic, reference in references:
@@ -183,7 +182,7 @@ def _trimmings(
 
 def _as_levels(levels: TrimmingLevels, given: ScalarOptions) -> TrimmingSettings:
     """Return settings that read outputs as those of the levels were; what is given besides must not differ."""
-    own: dict[str, Any] = {name: getattr(levels, name) for name in ("margin", "classes", "clip")}
+    own: dict[str, Any] = {name: getattr(levels.settings, name) for name in ("margin", "classes", "clip")}
     for name, known in own.items():
         value: Any = given.get(name)
         if value is not None and value != known and (known is None or list(value) != list(known)):
@@ -209,7 +208,9 @@ def _check_same(levels: TrimmingLevels, tested: Scalars, pool: Scalars | None) -
     statistics = 1 if levels.class_levels is None else len(levels.class_levels)
     known = "1 scalar output" if statistics == 1 else f"{statistics} classes"
     here = "1" if tested.n_statistics == 1 else f"{tested.n_statistics} classes"
-    examples = {"bootstrap": levels.n + levels.m, "split": levels.n + levels.m, None: levels.n}.get(levels.resample)
+    examples = {"bootstrap": levels.n + levels.m, "split": levels.n + levels.m, None: levels.n}.get(
+        levels.settings.resample
+    )
     if statistics != tested.n_statistics or examples not in (None, tested.n_examples):
         raise InputError(
             f"levels of {known} on {examples} examples, here {here} on {tested.n_examples}",
@@ -221,7 +222,7 @@ def _deciding(levels: TrimmingLevels) -> tuple[NDArray[np.intp], Floats]:
     """Return the statistic with the largest mean level, and that level, of each run."""
     if levels.class_levels is None:
         return np.zeros(len(levels.run_ids), dtype=np.intp), levels.mean
-    means = np.minimum(levels.class_levels, levels.cap).mean(1)
+    means = np.minimum(levels.class_levels, levels.settings.cap).mean(1)
     return (means >= means.max(0) - SLACK).argmax(0), means.max(0)
 
 

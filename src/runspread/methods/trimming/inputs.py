@@ -42,3 +42,7 @@ class Inputs:
     def read(self, source: Any) -> Scalars:
         """Return the scalar outputs of the usable runs of a source."""
         return read_scalars(source, self.labels, self.split, self.scalars, kind=self.kind, nan=self.nan)
+
+    def used(self, runs: Scalars) -> dict[str, Any]:
+        """Return what a result says of how outputs were read."""
+        return {"margin": runs.margin, "classes": self.scalars.classes, "clip": self.scalars.clip}

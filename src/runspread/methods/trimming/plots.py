@@ -50,7 +50,7 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
     ax = new_axes(ax)
     order = np.lexsort((result.rejected, result.mean))
     place = np.arange(1, len(order) + 1)
-    low, high = (np.minimum(limit[order], result.cap) for limit in (result.lower, result.upper))
+    low, high = (np.minimum(limit[order], result.settings.cap) for limit in (result.lower, result.upper))
     width = float(np.clip(120 / len(order), 0.4, 3))
     ax.vlines(place, low, high, color=LIGHT, linewidth=width, label="5 to 95 % of replicates")
     for chosen, marker, face, name in (
@@ -61,10 +61,10 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
         ax.plot(
             place[some], result.mean[order][some], marker, color=BLUE, markerfacecolor=face, markersize=4, label=name
         )
-    beyond = result.upper[order] > result.cap
+    beyond = result.upper[order] > result.settings.cap
     if beyond.any():
-        above = np.full(int(beyond.sum()), result.cap + 0.02)  # not on top of the dots
-        ax.plot(place[beyond], above, "^", color=ORANGE, markersize=4, label=f"reaches beyond {result.cap:g}")
+        above = np.full(int(beyond.sum()), result.settings.cap + 0.02)  # not on top of the dots
+        ax.plot(place[beyond], above, "^", color=ORANGE, markersize=4, label=f"reaches beyond {result.settings.cap:g}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="run, by mean level", ylabel="trimming level", ylim=(-0.02, None))
     return _finish(ax)
@@ -86,7 +86,7 @@ def plot_trimming_curve(result: TrimmingCurve, ax: Axes | None = None) -> Axes:
         The axes drawn on.
     """
     ax = new_axes(ax)
-    _draw_curve(ax, result)
+    _draw_curve(ax, result, result.threshold)
     return _finish(ax)
 
 
@@ -107,16 +107,16 @@ def plot_same_model(result: SameModel, ax: Axes | None = None) -> Axes:
     """
     ax = new_axes(ax)
     ax.axvspan(0, result.alpha, color=BLUE, alpha=0.10, linewidth=0, label=f"allowed: up to {result.alpha:g}")
-    _draw_curve(ax, result)
+    _draw_curve(ax, result, result.settings.threshold)
     return _finish(ax)
 
 
-def _draw_curve(ax: Axes, result: TrimmingCurve | SameModel) -> None:
+def _draw_curve(ax: Axes, result: TrimmingCurve | SameModel, threshold: str | float) -> None:
     alphas, distances, level = result.alphas, result.distances, result.level
     limit = result.delta[0] + result.delta[1] / (1 - alphas)
     last = float(alphas[-1])
     ax.plot(alphas, distances, color=BLUE, linewidth=1.8, label="distance left after trimming")
-    ax.plot(alphas, limit, color=ORANGE, linewidth=1.4, linestyle="--", label=f"threshold ({result.threshold})")
+    ax.plot(alphas, limit, color=ORANGE, linewidth=1.4, linestyle="--", label=f"threshold ({threshold})")
     if np.isfinite(level):
         last = max(last, level + (1 - level) / 10)  # a caller's levels may end before it
         height = result.delta[0] + result.delta[1] / (1 - level)
@@ -317,5 +317,9 @@ def plot_trimmed_examples(result: TrimmedExamples, ax: Axes | None = None) -> Ax
     ax.axhline(result.mean_level, color=GREY, linewidth=1, linestyle="--", label="if examples played no part")
     if left := int((~np.isfinite(result.mean_output)).sum()):
         ax.plot([], [], " ", label=f"not shown: {left} with infinite outputs")
-    ax.set(xlabel=f"mean {result.margin} of the trimmed runs", ylabel="fraction trimmed (mean)", ylim=(-0.01, None))
+    ax.set(
+        xlabel=f"mean {result.settings.margin} of the trimmed runs",
+        ylabel="fraction trimmed (mean)",
+        ylim=(-0.01, None),
+    )
     return _finish(ax, columns=4)

@@ -23,6 +23,7 @@ from .inputs import Inputs
 from .laws import Merged
 from .levels import beyond_reach, default_threshold, threshold_terms
 from .nodes import SLACK, distance, smallest_level
+from .records import ResampledSettings
 from .resampling import Counter, Draw, draw_examples, in_threads
 from .typicality import FEW_REFERENCES
 
@@ -59,9 +60,11 @@ class RepresentativeSize(Result):
         Runs in the pool.
     tolerance : float
         Level up to which a subset counts as representative.
-    delta, n, m, margin, classes, clip, reference, resample, mode, threshold, epsilon, seed
-        As in `TrimmingLevels`; the reference is the mixture of the pool's runs, or of the M runs where the pool is
-        trimmed.
+    delta, n, m
+        As in `TrimmingLevels`.
+    settings : ResampledSettings
+        Margin, classes, clip, reference, resample, mode, threshold, epsilon and seed; the reference is the mixture of
+        the pool's runs, or of the M runs where the pool is trimmed.
     """
 
     picture = ".plots:plot_representative_size"
@@ -81,15 +84,7 @@ class RepresentativeSize(Result):
     delta: tuple[float, float]
     n: int
     m: int
-    margin: str
-    classes: tuple[int, int] | None
-    clip: tuple[float, float] | None
-    reference: str
-    resample: str | None
-    mode: str
-    threshold: str | float
-    epsilon: float
-    seed: int
+    settings: ResampledSettings
 
     @property
     def resolved(self) -> bool:
@@ -223,45 +218,46 @@ def representative_size(
     _check_settings(kinds, tolerance)
     inputs = Inputs.of(representative_size, settings)
     scalars = inputs.read(outputs)
-    n_runs = len(scalars.run_ids)
-    chosen = _check_sizes(sizes, n_runs)
+    chosen = _check_sizes(sizes, len(scalars.run_ids))
     rng = np.random.default_rng(check_seed(seed))
     draws = draw_examples(scalars.values.shape[2], resample, replicates, None, rng)
     draws = draws * (replicates if resample is None else 1)
-    orders = rng.permuted(np.tile(np.arange(n_runs), (len(draws), 1)), axis=1)
     n, m = len(draws[0][0]), len(draws[0][1])
     delta = threshold_terms(threshold, epsilon, n, m, MODE, len(scalars.values))
     study = Subsets(scalars, [Merged.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
-    counter = Counter(len(draws), inputs.progress)
-    found = in_threads(lambda index: study.compare(orders[index], draws[index]), len(draws), inputs.workers, counter)
-    levels = np.stack([levels for levels, _ in found], axis=2)
+    levels, distances = study.compare_all(draws, rng, inputs)
     limits = share_limits((levels > tolerance + SLACK).sum(2), levels.shape[2])
-    return RepresentativeSize(
-        sizes=chosen,
-        kinds=tuple(kinds),
-        directions=DIRECTIONS,
-        levels=levels,
-        distances=np.stack([distances for _, distances in found], axis=1),
-        smallest=_smallest(levels, chosen, tolerance),
-        not_ruled_out=_first_to_stay(limits[0] <= 1 - COVERAGE, chosen),
-        shown=_first_to_stay(limits[1] <= 1 - COVERAGE, chosen),
-        pool_size=n_runs - n_runs // 2,
-        tolerance=tolerance,
-        delta=delta,
-        n=n,
-        m=m,
-        margin=scalars.margin,
-        classes=inputs.scalars.classes,
-        clip=inputs.scalars.clip,
+    said = ResampledSettings(
+        **inputs.used(scalars),
         reference=REFERENCE,
         resample=resample,
         mode=MODE,
         threshold=default_threshold(threshold, MODE),
         epsilon=epsilon,
         seed=seed,
+    )
+    return RepresentativeSize(
+        sizes=chosen,
+        kinds=tuple(kinds),
+        directions=DIRECTIONS,
+        levels=levels,
+        distances=distances,
+        smallest=_smallest(levels, chosen, tolerance),
+        not_ruled_out=_first_to_stay(limits[0] <= 1 - COVERAGE, chosen),
+        shown=_first_to_stay(limits[1] <= 1 - COVERAGE, chosen),
+        pool_size=_pool_size(scalars),
+        tolerance=tolerance,
+        delta=delta,
+        n=n,
+        m=m,
+        settings=said,
         excluded=scalars.excluded,
         warnings=_warnings(scalars, len(draws)),
     )
+
+
+def _pool_size(scalars: Scalars) -> int:
+    return len(scalars.run_ids) - len(scalars.run_ids) // 2
 
 
 def _check_settings(kinds: Sequence[str], tolerance: float) -> None:
@@ -275,9 +271,8 @@ def _check_settings(kinds: Sequence[str], tolerance: float) -> None:
 
 def _warnings(scalars: Scalars, subsets: int) -> tuple[str, ...]:
     notes: list[str] = []
-    n_runs = len(scalars.run_ids)
-    if n_runs - n_runs // 2 < FEW_REFERENCES:
-        notes.append(f"The pool is made of only {count(n_runs - n_runs // 2, 'run')}: it is itself uncertain.")
+    if (pool := _pool_size(scalars)) < FEW_REFERENCES:
+        notes.append(f"The pool is made of only {count(pool, 'run')}: it is itself uncertain.")
     if subsets < MIN_SUBSETS:
         notes.append(f"{subsets} random subsets cannot tell whether 95 % are within the tolerance: {MIN_SUBSETS} can.")
     if copies := scalars.count_copies():
@@ -330,6 +325,14 @@ class Subsets:
     sizes: NDArray[np.int64]
     kinds: tuple[str, ...]
     delta: tuple[float, float]
+
+    def compare_all(self, draws: list[Draw], rng: np.random.Generator, inputs: Inputs) -> tuple[Floats, Floats]:
+        """Return levels [kinds, directions, draws, sizes] and distances [kinds, draws, sizes], each on a new order."""
+        orders = rng.permuted(np.tile(np.arange(len(self.scalars.run_ids)), (len(draws), 1)), axis=1)
+        counter = Counter(len(draws), inputs.progress)
+        found = in_threads(lambda index: self.compare(orders[index], draws[index]), len(draws), inputs.workers, counter)
+        levels, distances = zip(*found, strict=True)
+        return np.stack(levels, axis=2), np.stack(distances, axis=1)
 
     def compare(self, order: NDArray[np.intp], draw: Draw) -> tuple[Floats, Floats]:
         """Return levels [kinds, directions, sizes] and distances [kinds, sizes], the largest over the statistics.

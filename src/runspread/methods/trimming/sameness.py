@@ -25,12 +25,12 @@ from .inputs import Inputs
 from .laws import Merged
 from .levels import Pair, beyond_reach, check_alpha, threshold_terms
 from .nodes import SLACK, Nodes, distance, smallest_level
+from .records import NewRuns, OldRuns, SameTests, Settings
 from .resampling import Counter, in_threads
 from .sameness_words import counted, sentence
 
 CURVE_POINTS = 51
 THRESHOLDS = ("permutation", "dkw", "rigorous")
-NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,7 +44,7 @@ class SameModel(Result):
     same_distribution : bool
         Whether `level` is at most `alpha`.
     same_examples : bool or None
-        Whether `p_examples` is above `epsilon_each`; None where answers were not compared.
+        Whether ``tests.p_examples`` is above ``tests.epsilon_each``; None where answers were not compared.
     level : float
         Smallest fraction of the new runs' average distribution that must be discarded for the rest to be
         indistinguishable from the old; inf where no trimming helps. The largest over the classes for one-vs-rest.
@@ -54,31 +54,17 @@ class SameModel(Result):
         Level of each statistic: one, or one a class for one-vs-rest.
     distance : float
         Kolmogorov distance of the two average distributions, the largest over the statistics.
-    p_value : float
-        Of equal distributions, over exchanges of runs; NaN for other thresholds.
-    p_examples : float
-        Of equal answers example by example, over the same exchanges; NaN where answers were not compared.
-    epsilon_each : float
-        Level of each test: half of `epsilon` where there are two.
-    arrangements : int
-        Arrangements of the runs that p-values are shares of, the observed one among them; 0 for other thresholds.
-    exact : bool
-        Whether these are all that can be distinguished.
-    disagreement : (float, float, float)
-        Mean share of examples on which two old runs, an old and a new one, two new ones predict different classes (of
-        single outputs without labels, the mean absolute difference); NaN where answers were not compared.
     delta : (float, float)
         A distance is accepted up to ``delta[0] + delta[1] / (1 - alpha)``.
     alphas, distances : ndarray [levels]
         Trimmed distance by level, the largest over the statistics.
-    n_old, n_new : int
-        Runs.
-    examples_old, examples_new : int
-        Examples.
-    accuracy_old, accuracy_new : float
-        Mean accuracies; NaN without labels.
-    margin, classes, clip, reference, mode, threshold, epsilon, seed
-        Settings; the reference is the mixture of the old runs.
+    tests : SameTests
+        p-values, and what they rest on.
+    old, new : Side
+        Numbers of runs and examples, and mean accuracy.
+    settings : Settings
+        Margin, classes, clip, reference, mode, threshold, epsilon and seed; the reference is the mixture of the old
+        runs.
     """
 
     picture = ".plots:plot_same_model"
@@ -90,29 +76,13 @@ class SameModel(Result):
     alpha: float
     class_levels: Floats
     distance: float
-    p_value: float
-    p_examples: float
-    epsilon_each: float
-    arrangements: int
-    exact: bool
-    disagreement: tuple[float, float, float]
     delta: tuple[float, float]
     alphas: Floats
     distances: Floats
-    n_old: int
-    n_new: int
-    examples_old: int
-    examples_new: int
-    accuracy_old: float
-    accuracy_new: float
-    margin: str
-    classes: tuple[int, int] | None
-    clip: tuple[float, float] | None
-    reference: str
-    mode: str
-    threshold: str | float
-    epsilon: float
-    seed: int
+    tests: SameTests
+    old: OldRuns
+    new: NewRuns
+    settings: Settings
 
     def table(self) -> Table:
         """Return the level of each statistic and the facts it rests on."""
@@ -121,14 +91,14 @@ class SameModel(Result):
             "allowed": self.alpha,
             "distance": self.distance,
             "threshold": self.delta[0] + self.delta[1],
-            "p-value, distribution of outputs": self.p_value,
-            "p-value, example by example": self.p_examples,
-            "level of each test": self.epsilon_each,
-            "arrangements of the runs": self.arrangements or None,
+            "p-value, distribution of outputs": self.tests.p_value,
+            "p-value, example by example": self.tests.p_examples,
+            "level of each test": self.tests.epsilon_each,
+            "arrangements of the runs": self.tests.arrangements or None,
         }
         names = ("old with old", "old with new", "new with new")
-        facts |= {f"disagreement, {name}": share for name, share in zip(names, self.disagreement, strict=True)}
-        facts |= {"mean accuracy, old": self.accuracy_old, "mean accuracy, new": self.accuracy_new}
+        facts |= {f"disagreement, {name}": share for name, share in zip(names, self.tests.disagreement, strict=True)}
+        facts |= {"mean accuracy, old": self.old.accuracy, "mean accuracy, new": self.new.accuracy}
         if len(self.class_levels) > 1:
             facts |= {f"level of class {k}": level for k, level in enumerate(self.class_levels)}
         return Table({"": list(facts), "value": list(facts.values())})
@@ -206,66 +176,47 @@ def same(
     _check_alike(before, after, threshold)
     if exchanged:
         copies = sum(len(runs.run_ids) for runs in given) - len(before.run_ids) - len(after.run_ids)
-        found = _exchanged(before, after, epsilon, permutations, seed, copies, inputs)
+        delta, tests = _exchanged(before, after, epsilon, permutations, seed, copies, inputs)
     else:
-        found = _Tests(_bound(before, after, threshold, epsilon), epsilon)
-    pairs = [_nodes(first, second) for first, second in zip(before.values, after.values, strict=True)]
-    levels = np.concatenate([smallest_level(nodes, found.delta) for nodes in pairs])
-    alphas = curve_alphas(float(levels.max()), CURVE_POINTS)
-    curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in alphas] for nodes in pairs]).max(0)
-    alike, answers = bool(levels.max() <= allowed + SLACK), found.same_examples
+        delta, tests = _bound(before, after, threshold, epsilon), SameTests(epsilon_each=epsilon)
+    found = _trimmed(before, after, delta)
+    alike, answers = bool(found["level"] <= allowed + SLACK), _same_examples(tests)
     return SameModel(
         same=alike and answers is not False,
         same_distribution=alike,
         same_examples=answers,
-        level=float(levels.max()),
         alpha=allowed,
-        class_levels=levels,
-        distance=float(curve[0]),
-        p_value=found.p_value,
-        p_examples=found.p_examples,
-        epsilon_each=found.level,
-        arrangements=found.arrangements,
-        exact=found.exact,
-        disagreement=found.disagreement,
-        delta=found.delta,
-        alphas=alphas,
-        distances=curve,
-        n_old=len(before.run_ids),
-        n_new=len(after.run_ids),
-        examples_old=before.values.shape[2],
-        examples_new=after.values.shape[2],
-        accuracy_old=before.mean_accuracy(),
-        accuracy_new=after.mean_accuracy(),
-        margin=before.margin,
-        classes=inputs.scalars.classes,
-        clip=inputs.scalars.clip,
-        reference=REFERENCE,
-        mode=MODE,
-        threshold=threshold,
-        epsilon=epsilon,
-        seed=seed,
+        delta=delta,
+        tests=tests,
+        old=OldRuns.counted(before),
+        new=NewRuns.counted(after),
+        settings=Settings(
+            **inputs.used(before), reference=REFERENCE, mode=MODE, threshold=threshold, epsilon=epsilon, seed=seed
+        ),
         excluded=before.excluded + after.excluded,
         warnings=_warnings(before, after, [len(runs.run_ids) for runs in given]),
+        **found,
     )
 
 
-@dataclass(frozen=True)
-class _Tests:
-    """The threshold of the distance, as (constant, slope), the level of each test, and what exchanges of runs gave."""
+def _trimmed(old: Scalars, new: Scalars, delta: tuple[float, float]) -> dict[str, Any]:
+    """Return how much of the new runs' average must be discarded, and the distance that is left by level."""
+    pairs = [_nodes(first, second) for first, second in zip(old.values, new.values, strict=True)]
+    levels = np.concatenate([smallest_level(nodes, delta) for nodes in pairs])
+    alphas = curve_alphas(float(levels.max()), CURVE_POINTS)
+    curve = np.array([[distance(nodes, 1 / (1 - level))[0] for level in alphas] for nodes in pairs]).max(0)
+    return {
+        "level": float(levels.max()),
+        "class_levels": levels,
+        "distance": float(curve[0]),
+        "alphas": alphas,
+        "distances": curve,
+    }
 
-    delta: tuple[float, float]
-    level: float
-    p_value: float = NAN
-    p_examples: float = NAN
-    arrangements: int = 0
-    exact: bool = False
-    disagreement: tuple[float, float, float] = (NAN, NAN, NAN)
 
-    @property
-    def same_examples(self) -> bool | None:
-        """Whether answers are not shown to differ; None where they were not compared."""
-        return None if np.isnan(self.p_examples) else self.p_examples > self.level * (1 + ROUNDING)
+def _same_examples(tests: SameTests) -> bool | None:
+    """Return whether answers are not shown to differ; None where they were not compared."""
+    return None if np.isnan(tests.p_examples) else tests.p_examples > tests.epsilon_each * (1 + ROUNDING)
 
 
 def _warnings(old: Scalars, new: Scalars, given: Sequence[int]) -> tuple[str, ...]:
@@ -331,7 +282,7 @@ def _exchanged(
     seed: int,
     copies: int,
     inputs: Inputs,
-) -> _Tests:
+) -> tuple[tuple[float, float], SameTests]:
     """Compare distributions, and answers where the examples are known to be the same, over exchanges of runs."""
     n_old, n_new = len(old.run_ids), len(new.run_ids)
     permutations, seed = int(check_integers(permutations, "permutations", 1, None)), check_seed(seed)
@@ -342,12 +293,12 @@ def _exchanged(
     ways = exchanges(n_old, n_new, permutations, np.random.default_rng(seed))
     distances = _distances(old, new, ways, inputs)
     delta = ways.threshold(distances, level), 0.0
-    whole = _Tests(delta, level, ways.p_value(distances), NAN, len(ways.new), ways.exact)
+    whole = SameTests(epsilon_each=level, p_value=ways.p_value(distances), arrangements=len(ways.new), exact=ways.exact)
     if not answered:
-        return whole
+        return delta, whole
     answers = Agreement.of(old, new)
     p_examples = ways.p_value(answers.statistics(ways.new))
-    return replace(whole, p_examples=p_examples, disagreement=answers.shares(ways.new))
+    return delta, replace(whole, p_examples=p_examples, disagreement=answers.shares(ways.new))
 
 
 def _distances(old: Scalars, new: Scalars, ways: Exchanges, inputs: Inputs) -> Floats:

@@ -16,7 +16,7 @@ def sentence(result: SameModel) -> str:
 
 
 def _verdict(result: SameModel) -> str:
-    runs = f"{counted(result.n_new, 'new run')} and {counted(result.n_old, 'old run')}"
+    runs = f"{counted(result.new.n, 'new run')} and {counted(result.old.n, 'old run')}"
     if result.same and result.level == 0:
         return f"No difference is shown between {runs}, beyond the fraction of {result.alpha:g} that may differ"
     much = "no part discarded would make the rest alike"
@@ -32,29 +32,29 @@ def _verdict(result: SameModel) -> str:
 
 
 def _answers(result: SameModel) -> str:
-    old, between, new = (f"{share:.1%}" for share in result.disagreement)
+    old, between, new = (f"{share:.1%}" for share in result.tests.disagreement)
     return f"new and old runs disagree on {between} of the examples, old ones on {old}, new ones on {new}"
 
 
 def _evidence(result: SameModel) -> list[str]:
-    found = [counted(result.examples_new, "example")]
-    if not np.isnan(result.accuracy_old):
-        found.append(f"accuracy {result.accuracy_old:.2%} before, {result.accuracy_new:.2%} now")
-    if not result.arrangements:
+    found = [counted(result.new.examples, "example")]
+    if not np.isnan(result.old.accuracy):
+        found.append(f"accuracy {result.old.accuracy:.2%} before, {result.new.accuracy:.2%} now")
+    if not result.tests.arrangements:
         threshold = result.delta[0] + result.delta[1]
-        return [f"distance {result.distance:.4f}, threshold {threshold:.4f} by {result.threshold}", *found]
-    p_values = f"p = {result.p_value:.2g}"
+        return [f"distance {result.distance:.4f}, threshold {threshold:.4f} by {result.settings.threshold}", *found]
+    p_values = f"p = {result.tests.p_value:.2g}"
     if result.same_examples is not None:
-        p_values += f" for the distribution, {result.p_examples:.2g} example by example"
-    return [f"{p_values}, against {result.epsilon_each:g}", *found]
+        p_values += f" for the distribution, {result.tests.p_examples:.2g} example by example"
+    return [f"{p_values}, against {result.tests.epsilon_each:g}", *found]
 
 
 def _blind_spots(result: SameModel) -> str:
-    if not result.arrangements:
+    if not result.tests.arrangements:
         return "It holds for these runs: how much the outputs change with the seeds is not looked at."
     if result.same_examples is not None:
         return "Changes too small for these runs go unseen." if result.same else "This does not say which is better."
-    why = "with one run on a side" if min(result.n_old, result.n_new) == 1 else "without labels or example ids"
+    why = "with one run on a side" if min(result.old.n, result.new.n) == 1 else "without labels or example ids"
     return f"Answers are not compared example by example {why}: changes that keep the distribution go unseen."
 
 

@@ -35,6 +35,7 @@ from .defaults import (
 from .inputs import Inputs
 from .levels import beyond_reach, default_threshold, round_up_to_grid, threshold_terms
 from .nodes import SLACK
+from .records import LevelSettings
 from .resampling import Counter, Draw, Plan, Pool, block_size, draw_examples, resampled_levels
 
 FEW_REFERENCES = 10
@@ -66,8 +67,8 @@ class TrimmingLevels(Result):
         Examples on which candidates and reference are evaluated in a replicate.
     n_references : ndarray of int [runs]
         Runs behind the reference of each run.
-    margin, classes, clip, reference, resample, mode, threshold, epsilon, cap, seed
-        Settings.
+    settings : LevelSettings
+        Margin, classes, clip, reference, resample, mode, threshold, epsilon, cap and seed.
     """
 
     picture = ".plots:plot_trimming_levels"
@@ -89,16 +90,7 @@ class TrimmingLevels(Result):
     n: int
     m: int
     n_references: NDArray[np.int64]
-    margin: str
-    classes: tuple[int, int] | None
-    clip: tuple[float, float] | None
-    reference: str
-    resample: str | None
-    mode: str
-    threshold: str | float
-    epsilon: float
-    cap: float
-    seed: int
+    settings: LevelSettings
 
     @property
     def atypical(self) -> NDArray[np.bool_]:
@@ -115,12 +107,12 @@ class TrimmingLevels(Result):
             ("5 %", self.lower),
             ("95 %", self.upper),
             ("rejected", self.rejected),
-            (f"{self.cap:g} or more", self.censored),
+            (f"{self.settings.cap:g} or more", self.censored),
         ):
             columns[name] = values[order].tolist()
-        if self.mode == "published":
+        if self.settings.mode == "published":
             columns["published mean"] = self.grid_mean[order].tolist()
-        shares = dict.fromkeys(("rejected", f"{self.cap:g} or more"), ".0%")
+        shares = dict.fromkeys(("rejected", f"{self.settings.cap:g} or more"), ".0%")
         levels = ("mean level", "median", "5 %", "95 %", "published mean")
         return Table(columns, formats=dict.fromkeys(levels, ".3f") | shares)
 
@@ -132,25 +124,25 @@ class TrimmingLevels(Result):
                 f"Nothing can be said of {count(total, 'run')} at n = {self.n}, m = {self.m}: the threshold "
                 f"{self._threshold()} is as large as distances can be, so every level is 0. Use more examples."
             )
-        middle = float(np.median(self.mean))
-        grid = f", {np.median(self.grid_mean):.3f} on the published grid" if self.mode == "published" else ""
-        replicates = f"{len(self.levels)} {self.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
+        middle, how = float(np.median(self.mean)), self.settings
+        grid = f", {np.median(self.grid_mean):.3f} on the published grid" if how.mode == "published" else ""
+        replicates = f"{len(self.levels)} {how.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
         return (
-            f"{atypical} of {total} runs {'is' if atypical == 1 else 'are'} distinguishable from the {self.reference} "
+            f"{atypical} of {total} runs {'is' if atypical == 1 else 'are'} distinguishable from the {how.reference} "
             f"of the reference runs in more than half of {replicates} (median trimming level {middle:.3f}{grid}; "
-            f"n = {self.n}, m = {self.m}; threshold {self._threshold()}). It compares distributions, not which "
-            "examples have them."
+            f"n = {self.n}, m = {self.m}; threshold {self._threshold()}). This compares output distributions, not "
+            "individual examples."
         )
 
     def _threshold(self) -> str:
         if self.delta[1]:
-            return f"{self.threshold}, epsilon {self.epsilon:g}"
-        return f"{self.delta[0]:.4f} by {self.threshold}, epsilon {self.epsilon:g}"
+            return f"{self.settings.threshold}, epsilon {self.settings.epsilon:g}"
+        return f"{self.delta[0]:.4f} by {self.settings.threshold}, epsilon {self.settings.epsilon:g}"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of `trimming` that travel together."""
+class Design:
+    """What `trimming` was asked to do."""
 
     reference: ReferenceKind
     resample: str | None
@@ -159,6 +151,19 @@ class Settings:
     epsilon: float
     seed: int
     inputs: Inputs
+
+    def said(self, tested: Scalars) -> LevelSettings:
+        """Return the settings as the result has them."""
+        return LevelSettings(
+            **self.inputs.used(tested),
+            reference=self.reference,
+            resample=self.resample,
+            mode=self.mode,
+            threshold=default_threshold(self.threshold, self.mode),
+            epsilon=self.epsilon,
+            cap=CAP,
+            seed=self.seed,
+        )
 
     def plan(self, draws: list[Draw], statistics: int) -> Plan:
         """Return what is done in every replicate; each of several statistics is tested at its share of epsilon."""
@@ -235,15 +240,15 @@ def trimming(
     for value, name, known in ((reference, "reference", REFERENCES), (mode, "mode", MODES)):
         check_choice(value, name, known)
     inputs = Inputs.of(trimming, settings)
-    chosen = Settings(reference, resample, mode, threshold, epsilon, seed, inputs)
+    design = Design(reference, resample, mode, threshold, epsilon, seed, inputs)
     tested = inputs.read(candidates)
     pool = None if references is None else inputs.read(references)
     draws = draw_examples(tested.n_examples, resample, replicates, indices, np.random.default_rng(check_seed(seed)))
     if indices is not None:
-        chosen = dataclasses.replace(chosen, resample="given")
-    plan = chosen.plan(draws, tested.n_statistics)
-    levels, sizes = _against_pool(tested, pool, chosen, plan) if pool else _across_halves(tested, chosen, plan)
-    return _summarise(levels, sizes, tested, pool, chosen, plan)
+        design = dataclasses.replace(design, resample="given")
+    plan = design.plan(draws, tested.n_statistics)
+    levels, sizes = _against_pool(tested, pool, design, plan) if pool else _across_halves(tested, design, plan)
+    return _summarise(levels, sizes, tested, pool, design, plan)
 
 
 def halves(n_runs: int) -> list[NDArray[np.intp]]:
@@ -251,7 +256,7 @@ def halves(n_runs: int) -> list[NDArray[np.intp]]:
     return np.array_split(np.arange(n_runs), 2)
 
 
-def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
+def _against_pool(tested: Scalars, pool: Scalars, design: Design, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
     if (tested.n_classes, tested.n_examples) != (pool.n_classes, pool.n_examples):
         raise InputError(
             f"candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
@@ -261,26 +266,26 @@ def _against_pool(tested: Scalars, pool: Scalars, settings: Settings, plan: Plan
         {"candidates": tested.example_ids, "references": pool.example_ids},
     )
     runs, everyone = np.arange(len(tested.run_ids)), np.arange(len(pool.run_ids))
-    counter = _counter(tested, [runs], settings, plan)
-    return _levels(tested, runs, pool, everyone, settings, plan, counter), np.full(len(runs), len(everyone))
+    counter = _counter(tested, [runs], design, plan)
+    return _levels(tested, runs, pool, everyone, design, plan, counter), np.full(len(runs), len(everyone))
 
 
-def _counter(tested: Scalars, parts: list[NDArray[np.intp]], settings: Settings, plan: Plan) -> Counter:
+def _counter(tested: Scalars, parts: list[NDArray[np.intp]], design: Design, plan: Plan) -> Counter:
     """Return what counts the replicates of every block of candidates."""
     blocks = sum(math.ceil(len(part) / block_size(tested.n_examples)) for part in parts)
-    return Counter(tested.n_statistics * blocks * len(plan.draws), settings.inputs.progress)
+    return Counter(tested.n_statistics * blocks * len(plan.draws), design.inputs.progress)
 
 
 def _size(scalars: Scalars) -> str:
     return f"{scalars.n_examples} examples and {scalars.n_classes} classes"
 
 
-def _across_halves(tested: Scalars, settings: Settings, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
+def _across_halves(tested: Scalars, design: Design, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
     if len(tested.run_ids) < 2:
         raise InputError("1 run", "at least two, or references", "A run needs others to be compared with.")
     first, second = parts = halves(len(tested.run_ids))
-    counter = _counter(tested, parts, settings, plan)
-    levels = [_levels(tested, own, tested, other, settings, plan, counter) for own, other in (parts, parts[::-1])]
+    counter = _counter(tested, parts, design, plan)
+    levels = [_levels(tested, own, tested, other, design, plan, counter) for own, other in (parts, parts[::-1])]
     sizes = np.repeat([len(second), len(first)], [len(first), len(second)])
     return np.concatenate(levels, axis=2), sizes
 
@@ -290,7 +295,7 @@ def _levels(
     own: NDArray[np.intp],
     pool: Scalars,
     other: NDArray[np.intp],
-    settings: Settings,
+    design: Design,
     plan: Plan,
     counter: Counter,
 ) -> Floats:
@@ -298,21 +303,21 @@ def _levels(
 
     Held at a time: one statistic of the other runs, sorted, and one block of the own.
     """
-    if settings.reference == "single" and len(other) != 1:
+    if design.reference == "single" and len(other) != 1:
         raise InputError(
             f"{len(other)} reference runs for reference='single'",
             "exactly one",
             "Give one run as the references, on the command line as --against.",
         )
-    averaged = ensemble_of(pool, other) if settings.reference == "ensemble" else None
+    averaged = ensemble_of(pool, other) if design.reference == "ensemble" else None
     levels: list[Floats] = []
     for number in range(tested.n_statistics):
         reference = next(pool.blocks(number, other, len(other))) if averaged is None else averaged[number]
-        law = Pool(_checked(reference, settings.mode))
+        law = Pool(_checked(reference, design.mode))
         del reference  # sorted anew in the pool
         blocks = tested.blocks(number, own, block_size(tested.n_examples))
-        candidates = (_checked(block, settings.mode) for block in blocks)
-        levels.append(resampled_levels(candidates, law, plan, settings.inputs.workers, counter))
+        candidates = (_checked(block, design.mode) for block in blocks)
+        levels.append(resampled_levels(candidates, law, plan, design.inputs.workers, counter))
     return np.stack(levels)
 
 
@@ -332,7 +337,7 @@ def _summarise(
     sizes: NDArray[np.int64],
     tested: Scalars,
     pool: Scalars | None,
-    settings: Settings,
+    design: Design,
     plan: Plan,
 ) -> TrimmingLevels:
     largest = levels.max(0)
@@ -354,16 +359,7 @@ def _summarise(
         n=len(plan.draws[0][0]),
         m=len(plan.draws[0][1]),
         n_references=sizes,
-        margin=tested.margin,
-        classes=settings.inputs.scalars.classes,
-        clip=settings.inputs.scalars.clip,
-        reference=settings.reference,
-        resample=settings.resample,
-        mode=settings.mode,
-        threshold=default_threshold(settings.threshold, settings.mode),
-        epsilon=settings.epsilon,
-        cap=CAP,
-        seed=settings.seed,
+        settings=design.said(tested),
         excluded=tested.excluded + (pool.excluded if pool else ()),
         warnings=_warnings(tested, pool),
     )
