@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ def as_table(source: Any) -> Table:
     Parameters
     ----------
     source : Table, mapping, data frame, list of mappings, or path
-        A path ends in ``.csv``, ``.tsv`` or ``.parquet``.
+        A path ends in ``.csv``, ``.tsv``, ``.parquet`` or ``.jsonl``.
 
     Raises
     ------
@@ -56,9 +57,12 @@ def _from_path(path: Path) -> Table:
         read = require("pyarrow.parquet", "reading a Parquet table").read_table(path)
         _refuse_twins(read.column_names, str(path))
         return Table(read.to_pydict())
+    if path.suffix == ".jsonl":
+        return as_table(_from_json_lines(path))
     if path.suffix not in (".csv", ".tsv"):
         raise InputError(
-            f"{path.name} {f'ends in {path.suffix}' if path.suffix else 'has no suffix'}", ".csv, .tsv or .parquet"
+            f"{path.name} {f'ends in {path.suffix}' if path.suffix else 'has no suffix'}",
+            ".csv, .tsv, .parquet or .jsonl",
         )
     separator, word = ("\t", "tabs") if path.suffix == ".tsv" else (",", "commas")
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -78,6 +82,24 @@ def _from_path(path: Path) -> Table:
         raise InputError(f"row {ragged} of {path} has {len(rows[ragged])} cells", f"{len(rows[0])}, as in the header")
     _refuse_twins(rows[0], str(path))
     return Table({name: [_value(row[k]) for row in rows[1:]] for k, name in enumerate(rows[0])})
+
+
+def _from_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a file with one a line; ``NaN`` and ``Infinity`` are read as Python writes them."""
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: {error}", "one JSON object a line") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {number}: {line[:40]!r}", "one JSON object a line")
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path} is empty", "one JSON object a line")
+    return rows
 
 
 def _refuse_twins(names: Sequence[str], where: str) -> None:

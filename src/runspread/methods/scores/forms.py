@@ -59,6 +59,8 @@ class Arm(NamedTuple):
     @classmethod
     def of(cls, x: Floats) -> Arm:
         """Return the arm of these runs [n]."""
+        if not np.isfinite(x).all():  # diverged runs as the worst: only their order is known
+            return cls(len(x), math.nan, math.nan)
         return cls(len(x), mean_of(x), standard_deviation(x))
 
     @property

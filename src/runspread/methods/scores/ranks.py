@@ -93,15 +93,15 @@ def arrangement_tests(a: Floats, b: Floats) -> tuple[float, float]:
     if n < 3 or math.comb(n, len(a)) > MOST_ARRANGEMENTS:
         return math.nan, math.nan
     pool = np.concatenate([a, b])
-    scale = float(np.ptp(pool)) or 1.0
-    centred = (pool - pool.mean()) / scale
+    finite = bool(np.isfinite(pool).all())
+    centred = (pool - pool.mean()) / (float(np.ptp(pool)) or 1.0) if finite else np.zeros(n)
     scores = np.stack([centred, rankdata(pool) - (n + 1) / 2])
     few, chosen = (0, len(a)) if len(a) <= len(b) else (len(a), n)
     sums = scores[:, _arrangements(n, chosen - few)].sum(axis=-1)
     seen = scores[:, few:chosen].sum(axis=-1, keepdims=True)
     slack = np.array([[1e-9 / (1 / len(a) + 1 / len(b))], [1e-9]])
     found = (np.abs(sums) >= np.abs(seen) - slack).mean(axis=1)
-    return float(found[0]), float(found[1])
+    return float(found[0]) if finite else math.nan, float(found[1])
 
 
 def rank_sum_p(a: Floats, b: Floats) -> float:
@@ -173,12 +173,20 @@ def hodges_lehmann(a: Floats, b: Floats, level: float) -> tuple[float, float, fl
     tail = _tail_counts(len(a), len(b), (1 - level) / 2)
     wanted = [(total - 1) // 2, total // 2, *([tail - 1, total - tail] if tail else [])]
     if total <= _MOST_PAIRS:
-        differences = np.partition(np.subtract.outer(b, a).ravel(), wanted)
-        found = [float(differences[at]) for at in wanted]
+        found = _order_statistics(a, b, wanted)
     else:
         found = [_kth_difference(np.sort(a), np.sort(b), at) for at in wanted]
     middle = found[0] / 2 + found[1] / 2
     return (middle, found[2], found[3]) if tail else (middle, math.nan, math.nan)
+
+
+def _order_statistics(a: Floats, b: Floats, wanted: list[int]) -> list[float]:
+    """Return some differences b - a by their order; two runs that both count as the worst are equal."""
+    with np.errstate(invalid="ignore"):
+        differences = np.subtract.outer(b, a).ravel()
+    differences[np.isnan(differences)] = 0.0
+    ordered = np.partition(differences, wanted)
+    return [float(ordered[at]) if math.isfinite(ordered[at]) else math.nan for at in wanted]
 
 
 def _kth_difference(a: Floats, b: Floats, k: int) -> float:

@@ -1,0 +1,1 @@
+"""One number per run, from tables: columns, cells, units and directions become arms. Knows no method."""

@@ -1,0 +1,303 @@
+"""`compare_scores`: is the new arm better, not worse, or equivalent? (scores 3)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_choice, check_keywords
+from ..._reading.scores.table import DEFAULTS as READING
+from ..._reading.scores.table import ScoreCell, ScoreReading, ScoreTable, read_scores
+from ..._reading.scores.words import FRACTION
+from ...errors import InputError
+from ..variance.power import runs_for_welch
+from .comparison import BothArms, Diverged, MeanDifference, ScoreComparison
+from .defaults import LEVEL, POWER
+from .effect import effect
+from .forms import Arm, Difference, Judged, both_forms, difference, judged
+from .modes import resolution, shape
+from .pairing import Pairing, pairing
+from .plans import runs_for_equivalence
+from .prior import Prior, atlas_prior, moderated_form
+from .ranks import rank_sum_p, ranks
+
+Floats = NDArray[np.float64]
+COMPARING: dict[str, Any] = {
+    "baseline": None,
+    "new_arm": None,
+    "not_worse": None,
+    "equivalent": None,
+    "spread": "each",
+    "paired": False,
+    "level": LEVEL,
+}
+
+
+class CompareSettings(ScoreReading, total=False):
+    """Keywords of `compare_scores`: those of the reading, and these.
+
+    baseline, new_arm : str
+        Which arm is old and which is new; default the first and the second of a table.
+    not_worse, equivalent : float
+        Margin above 0 in the unit of the metric: is new not worse by more, or within it on both sides?
+    spread : {"each", "shared"}, atlas entry or (float, float)
+        Each arm with its own spread (default), one spread for both, or what is known of it: the name of an entry of
+        `atlas`, or a standard deviation and its degrees of freedom.
+    paired : bool or "design"
+        Whether to pair runs of equal seeds where their correlation is shown; "design" pairs them without that.
+    level : float
+        Of intervals; default 0.95.
+    """
+
+    baseline: str
+    new_arm: str
+    not_worse: float
+    equivalent: float
+    spread: str | tuple[float, float]
+    paired: bool | str
+    level: float
+
+
+def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[CompareSettings]) -> ScoreComparison:
+    """Return whether a new arm is better than an old one, from one number per run.
+
+    Tests are Welch's, guarded by Student's where three runs or fewer meet another number of runs.
+
+    Parameters
+    ----------
+    old : array_like of float [n_old], or a table
+        Scores of the old arm, or a table with both arms (a path, a data frame, a mapping of arm to scores, ...).
+    new : array_like of float [n_new], optional
+        Scores of the new arm, beside those of the old one.
+    **settings : CompareSettings
+        What is asked, and how a table is read.
+
+    Raises
+    ------
+    InputError
+        An unknown direction, several metrics or tasks, more than two arms without a choice, a margin of 0 or below.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> old, new = [0.412, 0.398, 0.405, 0.401], [0.391, 0.380, 0.388, 0.395]
+    >>> rs.methods.scores.compare_scores(old, new, metric="val_loss").verdict
+    'better'
+    """
+    check_keywords(settings, {**COMPARING, **READING}, "compare_scores")
+    options: dict[str, Any] = {**COMPARING, **settings}
+    asked, margin = _asked(options)
+    level = checked_level(options["level"])
+    reading: dict[str, Any] = {name: value for name, value in settings.items() if name in READING}
+    table = read_scores(old if new is None else {"old": _sequence(old), "new": _sequence(new)}, **reading)
+    _one_of_each(table)
+    names = _two_arms(table, options["baseline"], options["new_arm"])
+    lower = table.lower_is_better()
+    _check_margin(margin, table)
+    return _compared(table, names, options, asked, margin, level, lower=lower, found="lower_is_better" not in reading)
+
+
+def checked_level(level: float) -> float:
+    """Return a confidence level if it is one."""
+    if not 0.5 < level < 1:
+        raise InputError(f"level={level}", "a number between 0.5 and 1, such as 0.95")
+    return level
+
+
+def _sequence(values: Any) -> list[float]:
+    found = np.asarray(values, dtype=object).ravel().tolist()
+    if not found:
+        raise InputError("an arm without runs", "one number per run")
+    return found
+
+
+def _asked(options: dict[str, Any]) -> tuple[str, float | None]:
+    """Return what is asked and its margin."""
+    given = {name: options[name] for name in ("not_worse", "equivalent") if options[name] is not None}
+    if len(given) > 1:
+        raise InputError("both not_worse= and equivalent=", "one question")
+    for name, margin in given.items():
+        if not 0 < margin < math.inf:
+            hint = "Not worse than 0 is better or equal, which no data show: name the loss that would not matter."
+            raise InputError(f"{name}={margin}", "a margin above 0 in the unit of the metric", hint)
+        return name.replace("_", " "), float(margin)
+    return "better", None
+
+
+def _check_margin(margin: float | None, table: ScoreTable) -> None:
+    if margin is not None and margin > 0.5 and table.units[table.metrics[0]] == FRACTION:
+        raise InputError(
+            f"a margin of {margin:g} for {table.metrics[0]} between 0 and 1", "a fraction", f"Write {margin / 100:g}."
+        )
+
+
+def _one_of_each(table: ScoreTable) -> None:
+    """Raise if a table has several metrics or tasks."""
+    if len(table.metrics) > 1:
+        names = ", ".join(table.metrics[:6])
+        raise InputError(f"{len(table.metrics)} metrics, {names}", "one", f"Pass metric={table.metrics[0]!r}.")
+    if len(table.tasks) > 1:
+        raise InputError(
+            f"{len(table.tasks)} tasks, {', '.join(table.tasks[:6])}",
+            "one",
+            f"Keep one with where={{column: {table.tasks[0]!r}}}, or compare over all of them with compare_tasks.",
+        )
+
+
+def _two_arms(table: ScoreTable, baseline: str | None, new: str | None) -> tuple[str, str]:
+    """Return the names of the old arm and of the new one."""
+    for name in (baseline, new):
+        if name is not None:
+            check_choice(name, "arm", table.arms)
+    old = baseline if baseline is not None else next(arm for arm in table.arms if arm != new)
+    others = [arm for arm in table.arms if arm != old]
+    if new is None and len(others) != 1:
+        known = ", ".join(table.arms[:6])
+        if not others:
+            raise InputError(f"one arm, {known}", "two", "Use run_scores for one arm.")
+        raise InputError(f"{len(table.arms)} arms, {known}", "two", "Pass baseline= and new_arm=, or use rank_scores.")
+    return old, new if new is not None else others[0]
+
+
+def _compared(
+    table: ScoreTable,
+    names: tuple[str, str],
+    options: dict[str, Any],
+    asked: str,
+    margin: float | None,
+    level: float,
+    *,
+    lower: bool,
+    found: bool,
+) -> ScoreComparison:
+    cells = [table.cell(name) for name in names]
+    for name, cell in zip(names, cells, strict=True):
+        if not len(cell):
+            raise InputError(f"no run of {name} with a value", "one at least")
+    a, b = (cell.values for cell in cells)
+    old, new = Arm.of(a), Arm.of(b)
+    pairs = _pairs(cells, options["paired"], level)
+    one = _difference(old, new, options["spread"], pairs)
+    verdict, p = judged(one, margin, level, asked, lower=lower), one.p()
+    by_order = not (np.isfinite(a).all() and np.isfinite(b).all())
+    order = ranks(a, b, level, lower=lower)
+    if by_order:
+        p, one = rank_sum_p(a, b), Difference(math.nan, (), "mann-whitney")
+        verdict = _judged_by_order(p, order.p_superior, margin, level)
+    low, high = one.interval(level)
+    return ScoreComparison(
+        names={"old": names[0] or "old", "new": names[1] or "new"},
+        metric=table.metrics[0],
+        unit=table.units[table.metrics[0]],
+        lower_is_better=lower,
+        direction_found=found,
+        level=level,
+        arms=_both(old, new),
+        difference=MeanDifference(diff=one.value, lo=low, hi=high, p=p, form=one.name, df=one.df),
+        forms=both_forms(old, new),
+        ranks=order,
+        effect=effect(old, new, level),
+        judged=verdict,
+        asked=asked,
+        shown=verdict.verdict == asked or (asked == "not worse" and verdict.verdict == "better"),
+        runs_needed=_runs_needed(old, new, asked, margin, level),
+        diverging=_diverged(cells),
+        paired=pairs,
+        old=a,
+        new=b,
+        excluded=tuple(item for item in table.excluded if _is_of(item.run, names, table)),
+        warnings=(*table.warnings, *_warnings(names, cells)),
+    )
+
+
+def _is_of(run: str, names: tuple[str, str], table: ScoreTable) -> bool:
+    """Whether an excluded run is of one of the two arms."""
+    longest = max((arm for arm in table.arms if run.startswith(f"{arm} ")), key=len, default=names[0])
+    return longest in names
+
+
+def _both(old: Arm, new: Arm) -> BothArms:
+    return BothArms(n_old=old.n, n_new=new.n, mean_old=old.mean, mean_new=new.mean, sd_old=old.sd, sd_new=new.sd)
+
+
+def _pairs(cells: list[ScoreCell], asked: bool | str, level: float) -> Pairing | None:
+    if asked is False:
+        return None
+    if asked not in (True, "design"):
+        raise InputError(f"paired={asked!r}", "True, False or 'design'")
+    if not any(seed is not None for cell in cells for seed in cell.seeds):
+        raise InputError("runs without seeds", "a seed for each, to pair them", "Name their column: seed='...'.")
+    (a, b), (seeds_a, seeds_b) = (cell.values for cell in cells), (cell.seeds for cell in cells)
+    return pairing(a, b, seeds_a, seeds_b, level, design=asked == "design")
+
+
+def _difference(old: Arm, new: Arm, spread: Any, pairs: Pairing | None) -> Difference:
+    if pairs is not None and pairs.paired:
+        return pairs.difference(new.mean - old.mean)
+    if isinstance(spread, str) and spread in ("each", "shared"):
+        return difference(old, new, spread=spread)
+    known = atlas_prior(spread) if isinstance(spread, str) else Prior(*(float(value) for value in spread))
+    return difference(old, new, known=moderated_form(known, old, new))
+
+
+def _judged_by_order(p: float, share: float, margin: float | None, level: float) -> Judged:
+    """Return the verdict where diverged runs count as the worst and means do not exist."""
+    nan, shown = math.nan, p <= 1 - level and share != 0.5
+    verdict = ("better" if share > 0.5 else "worse") if shown else "undecided"
+    return Judged(margin=margin, p_not_worse=nan, p_equivalent=nan, lo_tost=nan, hi_tost=nan, verdict=verdict)
+
+
+def _runs_needed(old: Arm, new: Arm, asked: str, margin: float | None, level: float) -> int | None:
+    """Return the runs of each that show the margin if both are equal; None without a margin or a spread."""
+    spreads = [arm.sd for arm in (old, new) if arm.sd > 0]
+    if margin is None or not spreads or not all(math.isfinite(sd) for sd in spreads):
+        return None
+    variances = [arm.sd**2 if arm.sd > 0 else max(spreads) ** 2 for arm in (old, new)]
+    if asked == "equivalent":
+        return runs_for_equivalence(margin, variances[0], variances[1], 1 - level, POWER)
+    return runs_for_welch(margin, variances[0], variances[1], 1 - level, POWER, sides=1)
+
+
+def _diverged(cells: list[ScoreCell]) -> Diverged:
+    from scipy.stats import fisher_exact
+
+    counted: list[int] = []
+    for cell in cells:
+        finite = int(np.isfinite(cell.values).sum())
+        counted += [cell.n_diverged, finite + cell.n_diverged]
+    bad_old, all_old, bad_new, all_new = counted
+    p = math.nan
+    if bad_old or bad_new:
+        p = float(fisher_exact(np.array([[bad_old, all_old - bad_old], [bad_new, all_new - bad_new]]))[1])
+    return Diverged(diverged=(bad_old, all_old, bad_new, all_new), p_diverged=p)
+
+
+def _warnings(names: tuple[str, ...], cells: list[ScoreCell]) -> list[str]:
+    return [warning for name, cell in zip(names, cells, strict=True) for warning in arm_warnings(name, cell.values)]
+
+
+def arm_warnings(name: str, values: Floats) -> list[str]:
+    """Return reservations about the runs of one arm: groups, rounding, no spread."""
+    finite = values[np.isfinite(values)]
+    found: list[str] = []
+    if len(finite) < 2:
+        return found
+    form = shape(finite)
+    sd = float(finite.std(ddof=1))
+    of = f" of {name}" if name else ""
+    if form.two_groups:
+        y = np.sort(finite)
+        low, high = y[: form.gap_at], y[form.gap_at :]
+        found.append(
+            f"{len(high)} of {len(finite)} runs{of} end near {high.mean():.4g} and {len(low)} near {low.mean():.4g}: "
+            "mean and standard deviation describe neither."
+        )
+    rounded = resolution(finite)
+    if np.ptp(finite) == 0:
+        found.append(f"The runs{of} have no spread at all: are these different seeds?")
+    elif rounded > sd / 2:
+        found.append(f"The values{of} are rounded to {rounded:.3g}, half the spread or more.")
+    return found

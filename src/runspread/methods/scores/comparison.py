@@ -1,0 +1,292 @@
+"""`ScoreComparison`: two arms of one number per run (scores 3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._results import Part, Result, Table
+from .amounts import Amounts, runs_of_both
+from .effect import Effect
+from .forms import Forms, Judged
+from .pairing import Pairing
+from .ranks import Ranks
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BothArms(Part):
+    """Runs, mean and standard deviation of both arms.
+
+    Attributes
+    ----------
+    n_old, n_new : int
+        Runs.
+    mean_old, mean_new, sd_old, sd_new : float
+        In the unit of the metric; NaN where one run has no spread.
+    """
+
+    n_old: int
+    n_new: int
+    mean_old: float
+    mean_new: float
+    sd_old: float
+    sd_new: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MeanDifference(Part):
+    """New minus old, as the verdict takes it.
+
+    Attributes
+    ----------
+    diff, lo, hi : float
+        Difference of means and its interval, in the unit of the metric.
+    p : float
+        Two-sided, of no difference.
+    form : str
+        welch, guarded, student, prior, paired, mann-whitney (where diverged runs count as worst) or none.
+    df : float
+        Degrees of freedom.
+    """
+
+    diff: float
+    lo: float
+    hi: float
+    p: float
+    form: str
+    df: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Diverged(Part):
+    """Runs that diverged.
+
+    Attributes
+    ----------
+    diverged : tuple of int
+        Diverged and all runs of old, diverged and all runs of new.
+    p_diverged : float
+        Fisher's exact p of equal rates; NaN where none diverged.
+    """
+
+    diverged: tuple[int, int, int, int]
+    p_diverged: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoreComparison(Result):
+    """Whether a new arm is better than an old one, from one number per run.
+
+    Attributes
+    ----------
+    names : dict
+        Of old and new.
+    metric, unit : str
+        Name of the metric; fraction, percent or plain.
+    lower_is_better : bool
+        Direction of the metric.
+    direction_found : bool
+        Whether the direction was read from the name of the metric.
+    level : float
+        Of intervals; every test is one at 1 - level.
+    arms : BothArms
+        Runs, mean and standard deviation of each.
+    difference : MeanDifference
+        New minus old.
+    forms : Forms
+        Welch's and Student's numbers.
+    ranks : Ranks
+        Answers by order, among them the chance that a new run is better.
+    effect : Effect
+        In standard deviations.
+    judged : Judged
+        Verdict and tests against a margin.
+    asked : str
+        better, not worse or equivalent.
+    shown : bool
+        Whether the verdict asked for holds.
+    runs_needed : int or None
+        Runs of each that show the margin asked for in four cases of five, if both are equal; None without a margin.
+    diverging : Diverged
+        Runs that diverged.
+    paired : Pairing or None
+        The paired form, where pairs were asked for.
+    old, new : ndarray of float64 [n]
+        The runs.
+    """
+
+    no_picture = "draw result.old and result.new, a point a run"
+
+    names: dict[str, str]
+    metric: str
+    unit: str
+    lower_is_better: bool
+    direction_found: bool
+    level: float
+    arms: BothArms
+    difference: MeanDifference
+    forms: Forms
+    ranks: Ranks
+    effect: Effect
+    judged: Judged
+    asked: str
+    shown: bool
+    runs_needed: int | None
+    diverging: Diverged
+    paired: Pairing | None
+    old: Floats
+    new: Floats
+
+    @property
+    def verdict(self) -> str:
+        """The verdict on the new arm."""
+        return self.judged.verdict
+
+    def table(self) -> Table:
+        """Return each quantity with its interval, its p and the name of its test."""
+        d, r, e = self.difference, self.ranks, self.effect
+        nan = math.nan
+        rows = [
+            ("difference of means", d.diff, d.lo, d.hi, d.p, d.form),
+            ("Hodges-Lehmann", r.hl, r.hl_lo, r.hl_hi, r.p_mw, "Mann-Whitney, exact"),
+            ("P(new better)", r.p_superior, r.p_superior_lo, r.p_superior_hi, nan, "Newcombe"),
+            ("Hedges g", e.hedges_g, e.d_lo, e.d_hi, self.forms.p_student, "Student"),
+            ("arrangements of means", nan, nan, nan, r.p_perm, "permutation, exact"),
+        ]
+        if not math.isnan(r.p_bm):
+            rows.append(("ranks, unequal spread", nan, nan, nan, r.p_bm, "Brunner-Munzel"))
+        names = ("quantity", "value", "low", "high", "p", "test")
+        columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+        title = f"{self.names['new']} minus {self.names['old']}, {self.level:.0%} intervals"
+        return Table(columns, formats={"value": ".5g", "low": ".5g", "high": ".5g", "p": ".3g"}, title=title)
+
+    def sentence(self) -> str:
+        """Return the verdict, the difference with its interval and the runs, and what it does not show."""
+        text = _answer(self)
+        return f"{text} {_diverged_words(self)}".strip()
+
+
+def _amounts(one: ScoreComparison) -> Amounts:
+    half = (one.difference.hi - one.difference.lo) / 2
+    return Amounts(one.metric, one.unit, half if math.isfinite(half) else abs(one.difference.diff) / 10)
+
+
+def _answer(one: ScoreComparison) -> str:
+    new, old = one.names["new"], one.names["old"]
+    if one.difference.form == "mann-whitney":
+        return _by_order(one)
+    if one.difference.form == "none":
+        return _no_spread(one)
+    amounts, verdict = _amounts(one), one.judged.verdict
+    apart = amounts.apart(one.difference.diff)
+    inside = _inside(one, amounts)
+    if verdict == "equivalent":
+        within = amounts.margin(one.judged.margin or 0.0)
+        certain = " A difference smaller than that is certain." if one.difference.p <= 1 - one.level else ""
+        same = f"{new} and {old} have the same mean {amounts.name}"
+        return f"Yes, within {within}: {same}, {apart} for {new} ({inside}).{certain}"
+    if verdict == "not worse":
+        return _not_worse(one, amounts, f"{apart} ({inside})")
+    if verdict in ("better", "worse"):
+        start = "Yes" if one.shown else "Equivalence is not shown" if one.asked == "equivalent" else "No"
+        return f"{start}, {new} is {verdict} than {old}: its {amounts.name} is {apart} ({inside})."
+    return _undecided(one, amounts, inside)
+
+
+def _not_worse(one: ScoreComparison, amounts: Amounts, how: str) -> str:
+    """Return that the new arm is not worse by the margin, and whether it is worse by less for certain."""
+    certain = one.difference.p <= 1 - one.level
+    rest = "It is worse for certain, by less." if certain else "That it is equally good is not shown."
+    margin = amounts.margin(one.judged.margin or 0.0)
+    start = f"Yes, {one.names['new']} is not worse than {one.names['old']} by more than {margin}"
+    return f"{start}: its {amounts.name} is {how}. {rest}"
+
+
+def _undecided(one: ScoreComparison, amounts: Amounts, inside: str) -> str:
+    new, old = one.names["new"], one.names["old"]
+    apart = amounts.apart(one.difference.diff)
+    if one.arms.n_old == one.arms.n_new == 2:
+        return (
+            f"Undecided: {new} is {apart}, but two runs of each hardly measure a spread ({inside}). "
+            "A third run of each narrows it more than any other test of these four numbers."
+        )
+    text = f"Undecided: the {amounts.name} of {new} is {apart} than that of {old} ({inside})."
+    if one.runs_needed is not None:
+        aim = "equivalence" if one.asked == "equivalent" else "that it is not worse"
+        return f"{text} If both are equal, {one.runs_needed:,} runs of each show {aim} in four cases of five."
+    return f"{text} That they are equal is not shown."
+
+
+def _inside(one: ScoreComparison, amounts: Amounts) -> str:
+    """Return interval, runs and direction, as they stand in brackets."""
+    by_margin = one.judged.verdict in ("equivalent", "not worse")
+    level = 1 - 2 * (1 - one.level) if by_margin else one.level
+    ends = (one.judged.lo_tost, one.judged.hi_tost) if by_margin else (one.difference.lo, one.difference.hi)
+    parts = [f"{round(100 * level, 6):g}% interval {amounts.interval(*ends)}", _runs(one)]
+    if one.direction_found:
+        parts.append("lower is better" if one.lower_is_better else "higher is better")
+    if one.difference.form == "paired" and one.paired is not None:
+        parts.append(f"{one.paired.n_pairs} pairs of equal seeds")
+    return "; ".join(parts)
+
+
+def _runs(one: ScoreComparison) -> str:
+    old, new = one.arms.n_old, one.arms.n_new
+    if 1 not in (old, new):
+        return runs_of_both(old, new)
+    single, several = ("old", "new") if old == 1 else ("new", "old")
+    return f"one run of {one.names[single]} and {max(old, new)} of {one.names[several]}"
+
+
+def _no_spread(one: ScoreComparison) -> str:
+    if max(one.arms.n_old, one.arms.n_new) < 2:
+        start = "Undecided: one run of each says nothing about the spread between runs."
+        return f"{start} It takes two runs of one of them."
+    amounts = _amounts(one)
+    apart = amounts.apart(one.difference.diff) if one.difference.diff else "equal"
+    return (
+        f"Undecided: the {amounts.name} of {one.names['new']} is {apart}, but the runs show no spread at all "
+        f"({_runs(one)}). Are these different seeds?"
+    )
+
+
+def _by_order(one: ScoreComparison) -> str:
+    word = {"better": "Yes, {new} is better than {old}", "worse": "No, {new} is worse than {old}"}
+    start = word.get(one.judged.verdict, "Undecided between {new} and {old}").format(**one.names)
+    r = one.ranks
+    return (
+        f"{start}: a run of the former is the better one in {r.p_superior:.0%} of pairs ({one.level:.0%} interval "
+        f"{r.p_superior_lo:.0%} to {r.p_superior_hi:.0%}; {_runs(one)}). "
+        "Diverged runs count as the worst, so that only the order of runs is compared."
+    )
+
+
+def _diverged_words(one: ScoreComparison) -> str:
+    """Return which runs diverged or have no value; nothing where none is left out."""
+    parts: list[str] = []
+    for reason, rest in (("diverged", "diverged and {are} left out"), ("no value", "{have} no value")):
+        named = {
+            name: sum(item.reason == reason and item.run.startswith(f"{name} ") for item in one.excluded)
+            for name in one.names.values()
+        }
+        total = sum(named.values())
+        if total:
+            verbs = {"are": "is", "have": "has"} if total == 1 else {"are": "are", "have": "have"}
+            parts.append(f"{_named_runs(named)} {rest.format(**verbs)}")
+    text = ", and ".join(parts)
+    if not text:
+        return ""
+    return f"{text[:1].upper()}{text[1:]}{'' if 'left out' in text else ', left out'}."
+
+
+def _named_runs(named: dict[str, int]) -> str:
+    """Return how many runs of which arm: one run of base and two of new."""
+    words = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    texts = [(words[k] if k < len(words) else str(k), name, k) for name, k in named.items() if k]
+    first = f"{texts[0][0]} {'run' if texts[0][2] == 1 else 'runs'} of {texts[0][1]}"
+    return " and ".join([first, *(f"{word} of {name}" for word, name, _ in texts[1:])])
