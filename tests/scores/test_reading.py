@@ -44,7 +44,7 @@ def test_a_table_reads_alike_from_every_form(tmp_path):
 
 
 def test_a_line_that_is_no_json_object_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"line 2: .* one JSON object a line"):
+    with pytest.raises(InputError, match=r"line 2, .* Expected one JSON object per line"):
         read_scores(write_csv(tmp_path / "a.jsonl", '{"method": "a", "score": 1}\n[1]\n'))
 
 
@@ -66,7 +66,7 @@ def test_the_messy_table():
 
 @messy
 def test_one_run_with_two_values_is_an_error_with_a_remedy_that_works():
-    with pytest.raises(InputError, match=r"new seed 2 on cifar twice, with 0.91 and 0.88 .* repeats='mean'"):
+    with pytest.raises(InputError, match=r"new seed 2 on cifar is there twice, with 0.91 and 0.88 .* repeats='mean'"):
         read_scores(MESSY, metric="val_loss")
     table = read_scores(MESSY, metric="val_loss", where={"task": "cifar"}, repeats="mean")
     assert table.cell("new").values.tolist() == pytest.approx([0.90, 0.89, 0.895])
@@ -76,16 +76,16 @@ def test_one_run_with_two_values_is_an_error_with_a_remedy_that_works():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"method": ["a"], "model": ["b"], "score": [1.0]}, "2 columns that may be the arm: method, model"),
-        ({"method": ["a"], "score": [1.0], "result": [1.0]}, "2 columns that may be the value: score, result"),
-        ({"who": ["a"], "score": [1.0]}, "no column of arms among who, score.* by="),
-        ({"method": ["a"], "loss": [1.0]}, "no column of values among method, loss.* metric="),
+        ({"method": ["a"], "model": ["b"], "score": [1.0]}, "2 columns may be the arm: method, model"),
+        ({"method": ["a"], "score": [1.0], "result": [1.0]}, "2 columns may be the value: score, result"),
+        ({"who": ["a"], "score": [1.0]}, "none of the columns who, score is known to name arms.* by="),
+        ({"method": ["a"], "loss": [1.0]}, "none of the columns method, loss is known to hold values.* metric="),
         (
             {"method": ["a", "a"], "score": ["1,5", "2,5"]},
-            "'1,5' in row 1, column 'score'; expected a number. Write 1.5",
+            "row 1 has '1,5' in column 'score'. Expected a number. Write 1.5",
         ),
         ({"method": ["a", "a"], "score": ["91%", "0.9"]}, "mixed units"),
-        ({"method": ["a"], "score": [None]}, "no run with a finite value"),
+        ({"method": ["a"], "score": [None]}, "no run has a finite value"),
     ],
 )
 def test_what_cannot_be_read_is_named(columns, message):
@@ -94,7 +94,7 @@ def test_what_cannot_be_read_is_named(columns, message):
 
 
 def test_fractions_beside_percents_are_refused_and_directions_asked_for():
-    with pytest.raises(InputError, match=r"mixed units in accuracy: a lies between 0 and 1, b above 1\.5"):
+    with pytest.raises(InputError, match=r"accuracy has mixed units: a lies between 0 and 1, b above 1\.5"):
         read_scores({"a": [0.9, 0.91], "b": [91.0, 92.0]}, metric="accuracy")
     with pytest.raises(InputError, match="is higher or lower better"):
         read_scores({"a": [1.0], "b": [2.0]}).lower_is_better()

@@ -93,12 +93,12 @@ def _from_json_lines(path: Path) -> list[dict[str, Any]]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise InputError(f"{path}, line {number}: {error}", "one JSON object a line") from None
+            raise InputError(f"{path}, line {number}, is no JSON ({error})", "one JSON object per line") from None
         if not isinstance(row, dict):
-            raise InputError(f"{path}, line {number}: {line[:40]!r}", "one JSON object a line")
+            raise InputError(f"{path}, line {number}, is {line[:40]!r}", "one JSON object per line")
         rows.append(row)
     if not rows:
-        raise InputError(f"{path} is empty", "one JSON object a line")
+        raise InputError(f"{path} is empty", "one JSON object per line")
     return rows
 
 

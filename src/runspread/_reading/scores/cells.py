@@ -43,7 +43,7 @@ def read_cell(cell: Any, column: str, at: int) -> Cell:
         value = _number(float(digits))
     except ValueError:
         reading = f"Write {digits.replace(',', '.')}." if _COMMA.fullmatch(digits) else ""
-        raise InputError(f"{cell!r} in row {at + 1}, column {column!r}", "a number", reading) from None
+        raise InputError(f"row {at + 1} has {cell!r} in column {column!r}", "a number", reading) from None
     return value._replace(percent=percent)
 
 

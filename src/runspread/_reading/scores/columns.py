@@ -78,11 +78,13 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
     values = _wide(table, found, wanted)
     if found["value"] is None and not values:
         raise InputError(
-            f"no column of values among {', '.join(names)}", "one", "Name it: value='...' or metric='...'."
+            f"none of the columns {', '.join(names)} is known to hold values",
+            "one",
+            "Name it: value='...' or metric='...'.",
         )
     by = as_names(given.get("by")) or as_names(found["by"])
     if not by and not one_arm:
-        raise InputError(f"no column of arms among {', '.join(names)}", "one", "Name it: by=.")
+        raise InputError(f"none of the columns {', '.join(names)} is known to name arms", "one", "Name it: by=.")
     metric = None if values else found["metric"]
     used = {*by, *values.values(), *(found[role] for role in NAMES if role not in ("by", "metric")), metric}
     rest = [name for name in names if name not in used]
@@ -106,7 +108,7 @@ def _check_column(name: str, names: Sequence[str]) -> None:
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"no column {name!r}", f"one of {', '.join(names)}", hint)
+        raise InputError(f"there is no column {name!r}", f"one of {', '.join(names)}", hint)
 
 
 def _found(role: str, names: Sequence[str], given: Mapping[str, Any], taken: set[str]) -> str | None:
@@ -120,7 +122,7 @@ def _found(role: str, names: Sequence[str], given: Mapping[str, Any], taken: set
     if len(candidates) > 1:
         option = "where" if role == "metric" else role
         raise InputError(
-            f"{len(candidates)} columns that may be the {_CALLED.get(role, role)}: {', '.join(candidates)}",
+            f"{len(candidates)} columns may be the {_CALLED.get(role, role)}: {', '.join(candidates)}",
             "one",
             f"Name it: {option}={candidates[0]!r}; the columns are {', '.join(names)}.",
         )
@@ -141,7 +143,7 @@ def _wide(table: Table, found: Mapping[str, str | None], wanted: Sequence[str]) 
         if unknown:
             near = get_close_matches(unknown[0], sorted(inside), n=1)
             hint = f"Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"no metric {unknown[0]!r}", f"one of {', '.join(sorted(inside))}", hint)
+            raise InputError(f"there is no metric {unknown[0]!r}", f"one of {', '.join(sorted(inside))}", hint)
         return {}
     if found["value"] is not None and not any(name in table.columns for name in wanted):
         return {}  # what the one column of values is called

@@ -110,5 +110,5 @@ def _kept(table: Table, where: Mapping[str, Any] | None) -> Sequence[int]:
         cells = table[name]
         kept = [at for at in kept if read_name(cells[at]) in values]
         if not kept:
-            raise InputError(f"no row whose {name} is {' or '.join(sorted(values))}", "one that is there")
+            raise InputError(f"there is no row whose {name} is {' or '.join(sorted(values))}", "a value that is there")
     return kept

@@ -63,7 +63,9 @@ def one_step(
         check_choice(at, "step", ("last", "best"))
     if columns.seed is None and columns.run is None:
         raise InputError(
-            "a column of steps without one of seeds or of runs", "both, to know which rows are one run", "Pass seed=."
+            "the table has a column of steps and none of seeds or runs",
+            "both, to know which rows are one run",
+            "Name it: seed=.",
         )
     kept: list[Row] = []
     excluded: list[Excluded] = []
@@ -95,11 +97,11 @@ def _at_step(own: Sequence[Row], at: str | int, directions: Mapping[str, bool | 
     return [row for row in own if row.step == step]
 
 
-def one_value(rows: Sequence[Row], repeats: str) -> list[Row]:
+def one_value(all_rows: Sequence[Row], repeats: str) -> list[Row]:
     """Return one row of each run; several values of one are an error unless `repeats` says what they mean."""
     check_choice(repeats, "way to take repeats", ("raise", "mean", "first", "last"))
     kept: list[Row] = []
-    for own in by_run(rows).values():
+    for own in by_run(all_rows).values():
         if len(own) == 1 or repeats == "first":
             kept.append(own[0])
         elif repeats == "last":
@@ -109,8 +111,9 @@ def one_value(rows: Sequence[Row], repeats: str) -> list[Row]:
             kept.append(replace(own[0], value=float(np.mean(values))) if len(values) == len(own) else own[0])
         else:
             task = f" on {own[0].place.task}" if own[0].place.task else ""
+            rows = listed([row.at + 1 for row in own])
             raise InputError(
-                f"{own[0].name}{task} {_times(len(own))}, with {_values(own)} (rows {listed([r.at + 1 for r in own])})",
+                f"{own[0].name}{task} is there {_times(len(own))}, with {_values(own)} (rows {rows})",
                 "one value for each run",
                 "If they are several evaluations of one run, pass repeats='mean'.",
             )

@@ -169,7 +169,7 @@ def read_scores(source: Any, *, one_arm: bool = False, **given: Any) -> ScoreTab
     rows, percents = rows_of(table, columns, metrics, options["where"])
     if not rows:
         raise InputError(
-            "no rows are left", "scores", "Check where= and metric=." if metrics or options["where"] else ""
+            "no rows are left", "a row per score", "Check where= and metric=." if metrics or options["where"] else ""
         )
     return _gathered(rows, percents, table, columns, options)
 
@@ -190,7 +190,7 @@ def _from_arms(source: Mapping[Any, Any]) -> tuple[Table, Columns]:
     names = [str(name) for name, scores in source.items() for _ in range(len(scores))]
     values = [value for scores in source.values() for value in np.asarray(scores).tolist()]
     if not values:
-        raise InputError("arms without any score", "one number per run")
+        raise InputError("no arm has a score", "one number per run")
     columns = Columns(("arm",), "value", None, None, None, None, None, {}, (), ())
     return Table({"arm": names, "value": values}), columns
 
@@ -208,7 +208,7 @@ def _gathered(
     rows = one_value(rows, options["repeats"])
     cells, lost = _cells(rows, options["diverged"], directions)
     if not any(len(cell) for cell in cells.values()):
-        raise InputError("no run with a finite value", "one number per run")
+        raise InputError("no run has a finite value", "one number per run")
     units = {name: _unit(name, cells, percents[name]) for name in metrics}
     warnings += varying(rows, table, columns)
     warnings += suspicions(cells)

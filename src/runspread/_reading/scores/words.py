@@ -35,9 +35,9 @@ def direction(metric: str, given: bool | None) -> bool:
     found = found_direction(metric) if given is None else given
     if found is None:
         raise InputError(
-            f"the metric {metric!r}, whose name does not tell: is higher or lower better?"
+            f"the name of the metric {metric!r} does not tell: is higher or lower better?"
             if metric
-            else "scores without the name of a metric: is higher or lower better?",
+            else "the scores have no name of a metric: is higher or lower better?",
             hint="Pass lower_is_better=True or lower_is_better=False.",
         )
     return found
@@ -59,7 +59,7 @@ def unit_of(metric: str, values: Collection[float], percent_cells: int, cells: i
     """
     if percent_cells and percent_cells < cells:
         raise InputError(
-            f"mixed units in {metric or 'the scores'}: {percent_cells} of {cells} cells with a percent sign",
+            f"{metric or 'the scores'} has mixed units: {percent_cells} of {cells} cells have a percent sign",
             "all of them or none",
             "Write all in percent, or all as fractions.",
         )
@@ -81,7 +81,7 @@ def refuse_mixed(metric: str, ranges: dict[str, tuple[float, float]]) -> None:
     percents = [name for name, (low, _) in ranges.items() if low > _MOST_OF_FRACTION]
     if fractions and percents:
         raise InputError(
-            f"mixed units in {metric}: {fractions[0]} lies between 0 and 1, {percents[0]} above {_MOST_OF_FRACTION}",
+            f"{metric} has mixed units: {fractions[0]} lies between 0 and 1, {percents[0]} above {_MOST_OF_FRACTION}",
             "one unit",
             "Write all in percent, or all as fractions.",
         )

@@ -103,14 +103,14 @@ def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[Co
 def checked_level(level: float) -> float:
     """Return a confidence level if it is one."""
     if not 0.5 < level < 1:
-        raise InputError(f"level={level}", "a number between 0.5 and 1, such as 0.95")
+        raise InputError(f"level is {level}", "a number between 0.5 and 1, such as 0.95")
     return level
 
 
 def _sequence(values: Any) -> list[float]:
     found = np.asarray(values, dtype=object).ravel().tolist()
     if not found:
-        raise InputError("an arm without runs", "one number per run")
+        raise InputError("an arm has no runs", "one number per run")
     return found
 
 
@@ -118,11 +118,11 @@ def _asked(options: dict[str, Any]) -> tuple[str, float | None]:
     """Return what is asked and its margin."""
     given = {name: options[name] for name in ("not_worse", "equivalent") if options[name] is not None}
     if len(given) > 1:
-        raise InputError("both not_worse= and equivalent=", "one question")
+        raise InputError("both not_worse= and equivalent= are given", "one question")
     for name, margin in given.items():
         if not 0 < margin < math.inf:
             hint = "Not worse than 0 is better or equal, which no data show: name the loss that would not matter."
-            raise InputError(f"{name}={margin}", "a margin above 0 in the unit of the metric", hint)
+            raise InputError(f"{name} is {margin}", "a margin above 0 in the unit of the metric", hint)
         return name.replace("_", " "), float(margin)
     return "better", None
 
@@ -130,7 +130,9 @@ def _asked(options: dict[str, Any]) -> tuple[str, float | None]:
 def _check_margin(margin: float | None, table: ScoreTable) -> None:
     if margin is not None and margin > 0.5 and table.units[table.metrics[0]] == FRACTION:
         raise InputError(
-            f"a margin of {margin:g} for {table.metrics[0]} between 0 and 1", "a fraction", f"Write {margin / 100:g}."
+            f"the margin is {margin:g}, and {table.metrics[0]} lies between 0 and 1",
+            "a fraction",
+            f"Write {margin / 100:g}.",
         )
 
 
@@ -138,10 +140,12 @@ def _one_of_each(table: ScoreTable) -> None:
     """Raise if a table has several metrics or tasks."""
     if len(table.metrics) > 1:
         names = ", ".join(table.metrics[:6])
-        raise InputError(f"{len(table.metrics)} metrics, {names}", "one", f"Pass metric={table.metrics[0]!r}.")
+        raise InputError(
+            f"the table has {len(table.metrics)} metrics, {names}", "one", f"Pass metric={table.metrics[0]!r}."
+        )
     if len(table.tasks) > 1:
         raise InputError(
-            f"{len(table.tasks)} tasks, {', '.join(table.tasks[:6])}",
+            f"the table has {len(table.tasks)} tasks, {', '.join(table.tasks[:6])}",
             "one",
             f"Keep one with where={{column: {table.tasks[0]!r}}}, or compare over all of them with compare_tasks.",
         )
@@ -157,8 +161,10 @@ def _two_arms(table: ScoreTable, baseline: str | None, new: str | None) -> tuple
     if new is None and len(others) != 1:
         known = ", ".join(table.arms[:6])
         if not others:
-            raise InputError(f"one arm, {known}", "two", "Use run_scores for one arm.")
-        raise InputError(f"{len(table.arms)} arms, {known}", "two", "Pass baseline= and new_arm=, or use rank_scores.")
+            raise InputError(f"the table has one arm, {known}", "two", "Use run_scores for one arm.")
+        raise InputError(
+            f"the table has {len(table.arms)} arms, {known}", "two", "Pass baseline= and new_arm=, or use rank_scores."
+        )
     return old, new if new is not None else others[0]
 
 
@@ -176,7 +182,7 @@ def _compared(
     cells = [table.cell(name) for name in names]
     for name, cell in zip(names, cells, strict=True):
         if not len(cell):
-            raise InputError(f"no run of {name} with a value", "one at least")
+            raise InputError(f"no run of {name} has a value", "one at least")
     a, b = (cell.values for cell in cells)
     old, new = Arm.of(a), Arm.of(b)
     pairs = _pairs(cells, options["paired"], level)
@@ -227,9 +233,9 @@ def _pairs(cells: list[ScoreCell], asked: bool | str, level: float) -> Pairing |
     if asked is False:
         return None
     if asked not in (True, "design"):
-        raise InputError(f"paired={asked!r}", "True, False or 'design'")
+        raise InputError(f"paired is {asked!r}", "True, False or 'design'")
     if not any(seed is not None for cell in cells for seed in cell.seeds):
-        raise InputError("runs without seeds", "a seed for each, to pair them", "Name their column: seed='...'.")
+        raise InputError("the runs have no seeds", "a seed for each, to pair them", "Name their column: seed='...'.")
     (a, b), (seeds_a, seeds_b) = (cell.values for cell in cells), (cell.seeds for cell in cells)
     return pairing(a, b, seeds_a, seeds_b, level, design=asked == "design")
 

@@ -65,7 +65,7 @@ def pair_positions(a: Sequence[Hashable], b: Sequence[Hashable]) -> tuple[NDArra
     for name, seeds in (("old", a), ("new", b)):
         twice = [seed for seed, times in Counter(seeds).items() if times > 1 and seed is not None]
         if twice:
-            raise InputError(f"seed {twice[0]} twice in the {name} arm", "one run a seed, to know its partner")
+            raise InputError(f"seed {twice[0]} is there twice in the {name} arm", "one run a seed, to know its partner")
     place = {seed: at for at, seed in enumerate(b) if seed is not None}
     shared = [(at, place[seed]) for at, seed in enumerate(a) if seed in place]
     first, second = np.array(shared, np.intp).reshape(-1, 2).T

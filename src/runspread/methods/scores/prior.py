@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._results import Table
+from ..._words import count
 from ...errors import InputError
 from .forms import Arm, Form, pooled_sd
 
@@ -60,7 +61,7 @@ def fit_prior(sds: ArrayLike, degrees: ArrayLike) -> Prior:
     sd, df = np.asarray(sds, np.float64), np.asarray(degrees, np.float64)
     sd, df = sd[sd > 0], df[sd > 0]
     if len(sd) < 2:
-        raise InputError(f"{len(sd)} groups with a spread", "two or more")
+        raise InputError(f"{count(len(sd), 'group')} {'has' if len(sd) == 1 else 'have'} a spread", "two or more")
     logs = 2 * np.log(sd) - digamma(df / 2) + np.log(df / 2)
     middle = float(logs.mean())
     beyond = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
