@@ -1,0 +1,51 @@
+"""Write docs/reference/cli.md from the commands themselves: ``python docs/cli_reference.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from runspread._cli import COMMANDS, cli
+
+PAGE = Path(__file__).parent / "reference" / "cli.md"
+HEAD = """# Command line
+
+`runspread COMMAND --help` shows the same texts. Exit status: 0 if the verdict that was asked for holds (or none was
+asked for), 1 if its opposite is shown, 3 if it is undecided, 2 if there is no answer or the input is wrong, 130 if
+interrupted.
+"""
+
+
+def page() -> str:
+    """Return the page: usage, help and options of every command."""
+    return "\n".join([HEAD, *(line for name in COMMANDS for line in _section(name))])
+
+
+def _section(name: str) -> Iterator[str]:
+    context = click.Context(cli, info_name="runspread")
+    command = cli.get_command(context, name)
+    assert command is not None
+    own = click.Context(command, parent=context, info_name=name)
+    yield f"## runspread {name}\n"
+    yield f"```\n{command.get_usage(own).removeprefix('Usage: ')}\n```\n"
+    yield from (f"{' '.join(part.split())}\n" for part in _quoted(command.help or "").split("\n\n"))
+    yield "| option | what it does |"
+    yield "|---|---|"
+    records = [option.get_help_record(own) for option in command.params if isinstance(option, click.Option)]
+    yield from (f"| `{_cell(names)}` | {_cell(_quoted(text))} |" for names, text in filter(None, records))
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("<", r"\<").replace("*", r"\*")
+
+
+if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page())

@@ -1,0 +1,214 @@
+"""What README and docs say is true: their code runs, their commands parse, their names and paths exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import warnings
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
+
+import runspread as rs
+from runspread._cli import COMMANDS, cli
+
+REPOSITORY = Path(__file__).parents[1]
+DOCS = REPOSITORY / "docs"
+GUIDES = [DOCS / "quickstart.md", *sorted((DOCS / "how-to").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SMALL = {  # the same calls, made small enough for a test
+    r"epochs=10, hidden=\(128,\)\), runs=64": "epochs=1, hidden=(8,)), runs=4",
+    r"range\(32\)": "range(4)",
+    r"\b1000\b": "200",
+    r"\b16\b": "6",
+    r'"digits-mlp", until': 'rs.recipe("digits-mlp", epochs=1), until',
+}
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Return language and text of a page's blocks; one without a language is a terminal."""
+    return BLOCK.findall(page.read_text())
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the words of each line that calls runspread."""
+    lines = [line for line in text.splitlines() if line.startswith("runspread ")]
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def run_python(text: str, names: dict[str, object]) -> None:
+    for long, short in SMALL.items():
+        text = re.sub(long, short, text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rs.errors.RunspreadWarning)
+        exec(compile(text, "<page>", "exec"), names)
+
+
+@pytest.fixture
+def no_windows():
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    mpl.use("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
+def test_every_block_of_a_guide_runs(page, tmp_path, monkeypatch, no_windows):
+    """In the order of the page, in one folder: what a reader does who copies all of it."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}  # dataclasses look their module up
+    ran = 0
+    for language, text in blocks(page):
+        if language == "python":
+            run_python(text, names)
+            ran += 1
+        for words in commands(text) if not language else ():
+            done = CliRunner().invoke(cli, words)
+            assert done.exit_code in (0, 1, 3), (words, done.output, done.exception)
+            assert done.exception is None or isinstance(done.exception, SystemExit), words
+            ran += 1
+    assert ran
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, no_windows):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=90)
+    logits = rng.normal(size=(6, 90, 3)) + np.eye(3)[labels]
+    np.save("logits.npy", logits)
+    np.save("labels.npy", labels)
+
+    class Model(dict):
+        def __call__(self, x):
+            return x @ self["weight"]
+
+    def train(seed, on_epoch):
+        on_epoch(1, 0.5)
+        return Model(weight=np.random.default_rng(seed).normal(size=(5, 3)))
+
+    names = {"y_test": labels, "x_test": rng.normal(size=(90, 5)), "train": train, "logits": logits, "labels": labels}
+    python = [text for language, text in blocks(REPOSITORY / "README.md") if language == "python"]
+    assert len(python) == 3
+    for text in python:
+        run_python(text, names)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A folder with what the README's commands are about."""
+    folder = tmp_path_factory.mktemp("readme")
+    rng, labels = np.random.default_rng(0), np.arange(120) % 4
+    for name in ("a", "b", "old", "new"):
+        study = rs.create_study(folder / "runs" / name, splits={"test": labels})
+        for seed in range(6):
+            with study.record(seeds={"init": seed, "order": seed}) as run:
+                run.predictions("test", 2 * np.eye(4)[labels] + rng.normal(size=(120, 4)))
+    save_file({"fc.weight": np.random.default_rng(0).normal(size=(80, 90)).astype("f4")}, folder / "model.safetensors")
+    rows = "".join(f"m{i},{2 + i % 2},{i % 7},0.{50 + i}\n" for i in range(20))
+    (folder / "sweep.csv").write_text("model,depth,alpha,test_accuracy\n" + rows)
+    return folder
+
+
+README = [
+    words for language, text in blocks(REPOSITORY / "README.md") if not language for words in commands(text) if words
+]
+TAKES_LONGER = ("train", "ensemble", "dynamics", "sources")  # what is trained by runspread, and tested elsewhere
+
+
+@pytest.mark.parametrize("words", [words for words in README if words[0] not in TAKES_LONGER], ids=" ".join)
+def test_the_commands_of_the_readme_run(shelf, monkeypatch, words):
+    monkeypatch.chdir(shelf)
+    known = (Path(words[1]) / "study.json").exists() or Path(words[1]).is_file() if len(words) > 1 else True
+    if not known:
+        pytest.skip(f"{words[1]} is made by a command that trains")
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code in (0, 1, 3), done.output
+
+
+def written_commands() -> list[tuple[str, list[str]]]:
+    pages = [REPOSITORY / "README.md", *DOCS.rglob("*.md")]
+    found = []
+    for page in pages:
+        text = page.read_text()
+        lines = [words for language, block in BLOCK.findall(text) if not language for words in commands(block)]
+        inline = [shlex.split(line)[1:] for line in re.findall(r"`(runspread [^`]*)`", text) if " -- " not in line]
+        found += [(page.name, words) for words in [*lines, *inline]]
+    return found
+
+
+@pytest.mark.parametrize(("page", "words"), written_commands(), ids=lambda value: " ".join(value)[:60])
+def test_every_command_that_is_written_down_exists(page, words):
+    """Name and options; a value may be left open (``...``)."""
+    if not words or words[0].isupper():
+        return
+    if words[0].startswith("-"):
+        assert words[0] in ("--help", "--version")
+        return
+    assert words[0] in COMMANDS, page
+    command = cli.get_command(click.Context(cli), words[0])
+    known = {name for option in command.params for name in option.opts} | {"--help", "-h"}
+    options = {word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
+    assert options <= known, (page, options - known)
+
+
+def test_every_command_is_in_the_readme_or_the_reference():
+    told = (REPOSITORY / "README.md").read_text() + (DOCS / "reference" / "cli.md").read_text()
+    assert [name for name in COMMANDS if f"runspread {name}" not in told] == []
+
+
+def test_the_reference_of_the_command_line_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("cli_reference", DOCS / "cli_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (DOCS / "reference" / "cli.md").read_text() == module.page(), "run: python docs/cli_reference.py"
+
+
+def test_links_between_pages_lead_somewhere():
+    pages = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]
+    lost = [
+        (page.name, target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text())
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert lost == []
+
+
+def test_every_page_is_in_the_index():
+    listed = (DOCS / "index.md").read_text()
+    pages = [page.relative_to(DOCS).with_suffix("") for page in (*DOCS.glob("*.md"), *DOCS.glob("*/*.md"))]
+    assert [
+        str(page) for page in pages if page.parts[0] not in ("_build", "index") and f"\n{page}\n" not in listed
+    ] == []
+
+
+def test_every_path_in_the_architecture_exists():
+    """Files and folders of the package, and tests, wherever they are named."""
+    root = Path(rs.__file__).parent
+    text = (DOCS / "architecture.md").read_text()
+    text = text.partition("## A study on disk")[0] + text.partition("## Where things are added")[2]
+    named = set(re.findall(r"`([\w/<>]+(?:/|\.pyi?|\.md))`", text))
+    here = [path.relative_to(root).as_posix() for path in (*root.rglob("*.py"), *root.rglob("*.pyi"))]
+    folders = {str(Path(path).parent) + "/" for path in here}
+
+    def exists(name: str) -> bool:
+        if "<" in name or (REPOSITORY / name).exists():
+            return True
+        return any(path == name or path.endswith(f"/{name}") for path in (*here, *folders))
+
+    assert sorted(name for name in named if not exists(name)) == []
+
+
+def test_the_changelog_begins_with_this_version_or_what_is_not_released():
+    first = re.search(r"^## (.+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert first is not None
+    assert first[1] == "Unreleased" if "dev" in rs.__version__ else first[1].startswith(rs.__version__)
