@@ -26,6 +26,7 @@ import runspread as rs
 from runspread.training import Recipe
 from runspread.training.driver import Driver
 from runspread.training.engine import Task, make_task
+from runspread.training.execution import ExecutionPlan
 from runspread.training.losses import loss_of_one
 from runspread.training.modules import dropout_layers
 from runspread.training.plan import deal_runs
@@ -190,18 +191,7 @@ def loader_run(task: Task, seed: int) -> float:
 def stacked_runs(recipe: Recipe, runs: int, device: str, folder: Path) -> Callable[[], Any]:
     """Return the call that trains the runs and writes the study; the data are loaded already, as for the loops."""
     plans = deal_runs(recipe, runs, vary=("init", "order", "augment"), seed=0, search={})
-    driver = Driver(
-        recipe,
-        plans,
-        executor="local",
-        options={},
-        workers=None,
-        stack="auto",
-        device=device,
-        retries=0,
-        timeout=None,
-        progress=None,
-    )
+    driver = Driver(recipe, plans, ExecutionPlan(device=device, retries=0))
     driver.check_networks()
     study = rs.create_study(folder, splits=driver.labels(), recipe=recipe.identity())
     return lambda: driver.train_missing(study)

@@ -5,10 +5,18 @@ Needs torch (``pip install 'runspread[train]'``), which is imported when ``runsp
 
 from ._bounds import Hyperparameter, LogUniformBounds, tuning_loss
 from ._dropout import RowDropout, mc_dropout
-from ._ensembles import BatchEnsemble, HyperBatchEnsemble, batch_ensemble, hyper_batch_ensemble, layer_hyperparameters
+from ._ensembles import (
+    BatchEnsemble,
+    HyperBatchEnsemble,
+    HyperBatchOptions,
+    batch_ensemble,
+    hyper_batch_ensemble,
+    layer_hyperparameters,
+)
 from ._functional import tile
 from ._layers import BatchConv2d, BatchLinear, HyperBatchConv2d, HyperBatchLinear
 from ._log import EnsembleTraining
+from ._settings import TrainingSettings
 from ._training import smoothed_cross_entropy, train_ensemble
 
 __all__ = [
@@ -19,9 +27,11 @@ __all__ = [
     "HyperBatchConv2d",
     "HyperBatchEnsemble",
     "HyperBatchLinear",
+    "HyperBatchOptions",
     "Hyperparameter",
     "LogUniformBounds",
     "RowDropout",
+    "TrainingSettings",
     "batch_ensemble",
     "hyper_batch_ensemble",
     "layer_hyperparameters",

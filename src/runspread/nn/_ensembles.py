@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import cast
+from typing import TypedDict, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
+from .._checks import check_keywords
 from ..errors import InputError
 from ._bounds import Hyperparameter, LogUniformBounds
 from ._dropout import DROPOUTS, RowDropout
@@ -225,19 +227,59 @@ def batch_ensemble(
     return BatchEnsemble(*_convert(network, members, make))
 
 
+class HyperBatchOptions(TypedDict, total=False):
+    """Optional keywords of `hyper_batch_ensemble`.
+
+    Attributes
+    ----------
+    tied : bool
+        One pair of factors for both kernels (the published ResNets) instead of two (the default).
+    hidden : int or None
+        Tanh units of the embeddings (default 64); None for linear ones.
+    factors : tuple
+        Start of the rank-one factors, as in `batch_ensemble`.
+    start : {"decade", "full", "published"}
+        Start of the bounds (default "decade"), see `LogUniformBounds`.
+    width : float
+        Width of the ``"published"`` start, in the hyperparameters' own units (default 0.2; published for CIFAR-10:
+        1.0).
+    reference : float
+        What L2 coefficients are divided by (default 45,000). Keep it fixed for small data: a range up to 1e3 divided by
+        a few hundred examples kills the network.
+    fast_l2 : bool
+        Penalise the members' modulated kernels (the default); False for the shared kernels alone (the published
+        ResNets).
+    """
+
+    tied: bool
+    hidden: int | None
+    factors: FactorInit
+    start: str
+    width: float
+    reference: float
+    fast_l2: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """`HyperBatchOptions` with their defaults."""
+
+    tied: bool = False
+    hidden: int | None = 64
+    factors: FactorInit = NORMAL
+    start: str = "decade"
+    width: float = 0.2
+    reference: float = REFERENCE
+    fast_l2: bool = True
+
+
 def hyper_batch_ensemble(
     network: nn.Module,
     members: int,
     hyperparameters: Sequence[Hyperparameter] | None = None,
     *,
-    tied: bool = False,
-    hidden: int | None = 64,
-    factors: FactorInit = NORMAL,
-    start: str = "decade",
-    width: float = 0.2,
-    reference: float = REFERENCE,
-    fast_l2: bool = True,
     generator: torch.Generator | None = None,
+    **options: Unpack[HyperBatchOptions],
 ) -> HyperBatchEnsemble:
     """Turn a network into a hyper-batch ensemble; the network itself is left as it is.
 
@@ -249,23 +291,10 @@ def hyper_batch_ensemble(
         Number of members.
     hyperparameters : sequence of Hyperparameter, optional
         What to tune; `layer_hyperparameters` of the network by default (L2 and dropout of every layer).
-    tied : bool
-        One pair of factors for both kernels (the published ResNets) instead of two.
-    hidden : int or None
-        Tanh units of the embeddings; None for linear ones.
-    factors : tuple
-        Start of the rank-one factors, as in `batch_ensemble`.
-    start : {"decade", "full", "published"}
-        Start of the bounds, see `LogUniformBounds`.
-    width : float
-        Of the ``"published"`` start, in the hyperparameters' own units (published for CIFAR-10: 1.0).
-    reference : float
-        What L2 coefficients are divided by. Keep it fixed for small data: a range up to 1e3 divided by a few hundred
-        examples kills the network.
-    fast_l2 : bool
-        Penalise the members' modulated kernels; False for the shared kernels alone (the published ResNets).
     generator : torch.Generator, optional
         For factors, second kernels, embeddings and bounds.
+    **options
+        How layers are made and where the bounds start, as `HyperBatchOptions` says.
 
     Raises
     ------
@@ -276,6 +305,8 @@ def hyper_batch_ensemble(
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 4.
     """
+    check_keywords(options, HyperBatchOptions.__annotations__, "conversion")
+    how = _Options(**options)
     chosen = tuple(layer_hyperparameters(network) if hyperparameters is None else hyperparameters)
     if not chosen:
         raise InputError("no hyperparameters", "at least one to tune")
@@ -287,9 +318,9 @@ def hyper_batch_ensemble(
             members,
             len(chosen),
             bias=old.bias is not None,
-            tied=tied,
-            hidden=hidden,
-            factors=factors,
+            tied=how.tied,
+            hidden=how.hidden,
+            factors=how.factors,
             conv=_convolution(old),
             generator=generator,
         )
@@ -297,8 +328,8 @@ def hyper_batch_ensemble(
     converted, members, layers = _convert(network, members, make)
     _replace(converted, {name: RowDropout(m.p, spatial=type(m) is not nn.Dropout) for name, m in _dropouts(converted)})
     low, high = [h.low for h in chosen], [h.high for h in chosen]
-    bounds = LogUniformBounds(low, high, members, start=start, width=width, generator=generator)
-    return HyperBatchEnsemble(converted, layers, bounds, chosen, reference=reference, fast_l2=fast_l2)
+    bounds = LogUniformBounds(low, high, members, start=how.start, width=how.width, generator=generator)
+    return HyperBatchEnsemble(converted, layers, bounds, chosen, reference=how.reference, fast_l2=how.fast_l2)
 
 
 def layer_hyperparameters(

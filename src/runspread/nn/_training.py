@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._checks import check_choice, check_integers
 from ..errors import InputError, TrainingError
 from ._bounds import tuning_loss
 from ._ensembles import BatchEnsemble, HyperBatchEnsemble
 from ._log import EnsembleTraining, movement_alarms, range_alarms, tuning_alarms
 from ._schedules import schedule_factors
+from ._settings import Settings, TrainingSettings, settled
 
-Augment = Callable[[Tensor, Tensor, int], Tensor]
 Progress = Callable[[int, int], None]
-OPTIMIZERS = ("adam", "adamw", "sgd")
-DECAYS = ("all", "weights")
 FACTOR_NAMES = ("input_factor", "output_factor", "response_input_factor", "response_output_factor")
 _BIAS_NAMES = ("bias", "response_bias")  # of a layer: one row a member, so that their axes do not tell them apart
-_UNIT = ("momentum", "beta1", "beta2", "label_smoothing")  # from 0 to 1; the other numbers are not negative
 
 
 def train_ensemble(
@@ -36,34 +31,9 @@ def train_ensemble(
     labels: Tensor,
     *,
     validation: tuple[Tensor, Tensor] | None = None,
-    epochs: int = 20,
-    steps: int | None = None,
-    batch_size: int = 128,
-    drop_last: bool = False,
-    augment: Augment | None = None,
-    optimizer: str = "adam",
-    lr: float = 1e-3,
-    momentum: float = 0.9,
-    nesterov: bool = True,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.0,
-    decay: str = "all",
-    label_smoothing: float = 0.0,
-    schedule: str = "constant",
-    warmup: float = 0.0,
-    drops: tuple[float, ...] = (),
-    drop_factor: float = 0.2,
-    factor_rate: float = 0.5,
-    l2: float | Mapping[str, float] = 0.0,
-    shared_l2: float = 0.0,
-    tuning_every: int = 3,
-    tuning_rate: float = 1e-3,
-    tuning_warmup: int = 0,
-    tau: float = 1e-3,
     seed: int = 0,
     progress: Progress | None = None,
+    **settings: Unpack[TrainingSettings],
 ) -> EnsembleTraining:
     """Train a batch or hyper-batch ensemble in place.
 
@@ -79,58 +49,12 @@ def train_ensemble(
         Training set, on the ensemble's device.
     validation : tuple of Tensor, optional
         Inputs and labels for tuning; without them the bounds stay where they start.
-    epochs, batch_size : int
-        Length of the training; a batch is that many examples for every member.
-    drop_last : bool
-        Whether the last, smaller batch of an epoch is left out.
-    steps : int, optional
-        Length in steps, instead of `epochs`.
-    augment : callable, optional
-        Called with a batch's inputs, the positions of its examples in the training set [batch] and the epoch; returns
-        the inputs to train on.
-    optimizer : {"adam", "adamw", "sgd"}
-        For the weights.
-    lr : float
-        Base rate.
-    momentum, nesterov : float, bool
-        Momentum of SGD, and whether it is Nesterov's.
-    beta1, beta2, eps : float
-        Of Adam and AdamW.
-    weight_decay : float
-        The optimiser's weight decay, on all weights but the factors.
-    decay : {"all", "weights"}
-        Whether `weight_decay`, `l2` and `shared_l2` act on all parameters but the factors, or only on those that have
-        two axes or more in a single network: not on biases and batch normalisation.
-    label_smoothing : float
-        Share of the target spread over all classes; for a hyper-batch ensemble only where it does not tune that itself.
-    schedule : {"constant", "linear", "cosine", "drops"}
-        Course of the rate.
-    warmup : float
-        Epochs of linear warm-up.
-    drops, drop_factor : tuple of float, float
-        Epochs at which ``"drops"`` multiplies the rate by `drop_factor` (published: 0.2).
-    factor_rate : float
-        Rate of the rank-one factors relative to the others.
-    l2 : float or mapping
-        Coefficient of the summed squares of kernels and biases, or one for each pattern of layer names; for batch
-        ensembles (a hyper-batch ensemble brings its own penalty).
-    shared_l2 : float
-        Coefficient of the summed squares of the parameters that all members share besides the kernels
-        (`BatchEnsemble.shared`), such as those of batch normalisation. Published for hyper-batch ensembles: 15, divided
-        by the number of training examples.
-    tuning_every : int
-        Training steps for each tuning step.
-    tuning_rate : float
-        Adam's rate for the bounds, in log units. 1e-3 as published for many thousand tuning steps; 0.01 to 0.03 for a
-        few hundred. Too fast, and the weights do not follow: an alarm says so where the tuning loss rises.
-    tuning_warmup : int
-        Training steps before the first tuning step.
-    tau : float
-        Weight of the mean entropy.
     seed : int
         Seed of data order, hyperparameters and dropout; the global random state is left as it was.
     progress : callable, optional
         Called after every step with the steps done and those in all.
+    **settings
+        Length, batches, optimiser, learning rates, penalties and tuning, as `TrainingSettings` says.
 
     Returns
     -------
@@ -148,42 +72,26 @@ def train_ensemble(
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 4.3 and appendix.
     """
-    check_choice(optimizer, "optimizer", OPTIMIZERS)
-    check_choice(decay, "decay", DECAYS)
-    rates = {"lr": lr, "factor_rate": factor_rate, "tuning_rate": tuning_rate, "weight_decay": weight_decay, "eps": eps}
-    shares = {"momentum": momentum, "beta1": beta1, "beta2": beta2, "label_smoothing": label_smoothing}
-    _check_numbers({**rates, **shares, "shared_l2": shared_l2, "tau": tau, "tuning_warmup": tuning_warmup})
-    check_integers(tuning_every, "tuning_every", 1, None)
-    per_epoch = _check_data(inputs, labels, validation, batch_size, drop_last)
-    total = int(check_integers(epochs, "epochs", 1, None)) * per_epoch if steps is None else steps
-    check_integers(total, "steps", 1, None)
-    _refuse_untuned(ensemble, l2, label_smoothing)
-    factors = schedule_factors(schedule, total, per_epoch, warmup=warmup, drops=drops, factor=drop_factor)
-    made = _optimizer(
-        ensemble,
-        optimizer,
-        lr,
-        momentum,
-        weight_decay,
-        factor_rate,
-        nesterov=nesterov,
-        betas=(beta1, beta2),
-        eps=eps,
-        decay=decay,
+    chosen = settled(settings)
+    _check_data((inputs, labels), validation)
+    chosen.refuse_untuned(ensemble)
+    per_epoch = chosen.steps_per_epoch(len(inputs))
+    total = chosen.total_steps(per_epoch)
+    factors = schedule_factors(
+        chosen.schedule, total, per_epoch, warmup=chosen.warmup, drops=chosen.drops, factor=chosen.drop_factor
     )
-    trainer = _Trainer(ensemble, made, l2, seed, shared_l2, label_smoothing, kernels_only=decay == "weights")
-    hyper = isinstance(ensemble, HyperBatchEnsemble)
-    tuner = (
-        _Tuner(ensemble, *validation, batch_size, tuning_rate, tau, trainer.generator) if hyper and validation else None
-    )
+    trainer = _Trainer(ensemble, _optimizer(ensemble, chosen), chosen, seed)
+    tunes = isinstance(ensemble, HyperBatchEnsemble) and validation is not None
+    tuner = _Tuner(ensemble, *validation, chosen, trainer.generator) if tunes and validation is not None else None
     started = time.perf_counter()
     with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []):
         torch.manual_seed(seed)
-        for step, rows in enumerate(islice(_batches(len(inputs), batch_size, trainer.generator, drop_last), total)):
+        batches = _batches(len(inputs), chosen.batch_size, trainer.generator, chosen.drop_last)
+        for step, rows in enumerate(islice(batches, total)):
             rows = rows.to(inputs.device)
-            x = inputs[rows] if augment is None else augment(inputs[rows], rows, step // per_epoch)
+            x = inputs[rows] if chosen.augment is None else chosen.augment(inputs[rows], rows, step // per_epoch)
             trainer.step(x, labels[rows], float(factors[step]))
-            if tuner is not None and step >= tuning_warmup and (step + 1) % tuning_every == 0:
+            if tuner is not None and tuner.is_due(step):
                 tuner.step(step)
             if progress is not None:
                 progress(step + 1, total)
@@ -191,34 +99,10 @@ def train_ensemble(
     return _result(ensemble, trainer.losses, tuner, time.perf_counter() - started)
 
 
-def _check_numbers(values: Mapping[str, Any]) -> None:
-    for name, value in values.items():
-        high = 1.0 if name in _UNIT else math.inf
-        if not isinstance(value, (int, float)) or not 0 <= value <= high or math.isinf(value):
-            raise InputError(f"{name}={value!r}", f"a number from 0{'' if math.isinf(high) else ' to 1'}")
-
-
-def _check_data(
-    inputs: Tensor, labels: Tensor, validation: tuple[Tensor, Tensor] | None, batch_size: int, drop_last: bool
-) -> int:
-    """Return the steps of an epoch, or say what does not fit."""
-    for x, y in ((inputs, labels), *([] if validation is None else [validation])):
+def _check_data(training: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor] | None) -> None:
+    for x, y in (training, *([] if validation is None else [validation])):
         if len(x) != len(y) or not len(y):
             raise InputError(f"{len(x)} inputs and {len(y)} labels", "as many of both, at least one")
-    size = int(check_integers(batch_size, "batch_size", 1, None))
-    if drop_last and size > len(inputs):
-        raise InputError(f"batch_size={size} with {len(inputs)} examples and drop_last", "no more than there are")
-    return len(inputs) // size if drop_last else -(-len(inputs) // size)
-
-
-def _refuse_untuned(ensemble: BatchEnsemble, l2: float | Mapping[str, float], label_smoothing: float) -> None:
-    """Refuse a fixed value of what a hyper-batch ensemble learns."""
-    if not isinstance(ensemble, HyperBatchEnsemble):
-        return
-    if l2 != 0.0:
-        raise InputError("l2 for a hyper-batch ensemble", "an l2 hyperparameter, which it learns")
-    if label_smoothing and ensemble.tunes("label_smoothing"):
-        raise InputError(f"label_smoothing={label_smoothing} for an ensemble that tunes it", "one of the two")
 
 
 def _batches(n: int, size: int, generator: torch.Generator, drop_last: bool = False) -> Iterator[Tensor]:
@@ -228,32 +112,23 @@ def _batches(n: int, size: int, generator: torch.Generator, drop_last: bool = Fa
         yield from batches[: n // size] if drop_last else batches
 
 
-def _optimizer(
-    ensemble: BatchEnsemble,
-    kind: str,
-    lr: float,
-    momentum: float,
-    weight_decay: float,
-    factor_rate: float,
-    *,
-    nesterov: bool = True,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    decay: str = "all",
-) -> torch.optim.Optimizer:
+def _optimizer(ensemble: BatchEnsemble, settings: Settings) -> torch.optim.Optimizer:
     """Return the optimiser of all weights; the factors' own rate is a group, since Adam ignores scaled gradients."""
+    lr, decay = settings.lr, settings.weight_decay
     named = [(name.rpartition(".")[2], p) for name, p in ensemble.network.named_parameters()]
     fast = [p for name, p in named if name in FACTOR_NAMES]
-    free = [p for name, p in named if name not in FACTOR_NAMES and decay == "weights" and _is_vector(name, p)]
+    free = [p for name, p in named if name not in FACTOR_NAMES and settings.kernels_only and _is_vector(name, p)]
     apart = {id(p) for p in (*fast, *free)}
     groups = [
-        {"params": [p for _, p in named if id(p) not in apart], "lr": lr, "base": lr, "weight_decay": weight_decay},
-        {"params": fast, "lr": lr, "base": lr * factor_rate, "weight_decay": 0.0},
+        {"params": [p for _, p in named if id(p) not in apart], "lr": lr, "base": lr, "weight_decay": decay},
+        {"params": fast, "lr": lr, "base": lr * settings.factor_rate, "weight_decay": 0.0},
         *([{"params": free, "lr": lr, "base": lr, "weight_decay": 0.0}] if free else []),
     ]
-    if kind == "sgd":
-        return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov and momentum > 0)
-    return (torch.optim.AdamW if kind == "adamw" else torch.optim.Adam)(groups, betas=betas, eps=eps)
+    if settings.optimizer == "sgd":
+        nesterov = settings.nesterov and settings.momentum > 0
+        return torch.optim.SGD(groups, momentum=settings.momentum, nesterov=nesterov)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, betas=(settings.beta1, settings.beta2), eps=settings.eps)
 
 
 def _is_vector(name: str, parameter: Tensor) -> bool:
@@ -284,17 +159,15 @@ class _Trainer:
 
     ensemble: BatchEnsemble
     optimizer: torch.optim.Optimizer
-    l2: float | Mapping[str, float]
+    settings: Settings
     seed: int
-    shared_l2: float = 0.0
-    label_smoothing: float = 0.0
-    kernels_only: bool = False
     losses: list[float] = field(default_factory=list[float])
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
         shared = [self.ensemble.network.get_parameter(name) for name in self.ensemble.shared]
-        self.shared = [p for p in shared if p.ndim >= 2 or not self.kernels_only] if self.shared_l2 else []
+        kept = [p for p in shared if p.ndim >= 2 or not self.settings.kernels_only]
+        self.shared = kept if self.settings.shared_l2 else []
 
     def step(self, x: Tensor, y: Tensor, factor: float) -> None:
         self.ensemble.train()
@@ -303,7 +176,7 @@ class _Trainer:
         loss = self._loss(x, y)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss is {loss.item()} at step {len(self.losses)}", "a finite loss", "Lower the rate."
+                f"the loss is {loss.item()} at step {len(self.losses)}", "a finite loss", "Lower the learning rate."
             )
         self.optimizer.zero_grad()
         loss.backward()
@@ -313,14 +186,15 @@ class _Trainer:
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         loss = self._own_loss(x, y)
         for parameter in self.shared:
-            loss = loss + self.shared_l2 * parameter.square().sum()
+            loss = loss + self.settings.shared_l2 * parameter.square().sum()
         return loss
 
     def _own_loss(self, x: Tensor, y: Tensor) -> Tensor:
         ensemble = self.ensemble
-        smoothing = x.new_tensor(self.label_smoothing) if self.label_smoothing else None
+        share = self.settings.label_smoothing
+        smoothing = x.new_tensor(share) if share else None
         if not isinstance(ensemble, HyperBatchEnsemble):
-            penalty = _squares(ensemble, self.l2, kernels_only=self.kernels_only)
+            penalty = _squares(ensemble, self.settings.l2, kernels_only=self.settings.kernels_only)
             return smoothed_cross_entropy(ensemble(x), y, smoothing) + penalty
         values = ensemble.bounds.sample(len(x), generator=self.generator).detach()
         tuned = ensemble.smoothing(values)
@@ -349,33 +223,35 @@ class _Tuner:
         ensemble: nn.Module,
         inputs: Tensor,
         labels: Tensor,
-        batch_size: int,
-        rate: float,
-        tau: float,
+        settings: Settings,
         generator: torch.Generator,
     ) -> None:
         assert isinstance(ensemble, HyperBatchEnsemble)
         self.ensemble, self.inputs, self.labels = ensemble, inputs, labels
-        self.batch_size, self.tau, self.generator = batch_size, tau, generator
+        self.settings, self.generator = settings, generator
         self.bounds = ensemble.bounds
-        self.optimizer = torch.optim.Adam(self.bounds.parameters(), lr=rate)
+        self.optimizer = torch.optim.Adam(self.bounds.parameters(), lr=settings.tuning_rate)
         self.steps: list[int] = []
         self.losses: list[float] = []
         self.history = [self._snapshot()]
         self.alarms: dict[str, int] = {}
-        self._rows = _batches(len(self.labels), self.batch_size, self.generator)
+        self._rows = _batches(len(self.labels), settings.batch_size, self.generator)
 
     def _snapshot(self) -> np.ndarray:
         with torch.no_grad():
             values = (self.bounds.log_lower.exp(), self.bounds.log_upper.exp(), self.bounds.mean())
             return torch.stack(values).double().cpu().numpy()
 
+    def is_due(self, step: int) -> bool:
+        """Whether the bounds are updated after this training step."""
+        return step >= self.settings.tuning_warmup and (step + 1) % self.settings.tuning_every == 0
+
     def step(self, step: int) -> None:
         rows = next(self._rows).to(self.inputs.device)
         self.ensemble.eval()
         values = self.bounds.sample(len(rows), generator=self.generator)
         logits = self.ensemble(self.inputs[rows], values)
-        loss = tuning_loss(logits, self.labels[rows], self.bounds.entropy(), self.tau)
+        loss = tuning_loss(logits, self.labels[rows], self.bounds.entropy(), self.settings.tau)
         parameters = list(self.bounds.parameters())
         gradients = torch.autograd.grad(loss, parameters)
         for parameter, gradient in zip(parameters, gradients, strict=True):

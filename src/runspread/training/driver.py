@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .._checks import check_choice, check_integers, check_keywords
 from .._cores import available_cores, blas_threads
-from ..errors import InputError, TrainingError
+from ..errors import TrainingError
 from ..studies.study import Study
 from .calibration import Choice, choose_program
 from .engine import choose_device
-from .executors import EXECUTORS, Borrowed, Cluster, Outcome, Place, Processes, Threads, Watch, run_jobs
+from .execution import ExecutionPlan
+from .executors import Borrowed, Cluster, Outcome, Place, Processes, Threads, Watch, run_jobs
 from .hyperparameters import check_parts
 from .memory import MemoryPlan
 from .models import MODELS
 from .plan import PlannedRun, deal_shards, structural
-from .progress import Scoreboard, TrainingProgress
+from .progress import Scoreboard
 from .recipes import Recipe
 from .shards import ShardJob, TaskCache
 from .stack import build_seeded
@@ -33,38 +32,14 @@ _PROCESS_SECONDS = 2.0  # of work for each worker, from which on processes pay f
 
 
 class Driver:
-    """One call of `train`: see there for the parameters."""
+    """One call of `train`: what is trained, and where."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        plans: Sequence[PlannedRun],
-        *,
-        executor: str | Executor,
-        options: Mapping[str, Any],
-        workers: int | None,
-        stack: int | str,
-        device: str,
-        retries: int,
-        timeout: float | None,
-        progress: Callable[[TrainingProgress], None] | None,
-    ) -> None:
-        if isinstance(executor, str):
-            check_choice(executor, "executor", EXECUTORS)
-        _check_options(executor, options)
-        if stack != "auto" and (isinstance(stack, str) or stack < 1):
-            raise InputError(f"stack={stack!r}", "a number of runs, or 'auto'")
-        check_integers(1 if workers is None else workers, "workers", 1, None)
-        check_integers(retries, "retries", 0, None)
-        if timeout is not None and not timeout > 0:
-            raise InputError(f"shard_timeout={timeout}", "seconds above 0")
-        self.recipe, self.plans, self.executor, self.options = recipe, plans, executor, options
-        self.stack, self.retries, self.timeout, self.progress = stack, retries, timeout, progress
-        self.here = executor in ("local", "processes")  # else a worker's machine is not known, and chooses for itself
-        self.device = choose_device(device) if self.here else device
-        self.workers = workers or (1 if self.device.startswith("cuda") else available_cores())
+    def __init__(self, recipe: Recipe, plans: Sequence[PlannedRun], execution: ExecutionPlan) -> None:
+        self.recipe, self.plans, self.execution = recipe, plans, execution
+        self.device = choose_device(execution.device) if execution.here else execution.device
+        self.workers = execution.workers or (1 if self.device.startswith("cuda") else available_cores())
         self.tasks = TaskCache()
-        self.task = self.tasks.get(recipe, self.device if self.here else "cpu")
+        self.task = self.tasks.get(recipe, self.device if execution.here else "cpu")
         self.message = ""
         self._choices: dict[str, tuple[Choice, MemoryPlan]] = {}
 
@@ -84,10 +59,11 @@ class Driver:
         there = {run.id for run in study.runs if run.status != "failed"}
         jobs = self._jobs(str(study.path.resolve()), there)
         scores = Scoreboard([len(job.plans) for job in jobs], len(self.plans) - sum(len(job.plans) for job in jobs))
+        progress = self.execution.progress
 
         def watch(finished: set[int]) -> None:
-            if self.progress is not None:
-                self.progress(scores.progress(finished, self.message))
+            if progress is not None:
+                progress(scores.progress(finished, self.message))
 
         if not jobs:
             watch(set())
@@ -101,7 +77,7 @@ class Driver:
 
     def _jobs(self, study: str, there: set[str]) -> list[ShardJob]:
         shards = deal_shards(self.plans, largest_shard(self.recipe, self.device), self.workers)
-        threads = max(1, available_cores() // min(self.workers, len(shards))) if self.here else 1
+        threads = max(1, available_cores() // min(self.workers, len(shards))) if self.execution.here else 1
         numbers = {plan.id: number for number, plan in enumerate(self.plans)}
         missing = [(shard, tuple(plan for plan in shard if plan.id not in there)) for shard in shards]
         return [self._job(study, shard, plans, numbers[plans[0].id], threads) for shard, plans in missing if plans]
@@ -109,11 +85,8 @@ class Driver:
     def _job(
         self, study: str, shard: Sequence[PlannedRun], plans: tuple[PlannedRun, ...], position: int, threads: int
     ) -> ShardJob:
-        choice = (
-            self._choose(shard, threads)
-            if self.here
-            else Choice("auto", 0 if self.stack == "auto" else int(self.stack))
-        )
+        stack = 0 if self.execution.stack == "auto" else int(self.execution.stack)
+        choice = self._choose(shard, threads) if self.execution.here else Choice("auto", stack)
         recipe = self.recipe.replace(**structural(shard[0]))
         task = self.tasks.get(recipe, self.task.device)
         return ShardJob(
@@ -134,27 +107,30 @@ class Driver:
         key = f"{sorted(structural(shard[0]).items())} {len(shard)}"
         if key not in self._choices:
             task = self.tasks.get(self.recipe.replace(**structural(shard[0])), self.device)
-            self._choices[key] = choose_program(task, shard, self.stack, workers=self.workers, threads=threads)
+            self._choices[key] = choose_program(
+                task, shard, self.execution.stack, workers=self.workers, threads=threads
+            )
         return self._choices[key][0]
 
     def _run(self, place: Place, jobs: list[ShardJob], watch: Watch) -> Outcome:
-        before = torch.get_num_threads()
+        before, limits = torch.get_num_threads(), self.execution
         torch.set_num_threads(jobs[0].threads)
         try:
             with blas_threads(jobs[0].threads):
-                return run_jobs(place, jobs, watch=watch, retries=self.retries, timeout=self.timeout)
+                return run_jobs(place, jobs, watch=watch, retries=limits.retries, timeout=limits.shard_timeout)
         finally:
             torch.set_num_threads(before)
             if isinstance(place, Threads):
                 place.stop_all = True  # after an interrupt, or an error in the progress callback, the rest stops too
 
     def _place(self, jobs: list[ShardJob], scores: Scoreboard, folder: Path) -> Place:
-        if isinstance(self.executor, Executor):
-            return Borrowed(self.executor)
-        if self.executor in ("local", "processes"):
+        executor, options = self.execution.executor, self.execution.options
+        if isinstance(executor, Executor):
+            return Borrowed(executor)
+        if executor in ("local", "processes"):
             return self._place_here(jobs, scores, folder)
         defaults = {"workers": self.workers, "folder": f"{jobs[0].study}/.cache/slurm"}
-        return Cluster(self.executor, {**(defaults if self.executor == "slurm" else {}), **self.options})
+        return Cluster(executor, {**(defaults if executor == "slurm" else {}), **options})
 
     def _place_here(self, jobs: list[ShardJob], scores: Scoreboard, folder: Path) -> Place:
         """Return threads, or processes where they are faster: threads wait for each other's Python between steps."""
@@ -162,31 +138,12 @@ class Driver:
         workers = min(self.workers, len(jobs))
         apart = memory.in_processes()
         pay = self.device == "cpu" and workers > 1 and sum(job.seconds for job in jobs) > _PROCESS_SECONDS * workers
-        processes = self.executor == "processes" or (pay and apart.fits)
+        processes = self.execution.executor == "processes" or (pay and apart.fits)
         if processes:
             apart.check(choice.width)
         said = f"in {workers} processes, {apart.sentence()}" if processes else memory.sentence()
         self.message = f"{choice.program} program in stacks of {choice.width}, {said}"
         return Processes(workers, scores, folder) if processes else Threads(self.workers, self.tasks, scores)
-
-
-def _check_options(executor: str | Executor, options: Mapping[str, Any]) -> None:
-    """Raise for options that the executor would ignore; Slurm's are submitit's, which knows them."""
-    if executor == "slurm" and options.get("cluster") is None and shutil.which("sbatch") is None:
-        raise InputError(
-            "executor 'slurm' on a machine without sbatch",
-            "a machine that can submit to Slurm",
-            "To try the same path with processes here, say so: executor_options={'cluster': 'local'}, on the command "
-            "line --executor-set cluster=local.",
-        )
-    if executor == "ray":
-        check_keywords(options, ("address", "cpus", "gpus"), "ray")
-    elif options and executor != "slurm":
-        raise InputError(
-            f"{', '.join(options)} for {f'executor {executor!r}' if isinstance(executor, str) else 'an executor'}",
-            "options only for executor 'ray' or 'slurm'",
-            "Without one, workers= and device= say where shards are trained.",
-        )
 
 
 def largest_shard(recipe: Recipe, device: str) -> int:

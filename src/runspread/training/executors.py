@@ -22,7 +22,6 @@ from .._optional import require
 from .progress import LostWorkerError, Scoreboard, tick_in_file
 from .shards import ShardJob, TaskCache, run_job
 
-EXECUTORS = ("local", "processes", "ray", "slurm")
 _POLL_SECONDS = 0.25
 
 Watch = Callable[[set[int]], None]

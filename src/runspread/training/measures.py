@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from .._checks import check_keywords
 from .._results import Excluded
 from ..errors import InputError
 from ..methods.spectra.norms import accuracy_of, margin_percentile, norm_measures, path_norm
@@ -32,15 +33,42 @@ from .torch_network import TorchNetwork, fold_batch_norm
 _JACOBIAN_EXAMPLES = 512
 
 
-@dataclass(frozen=True)
-class _Options:
-    examples: int | None
-    noise_examples: int | None
-    keep: tuple[float, ...]
+class MeasureOptions(TypedDict, total=False):
+    """Optional keywords of `study_measures`: which measures, and how many evaluations they take.
+
+    Attributes
+    ----------
+    keep : sequence of float
+        Shares of the singular directions, as in `svd_smoothing` (default 0.1, 0.2, 0.4).
+    noise : bool
+        Whether to search for the noise that the weights tolerate (default True; the longest part: hundreds of
+        evaluations per run).
+    noise_examples : int or None
+        Examples for that search, the first ones; all that are evaluated when None (the default).
+    worst_case : bool
+        Whether to search for the worst case by gradient ascent too (default False).
+    draws : int
+        Draws of noise per level (default 10).
+    """
+
+    keep: Sequence[float]
     noise: bool
+    noise_examples: int | None
     worst_case: bool
     draws: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Options:
+    """`MeasureOptions` with their defaults, and what is measured on."""
+
+    examples: int | None
     seed: int
+    keep: Sequence[float] = (0.1, 0.2, 0.4)
+    noise: bool = True
+    noise_examples: int | None = None
+    worst_case: bool = False
+    draws: int = 10
 
 
 def study_measures(
@@ -48,13 +76,9 @@ def study_measures(
     *,
     data: str | os.PathLike[str] | None = None,
     examples: int | None = None,
-    keep: Sequence[float] = (0.1, 0.2, 0.4),
-    noise: bool = True,
-    noise_examples: int | None = None,
-    worst_case: bool = False,
-    draws: int = 10,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    **options: Unpack[MeasureOptions],
 ) -> StudyMeasures:
     """Return the data-dependent measures of every run of a study, for `paradox` to judge beside the spectra.
 
@@ -69,20 +93,12 @@ def study_measures(
         Where the recipe's data set lies.
     examples : int, optional
         Training examples to evaluate on, the first ones; all when None.
-    keep : sequence of float
-        Shares of the singular directions, as in `svd_smoothing`.
-    noise : bool
-        Whether to search for the noise that the weights stand (the longest part: hundreds of evaluations a run).
-    noise_examples : int, optional
-        Examples for that search, the first ones; all that are evaluated when None.
-    worst_case : bool
-        Whether to search for the worst case by gradient ascent too.
-    draws : int
-        Draws of noise a level.
     seed : int
-        Of the noise, the same for every run.
+        Seed of the noise, the same for every run.
     progress : callable, optional
         Called with the number of runs done and in all.
+    **options
+        Which measures, as `MeasureOptions` says.
 
     Returns
     -------
@@ -104,16 +120,17 @@ def study_measures(
     ----------
     Martin and Mahoney (2021), arXiv:2106.00734; Jiang et al. (2019); Dziugaite et al. (2020).
     """
+    check_keywords(options, MeasureOptions.__annotations__, "study_measures")
+    chosen = _Options(examples=examples, seed=seed, **options)
     recipe = _checked_recipe(study, data)
     facts = [run for run in study.runs if run.status == "completed" and None in run.weights]
     if not facts:
         raise InputError(f"no completed run of {len(study.runs)} has final weights", "runs trained with keep_weights")
-    options = _Options(examples, noise_examples, tuple(keep), noise, worst_case, draws, seed)
     tasks, rows, n_train = TaskCache(), list[dict[str, float]](), 0
     for number, run in enumerate(facts, start=1):
         task = tasks.get(own_recipe(recipe, run), "cpu")
         task.check_fingerprint(str((study.recipe or {}).get("data_fingerprint", "")))
-        rows.append(_Measured(study, run, task, options).measures())
+        rows.append(_Measured(study, run, task, chosen).measures())
         n_train = examples or len(task.splits["train"].labels)
         if progress is not None:
             progress(number, len(facts))
@@ -136,8 +153,8 @@ def _checked_recipe(study: Study, data: str | os.PathLike[str] | None) -> Recipe
     recipe = recipe_of(study, data)
     if recipe is None:
         raise InputError(
-            "a study without a recipe of runspread's",
-            "one that rs.train made",
+            "This study was not trained by rs.train, so its networks cannot be rebuilt",
+            "",
             "For networks of your own, rs.methods.spectra has svd_smoothing, norm_measures and sharpness_measures.",
         )
     if recipe.loss != "cross_entropy":
@@ -175,7 +192,7 @@ class _Measured:
     def _smoothing(self) -> dict[str, float]:
         network = TorchNetwork(self.module)
         found = svd_smoothing(
-            network.weights, accuracy_of(network, self.inputs, self.labels), self.options.keep,
+            network.weights, accuracy_of(network, self.inputs, self.labels), tuple(self.options.keep),
             groups=_groups(self.module),
         )  # fmt: skip
         return {f"SVD{kept.rstrip('%')}": float(value) for kept, value in zip(found.kept, found.accuracy, strict=True)}

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from .._optional import require
 from .._results import to_plain
 from ..errors import RunspreadError, StudyError
 from ..studies.opening import create_study, open_study
 from ..studies.study import Study
+from .execution import Execution, execution_plan
 from .plan import PlannedRun, deal_runs
-from .progress import TrainingProgress
 from .recipes import Recipe, recipe_from_dict
 from .recipes import recipe as make_recipe
 from .search import as_search
 from .seeding import base_seed
-
-Progress = Callable[[TrainingProgress], None]
 
 
 def train(
@@ -31,14 +28,7 @@ def train(
     vary: str | Sequence[str] = ("init", "order", "augment"),
     seed: int = 0,
     search: Mapping[str, Any] | None = None,
-    executor: str | Executor = "local",
-    executor_options: Mapping[str, Any] | None = None,
-    workers: int | None = None,
-    stack: int | str = "auto",
-    device: str = "auto",
-    retries: int = 2,
-    shard_timeout: float | None = None,
-    progress: Progress | None = None,
+    **execution: Unpack[Execution],
 ) -> Study:
     """Train a recipe many times; complete what is missing when called again.
 
@@ -55,25 +45,10 @@ def train(
     seed : int
         Base seed, from which all seeds and searched hyperparameters follow.
     search : mapping of str to distribution, optional
-        Hyperparameters that are drawn a run: ``{"l2": "loguniform(1e-3,1e3)", "lr": [0.1, 0.3]}``; a list is a grid.
-    executor : {"local", "processes", "ray", "slurm"} or concurrent.futures.Executor
-        Where shards are trained: in threads of this process, in processes of this machine, on a Ray cluster, through a
-        Slurm queue. All but "local" write to the study's folder on their own, so it must be one that they share.
-    executor_options : mapping, optional
-        For "ray": ``address`` ("HOST:PORT"), ``cpus`` and ``gpus`` (fractions too) of a shard. For "slurm":
-        ``folder``, ``cluster``, and what submitit takes (``slurm_partition``, ``timeout_min``, ``gpus_per_node``).
-    workers : int, optional
-        Shards that are trained at once; by default one a core, or one a GPU.
-    stack : int or "auto"
-        Runs that are trained in one program; "auto" measures.
-    device : str
-        "cpu", "cuda", "cuda:1", or "auto": a GPU where there is one.
-    retries : int
-        How often a shard is trained again whose worker was lost.
-    shard_timeout : float, optional
-        Seconds after which a shard counts as hanging: it is given up and named at the end.
-    progress : callable, optional
-        Called several times a second with a `TrainingProgress`.
+        Hyperparameters that are drawn per run: ``{"l2": "loguniform(1e-3,1e3)", "lr": [0.1, 0.3]}``; a list is a grid.
+    **execution
+        Where and how, as `Execution` says: ``executor``, ``executor_options``, ``workers``, ``stack``, ``device``,
+        ``retries``, ``shard_timeout``, ``progress``.
 
     Returns
     -------
@@ -96,20 +71,7 @@ def train(
     vary, seed = (vary,) if isinstance(vary, str) else vary, base_seed(seed)
     plans = deal_runs(chosen, runs, vary=vary, seed=seed, search=space)
     design = {"vary": sorted(vary), "seed": seed, "search": {name: str(where) for name, where in space.items()}}
-    return train_plans(
-        chosen,
-        plans,
-        design,
-        out=out,
-        executor=executor,
-        executor_options=executor_options,
-        workers=workers,
-        stack=stack,
-        device=device,
-        retries=retries,
-        shard_timeout=shard_timeout,
-        progress=progress,
-    )
+    return train_plans(chosen, plans, design, out=out, **execution)
 
 
 def train_plans(
@@ -118,14 +80,7 @@ def train_plans(
     design: Mapping[str, Any],
     *,
     out: str | os.PathLike[str],
-    executor: str | Executor = "local",
-    executor_options: Mapping[str, Any] | None = None,
-    workers: int | None = None,
-    stack: int | str = "auto",
-    device: str = "auto",
-    retries: int = 2,
-    shard_timeout: float | None = None,
-    progress: Progress | None = None,
+    **execution: Unpack[Execution],
 ) -> Study:
     """Train the runs of a plan that are not in the study yet.
 
@@ -136,24 +91,14 @@ def train_plans(
     design : mapping
         What ``study.json`` says of the plan, besides the recipe and the digest of the data; a study of another design
         is refused.
-    **options
+    out, **execution
         As for `train`.
     """
     from .driver import Driver
 
+    where = execution_plan(execution, "train")
     recipe = _with_whole_paths(recipe)
-    driver = Driver(
-        recipe,
-        plans,
-        executor=executor,
-        options=executor_options or {},
-        workers=workers,
-        stack=stack,
-        device=device,
-        retries=retries,
-        timeout=shard_timeout,
-        progress=progress,
-    )
+    driver = Driver(recipe, plans, where)
     driver.check_networks()
     facts = to_plain({**recipe.identity(), **design, "data_fingerprint": driver.task.fingerprint})
     study = open_or_create(Path(out), facts, driver.labels())

@@ -5,22 +5,33 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
+from .._checks import check_keywords
 from ..errors import InputError, StudyError
 from ..methods.audit.auditing import audit_warnings
 from ..methods.variance.stopping import Look, StoppingRule, stopping_rule
 from ..studies.files import storage_errors, write_json
 from ..studies.opening import open_study
 from ..studies.study import Study
+from .execution import Execution
 from .recipes import Recipe
 from .train import train
 
 PLAN = "until.json"
+
+
+class TrainingDesign(Execution, total=False):
+    """Keywords that `train_until` hands on to `train`: the design of its runs, and where they are trained."""
+
+    vary: str | Sequence[str]
+    seed: int
+    search: Mapping[str, Any] | None
 
 
 class TrainedUntil(NamedTuple):
@@ -48,7 +59,7 @@ def train_until(
     split: str = "test",
     alpha: float = 0.05,
     failures: float = 0.0,
-    **options: Any,
+    **options: Unpack[TrainingDesign],
 ) -> TrainedUntil:
     """Train more runs until a question is answered, or `max_runs` are there; see `stopping_rule` for the questions.
 
@@ -77,7 +88,7 @@ def train_until(
         Share of failing runs to guard against, such as 0.1: alpha then holds where so many or more fail, and nothing
         is known before 36 runs. Not with a baseline.
     **options
-        As for `train`.
+        As for `train`: ``vary``, ``seed``, ``search``, and where the runs are trained (`Execution`).
 
     Returns
     -------
@@ -91,6 +102,7 @@ def train_until(
     StudyError
         The study was trained under another plan of looks. Also what `train` raises.
     """
+    check_keywords(options, TrainingDesign.__annotations__, "train_until")
     other = against if against is None or isinstance(against, Study) else open_study(against)
     baseline = None if other is None else _baseline(other, Path(out), split)
     rule = stopping_rule(until, max_runs=max_runs, against=len(baseline or ()), alpha=alpha, failures=failures)

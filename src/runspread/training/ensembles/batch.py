@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +18,8 @@ from ...nn import (
     BatchEnsemble,
     EnsembleTraining,
     HyperBatchEnsemble,
+    HyperBatchOptions,
+    TrainingSettings,
     batch_ensemble,
     hyper_batch_ensemble,
     layer_hyperparameters,
@@ -31,7 +32,7 @@ from ..build import plain_network
 from ..cadence import steps_per_epoch, total_steps
 from ..checkpoints import read_checkpoint, start_from
 from ..datasets import load_dataset
-from ..datasets.base import Dataset
+from ..datasets.base import Dataset, Split
 from ..engine import choose_device
 from ..hyperparameters import set_dropout_rates
 from ..plan import PlannedRun
@@ -47,6 +48,32 @@ _TAKEN_OVER = (
     "drop_last", "optimizer", "lr", "momentum", "nesterov", "beta1", "beta2", "eps", "schedule", "warmup", "drops",
     "drop_factor",
 )  # fmt: skip
+
+
+class BatchEnsembleSettings(TrainingSettings, total=False):
+    """Optional keywords of `train_batch_ensemble`, besides those of `runspread.nn.TrainingSettings`.
+
+    Attributes
+    ----------
+    conversion : mapping or None
+        Options of `runspread.nn.batch_ensemble` (``factors``) or of `runspread.nn.HyperBatchOptions`.
+    ranges : mapping or None
+        Ranges of what a hyper-batch ensemble tunes: ``{"l2": (0.1, 100), "dropout": (1e-3, 0.5)}``; those of
+        `runspread.nn.layer_hyperparameters` by default.
+    split, report_split : str
+        Splits that tune and that are reported (default "validation", "test").
+    device : str
+        "cpu", "cuda", "cuda:1" or "auto" (the default); the ensemble itself comes back on the CPU.
+    progress : callable or None
+        Called after every step with the steps done and those in all.
+    """
+
+    conversion: Mapping[str, Any] | None
+    ranges: Mapping[str, Sequence[float]] | None
+    split: str
+    report_split: str
+    device: str
+    progress: Callable[[int, int], None] | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -103,13 +130,8 @@ def train_batch_ensemble(
     *,
     members: int = 4,
     hyper: bool = True,
-    conversion: Mapping[str, Any] | None = None,
-    ranges: Mapping[str, Sequence[float]] | None = None,
-    split: str = "validation",
-    report_split: str = "test",
     seed: int = 0,
-    device: str = "auto",
-    **training: Any,
+    **settings: Unpack[BatchEnsembleSettings],
 ) -> TrainedBatchEnsemble:
     """Train a recipe's network as one batch or hyper-batch ensemble.
 
@@ -126,19 +148,10 @@ def train_batch_ensemble(
         Number of members.
     hyper : bool
         Whether the members learn their hyperparameters (hyper-batch) or share the recipe's (batch).
-    conversion : dict, optional
-        Options of `runspread.nn.batch_ensemble` or `runspread.nn.hyper_batch_ensemble`.
-    ranges : mapping, optional
-        Ranges of what a hyper-batch ensemble tunes: ``{"l2": (0.1, 100), "dropout": (1e-3, 0.5)}``; those of
-        `runspread.nn.layer_hyperparameters` by default.
-    split, report_split : str
-        Splits that tune and that are reported.
     seed : int
         Seed of initial weights, data order, dropout and hyperparameters.
-    device : str
-        "cpu", "cuda", "cuda:1" or "auto"; the ensemble itself comes back on the CPU.
-    **training
-        As for `runspread.nn.train_ensemble`, instead of what the recipe says: ``tuning_rate``, ``tau``, ``progress``...
+    **settings
+        As `BatchEnsembleSettings` says, instead of what the recipe says: ``tuning_rate``, ``tau``, ``ranges``, ...
 
     Returns
     -------
@@ -157,48 +170,82 @@ def train_batch_ensemble(
     ----------
     Wen et al. (2020), arXiv 2002.06715; Wenzel et al. (2020), arXiv 2006.13570.
     """
+    own, training = _divided(settings)
     chosen = make_recipe(recipe)
     _refuse(chosen)
     members, seed = int(check_integers(members, "members", 1, None)), base_seed(seed)
     dataset = load_dataset(chosen)
-    shape, classes = tuple(dataset.example_shape), dataset.n_classes
-    reported = dataset.split(report_split)
-    check_keywords(training, _keywords(train_ensemble, {"ensemble", "inputs", "labels", "validation"}), "training")
-    network = build_seeded(lambda: _network(chosen, shape, classes), seed)
-    core = _converted(network, members, hyper, {**_tuned(network, hyper, ranges), **(conversion or {})}, seed)
-    place = torch.device(choose_device(device))
-    inputs, labels = _tensors(dataset, "train", place)
-    settings: dict[str, Any] = {**_settings(chosen, core, len(labels)), **training}
-    if "epochs" in training and "steps" not in training:
-        del settings["steps"]
-    tuning = _tensors(dataset, split, place) if hyper else None
-    options: dict[str, Any] = {"augment": _augmentation(chosen, seed, labels), **settings}
-    log = train_ensemble(core.to(place), inputs, labels, validation=tuning, seed=seed, **options)
-    core.cpu()
-    scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
+    reported = dataset.split(own.report_split)
+    network = build_seeded(lambda: _network(chosen, tuple(dataset.example_shape), dataset.n_classes), seed)
+    conversion = {**_tuned(network, hyper, own.ranges), **(own.conversion or {})}
+    core = _converted(network, members, hyper, conversion, seed)
+    log, described = _trained(core, chosen, dataset, own, training, seed)
     facts = EnsembleMetadata(
         members=tuple({"id": f"member {k}", "weight": 1 / members} for k in range(members)),
         conversion=conversion_of(core),
         recipe=chosen.identity(),
-        shape=shape,
-        n_classes=classes,
-        training={
-            "seed": seed,
-            "tuned_on": split if hyper else None,
-            "device": str(place),
-            "conversion": _plain(conversion or {}),
-            "settings": _plain(settings),
-        },
+        shape=tuple(dataset.example_shape),
+        n_classes=dataset.n_classes,
+        training=described,
     )
+    scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     ensemble = Ensemble(EnsembleModule(core, [1 / members] * members, scaling), facts, log)
-    probabilities = ensemble.member_probabilities(reported.inputs)
-    scored = ensemble_scores(
-        ArrayOutputs(probabilities, reported.labels, (), ensemble.member_ids), kind="probabilities"
-    )
-    kind = "hyper-batch" if hyper else "batch"
     return TrainedBatchEnsemble(
-        kind=kind, ensemble=ensemble, log=log, scores=scored, report_split=report_split, warnings=log.warnings
+        kind="hyper-batch" if hyper else "batch",
+        ensemble=ensemble,
+        log=log,
+        scores=_scores(ensemble, reported),
+        report_split=own.report_split,
+        warnings=log.warnings,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Own:
+    """The settings that are not those of the training itself, with their defaults."""
+
+    conversion: Mapping[str, Any] | None = None
+    ranges: Mapping[str, Sequence[float]] | None = None
+    split: str = "validation"
+    report_split: str = "test"
+    device: str = "auto"
+    progress: Callable[[int, int], None] | None = None
+
+
+def _divided(settings: Mapping[str, Any]) -> tuple[_Own, dict[str, Any]]:
+    """Return the settings that are not of the training, and those that are."""
+    check_keywords(settings, BatchEnsembleSettings.__annotations__, "training")
+    training = {name: value for name, value in settings.items() if name in TrainingSettings.__annotations__}
+    return _Own(**{name: value for name, value in settings.items() if name not in training}), training
+
+
+def _trained(
+    core: BatchEnsemble, recipe: Recipe, dataset: Dataset, own: _Own, training: Mapping[str, Any], seed: int
+) -> tuple[EnsembleTraining, dict[str, Any]]:
+    """Train the ensemble in place; return its log, and how it was trained as plain values."""
+    place, hyper = torch.device(choose_device(own.device)), isinstance(core, HyperBatchEnsemble)
+    inputs, labels = _tensors(dataset, "train", place)
+    settings: dict[str, Any] = {**_settings(recipe, core, len(labels)), **training}
+    if "epochs" in training and "steps" not in training:
+        del settings["steps"]
+    tuning = _tensors(dataset, own.split, place) if hyper else None
+    options: dict[str, Any] = {"augment": _augmentation(recipe, seed, labels), **settings}
+    core.to(place)
+    log = train_ensemble(core, inputs, labels, validation=tuning, seed=seed, progress=own.progress, **options)
+    core.cpu()
+    return log, {
+        "seed": seed,
+        "tuned_on": own.split if hyper else None,
+        "device": str(place),
+        "conversion": _plain(own.conversion or {}),
+        "settings": _plain(settings),
+    }
+
+
+def _scores(ensemble: Ensemble, split: Split) -> Scores:
+    probabilities = ensemble.member_probabilities(split.inputs)
+    outputs = ArrayOutputs(probabilities, split.labels, (), ensemble.member_ids)
+    return ensemble_scores(outputs, kind="probabilities")
 
 
 def _refuse(recipe: Recipe) -> None:
@@ -241,15 +288,12 @@ def _tuned(network: nn.Module, hyper: bool, ranges: Mapping[str, Sequence[float]
     return {"hyperparameters": layer_hyperparameters(network, **pairs)}
 
 
-def _keywords(function: Callable[..., Any], but: Collection[str]) -> list[str]:
-    return [name for name in inspect.signature(function).parameters if name not in but]
-
-
 def _converted(
     network: nn.Module, members: int, hyper: bool, options: Mapping[str, Any], seed: int
 ) -> BatchEnsemble | HyperBatchEnsemble:
     convert: Callable[..., BatchEnsemble] = hyper_batch_ensemble if hyper else batch_ensemble
-    check_keywords(options, _keywords(convert, {"network", "members", "generator"}), "conversion")
+    known = ("hyperparameters", *HyperBatchOptions.__annotations__) if hyper else ("factors",)
+    check_keywords(options, known, "conversion")
     try:
         return convert(network, members, generator=torch.Generator().manual_seed(seed), **options)
     except RunspreadError:

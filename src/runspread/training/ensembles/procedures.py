@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from ..._checks import check_choice, check_integers
+from ..._checks import check_choice, check_integers, check_keywords
 from ..._optional import require
 from ..._reading.outputs import ArrayOutputs
 from ..._results import Excluded, Result, Table
@@ -18,6 +18,7 @@ from ...methods.ensembles.proper_scores import Scores, ensemble_scores
 from ...methods.ensembles.selection import EnsembleSelection, select_ensemble, stop_words
 from ...studies.opening import open_study
 from ...studies.study import Study
+from ..execution import Execution
 from ..plan import PlannedRun, check_searchable
 from ..recipes import Recipe
 from ..recipes import recipe as make_recipe
@@ -36,6 +37,59 @@ _KIND = {
     "fixed-init": "fixed-init hyper",
     "same-budget": "same-budget hyper",
 }
+
+
+class DeepEnsembleSettings(Execution, total=False):
+    """Optional keywords of `deep_ensemble`, besides those of `Execution`.
+
+    Attributes
+    ----------
+    shared_init : bool
+        Whether the search starts all candidates from one initialisation (default False), as that of hyper-deep
+        ensembles does (the two then share their search, in one folder).
+    split, report_split : str
+        Splits that choose and that are reported (default "validation", "test").
+    objective : {"nll", "brier", "error"}
+        What the best configuration is the best in (default "nll").
+    """
+
+    shared_init: bool
+    split: str
+    report_split: str
+    objective: str
+
+
+class HyperDeepSettings(Execution, total=False):
+    """Optional keywords of `hyper_deep_ensemble`, besides those of `Execution`.
+
+    Attributes
+    ----------
+    split, report_split : str
+        Splits that choose and that are reported (default "validation", "test").
+    objective, early_stop : str, bool
+        As for `select_ensemble`, in both choices (default "nll", True).
+    fill_first : bool
+        Whether the choice after the search takes `size` distinct configurations in any case: without replacement, and
+        without a stop where the score gets worse (default False).
+    """
+
+    split: str
+    report_split: str
+    objective: str
+    early_stop: bool
+    fill_first: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Own:
+    """The settings of both procedures that are not of the execution, with their defaults."""
+
+    shared_init: bool = False
+    split: str = "validation"
+    report_split: str = "test"
+    objective: str = "nll"
+    early_stop: bool = True
+    fill_first: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -117,12 +171,8 @@ def deep_ensemble(
     out: str | os.PathLike[str],
     search: Mapping[str, Any] | None = None,
     runs: int = 50,
-    shared_init: bool = False,
-    split: str = "validation",
-    report_split: str = "test",
-    objective: str = "nll",
     seed: int = 0,
-    **training: Any,
+    **settings: Unpack[DeepEnsembleSettings],
 ) -> TrainedEnsemble:
     """Train one configuration from several seeds and average: the best of a search, or the recipe's own.
 
@@ -138,17 +188,11 @@ def deep_ensemble(
         Search space, as for `train`; the best configuration on `split` is then trained from `size` seeds.
     runs : int
         Candidates of the search, the recipe's own configuration among them.
-    shared_init : bool
-        Whether the search starts all candidates from one initialisation, as that of hyper-deep ensembles does (the two
-        then share their search, in one folder).
-    split, report_split : str
-        Splits that choose and that are reported.
-    objective : {"nll", "brier", "error"}
-        What the best configuration is the best in.
     seed : int
         Base seed.
-    **training
-        As for `train`: ``executor``, ``workers``, ``stack``, ``device``, ``progress``, ...
+    **settings
+        Splits and objective, as `DeepEnsembleSettings` says, and where to train, as `Execution` says: ``workers``,
+        ``device``, ``progress``, ...
 
     Returns
     -------
@@ -159,20 +203,20 @@ def deep_ensemble(
     ----------
     Lakshminarayanan et al. (2017), arXiv 1612.01474.
     """
-    work = _Work(recipe, search, out, seed, (split, report_split), training)
-    size = int(check_integers(size, "size", 1, None))
-    candidates = work.search(runs if search else 1, shared_init=shared_init)
+    work = _Work(recipe, search, out, seed, _divided(settings, DeepEnsembleSettings))
+    own, size = work.own, int(check_integers(size, "size", 1, None))
+    candidates = work.search(runs if search else 1, shared_init=own.shared_init)
     best: EnsembleSelection | None = None
     column, winner = 0, candidates[0]
     if search:
-        best = work.select(candidates, 1, split, objective=objective, early_stop=True)
+        best = work.select(candidates, 1, early_stop=True)
         winner = next(plan for plan in candidates if plan.id == best.member_ids[0])
         column = candidates.index(winner)
     rows = [plan for row in range(1, size) for plan in row_plans([(column, winner.hyperparameters)], row, work.seed)]
     everything = [*candidates, *rows]
     work.train(everything)
     members = {plan.id: 1 / size for plan in (winner, *rows)}
-    return work.result("deep", members, everything, best, None, report_split)
+    return work.result("deep", members, everything, (best, None))
 
 
 def hyper_deep_ensemble(
@@ -183,13 +227,8 @@ def hyper_deep_ensemble(
     out: str | os.PathLike[str],
     runs: int = 50,
     variant: str = "stratified",
-    split: str = "validation",
-    report_split: str = "test",
-    objective: str = "nll",
-    early_stop: bool = True,
-    fill_first: bool = False,
     seed: int = 0,
-    **training: Any,
+    **settings: Unpack[HyperDeepSettings],
 ) -> TrainedEnsemble:
     """Train an ensemble over hyperparameters and initialisations.
 
@@ -214,17 +253,11 @@ def hyper_deep_ensemble(
         Candidates of the search, the recipe's own configuration among them.
     variant : {"stratified", "unstratified", "same-budget", "fixed-init"}
         Which procedure.
-    split, report_split : str
-        Splits that choose and that are reported.
-    objective, early_stop
-        As for `select_ensemble`, in both choices.
-    fill_first : bool
-        Whether the choice after the search takes `size` distinct configurations in any case: without replacement, and
-        without a stop where the score gets worse.
     seed : int
         Base seed.
-    **training
-        As for `train`.
+    **settings
+        Splits and choice, as `HyperDeepSettings` says, and where to train, as `Execution` says: ``workers``,
+        ``device``, ``progress``, ...
 
     Returns
     -------
@@ -238,22 +271,29 @@ def hyper_deep_ensemble(
     check_choice(variant, "variant", VARIANTS)
     if not search:
         raise InputError("an empty search space", "at least one hyperparameter")
-    work = _Work(recipe, search, out, seed, (split, report_split), training)
-    size = int(check_integers(size, "size", 1, None))
+    work = _Work(recipe, search, out, seed, _divided(settings, HyperDeepSettings))
+    own, size = work.own, int(check_integers(size, "size", 1, None))
     count = runs + size * (size - 1) if variant == "same-budget" else runs
     candidates = work.search(count, shared_init=variant in ("stratified", "fixed-init"))
-    stop = {"early_stop": False, "replacement": False} if fill_first else {"early_stop": early_stop}
-    chosen = work.select(candidates, size, split, objective=objective, **stop)
+    stop = {"early_stop": False, "replacement": False} if own.fill_first else {"early_stop": own.early_stop}
+    chosen = work.select(candidates, size, **stop)
     if variant != "stratified":
-        return work.result(_KIND[variant], _weights(chosen), candidates, chosen, chosen, report_split)
+        return work.result(_KIND[variant], _weights(chosen), candidates, (chosen, chosen))
     columns = [(at, plan) for at, plan in enumerate(candidates) if plan.id in chosen.member_ids]
     configurations = [(at, plan.hyperparameters) for at, plan in columns]
     rows = [plan for row in range(1, size) for plan in row_plans(configurations, row, work.seed)]
     everything = [*candidates, *rows]
     work.train(everything)
     block = [*(plan for _, plan in columns), *rows]
-    final = work.select(block, size, split, objective=objective, early_stop=early_stop)
-    return work.result(_KIND[variant], _weights(final), everything, chosen, final, report_split)
+    final = work.select(block, size, early_stop=own.early_stop)
+    return work.result(_KIND[variant], _weights(final), everything, (chosen, final))
+
+
+def _divided(settings: Mapping[str, Any], known: type[Any]) -> tuple[_Own, dict[str, Any]]:
+    """Return a procedure's own settings, and those that say where runs are trained."""
+    check_keywords(settings, known.__annotations__, "ensemble")
+    own = {name: value for name, value in settings.items() if name not in Execution.__annotations__}
+    return _Own(**own), {name: value for name, value in settings.items() if name not in own}
 
 
 def _weights(chosen: EnsembleSelection) -> dict[str, float]:
@@ -269,16 +309,16 @@ class _Work:
         search: Mapping[str, Any] | None,
         out: str | os.PathLike[str],
         seed: int,
-        splits: Sequence[str],
-        training: Mapping[str, Any],
+        settings: tuple[_Own, Mapping[str, Any]],
     ) -> None:
         require("torch", "training")
-        chosen = make_recipe(recipe)
+        self.own, self.execution = settings
+        splits, chosen = (self.own.split, self.own.report_split), make_recipe(recipe)
         self.recipe = chosen.replace(evaluate=tuple(dict.fromkeys((*chosen.evaluate, *splits))))
         self.space: dict[str, Distribution] = as_search(search)
         for name in self.space:
             check_searchable(self.recipe, name)
-        self.out, self.seed, self.training = out, base_seed(seed), dict(training)
+        self.out, self.seed = out, base_seed(seed)
         self.study: Study | None = None
 
     def search(self, runs: int, *, shared_init: bool) -> list[PlannedRun]:
@@ -291,7 +331,7 @@ class _Work:
     def train(self, plans: Sequence[PlannedRun]) -> None:
         design = {"seed": self.seed, "search": {name: str(where) for name, where in self.space.items()}}
         described = {**design, "procedure": "ensembles"}
-        self.study = train_plans(self.recipe, plans, described, out=self.out, **self.training)
+        self.study = train_plans(self.recipe, plans, described, out=self.out, **self.execution)
 
     def outputs(self, plans: Sequence[PlannedRun], split: str) -> ArrayOutputs:
         assert self.study is not None
@@ -304,21 +344,20 @@ class _Work:
         array = np.stack([reader[places[name]] for name in there])
         return ArrayOutputs(array, reader.labels, lost, tuple(there))
 
-    def select(self, plans: Sequence[PlannedRun], size: int, split: str, **options: Any) -> EnsembleSelection:
-        return select_ensemble(self.outputs(plans, split), size=size, kind="logits", **options)
+    def select(self, plans: Sequence[PlannedRun], size: int, **options: Any) -> EnsembleSelection:
+        outputs, objective = self.outputs(plans, self.own.split), self.own.objective
+        return select_ensemble(outputs, size=size, kind="logits", objective=objective, **options)
 
     def result(
         self,
         kind: str,
         weights: Mapping[str, float],
         trained: Sequence[PlannedRun],
-        first: EnsembleSelection | None,
-        final: EnsembleSelection | None,
-        report_split: str,
+        selections: tuple[EnsembleSelection | None, EnsembleSelection | None],
     ) -> TrainedEnsemble:
         assert self.study is not None
         members = [plan for name in weights for plan in trained if plan.id == name]
-        outputs = self.outputs(members, report_split)
+        outputs = self.outputs(members, self.own.report_split)
         if len(outputs.run_ids) < len(members):
             lost = "; ".join(f"{item.run}: {item.reason}" for item in outputs.excluded)
             raise InputError(f"members without predictions ({lost})", "members that completed")
@@ -330,10 +369,10 @@ class _Work:
             hyperparameters=tuple(plan.hyperparameters for plan in members),
             init_seeds=tuple(plan.seeds.init for plan in members),
             n_trained=len(trained),
-            first_selection=first,
-            selection=final,
+            first_selection=selections[0],
+            selection=selections[1],
             scores=ensemble_scores(outputs, kind="logits", weights=list(weights.values())),
-            report_split=report_split,
+            report_split=self.own.report_split,
             data=self.recipe.data,
             excluded=self._excluded(trained),
         )
