@@ -74,7 +74,7 @@ def test_train_refuses_another_recipe_in_the_same_folder(tmp_path):
     run(*train_words(out))
     done = run(*train_words(out, "--set", "lr=0.5"), check=False)
     assert done.returncode == 2
-    assert "holds another study: lr is" in done.stderr
+    assert "holds a study of another design: lr is" in done.stderr
 
 
 def test_a_study_in_which_all_runs_diverged_is_no_success(tmp_path):

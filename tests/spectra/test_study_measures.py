@@ -201,7 +201,7 @@ def test_sentence_and_table(measured):
 
 def test_studies_that_cannot_be_measured_are_refused(study, tmp_path):
     own = rs.create_study(tmp_path / "own", splits={"test": np.arange(4)})
-    with pytest.raises(InputError, match="not trained by rs.train, so its networks cannot be rebuilt"):
+    with pytest.raises(InputError, match=r"not trained by rs\.train, so its networks cannot be rebuilt"):
         study_measures(own)
     parity = rs.recipe("sparse-parity-small", epochs=1, record="none")
     with pytest.raises(InputError, match="hinge"):

@@ -202,7 +202,7 @@ def build(shape, outputs):
 def test_a_network_that_cannot_be_stacked_is_trained_run_by_run_and_said_so(tmp_path):
     (tmp_path / "model.py").write_text(NOT_STACKABLE)
     recipe = tiny().replace(model=f"{tmp_path}/model.py:build")
-    with pytest.warns(RunspreadWarning, match="cannot be stacked.*one at a time"):
+    with pytest.warns(RunspreadWarning, match="cannot be batched over runs.*one at a time"):
         study = rs.train(recipe, runs=3, out=tmp_path / "s")
     assert len(study.runs) == 3
 
@@ -257,7 +257,7 @@ def test_a_stack_that_cannot_fit_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(calibration, "free_memory", lambda device: int(4.6 * one / 0.9 + data))
     monkeypatch.setattr(calibration, "_time_step", lambda task, plans, program, threads: 1.0)  # wider is faster
     assert choose_program(task, plans, "auto", workers=1, threads=1)[0].width == 4
-    with pytest.raises(TrainingError, match=r"a stack of 8 runs will hold about .* free"):
+    with pytest.raises(TrainingError, match=r"8 batched runs will hold about .* free"):
         choose_program(task, plans, 8, workers=1, threads=1)
     monkeypatch.setattr(calibration, "free_memory", lambda device: -data)
     with pytest.raises(TrainingError, match="smaller"):

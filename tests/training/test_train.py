@@ -113,7 +113,7 @@ def test_one_role_may_be_a_word(tmp_path):
     ],
 )
 def test_runs_that_would_be_the_same_are_refused(tmp_path, recipe, vary, search):
-    with pytest.raises(InputError, match=r"some are the same.* seed changes nothing"):
+    with pytest.raises(InputError, match=r"some of the 3 planned runs are the same.* seed changes nothing"):
         rs.train(tiny(**recipe), runs=3, out=tmp_path / "s", vary=vary, search=search)
     rs.train(tiny(**recipe), runs=1, out=tmp_path / "s", vary=vary)
     rs.train(tiny(dropout=0.1, batch_size=128), runs=2, out=tmp_path / "dropout", vary=vary)

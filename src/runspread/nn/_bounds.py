@@ -61,11 +61,11 @@ class LogUniformBounds(nn.Module):
         log-uniform lies near its top). ``"published"``: the authors' code, a narrow band of +-`width` around
         the mean of the full range, in the hyperparameters' own units.
     width : float
-        Of the ``"published"`` start.
+        Width of the ``"published"`` start.
     generator : torch.Generator, optional
-        For the starting positions.
+        Source of the starting positions.
     dtype : torch.dtype
-        Of the bounds.
+        Precision of the bounds.
 
     References
     ----------
@@ -119,7 +119,7 @@ class LogUniformBounds(nn.Module):
         Parameters
         ----------
         rows : int
-            Examples a member.
+            Examples per member.
         generator : torch.Generator, optional
             Source of the draws.
         u : Tensor [members, rows, coordinates], optional
@@ -170,7 +170,7 @@ def tuning_loss(logits: Tensor, labels: Tensor, entropy: Tensor | float, tau: fl
     Parameters
     ----------
     logits : Tensor [members, examples, classes]
-        Of the network in evaluation mode, on hard labels.
+        Outputs of the network in evaluation mode, on hard labels.
     labels : Tensor of int [examples]
         True classes.
     entropy : Tensor

@@ -171,7 +171,7 @@ def kernel_penalty(
     weight, response : Tensor [out, in / groups, ...]
         The two kernels.
     averages : Moments
-        Of the rows' coefficients with their embeddings.
+        Moments of the rows' coefficients with their embeddings.
     factors, response_factors : Factors, optional
         ``r, s`` and ``u, v``; None penalises the shared kernels alone ("slow weights only").
     groups : int

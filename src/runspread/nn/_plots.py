@@ -29,5 +29,5 @@ def plot_bounds(result: EnsembleTraining, ax: Axes | None = None) -> Axes:
         for k in range(place.shape[1]):
             ax.plot(steps, place[:, k, j], color=colour, linestyle=line, linewidth=1.2, label=name if k == 0 else None)
     ax.set(ylim=(-0.02, 1.02), xlabel="training step", ylabel="mean, place in its range (log scale)")
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), title="a line a member")
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), title="one line per member")
     return ax

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor for every step, times each run's own base rate."""
+"""Learning-rate schedules: a factor for every step, times each run's own base learning rate."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def schedule_factors(
     drops: tuple[float, ...] = (),
     factor: float = 0.1,
 ) -> NDArray[np.float64]:
-    """Return what multiplies the base rate at steps ``0..total-1``.
+    """Return what multiplies the base learning rate at steps ``0..total-1``.
 
     Parameters
     ----------
     schedule : {"constant", "linear", "cosine", "drops"}
         "linear" and "cosine" go from 1 (after the warm-up) to 0 (at `total`).
     total, per_epoch : int
-        Steps in all and steps an epoch; with ``e = step / per_epoch``,
+        Steps in all and steps per epoch; with ``e = step / per_epoch``,
     warmup : float
         the factor is ``e / warmup`` while ``e < warmup``;
     drops, factor : tuple of float, float

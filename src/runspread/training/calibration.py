@@ -37,7 +37,7 @@ class Choice:
     program, width : str, int
         See ``programs``; runs in a stack.
     problem : str
-        Why the network cannot be stacked; empty where it can.
+        Why runs of the network cannot be batched; empty where they can.
     microseconds : float
         What a step took, a run, when it was measured.
     """
@@ -71,7 +71,7 @@ def choose_program(
         choice = Choice(programs[-1] if problem else programs[0], min(stack, len(plans)), problem)
     if choice.problem:
         warnings.warn(
-            f"this network cannot be stacked ({choice.problem}): its runs are trained one at a time",
+            f"this network cannot be batched over runs ({choice.problem}): its runs are trained one at a time",
             RunspreadWarning,
             stacklevel=2,
         )

@@ -24,7 +24,7 @@ class Checkpoint:
     tensors : mapping of str to Tensor
         Parameters and buffers by name.
     digest : str
-        Of the file's contents.
+        Digest of the file's contents.
     """
 
     tensors: Mapping[str, Tensor]

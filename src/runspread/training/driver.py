@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from .._cores import available_cores, blas_threads
+from .._words import count
 from ..errors import TrainingError
 from ..studies.study import Study
 from .calibration import Choice, choose_program
@@ -142,7 +143,7 @@ class Driver:
         if processes:
             apart.check(choice.width)
         said = f"in {workers} processes, {apart.sentence()}" if processes else memory.sentence()
-        self.message = f"{choice.program} program in stacks of {choice.width}, {said}"
+        self.message = f"{choice.program} program, {count(choice.width, 'run')} in a batch, {said}"
         return Processes(workers, scores, folder) if processes else Threads(self.workers, self.tasks, scores)
 
 

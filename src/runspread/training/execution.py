@@ -70,7 +70,7 @@ class ExecutionPlan:
             check_choice(self.executor, "executor", EXECUTORS)
         _check_options(self.executor, self.options)
         if self.stack != "auto" and (isinstance(self.stack, str) or self.stack < 1):
-            raise InputError(f"stack={self.stack!r}", "a number of runs, or 'auto'")
+            raise InputError(f"stack={self.stack!r}", "how many runs to batch, or 'auto'")
         check_integers(1 if self.workers is None else self.workers, "workers", 1, None)
         check_integers(self.retries, "retries", 0, None)
         if self.shard_timeout is not None and not self.shard_timeout > 0:

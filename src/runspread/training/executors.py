@@ -149,7 +149,7 @@ class Processes(Place):
         return partial(run_job, job, partial(tick_in_file, self._file, number))
 
     def give_up(self, executor: Executor, number: int, future: Future[str]) -> None:
-        """Kill the pool, whose processes cannot be told apart: its other jobs count as lost and are tried again."""
+        """Kill the pool, whose processes are not distinguishable: its other jobs count as lost and are tried again."""
         pool: Any = executor
         for process in list(pool._processes.values()):
             process.terminate()

@@ -1,4 +1,4 @@
-"""Losses of a stack: one mean a run, and the gradient with respect to the network's outputs."""
+"""Losses of a stack: one mean per run, and the gradient with respect to the network's outputs."""
 
 from __future__ import annotations
 

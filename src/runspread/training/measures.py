@@ -82,7 +82,7 @@ def study_measures(
 ) -> StudyMeasures:
     """Return the data-dependent measures of every run of a study, for `paradox` to judge beside the spectra.
 
-    Of each run: the training accuracy that truncated weight matrices leave (``SVD10``, ...), the output margin, norm
+    For each run: the training accuracy that truncated weight matrices leave (``SVD10``, ...), the output margin, norm
     measures, the Jacobian, and PAC-Bayes measures.
 
     Parameters

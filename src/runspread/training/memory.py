@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .._words import count
 from ..errors import TrainingError
 
 _GIB = 2**30
@@ -53,14 +54,14 @@ class MemoryPlan:
         """Say it in one line."""
         return (
             f"will hold about {_gib(self.total)}: data {_gib(self.data)}, "
-            f"{self.workers} stack{'s' * (self.workers > 1)} of {_gib(self.stack)}; {_gib(self.available)} free"
+            f"{count(self.workers, 'batch')} of runs of {_gib(self.stack)}; {_gib(self.available)} free"
         )
 
     def check(self, width: int) -> None:
         """Raise if it does not fit."""
         if not self.fits:
             raise TrainingError(
-                f"a stack of {width} run{'s' * (width > 1)} {self.sentence()}",
+                f"{count(width, 'batched run')} {self.sentence()}",
                 "less than is free",
                 "Use a smaller stack= or workers=, a smaller batch_size, or a machine with more memory.",
             )

@@ -27,7 +27,8 @@ class Segment:
     start, stop : int
         Numbers of one run before its begin and before its end.
     lr, decay, coupled : Tensor, [] where all runs share it, or [runs, 1]
-        Base rate; coefficient of decoupled decay (times the rate); coefficient of the weights in the gradient.
+        Base learning rate; coefficient of decoupled decay (times the learning rate); coefficient of the weights in
+        the gradient.
     """
 
     start: int
@@ -83,7 +84,7 @@ class StackOptimizer:
         self._updates = [self._update(segment) for segment in segments]
 
     def step(self, factor: float) -> None:
-        """Do one update with every run's base rate times `factor`."""
+        """Do one update with every run's base learning rate times `factor`."""
         self.steps += 1
         for update in self._updates:
             update(factor)

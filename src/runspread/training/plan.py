@@ -59,7 +59,7 @@ def deal_runs(
     if len({repr(([getattr(plan.seeds, role) for role in used], plan.hyperparameters)) for plan in plans}) < runs:
         idle = [f" {why}." for role, why in unused.items() if role in vary]
         raise InputError(
-            f"{runs} runs of which some are the same",
+            f"some of the {runs} planned runs are the same",
             "runs that differ",
             f"Vary a seed role, or search a hyperparameter.{''.join(idle)}",
         )

@@ -49,14 +49,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     decay : {"all", "weights"}
         Whether `weight_decay` and `l2` act on all parameters or only on those with two axes or more.
     label_smoothing, dropout : float
-        Share of the target spread over all classes; rate of the network's dropout layers.
+        Share of the target that is spread over all classes; dropout rate of the network's dropout layers.
     schedule, warmup, drops, drop_factor : str, float, tuple of float, float
         "constant", "linear" (to 0), "cosine" (to 0) or "drops" (times `drop_factor` at each epoch of `drops`), after a
         linear warm-up from 0 over `warmup` epochs.
     epochs, steps : float or None, int or None
         Length of a training: one of the two.
     batch_size : int or None
-        Examples a step; None is the whole training set.
+        Examples per step; None is the whole training set.
     drop_last : bool
         Whether the last, smaller batch of an epoch is left out.
     augment : tuple of str

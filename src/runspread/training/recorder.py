@@ -135,7 +135,7 @@ class Recorder:
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self._kept_tensors().items()}
 
     def records(self) -> list[RunRecord]:
-        """Return one record a run; a run that diverged keeps its log up to there, and no final predictions."""
+        """Return one record per run; a run that diverged keeps its log up to there, and no final predictions."""
         curves = {
             name: (np.array(steps, np.int64), torch.stack(points).float().cpu().numpy())
             for name, (steps, points) in self._curves.items()

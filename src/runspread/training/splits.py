@@ -18,7 +18,7 @@ def load_split(recipe: str | Recipe, split: str = "test") -> tuple[NDArray[Any],
     Parameters
     ----------
     recipe : str or Recipe
-        Whose data, with its subsets.
+        Recipe whose data set is read, with its subsets.
     split : str
         ``train``, ``test``, or ``validation`` where the recipe holds examples out.
 

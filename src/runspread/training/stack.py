@@ -17,7 +17,7 @@ _GENERATOR_LOCK = threading.Lock()
 class Layout:
     """Where each parameter lies: name to (offset in numbers of one run, shape).
 
-    A stack's buffer holds one block a parameter, and the block holds that parameter of every run: so each is
+    A stack's buffer holds one block per parameter, and the block holds that parameter of every run: so each is
     contiguous, which batched matrix products need, and all of them can be updated in one sweep.
     """
 

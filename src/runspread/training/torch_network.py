@@ -17,7 +17,7 @@ from ..errors import InputError
 
 
 class TorchNetwork:
-    """Evaluate a ``torch.nn.Module`` with weights given as arrays, one network or a stack of them.
+    """Evaluate a ``torch.nn.Module`` with weights given as arrays, one network or many batched.
 
     Parameters
     ----------

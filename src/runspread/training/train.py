@@ -125,7 +125,7 @@ def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, A
         listed = [f"{key} is {theirs.get(key)!r} there and {design.get(key)!r} here" for key in differ]
         more = f"; and {len(listed) - 3} more" if len(listed) > 3 else ""
         raise StudyError(
-            f"{path} holds another study: {'; '.join(listed[:3])}{more}",
+            f"{path} holds a study of another design: {'; '.join(listed[:3])}{more}",
             hint="Choose another folder, or give what the study was made with.",
         )
     return study

@@ -81,7 +81,7 @@ def train_until(
     against : Study or path, optional
         A baseline on the same examples, three runs or more: a gap is then one to it.
     split : str
-        Whose accuracy the question is about.
+        Split whose accuracy the question is about.
     alpha : float
         Chance of stopping with a wrong claim, over all looks, where accuracies are normal over runs.
     failures : float

@@ -39,7 +39,7 @@ class EnsembleMetadata(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     members : tuple of dict
-        Of each member its ``id``, ``weight`` and, where known, ``seeds`` and ``hyperparameters``.
+        For each member its ``id``, ``weight`` and, where known, ``seeds`` and ``hyperparameters``.
     conversion : Conversion
         How the members lie in the network.
     recipe : dict or None
@@ -386,7 +386,7 @@ def _templates(facts: EnsembleMetadata, network: nn.Module | Sequence[nn.Module]
         return [_built(facts, member.get("hyperparameters", {})) for member in facts.members]
     given = [network] * len(facts.members) if isinstance(network, nn.Module) else list(network)
     if len(given) != len(facts.members):
-        raise InputError(f"{len(given)} networks for {len(facts.members)} members", "one network, or one a member")
+        raise InputError(f"{len(given)} networks for {len(facts.members)} members", "one network, or one per member")
     return [materialised(one, facts.shape) for one in given]
 
 

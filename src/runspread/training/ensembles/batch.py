@@ -89,7 +89,7 @@ class TrainedBatchEnsemble(Result):
     log : EnsembleTraining
         Losses, and the way of the bounds.
     scores : Scores
-        Of the ensemble and its members on the report split.
+        Scores of the ensemble and of its members on the report split.
     report_split : str
         Which split that is.
     """
@@ -135,7 +135,7 @@ def train_batch_ensemble(
 ) -> TrainedBatchEnsemble:
     """Train a recipe's network as one batch or hyper-batch ensemble.
 
-    Data, network, checkpoint to start from, optimiser, rate, schedule, length, batches, augmentation and label
+    Data, network, checkpoint to start from, optimiser, learning rate, schedule, length, batches, augmentation and label
     smoothing come from the recipe. So do weight decay, L2 and dropout for a batch ensemble; a hyper-batch ensemble
     learns the distributions of L2 and dropout instead and has no weight decay. What the recipe says of recording has no
     meaning here.
@@ -277,7 +277,7 @@ def _tuned(network: nn.Module, hyper: bool, ranges: Mapping[str, Sequence[float]
     if not ranges:
         return {}
     if not hyper:
-        raise InputError("ranges for a batch ensemble, which tunes nothing", "hyper=True")
+        raise InputError("a batch ensemble tunes nothing, so ranges= has no meaning", "hyper=True, or no ranges")
     check_keywords(ranges, ("l2", "dropout"), "ranges")
     pairs: dict[str, Any] = {}
     for name, pair in ranges.items():

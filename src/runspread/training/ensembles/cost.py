@@ -26,7 +26,7 @@ class EnsembleCost(Result):
     members : int
         Number of members.
     parameters, single_parameters : int
-        Of the ensemble, and of one network of the members' architecture without factors.
+        Parameters of the ensemble, and of one network of the members' architecture without factors.
     seconds : float
         Shortest prediction of the whole batch, one member after the other (or the one network).
     stacked_seconds : float
@@ -65,11 +65,11 @@ class EnsembleCost(Result):
             {
                 "predictor": list(rows),
                 "parameters": [parameters for parameters, _ in rows.values()],
-                "ms a batch": [1000 * seconds for _, seconds in rows.values()],
+                "ms per batch": [1000 * seconds for _, seconds in rows.values()],
                 "parameters, relative": [parameters / self.single_parameters for parameters, _ in rows.values()],
                 "time, relative": [seconds / self.single_seconds for _, seconds in rows.values()],
             },
-            formats={"ms a batch": ".2f", "parameters, relative": ".2f", "time, relative": ".2f"},
+            formats={"ms per batch": ".2f", "parameters, relative": ".2f", "time, relative": ".2f"},
         )
 
     def sentence(self) -> str:

@@ -116,7 +116,10 @@ def weighted_ensemble(
     )
     if network is not None or recipe is None:
         if network is None:
-            raise InputError("a study without a recipe of runspread's", "network=, a module of the runs' architecture")
+            raise InputError(
+                "This study was not trained by rs.train, so its networks cannot be rebuilt",
+                "network=, a module of the runs' architecture",
+            )
         network = materialised(network, None if recipe is None else tuple(load_dataset(recipe).example_shape))
         members = [_load(study, run, copy.deepcopy(network)) for run in runs]
         return Ensemble(EnsembleModule(MemberStack(members), list(weights.values())), facts)

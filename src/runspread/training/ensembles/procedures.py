@@ -115,7 +115,7 @@ class TrainedEnsemble(Result):
     first_selection, selection : EnsembleSelection or None
         Choice after the search, and the final one; a deep ensemble has only the search's best.
     scores : Scores
-        Of the ensemble on the report split.
+        Scores of the ensemble on the report split.
     report_split : str
         Which split that is.
     data : str or None
@@ -339,7 +339,7 @@ class _Work:
         places = {name: place for place, name in enumerate(reader.run_ids)}
         there = [plan.id for plan in plans if plan.id in places]
         if not there:
-            raise InputError(f"none of {len(plans)} runs was completed", "at least one")
+            raise InputError(f"none of the {len(plans)} trained runs completed", "at least one that did")
         lost = tuple(item for item in reader.excluded if item.run in {plan.id for plan in plans})
         array = np.stack([reader[places[name]] for name in there])
         return ArrayOutputs(array, reader.labels, lost, tuple(there))
@@ -360,7 +360,7 @@ class _Work:
         outputs = self.outputs(members, self.own.report_split)
         if len(outputs.run_ids) < len(members):
             lost = "; ".join(f"{item.run}: {item.reason}" for item in outputs.excluded)
-            raise InputError(f"members without predictions ({lost})", "members that completed")
+            raise InputError(f"some members have no predictions ({lost})", "members that completed")
         return TrainedEnsemble(
             kind=kind,
             study_path=str(self.study.path),
