@@ -63,8 +63,8 @@ def plot_accuracy(accuracies: Sequence[float], ax: Axes | None = None) -> Axes:
     ax.axvline(mean, color=ORANGE, linewidth=1.6, label=f"mean {mean:.2f} %")
     if len(values) > 1:
         sd = values.std(ddof=1)
-        ax.axvspan(mean - sd, mean + sd, color=ORANGE, alpha=0.15, linewidth=0, label=f"± 1 sd ({sd:.3f} points)")
-    ax.set(xlabel="accuracy of a run (%)", ylabel="runs", ylim=(0, None))
+        ax.axvspan(mean - sd, mean + sd, color=ORANGE, alpha=0.15, linewidth=0, label=f"± 1 sd ({sd:.3f} pp)")
+    ax.set(xlabel="accuracy per run (%)", ylabel="number of runs", ylim=(0, None))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.22), ncols=2)
     ax.spines[["top", "right"]].set_visible(False)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -80,7 +80,7 @@ def _stacked(values: np.ndarray, bins: int = 40) -> np.ndarray:
 
 
 def plot_curves(curves: Curves, ax: Axes | None = None) -> Axes:
-    """Draw one logged metric over training: a thin line a run, and the median and 10 to 90 % band over runs.
+    """Draw one logged metric over training: one thin line per run, the median, and the 10 to 90 % band over runs.
 
     Parameters
     ----------

@@ -156,7 +156,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Excluded:
-    """A run that a result leaves out.
+    """A run that a result excludes.
 
     Attributes
     ----------
@@ -198,9 +198,9 @@ class Result:
     Attributes
     ----------
     excluded : tuple of Excluded
-        Runs that were left out, each with its reason.
+        Runs that were excluded, each with its reason.
     warnings : tuple of str
-        Reservations that the reader should know.
+        Caveats that the reader should know.
     """
 
     picture: ClassVar[str] = ""  # "module:function", relative to the class's own package: ".plots:plot_comparison"
@@ -214,7 +214,7 @@ class Result:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "sentence" in vars(cls):  # no method can forget what it left out
+        if "sentence" in vars(cls):  # no method can forget what it excluded
             counting: Any = _counting_excluded(cls.sentence)
             cls.sentence = counting
 
@@ -308,26 +308,26 @@ def relabelled(value: Any, names: Mapping[str, str]) -> Any:
 
 
 def _counting_excluded(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Return a sentence that ends with how many runs were left out, and why."""
+    """Return a sentence that ends with how many runs were excluded, and why."""
 
     @functools.wraps(sentence)
     def counting(self: Result) -> str:
         text = sentence(self)
-        told = any(words in text.lower() for words in ("left out", "set aside"))
+        told = any(words in text.lower() for words in ("left out", "set aside", "excluded: ", "excluded ("))
         return text if told or not self.excluded else f"{text} {excluded_words(self.excluded, self.excluded_noun)}"
 
     return counting
 
 
 def excluded_words(excluded: Sequence[Excluded], noun: str = "run") -> str:
-    """Return how many were left out, and for which reasons."""
+    """Return how many were excluded, and for which reasons."""
     shards = sum(item.run.startswith("shard ") for item in excluded)
     counted = {noun: len(excluded) - shards, "shard": shards}
     what = " and ".join(count(number, name) for name, number in counted.items() if number)
     times = Counter(item.reason.partition(" on ")[0] for item in excluded)
     reasons = ", ".join(f"{number} {reason}" if len(times) > 1 else reason for reason, number in times.most_common(3))
     more = f", and {len(times) - 3} more reasons" if len(times) > 3 else ""
-    return f"Left out: {what} ({reasons}{more})."
+    return f"Excluded: {what} ({reasons}{more})."
 
 
 def to_plain(value: Any) -> Any:

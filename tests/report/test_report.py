@@ -100,7 +100,7 @@ def test_troubled_runs_are_named(tmp_path):
     text = write_report(study).read_text()
     assert "RuntimeError: out of &lt;memory&gt;" in text
     assert "3 completed, 1 failed" in text
-    assert f"Left out: 1 failed ({study.run_names[study.runs[-1].id]})" in text
+    assert f"Excluded: 1 failed ({study.run_names[study.runs[-1].id]})" in text
 
 
 def test_a_section_that_cannot_be_made_says_why(tmp_path, monkeypatch):

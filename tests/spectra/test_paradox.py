@@ -275,7 +275,7 @@ def test_spectra_of_a_study(study):
     one = rs.spectra(study.weights(found.runs[3]))
     assert found.values("alpha")[3, 0] == one.means["alpha"]
     assert found.values("fc.weight/alpha")[3, 0] == one["fc.weight"]["alpha"]
-    assert "Left out: 2 runs" in found.sentence()
+    assert "Excluded: 2 runs" in found.sentence()
     assert json.loads(found.to_json())["steps"] == [None]
 
 

@@ -193,7 +193,7 @@ def test_measures_on_the_command_line(study, tmp_path):
 
 def test_sentence_and_table(measured):
     assert "4 runs" in measured.sentence()
-    assert "Left out: 2 runs" in measured.sentence()
+    assert "Excluded: 2 runs" in measured.sentence()
     row = dict(zip(measured.table().columns, next(measured.table().rows()), strict=True))
     assert row["measure"] == "SVD10"
     assert row["mean"] == pytest.approx(measured.metrics["SVD10"].mean())

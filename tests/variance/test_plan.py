@@ -251,7 +251,7 @@ def test_a_plan_passes_on_what_its_pilot_warns_of():
         for plan in (plan_runs(0.05, source), plan_gap(4, source)):
             assert set(source.warnings) <= set(plan.warnings)
             assert {item.run for item in source.excluded} == {item.run for item in plan.excluded}
-    assert "Left out: 1 run" in plan_runs(0.05, outputs, labels).sentence()
+    assert "Excluded: 1 run" in plan_runs(0.05, outputs, labels).sentence()
 
 
 def test_no_errors_seen_are_no_certainty():

@@ -31,22 +31,23 @@ def dynamics(study: Study) -> Section | None:
     figures = (
         figure(
             result.plot,
-            shows="States of training by first visit, arrows as wide as the runs on them, and what changes there.",
-            does_not_show="Causes: a state is what the weight metrics look like, not why.",
+            shows="States of training in the order of first visits; arrows are as wide as the number of runs that take "
+            "them.",
+            does_not_show="Causes: a state describes the weight metrics, not why they are so.",
             paper=PAPER,
             size=(9.0, 3.6),
         ),
         figure(
             lambda ax: plot_state_ribbons(result, ax),
-            shows="Every run as a ribbon of its states.",
-            does_not_show="How sure each state is; boundaries between neighbours are soft.",
+            shows="Each run as a ribbon of its states over training.",
+            does_not_show="How certain each state is; boundaries between neighbouring states are soft.",
             paper=PAPER,
             size=(6.4, 3.2),
         ),
     )
-    said = "" if outcome is None else f" A run has converged when {outcome} is above {threshold:.3g}."
+    said = "" if outcome is None else f" A run counts as converged when {outcome} is above {threshold:.3g}."
     chosen = "" if outcome is None else f" --outcome {outcome} --threshold {threshold:.6g}"
-    same = f"The same answer: runspread dynamics {study.path.name}{chosen}"
+    same = f"For the same answer run: runspread dynamics {study.path.name}{chosen}"
     lead = f"{result.sentence()}{said}"
     return Section("Training dynamics", lead, figures, _tables(result), (*notes_of(result), same))
 

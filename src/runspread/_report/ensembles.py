@@ -29,8 +29,9 @@ def ensemble(study: Study) -> Section:
     result = select_ensemble(_candidates(study))
     chosen = figure(
         relabelled(result, study.run_names).plot,
-        shows="The score after each step of the choice, beside the best runs with equal weights and random subsets.",
-        does_not_show="How good the ensemble is: the same examples chose it. The diamond is the honest figure.",
+        shows="The score after each selection step, next to the best runs with equal weights and to random subsets.",
+        does_not_show="How good the ensemble is, because the same examples selected it. The diamond is the held-out "
+        "score.",
         paper=PAPERS[0],
     )
     reported = _on_test(study, result) if _reports(study) else ()
@@ -60,8 +61,9 @@ def _cost(study: Study, result: EnsembleSelection) -> tuple[str, ...]:
     *members, single = (sum(array.size for array in study.weights(name).values()) for name in wanted)
     passes = f"{result.size} forward passes instead of one" if result.size > 1 else "one forward pass"
     return (
-        f"Cost: {sum(members):,} stored numbers against {single:,} of the best single run "
-        f"({sum(members) / single:.2f} times), and {passes} for a prediction; `runspread ensemble STUDY -o FOLDER` "
+        f"Cost: {sum(members):,} stored numbers against {single:,} for the best single run "
+        f"({sum(members) / single:.2f} times as many), and {passes} per prediction. `runspread ensemble STUDY -o "
+        "FOLDER` "
         "measures the time.",
     )
 
@@ -76,8 +78,8 @@ def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
         return ()
     drawn = figure(
         lambda ax: plot_members(relabelled(result, names), own, ax),
-        shows="The members' weights and what was searched.",
-        does_not_show="Which hyperparameter matters: the members were chosen together.",
+        shows="The members' weights and their hyperparameters.",
+        does_not_show="Which hyperparameter matters, because the members were selected together.",
         paper=PAPERS[1],
         size=(3.6 + 0.8 * searched, 1.9 + 0.34 * result.size),
     )
@@ -92,13 +94,13 @@ def _on_test(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
     return (
         figure(
             sizes.plot,
-            shows="The score on the test split against the number of members, by way of choosing them.",
-            does_not_show="What another search, or other seeds, would give.",
+            shows="The score on the test split against the number of members, for each way of selecting them.",
+            does_not_show="What another search or other seeds would give.",
             paper=PAPERS[1],
         ),
         figure(
             scored.plot,
-            shows="Accuracy against confidence of the ensemble on the test split; a larger dot holds more examples.",
+            shows="Accuracy against confidence of the ensemble on the test split; larger dots hold more examples.",
             does_not_show="A proper score: a better ensemble may well have a larger calibration error.",
             paper=PAPERS[2],
             size=(4.4, 4.0),

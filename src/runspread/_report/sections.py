@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._results import Result, Table, relabelled
+from .._words import count
 from ..errors import MissingDataError, RunspreadError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Section:
     tables : tuple of Table
         Tables; they can be sorted by column.
     notes : tuple of str
-        Reservations, and runs left out.
+        Warnings, and excluded runs.
     error : RunspreadError or None
         Why the section could not be made.
     """
@@ -149,13 +150,13 @@ def figure(
 
 
 def notes_of(result: Result) -> tuple[str, ...]:
-    """Return a result's reservations and what it left out, as sentences."""
+    """Return a result's warnings and what it excluded, as sentences."""
     if not result.excluded:
         return result.warnings
     counted = Counter(item.reason for item in result.excluded)
     reasons = ", ".join(f"{count} {reason}" for reason, count in counted.items())
     named = ", ".join(item.run for item in result.excluded[:10])
-    return (*result.warnings, f"Left out: {reasons} ({named}{', ...' if len(result.excluded) > 10 else ''}).")
+    return (*result.warnings, f"Excluded: {reasons} ({named}{', ...' if len(result.excluded) > 10 else ''}).")
 
 
 # ---------------------------------------------------------------------- sections of any study
@@ -165,14 +166,14 @@ def trained(study: Study) -> Section:
     """Say what was trained: how many runs, how they ended, the recipe."""
     counts = Counter(run.status for run in study.runs)
     ended = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none so far"
-    lead = f"{len(study.runs)} run{'s' * (len(study.runs) != 1)}: {ended}."
+    lead = f"{count(len(study.runs), 'run')}: {ended}."
     tables = [_recipe_table(study.recipe)] if study.recipe else []
     troubled = [run for run in study.runs if run.status != "completed"]
     if troubled:
         reasons = [(run.error or "").strip().rpartition("\n")[2] for run in troubled]
         columns = {"run": [run.id for run in troubled], "status": [run.status for run in troubled], "reason": reasons}
         tables.append(Table(columns, title="Runs that did not complete"))
-    notes = tuple(f"Shard {name} cannot be read and is left out." for name in study.corrupt)
+    notes = tuple(f"Shard {name} cannot be read and is excluded." for name in study.corrupt)
     return Section("What was trained", lead, tables=tuple(tables), notes=notes)
 
 
@@ -196,15 +197,18 @@ def accuracy(study: Study) -> Section | None:
     if split is None:
         return None
     values = [run.accuracy[split] for run in study.runs if split in run.accuracy]
-    sd = f", standard deviation {100 * np.std(values, ddof=1):.3f} points" if len(values) > 1 else ""
+    sd = (
+        f" with a standard deviation of {100 * np.std(values, ddof=1):.3f} percentage points" if len(values) > 1 else ""
+    )
     lead = (
-        f"On split {split!r}, {len(values)} runs have accuracy {100 * np.mean(values):.2f} % on average{sd}, "
-        f"from {100 * min(values):.2f} to {100 * max(values):.2f} %."
+        f"On split {split!r}, {count(len(values), 'run has', 'runs have')} a mean accuracy of "
+        f"{100 * np.mean(values):.2f} %{sd}, "
+        f"ranging from {100 * min(values):.2f} to {100 * max(values):.2f} %."
     )
     drawn = figure(
         lambda ax: plot_accuracy(values, ax),
-        shows="A dot a run: its accuracy. The band is one standard deviation to either side of the mean.",
-        does_not_show="Whether the runs would differ on other examples: see the variance section for that.",
+        shows="Each dot is one run's accuracy. The band is one standard deviation to either side of the mean.",
+        does_not_show="Whether the runs would differ on other examples; the variance section answers that.",
         size=(5.4, 2.4),
     )
     left = len(study.runs) - RUNS_LISTED
@@ -225,12 +229,13 @@ def curves(study: Study) -> Section | None:
     drawn = tuple(
         figure(
             lambda ax, name=name: plot_curves(metrics[name], ax),
-            shows=f"{name} over training, a thin line a run, with the median run and the band that holds 80 % of runs.",
-            does_not_show="Why runs part ways, or whether a difference matters.",
+            shows=f"{name} over training: one thin line per run, the median run, and the band that holds 80 % of the "
+            "runs.",
+            does_not_show="Why runs separate, or whether a difference matters.",
             size=(5.4, 2.6),
         )
         for name in names[:6]
     )
     left = names[6:]
-    note = (f"{len(left)} more metrics are in the study: {', '.join(left)}.",) if left else ()
-    return Section("Training curves", f"{len(names)} metrics were logged.", drawn, notes=note)
+    note = (f"The study holds {count(len(left), 'more metric')}: {', '.join(left)}.",) if left else ()
+    return Section("Training curves", f"{count(len(names), 'metric was', 'metrics were')} logged.", drawn, notes=note)

@@ -37,7 +37,7 @@ def spectra(study: Study) -> Section | None:
     result = study_spectra(study, steps="all") if everything else study_spectra(study)
     one = with_weights[0]
     model = spectra_of(study.weights(one, step=None if None in one.weights else one.weights[-1]))
-    notes = notes_of(result) + (() if everything else ("Steps before the end were left out to save time.",))
+    notes = notes_of(result) + (() if everything else ("Steps before the end of training were skipped to save time.",))
     judged = _judged(result)
     if judged is None:
         return Section("Weight spectra", result.sentence(), _figures(result, model, one.id), (result.table(),), notes)
@@ -67,8 +67,9 @@ def _within_between(judged: ParadoxAnalysis) -> Figure:
 
     return figure(
         partial(plot_within_between, judged),
-        shows=f"How each metric goes with {judged.target} over all networks, inside a depth, and between depths.",
-        does_not_show="A cause; and a metric that tells depths apart alone is of no use inside one.",
+        shows=f"How each metric correlates with {judged.target} over all networks, within each depth, and between "
+        "depths.",
+        does_not_show="A cause. A metric that only distinguishes depths is of no use within one.",
         paper=_PAPER,
         size=(5.4, 0.9 + 0.3 * len(judged.analyses)),
     )
@@ -84,20 +85,20 @@ def _figures(result: StudySpectra, model: ModelSpectra, run: str) -> tuple[Figur
     return (
         figure(
             partial(plot_study_spectra, result),
-            shows="The exponent of the eigenvalue tail, averaged over layers, of every run.",
-            does_not_show="Quality: compare exponents only between models of one architecture and depth.",
+            shows="The exponent of the eigenvalue tail of each run, averaged over layers.",
+            does_not_show="Quality: compare exponents only between models of the same architecture and depth.",
             paper=_PAPER,
         ),
         figure(
             partial(plot_model, model),
             shows=f"The exponent of each layer of run {run}, with its standard error.",
-            does_not_show="Whether a power law describes the layer; above 6 the exponent says little.",
+            does_not_show="Whether a power law describes the layer; an exponent above 6 says little.",
             paper=_PAPER,
         ),
         figure(
             partial(plot_power_law, layer.fit),
             shows=f"Eigenvalues of layer {layer.name} of run {run} on logarithmic axes, with the fitted tail.",
-            does_not_show="That no other law fits as well.",
+            does_not_show="That no other distribution fits as well.",
             paper=_PAPER,
         ),
     )

@@ -1,4 +1,4 @@
-"""The report's section on which runs are typical, and how many stand for all."""
+"""The report's section on which runs are typical, and how many are representative."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ def trimming(study: Study) -> Section:
     levels = rs.trimming(study)
     typical = figure(
         levels.plot,
-        shows="The share of each run's outputs that must be discarded before the rest pass for the other runs'.",
+        shows="The share of each run's outputs that must be discarded to make the rest indistinguishable from the "
+        "other runs.",
         does_not_show="Which examples a run gets wrong: runs that disagree everywhere can share one distribution.",
         paper=PAPER,
     )
     if len(levels.run_ids) < FEW_RUNS:
-        few = f"How many runs stand for all, and what accuracy leaves open, takes {FEW_RUNS} usable runs."
+        few = f"Representative sizes, and the comparison with accuracy, need at least {FEW_RUNS} usable runs."
         return Section("Typical runs", levels.sentence(), (typical,), (), (*notes_of(levels), few))
     scores = rs.methods.trimming.trimming_scores(study, levels=levels)
     beside = figure(
         scores.plot,
-        shows="The level of every run against its accuracy, and the spread of levels at nearly equal accuracy. "
+        shows="The trimming level of each run against its accuracy, and the spread of levels at nearly equal accuracy. "
         f"{scores.sentence()}",
         does_not_show="A cause: runs differ in more than what is drawn.",
         paper=PAPER,
@@ -55,13 +56,14 @@ def _sizes(study: Study, levels: TrimmingLevels) -> tuple[tuple[Figure, ...], tu
     statistics = 1 if levels.class_levels is None else len(levels.class_levels)
     if len(levels.run_ids) * (levels.n + levels.m) * statistics > MANY_VALUES:
         command = f"runspread trimming {study.path.name} --sizes"
-        return (), (f"How many runs are representative takes minutes on this study: {command}",)
+        return (), (f"How many runs are representative takes minutes to compute for this study: {command}",)
     sizes = rs.representative_size(study)
     drawn = figure(
         sizes.plot,
-        shows="The level between M runs and the rest, for their average distribution and for their ensemble. "
+        shows="The trimming level between M runs and the rest, for their average distribution and for their ensemble. "
         f"{sizes.sentence()}",
-        does_not_show="Whether the ensemble is more accurate: it can be better than the average run and unlike it.",
+        does_not_show="Whether the ensemble is more accurate: it can be better than the average run and differ from "
+        "it.",
         paper=PAPER,
     )
     return (drawn,), notes_of(sizes)

@@ -24,8 +24,9 @@ def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
     drawn = [
         figure(
             result.plot,
-            shows="Accuracies of the runs, against the law they would follow if they erred independently on examples.",
-            does_not_show="What other test examples would give; the interval above says how sure the estimate is.",
+            shows="The accuracies of the runs, and the distribution they would follow if errors on examples were "
+            "independent.",
+            does_not_show="What other test examples would give; the interval above says how certain the estimate is.",
             paper=JORDAN,
         )
     ]
@@ -33,8 +34,10 @@ def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
         drawn.append(
             figure(
                 lambda ax: plot_split_halves(result, ax),
-                shows="A dot a run: its accuracy on two halves of the test set. The slope is what a lucky seed keeps.",
-                does_not_show=f"The halves are the {result.unit}s of even and odd index; others give another slope.",
+                shows="Each dot is one run's accuracy on two halves of the test set. The slope is the share of a "
+                "seed's lead that carries over.",
+                does_not_show=f"Other halves: these are the {result.unit}s of even and odd index, and others give "
+                "another slope.",
                 paper=JORDAN,
                 size=(4.6, 4.2),
             )
@@ -51,8 +54,10 @@ def calibration(study: Study, clusters: ArrayLike | None = None) -> Section | No
         return None
     drawn = figure(
         result.plot,
-        shows="How often a class is the true one, by the share of runs that vote for it; bars are gaps of the CACE.",
-        does_not_show="With few runs the vote shares are coarse, which bends the curve even for calibrated runs.",
+        shows="How often a class is the true one, by the share of runs that vote for it; bars show the gaps that the "
+        "CACE sums.",
+        does_not_show="Miscalibration alone: with few runs the vote shares are coarse, which bends the curve even for "
+        "calibrated runs.",
         paper=JIANG,
         size=(4.6, 4.4),
     )
