@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..training.executors import EXECUTORS
+from ..training.execution import EXECUTORS
 from .progress import training_progress
 from .show import json_option
 
