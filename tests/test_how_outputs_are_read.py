@@ -106,8 +106,8 @@ def test_a_path_is_what_lies_there(tmp_path, name):
         assert found.excluded == direct.excluded
         assert found.sentence().replace("run_", "run ") == direct.sentence()
         if getattr(found, "run_ids", ()):
-            assert len(found.run_ids) == 10
-            assert found.run_ids[1] == "run_1"
+            assert len(found.outcomes.run_ids) == 10
+            assert found.outcomes.run_ids[1] == "run_1"
     np.savez(tmp_path.parent / f"{name}.npz", a=LOGITS, b=LOGITS)
     with pytest.raises(InputError, match="key="):
         rs.open_outputs(tmp_path.parent / f"{name}.npz")
@@ -141,7 +141,7 @@ def test_recorded_probabilities_keep_their_likelihood(tmp_path):
 def test_recorded_classes_answer_where_classes_do(tmp_path):
     classes = LOGITS.argmax(-1)
     study = recorded(tmp_path / "s", classes, LABELS)
-    assert rs.variance(study).var_dist_exact == rs.variance(classes, LABELS).var_dist_exact
+    assert rs.variance(study).components.var_dist_exact == rs.variance(classes, LABELS).components.var_dist_exact
     assert study.verify().ok
     with pytest.raises(InputError, match="the objective 'nll' cannot be computed from predicted classes"):
         select_ensemble(study, split="test")

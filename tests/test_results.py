@@ -3,13 +3,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
-from typing import ClassVar, get_type_hints
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._results import Part, relabelled
+from runspread._results import Part, _keys_of, relabelled
 from runspread.errors import InputError
 from runspread.methods import Excluded, Result, Table
 
@@ -137,9 +137,15 @@ def test_replicates_in_groups_are_left_out_of_json(grouped):
     assert found["inner"]["values"] == [1.0, None, "inf"]  # a result inside leaves out its own replicates only
 
 
-def test_groups_are_made_of_flat_numbers():
-    made = Intervals.of({"ci_low": 1.0, "high": 2.0, "replicates": np.zeros(1), "another": 3.0})
-    assert (made.low, made.high, made.inner) == (1.0, 2.0, None)
+def test_results_are_made_of_flat_numbers():
+    numbers = {"ci_low": 1.0, "high": 2.0, "replicates": np.zeros(1), "level": 0.9}
+    made = Grouped.from_numbers(numbers, worst="a", warnings=("b",))
+    assert (made.intervals.low, made.intervals.high, made.intervals.inner, made.confidence_level) == (1, 2, None, 0.9)
+    assert (made.worst, made.warnings) == ("a", ("b",))
+    with pytest.raises(TypeError, match="no field for hgih"):
+        Grouped.from_numbers(numbers | {"hgih": 1.0})
+    with pytest.raises(TypeError, match="high"):
+        Grouped.from_numbers({"ci_low": 1.0, "replicates": np.zeros(1)}, confidence_level=0.9)
 
 
 def test_runs_in_groups_get_their_names(grouped):
@@ -165,20 +171,10 @@ def _result_classes():
             yield cls
 
 
-def _keys(cls):
-    hints = get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        hint = hints[field.name]
-        if isinstance(hint, type) and issubclass(hint, Part):
-            yield from _keys(hint)
-        else:
-            yield cls.keys.get(field.name, field.name)
-
-
 def test_no_two_fields_of_a_result_share_a_key():
     families = [getattr(rs.methods, name) for name in rs.methods.__all__]
     loaded = [getattr(family, name) for family in families for name in getattr(family, "__all__", ())]
     assert loaded
     for cls in _result_classes():
-        keys = list(_keys(cls))
+        keys = list(_keys_of(cls))
         assert len(set(keys)) == len(keys), cls

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
@@ -180,12 +180,6 @@ class Part:
 
     keys: ClassVar[Mapping[str, str]] = {}  # field to its key in `to_dict`, where that is another
 
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return the group with those of `values`, by their keys in `Result.to_dict`, that are its fields."""
-        known = {field.name: cls.keys.get(field.name, field.name) for field in dataclasses.fields(cls)}
-        return cls(**{name: values[key] for name, key in known.items() if key in values})
-
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
@@ -217,6 +211,17 @@ class Result:
         if "sentence" in vars(cls):  # no method can forget what it excluded
             counting: Any = _counting_excluded(cls.sentence)
             cls.sentence = counting
+
+    @classmethod
+    def from_numbers(cls, numbers: Mapping[str, Any], **others: Any) -> Self:
+        """Return the result whose fields, and those of its groups, are `numbers` by their keys in `to_dict`.
+
+        `others` are fields by their own names.
+        """
+        unknown = numbers.keys() - set(_keys_of(cls))
+        if unknown:
+            raise TypeError(f"{cls.__name__} has no field for {', '.join(sorted(unknown))}")
+        return cls(**(_fields_from(cls, numbers) | others))
 
     def table(self) -> Table:
         """Return the result's numbers as a table."""
@@ -274,6 +279,30 @@ class Result:
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.warnings)
         return f"<p>{escape(self.sentence())}</p>{f'<ul>{notes}</ul>' if notes else ''}{self.table()._repr_html_()}"
+
+
+@functools.cache
+def _parts_of(cls: type[Result | Part]) -> Mapping[str, type[Part] | None]:
+    """Return each field's name, with the group that it is, if it is one."""
+    hints = {field.name: get_type_hints(cls)[field.name] for field in dataclasses.fields(cls)}
+    return {name: hint if isinstance(hint, type) and issubclass(hint, Part) else None for name, hint in hints.items()}
+
+
+def _keys_of(cls: type[Result | Part]) -> Iterator[str]:
+    """Yield the keys of a class's fields and of those of its groups, as in `Result.to_dict`."""
+    for name, part in _parts_of(cls).items():
+        yield from (cls.keys.get(name, name),) if part is None else _keys_of(part)
+
+
+def _fields_from(cls: type[Result | Part], numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a class that `numbers` hold; groups always, as their fields may have defaults."""
+    found: dict[str, Any] = {}
+    for name, part in _parts_of(cls).items():
+        if part is not None:
+            found[name] = part(**_fields_from(part, numbers))
+        elif (key := cls.keys.get(name, name)) in numbers:
+            found[name] = numbers[key]
+    return found
 
 
 def flat_fields(record: Result | Part) -> Iterator[tuple[str, Any]]:

@@ -61,9 +61,9 @@ def intervals(sets: int) -> Iterator[Promise]:
             for _ in range(sets):
                 matrix, alpha = draw(rng, runs, EXAMPLES, beta)
                 result = rs.variance(correct=matrix, pairs="none")
-                fixed.append(_holds(result.sd_fixed, fixed_variance(alpha, beta)))
-                population.append(_holds(result.sd_pop, truth))
-                rejected.append(result.p_chi2 < 0.05)
+                fixed.append(_holds(result.intervals.sd_fixed, fixed_variance(alpha, beta)))
+                population.append(_holds(result.intervals.sd_pop, truth))
+                rejected.append(result.test.p_value < 0.05)
             setting = f"{runs} runs, true sd {100 * math.sqrt(truth):.2f} points"
             yield promise(HERE, setting, COVERAGE, fixed)
             if runs > 2:  # two runs have no interval on the distribution
@@ -97,9 +97,9 @@ def _in_clusters(sets: int, beta: float, runs: int, clusters: int, unequal: bool
         here = fixed_clustered_variance(alpha, ids, beta, GAMMA)
         for given in ways:
             result = rs.variance(correct=matrix, clusters=ids if given else None, pairs="none")
-            found[HERE, given].append(_holds(result.sd_fixed, here))
-            found[THERE, given].append(_holds(result.sd_pop, truth))
-            found[REAL, given].append(result.p_chi2 < 0.05)
+            found[HERE, given].append(_holds(result.intervals.sd_fixed, here))
+            found[THERE, given].append(_holds(result.intervals.sd_pop, truth))
+            found[REAL, given].append(result.test.p_value < 0.05)
     sizes = "unequal clusters" if unequal else "clusters"
     for (what, given), hits in found.items():
         if what == REAL and beta:
@@ -133,7 +133,7 @@ def mean_accuracy(sets: int) -> Iterator[Promise]:
                 ids, truth = None, float(ndtr(mean / math.sqrt(2 + beta**2)))
             options: dict[str, Any] = {"samples_are": "samples"} if samples else {}
             result = rs.variance(correct=matrix, clusters=ids, pairs="none", **options)
-            hits.append(result.ci_mean_lo <= truth <= result.ci_mean_hi)
+            hits.append(result.intervals.mean_low <= truth <= result.intervals.mean_high)
         what = "samples of one model" if samples else "run" if runs == 1 else "runs"
         setting = f"{runs} {what}{f', {clusters} clusters' if clusters else ''}, true mean {100 * truth:.1f} %"
         yield promise("interval of the mean accuracy on the distribution", setting, (0.92, 0.99), hits)
@@ -171,13 +171,13 @@ def failing(sets: int) -> Iterator[Promise]:
             matrix, alpha = _failing(rng, runs, share)
             truth = _failing_variance(alpha, share)
             result = rs.variance(correct=matrix, pairs="none")
-            normal.append(_holds(result.sd_fixed, truth))
+            normal.append(_holds(result.intervals.sd_fixed, truth))
             warned.append(any("outlying" in note or "two groups" in note for note in result.warnings))
             if runs == 10:
                 fresh = _runs(rng, alpha, 2000, share).mean(axis=1)
                 bounded.append((fresh < result.accuracy.min()).mean() <= result.unseen_share)
             else:
-                free.append(_holds(rs.variance(correct=matrix, pairs="none", law="any").sd_fixed, truth))
+                free.append(_holds(rs.variance(correct=matrix, pairs="none", law="any").intervals.sd_fixed, truth))
         setting = f"{runs} runs, {100 * share:.0f} % of trainings fail"
         yield promise(f"{HERE}, normal law", setting, COVERAGE, normal, assumed=share == 0)
         if free:  # from three failing runs in expectation on: one training in ten with the least number of runs
@@ -203,6 +203,6 @@ def calibration(sets: int) -> Iterator[Promise]:
             matrix, _, ids = draw_clustered(rng, runs, sizes, 0.0, gamma)
             own = ids if clusters and given else None
             result = rs.calibration((~matrix).astype(int), np.zeros(len(ids), int), n_classes=2, clusters=own)
-            hits.append(result.gde_lo <= truth <= result.gde_hi)
+            hits.append(result.disagreement.gap_low <= truth <= result.disagreement.gap_high)
         setting = f"{runs} runs{f', {clusters} clusters' if clusters else ''}{'' if given else ', not given'}"
         yield promise("interval of the gap between disagreement and error", setting, COVERAGE, hits, assumed=given)

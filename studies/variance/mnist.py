@@ -176,7 +176,7 @@ def sources(studies: Studies) -> tuple[list[Claim], str]:
         groups = {role: studies.source(role, length, runs) for role in ("all", *ROLES)}
         result = rs.sources(groups)
         sd, dist = np.sqrt(result.var_test), np.sqrt(np.maximum(result.var_dist, 0))
-        d = result.disagreement
+        d = result.disagreement.rate
         tables.append(
             [
                 (length, name, *(f"{v:.4f}" for v in values))

@@ -287,8 +287,8 @@ def test_variance_takes_clusters(invoke, clustered_study, name):
     assert found.exit_code == 0
     assert "in 40 clusters" in found.output.replace("\n", " ")
     keys = json.loads(invoke("variance", folder / "study", "--clusters", folder / name, "--json").stdout)
-    assert keys["ci_pop_hi_cluster"] == pytest.approx(expected.ci_pop_hi)
-    assert keys["sd_pop"] == pytest.approx(list(expected.sd_pop))
+    assert keys["ci_pop_hi_cluster"] == pytest.approx(expected.intervals.var_pop_high)
+    assert keys["sd_pop"] == pytest.approx(list(expected.intervals.sd_pop))
 
 
 def test_clusters_that_are_not_there(invoke, clustered_study):

@@ -76,9 +76,9 @@ def test_bounds_by_example_hold_for_calibrated_votes():
     edges = q.cumsum(axis=1)[:, :-1]
     predictions = (rng.random((400, 3000, 1)) > edges).sum(axis=2)
     result = rs.calibration(predictions, (rng.random((3000, 1)) > edges).sum(axis=1))
-    assert result.var_example_low < result.var_ind < result.var_example_high
+    assert result.predicted.example_low < result.measured.var_ind < result.predicted.example_high
     exact = (np.square(q).sum(axis=1) - (q**3).sum(axis=1)).mean() / 3000
-    assert result.var_example_low < exact < result.var_example_high
+    assert result.predicted.example_low < exact < result.predicted.example_high
 
 
 def test_top_share_of_many_runs():

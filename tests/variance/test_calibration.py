@@ -28,33 +28,33 @@ def test_disagreement_over_run_pairs_and_triples(votes):
     pairs = [(a != b).mean() for a, b in itertools.combinations(predictions, 2)]
     triples = [((a != b) & (b != c) & (a != c)).mean() for a, b, c in itertools.combinations(predictions, 3)]
     one_right = [((a == labels) != (b == labels)).mean() for a, b in itertools.combinations(predictions, 2)]
-    assert result.disagreement == pytest.approx(np.mean(pairs), rel=1e-12)
-    assert result.three_distinct == pytest.approx(np.mean(triples), rel=1e-12)
-    assert result.disagreement_correctness == pytest.approx(np.mean(one_right), rel=1e-12)
+    assert result.disagreement.rate == pytest.approx(np.mean(pairs), rel=1e-12)
+    assert result.disagreement.three_distinct == pytest.approx(np.mean(triples), rel=1e-12)
+    assert result.disagreement.correctness == pytest.approx(np.mean(one_right), rel=1e-12)
 
 
 def test_bounds(votes):
     result = rs.calibration(*votes)
-    assert result.cwce >= result.cace
-    assert result.cace <= 2
-    assert result.var_binom >= result.var_ind * (result.n_runs - 1) / result.n_runs
+    assert result.errors.cwce >= result.errors.cace
+    assert result.errors.cace <= 2
+    assert result.predicted.binomial >= result.measured.var_ind * (result.n_runs - 1) / result.n_runs
     one_bin = rs.calibration(*votes, bins=1)
-    assert one_bin.cace == 0  # labels and votes both sum to n
-    assert result.to_dict()["cace_15"] == result.cace
+    assert one_bin.errors.cace == 0  # labels and votes both sum to n
+    assert result.to_dict()["cace_15"] == result.errors.cace
 
 
 def test_two_runs_have_no_triples(votes):
     result = rs.calibration(votes[0][:2], votes[1])
-    assert math.isnan(result.three_distinct)
-    assert math.isnan(result.var_cal_free)
-    assert not math.isnan(result.disagreement)
+    assert math.isnan(result.disagreement.three_distinct)
+    assert math.isnan(result.predicted.without_labels)
+    assert not math.isnan(result.disagreement.rate)
     assert "disagree" in result.sentence()
 
 
 def test_one_run(votes):
     result = rs.calibration(votes[0][:1], votes[1])
-    assert math.isnan(result.disagreement)
-    assert math.isnan(result.cace_crossfit)
+    assert math.isnan(result.disagreement.rate)
+    assert math.isnan(result.errors.cace_crossfit)
     assert result.err == pytest.approx((votes[0][0] != votes[1]).mean())
     assert "takes two" in result.sentence()
 
@@ -63,7 +63,7 @@ def test_abstention_is_a_class_of_its_own():
     predictions = np.array([[-1, 0, 1], [-1, 1, 1], [0, -1, 1]])
     result = rs.calibration(predictions, [0, 1, 1], n_classes=2)
     assert result.n_classes == 3
-    assert result.disagreement == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert result.disagreement.rate == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
 def test_out_of_range(votes):
@@ -90,11 +90,11 @@ def test_curve_of_calibrated_votes():
     predictions = (rng.random((200, 4000, 1)) > cumulative).sum(axis=2)
     labels = (rng.random((4000, 1)) > cumulative).sum(axis=1)
     result = rs.calibration(predictions, labels)
-    filled = result.curve_cells > 200
-    np.testing.assert_allclose(result.curve_hit[filled], result.curve_share[filled], atol=0.08)
-    assert result.cace_crossfit < 0.06
-    assert result.var_cal_labels == pytest.approx(result.var_ind, rel=0.05)
-    assert result.var_cal_free == pytest.approx(result.var_ind, rel=0.05)
+    filled = result.curve.cells > 200
+    np.testing.assert_allclose(result.curve.hit[filled], result.curve.share[filled], atol=0.08)
+    assert result.errors.cace_crossfit < 0.06
+    assert result.predicted.with_labels == pytest.approx(result.measured.var_ind, rel=0.05)
+    assert result.predicted.without_labels == pytest.approx(result.measured.var_ind, rel=0.05)
 
 
 def test_tasks_by_collapsing(votes):

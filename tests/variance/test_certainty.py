@@ -26,18 +26,18 @@ RIGHT = np.ones((5, 100), bool)
 @pytest.mark.parametrize(("correct", "what", "low", "high"), [(RIGHT, "right", 0.962, 1), (~RIGHT, "wrong", 0, 0.038)])
 def test_all_right_leaves_the_distribution_open(correct, what, low, high):
     result = rs.variance(correct=correct)
-    assert (result.ci_mean_lo, result.ci_mean_hi) == pytest.approx((low, high), abs=1e-3)
+    assert (result.intervals.mean_low, result.intervals.mean_high) == pytest.approx((low, high), abs=1e-3)
     assert f"all {what} on all of 100 examples" in result.sentence()
-    assert f"95% CI {result.ci_mean_lo:.2%} to {result.ci_mean_hi:.2%}" in result.sentence()
+    assert f"95% CI {result.intervals.mean_low:.2%} to {result.intervals.mean_high:.2%}" in result.sentence()
     assert "at most" not in result.sentence()
     said = run_accuracies(correct=correct).sentence()
     assert "within 0.00" not in said
-    assert f"{result.ci_mean_lo:.2%} to {result.ci_mean_hi:.2%}" in said
+    assert f"{result.intervals.mean_low:.2%} to {result.intervals.mean_high:.2%}" in said
 
 
 def test_all_right_in_clusters_leaves_more_open():
     result = rs.variance(correct=RIGHT, clusters=np.arange(100) // 5)
-    assert result.ci_mean_lo == pytest.approx(1 / (1 + t.ppf(0.975, 19) ** 2 / 20), rel=1e-9)
+    assert result.intervals.mean_low == pytest.approx(1 / (1 + t.ppf(0.975, 19) ** 2 / 20), rel=1e-9)
 
 
 @pytest.mark.parametrize("runs", [2, 3, 10])
@@ -47,7 +47,9 @@ def test_equal_accuracies_are_no_certainty(runs, clusters):
     result = rs.variance(correct=correct, clusters=clusters)
     assert result.var_test == 0
     assert result.sd_interval[0] == 0 < result.sd_interval[1]
-    assert result.sd_fixed[1] == pytest.approx(rs.variance(correct=correct, clusters=clusters).sd_fixed[1])
+    assert result.intervals.sd_fixed[1] == pytest.approx(
+        rs.variance(correct=correct, clusters=clusters).intervals.sd_fixed[1]
+    )
     assert "none is shown to be real, up to" in result.sentence()
     assert max(value for value in result.table()["high"] if not math.isnan(value)) > 0
 
@@ -58,9 +60,9 @@ def test_a_spread_below_that_of_independent_errors_is_taken_for_it():
         result = rs.variance(correct=rng.random((6, 80)) < 0.8)
         if result.var_dist < 0:
             break
-    assert result.sd_fixed[1] ** 2 > max(0, result.ci_fixed_hi)
+    assert result.intervals.sd_fixed[1] ** 2 > max(0, result.intervals.var_fixed_high)
     higher = rs.variance(correct=rng.random((6, 80)) < np.linspace(0.6, 0.9, 6)[:, None])
-    assert higher.sd_fixed[1] ** 2 == pytest.approx(higher.ci_fixed_hi)
+    assert higher.intervals.sd_fixed[1] ** 2 == pytest.approx(higher.intervals.var_fixed_high)
 
 
 @pytest.mark.parametrize("method", [lambda x: rs.variance(correct=x), lambda x: score_variance(x.astype(float))])
@@ -77,7 +79,9 @@ def test_the_interval_of_the_mean_against_wilson_and_t():
     effective, q = 49, t.ppf(0.975, 49)
     z = q * q / effective
     centre, half = (0.8 + z / 2) / (1 + z), math.sqrt(0.16 * z + z * z / 4) / (1 + z)
-    assert (result.ci_mean_lo, result.ci_mean_hi) == pytest.approx((centre - half, centre + half), rel=1e-9)
+    assert (result.intervals.mean_low, result.intervals.mean_high) == pytest.approx(
+        (centre - half, centre + half), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("value", [0.1, 0.8, 0.9, 0.05, 1 / 3])
@@ -172,8 +176,8 @@ def test_any_law_by_the_jackknife_of_the_logarithm():
     accuracy = result.accuracy
     reach = t.ppf(0.975, 39) * math.sqrt(log_jackknife(accuracy))
     ends = result.n_examples / (result.n_examples - 1) * (result.var_test * np.exp([-reach, reach]) - result.var_ind)
-    assert result.sd_fixed == pytest.approx(np.sqrt(np.maximum(0, ends)), rel=1e-9)
-    assert result.sd_pop[1] >= result.sd_fixed[1]
+    assert result.intervals.sd_fixed == pytest.approx(np.sqrt(np.maximum(0, ends)), rel=1e-9)
+    assert result.intervals.sd_pop[1] >= result.intervals.sd_fixed[1]
     assert "any law" not in result.sentence()
     assert "not assuming normality" in result.sentence()
     assert not [note for note in result.warnings if "normal" in note]
@@ -284,7 +288,7 @@ def test_samples_do_not_depend_on_their_order():
     first, second = (rs.variance(correct=x, samples_are="samples") for x in (correct, shuffled))
     np.testing.assert_equal(first.to_dict(), second.to_dict())
     assert first.sentence() == second.sentence()
-    assert rs.variance(correct=correct).p_chi2 != rs.variance(correct=shuffled).p_chi2
+    assert rs.variance(correct=correct).test.p_value != rs.variance(correct=shuffled).test.p_value
     assert "nothing about the spread between trainings" in first.sentence()
     assert math.isnan(first.var_dist)
     assert math.isnan(first.sd_test)
@@ -296,8 +300,8 @@ def test_samples_by_their_formulas():
     correct = rng.random((8, 50)) < rng.random(50)
     found = rs.variance(correct=correct, samples_are="samples", clusters=np.arange(50) // 5)
     p, groups = correct.mean(axis=0), correct.mean(axis=0).reshape(10, 5).mean(axis=1)
-    assert found.se_mean_fixed**2 == pytest.approx(correct.var(axis=0, ddof=1).sum() / 8 / 50**2)
-    assert found.se_mean_dist**2 == pytest.approx(groups.var(ddof=1) / 10)
+    assert found.intervals.se_mean_fixed**2 == pytest.approx(correct.var(axis=0, ddof=1).sum() / 8 / 50**2)
+    assert found.intervals.se_mean_dist**2 == pytest.approx(groups.var(ddof=1) / 10)
     assert found.mean_acc == pytest.approx(p.mean())
     assert "in 10 clusters" in found.sentence()
     assert "for new clusters, of this model" in found.sentence()
@@ -320,7 +324,7 @@ def test_samples_of_real_models():
     marks = passed[name]
     found = rs.variance(correct=marks, samples_are="samples", missing="intersect")
     assert found.n_runs == 10
-    assert found.ci_mean_lo < found.mean_acc < found.ci_mean_hi
+    assert found.intervals.mean_low < found.mean_acc < found.intervals.mean_high
 
 
 # ------------------------------------------------------------------ D5

@@ -37,11 +37,11 @@ def runs():
 def test_clusters_enter_estimate_interval_p_and_sentence(runs):
     matrix, clusters = runs
     plain, result = rs.variance(correct=matrix), rs.variance(correct=matrix, clusters=clusters)
-    assert plain.p_chi2 < 1e-6 < 0.01 < result.p_chi2  # errors shared inside clusters are no real spread
+    assert plain.test.p_value < 1e-6 < 0.01 < result.test.p_value  # errors shared inside clusters are no real spread
     assert plain.sd_interval[0] > 0 == result.sd_interval[0]
     assert result.sd_ind > 1.5 * plain.sd_ind
-    assert result.se_mean_dist > 1.2 * plain.se_mean_dist
-    assert result.ci_mean_lo < plain.ci_mean_lo < plain.ci_mean_hi < result.ci_mean_hi
+    assert result.intervals.se_mean_dist > 1.2 * plain.intervals.se_mean_dist
+    assert result.intervals.mean_low < plain.intervals.mean_low < plain.intervals.mean_high < result.intervals.mean_high
     assert "in 40 clusters" in result.sentence()
     assert "independent clusters give" in result.sentence()
     assert "independent clusters alone" in result.table()["spread"]
@@ -78,18 +78,20 @@ def test_old_keys_are_those_without_clusters(runs):
     for name in CLUSTERED:
         assert keys[name] == plain.to_dict()[name]
         assert keys[f"{name}_cluster"] == getattr(result, name) != keys[name]
-    assert keys["sd_pop"] == list(result.sd_pop) != list(plain.sd_pop)  # what is said has no unclustered twin
+    assert (
+        keys["sd_pop"] == list(result.intervals.sd_pop) != list(plain.intervals.sd_pop)
+    )  # what is said has no unclustered twin
 
 
 def test_halves_are_made_of_whole_clusters(runs):
     matrix, clusters = runs
     found = rs.variance(correct=matrix, clusters=clusters)
     first = clusters % 2 == 0
-    assert found.half_sizes == (first.sum(), (~first).sum())
-    np.testing.assert_array_equal(found.correct_by_half[:, 0], matrix[:, first].sum(axis=1))
+    assert found.halves.sizes == (first.sum(), (~first).sum())
+    np.testing.assert_array_equal(found.halves.correct[:, 0], matrix[:, first].sum(axis=1))
     own = np.arange(len(clusters)) < 50
     given = rs.variance(correct=matrix, clusters=clusters, first_half=own)
-    np.testing.assert_array_equal(given.correct_by_half[:, 0], matrix[:, :50].sum(axis=1))
+    np.testing.assert_array_equal(given.halves.correct[:, 0], matrix[:, :50].sum(axis=1))
 
 
 def test_jackknife_over_clusters_leaves_each_out(runs):
@@ -99,14 +101,14 @@ def test_jackknife_over_clusters_leaves_each_out(runs):
         for g in range(40)
     ]
     direct = 39 / 40 * np.square(left - np.mean(left)).sum()
-    assert rs.variance(correct=matrix, clusters=clusters).jack_examples_var == pytest.approx(direct, rel=1e-9)
+    assert rs.variance(correct=matrix, clusters=clusters).jackknife.examples == pytest.approx(direct, rel=1e-9)
 
 
 def test_standard_error_of_the_mean_over_clusters(runs):
     matrix, clusters = runs
     found = rs.variance(correct=matrix, clusters=clusters)
     of_items = mean_variance(matrix.mean(axis=0), Grouping.of(clusters, len(clusters))).variance
-    assert found.se_mean_dist**2 == pytest.approx(max(of_items, of_items + found.var_dist / 12), rel=1e-9)
+    assert found.intervals.se_mean_dist**2 == pytest.approx(max(of_items, of_items + found.var_dist / 12), rel=1e-9)
 
 
 def test_two_runs_and_few_clusters(runs):
@@ -116,7 +118,7 @@ def test_two_runs_and_few_clusters(runs):
     few = rs.variance(correct=matrix, clusters=clusters // 14)
     assert "3 clusters: little can be said about new clusters." in few.warnings
     assert rs.variance(correct=matrix, clusters=clusters // 20).interval_covers == "runs"
-    assert math.isnan(rs.variance(correct=matrix[:1], clusters=clusters).p_chi2)
+    assert math.isnan(rs.variance(correct=matrix[:1], clusters=clusters).test.p_value)
     with pytest.raises(InputError, match="all the same") as error:
         rs.variance(correct=matrix, clusters=np.zeros(matrix.shape[1]))
     assert "Leave clusters out" in error.value.hint
@@ -129,7 +131,7 @@ def test_clusters_need_no_bits(runs, monkeypatch):
     expected = rs.variance(correct=matrix, clusters=clusters)
     monkeypatch.setattr("runspread.methods.variance.statistics._MOST_BITS", 10)
     found = rs.variance(correct=matrix, clusters=clusters)
-    assert (found.var_dist, found.ci_pop_hi) == (expected.var_dist, expected.ci_pop_hi)
+    assert (found.var_dist, found.intervals.var_pop_high) == (expected.var_dist, expected.intervals.var_pop_high)
     statistics = RunStatistics(n_examples=matrix.shape[1], votes=False)
     statistics.update_correct(matrix)
     with pytest.raises(InputError, match="keep_bits=True"):
@@ -141,15 +143,15 @@ def test_clusters_of_scores_of_any_kind(runs):
     found = score_variance(matrix.astype(float), clusters=clusters)
     expected = rs.variance(correct=matrix, clusters=clusters)
     assert found.var_dist == pytest.approx(expected.var_dist, rel=1e-9)
-    assert found.ci_fixed_hi == pytest.approx(expected.ci_fixed_hi, rel=1e-9)
-    assert found.sd_interval == pytest.approx(expected.sd_fixed, rel=1e-9)
+    assert found.ci_fixed_hi == pytest.approx(expected.intervals.var_fixed_high, rel=1e-9)
+    assert found.sd_interval == pytest.approx(expected.intervals.sd_fixed, rel=1e-9)
     assert "independent clusters give" in found.sentence()
 
 
 def test_run_accuracies_take_clusters(runs):
     matrix, clusters = runs
     found, plain = run_accuracies(correct=matrix, clusters=clusters), run_accuracies(correct=matrix)
-    assert found.kr20 == rs.variance(correct=matrix, clusters=clusters).kr20 < plain.kr20
+    assert found.kr20 == rs.variance(correct=matrix, clusters=clusters).components.kr20 < plain.kr20
     result = rs.variance(correct=matrix)
     with pytest.raises(InputError, match="clusters beside a VarianceResult"):
         run_accuracies(result, clusters=clusters)
@@ -168,8 +170,14 @@ def test_calibration_takes_clusters(predictions):
     predicted, labels, clusters = predictions
     plain, found = rs.calibration(predicted, labels), rs.calibration(predicted, labels, clusters=clusters)
     same = rs.variance(predicted, labels, clusters=clusters)
-    assert (found.var_ind, found.var_dist, found.p_chi2) == (same.var_ind, same.var_dist, same.p_chi2)
-    assert found.gde_hi - found.gde_lo > 1.2 * (plain.gde_hi - plain.gde_lo)
+    assert (found.measured.var_ind, found.measured.var_dist, found.measured.p_value) == (
+        same.var_ind,
+        same.var_dist,
+        same.test.p_value,
+    )
+    assert found.disagreement.gap_high - found.disagreement.gap_low > 1.2 * (
+        plain.disagreement.gap_high - plain.disagreement.gap_low
+    )
     assert "in 40 clusters" in found.sentence()
     assert "from independent clusters" in found.sentence()
     assert "independent clusters, measured" in found.table()["sd of independent errors"]
@@ -183,9 +191,9 @@ def test_the_gap_of_calibration_by_its_formula(predictions):
     gap = apart - (predicted != labels).mean(axis=0)
     found = rs.calibration(predicted, labels, clusters=clusters)
     variance, degrees = mean_variance(gap, Grouping.of(clusters, len(clusters)))
-    half = (found.gde_hi - found.gde_lo) / 2
-    assert found.gde_gap == pytest.approx(gap.mean())
-    assert (found.gde_hi + found.gde_lo) / 2 == pytest.approx(gap.mean())
+    half = (found.disagreement.gap_high - found.disagreement.gap_low) / 2
+    assert found.disagreement.gap == pytest.approx(gap.mean())
+    assert (found.disagreement.gap_high + found.disagreement.gap_low) / 2 == pytest.approx(gap.mean())
     from scipy.stats import t
 
     assert half == pytest.approx(t.ppf(0.975, degrees) * math.sqrt(variance), rel=1e-9)
@@ -196,11 +204,11 @@ def test_over_and_understates_follow_the_interval():
     rng = np.random.default_rng(7)
     predicted = (rng.random((6, 200)) < 0.3).astype(int)
     found = rs.calibration(predicted, labels, n_classes=2)
-    assert ("overstates" in found.sentence()) == (found.gde_lo > 0)
+    assert ("overstates" in found.sentence()) == (found.disagreement.gap_low > 0)
     agreeing = np.repeat(predicted[:1], 6, axis=0)
     assert "disagreement understates the error" in rs.calibration(agreeing, labels).sentence()
     even = rs.calibration((rng.random((6, 200)) < 0.5).astype(int), labels, n_classes=2)
-    assert even.gde_lo < 0 < even.gde_hi
+    assert even.disagreement.gap_low < 0 < even.disagreement.gap_high
     assert "no gap is shown between them" in even.sentence()
     assert "the same on every example" in rs.calibration(np.zeros((3, 50), int), labels[:50]).sentence()
 
@@ -213,7 +221,7 @@ def test_two_group_tasks_take_clusters(predictions):
         task = rs.variance(correct=positive[predicted] == positive[labels], clusters=clusters, pairs="none")
         assert found.var_ind[at] == pytest.approx(task.var_ind, rel=1e-12)
         assert found.var_dist[at] == pytest.approx(task.var_dist, rel=1e-12)
-        assert found.p_chi2[at] == pytest.approx(task.p_chi2, rel=1e-9)
+        assert found.p_chi2[at] == pytest.approx(task.test.p_value, rel=1e-9)
     assert found.n_real < plain.n_real
     assert "in 40 clusters" in found.sentence()
     assert "independent clusters" in found.table().columns

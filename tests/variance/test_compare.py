@@ -34,11 +34,11 @@ def test_welch_and_mann_whitney_against_scipy():
     result = rs.compare(correct=(a, b))
     reference = stats.ttest_ind(b.mean(axis=1), a.mean(axis=1), equal_var=False)
     assert result.to_dict()["t_welch"] == pytest.approx(-reference.statistic, rel=1e-9)
-    assert result.p_welch == pytest.approx(reference.pvalue, rel=1e-9)
-    assert result.df_welch == pytest.approx(reference.df, rel=1e-9)
+    assert result.fixed.p == pytest.approx(reference.pvalue, rel=1e-9)
+    assert result.fixed.df == pytest.approx(reference.df, rel=1e-9)
     assert result.ci_fixed == pytest.approx(tuple(reference.confidence_interval()), rel=1e-9)
     u = stats.mannwhitneyu(b.sum(axis=1), a.sum(axis=1)).statistic
-    assert result.p_superior == pytest.approx(u / (12 * 9))
+    assert result.fixed.p_superior == pytest.approx(u / (12 * 9))
     assert result.to_dict()["p_superiority"] == pytest.approx(1 - u / (12 * 9))
 
 
@@ -46,16 +46,16 @@ def test_mcnemar_against_scipy():
     a, b = matrices(1)
     result = rs.compare(correct=(a, b))
     only_a, only_b = int((a[0] & ~b[0]).sum()), int((b[0] & ~a[0]).sum())
-    assert (result.mcnemar_b, result.mcnemar_c) == (only_a, only_b)
-    assert result.mcnemar_p == pytest.approx(stats.binomtest(only_a, only_a + only_b).pvalue, rel=1e-12)
+    assert (result.models.only_a, result.models.only_b) == (only_a, only_b)
+    assert result.models.p == pytest.approx(stats.binomtest(only_a, only_a + only_b).pvalue, rel=1e-12)
 
 
 def test_one_run_of_each_still_has_mcnemar():
     a, b = matrices(2, runs=(1, 1))
     result = rs.compare(correct=(a, b))
-    assert math.isnan(result.p_welch)
-    assert math.isnan(result.se_dist)
-    assert 0 < result.mcnemar_p <= 1
+    assert math.isnan(result.fixed.p)
+    assert math.isnan(result.distribution.se)
+    assert 0 < result.models.p <= 1
     assert result.verdict("distribution") == "undecided"
     assert "which one run of each cannot tell" in result.sentence()
 
@@ -105,11 +105,11 @@ def test_other_examples_are_refused():
 def test_equal_and_constant_accuracies():
     """Welch's test has no answer without any spread; it used to be p = 0."""
     result = rs.compare(correct=(np.ones((3, 4), int), np.zeros((3, 4), int)))
-    assert math.isnan(result.p_welch)
+    assert math.isnan(result.fixed.p)
     assert result.verdict("test set") == "worse"
     assert result.verdict() == "undecided"  # four examples
     same = rs.compare(correct=(np.ones((3, 4), int), np.ones((3, 4), int)))
-    assert math.isnan(same.p_welch)
+    assert math.isnan(same.fixed.p)
     assert same.verdict("test set") == "undecided"
 
 
@@ -163,12 +163,12 @@ def test_plans_from_results():
     a, b = matrices(8, runs=(20, 20))
     result = rs.compare(correct=(a, b))
     plan = plan_runs(0.05, result)
-    assert (plan.var_a, plan.var_b) == (result.var_a, result.var_b)
+    assert (plan.var_a, plan.var_b) == (result.fixed.var_a, result.fixed.var_b)
     assert not math.isnan(plan.runs_dist)
     assert "On the distribution" in plan.sentence()
     from_variance = plan_runs(0.05, rs.variance(correct=a))
     assert math.isnan(from_variance.runs_dist)
-    assert from_variance.var_a == result.var_a
+    assert from_variance.var_a == result.fixed.var_a
     assert "20 runs" in from_variance.sentence()
     assert len(plan.table()) == 3
     assert len(plan_gap(5, result).table()) == 4
@@ -273,8 +273,8 @@ def test_empirical_selection_over_all_subsets():
         best = first[rows] == first[rows].max()
         gains.append((first[rows][best].mean(), second[rows][best].mean()))
     expected = np.mean(gains, axis=0) - (first.mean(), second.mean())
-    assert (result.best_of_gain1[0], result.best_of_gain2[0]) == pytest.approx(tuple(expected), rel=1e-10)
-    assert math.isnan(result.best_of_gain1[1])
+    assert (result.halves.best_of_gain1[0], result.halves.best_of_gain2[0]) == pytest.approx(tuple(expected), rel=1e-10)
+    assert math.isnan(result.halves.best_of_gain1[1])
     assert "transfers" in result.sentence()
 
 
@@ -291,7 +291,7 @@ def test_run_accuracies_shrink_to_the_mean():
     matrix = matrices(9)[0]
     result = run_accuracies(correct=matrix)
     found = rs.variance(correct=matrix)
-    share = min(1, max(0, found.kr20))
+    share = min(1, max(0, found.components.kr20))
     np.testing.assert_allclose(result.accuracy, matrix.mean(axis=1))
     np.testing.assert_allclose(result.estimate, found.mean_acc + share * (result.accuracy - found.mean_acc))
     assert len(result.table()) == 12
@@ -304,13 +304,13 @@ def test_a_claim_on_the_distribution_needs_the_test_set_too():
 
     rng = np.random.default_rng([7, 2, 2])
     found = [rs.compare(correct=draw_pair(rng, (2, 2), 200, 0.3, 0.0)) for _ in range(300)]
-    assert np.mean([result.p_dist < 0.05 for result in found]) > 0.1
+    assert np.mean([result.distribution.p < 0.05 for result in found]) > 0.1
     assert np.mean([result.verdict() != "undecided" for result in found]) <= 0.05
     for result in found:
         assert result.verdict() in ("undecided", result.verdict("test set"))
         low, high = result.ci_dist
         assert (low <= 0 <= high) == (result.verdict() == "undecided")
-    misled = next(result for result in found if result.p_dist < 0.05 < result.p_welch)
+    misled = next(result for result in found if result.distribution.p < 0.05 < result.fixed.p)
     assert misled.sentence().startswith("Undecided whether B is better than A on the distribution: B minus A is")
 
 
@@ -324,7 +324,7 @@ def test_equal_means_are_not_few_runs():
 def test_a_test_set_of_another_size_changes_the_noise_of_examples_only():
     found = rs.variance(correct=matrices(10, runs=(40, 2), gap=0.0)[0])
     plan = plan_runs(0.01, found, n_examples=100_000)
-    assert plan.var_a == pytest.approx(max(0, found.var_dist) + found.var_inter / 100_000)
+    assert plan.var_a == pytest.approx(max(0, found.var_dist) + found.components.var_inter / 100_000)
     assert plan.n_examples == 100_000
     assert "carried there from 40 runs on 200" in plan.sentence()
     assert plan_runs(0.01, found, n_examples=200).var_a == found.var_test
@@ -348,7 +348,9 @@ def test_selection_honours_counts_and_refuses_what_a_result_has():
     result = rs.variance(correct=matrix)
     picked = seed_selection(result, counts=(3, 4))
     assert picked.counts == (3, 4)
-    np.testing.assert_allclose(picked.best_of_gain1, seed_selection(correct=matrix, counts=(3, 4)).best_of_gain1)
+    np.testing.assert_allclose(
+        picked.halves.best_of_gain1, seed_selection(correct=matrix, counts=(3, 4)).halves.best_of_gain1
+    )
     assert seed_selection(result).counts == (2, 5, 10)
     half = np.arange(200) < 100
     for call in (
@@ -374,7 +376,7 @@ def test_what_a_machine_reads_is_what_the_sentence_says():
         assert table["p"][0] == facts["p"] == facts["p_distribution"] >= table["p"][1]
         assert (facts["verdicts"]["distribution"] == "undecided") == (facts["p_distribution"] > 0.05)
         assert tuple(facts["ci_dist"]) == result.ci_dist
-        shown += result.p_dist <= 0.05 < facts["p_distribution"]
+        shown += result.distribution.p <= 0.05 < facts["p_distribution"]
     assert shown
 
 

@@ -52,7 +52,7 @@ def test_two_single_models_go_by_the_exact_test():
         old[0, only_new : only_new + only_old] = True
         result = rs.compare(correct=(old, new), on="models")
         exact = stats.binomtest(only_new, only_new + only_old).pvalue
-        assert result.mcnemar_p == pytest.approx(exact)
+        assert result.models.p == pytest.approx(exact)
         assert result.answers["models"].p >= exact * (1 - 1e-9)
         assert (result.verdict() == "better") <= (exact <= 0.05)
         assert (result.ci_models[0] > 0) == (result.verdict() == "better")
@@ -132,7 +132,7 @@ def test_no_spread_over_two_runs_is_no_certainty(spread):
     if spread == "one":
         new[1, 14:16] = False
     result = rs.compare(correct=(old, new))
-    assert result.var_a == 0
+    assert result.fixed.var_a == 0
     assert result.verdict("test-set") == result.verdict() == "undecided"
     low, high = result.ci_fixed
     assert low < 0 < high
@@ -148,7 +148,7 @@ def test_few_runs_against_many_have_the_degrees_of_freedom_of_the_fewer(runs):
     result = rs.compare(correct=(old, new))
     assert result.form == "guarded"
     assert result.answers["test-set"].degrees == min(runs) - 1
-    assert result.df_welch > min(runs) - 1
+    assert result.fixed.df > min(runs) - 1
     assert any("hardly measure its spread" in note for note in result.warnings)
 
 
@@ -206,15 +206,15 @@ def test_clusters_of_copied_examples_count_once():
     many = rs.compare(
         correct=(np.repeat(old, 20, axis=1), np.repeat(new, 20, axis=1)), clusters=np.repeat(range(60), 20)
     )
-    assert many.se_dist == pytest.approx(once.se_dist, rel=1e-9)
+    assert many.distribution.se == pytest.approx(once.distribution.se, rel=1e-9)
     assert many.ci_models == pytest.approx(once.ci_models, rel=1e-9)
-    assert many.p_dist == pytest.approx(once.p_dist, rel=1e-9)
+    assert many.distribution.p == pytest.approx(once.distribution.p, rel=1e-9)
 
 
 def test_the_plan_of_a_clustered_comparison_knows_the_clusters():
     old, new, codes = clustered(6)
     plain, result = rs.compare(correct=(old, new)), rs.compare(correct=(old, new), clusters=codes)
-    assert result.tau2 > 2 * plain.tau2
+    assert result.distribution.tau2 > 2 * plain.distribution.tau2
     assert plan_runs(0.05, result).min_delta_dist > 1.4 * plan_runs(0.05, plain).min_delta_dist
 
 
@@ -229,7 +229,7 @@ def test_clusters_beside_pairs_and_statistics():
     dist = (covariance.sum() - np.trace(covariance)) / apart / 8
     deviations = np.array([(difference.mean(axis=0) - difference.mean())[codes == code].sum() for code in range(50)])
     expected = np.square(deviations).sum() / apart + max(0.0, dist)
-    assert result.se_dist_paired**2 == pytest.approx(expected, rel=1e-9)
+    assert result.paired.se_dist**2 == pytest.approx(expected, rel=1e-9)
     kept = [run_statistics(x * 1, np.ones(1000, int), keep_bits=True) for x in (old, new)]
     assert rs.compare(*kept, clusters=codes).ci_dist == rs.compare(correct=(old, new), clusters=codes).ci_dist
     bare = [run_statistics(x * 1, np.ones(1000, int)) for x in (old, new)]
@@ -298,7 +298,7 @@ def test_copies_among_other_runs_count_once():
     kept = run_statistics(doubled * 1, np.ones(400, int), keep_bits=True)
     other = run_statistics(new * 1, np.ones(400, int), keep_bits=True)
     assert rs.compare(kept, other).ci_dist == once.ci_dist
-    assert rs.compare(kept, other, seeds=(np.arange(9), np.arange(5))).n_pairs == 5
+    assert rs.compare(kept, other, seeds=(np.arange(9), np.arange(5))).paired.n_pairs == 5
     bare = run_statistics(doubled * 1, np.ones(400, int)), run_statistics(new * 1, np.ones(400, int))
     unknown = rs.compare(*bare)
     assert (unknown.form, unknown.verdict()) == ("none", "undecided")

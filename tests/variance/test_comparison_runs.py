@@ -190,8 +190,10 @@ def test_samples_answer_for_these_models_alone():
     assert asked.shown
     d = new.mean(axis=0) - old.mean(axis=0)
     assert asked.answers["models"].error == pytest.approx(d.std(ddof=1) / 20)
-    assert all(math.isnan(value) for value in (result.var_a, result.p_superior, result.mcnemar_p, result.p_welch))
-    assert (result.mcnemar_b, result.runs_needed, result.samples_are) == (None, None, "samples")
+    assert all(
+        math.isnan(value) for value in (result.fixed.var_a, result.fixed.p_superior, result.models.p, result.fixed.p)
+    )
+    assert (result.models.only_a, result.runs_needed, result.samples_are) == (None, None, "samples")
     assert not [note for note in result.warnings if "normal" in note or "copied" in note]
     clusters = np.arange(400) // 8
     grouped = rs.compare(correct=(old, new), samples_are="samples", on="models", clusters=clusters)
@@ -211,7 +213,7 @@ def test_samples_that_are_none(tmp_path):
     with pytest.raises(InputError, match="pairs of samples") as error:
         rs.compare(correct=(old, new), samples_are="samples", seeds=(range(3), range(3)))
     assert "Leave paired and seeds out" in error.value.hint
-    assert rs.compare(correct=(old, new), samples_are="samples").n_pairs is None
+    assert rs.compare(correct=(old, new), samples_are="samples").paired.n_pairs is None
     with pytest.raises(InputError, match="unknown samples_are"):
         rs.compare(correct=(old, new), samples_are="epochs")
     study = rs.create_study(tmp_path / "study", splits={"test": np.arange(300) % 3})

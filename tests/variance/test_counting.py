@@ -125,13 +125,13 @@ def test_classes_beyond_a_byte(kind):
     labels = np.array([0, 1, high, high - 1])
     predictions = np.array([[0, 1, high, 0], [0, 0, high, high - 1], [1, 1, 1, high - 1]], kind)
     result = rs.variance(predictions, labels)
-    np.testing.assert_array_equal(result.correct, (predictions == labels.astype(kind)).sum(axis=1))
+    np.testing.assert_array_equal(result.outcomes.correct, (predictions == labels.astype(kind)).sum(axis=1))
 
 
 def test_label_beyond_the_type_of_the_predictions():
     """255 as a label must not wrap to -1, the mark of an abstention."""
     result = rs.variance(np.array([[-1, 0], [-1, 1]], np.int8), np.array([255, 0]))
-    assert result.correct.tolist() == [1, 0]
+    assert result.outcomes.correct.tolist() == [1, 0]
 
 
 def test_kept_bits_make_statistics_as_good_as_the_outcomes():

@@ -51,7 +51,7 @@ def test_mean_covariance_of_pairs():
     mean = covariance[~np.eye(14, dtype=bool)].mean()
     result = rs.variance(correct=matrix)
     assert result.var_dist == pytest.approx(mean, rel=1e-12)
-    assert result.item_total_cov.sum() == pytest.approx(14**2 * result.var_test, rel=1e-12)
+    assert result.outcomes.item_total_cov.sum() == pytest.approx(14**2 * result.var_test, rel=1e-12)
 
 
 def test_analysis_of_variance_identity():
@@ -62,7 +62,7 @@ def test_analysis_of_variance_identity():
     ms_rest = np.square(rest).sum() / (6 * 11)
     result = rs.variance(correct=matrix)
     assert result.var_dist == pytest.approx((ms_rows - ms_rest) / 12, rel=1e-10)
-    assert result.var_inter == pytest.approx(ms_rest, rel=1e-10)
+    assert result.components.var_inter == pytest.approx(ms_rest, rel=1e-10)
 
 
 @pytest.mark.parametrize("kind", ["runs", "examples"])
@@ -77,7 +77,7 @@ def test_jackknife_closed_forms(kind):
 
 def test_grouped_jackknife_with_as_many_groups_as_runs_leaves_one_out():
     result = rs.variance(correct=np.random.default_rng(3).random((6, 30)) < 0.8, groups=50)
-    assert result.jack_grouped_var == pytest.approx(result.jack_runs_var, rel=1e-9)
+    assert result.jackknife.grouped == pytest.approx(result.jackknife.runs, rel=1e-9)
 
 
 def test_weights_clusters_and_strata_reduce_to_the_plain_form():
@@ -126,26 +126,26 @@ def test_nothing_is_an_error(shape):
 def test_one_run():
     result = rs.variance(correct=[[1, 0, 1, 1]])
     assert result.mean_acc == 0.75
-    assert result.var_binom == pytest.approx(0.75 * 0.25 / 4)
+    assert result.distribution.binomial_variance == pytest.approx(0.75 * 0.25 / 4)
     assert all(math.isnan(getattr(result, name)) for name in ("var_test", "var_ind", "var_dist", "ci_fixed_lo"))
     assert "two runs" in result.sentence()
 
 
 def test_two_runs_have_no_jackknife():
     result = rs.variance(correct=[[1, 0, 1, 1], [1, 1, 0, 1]])
-    assert math.isnan(result.jack_runs_var)
-    assert math.isnan(result.ci_pop_lo)
-    assert not math.isnan(result.ci_fixed_lo)
-    assert result.runs_jackknife == "none"
+    assert math.isnan(result.jackknife.runs)
+    assert math.isnan(result.intervals.var_pop_low)
+    assert not math.isnan(result.intervals.var_fixed_low)
+    assert result.jackknife.used == "none"
 
 
 def test_equal_accuracies():
     matrix = np.array([np.roll([1, 1, 0, 0, 0], shift) for shift in range(5)])
     result = rs.variance(correct=matrix)
     assert result.var_dist == pytest.approx(-5 / 4 * result.var_ind)
-    assert result.f_ratio == 0
-    assert result.p_chi2 == 1
-    assert math.isnan(result.kr20)
+    assert result.test.f_ratio == 0
+    assert result.test.p_value == 1
+    assert math.isnan(result.components.kr20)
     assert result.negative
     assert result.sd_dist == 0
 
@@ -154,7 +154,7 @@ def test_duplicates_are_counted_and_named():
     rng = np.random.default_rng(6)
     rows = rng.integers(0, 4, (5, 60))
     result = rs.variance(rows[[0, 0, 1, 2, 2, 2, 3]], rng.integers(0, 4, 60))
-    assert result.duplicate_pairs == 4
+    assert result.outcomes.duplicate_pairs == 4
     assert "4 pairs of runs" in result.warnings[0]
 
 
@@ -214,11 +214,11 @@ def test_nan_in_logits(broken_logits):
     abstained = rs.variance(logits, labels, nan="abstain")
     predictions = logits.argmax(axis=2)
     predictions[2, 4] = -1
-    assert abstained.var_dist_exact == rs.variance(predictions, labels).var_dist_exact
+    assert abstained.components.var_dist_exact == rs.variance(predictions, labels).components.var_dist_exact
     dropped = rs.variance(logits, labels)
     assert dropped.excluded == (Excluded("run 2", "NaN logits on 1 of 9 examples"),)
-    assert dropped.var_dist_exact == rs.variance(np.delete(logits, 2, 0), labels).var_dist_exact
-    assert dropped.jack_grouped_var == rs.variance(np.delete(logits, 2, 0), labels).jack_grouped_var
+    assert dropped.components.var_dist_exact == rs.variance(np.delete(logits, 2, 0), labels).components.var_dist_exact
+    assert dropped.jackknife.grouped == rs.variance(np.delete(logits, 2, 0), labels).jackknife.grouped
     with pytest.raises(InputError, match="abstain"):
         rs.variance(logits, labels, nan="abstian")
 
@@ -235,14 +235,14 @@ def test_ragged_runs(masked):
     with pytest.raises(InputError, match="1 outcome is missing, the first for run 1 on example 3"):
         rs.variance(correct=given)
     intersect, dropped = (rs.variance(correct=given, missing=policy) for policy in ("intersect", "drop_run"))
-    assert intersect.var_dist_exact == rs.variance(correct=np.delete(matrix, 3, 1)).var_dist_exact
-    assert dropped.var_dist_exact == rs.variance(correct=np.delete(matrix, 1, 0)).var_dist_exact
+    assert intersect.components.var_dist_exact == rs.variance(correct=np.delete(matrix, 3, 1)).components.var_dist_exact
+    assert dropped.components.var_dist_exact == rs.variance(correct=np.delete(matrix, 1, 0)).components.var_dist_exact
     assert dropped.excluded == (Excluded("run 1", "not evaluated on every example"),)
 
 
 def test_abstentions_are_never_correct():
     result = rs.variance(np.array([[-1, -1, 0], [-1, 1, 0]]), np.array([0, 1, 0]))
-    assert result.correct.tolist() == [1, 2]
+    assert result.outcomes.correct.tolist() == [1, 2]
 
 
 def test_chunks_and_merges_give_identical_integers():
@@ -280,9 +280,9 @@ def test_statistics_of_an_unknown_number_of_runs():
         statistics.update(predictions[start : start + 4])
     assert statistics.half_runs == (6, 5)
     result = rs.variance(statistics)
-    assert result.var_dist_exact == rs.variance(predictions, labels).var_dist_exact
-    assert math.isnan(result.jack_grouped_var)
-    assert not math.isnan(result.ci_fixed_lo)
+    assert result.components.var_dist_exact == rs.variance(predictions, labels).components.var_dist_exact
+    assert math.isnan(result.jackknife.grouped)
+    assert not math.isnan(result.intervals.var_fixed_low)
 
 
 def test_population_interval_from_statistics_rests_on_the_grouped_jackknife():
@@ -290,8 +290,8 @@ def test_population_interval_from_statistics_rests_on_the_grouped_jackknife():
     statistics = RunStatistics(n_examples=50, n_runs=40)
     statistics.update_correct(matrix)
     result = rs.variance(statistics)
-    assert result.runs_jackknife == "grouped"
-    assert result.ci_pop_lo < result.var_dist < result.ci_pop_hi
+    assert result.jackknife.used == "grouped"
+    assert result.intervals.var_pop_low < result.var_dist < result.intervals.var_pop_high
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,9 @@ def test_memory_mapped_logits(tmp_path):
     logits, labels = rng.normal(size=(20, 30, 4)).astype(np.float16), rng.integers(0, 4, 30)
     np.save(tmp_path / "logits.npy", logits)
     mapped = np.load(tmp_path / "logits.npy", mmap_mode="r")
-    assert rs.variance(mapped, labels).var_dist_exact == rs.variance(logits, labels).var_dist_exact
+    assert (
+        rs.variance(mapped, labels).components.var_dist_exact == rs.variance(logits, labels).components.var_dist_exact
+    )
 
 
 @pytest.mark.parametrize("p", [[], [[0.5]], [0.5, np.nan], [1.5], [-0.1]])
@@ -375,7 +377,7 @@ def test_few_runs_on_a_real_test_set(shape):
     """The default threshold of pairs is a bound by the normal law, which goes beyond 1 here."""
     result = rs.variance(correct=np.random.default_rng(0).random(shape) < 0.9)
     assert result.n_runs == shape[0]
-    assert result.pairs.pair_dev_count == 0
+    assert result.outcomes.pairs.pair_dev_count == 0
     correct = np.random.default_rng(0).random((shape[0], 10_000)) < 0.9
     assert pair_deviations(correct=correct, sample=100).threshold == 1.0
     with pytest.raises(InputError, match="threshold"):
@@ -405,8 +407,8 @@ def test_the_bound_in_the_sentence_is_the_interval_that_it_names():
 def test_two_runs_bound_run_noise_only_and_never_beyond_half():
     correct = np.concatenate([np.ones((1, 200)), np.arange(200)[None] % 2])
     result = rs.variance(correct=correct)
-    assert math.isnan(result.ci_pop_hi)
-    assert result.ci_fixed_hi > 0.25  # not a variance that accuracies can have
+    assert math.isnan(result.intervals.var_pop_high)
+    assert result.intervals.var_fixed_high > 0.25  # not a variance that accuracies can have
     assert result.sd_interval[1] == 0.5
     assert "to 50.00, assuming normality)" in result.sentence()
     assert result.sentence().endswith("Other examples may differ.")  # runs alone are covered

@@ -30,7 +30,7 @@ def test_independent_errors_are_not():
     found = independence_test(correct=draw(np.random.default_rng(1), 40, 150, 0.0)[0], resamples=99)
     assert min(found.p_permutation, found.p_ks) > 0.05
     plain = rs.variance(correct=draw(np.random.default_rng(1), 40, 150, 0.0)[0])
-    assert (found.f_ratio, found.ks_stat) == pytest.approx((plain.f_ratio, plain.ks_stat), rel=1e-12)
+    assert (found.f_ratio, found.ks_stat) == pytest.approx((plain.test.f_ratio, plain.distribution.ks), rel=1e-12)
 
 
 @pytest.mark.parametrize(

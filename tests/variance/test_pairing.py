@@ -30,14 +30,14 @@ def test_all_runs_paired_is_the_t_test_of_the_differences():
     order, seeds = shuffled(len(b))
     result = rs.compare(correct=(a, b[order]), seeds=(np.arange(len(a)), seeds))
     reference = stats.ttest_rel(b.mean(axis=1), a.mean(axis=1))
-    assert result.paired
-    assert result.n_pairs == 14
-    found = (-result.to_dict()["t_paired"], result.p_paired)
+    assert result.form == "paired"
+    assert result.paired.n_pairs == 14
+    found = (-result.to_dict()["t_paired"], result.paired.p)
     assert found == pytest.approx((reference.statistic, reference.pvalue), rel=1e-9)
-    assert result.df_paired == reference.df
+    assert result.paired.df == reference.df
     assert result.ci_fixed == pytest.approx(tuple(reference.confidence_interval()), rel=1e-9)
     correlation = stats.pearsonr(a.mean(axis=1), b.mean(axis=1), alternative="greater")
-    found = (result.seed_correlation, result.p_seed_correlation)
+    found = (result.paired.seed_correlation, result.paired.p_seed_correlation)
     assert found == pytest.approx((correlation.statistic, correlation.pvalue), rel=1e-9)
 
 
@@ -49,11 +49,11 @@ def test_on_the_distribution_it_is_the_components_of_the_differences():
     components = score_variance(difference)
     expected = difference.mean(axis=0).var(ddof=1) / examples + components.var_dist / runs
     assert components.var_dist > 0
-    assert result.se_dist_paired**2 == pytest.approx(expected, rel=1e-9)
-    assert result.p_dist_paired == pytest.approx(2 * stats.norm.sf(abs(result.diff / result.se_dist_paired)), rel=1e-9)
+    assert result.paired.se_dist**2 == pytest.approx(expected, rel=1e-9)
+    assert result.paired.p_dist == pytest.approx(2 * stats.norm.sf(abs(result.diff / result.paired.se_dist)), rel=1e-9)
     rest = difference - difference.mean(axis=0) - difference.mean(axis=1, keepdims=True) + difference.mean()
     interaction = np.square(rest).sum() / ((runs - 1) * (examples - 1))
-    assert result.tau2 == pytest.approx(result.s2_diff - interaction / runs, rel=1e-9)
+    assert result.distribution.tau2 == pytest.approx(result.distribution.s2_diff - interaction / runs, rel=1e-9)
 
 
 def test_pairs_decide_what_the_seeds_would_hide():
@@ -63,14 +63,14 @@ def test_pairs_decide_what_the_seeds_would_hide():
     result = rs.compare(correct=(b, a), names=names, seeds=(np.arange(14), np.arange(14)))
     assert plain.verdict() == "undecided"
     assert result.verdict() == "better"
-    assert result.p_welch == plain.p_welch  # both forms stay in the result
+    assert result.fixed.p == plain.fixed.p  # both forms stay in the result
     assert "14 runs each compared in pairs, " in result.sentence()
     assert "Runs were compared in pairs: over 14 pairs of runs with the same seeds" in " ".join(result.warnings)
     assert "pairs" not in plain.sentence()
-    assert plain.n_pairs is None
+    assert plain.paired.n_pairs is None
     low, high = result.ci_dist
     assert high - low < plain.ci_dist[1] - plain.ci_dist[0]
-    assert result.table()["p"][1] == pytest.approx(result.p_paired)
+    assert result.table()["p"][1] == pytest.approx(result.paired.p)
     needed = [
         rs.compare(correct=(b, a), on="test-set", equivalent=0.005, seeds=seeds).runs_needed
         for seeds in ((np.arange(14), np.arange(14)), None)
@@ -82,40 +82,44 @@ def test_without_a_correlation_runs_stay_unpaired():
     a, b = draw_pair_of_seeds(np.random.default_rng(3), 14, 300, 0.5, 0.3, shared=0.0)
     seeds = (np.arange(14), np.arange(14))
     result, plain = rs.compare(correct=(a, b), seeds=seeds), rs.compare(correct=(a, b))
-    assert not result.paired
-    assert result.p_seed_correlation > 0.01
-    assert (result.ci_fixed, result.ci_dist, result.tau2) == (plain.ci_fixed, plain.ci_dist, plain.tau2)
+    assert result.form != "paired"
+    assert result.paired.p_seed_correlation > 0.01
+    assert (result.ci_fixed, result.ci_dist, result.distribution.tau2) == (
+        plain.ci_fixed,
+        plain.ci_dist,
+        plain.distribution.tau2,
+    )
     assert "14 runs each compared unpaired, " in result.sentence()
     assert "unpaired: over 14 pairs of runs with the same seeds no positive correlation" in " ".join(result.warnings)
     opposite = rs.compare(correct=(a, ~a), seeds=seeds)
-    assert (opposite.seed_correlation, opposite.paired) == (pytest.approx(-1), False)
+    assert (opposite.paired.seed_correlation, opposite.form == "paired") == (pytest.approx(-1), False)
 
 
 def test_runs_without_a_partner_count_unpaired():
     a, b = correlated(4, runs=16)
     seeds = (np.arange(16), np.arange(4, 16))
     result = rs.compare(correct=(a, b[4:]), seeds=seeds)
-    assert result.n_pairs == 12
-    assert result.df_paired == 11
+    assert result.paired.n_pairs == 12
+    assert result.paired.df == 11
     assert result.diff == pytest.approx(b[4:].mean() - a.mean(), rel=1e-9)
     x, y = a.mean(axis=1), b[4:].mean(axis=1)
     covariance = np.corrcoef(x[4:], y)[0, 1] * x.std(ddof=1) * y.std(ddof=1)
     expected = x.var(ddof=1) / 16 + y.var(ddof=1) / 12 - 2 * 12 * covariance / (16 * 12)
-    assert result.se_paired**2 == pytest.approx(expected, rel=1e-9)
+    assert result.paired.se**2 == pytest.approx(expected, rel=1e-9)
     few = rs.compare(correct=(a, b[4:]), seeds=(np.arange(16), np.arange(14, 26)))
-    assert (few.n_pairs, few.paired) == (2, False)
+    assert (few.paired.n_pairs, few.form == "paired") == (2, False)
     assert "2 pairs of runs with the same seeds cannot show" in " ".join(few.warnings)
 
 
 def test_runs_of_equal_accuracy_show_no_correlation():
     same, other = (np.stack([np.roll(np.arange(40) < 30, k) for k in shifts]) for shifts in (range(5), range(5, 10)))
     result = rs.compare(correct=(same, other), seeds=(np.arange(5), np.arange(5)))
-    assert math.isnan(result.seed_correlation)
-    assert not result.paired
+    assert math.isnan(result.paired.seed_correlation)
+    assert result.form != "paired"
     noisy, _ = correlated(5)
     copy = rs.compare(correct=(noisy, np.roll(noisy, 1, axis=1)), seeds=(np.arange(14), np.arange(14)))
-    assert copy.paired
-    assert (copy.se_paired, copy.verdict()) == (0.0, "undecided")
+    assert copy.form == "paired"
+    assert (copy.paired.se, copy.verdict()) == (0.0, "undecided")
 
 
 def test_statistics_with_bits_give_what_arrays_give():
@@ -156,7 +160,7 @@ def test_studies_are_paired_by_recorded_seeds(tmp_path):
     expected = rs.compare(correct=(a, b), seeds=(np.arange(14), np.arange(14)))
     for name in ("n_pairs", "p_paired", "p_dist_paired", "seed_correlation", "paired"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9)
-    assert rs.compare(old, new).n_pairs is None
+    assert rs.compare(old, new).paired.n_pairs is None
 
 
 @pytest.mark.parametrize("shared", [0.0, 1.0])
@@ -167,5 +171,5 @@ def test_size_of_both_steps_together(shared):
     pairs = (draw_pair_of_seeds(rng, 8, 60, 0.5, 0.0, shared=shared) for _ in range(150))
     found = [rs.compare(correct=pair, seeds=seeds) for pair in pairs]
     assert np.mean([result.verdict("test set") != "undecided" for result in found]) <= 0.05 + 4 * math.sqrt(0.05 / 150)
-    used = np.mean([result.paired for result in found])
+    used = np.mean([result.form == "paired" for result in found])
     assert used >= 0.5 if shared else used <= 0.05

@@ -66,9 +66,9 @@ def test_accuracy_distribution_of_degenerate_runs(ax, correct):
 def test_split_halves(ax, runs):
     result = rs.variance(*runs)
     plot_split_halves(result, ax)
-    np.testing.assert_allclose(ax.lines[0].get_xdata(), 100 * result.correct_by_half[:, 0] / 60)
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), 100 * result.halves.correct[:, 0] / 60)
     x, y = (ax.lines[1].get_xdata(), ax.lines[1].get_ydata())
-    assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(result.slope_half)
+    assert (y[1] - y[0]) / (x[1] - x[0]) == pytest.approx(result.halves.slope)
     drawn(ax)
 
 
@@ -76,10 +76,10 @@ def test_seed_selection(ax, runs):
     result = seed_selection(*runs)
     result.plot(ax)
     heights = [patch.get_height() for patch in ax.patches]
-    np.testing.assert_allclose(heights, 100 * np.array([*result.apparent_gain, *result.fresh_gain]))
+    np.testing.assert_allclose(heights, 100 * np.array([*result.apparent.gain, *result.fresh.gain]))
     (intervals,) = ax.collections
     ends = np.array([segment[:, 1] for segment in intervals.get_segments()])
-    np.testing.assert_allclose(ends, 100 * np.array([result.fresh_low, result.fresh_high]).T)
+    np.testing.assert_allclose(ends, 100 * np.array([result.fresh.low, result.fresh.high]).T)
     drawn(ax)
 
 
@@ -102,8 +102,8 @@ def test_source_components(ax, runs):
 def test_calibration_curve(ax, runs):
     result = rs.calibration(*runs)
     result.plot(ax)
-    assert len(ax.collections[1].get_offsets()) == (result.curve_cells > 0).sum()
-    assert f"gaps: CACE {result.cace:.3f}" in drawn(ax)
+    assert len(ax.collections[1].get_offsets()) == (result.curve.cells > 0).sum()
+    assert f"gaps: CACE {result.errors.cace:.3f}" in drawn(ax)
 
 
 def test_task_spread(ax, runs):

@@ -27,7 +27,7 @@ def test_relative_disagreement_by_hand():
     assert found.deterministic
     assert found.fresh == pytest.approx(np.mean(pairs), rel=1e-12)
     assert found.relative == pytest.approx(0.0375 / np.mean(pairs), rel=1e-12)
-    assert found.fresh == pytest.approx(rs.calibration(fresh, np.zeros(60, int)).disagreement, rel=1e-12)
+    assert found.fresh == pytest.approx(rs.calibration(fresh, np.zeros(60, int)).disagreement.rate, rel=1e-12)
     assert (found.n_pairs, found.n_repeats, found.n_fresh) == (4, 2, 5)
     assert "The poke changes 3.75% of the predictions" in found.sentence()
     assert found.table()["pairs"] == [2, 4, 10]

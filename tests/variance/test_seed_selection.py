@@ -43,7 +43,11 @@ def test_equally_good_seeds_gain_exactly_nothing_on_average(runs, examples):
         chance = float(np.where(matrix, p, 1 - p).prod())
         found = rs.variance(correct=matrix, pairs="none")
         mean += chance * picked_gain(found)
-        clipped += chance * found.sd_test * (0.0 if math.isnan(found.kr20) else min(1.0, max(0.0, found.kr20)))
+        clipped += (
+            chance
+            * found.sd_test
+            * (0.0 if math.isnan(found.components.kr20) else min(1.0, max(0.0, found.components.kr20)))
+        )
     assert mean == pytest.approx(0, abs=1e-12)
     assert clipped > 0.02  # what was said before: two points and more
 
@@ -53,11 +57,11 @@ def test_equally_good_seeds_gain_exactly_nothing_on_average(runs, examples):
 def test_equally_good_seeds_promise_nothing(runs):
     """Audit A7: it predicted a gain of tenths of points where there was none; at two runs as at thirty."""
     found = picked(runs, 0.0, 60)
-    gains = np.array([result.fresh_gain[-1] for result in found])
+    gains = np.array([result.fresh.gain[-1] for result in found])
     assert abs(gains.mean()) < 4 * gains.std(ddof=1) / math.sqrt(len(gains))
     assert gains.min() < 0
-    np.testing.assert_array_equal(gains, [result.model.fresh_gain[-1] for result in found])
-    covered = [result.fresh_low[-1] <= 0 <= result.fresh_high[-1] for result in found]
+    np.testing.assert_array_equal(gains, [result.transfer.model.fresh_gain[-1] for result in found])
+    covered = [result.fresh.low[-1] <= 0 <= result.fresh.high[-1] for result in found]
     assert np.mean(covered) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / len(found))
 
 
@@ -65,9 +69,9 @@ def test_equally_good_seeds_promise_nothing(runs):
 @pytest.mark.parametrize("runs", [3, 5, 10, 30])
 def test_unequal_seeds_are_worth_what_is_said(runs):
     found, truth = picked(runs, 0.3, 60), true_gain(0.3, 150, 10)
-    gains = np.array([result.fresh_gain[-1] for result in found])
+    gains = np.array([result.fresh.gain[-1] for result in found])
     assert abs(gains.mean() - truth) < 4 * gains.std(ddof=1) / math.sqrt(len(gains))
-    covered = [result.fresh_low[-1] <= truth <= result.fresh_high[-1] for result in found]
+    covered = [result.fresh.low[-1] <= truth <= result.fresh.high[-1] for result in found]
     assert np.mean(covered) >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / len(found))
 
 
@@ -83,7 +87,7 @@ def test_the_gain_is_that_of_examples_that_did_not_pick():
     assert picked_gain(result) == pytest.approx(np.mean(terms), rel=1e-9)
     bias = np.random.default_rng(0).normal(size=(400_000, 6)).std(axis=1, ddof=1).mean()
     expected = np.mean(terms) / bias * seed_selection_model(1.0, 0.5, [5]).e_max[0]
-    assert seed_selection(result, counts=[5]).fresh_gain[0] == pytest.approx(expected, rel=0.002)
+    assert seed_selection(result, counts=[5]).fresh.gain[0] == pytest.approx(expected, rel=0.002)
 
 
 def test_words_say_what_cannot_be_told():
@@ -94,7 +98,7 @@ def test_words_say_what_cannot_be_told():
     known = picked(30, 0.5, 1)[0]
     assert known.shown
     assert known.sentence().startswith("Part of a lucky seed's advantage transfers: the best of 10 looks")
-    assert 0 < known.share_low < known.share < known.share_high <= 1
+    assert 0 < known.transfer.share_low < known.transfer.share < known.transfer.share_high <= 1
     assert len(known.table()) == 3
     for result in (unknown, known):
         assert "%" not in result.sentence().replace("95% interval", "")
@@ -134,12 +138,14 @@ def test_gains_are_possible_and_lie_in_their_intervals():
     rng = np.random.default_rng(1)
     for _ in range(60):
         result = seed_selection(correct=rng.random((rng.integers(2, 12), rng.integers(4, 200))) < 0.8)
-        if np.isnan(result.fresh_gain).any():
+        if np.isnan(result.fresh.gain).any():
             continue
-        accuracy = (result.first * -(-result.n_examples // 2) + result.second * (result.n_examples // 2)).mean()
-        assert (result.fresh_low <= result.fresh_gain).all()
-        assert (result.fresh_gain <= result.fresh_high).all()
-        assert result.fresh_high.max() <= 1 - accuracy / result.n_examples + 1e-12
+        accuracy = (
+            result.halves.first * -(-result.n_examples // 2) + result.halves.second * (result.n_examples // 2)
+        ).mean()
+        assert (result.fresh.low <= result.fresh.gain).all()
+        assert (result.fresh.gain <= result.fresh.high).all()
+        assert result.fresh.high.max() <= 1 - accuracy / result.n_examples + 1e-12
         low, estimate, high = (float(result.table().columns[name][-1]) for name in ("low", "is better by", "high"))
         assert 0 <= low <= estimate <= high
         assert f"{low:.2f} to {high:.2f}" in result.sentence()
@@ -148,12 +154,12 @@ def test_gains_are_possible_and_lie_in_their_intervals():
 
 def test_every_estimate_has_an_interval():
     result = picked(10, 0.3, 1)[0]
-    assert (result.fresh_low <= result.fresh_high).all()
-    assert (result.apparent_low < result.apparent_gain).all()
-    assert (result.apparent_gain < result.apparent_high).all()
-    assert (result.model_low.p_above_mean <= result.model_high.p_above_mean).all()
+    assert (result.fresh.low <= result.fresh.high).all()
+    assert (result.apparent.low < result.apparent.gain).all()
+    assert (result.apparent.gain < result.apparent.high).all()
+    assert (result.transfer.model_low.p_above_mean <= result.transfer.model_high.p_above_mean).all()
     wide = seed_selection(rs.variance(correct=draw(np.random.default_rng(0), 10, 100, 0.3)[0], level=0.99))
-    assert wide.level == 0.99
+    assert wide.confidence_level == 0.99
     with pytest.raises(InputError, match="level"):
         seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), level=0.9)
 
@@ -164,8 +170,8 @@ def test_clusters_that_share_errors_are_no_real_advantage():
     gains, blind = [], []
     for _ in range(25):
         correct, _, clusters = draw_clustered(rng, 8, np.full(20, 8), 0.0, 0.8)
-        gains.append(seed_selection(correct=correct, clusters=clusters, counts=[5]).fresh_gain[0])
-        blind.append(seed_selection(correct=correct, counts=[5]).fresh_gain[0])
+        gains.append(seed_selection(correct=correct, clusters=clusters, counts=[5]).fresh.gain[0])
+        blind.append(seed_selection(correct=correct, counts=[5]).fresh.gain[0])
     error = np.std(gains, ddof=1) / math.sqrt(len(gains))
     assert abs(np.mean(gains)) < 4 * error
     assert np.mean(blind) > 4 * error

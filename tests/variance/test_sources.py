@@ -82,7 +82,7 @@ def test_groups_found_from_seeds():
     assert result.n_runs.tolist() == [12, 8, 8, 8]
     varied = predictions[seeds[:, 0] > 0][np.all(seeds[seeds[:, 0] > 0] > 0, axis=1)]
     assert result.var_test[0] == pytest.approx(rs.variance(varied, labels).var_test)
-    assert result.disagreement[0] == pytest.approx(rs.calibration(varied, labels).disagreement)
+    assert result.disagreement[0] == pytest.approx(rs.calibration(varied, labels).disagreement.rate)
     for row in (1, 2, 3):
         f = result.var_test[row] / result.var_test[0]
         p = 2 * min(stats.f.cdf(f, 7, 11), stats.f.sf(f, 7, 11))

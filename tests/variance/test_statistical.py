@@ -39,7 +39,7 @@ def test_unbiased_at_any_number_of_runs(beta, runs):
 def test_null():
     results = [result for result, _ in variances(0.0, 10, 3000, seed=1)]
     found = np.array([result.var_dist for result in results])
-    se_null = math.sqrt(np.mean([result.se_null**2 for result in results]))
+    se_null = math.sqrt(np.mean([result.test.se**2 for result in results]))
     assert abs(found.mean()) < 4 * found.std() / math.sqrt(len(found))
     assert found.std() == pytest.approx(se_null, rel=0.05)
     assert np.mean(found < 0) == pytest.approx(0.54, abs=0.05)
@@ -47,7 +47,7 @@ def test_null():
 
 @pytest.mark.parametrize("runs", [10, 50, 200])
 def test_size_of_the_chi_square_test(runs):
-    p = [result.p_chi2 for result, _ in variances(0.0, runs, 1500, seed=runs + 1)]
+    p = [result.test.p_value for result, _ in variances(0.0, runs, 1500, seed=runs + 1)]
     assert 0.03 <= np.mean(np.array(p) < 0.05) <= 0.07 + 4 * math.sqrt(0.05 * 0.95 / 1500) * (runs == 10)
 
 
@@ -57,8 +57,8 @@ def test_coverage(beta, runs):
     truth = population_variance(beta)
     fixed, population = [], []
     for result, alpha in variances(beta, runs, 1000, seed=2 * runs):
-        fixed.append(result.ci_fixed_lo <= fixed_variance(alpha, beta) <= result.ci_fixed_hi)
-        population.append(result.ci_pop_lo <= truth <= result.ci_pop_hi)
+        fixed.append(result.intervals.var_fixed_low <= fixed_variance(alpha, beta) <= result.intervals.var_fixed_high)
+        population.append(result.intervals.var_pop_low <= truth <= result.intervals.var_pop_high)
     assert np.mean(fixed) >= 0.90
     assert np.mean(population) >= 0.92
 
@@ -97,7 +97,7 @@ def test_selection_probabilities(lam, count):
 @pytest.mark.parametrize("runs", [(10, 10), (30, 10)])
 def test_size_of_the_comparison_on_the_distribution(runs):
     rng = np.random.default_rng(5)
-    p = [rs.compare(correct=draw_pair(rng, runs, EXAMPLES, 0.1, 0.5)).p_dist for _ in range(1000)]
+    p = [rs.compare(correct=draw_pair(rng, runs, EXAMPLES, 0.1, 0.5)).distribution.p for _ in range(1000)]
     assert 0.025 <= np.mean(np.array(p) < 0.05) <= 0.095
 
 
@@ -118,7 +118,7 @@ def test_size_of_the_comparison_in_pairs(runs, shared):
         pairs = (draw_pair_of_seeds(rng, runs, EXAMPLES, 0.5, tau, shared=shared) for _ in range(400))
         found = [rs.compare(correct=pair, seeds=seeds) for pair in pairs]
         assert np.mean([result.verdict(question) != "undecided" for result in found]) <= bound
-        used = np.mean([result.paired for result in found])
+        used = np.mean([result.form == "paired" for result in found])
         if shared == 0:
             assert used <= 0.01 + 4 * math.sqrt(0.01 * 0.99 / 400)
         elif runs == 20:

@@ -97,7 +97,7 @@ def test_mean_over_all_balanced_splits(case):
     covariances = []
     for half in itertools.combinations(range(examples), examples // 2):
         first = np.isin(np.arange(examples), half)
-        covariances.append(rs.variance(correct=matrix, first_half=first, pairs="none").cov_half)
+        covariances.append(rs.variance(correct=matrix, first_half=first, pairs="none").halves.covariance)
     assert_expected(case, "all_split_cov", covariances)
     assert_expected(case, "mean_split_cov", np.mean(covariances))
     assert np.mean(covariances) == pytest.approx(rs.variance(correct=matrix).var_dist, rel=1e-12)
@@ -180,9 +180,11 @@ def test_calibration(case):
     for name in EXPECTED[case]:
         assert_expected(case, name, found[name])
     # the gap of the plug-in disagreement, pairs of a run with itself included, is at most the exact error
-    plug_in = result.disagreement * (result.n_runs - 1) / result.n_runs
-    assert abs(plug_in - result.err) <= result.cace_exact + 1e-12
-    assert result.var_ind == pytest.approx(result.disagreement_correctness / (2 * result.n_examples), rel=1e-12)
+    plug_in = result.disagreement.rate * (result.n_runs - 1) / result.n_runs
+    assert abs(plug_in - result.err) <= result.errors.cace_exact + 1e-12
+    assert result.measured.var_ind == pytest.approx(
+        result.disagreement.correctness / (2 * result.n_examples), rel=1e-12
+    )
 
 
 TASK_KEYS = {"err", "var_test", "var_ind", "var_dist"}

@@ -30,7 +30,7 @@ def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
             paper=JORDAN,
         )
     ]
-    if result.n_runs > 1 and min(result.half_sizes) > 0:
+    if result.n_runs > 1 and min(result.halves.sizes) > 0:
         drawn.append(
             figure(
                 lambda ax: plot_split_halves(result, ax),

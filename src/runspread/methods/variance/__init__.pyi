@@ -1,7 +1,8 @@
 from ..._reading.classes import predicted_classes
 from .accuracy import RunAccuracies, run_accuracies
 from .boundaries import sequential_boundaries
-from .class_calibration import CalibrationResult, calibration
+from .calibration_result import CalibrationResult
+from .class_calibration import calibration
 from .comparing import compare, holm_adjust
 from .comparison import Comparison
 from .components import SourceComponents, SourceGroups, sources
@@ -19,7 +20,8 @@ from .statistics import RunStatistics, run_statistics
 from .stopping import Look, StoppingRule, stopping_rule
 from .sums import RunSums
 from .tasks import TwoGroupTasks, two_group_tasks
-from .transfer import SeedSelection, seed_selection
+from .transfer import seed_selection
+from .transfer_result import SeedSelection
 
 __all__ = [
     "CalibrationResult",

@@ -110,18 +110,18 @@ def run_accuracies(
     else:
         reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan, "missing": missing, "clusters": clusters}
         found = variance(source, labels, correct=correct, pairs="none", **reading)
-    share = 0.0 if math.isnan(found.kr20) else min(1.0, max(0.0, found.kr20))
+    share = 0.0 if math.isnan(found.components.kr20) else min(1.0, max(0.0, found.components.kr20))
     return RunAccuracies(
-        run_ids=found.run_ids or tuple(f"run {index}" for index in range(found.n_runs)),
+        run_ids=found.outcomes.run_ids or tuple(f"run {index}" for index in range(found.n_runs)),
         accuracy=found.accuracy,
         estimate=found.mean_acc + share * (found.accuracy - found.mean_acc),
         residual_sd=root(found.var_dist * (1 - share)),
         mean_acc=found.mean_acc,
         sd_test=found.sd_test,
-        kr20=found.kr20,
+        kr20=found.components.kr20,
         n_examples=found.n_examples,
-        ci_mean_lo=found.ci_mean_lo,
-        ci_mean_hi=found.ci_mean_hi,
+        ci_mean_lo=found.intervals.mean_low,
+        ci_mean_hi=found.intervals.mean_high,
         sd_high=found.sd_interval[1],
         excluded=found.excluded,
         warnings=found.warnings,

@@ -262,7 +262,7 @@ def _of_runs(found: VarianceResult, n_examples: int | None) -> Basis:
 def _notes(found: VarianceResult, accuracy: Floats) -> tuple[str, ...]:
     """Return the warnings of the pilot; on the law of its runs, what a plan makes of it."""
     odd = unlike_normal(accuracy)
-    of_intervals = reservations_of_law(found.correct, found.n_examples, found.run_ids)
+    of_intervals = reservations_of_law(found.outcomes.correct, found.n_examples, found.outcomes.run_ids)
     notes = tuple(note for note in found.warnings if note not in of_intervals)
     if len(accuracy) < found.n_runs:
         notes += (f"{found.n_runs} runs count as {len(accuracy)}, as some are copies.",)
@@ -271,7 +271,7 @@ def _notes(found: VarianceResult, accuracy: Floats) -> tuple[str, ...]:
 
 def _share_of_pairs(found: VarianceResult) -> float:
     """Return the share of the pairs of runs that are of two runs: by so much copies shrink every variance."""
-    pairs = sum(math.comb(len(group), 2) for group in found.copies)
+    pairs = sum(math.comb(len(group), 2) for group in found.outcomes.copies)
     return 1 - pairs / math.comb(found.n_runs, 2)
 
 
@@ -289,8 +289,8 @@ def _carried(found: VarianceResult, variance: float, n_examples: int) -> Arm:
     share, lift = found.n_examples / n_examples, 1 / _share_of_pairs(found)
     noise = (found.var_test - found.var_dist) * lift
     degrees = len(found.distinct) - 1
-    if not math.isnan(found.nu_satt):
-        degrees = min(degrees, found.nu_satt)
+    if not math.isnan(found.jackknife.degrees):
+        degrees = min(degrees, found.jackknife.degrees)
     return Arm(variance, degrees, removed=noise * (1 - share), floor=found.var_ind * lift * share)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,178 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_integers
 from ..._reading.opening import opens
-from ..._results import Result, Table
-from ..._words import count
 from ...errors import InputError
 from ..audit.auditing import audited
+from .calibration_result import CalibrationResult
 from .clusters import ClusterTotals, Grouping, clusters_of, few_clusters, mean_variance, single_groups, totals_of
 from .estimate import reservations
 from .null import chi2_p_value
 from .statistics import RunStatistics, counted
 from .sums import number, ratio
-from .wording import points, root
-
-_UNBIASED = 100  # runs from which on the error of calibrated runs is at most a fifth above that of many runs
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class CalibrationResult(Result):
-    """Calibration of the share of runs that vote for a class, and what it predicts for the spread of accuracy.
-
-    Attributes
-    ----------
-    n_runs, n_examples, n_classes : int
-        R, n and K; abstention, where it occurs, counts as one class more.
-    bins : int
-        Bins of the vote share.
-    err : float
-        Mean error of a run.
-    disagreement : float
-        Share of examples on which two runs predict different classes, over pairs of distinct runs.
-    disagreement_correctness, disagreement_both_wrong : float
-        Its parts: exactly one of the two is right; both are wrong, differently.
-    three_distinct : float
-        Share of examples on which three runs predict three classes; NaN below three runs.
-    gde_gap : float
-        ``disagreement - err``; zero in expectation under class-aggregated calibration (Jiang et al., 2106.13799).
-    gde_lo, gde_hi : float
-        Its interval for other examples and these runs, a t interval over examples, or over clusters where they were
-        given; NaN where every example has the same gap.
-    level : float
-        Of that interval.
-    cal_count, cal_hit : ndarray of int64 [R + 1]
-        Example-class cells with j votes, and how many of them are the true class.
-    cace_exact, cace, cwce, ece, cace_crossfit : float
-        Class-aggregated calibration error by vote count and in bins, class-wise error, error of the top vote, and the
-        class-aggregated error with cells sorted by one half of the runs and judged by the other. All but the last
-        are biased upwards at few runs; compare them only at the same R.
-    ensemble_acc : float
-        Accuracy of the majority vote.
-    var_binary_formula, var_cal_labels, var_cal_free, var_lower_k, var_binom : float
-        Predictions of ``var_ind``: err/(2n); (err - T3)/(2n), exact under calibration; (D - T3)/(2n), which needs no
-        labels; the lower bound err/(nK); the binomial.
-    var_example_low, var_example_high : float
-        Bounds of ``var_ind`` from the concentration of the votes on each example, ``s = sum_k q_k^2``, without third
-        moments: means of ``s (1 - sqrt(s))`` and of ``min((1 - s)/2, s (1 - s))``, over n. They hold for the vote
-        shares of many calibrated runs; with few, the shares are rough.
-    var_test, var_ind, var_dist, f_ratio, p_chi2 : float
-        As in `VarianceResult`, for comparison: where clusters were given, clusters are taken for independent.
-    n_clusters : int or None
-        Clusters of the examples, where they were given. The predictions are of independent examples all the same.
-    curve_share, curve_hit, curve_cells : ndarray [bins]
-        Mean vote share, share of true classes, and cells, in each bin (NaN where a bin is empty).
-    """
-
-    picture = ".plots_calibration:plot_calibration_curve"
-
-    n_runs: int
-    n_examples: int
-    n_classes: int
-    bins: int
-    err: float
-    disagreement: float
-    disagreement_correctness: float
-    disagreement_both_wrong: float
-    three_distinct: float
-    gde_gap: float
-    gde_lo: float
-    gde_hi: float
-    level: float
-    cal_count: NDArray[np.int64]
-    cal_hit: NDArray[np.int64]
-    cace_exact: float
-    cace: float
-    cwce: float
-    ece: float
-    cace_crossfit: float
-    ensemble_acc: float
-    var_binary_formula: float
-    var_cal_labels: float
-    var_cal_free: float
-    var_lower_k: float
-    var_binom: float
-    var_example_low: float
-    var_example_high: float
-    var_test: float
-    var_ind: float
-    var_dist: float
-    f_ratio: float
-    p_chi2: float
-    curve_share: NDArray[np.float64]
-    curve_hit: NDArray[np.float64]
-    curve_cells: NDArray[np.int64]
-    n_clusters: int | None = None
-
-    @property
-    def _measured(self) -> float:
-        """Variance that independent examples would give: half the disagreement in correctness, over n."""
-        return self.disagreement_correctness / (2 * self.n_examples)
-
-    def table(self) -> Table:
-        """Return measured and predicted standard deviations of independent errors, in percentage points."""
-        rows = {
-            "measured": self._measured,
-            "from error and three-way disagreement": self.var_cal_labels,
-            "from disagreement alone (no labels)": self.var_cal_free,
-            "two-class formula, err/(2n)": self.var_binary_formula,
-            "lower bound, err/(nK)": self.var_lower_k,
-            "binomial": self.var_binom,
-        }
-        if self.n_clusters is not None:
-            rows["independent clusters, measured"] = self.var_ind
-        values = [100 * root(value) for value in rows.values()]
-        return Table(
-            {"sd of independent errors": list(rows), "points": values, "over measured": [v / values[0] for v in values]}
-            if values[0] > 0
-            else {"sd of independent errors": list(rows), "points": values},
-            formats={"points": ".4f", "over measured": ".2f"},
-            title="What calibration predicts",
-        )
-
-    def sentence(self) -> str:
-        """Return the answer in one sentence."""
-        if math.isnan(self.disagreement):
-            return f"One run errs on {self.err:.2%} of {self.n_examples} examples; disagreement takes two."
-        predicted = ""
-        if not math.isnan(self.var_cal_free):
-            predicted = (
-                f" Disagreement alone predicts {points(root(self.var_cal_free))} points of spread from independent "
-                f"errors, where {points(root(self._measured))} are measured{self._of_clusters()}."
-            )
-        return (
-            f"Two runs disagree on {self.disagreement:.2%} of the examples and one run errs on {self.err:.2%} "
-            f"({self.n_runs} runs, {self._examples()}): {self._gap()}. The class-aggregated calibration error is "
-            f"{self.cace:.3f} ({self.cace_crossfit:.3f} cross-fitted){self._bias()}.{predicted}"
-        )
-
-    def _bias(self) -> str:
-        return ", biased upwards at so few runs" if self.n_runs < _UNBIASED else ""
-
-    def _examples(self) -> str:
-        on = count(self.n_examples, "example")
-        return on if self.n_clusters is None else f"{on} in {count(self.n_clusters, 'cluster')}"
-
-    def _of_clusters(self) -> str:
-        return "" if self.n_clusters is None else f", and {points(root(self.var_ind))} from independent clusters"
-
-    def _gap(self) -> str:
-        """Say whether disagreement over- or understates the error, as far as the interval tells."""
-        if math.isnan(self.gde_lo):
-            return f"the gap is {100 * self.gde_gap:+.2f} points, the same on every example"
-        unit = "examples" if self.n_clusters is None else "clusters"
-        low, high = f"{100 * self.gde_lo:+.2f}", f"{100 * self.gde_hi:+.2f}"
-        interval = f"{self.level:.0%} interval {low} to {high}, for new {unit}, these runs"
-        if self.gde_lo <= 0 <= self.gde_hi:
-            return f"no gap is shown between them ({100 * self.gde_gap:+.2f} points, {interval})"
-        word = "over" if self.gde_gap > 0 else "under"
-        return f"disagreement {word}states the error by {100 * abs(self.gde_gap):.2f} points ({interval})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the numbers under their keys; binned errors carry the number of bins."""
-        plain = super().to_dict()
-        for name in ("cace", "cwce", "ece", "cace_crossfit"):
-            plain[f"{name}_{self.bins}"] = plain.pop(name)
-        return plain
 
 
 @opens("source")
@@ -236,16 +71,13 @@ def calibration(
     if grouping is not None and len(grouping) < statistics.n_examples:
         rates |= _of_clusters(totals_of(statistics, outcomes, grouping))
     low, high = _gap_interval(numbers, grouping or single_groups(statistics.n_examples), level)
-    return CalibrationResult(
+    crossfit = _crossfit(votes, statistics.labels, statistics.half_runs, bins)
+    return CalibrationResult.from_numbers(
+        {**rates, **_errors(numbers, bins), "cace_crossfit": crossfit, "gde_lo": low, "gde_hi": high},
         n_classes=votes.shape[2],
-        bins=bins,
-        level=level,
-        gde_lo=low,
-        gde_hi=high,
         n_clusters=None if grouping is None else len(grouping),
-        **rates,
-        **_errors(numbers, bins),
-        cace_crossfit=_crossfit(votes, statistics.labels, statistics.half_runs, bins),
+        bins=bins,
+        confidence_level=level,
         excluded=statistics.excluded,
         warnings=audited([source], (*reservations(statistics), *few_clusters(grouping))),
     )

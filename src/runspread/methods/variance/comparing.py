@@ -137,10 +137,11 @@ def compare(
         told=told,
         samples=samples,
     )
-    result = Comparison(
+    result = Comparison.from_numbers(
+        found.fields,
         names=names,
         n_clusters=None if grouping is None else len(grouping),
-        level=level,
+        confidence_level=level,
         on=on,
         asked=asked.what,
         margin=asked.margin,
@@ -155,7 +156,6 @@ def compare(
             *_dropped(correct, old, names),
             *few_clusters(grouping),
         ),
-        **found.fields,
     )
     return replace(result, warnings=(*result.warnings, *pairing_note(result), *_of_law(result)))
 
@@ -180,13 +180,15 @@ def _of_law(result: Comparison) -> tuple[str, ...]:
     if result.answered == "models":
         return ()
     runs = [count(number, "run") for number in (result.n_runs_a, result.n_runs_b)]
-    shares = [share_text(unseen_share(number, result.level)) for number in (result.n_runs_a, result.n_runs_b)]
+    shares = [
+        share_text(unseen_share(number, result.confidence_level)) for number in (result.n_runs_a, result.n_runs_b)
+    ]
     old, new = result.names
     of = f"{runs[0]} of each" if runs[0] == runs[1] else f"{runs[0]} of {old} and {runs[1]} of {new}"
     up_to = shares[0] if runs[0] == runs[1] else f"{shares[0]} and {shares[1]}"
     return (
         f"This takes accuracies as normal over runs: with {of}, failures in up to {up_to} of trainings may not have "
-        f"been seen ({result.level:.0%} bound).",
+        f"been seen ({result.confidence_level:.0%} bound).",
     )
 
 

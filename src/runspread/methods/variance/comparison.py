@@ -5,15 +5,113 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..._checks import check_choice
-from ..._results import Result, Table
+from ..._results import Part, Result, Table
 from .answers import EQUIVALENT, Answer, Asked
 from .law import unseen_share
 from .sums import ratio
 
 QUESTIONS = ("distribution", "test-set", "models")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FixedTests(Part):
+    """Published numbers on this test set, held fixed, with whatever spread was seen.
+
+    Attributes
+    ----------
+    var_a, var_b : float
+        Test-set variance between runs of each; NaN for one run.
+    se, df, p : float
+        Welch's test over runs.
+    p_superior : float
+        Probability that a new run beats an old one on this test set, ties counting half.
+    """
+
+    keys: ClassVar = {"se": "se_welch", "df": "df_welch", "p": "p_welch"}
+
+    var_a: float
+    var_b: float
+    se: float
+    df: float
+    p: float
+    p_superior: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DistributionTest(Part):
+    """Published numbers on the distribution.
+
+    Attributes
+    ----------
+    se, p : float
+        Test by the normal distribution; it flatters few runs.
+    s2_diff, tau2 : float
+        Variance over examples of the difference in success rate, and its unbiased form without run noise (where runs
+        are compared in pairs, without the noise that pairs share too; with clusters, times what they add).
+    """
+
+    keys: ClassVar = {"se": "se_dist", "p": "p_dist"}
+
+    se: float
+    p: float
+    s2_diff: float
+    tau2: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ModelsTest(Part):
+    """The first two trained models on the distribution (McNemar).
+
+    Attributes
+    ----------
+    only_a, only_b : int or None
+        Examples that only the first old run gets right, and only the first new one; None for samples.
+    p, se : float
+        Exact two-sided p-value, and the standard error of the difference.
+    """
+
+    keys: ClassVar = {"only_a": "mcnemar_b", "only_b": "mcnemar_c", "p": "mcnemar_p", "se": "mcnemar_se"}
+
+    only_a: int | None
+    only_b: int | None
+    p: float
+    se: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PairedTests(Part):
+    """Runs of both configurations that share their seeds, and the published tests in pairs.
+
+    Attributes
+    ----------
+    n_pairs : int or None
+        Pairs of runs; None where pairs were not asked for.
+    seed_correlation, p_seed_correlation : float
+        Correlation of the accuracies over those pairs, and the one-sided p-value that it is positive; NaN below three
+        pairs. Runs are compared in pairs where it is at most 0.01.
+    se, df, p, se_dist, p_dist : float
+        Paired forms of Welch's test and of that on the distribution. NaN below three pairs.
+    """
+
+    keys: ClassVar = {
+        "se": "se_paired",
+        "df": "df_paired",
+        "p": "p_paired",
+        "se_dist": "se_dist_paired",
+        "p_dist": "p_dist_paired",
+    }
+
+    n_pairs: int | None = None
+    seed_correlation: float = math.nan
+    p_seed_correlation: float = math.nan
+    se: float = math.nan
+    df: float = math.nan
+    p: float = math.nan
+    se_dist: float = math.nan
+    p_dist: float = math.nan
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,8 +126,8 @@ class Comparison(Result):
         R of each, and n.
     n_clusters : int or None
         Clusters of examples; None without clusters.
-    level : float
-        Of tests and intervals.
+    confidence_level : float
+        Confidence level of tests and intervals.
     on : {"distribution", "test-set", "models"}
         What the answer asked for covers: new examples and new runs; new runs on these very examples; new examples for
         the trained models at hand.
@@ -48,41 +146,28 @@ class Comparison(Result):
     runs_needed : int or None
         Runs of each configuration that show the margin asked for with 80 % power where both are equally good, taking
         the spread seen as exact. None without a margin, and where no number of runs suffices.
-    var_a, var_b : float
-        Test-set variance between runs of each; NaN for one run.
-    se_welch, df_welch, p_welch : float
-        Welch's test over runs, as published: this test set held fixed, with whatever spread was seen.
-    se_dist, p_dist : float
-        Test on the distribution by the normal law, as published; it flatters few runs.
-    s2_diff, tau2 : float
-        Variance over examples of the difference in success rate, and its unbiased form without run noise (where runs
-        are compared in pairs, without the noise that pairs share too; with clusters, times what they add).
-    p_superior : float
-        Probability that a new run beats an old one on this test set, ties counting half.
-    mcnemar_b, mcnemar_c : int or None
-        Examples that only the first old run gets right, and only the first new one; None for samples.
-    mcnemar_p, mcnemar_se : float
-        Exact two-sided p-value for these two models on the distribution, and the standard error of their difference.
-    n_pairs : int or None
-        Runs of both that share their seeds; None where pairs were not asked for.
-    seed_correlation, p_seed_correlation : float
-        Correlation of the accuracies over those pairs, and the one-sided p-value that it is positive; NaN below three
-        pairs.
-    se_paired, df_paired, p_paired, se_dist_paired, p_dist_paired : float
-        Paired forms of Welch's test and of that on the distribution, as published. NaN without three pairs.
+    fixed : FixedTests
+        Published numbers on this test set: ``var_a``, ``var_b``, Welch's ``se``, ``df`` and ``p``, ``p_superior``.
+    distribution : DistributionTest
+        Published numbers on the distribution: ``se``, ``p``, ``s2_diff``, ``tau2``.
+    models : ModelsTest
+        The first two trained models on the distribution (McNemar): ``only_a``, ``only_b``, ``p``, ``se``.
+    paired : PairedTests
+        Runs of both that share their seeds: ``n_pairs``, ``seed_correlation``, and the paired forms of the tests.
     samples_are : {"runs", "samples"}
         What the first axis is. Of samples of two models only the answer for these models is known; what depends on runs
         is NaN.
     """
 
     picture = ".plots:plot_comparison"
+    keys: ClassVar = {"confidence_level": "level"}
 
     names: tuple[str, str]
     n_runs_a: int
     n_runs_b: int
     n_examples: int
     n_clusters: int | None = None
-    level: float
+    confidence_level: float
     on: str
     asked: str
     margin: float
@@ -92,34 +177,16 @@ class Comparison(Result):
     answers: Mapping[str, Answer]
     form: str
     runs_needed: int | None
-    var_a: float
-    var_b: float
-    se_welch: float
-    df_welch: float
-    p_welch: float
-    se_dist: float
-    p_dist: float
-    s2_diff: float
-    tau2: float
-    p_superior: float
-    mcnemar_b: int | None
-    mcnemar_c: int | None
-    mcnemar_p: float
-    mcnemar_se: float
-    n_pairs: int | None = None
-    seed_correlation: float = math.nan
-    p_seed_correlation: float = math.nan
-    se_paired: float = math.nan
-    df_paired: float = math.nan
-    p_paired: float = math.nan
-    se_dist_paired: float = math.nan
-    p_dist_paired: float = math.nan
+    fixed: FixedTests
+    distribution: DistributionTest
+    models: ModelsTest
+    paired: PairedTests
     samples_are: str = "runs"
 
     @property
     def asked_for(self) -> Asked:
         """The verdict asked for, with its margin and level."""
-        return Asked(self.asked, self.margin, 1 - self.level)
+        return Asked(self.asked, self.margin, 1 - self.confidence_level)
 
     @property
     def answered(self) -> str:
@@ -127,29 +194,24 @@ class Comparison(Result):
         return next((on for on in (self.on, "test-set") if self.answers[on].forms), "models")
 
     @property
-    def paired(self) -> bool:
-        """Whether runs are compared in pairs: where `p_seed_correlation` is at most 0.01."""
-        return self.form == "paired"
-
-    @property
     def unseen_share(self) -> float:
         """Largest share of trainings of the smaller configuration that may do worse than all its runs, at `level`."""
-        return unseen_share(min(self.n_runs_a, self.n_runs_b), self.level)
+        return unseen_share(min(self.n_runs_a, self.n_runs_b), self.confidence_level)
 
     @property
     def ci_fixed(self) -> tuple[float, float]:
         """Interval of the difference on this test set."""
-        return self.answers["test-set"].interval(self.level)
+        return self.answers["test-set"].interval(self.confidence_level)
 
     @property
     def ci_dist(self) -> tuple[float, float]:
         """Interval of the difference on the distribution; never inside that on this test set."""
-        return self.answers["distribution"].interval(self.level)
+        return self.answers["distribution"].interval(self.confidence_level)
 
     @property
     def ci_models(self) -> tuple[float, float]:
         """Interval of the difference between the trained models at hand on the distribution."""
-        return self.answers["models"].interval(self.level)
+        return self.answers["models"].interval(self.confidence_level)
 
     @property
     def p_distribution(self) -> float:
@@ -200,13 +262,14 @@ class Comparison(Result):
         minus new, as they were published; ``diff`` and every interval are of new minus old.
         """
         asked, answer, delta = self.asked_for, self.answers[self.on], 0.0 - self.diff
-        (low, high), (low_margin, high_margin) = answer.interval(self.level), answer.interval(1 - 2 * asked.alpha)
+        low, high = answer.interval(self.confidence_level)
+        low_margin, high_margin = answer.interval(1 - 2 * asked.alpha)
         margin = None if math.isnan(self.margin) else self.margin
-        facts = super().to_dict()
+        facts, alike = super().to_dict(), self.answers.get("if alike")
         del facts["answers"]
         return facts | {
             "margin": margin,
-            "paired": self.paired,
+            "paired": self.form == "paired",
             "lo": low,
             "hi": high,
             "p": answer.p,
@@ -221,14 +284,14 @@ class Comparison(Result):
             "ci_fixed": list(self.ci_fixed),
             "ci_dist": list(self.ci_dist),
             "ci_models": list(self.ci_models),
-            "ci_if_alike": list(alike.interval(self.level)) if (alike := self.answers.get("if alike")) else None,
+            "ci_if_alike": list(alike.interval(self.confidence_level)) if alike else None,
             "p_distribution": self.p_distribution,
             "delta": delta,
-            "t_welch": ratio(delta, self.se_welch),
-            "z_dist": ratio(delta, self.se_dist),
-            "t_paired": ratio(delta, self.se_paired),
-            "z_dist_paired": ratio(delta, self.se_dist_paired),
-            "p_superiority": 1 - self.p_superior,
+            "t_welch": ratio(delta, self.fixed.se),
+            "z_dist": ratio(delta, self.distribution.se),
+            "t_paired": ratio(delta, self.paired.se),
+            "z_dist_paired": ratio(delta, self.paired.se_dist),
+            "p_superiority": 1 - self.fixed.p_superior,
         }
 
     def sentence(self) -> str:

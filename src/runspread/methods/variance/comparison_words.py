@@ -70,7 +70,7 @@ def _undecided(result: Comparison) -> str:
 def _certain(result: Comparison) -> str:
     """Say that a difference within the margin is shown all the same."""
     answer = result.answers[result.answered]
-    if not (answer.p <= 1 - result.level and answer.diff):
+    if not (answer.p <= 1 - result.confidence_level and answer.diff):
         return ""
     better = result.asked == EQUIVALENT and answer.diff > 0
     who = f" {result.names[1]} is" if result.asked == EQUIVALENT else ""
@@ -109,21 +109,24 @@ def _numbers(result: Comparison) -> str:
     a, b = result.n_runs_a, result.n_runs_b
     noun = result.samples_are.removesuffix("s")
     runs = f"{count(a, noun)} each" if a == b else f"{a} and {count(b, noun, f'{noun}s')}"
-    pairs = "" if result.n_pairs is None else f" compared {'in pairs' if result.paired else 'unpaired'}"
+    pairs = (
+        "" if result.paired.n_pairs is None else f" compared {'in pairs' if result.form == 'paired' else 'unpaired'}"
+    )
     clusters = "" if result.n_clusters is None else f" in {count(result.n_clusters, 'cluster')}"
     return f"{runs}{pairs}, {count(result.n_examples, 'example')}{clusters}"
 
 
 def pairing_note(result: Comparison) -> tuple[str, ...]:
     """Say why runs were compared in pairs or not, where pairs were asked for."""
-    if result.n_pairs is None:
+    if result.paired.n_pairs is None:
         return ()
-    pairs = f"{count(result.n_pairs, 'pair')} of runs with the same seeds"
-    if math.isnan(result.p_seed_correlation):
+    pairs = f"{count(result.paired.n_pairs, 'pair')} of runs with the same seeds"
+    if math.isnan(result.paired.p_seed_correlation):
         return (f"Runs were compared unpaired: {pairs} cannot show a correlation of their accuracies.",)
-    side = "at most" if result.paired else "not at most"
-    shown = f"{result.seed_correlation:.2f} (one-sided p {result.p_seed_correlation:.2g}, {side} {PAIRING_LEVEL:g})"
-    if result.paired:
+    side = "at most" if result.form == "paired" else "not at most"
+    correlation, p = result.paired.seed_correlation, result.paired.p_seed_correlation
+    shown = f"{correlation:.2f} (one-sided p {p:.2g}, {side} {PAIRING_LEVEL:g})"
+    if result.form == "paired":
         return (f"Runs were compared in pairs: over {pairs} their accuracies have correlation {shown}.",)
     none = "no positive correlation of their accuracies is shown"
     return (f"Runs were compared unpaired: over {pairs} {none}, {shown}.",)

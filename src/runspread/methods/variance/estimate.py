@@ -20,7 +20,7 @@ from .law import LEAST_RUNS, checked_law, reservations_of_law, unseen
 from .numbers import Settings, clustered_numbers, plain_numbers
 from .once import copies_of
 from .pairs import PairDeviations, scan_pairs
-from .result import VarianceResult
+from .result import DERIVED, VarianceResult
 from .samples import SAMPLES_ARE, of_samples
 from .selection import checked_counts
 from .statistics import GROUPS, RunStatistics, counted
@@ -167,18 +167,20 @@ def variance(
         found["var_dist_cluster"] = numbers["var_dist"]
     run_ids = () if outcomes is None else outcomes.run_ids
     copies = copies_of(source, statistics, outcomes)
-    return VarianceResult(
-        **numbers,
-        level=level,
-        pairs=_pairs(packed, statistics, pairs, pair_threshold),
-        forms=found,
-        run_ids=run_ids,
-        n_classes=statistics.known_classes,
-        n_clusters=None if totals is None else totals.sums.n_clusters,
-        law=law,
-        unclustered=plain,
+    numbers |= {
+        "pairs": _pairs(packed, statistics, pairs, pair_threshold),
+        "forms": found,
+        "unclustered": plain,
+        "run_ids": run_ids,
+        "copies": copies.groups,
+        "law": law,
+        "n_classes": statistics.known_classes,
+        "n_clusters": None if totals is None else totals.sums.n_clusters,
+    }
+    return VarianceResult.from_numbers(
+        {name: value for name, value in numbers.items() if name not in DERIVED},
+        confidence_level=level,
         excluded=statistics.excluded,
-        copies=copies.groups,
         warnings=audited([source], (*notes, *_reservations(statistics, copies, run_ids, settings))),
     )
 

@@ -61,12 +61,12 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     """
     ax = new_axes(ax)
     result.require_runs()
-    law = poisson_binomial_pmf(result.right / result.n_runs)
-    edges = _bin_edges(result.correct, law)
+    law = poisson_binomial_pmf(result.outcomes.right / result.n_runs)
+    edges = _bin_edges(result.outcomes.correct, law)
     scale = 100 / result.n_examples
     spread = "" if math.isnan(result.sd_test) else f": sd {100 * result.sd_test:.3g} points"
     ax.hist(
-        result.correct * scale,
+        result.outcomes.correct * scale,
         bins=(edges * scale).tolist(),
         color=BLUE,
         alpha=0.45,
@@ -76,7 +76,7 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     )
     mass = np.add.reduceat(np.append(law, 0.0), np.clip(np.ceil(edges[:-1]), 0, len(law)).astype(int))
     steps = np.repeat(edges, 2)[1:-1] * scale
-    independent = result.unclustered.get("sd_ind", result.sd_ind)
+    independent = result.forms.unclustered.get("sd_ind", result.sd_ind)
     label = f"if errors were independent: sd {100 * independent:.3g} points"
     ax.plot(steps, np.repeat(mass * result.n_runs, 2), color=ORANGE, linewidth=1.8, label=label)
     ax.axvline(100 * result.mean_acc, color=GREY, linewidth=1, linestyle="--", label="mean")
@@ -130,16 +130,16 @@ def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = 
     from .result import VarianceResult
     from .transfer import SeedSelection
 
-    if isinstance(result, VarianceResult) and min(result.half_sizes) == 0:
+    if isinstance(result, VarianceResult) and min(result.halves.sizes) == 0:
         raise InputError(f"{result.n_examples} example", "two or more, one in each half")
     ax = new_axes(ax, width=4.6, height=4.2)
     if isinstance(result, SeedSelection):
-        first, second = result.first, result.second
+        first, second = result.halves.first, result.halves.second
     else:
-        first, second = result.correct_by_half.T / np.array(result.half_sizes)[:, None]
+        first, second = result.halves.correct.T / np.array(result.halves.sizes)[:, None]
     ax.plot(100 * first, 100 * second, "o", color=BLUE, markersize=5, alpha=_opacity(len(first)), markeredgewidth=0)
     ends = np.array([first.min(), first.max()])
-    slope = 0.0 if math.isnan(result.slope_half) else result.slope_half
+    slope = 0.0 if math.isnan(result.halves.slope) else result.halves.slope
     line = second.mean() + slope * (ends - first.mean())
     ax.plot(100 * ends, 100 * line, color=ORANGE, linewidth=1.8, label=f"slope {slope:.2f}: what transfers")
     full = second.mean() + ends - first.mean()
@@ -170,11 +170,11 @@ def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
     """
     ax = new_axes(ax)
     at = np.arange(len(result.counts))
-    looks, gain = 100 * result.apparent_gain, 100 * result.fresh_gain
-    gain, low, high = (np.maximum(value, 0.0) for value in (gain, 100 * result.fresh_low, 100 * result.fresh_high))
+    looks, gain = 100 * result.apparent.gain, 100 * result.fresh.gain
+    gain, low, high = (np.maximum(value, 0.0) for value in (gain, 100 * result.fresh.low, 100 * result.fresh.high))
     ax.bar(at - 0.2, looks, 0.38, color="white", edgecolor=GREY, hatch="///", label="looks better by")
     ax.bar(at + 0.2, gain, 0.38, color=BLUE, label="is better by, on fresh examples")
-    ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{result.level:.0%} interval")
+    ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{result.confidence_level:.0%} interval")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(at, [f"best\nof {count}" for count in result.counts])
     ax.set_ylabel("above the mean run (points)")

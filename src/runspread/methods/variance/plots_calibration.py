@@ -31,11 +31,11 @@ def plot_calibration_curve(result: CalibrationResult, ax: Axes | None = None) ->
         The axes drawn on. The area of a dot grows with the number of example-class cells in its bin.
     """
     ax = new_axes(ax, width=4.6, height=4.4)
-    filled = result.curve_cells > 0
-    share, hit = 100 * result.curve_share[filled], 100 * result.curve_hit[filled]
-    area = 15 + 130 * np.sqrt(result.curve_cells[filled] / result.curve_cells.max())
+    filled = result.curve.cells > 0
+    share, hit = 100 * result.curve.share[filled], 100 * result.curve.hit[filled]
+    area = 15 + 130 * np.sqrt(result.curve.cells[filled] / result.curve.cells.max())
     ax.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle="--", label="calibrated")
-    ax.vlines(share, share, hit, color=ORANGE, linewidth=2, label=f"gaps: CACE {result.cace:.3f}")
+    ax.vlines(share, share, hit, color=ORANGE, linewidth=2, label=f"gaps: CACE {result.errors.cace:.3f}")
     ax.scatter(share, hit, s=area, color=BLUE, alpha=0.8, linewidth=0, zorder=3, label="example-class cells")
     ax.set(xlabel=f"share of {result.n_runs} runs that vote for the class (%)", ylabel="class is the true one (%)")
     ax.set(xlim=(-4, 104), ylim=(-4, 104), aspect="equal")

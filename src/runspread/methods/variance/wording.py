@@ -63,13 +63,14 @@ def variance_sentence(result: VarianceResult) -> str:
     low, high = result.sd_interval
     covers = result.interval_covers
     others = "configurations" if covers != "runs" else f"{result.unit}s"
-    law = "not assuming normality" if result.law == "any" else "assuming normality"
+    law = "not assuming normality" if result.intervals.accuracies == "any" else "assuming normality"
     real = how_much_is_real(result.sd_test, result.sd_ind, low, high, lambda value: f"{points(value)} are")
+    interval = f"{result.confidence_level:.0%} CI {points(low)} to {points(high)}, {law}"
     return (
         f"Of the {points(result.sd_test)} percentage points of spread between {result.n_runs} runs, {real}: the "
-        f"distribution-wise standard deviation is {points(result.sd_dist)} ({result.level:.0%} CI {points(low)} to "
-        f"{points(high)}, {law}), independent {_errors(result)} give {points(result.sd_ind)} (mean accuracy "
-        f"{result.mean_acc:.2%} on {_examples(result)}). Other {others} may differ."
+        f"distribution-wise standard deviation is {points(result.sd_dist)} ({interval}), independent {_errors(result)} "
+        f"give {points(result.sd_ind)} (mean accuracy {result.mean_acc:.2%} on {_examples(result)}). Other {others} may "
+        "differ."
     )
 
 
@@ -83,7 +84,7 @@ def _errors(result: VarianceResult) -> str:
 
 
 def _mean_interval(result: VarianceResult) -> str:
-    return f"{result.level:.0%} CI {result.ci_mean_lo:.2%} to {result.ci_mean_hi:.2%}"
+    return f"{result.confidence_level:.0%} CI {result.intervals.mean_low:.2%} to {result.intervals.mean_high:.2%}"
 
 
 def _no_spread(result: VarianceResult) -> str:
