@@ -54,11 +54,11 @@ def gain(runs: int, beta: float, failures: float, sets: int) -> Iterator[Promise
     if failures:  # the best of ten is hardly ever one that fails
         truth = failures * LOSS * float(ndtr(MEAN / math.sqrt(1 + TAU**2)))
         setting = f"{runs} runs, one in ten fails, true gain {100 * truth:.2f} points"
-    covered = [result.fresh_low[0] <= truth <= result.fresh_high[0] for result in found]
+    covered = [result.fresh.low[0] <= truth <= result.fresh.high[0] for result in found]
     yield promise("interval of the gain from the best of 10 seeds", setting, (0.93, 1.0), covered, assumed=not failures)
     if failures:
         return
-    batches = np.array([result.fresh_gain[0] for result in found])[: sets // BATCH * BATCH].reshape(-1, BATCH)
+    batches = np.array([result.fresh.gain[0] for result in found])[: sets // BATCH * BATCH].reshape(-1, BATCH)
     errors = batches.std(axis=1, ddof=1) / math.sqrt(BATCH) * t.ppf(0.975, BATCH - 1)
     near = np.abs(batches.mean(axis=1) - truth) <= errors
     yield promise("mean of 25 estimates of that gain is the true one", setting, (0.9, 1.0), near)

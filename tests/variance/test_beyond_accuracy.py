@@ -18,7 +18,7 @@ def test_scores_of_zero_and_one_are_accuracies():
     correct = np.random.default_rng(0).random((12, 40)) < 0.8
     found, same = score_variance(correct), rs.variance(correct=correct)
     for name in ("var_test", "var_ind", "var_dist", "ci_fixed_lo", "ci_fixed_hi", "kr20", "f_ratio"):
-        assert getattr(found, name) == pytest.approx(getattr(same, name), rel=1e-9)
+        assert found.to_dict()[name] == pytest.approx(same.to_dict()[name], rel=1e-9)
 
 
 def test_scores_by_pairs_of_examples():

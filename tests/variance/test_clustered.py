@@ -77,10 +77,11 @@ def test_old_keys_are_those_without_clusters(runs):
     keys = result.to_dict()
     for name in CLUSTERED:
         assert keys[name] == plain.to_dict()[name]
-        assert keys[f"{name}_cluster"] == getattr(result, name) != keys[name]
-    assert (
-        keys["sd_pop"] == list(result.intervals.sd_pop) != list(plain.intervals.sd_pop)
-    )  # what is said has no unclustered twin
+        assert keys[f"{name}_cluster"] != keys[name]
+    shown = result.components.kr20, result.test.p_value, result.intervals.var_pop_high
+    assert shown == (keys["kr20_cluster"], keys["p_chi2_cluster"], keys["ci_pop_hi_cluster"])
+    # what is said has no unclustered twin
+    assert keys["sd_pop"] == list(result.intervals.sd_pop) != list(plain.intervals.sd_pop)
 
 
 def test_halves_are_made_of_whole_clusters(runs):

@@ -159,7 +159,7 @@ def test_studies_are_paired_by_recorded_seeds(tmp_path):
     found = rs.compare(old, new, paired=True)
     expected = rs.compare(correct=(a, b), seeds=(np.arange(14), np.arange(14)))
     for name in ("n_pairs", "p_paired", "p_dist_paired", "seed_correlation", "paired"):
-        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-9)
+        assert found.to_dict()[name] == pytest.approx(expected.to_dict()[name], rel=1e-9)
     assert rs.compare(old, new).paired.n_pairs is None
 
 

@@ -112,7 +112,7 @@ def test_runs_that_agree_say_nothing():
     for matrix in (np.tile([1, 0, 1, 1], (3, 1)), np.ones((4, 50), int), np.repeat(one, 2, axis=0)):
         result = seed_selection(correct=matrix)
         for name in ("fresh_gain", "fresh_low", "fresh_high"):
-            assert np.isnan(getattr(result, name)).all()
+            assert np.isnan(result.to_dict()[name]).all()
         assert not result.shown
         assert "cannot be told" in result.sentence()
         assert "0.00" not in result.sentence()
@@ -127,7 +127,7 @@ def test_copies_are_no_further_runs():
     found, once = seed_selection(correct=copied), seed_selection(correct=runs)
     assert found.n_runs == 3
     for name in ("apparent_gain", "fresh_gain", "fresh_low", "fresh_high"):
-        np.testing.assert_allclose(getattr(found, name), getattr(once, name), rtol=1e-12)
+        np.testing.assert_allclose(found.to_dict()[name], once.to_dict()[name], rtol=1e-12)
     assert any("copies" in note for note in found.warnings)
     with pytest.raises(InputError, match="7 runs are 3"):
         seed_selection(rs.variance(correct=copied))

@@ -74,7 +74,7 @@ def test_ten_class_dirichlet():
         predictions = (rng.random((24, 150, 1)) > cumulative).sum(axis=2)
         labels = (rng.random((150, 1)) > cumulative).sum(axis=1)
         result = rs.calibration(predictions, labels, n_classes=10)
-        rows.append([getattr(result, key) * (150 if key.startswith("var") else 1) for key in keys])
+        rows.append([result.to_dict()[key] * (150 if key.startswith("var") else 1) for key in keys])
     means, errors = np.mean(rows, axis=0), np.std(rows, axis=0) / math.sqrt(len(rows))
     for mean, error, truth in zip(means, errors, (0.2077, 0.0217, 0.09301, 0.09301, 0.09301), strict=True):
         assert abs(mean - truth) < 4 * error + 5e-5  # the truths are rounded

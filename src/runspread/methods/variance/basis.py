@@ -219,13 +219,13 @@ def _of_comparison(found: Any, n_examples: int | None) -> Basis:
         raise _one_run()
     if found.form == "none":
         raise InputError("a comparison of runs among which are copies", "runs that count once", _BITS)
-    if not found.var_a + found.var_b:
+    if not found.fixed.var_a + found.fixed.var_b:
         raise _no_spread(min(runs))
     clusters = getattr(found, "n_clusters", None)
     return Basis(
-        Spread(Arm(found.var_a, runs[0] - 1), Arm(found.var_b, runs[1] - 1)),
+        Spread(Arm(found.fixed.var_a, runs[0] - 1), Arm(found.fixed.var_b, runs[1] - 1)),
         found.n_examples,
-        max(0.0, found.tau2),
+        max(0.0, found.distribution.tau2),
         f"variances from {runs[0]} and {runs[1]} runs",
         pilot=min(runs),
         degrees_of_examples=(found.n_examples if clusters is None else clusters) - 1,

@@ -128,7 +128,7 @@ def variance(
     >>> import runspread as rs
     >>> correct = np.array([[1, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]])
     >>> result = rs.variance(correct=correct)
-    >>> print(result.var_dist_exact)
+    >>> print(result.components.var_dist_exact)
     1/36
     """
     if not 0 < level < 1:

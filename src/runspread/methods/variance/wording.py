@@ -69,8 +69,8 @@ def variance_sentence(result: VarianceResult) -> str:
     return (
         f"Of the {points(result.sd_test)} percentage points of spread between {result.n_runs} runs, {real}: the "
         f"distribution-wise standard deviation is {points(result.sd_dist)} ({interval}), independent {_errors(result)} "
-        f"give {points(result.sd_ind)} (mean accuracy {result.mean_acc:.2%} on {_examples(result)}). Other {others} may "
-        "differ."
+        f"give {points(result.sd_ind)} (mean accuracy {result.mean_acc:.2%} on {_examples(result)}). Other {others} "
+        "may differ."
     )
 
 
