@@ -106,7 +106,7 @@ def test_a_path_is_what_lies_there(tmp_path, name):
         assert found.excluded == direct.excluded
         assert found.sentence().replace("run_", "run ") == direct.sentence()
         if getattr(found, "run_ids", ()):
-            assert len(found.outcomes.run_ids) == 10
+            assert len(found.run_ids) == 10
             assert found.outcomes.run_ids[1] == "run_1"
     np.savez(tmp_path.parent / f"{name}.npz", a=LOGITS, b=LOGITS)
     with pytest.raises(InputError, match="key="):

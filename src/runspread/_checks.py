@@ -65,6 +65,13 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
     return array.astype(np.int64)
 
 
+def check_confidence_level(value: float) -> float:
+    """Return a confidence level if it lies between 0 and 1."""
+    if not 0 < value < 1:
+        raise InputError(f"confidence_level={value}", "a number between 0 and 1, such as 0.95")
+    return value
+
+
 def check_seed(seed: Any) -> Any:
     """Return a seed of random numbers: a whole number from 0, a Generator, or None where chance may decide."""
     if seed is None or isinstance(seed, (np.random.Generator, np.random.SeedSequence)):

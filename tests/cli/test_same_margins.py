@@ -48,6 +48,6 @@ def test_the_level_is_epsilon(folder, monkeypatch):
     words = ("same", "old.npy", "again.npy", "--labels", "y.npy", "--not-worse", "3", "--epsilon", "0.1", "--json")
     found = json.loads(CliRunner().invoke(cli, list(words)).stdout)
     runs, labels = (rs.open_outputs(folder / f"{name}.npy", np.load("y.npy")) for name in ("old", "again")), None
-    expected = rs.compare(*runs, labels, on="test-set", not_worse=0.03, level=0.9)
+    expected = rs.compare(*runs, labels, on="test-set", not_worse=0.03, confidence_level=0.9)
     assert found["p_not_worse"] == pytest.approx(expected.to_dict()["p_not_worse"])
     assert found["level"] == pytest.approx(0.9)

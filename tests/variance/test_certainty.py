@@ -119,7 +119,7 @@ def test_normality_is_said():
 @pytest.mark.parametrize("runs", [2, 3, 10, 100])
 @pytest.mark.parametrize("failed", [0, 1])
 def test_the_sentence_fits_on_two_lines(runs, failed, level):
-    plain = rs.variance(correct=failing(runs, failed), level=level, pairs="none").sentence()
+    plain = rs.variance(correct=failing(runs, failed), confidence_level=level, pairs="none").sentence()
     grouped = rs.variance(correct=failing(runs, failed), clusters=np.arange(500) // 5, pairs="none").sentence()
     assert len(plain.split()) <= 45
     assert len(grouped.split()) <= 48

@@ -96,8 +96,8 @@ def test_other_examples_are_refused():
         rs.compare(run_statistics(a * 1, np.ones(200, int)), run_statistics(b * 1, np.zeros(200, int)))
     with pytest.raises(InputError):
         rs.compare()
-    with pytest.raises(InputError, match="level"):
-        rs.compare(correct=(a, b), level=95)
+    with pytest.raises(InputError, match="confidence_level=95"):
+        rs.compare(correct=(a, b), confidence_level=95)
     with pytest.raises(InputError, match="question"):
         rs.compare(correct=(a, b)).verdict("both")
 

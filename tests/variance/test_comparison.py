@@ -429,7 +429,7 @@ def test_one_sided_tests_are_those_of_the_interval():
         ({"not_worse": 0.1, "equivalent": 0.1}, "both"),
         ({"not_worse": math.nan}, "above 0"),
         ({"on": "planet"}, "unknown on"),
-        ({"level": 0.4}, "level"),
+        ({"confidence_level": 0.4}, "confidence_level"),
     ],
 )
 def test_what_cannot_be_asked(asked, what):

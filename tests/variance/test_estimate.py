@@ -197,8 +197,8 @@ def test_labels_are_needed():
 
 
 def test_unknown_keyword():
-    with pytest.raises(TypeError):
-        rs.variance(correct=np.eye(3), lvl=0.9)  # type: ignore[call-arg]
+    with pytest.raises(InputError, match=r"unknown variance keyword 'confidence'.*Did you mean 'confidence_level'\?"):
+        rs.variance(correct=np.eye(3), confidence=0.9)  # type: ignore[call-arg]
 
 
 @pytest.fixture

@@ -158,10 +158,10 @@ def test_every_estimate_has_an_interval():
     assert (result.apparent.low < result.apparent.gain).all()
     assert (result.apparent.gain < result.apparent.high).all()
     assert (result.transfer.model_low.p_above_mean <= result.transfer.model_high.p_above_mean).all()
-    wide = seed_selection(rs.variance(correct=draw(np.random.default_rng(0), 10, 100, 0.3)[0], level=0.99))
+    wide = seed_selection(rs.variance(correct=draw(np.random.default_rng(0), 10, 100, 0.3)[0], confidence_level=0.99))
     assert wide.confidence_level == 0.99
     with pytest.raises(InputError, match="level"):
-        seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), level=0.9)
+        seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), confidence_level=0.9)
 
 
 def test_clusters_that_share_errors_are_no_real_advantage():

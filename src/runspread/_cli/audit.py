@@ -27,6 +27,7 @@ def command(study: str, split: str | None, labels: str | None, kind: str, as_jso
     """
     import runspread as rs
 
-    result = rs.audit(open_source(study, labels), split=split, kind=kind)
+    chosen: dict[str, str] = {} if split is None else {"split": split}
+    result = rs.audit(open_source(study, labels), kind=kind, **chosen)
     show(result, as_json=as_json)
     sys.exit(2 if result.n_runs < 2 else 0 if result.passed else 1)

@@ -83,7 +83,7 @@ def command(
         new,
         split=split,
         kind=kind,
-        level=level,
+        confidence_level=level,
         names=names if names[0] != names[1] else ("A", "B"),
         on=on,
         not_worse=fraction(not_worse, "--not-worse"),

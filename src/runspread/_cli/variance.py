@@ -61,5 +61,5 @@ def command(
         refuse_ignored("with --samples-are samples, which say nothing about runs", "law")
     source, groups = open_source(study, labels), read_clusters(clusters, study)
     reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan}
-    result = rs.variance(source, level=level, clusters=groups, law=law, samples_are=samples_are, **reading)
+    result = rs.variance(source, confidence_level=level, clusters=groups, law=law, samples_are=samples_are, **reading)
     show(result, as_json=as_json)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import inspect
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypedDict
 
 from .._checks import check_keywords
@@ -49,6 +50,18 @@ def reading_of(given: Mapping[str, Any], verb: str, also: Collection[str] = ()) 
 def outcome_reading_of(given: Mapping[str, Any], verb: str, also: Collection[str] = ()) -> dict[str, Any]:
     """Return `OutcomeOptions` with their defaults; an unknown keyword is refused in the name of `verb`."""
     return _filled(given, DEFAULTS_OF_OUTCOMES, verb, also)
+
+
+def divided(
+    verb: Callable[..., Any], given: Mapping[str, Any], reading: Mapping[str, Any], settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a verb's reading options and its settings, each with these defaults; unknown keywords are refused."""
+    known = {**reading, **settings}
+    if not given.keys() <= known.keys():
+        named = [name for name, one in inspect.signature(verb).parameters.items() if one.kind is not one.VAR_KEYWORD]
+        check_keywords([name for name in given if name not in known], (*known, *named), verb.__name__)
+    of_reading = {name: given.get(name, usual) for name, usual in reading.items()}
+    return of_reading, {name: given.get(name, usual) for name, usual in settings.items()}
 
 
 def _filled(given: Mapping[str, Any], defaults: Mapping[str, str], verb: str, also: Collection[str]) -> dict[str, Any]:

@@ -68,5 +68,5 @@ def audit(study: Study) -> Section:
     """Say whether the seeds of the runs were independent."""
     from .. import audit as audit_of
 
-    result = audit_of(study, split=None)
+    result = audit_of(study)
     return Section("Seed audit", result.sentence(), (), (result.table(),) if result.findings else (), notes_of(result))

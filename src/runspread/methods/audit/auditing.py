@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..._reading.accepting import as_outputs
 from ..._reading.copies import REPEATED, Copies, copied_outputs
 from ..._reading.kinds import check_nan, why_unusable
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS, ReadingOptions, divided
 from ..._reading.outputs import (
     CHUNK_BYTES,
     ArrayOutputs,
@@ -114,9 +115,7 @@ class Audit(Result):
 
 
 @opens("source")
-def audit(
-    source: Any, labels: Any = None, *, split: str | None = None, kind: str = "auto", nan: str = "exclude"
-) -> Audit:
+def audit(source: Any, labels: Any = None, **reading: Unpack[ReadingOptions]) -> Audit:
     """Look for signs that the runs did not have seeds of their own.
 
     It finds the same initialisation under different seeds (by weights at step 0, or by equal first losses where they
@@ -135,13 +134,9 @@ def audit(
         ``RunEvidence.from_arrays``.
     labels : array_like of int [examples] or path, optional
         True classes, beside outputs: accurate runs agree by chance.
-    split : str or None
-        Whose predictions of a study to compare; None takes "test", or the first split that there is.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the outputs are, where neither they nor their source tell.
-    nan : {"exclude", "raise"}
-        Whether runs whose outputs hold NaN, a positive infinity or a row without a finite entry are left out, or an
-        error. Of a study such runs are looked at for the rest of what they recorded.
+    **reading : ReadingOptions
+        How outputs are read: ``split``, ``kind``, ``nan``. Without ``split`` it is the split "test" of a study, or the
+        first that it has. In a study, runs without usable outputs are looked at for the rest of what they recorded.
 
     Raises
     ------
@@ -150,13 +145,14 @@ def audit(
     MissingDataError
         The study has predictions, but none on `split`.
     """
+    how, _ = divided(audit, reading, {**DEFAULTS, "split": None}, {})
     if isinstance(source, RunEvidence):
         return _judged(source)
     if not is_study(source):
-        return _of_outputs(source, labels, kind, check_nan(nan))
+        return _of_outputs(source, labels, how["kind"], check_nan(how["nan"]))
     if labels is not None:
         raise InputError("labels beside a study", "labels only beside outputs", "A study has its own.")
-    return replace(_judged(study_evidence(source, split=split)), excluded=corrupt_shards(source))
+    return replace(_judged(study_evidence(source, split=how["split"])), excluded=corrupt_shards(source))
 
 
 def _judged(evidence: RunEvidence) -> Audit:

@@ -5,13 +5,16 @@ from .calibration_result import CalibrationResult
 from .class_calibration import calibration
 from .comparing import compare, holm_adjust
 from .comparison import Comparison
-from .components import SourceComponents, SourceGroups, sources
+from .components import SourceGroups, sources
+from .crossed import SourceComponents
+from .defaults import CompareOptions, PlanOptions, VarianceOptions
 from .estimate import variance
 from .independence import IndependenceTest, independence_test
 from .null import poisson_binomial_pmf
 from .pairs import PairDeviations, pair_deviations
-from .planning import PlanOptions, plan
-from .plans import GapPlan, RunPlan, plan_gap, plan_runs, plan_superiority, plan_variance
+from .plan_results import GapPlan, RunPlan
+from .planning import plan
+from .plans import plan_gap, plan_runs, plan_superiority, plan_variance
 from .poke import PokeSensitivity, poke_sensitivity
 from .real import ScoreVariance, score_variance
 from .result import VarianceResult
@@ -25,6 +28,7 @@ from .transfer_result import SeedSelection
 
 __all__ = [
     "CalibrationResult",
+    "CompareOptions",
     "Comparison",
     "GapPlan",
     "IndependenceTest",
@@ -43,6 +47,7 @@ __all__ = [
     "SourceGroups",
     "StoppingRule",
     "TwoGroupTasks",
+    "VarianceOptions",
     "VarianceResult",
     "calibration",
     "compare",

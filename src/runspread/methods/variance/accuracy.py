@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS_OF_OUTCOMES, OutcomeOptions, divided
 from ..._results import Result, Table
 from ..._words import count
 from .estimate import variance
@@ -89,11 +90,8 @@ def run_accuracies(
     labels: Any = None,
     *,
     correct: ArrayLike | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    missing: str = "raise",
     clusters: ArrayLike | None = None,
+    **reading: Unpack[OutcomeOptions],
 ) -> RunAccuracies:
     """Return the accuracy of each run, and what it predicts on the distribution.
 
@@ -101,15 +99,17 @@ def run_accuracies(
     ----------
     source : VarianceResult, or as for `variance`
         The runs.
-    labels, correct, split, kind, nan, missing, clusters
+    labels, correct, clusters
         As for `variance`.
+    **reading : OutcomeOptions
+        How outputs are read: ``split``, ``kind``, ``nan``, ``missing``.
     """
     if isinstance(source, VarianceResult):
         refuse_beside_result(labels=labels, correct=correct, clusters=clusters)
         found = source
     else:
-        reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan, "missing": missing, "clusters": clusters}
-        found = variance(source, labels, correct=correct, pairs="none", **reading)
+        how, _ = divided(run_accuracies, reading, DEFAULTS_OF_OUTCOMES, {})
+        found = variance(source, labels, correct=correct, pairs="none", clusters=clusters, **how)
     share = 0.0 if math.isnan(found.components.kr20) else min(1.0, max(0.0, found.components.kr20))
     return RunAccuracies(
         run_ids=found.outcomes.run_ids or tuple(f"run {index}" for index in range(found.n_runs)),

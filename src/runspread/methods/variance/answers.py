@@ -147,7 +147,7 @@ class Asked(NamedTuple):
     def of(cls, level: float, not_worse: float | None, equivalent: float | None) -> Asked:
         """Return what is asked for after checks."""
         if not 0.5 < level < 1:
-            raise InputError(f"level={level}", "a level between 0.5 and 1, such as 0.95")
+            raise InputError(f"confidence_level={level}", "a number between 0.5 and 1, such as 0.95")
         given = {NOT_WORSE: not_worse, EQUIVALENT: equivalent}
         given = {what: margin for what, margin in given.items() if margin is not None}
         if len(given) > 1:

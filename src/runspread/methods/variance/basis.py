@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..._reading.options import DEFAULTS_OF_OUTCOMES
 from ..._results import Excluded
 from ..._words import listed
 from ...errors import InputError
@@ -17,7 +18,6 @@ from .result import VarianceResult, points, root
 
 _FINE_TUNINGS = 5.0  # times the spread of independent errors at which fine-tunings were seen
 _FEW = 5  # runs of a pilot below which its range is wider than more runs cost
-_UNTOLD = {"split": "test", "kind": "auto", "nan": "exclude", "missing": "raise"}  # how outputs are read by default
 _BITS = "Count the runs with keep_bits=True, or leave the copies out."
 _MOST_FROM_TWO = 1000  # runs that a plan from a pilot of two runs may ask for
 
@@ -170,7 +170,7 @@ def basis_of(
 
 
 def _as_usual(name: str, value: Any) -> bool:
-    return isinstance(value, str) and value == _UNTOLD.get(name)
+    return isinstance(value, str) and value == DEFAULTS_OF_OUTCOMES.get(name)
 
 
 def _a_priori(error: float, n_examples: int | None) -> Basis:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_integers
+from ..._checks import check_confidence_level, check_integers
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS, ReadingOptions, divided
 from ...errors import InputError
 from ..audit.auditing import audited
 from .calibration_result import CalibrationResult
 from .clusters import ClusterTotals, Grouping, clusters_of, few_clusters, mean_variance, single_groups, totals_of
+from .defaults import CONFIDENCE_LEVEL
 from .estimate import reservations
 from .null import chi2_p_value
 from .statistics import RunStatistics, counted
@@ -27,11 +29,9 @@ def calibration(
     *,
     n_classes: int | None = None,
     bins: int = 15,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
     clusters: ArrayLike | None = None,
-    level: float = 0.95,
+    confidence_level: float = CONFIDENCE_LEVEL,
+    **reading: Unpack[ReadingOptions],
 ) -> CalibrationResult:
     """Return how calibrated the votes of the runs are, how often runs disagree, and the spread that this predicts.
 
@@ -45,23 +45,18 @@ def calibration(
         Number of classes, when predicted classes are given; by default the largest that occurs decides.
     bins : int
         Bins of the vote share, assigned in integer arithmetic.
-    split : str
-        Which split of a study to read.
-    kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
-        What the outputs are, where neither they nor their source tell.
-    nan : {"exclude", "raise", "abstain"}
-        What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to leave out and name, an
-        error, or no prediction on those examples.
     clusters : array_like [examples], optional
         Cluster of each example, where several belong together; as for `variance`.
-    level : float
-        Of the interval of the gap between disagreement and error.
+    confidence_level : float
+        Confidence level of the interval of the gap between disagreement and error.
+    **reading : ReadingOptions
+        How outputs are read: ``split``, ``kind``, ``nan``.
     """
     bins = int(check_integers(bins, "bins", 1, None))
-    if not 0 < level < 1:
-        raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
+    check_confidence_level(confidence_level)
+    how, _ = divided(calibration, reading, DEFAULTS, {})
     counting = {"keep_bits": True} if clusters is not None else {}
-    statistics, outcomes = counted(source, labels, counting, split=split, kind=kind, nan=nan, n_classes=n_classes)
+    statistics, outcomes = counted(source, labels, counting, n_classes=n_classes, **how)
     if statistics.labels is None:
         raise InputError("statistics without labels", "RunStatistics(labels, ...)")
     votes = statistics.votes.astype(np.int64)
@@ -70,14 +65,14 @@ def calibration(
     rates = _rates(statistics, numbers)
     if grouping is not None and len(grouping) < statistics.n_examples:
         rates |= _of_clusters(totals_of(statistics, outcomes, grouping))
-    low, high = _gap_interval(numbers, grouping or single_groups(statistics.n_examples), level)
+    low, high = _gap_interval(numbers, grouping or single_groups(statistics.n_examples), confidence_level)
     crossfit = _crossfit(votes, statistics.labels, statistics.half_runs, bins)
     return CalibrationResult.from_numbers(
         {**rates, **_errors(numbers, bins), "cace_crossfit": crossfit, "gde_lo": low, "gde_hi": high},
         n_classes=votes.shape[2],
         n_clusters=None if grouping is None else len(grouping),
         bins=bins,
-        confidence_level=level,
+        confidence_level=confidence_level,
         excluded=statistics.excluded,
         warnings=audited([source], (*reservations(statistics), *few_clusters(grouping))),
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS_OF_OUTCOMES, divided
 from ..._words import count
 from ...errors import InputError
 from .._statistics import holm_adjusted
@@ -19,10 +20,11 @@ from .clusters import Grouping, clusters_of, few_clusters
 from .comparison import QUESTIONS, Comparison
 from .comparison_numbers import numbers_of
 from .comparison_words import pairing_note
+from .defaults import COMPARE, CONFIDENCE_LEVEL, CompareOptions
 from .difference import quantile
 from .dropped import dropped_note
 from .law import share_text, unseen_share
-from .pairing import kept_bits, pair_runs
+from .pairing import Pairs, kept_bits, pair_runs
 from .samples import SAMPLES_ARE, refuse_study
 from .shared import shared_runs
 from .sides import Side, both_sides
@@ -35,19 +37,12 @@ def compare(
     labels: Any = None,
     *,
     correct: tuple[ArrayLike, ArrayLike] | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    missing: str = "raise",
-    level: float = 0.95,
-    names: tuple[str, str] = ("A", "B"),
     on: str = "distribution",
     not_worse: float | None = None,
     equivalent: float | None = None,
     clusters: ArrayLike | None = None,
-    paired: bool = False,
-    seeds: tuple[ArrayLike, ArrayLike] | None = None,
-    samples_are: str = "runs",
+    confidence_level: float = CONFIDENCE_LEVEL,
+    **options: Unpack[CompareOptions],
 ) -> Comparison:
     """Return whether a new configuration (b) is better than an old one (a), and on what.
 
@@ -66,12 +61,6 @@ def compare(
         True classes; taken from the sources where they have them.
     correct : tuple of two array_like of 0/1 [runs, examples], optional
         Given instead of `a`, `b` and `labels`.
-    split, kind, nan, missing
-        As for `variance`; ``missing="intersect"`` keeps the examples that all runs of both have.
-    level : float
-        Of tests and intervals.
-    names : tuple of str
-        How to call the two.
     on : {"distribution", "test-set", "models"}
         What the answer is to cover: other examples and other runs; other runs on these very examples; other examples,
         for the trained models at hand (which one run of each can answer).
@@ -81,13 +70,12 @@ def compare(
         Ask whether the two differ by less than this margin.
     clusters : array_like [examples], optional
         Examples that belong together (one patient, one document): the distribution is then that of clusters.
-    paired : bool
-        Whether to pair the runs of two studies whose recorded seeds are the same in every role.
-    seeds : tuple of two array_like [runs] or [runs, roles], optional
-        Seeds of the runs of A and of B, to pair them by; for arrays, files and statistics (with ``keep_bits=True``).
-    samples_are : {"runs", "samples"}
-        What the first axis is: trainings, or repeated samples of one model on each example, as for `variance`. Of two
-        models with samples only ``on="models"`` can be answered.
+    confidence_level : float
+        Confidence level of tests and intervals.
+    **options : CompareOptions
+        How the two are called (``names``), whether runs are compared in pairs (``paired``, ``seeds``), how outputs are
+        read (``split``, ``kind``, ``nan``, ``missing``; ``missing="intersect"`` keeps the examples that all runs of
+        both have), and whether they are of runs (``samples_are``).
 
     Returns
     -------
@@ -109,45 +97,35 @@ def compare(
     >>> rs.compare(correct=(old, new)).verdict()
     'better'
     """
-    asked = Asked.of(level, not_worse, equivalent)
+    reading, settings = divided(compare, options, DEFAULTS_OF_OUTCOMES, COMPARE)
+    asked = Asked.of(confidence_level, not_worse, equivalent)
     check_choice(on, "on", QUESTIONS)
-    pairing = paired or seeds is not None
-    if seeds is not None and len(seeds) != 2:
-        raise InputError(f"seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed a run")
-    samples = check_choice(samples_are, "samples_are", SAMPLES_ARE) == "samples"
-    if samples:
-        _refuse_for_samples((a, b), pairing=pairing)
-    settings = {"votes": False, "keep_bits": True}
-    reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
-    old, new = both_sides((a, b), labels, correct, names, settings, reading, samples=samples)
+    names, samples = settings["names"], _are_samples((a, b), settings)
+    counting = {"votes": False, "keep_bits": True}
+    old, new = both_sides((a, b), labels, correct, names, counting, reading, samples=samples)
     shared = shared_runs(old, new)
     grouping = None if clusters is None else _grouping(clusters, old, new)
-    pairs = None
-    if pairing:
-        of_a, of_b = (None, None) if seeds is None else seeds
-        pairs = pair_runs(old.seeds(of_a), new.seeds(of_b), names)
-    told = old.told and new.told
     found = numbers_of(
         old.statistics,
         new.statistics,
         names,
         grouping=grouping,
-        pairs=pairs,
-        limit=quantile(level),
-        told=told,
+        pairs=_pairs(old, new, settings),
+        limit=quantile(confidence_level),
+        told=old.told and new.told,
         samples=samples,
     )
     result = Comparison.from_numbers(
         found.fields,
         names=names,
         n_clusters=None if grouping is None else len(grouping),
-        confidence_level=level,
+        confidence_level=confidence_level,
         on=on,
         asked=asked.what,
         margin=asked.margin,
         runs_needed=found.runs_needed(asked, on),
         excluded=(*old.excluded, *new.excluded),
-        samples_are=samples_are,
+        samples_are=settings["samples_are"],
         warnings=(
             *shared,
             *(() if samples else (note for side in (old, new) for note in side.notes())),
@@ -158,6 +136,25 @@ def compare(
         ),
     )
     return replace(result, warnings=(*result.warnings, *pairing_note(result), *_of_law(result)))
+
+
+def _are_samples(sources: tuple[Any, Any], settings: Mapping[str, Any]) -> bool:
+    """Return whether the first axis holds samples of one model, after checks of what goes with that."""
+    seeds = settings["seeds"]
+    if seeds is not None and len(seeds) != 2:
+        raise InputError(f"seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed per run")
+    samples = check_choice(settings["samples_are"], "samples_are", SAMPLES_ARE) == "samples"
+    if samples:
+        _refuse_for_samples(sources, pairing=settings["paired"] or seeds is not None)
+    return samples
+
+
+def _pairs(old: Side, new: Side, settings: Mapping[str, Any]) -> Pairs | None:
+    """Return the pairs of runs with the same seeds, None where they were not asked for."""
+    if not settings["paired"] and settings["seeds"] is None:
+        return None
+    of_a, of_b = settings["seeds"] or (None, None)
+    return pair_runs(old.seeds(of_a), new.seeds(of_b), settings["names"])
 
 
 def _refuse_for_samples(sources: tuple[Any, Any], *, pairing: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from ..._checks import check_integers, check_seed
 from ..._reading.copies import repeated_rows
 from ..._reading.correctness import as_outcomes
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS_OF_OUTCOMES, OutcomeOptions, divided
 from ..._results import Result, Table
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
@@ -100,25 +101,25 @@ def independence_test(
     correct: ArrayLike | None = None,
     resamples: int = 199,
     seed: int | np.random.Generator = 0,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    missing: str = "raise",
+    **reading: Unpack[OutcomeOptions],
 ) -> IndependenceTest:
     """Return resampling tests of independent errors; the cost is `resamples` times runs times examples.
 
     Parameters
     ----------
-    source, labels, correct, split, kind, nan, missing
+    source, labels, correct
         As for `variance`.
     resamples : int
         Permutations, and bootstrap samples.
     seed : int or Generator
-        Of the resampling.
+        Seed of the resampling.
+    **reading : OutcomeOptions
+        How outputs are read: ``split``, ``kind``, ``nan``, ``missing``.
     """
     resamples = int(check_integers(resamples, "resamples", 1, None))
     rng = np.random.default_rng(check_seed(seed))
-    outcomes = as_outcomes(source, labels, correct=correct, split=split, kind=kind, nan=nan, missing=missing)
+    how, _ = divided(independence_test, reading, DEFAULTS_OF_OUTCOMES, {})
+    outcomes = as_outcomes(source, labels, correct=correct, **how)
     matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     runs, examples = matrix.shape
     if runs < 2:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ from ..._checks import check_seed
 from ..._reading.copies import repeated_rows
 from ..._reading.correctness import as_outcomes
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS_OF_OUTCOMES, OutcomeOptions, divided
 from ..._results import Result, Table
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
@@ -104,10 +105,7 @@ def pair_deviations(
     threshold: float | None = None,
     sample: int | None = None,
     seed: int | np.random.Generator = 0,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    missing: str = "raise",
+    **reading: Unpack[OutcomeOptions],
 ) -> PairDeviations:
     """Return how far pairs of examples are from independent errors (2304.01910, section 4; spec 3.2).
 
@@ -115,16 +113,19 @@ def pair_deviations(
 
     Parameters
     ----------
-    source, labels, correct, split, kind, nan, missing
+    source, labels, correct
         As for `variance`.
     threshold : float, optional
         Deviations that are counted, inclusive. Default 2 %, or more where independent pairs would reach that by chance.
     sample : int, optional
-        Look at so many random pairs only.
+        Number of random pairs to look at; all by default.
     seed : int or Generator
-        Of the sample.
+        Seed of the sample.
+    **reading : OutcomeOptions
+        How outputs are read: ``split``, ``kind``, ``nan``, ``missing``.
     """
-    outcomes = as_outcomes(source, labels, correct=correct, split=split, kind=kind, nan=nan, missing=missing)
+    how, _ = divided(pair_deviations, reading, DEFAULTS_OF_OUTCOMES, {})
+    outcomes = as_outcomes(source, labels, correct=correct, **how)
     packed = np.concatenate([np.packbits(chunk.correct, axis=1) for chunk in outcomes.chunks()])
     found = scan_pairs(packed, outcomes.shape[1], threshold=threshold, sample=sample, seed=seed)
     notes = (*dropped_examples(outcomes), *repeated_rows(packed, outcomes.shape[1]))

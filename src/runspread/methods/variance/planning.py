@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
-from numpy.typing import ArrayLike
-
-from ..._checks import check_keywords
 from ...errors import InputError
-from .plans import GapPlan, RunPlan, plan_gap, plan_runs
-
-
-class PlanOptions(TypedDict, total=False):
-    """Keywords of `plan`, `plan_runs` and `plan_gap`; their meaning is in `plan_runs`."""
-
-    variance: float | None
-    variance_b: float | None
-    n_examples: int | None
-    error: float | None
-    tau2: float | None
-    alpha: float
-    power: float
-    split: str
-    clusters: ArrayLike | None
+from .defaults import PlanOptions
+from .plan_results import GapPlan, RunPlan
+from .plans import plan_gap, plan_runs
 
 
 def plan(
@@ -39,7 +24,7 @@ def plan(
     runs : int, optional
         Runs of each configuration. Exactly one of `gap` and `runs` is given.
     **options
-        As in `methods.variance.plan_runs`.
+        As for `methods.variance.plan_runs`: ``error``, ``n_examples``, ``alpha``, ``power``, ``clusters``, ...
 
     Returns
     -------
@@ -57,7 +42,6 @@ def plan(
     >>> rs.plan(gap=0.001, error=0.05, n_examples=10_000).runs_needed
     41
     """
-    check_keywords(options, PlanOptions.__annotations__, "plan")
     if gap is not None and runs is None:
         return plan_runs(gap, source, **options)
     if runs is not None and gap is None:

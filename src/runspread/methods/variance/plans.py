@@ -3,200 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import ArrayLike
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack
 
 from ..._checks import check_choice
 from ..._reading.opening import opens
-from ..._results import Result, Table
+from ..._reading.options import DEFAULTS_OF_OUTCOMES, divided
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
-from .basis import Basis, basis_of, range_of
+from .basis import Basis, basis_of
+from .defaults import PLAN, PlanOptions
 from .pilot import known
+from .plan_results import GapPlan, RunPlan
 from .power import quantiles, runs_for_distribution, runs_for_fixed_t, runs_for_welch, smallest, student_rejection
 from .result import points
 
 PRESETS = ("compare", "paper")
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RunPlan(Result):
-    """How many runs of each of two configurations establish a gap.
-
-    The test that is planned is the one that `compare` does: Welch's. Where the spread was measured on a pilot, the
-    power is averaged over what the pilot leaves open, for runs whose accuracies are normal.
-
-    Attributes
-    ----------
-    gap : float
-        True difference in accuracy that is to be established.
-    alpha, power : float
-        Two-sided level, and probability of success.
-    var_a, var_b : float
-        Test-set variance of accuracy between runs of each configuration.
-    n_examples : int or None
-        Size of the test set.
-    tau2 : float
-        Variance over examples of the difference in success rate; NaN where not known.
-    runs_needed : int
-        Runs of each on this test set: the answer.
-    runs_plugin : int
-        The same if the variances were exact.
-    runs_low, runs_high : int
-        The same at both ends of the 90 % interval of the spread; planned from an error rate, at the spread of
-        independent errors and at five times that.
-    runs_upper : int
-        The same at the upper 80 % bound of the spread: enough in four pilots of five.
-    sd_upper : float
-        That bound, of the first configuration.
-    degrees : float
-        Degrees of freedom of the pilot's variance, the fewer of two; infinite where it is given.
-    runs_needed_dist : float
-        Runs of each on the distribution, where both tests of `compare` have to agree: the answer for it. Infinite if
-        no number suffices, NaN where `tau2` is not known.
-    runs_fixed_normal, runs_fixed_t : int
-        As published: runs of each on this test set, by the normal approximation and by Student's t test, with the
-        variances taken as exact.
-    runs_dist : float
-        As published: runs of each on the distribution by the normal law, which flatters few.
-    min_delta_dist : float
-        Smallest gap that any number of runs can establish on the distribution with this test set.
-    basis : str
-        Where the variances come from.
-    """
-
-    picture = ".plots:plot_plan"
-
-    gap: float
-    alpha: float
-    power: float
-    var_a: float
-    var_b: float
-    n_examples: int | None
-    tau2: float
-    runs_needed: int
-    runs_plugin: int
-    runs_low: int
-    runs_high: int
-    runs_upper: int
-    sd_upper: float
-    degrees: float
-    runs_needed_dist: float
-    runs_fixed_normal: int
-    runs_fixed_t: int
-    runs_dist: float
-    min_delta_dist: float
-    basis: str
-
-    def table(self) -> Table:
-        """Return a row a question, with the range of the first."""
-        columns = {
-            "question": ["this test set", "this test set, if the spread is exact", "distribution"],
-            "runs of each": [self.runs_needed, self.runs_plugin, self.runs_needed_dist],
-            "low": [self.runs_low, math.nan, math.nan],
-            "high": [self.runs_high, math.nan, math.nan],
-        }
-        title = f"Runs of each configuration for a gap of {points(self.gap)} points"
-        return Table(columns, formats=dict.fromkeys(list(columns)[1:], ",.0f"), title=title)
-
-    def sentence(self) -> str:
-        """Return the answer in one sentence."""
-        runs = range_of(self.degrees, self.runs_plugin, self.runs_low, self.runs_high, ",.0f", "runs")
-        return (
-            f"A gap of {points(self.gap)} points needs {self.runs_needed:,} runs of each on this test set "
-            f"({_asked(self.power, self.alpha)}; {self.basis}){runs}{self._beyond()}"
-        )
-
-    def _beyond(self) -> str:
-        """Say what it takes on the distribution."""
-        if math.isinf(self.runs_needed_dist):
-            return "; on the distribution no number of runs suffices."
-        return (
-            "."
-            if math.isnan(self.runs_needed_dist)
-            else f". On the distribution it takes {self.runs_needed_dist:,.0f} of each."
-        )
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class GapPlan(Result):
-    """The smallest gap that a number of runs of each configuration establishes.
-
-    Attributes
-    ----------
-    runs : int
-        Runs of each configuration.
-    alpha, power, var_a, var_b, n_examples, tau2, degrees, basis
-        As in `RunPlan`.
-    gap_needed : float
-        On this test set: the answer. NaN for a single run of each, of which no test can tell.
-    gap_plugin : float
-        The same if the variances were exact.
-    gap_low, gap_high : float
-        The same at both ends of the range of the spread, as in `RunPlan`.
-    gap_needed_dist : float
-        On the distribution, where both tests of `compare` have to agree; NaN where `tau2` is not known.
-    gap_fixed_normal, gap_fixed_t : float
-        As published: on this test set by the normal law and by Student's t test, with the variances taken as exact.
-    gap_dist : float
-        As published: on the distribution by the normal law; NaN where `tau2` is not known.
-    gap_noise : float
-        Difference of two means beyond which noise alone rarely goes: the two-sided level, without power.
-    """
-
-    picture = ".plots:plot_plan"
-
-    runs: int
-    alpha: float
-    power: float
-    var_a: float
-    var_b: float
-    n_examples: int | None
-    tau2: float
-    gap_needed: float
-    gap_plugin: float
-    gap_low: float
-    gap_high: float
-    degrees: float
-    gap_needed_dist: float
-    gap_fixed_normal: float
-    gap_fixed_t: float
-    gap_dist: float
-    gap_noise: float
-    basis: str
-
-    def table(self) -> Table:
-        """Return a row a question, with the range of what these runs show on this test set."""
-        rows = {
-            "beyond noise, this test set": (self.gap_noise, math.nan, math.nan),
-            "shown, this test set": (self.gap_needed, self.gap_low, self.gap_high),
-            "shown, if the spread is exact": (self.gap_plugin, math.nan, math.nan),
-            "shown, distribution": (self.gap_needed_dist, math.nan, math.nan),
-        }
-        names = ("gap in points", "low", "high")
-        columns = {name: [100 * row[at] for row in rows.values()] for at, name in enumerate(names)}
-        title = f"Runs of each configuration: {self.runs}"
-        return Table({"question": list(rows), **columns}, formats=dict.fromkeys(names, ".3f"), title=title)
-
-    def sentence(self) -> str:
-        """Return the answer in one sentence."""
-        asked = f"{_asked(self.power, self.alpha)}; {self.basis}"
-        if self.runs == 1:
-            return (
-                f"One run of each configuration shows no gap: that takes two runs of one of them; differences below "
-                f"{points(self.gap_noise)} points are within noise (level {self.alpha:.0%}; {self.basis})."
-            )
-        dist = "" if math.isnan(self.gap_needed_dist) else f", of {points(self.gap_needed_dist)} on the distribution"
-        return (
-            f"{self.runs} runs of each show a gap of {points(self.gap_needed)} points on this test set{dist} ({asked})"
-            f"{range_of(self.degrees, *self._ends, '.2f', 'points')}."
-        )
-
-    @property
-    def _ends(self) -> tuple[float, float, float]:
-        return 100 * self.gap_plugin, 100 * self.gap_low, 100 * self.gap_high
 
 
 @opens("source")
@@ -205,20 +27,7 @@ def plan_runs(
     gap: float,
     source: Any = None,
     labels: Any = None,
-    *,
-    variance: float | None = None,
-    variance_b: float | None = None,
-    n_examples: int | None = None,
-    error: float | None = None,
-    tau2: float | None = None,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    correct: ArrayLike | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    missing: str = "raise",
-    clusters: ArrayLike | None = None,
+    **options: Unpack[PlanOptions],
 ) -> RunPlan:
     """Return how many runs of each of two configurations establish a gap in accuracy.
 
@@ -233,22 +42,12 @@ def plan_runs(
     source : VarianceResult, Comparison, or as for `variance`, optional
         Where the variance of a run comes from; copies count once. A `Comparison` also brings the second variance and
         `tau2`.
-    variance, variance_b : float, optional
-        Test-set variance of accuracy of each configuration, taken as exact, instead of `source`; the second defaults
-        to the first.
-    n_examples : int, optional
-        Size of the test set. Beside a `source` with runs it asks for a test set of another size: what is real stays,
-        and the noise of the examples shrinks or grows (that of clusters with their number). Not beside a `Comparison`.
-    error : float, optional
-        Error rate: with `n_examples` alone it gives the variance of independent errors, err/(2n), for calibrated runs.
-        No repeated runs are needed for this, and it bounds nothing: fine-tunings were seen at 1 to 5 times that spread.
-    tau2 : float, optional
-        Variance over examples of the difference in success rate.
-    alpha, power : float
-        Two-sided level, and probability of success.
-    labels, correct, split, kind, nan, missing, clusters
-        As for `variance`, beside a `source` that is no result. With clusters, on a test set of another size it is the
-        number of clusters that grows or shrinks.
+    labels : array_like of int [examples] or path, optional
+        True classes, beside a `source` that is no result.
+    **options : PlanOptions
+        What is known instead of runs (``error`` with ``n_examples``; ``variance``, ``variance_b``, ``tau2``), what is
+        asked for (``alpha`` 0.05, ``power`` 0.8), and how runs are read, as for `variance` (``correct``, ``clusters``,
+        ``split``, ``kind``, ``nan``, ``missing``).
 
     Raises
     ------
@@ -264,10 +63,7 @@ def plan_runs(
     """
     if not 0 < gap < math.inf:
         raise InputError(f"gap={gap}", "a positive difference of accuracies, as a fraction")
-    reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
-    reading |= {"labels": labels, "correct": correct, "clusters": clusters}
-    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, reading)
-    _check_levels(alpha, power)
+    basis, alpha, power = _basis(plan_runs, source, labels, options)
     var_a, var_b = basis.spread.variances
     z = quantiles(alpha, power)
     dist, least = math.nan, math.nan
@@ -287,15 +83,23 @@ def plan_runs(
     )
 
 
+def _basis(
+    verb: Callable[..., Any], source: Any, labels: Any, options: Mapping[str, Any]
+) -> tuple[Basis, float, float]:
+    """Return what a plan rests on, with its level and power."""
+    reading, known = divided(verb, options, DEFAULTS_OF_OUTCOMES, PLAN)
+    reading |= {"labels": labels, "correct": known.pop("correct"), "clusters": known.pop("clusters")}
+    alpha, power = known.pop("alpha"), known.pop("power")
+    basis = basis_of(source, **known, reading=reading)
+    _check_levels(alpha, power)
+    return basis, alpha, power
+
+
 def _beyond_these(least: float) -> str:
     """Return what a plan for this test set leaves open on the distribution."""
     if math.isnan(least):
         return "On the distribution it can take more runs: a comparison of both configurations tells."
     return f"On the distribution gaps below {points(least)} points cannot be shown with this test set." if least else ""
-
-
-def _asked(power: float, alpha: float) -> str:
-    return f"power {power:.0%}, level {alpha:.0%}"
 
 
 def _runs(gap: float, basis: Basis, alpha: float, power: float) -> dict[str, Any]:
@@ -325,20 +129,7 @@ def plan_gap(
     runs: int,
     source: Any = None,
     labels: Any = None,
-    *,
-    variance: float | None = None,
-    variance_b: float | None = None,
-    n_examples: int | None = None,
-    error: float | None = None,
-    tau2: float | None = None,
-    alpha: float = 0.05,
-    power: float = 0.8,
-    correct: ArrayLike | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    missing: str = "raise",
-    clusters: ArrayLike | None = None,
+    **options: Unpack[PlanOptions],
 ) -> GapPlan:
     """Return the smallest gap that `runs` runs of each of two configurations establish.
 
@@ -346,17 +137,12 @@ def plan_gap(
     ----------
     runs : int
         Runs of each configuration; 1 compares two single trainings, which shows noise only.
-    source, labels, variance, variance_b, n_examples, error, tau2, alpha, power
-        As for `plan_runs`.
-    correct, split, kind, nan, missing, clusters
+    source, labels, **options
         As for `plan_runs`.
     """
     if runs < 1:
         raise InputError(f"runs={runs}", "at least one run of each")
-    reading = {"split": split, "kind": kind, "nan": nan, "missing": missing}
-    reading |= {"labels": labels, "correct": correct, "clusters": clusters}
-    basis = basis_of(source, variance, variance_b, n_examples, error, tau2, reading)
-    _check_levels(alpha, power)
+    basis, alpha, power = _basis(plan_gap, source, labels, options)
     var_a, var_b = basis.spread.variances
     total, z = (var_a + var_b) / runs, quantiles(alpha, power)
     noise = basis.noise(alpha) * math.sqrt(total)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ..._reading.accepting import as_outputs, examples_of
 from ..._reading.classes import abstain, run_classes
 from ..._reading.kinds import check_nan, why_unusable
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS, ReadingOptions, divided
 from ..._reading.outputs import RunOutputs, check_same_examples, excluded_by, kind_of, known_kind, nothing_left
 from ..._reading.protocols import is_study
 from ..._results import Result, Table
@@ -91,10 +92,7 @@ def poke_sensitivity(
     repeated: Any,
     poked: Any,
     fresh: Any = None,
-    *,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
+    **reading: Unpack[ReadingOptions],
 ) -> PokeSensitivity:
     """Return how far a tiny change at one step drives a training, relative to new seeds (2304.01910, section 6).
 
@@ -112,10 +110,8 @@ def poke_sensitivity(
         zero (a pixel at the border is).
     fresh, optional
         Two runs or more of unrelated seeds; by default `base`, if all its seeds vary.
-    split
-        Which split of studies to read.
-    kind, nan
-        As for `variance`; a run that is left out takes its pairs along.
+    **reading : ReadingOptions
+        How outputs are read: ``split``, ``kind``, ``nan``. A run that is excluded takes its pairs along.
 
     Returns
     -------
@@ -135,9 +131,10 @@ def poke_sensitivity(
     >>> rs.methods.variance.poke_sensitivity(base, base, [[0, 1, 1, 1], [0, 0, 1, 1]]).relative
     0.25
     """
-    nan = check_nan(nan, abstain=True)
+    how, _ = divided(poke_sensitivity, reading, DEFAULTS, {})
+    nan = check_nan(how.pop("nan"), abstain=True)
     sources = {"base": base, "repeated": repeated, "poked": poked, "fresh": base if fresh is None else fresh}
-    outputs = {name: as_outputs(source, split=split, kind=kind) for name, source in sources.items()}
+    outputs = {name: as_outputs(source, **how) for name, source in sources.items()}
     _check_shapes(outputs)
     for name in ("repeated", "poked"):
         _check_seeds(name, (sources["base"], outputs["base"]), (sources[name], outputs[name]))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._checks import check_confidence_level
 from ..._results import Result, Table
 from ..._words import count
 from ...errors import InputError
 from .._statistics import sample_variance
 from .clusters import clusters_of, few_clusters, single_groups
+from .defaults import CONFIDENCE_LEVEL
 from .intervals import scaled_interval
 from .sums import ratio
 from .wording import how_much_is_real, root
@@ -28,8 +31,8 @@ class ScoreVariance(Result):
     ----------
     n_runs, n_examples : int
         R and n.
-    level : float
-        Of the interval.
+    confidence_level : float
+        Confidence level of the interval.
     mean : float
         Mean score.
     var_test, var_ind, var_dist : float
@@ -49,11 +52,12 @@ class ScoreVariance(Result):
         Clusters of the examples, where they were given: then they are taken for independent, not the examples.
     """
 
+    keys: ClassVar = {"confidence_level": "level"}
     no_picture = "draw result.run_mean with a histogram: scores have no law of independent errors to draw beside"
 
     n_runs: int
     n_examples: int
-    level: float
+    confidence_level: float
     mean: float
     var_test: float
     var_ind: float
@@ -78,7 +82,7 @@ class ScoreVariance(Result):
             "low": [math.nan, math.nan, self.sd_interval[0]],
             "high": [math.nan, math.nan, self.sd_interval[1]],
         }
-        return Table(columns, title=f"Standard deviations in units of the score, {self.level:.0%} interval")
+        return Table(columns, title=f"Standard deviations in units of the score, {self.confidence_level:.0%} interval")
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
@@ -94,12 +98,15 @@ class ScoreVariance(Result):
         return (
             f"Of the spread of {test:.4g} in the mean score between {self.n_runs} runs, "
             f"{how_much_is_real(test, ind, low, high, '{:.4g} is'.format)}: the distribution-wise standard deviation "
-            f"is {root(self.var_dist):.4g} ({self.level:.0%} CI {low:.4g} to {high:.4g}, assuming normality), "
+            f"is {root(self.var_dist):.4g} ({self.confidence_level:.0%} CI {low:.4g} to {high:.4g}, assuming "
+            "normality), "
             f"independent {self._unit} give {ind:.4g} (mean {self.mean:.4g} on {on}). Other {self._unit} may differ."
         )
 
 
-def score_variance(scores: ArrayLike, *, level: float = 0.95, clusters: ArrayLike | None = None) -> ScoreVariance:
+def score_variance(
+    scores: ArrayLike, *, confidence_level: float = CONFIDENCE_LEVEL, clusters: ArrayLike | None = None
+) -> ScoreVariance:
     """Return how much of the spread of a mean score between runs is real.
 
     The formulas of `variance`, which do not rest on 0 and 1 (2304.01910, Theorem 2; unbiased at any number of runs).
@@ -108,8 +115,8 @@ def score_variance(scores: ArrayLike, *, level: float = 0.95, clusters: ArrayLik
     ----------
     scores : array_like of float [runs, examples]
         Score of each run on each example: a loss, a metric. For correctness take `variance`, which has more to say.
-    level : float
-        Of the interval.
+    confidence_level : float
+        Confidence level of the interval.
     clusters : array_like [examples], optional
         Cluster of each example, where several belong together; as for `variance`.
 
@@ -124,8 +131,7 @@ def score_variance(scores: ArrayLike, *, level: float = 0.95, clusters: ArrayLik
     >>> round(rs.methods.variance.score_variance([[0.5, 1.0, 0.0], [1.5, 2.0, 1.0], [1.0, 1.5, 0.5]]).var_dist, 6)
     0.25
     """
-    if not 0 < level < 1:
-        raise InputError(f"level={level}", "a number between 0 and 1, such as 0.95")
+    check_confidence_level(confidence_level)
     values = np.asarray(scores, np.float64)
     if values.ndim != 2 or min(values.shape) < 2:
         raise InputError(f"scores of shape {values.shape}", "[runs, examples], two or more of each")
@@ -141,13 +147,13 @@ def score_variance(scores: ArrayLike, *, level: float = 0.95, clusters: ArrayLik
         float(sample_variance(grouping.sums(values).T).sum()) / examples**2,
     )
     lift = 1 / grouping.between
-    low, high = scaled_interval(test, runs - 1, level)
-    highest = max(high, scaled_interval(independent, runs - 1, level)[1])
+    low, high = scaled_interval(test, runs - 1, confidence_level)
+    highest = max(high, scaled_interval(independent, runs - 1, confidence_level)[1])
     dist = lift * (test - independent)
     return ScoreVariance(
         n_runs=runs,
         n_examples=examples,
-        level=level,
+        confidence_level=confidence_level,
         mean=float(means.mean()),
         var_test=test,
         var_ind=independent,

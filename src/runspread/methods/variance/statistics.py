@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,14 +16,15 @@ from ..._reading.copies import Copies, copied_outcomes, equal_groups, identical_
 from ..._reading.correctness import Outcome, Outcomes, UnusableRun, as_outcomes, checked_correct
 from ..._reading.kinds import check_nan
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS, divided
 from ..._results import Excluded
 from ...errors import InputError
 from .accumulators import Segment, checked_examples, checked_half, claim, confusions, predictions_of, summed, widened
 from .counting import confusion_matrices, load_counting, packed_rows
+from .defaults import COUNTING, GROUPS, CountingOptions
 from .dropped import for_kept
 from .sums import RunSums, group_edges, sum_of_squares
 
-GROUPS = 20
 _MOST_BITS = 2**32
 _ASKED_FOR_NOTHING = {"kind": "auto", "nan": "exclude", "missing": "raise"}
 
@@ -400,26 +401,20 @@ class RunStatistics:
 
 
 @opens("source")
-def run_statistics(
-    source: Any,
-    labels: Any = None,
-    *,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    **settings: Any,
-) -> RunStatistics:
+def run_statistics(source: Any, labels: Any = None, **options: Unpack[CountingOptions]) -> RunStatistics:
     """Return the `RunStatistics` of a whole source: an array, a memory map, a file, a study or its reader.
 
     Parameters
     ----------
-    source, labels, split, kind, nan
+    source, labels
         As for `variance`.
-    **settings
-        Passed to `RunStatistics`.
+    **options
+        How outputs are read (``split``, ``kind``, ``nan``), and what is counted, as in `RunStatistics` (``groups``,
+        ``first_half``, ``votes``, ``keep_bits``, ``keep_confusion``, ``n_classes``).
     """
-    outcomes = as_outcomes(source, labels, split=split, kind=kind, nan=nan, n_classes=settings.get("n_classes"))
-    return RunStatistics.from_outcomes(outcomes, **settings)
+    reading, settings = divided(run_statistics, options, DEFAULTS, COUNTING)
+    outcomes = as_outcomes(source, labels, n_classes=settings["n_classes"], **reading)
+    return RunStatistics.from_outcomes(outcomes, **{k: v for k, v in settings.items() if k in options})
 
 
 def counted(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.correctness import Outcomes, as_outcomes
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS, ReadingOptions, divided
 from ..._results import Excluded, Result, Table
 from ..._words import count
 from ...errors import InputError
@@ -129,10 +130,8 @@ def two_group_tasks(
     labels: Any = None,
     *,
     n_classes: int | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
     clusters: ArrayLike | None = None,
+    **reading: Unpack[ReadingOptions],
 ) -> TwoGroupTasks:
     """Return the variance of every two-group task that the classes make (2304.01910, section 5; spec 4.4).
 
@@ -141,8 +140,10 @@ def two_group_tasks(
     source : array_like, RunOutputs, study or RunStatistics
         Logits [runs, examples, classes] or predicted classes [runs, examples], or statistics with
         ``keep_confusion=True``.
-    labels, n_classes, split, kind, nan, clusters
+    labels, n_classes, clusters
         As for `calibration`; clusters take predictions, and one more pass over them.
+    **reading : ReadingOptions
+        How outputs are read: ``split``, ``kind``, ``nan``.
 
     Raises
     ------
@@ -153,7 +154,8 @@ def two_group_tasks(
         if clusters is not None:
             raise InputError("clusters with RunStatistics", "predictions", "Pass the predictions of the runs instead.")
         return _tasks(_checked_statistics(source, labels, n_classes), source.excluded)
-    outcomes = as_outcomes(source, labels, split=split, kind=kind, nan=nan, n_classes=n_classes)
+    how, _ = divided(two_group_tasks, reading, DEFAULTS, {})
+    outcomes = as_outcomes(source, labels, n_classes=n_classes, **how)
     assert outcomes.labels is not None
     size = _size(outcomes, outcomes.labels, n_classes or outcomes.n_classes)
     statistics = RunStatistics.from_outcomes(outcomes, n_classes=size, keep_confusion=True)

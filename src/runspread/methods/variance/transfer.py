@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..._reading.copies import Copies
 from ..._reading.opening import opens
+from ..._reading.options import DEFAULTS_OF_OUTCOMES, OutcomeOptions, divided
 from ...errors import InputError
+from .defaults import BEST_OF, CONFIDENCE_LEVEL
 from .estimate import variance
 from .intervals import scaled_interval
 from .once import without_copies
@@ -35,13 +37,10 @@ def seed_selection(
     *,
     correct: ArrayLike | None = None,
     counts: Sequence[int] | None = None,
-    split: str = "test",
-    kind: str = "auto",
-    nan: str = "exclude",
-    missing: str = "raise",
-    level: float | None = None,
-    first_half: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
+    first_half: ArrayLike | None = None,
+    confidence_level: float | None = None,
+    **reading: Unpack[OutcomeOptions],
 ) -> SeedSelection:
     """Return what picking the best seed is worth on examples that did not pick it.
 
@@ -49,12 +48,14 @@ def seed_selection(
     ----------
     source : VarianceResult, or as for `variance`
         The runs. A result has its halves and its level already.
-    labels, correct, split, kind, nan, missing, first_half, clusters
+    labels, correct, clusters, first_half
         As for `variance`.
     counts : sequence of int, optional
         For which N to say what the best of N runs is worth; default those of the result, or 2, 5, 10.
-    level : float, optional
-        Of the intervals; default 0.95.
+    confidence_level : float, optional
+        Confidence level of the intervals; default 0.95.
+    **reading : OutcomeOptions
+        How outputs are read: ``split``, ``kind``, ``nan``, ``missing``.
 
     Raises
     ------
@@ -69,17 +70,18 @@ def seed_selection(
     equally good seeds gain exactly 0 on average.
     """
     if isinstance(source, VarianceResult):
-        refuse_beside_result(labels=labels, correct=correct, first_half=first_half, level=level, clusters=clusters)
+        beside = {"labels": labels, "correct": correct, "first_half": first_half, "clusters": clusters}
+        refuse_beside_result(**beside, confidence_level=confidence_level)
         found = source
     else:
-        reading = {"correct": correct, "split": split, "kind": kind, "nan": nan, "missing": missing}
+        how, _ = divided(seed_selection, reading, DEFAULTS_OF_OUTCOMES, {})
         settings = {
-            "level": 0.95 if level is None else level,
-            "best_of": (2, 5, 10) if counts is None else counts,
+            "confidence_level": CONFIDENCE_LEVEL if confidence_level is None else confidence_level,
+            "best_of": BEST_OF if counts is None else counts,
             "pairs": "none",
             "clusters": clusters,
         }
-        found = _without_copies(source, labels, first_half, reading, settings)
+        found = _without_copies(source, labels, first_half, {"correct": correct, **how}, settings)
     found.require_runs()
     if len(found.distinct) < found.n_runs and len(found.distinct) > 1:
         raise InputError(
