@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.opening import opens
-from ..._reading.options import DEFAULTS_OF_OUTCOMES, OutcomeOptions, divided
+from ..._reading.options import DEFAULTS_OF_OUTCOMES, divided
 from ..._results import Result, Table
 from ..._words import count
+from .defaults import AccuracyOptions
 from .estimate import variance
 from .result import VarianceResult
 from .wording import points, refuse_beside_result, root
@@ -90,8 +91,7 @@ def run_accuracies(
     labels: Any = None,
     *,
     correct: ArrayLike | None = None,
-    clusters: ArrayLike | None = None,
-    **reading: Unpack[OutcomeOptions],
+    **options: Unpack[AccuracyOptions],
 ) -> RunAccuracies:
     """Return the accuracy of each run, and what it predicts on the distribution.
 
@@ -99,17 +99,17 @@ def run_accuracies(
     ----------
     source : VarianceResult, or as for `variance`
         The runs.
-    labels, correct, clusters
+    labels, correct
         As for `variance`.
-    **reading : OutcomeOptions
-        How outputs are read: ``split``, ``kind``, ``nan``, ``missing``.
+    **options
+        ``clusters``, and how outputs are read (``split``, ``kind``, ``nan``, ``missing``), as for `variance`.
     """
+    how, clusters = divided(run_accuracies, options, DEFAULTS_OF_OUTCOMES, {"clusters": None})
     if isinstance(source, VarianceResult):
-        refuse_beside_result(labels=labels, correct=correct, clusters=clusters)
+        refuse_beside_result(labels=labels, correct=correct, **clusters)
         found = source
     else:
-        how, _ = divided(run_accuracies, reading, DEFAULTS_OF_OUTCOMES, {})
-        found = variance(source, labels, correct=correct, pairs="none", clusters=clusters, **how)
+        found = variance(source, labels, correct=correct, pairs="none", **clusters, **how)
     share = 0.0 if math.isnan(found.components.kr20) else min(1.0, max(0.0, found.components.kr20))
     return RunAccuracies(
         run_ids=found.outcomes.run_ids or tuple(f"run {index}" for index in range(found.n_runs)),

@@ -138,6 +138,26 @@ class PlanOptions(OutcomeOptions, total=False):
     clusters: ArrayLike | None
 
 
+class AccuracyOptions(OutcomeOptions, total=False):
+    """Keywords of `run_accuracies`: those of reading, and one more.
+
+    clusters : array_like [examples], optional
+        Cluster of each example, as for `variance`.
+    """
+
+    clusters: ArrayLike | None
+
+
+class TaskOptions(ReadingOptions, total=False):
+    """Keywords of `two_group_tasks`: those of reading, and one more.
+
+    clusters : array_like [examples], optional
+        Cluster of each example, as for `variance`; takes predictions, and one more pass over them.
+    """
+
+    clusters: ArrayLike | None
+
+
 class CountingOptions(ReadingOptions, total=False):
     """Keywords of `run_statistics`: ``split``, ``kind`` and ``nan`` of reading, and those of `RunStatistics`."""
 

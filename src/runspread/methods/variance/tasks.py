@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.correctness import Outcomes, as_outcomes
 from ..._reading.opening import opens
-from ..._reading.options import DEFAULTS, ReadingOptions, divided
+from ..._reading.options import DEFAULTS, divided
 from ..._results import Excluded, Result, Table
 from ..._words import count
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
 from .clusters import ClusterCounter, ClusterTotals, Grouping, clusters_of, few_clusters
+from .defaults import TaskOptions
 from .null import chi2_p_value
 from .statistics import RunStatistics
 from .sums import RunSums, number, ratio, sum_of_squares
@@ -130,8 +131,7 @@ def two_group_tasks(
     labels: Any = None,
     *,
     n_classes: int | None = None,
-    clusters: ArrayLike | None = None,
-    **reading: Unpack[ReadingOptions],
+    **options: Unpack[TaskOptions],
 ) -> TwoGroupTasks:
     """Return the variance of every two-group task that the classes make (2304.01910, section 5; spec 4.4).
 
@@ -140,21 +140,23 @@ def two_group_tasks(
     source : array_like, RunOutputs, study or RunStatistics
         Logits [runs, examples, classes] or predicted classes [runs, examples], or statistics with
         ``keep_confusion=True``.
-    labels, n_classes, clusters
-        As for `calibration`; clusters take predictions, and one more pass over them.
-    **reading : ReadingOptions
-        How outputs are read: ``split``, ``kind``, ``nan``.
+    labels, n_classes
+        As for `calibration`.
+    **options
+        ``clusters`` (which take predictions, and one more pass over them), and how outputs are read (``split``,
+        ``kind``, ``nan``), as for `variance`.
 
     Raises
     ------
     InputError
         There are fewer than two runs, more than 16 classes, or statistics without confusion matrices.
     """
+    how, settings = divided(two_group_tasks, options, DEFAULTS, {"clusters": None})
+    clusters: ArrayLike | None = settings["clusters"]
     if isinstance(source, RunStatistics):
         if clusters is not None:
             raise InputError("clusters with RunStatistics", "predictions", "Pass the predictions of the runs instead.")
         return _tasks(_checked_statistics(source, labels, n_classes), source.excluded)
-    how, _ = divided(two_group_tasks, reading, DEFAULTS, {})
     outcomes = as_outcomes(source, labels, n_classes=n_classes, **how)
     assert outcomes.labels is not None
     size = _size(outcomes, outcomes.labels, n_classes or outcomes.n_classes)
