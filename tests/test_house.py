@@ -163,7 +163,6 @@ def test_verbs_have_few_parameters():
     assert {name: count for name, count in counts.items() if count > 12} == {}
 
 
-@pytest.mark.xfail(strict=True, reason="verbs and results are still being divided")
 def test_results_have_few_fields():
     many = {
         name: len(dataclasses.fields(value))
