@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Unpack
+from typing import Any, ClassVar, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,8 +47,8 @@ class PowerLawFit(Result):
         not a power law. None where no bootstrap was asked for.
     alpha_interval : tuple of float or None
         Bootstrap interval of alpha, xmin refitted.
-    level : float
-        Level of the interval.
+    confidence_level : float
+        Confidence level of the interval.
     n_bootstrap : int
         Number of bootstrap samples.
     ks : {"one_sided", "two_sided"}
@@ -66,6 +66,7 @@ class PowerLawFit(Result):
     """
 
     picture = ".plots:plot_power_law"
+    keys: ClassVar = {"confidence_level": "level"}
 
     alpha: float
     xmin: float
@@ -78,7 +79,7 @@ class PowerLawFit(Result):
     status: str
     p_value: float | None = None
     alpha_interval: tuple[float, float] | None = None
-    level: float = 0.95
+    confidence_level: float = 0.95
     n_bootstrap: int = 0
     ks: str = "one_sided"
     truncated_mle: bool = False
@@ -126,8 +127,8 @@ class PowerLawFit(Result):
         low, high = self.alpha_interval
         verdict = "a power law is rejected" if self.p_value < 0.1 else "a power law is not rejected"
         return (
-            f"{text}; {self.level:.0%} bootstrap interval {low:.2f} to {high:.2f}, p = {self.p_value:.3f} from "
-            f"{self.n_bootstrap} samples: {verdict}, which does not show that nothing else fits as well."
+            f"{text}; {self.confidence_level:.0%} bootstrap interval {low:.2f} to {high:.2f}, p = {self.p_value:.3f} "
+            f"from {self.n_bootstrap} samples: {verdict}, which does not show that nothing else fits as well."
         )
 
 
@@ -138,7 +139,7 @@ def fit_power_law(
     xmax: float | Literal["max"] | None = None,
     min_tail: int = MIN_TAIL,
     bootstrap: int = 0,
-    level: float = CONFIDENCE_LEVEL,
+    confidence_level: float = CONFIDENCE_LEVEL,
     seed: int | np.random.Generator | None = None,
     **settings: Unpack[TailSettings],
 ) -> PowerLawFit:
@@ -161,7 +162,7 @@ def fit_power_law(
         Smallest tail allowed. 2 is the rule of `powerlaw` and WeightWatcher.
     bootstrap : int
         Number of samples drawn from the fit and refitted, for the p-value and the interval of alpha.
-    level : float
+    confidence_level : float
         Confidence level of that interval.
     seed : int or Generator, optional
         Random source of the bootstrap.
@@ -199,8 +200,8 @@ def fit_power_law(
     }  # fmt: skip
     start = PowerLawFit(
         alpha=np.nan, xmin=np.nan, D=np.nan, sigma=np.nan, n=len(ordered), n_tail=0, xmin_index=-1, xmax=top,
-        status="too_few_values", level=level, ks=rules.ks, truncated_mle=rules.truncated_mle, ties=rules.ties,
-        values=ordered,
+        status="too_few_values", confidence_level=confidence_level, ks=rules.ks,
+        truncated_mle=rules.truncated_mle, ties=rules.ties, values=ordered,
     )  # fmt: skip
     smallest = 8 if small else max(2, min_tail)
     fit = _fitted_at(start, xmin, options) if xmin is not None else _fitted(start, rules.xmin_range, smallest, options)
@@ -314,7 +315,7 @@ def _bootstrapped(fit: PowerLawFit, n_bootstrap: int, rng: np.random.Generator, 
     alphas = np.array([one.alpha for one in again if one.status == "ok"])
     if not alphas.size:
         return fit
-    tail = (1 - fit.level) / 2
+    tail = (1 - fit.confidence_level) / 2
     low, high = np.quantile(alphas, [tail, 1 - tail])
     distances = np.array([one.D for one in again if one.status == "ok"])
     return replace(
