@@ -69,7 +69,7 @@ def test_abstention_is_a_class_of_its_own():
 def test_out_of_range(votes):
     with pytest.raises(InputError, match="values of labels are out of range"):
         rs.calibration(*votes, n_classes=4)
-    with pytest.raises(InputError, match="predictions has"):
+    with pytest.raises(InputError, match="values of predictions are out of range"):
         rs.calibration(votes[0], np.zeros(60, int), n_classes=4)
     with pytest.raises(InputError, match="bins"):
         rs.calibration(*votes, bins=0)

@@ -12,7 +12,7 @@ from ..._reading.copies import equal_groups
 
 _DECIMALS = 7
 _LEVEL = 0.005  # expected groups from which on equal losses are put down to chance
-_CAUTION = 2.0  # times the chance that the normal law gives: losses are not normal
+_CAUTION = 2.0  # times the chance that the normal distribution gives: losses are not normal
 _UNSEEN = 1e-4  # of a loss: its spread over initialisations where all are equal, which is little
 _MANTISSAS = ((16, 8), (13, 11))  # lowest bits of single precision that are zero in bfloat16 and half precision
 

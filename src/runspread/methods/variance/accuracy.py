@@ -56,7 +56,7 @@ class RunAccuracies(Result):
     sd_high: float
 
     def table(self) -> Table:
-        """Return a row a run."""
+        """Return one row per run."""
         columns = {"run": self.run_ids, "accuracy": self.accuracy, "estimate on distribution": self.estimate}
         return Table(columns, formats={"accuracy": ".2%", "estimate on distribution": ".2%"})
 

@@ -18,7 +18,8 @@ BETTER, WORSE, NOT_WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "not worse"
 class TForm(NamedTuple):
     """A t test of a difference: its standard error and degrees of freedom.
 
-    `below` and `above` (0 or more) move the lower and the upper limit outwards, where the estimate's law is skewed.
+    `below` and `above` (0 or more) move the lower and the upper limit outwards, where the estimate's distribution is
+    skewed.
     """
 
     error: float

@@ -260,7 +260,7 @@ def _of_runs(found: VarianceResult, n_examples: int | None) -> Basis:
 
 
 def _notes(found: VarianceResult, accuracy: Floats) -> tuple[str, ...]:
-    """Return the warnings of the pilot; on the law of its runs, what a plan makes of it."""
+    """Return the warnings of the pilot; on the distribution of its runs, what a plan makes of it."""
     odd = unlike_normal(accuracy)
     of_intervals = reservations_of_law(found.outcomes.correct, found.n_examples, found.outcomes.run_ids)
     notes = tuple(note for note in found.warnings if note not in of_intervals)

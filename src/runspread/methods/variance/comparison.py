@@ -235,7 +235,7 @@ class Comparison(Result):
         return self.asked_for.verdict(self.answers[on])
 
     def table(self) -> Table:
-        """Return a row a question, in percentage points; the configurations come first."""
+        """Return one row per question, in percentage points; the configurations come first."""
         asked = self.asked_for
         answers = [self.answers[on] for on in QUESTIONS]
         low, high = zip(*(answer.interval(asked.level) for answer in answers), strict=True)

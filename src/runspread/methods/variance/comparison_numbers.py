@@ -128,7 +128,7 @@ def _answers(fields: dict[str, Any], noise: Noise, items: ItemNoise, *, exact: b
 
 
 def _published(diff: float, noise: Noise, items: ItemNoise) -> dict[str, float]:
-    """Return Welch's test, and that on the distribution by the normal law, with whatever spread was seen."""
+    """Return Welch's test, and that on the distribution by the normal distribution, with whatever spread was seen."""
     if len(noise.parts) < 2:
         return dict.fromkeys(("se_welch", "df_welch", "p_welch", "se_dist", "p_dist"), math.nan)
     tests = [part.test for part in noise.parts]
@@ -158,7 +158,7 @@ def _t_test(diff: float, error: float, degrees: float) -> tuple[float, float]:
 
 
 def _z_test(diff: float, items: float, runs: float) -> tuple[float, float]:
-    """Return the standard error on the distribution and the two-sided p-value of the normal law."""
+    """Return the standard error on the distribution and the two-sided p-value of the normal distribution."""
     from scipy.special import ndtr
 
     error = math.nan if math.isnan(items) else math.sqrt(items + max(0.0, runs))

@@ -208,7 +208,7 @@ def _seeds_of(source: Any, outcomes: Outcomes, roles: Sequence[str]) -> NDArray[
 
 
 def _cells(seeds: NDArray[Any]) -> NDArray[np.intp] | None:
-    """Return the run in each cell [a, b, ...] of a complete crossing with one run a cell, None for another design."""
+    """Return the run in each cell [a, b, ...] of a complete crossing with one run per cell, None for another design."""
     codes = np.array([_codes(column) for column in seeds.T], np.int64).reshape(seeds.shape[1], -1).T
     levels = tuple(int(size) for size in codes.max(axis=0) + 1)
     if len(levels) < 2 or len(codes) != math.prod(levels):

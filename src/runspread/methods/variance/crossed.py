@@ -25,7 +25,7 @@ def _effects(sources: int) -> tuple[tuple[int, ...], ...]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SourceComponents(Result):
-    """Variance components of a crossed design of three seeds, or of two, one run a cell.
+    """Variance components of a crossed design of three seeds, or of two, one run per cell.
 
     Components come in the order a, b, c, ab, ac, bc, abc, with a, b, c the `roles`; with two a, b, ab. Negative ones
     stay negative.
@@ -63,7 +63,7 @@ class SourceComponents(Result):
     total_effect_dist: NDArray[np.float64]
 
     def table(self) -> Table:
-        """Return a row a component; shares are of the total variance."""
+        """Return one row per component; shares are of the total variance."""
         columns = {
             "source": [" x ".join(self.roles[axis] for axis in effect) for effect in _effects(len(self.roles))],
             "share on test set": self.comp_test / (self.total_test or math.nan),
@@ -97,7 +97,7 @@ def crossed_components(correct: NDArray[np.bool_], roles: Sequence[str]) -> Sour
     if len(levels) != len(roles) or min(levels) < 2 or examples < 2:
         raise InputError(
             f"correct of shape {correct.shape} for roles {', '.join(roles)}",
-            "an axis a role with two seeds or more of each, and two examples",
+            "one axis per role with two seeds or more of each, and two examples",
         )
     test = _mean_squares(correct.mean(axis=-1)[..., None])[:, 0]
     own = np.zeros(len(test))

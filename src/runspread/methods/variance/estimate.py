@@ -66,11 +66,11 @@ def variance(
         not examples, for independent (spec 2.6); without, clustered examples make intervals far too short. Fewer than
         20 clusters say little about new ones.
     law : {"normal", "any"}
-        Law of accuracies over runs that the intervals of ``sd_interval``, sentence and table assume. ``"normal"`` is
-        wrong where some trainings fail: a warning names outlying runs and two groups of runs. ``"any"`` does not take
-        accuracies as normal: the jackknife of the logarithm of the variance, from 30 runs on. It covers where one
-        training in ten or more fails, not where failures are so rare that the runs may hold none or one
-        (``docs/simulations.md``): see ``unseen_share``.
+        Distribution of accuracies over runs that the intervals of ``sd_interval``, sentence and table assume.
+        ``"normal"`` is wrong where some trainings fail: a warning names outlying runs and two groups of runs. ``"any"``
+        does not take accuracies as normal: it is the jackknife of the logarithm of the variance, and takes 30 runs. It
+        covers where one training in ten or more fails, not where failures are so rare that the runs may hold none or
+        one (``docs/simulations.md``): see ``unseen_share``.
     **options : VarianceOptions
         How outputs are read (``split``, ``kind``, ``nan``, ``missing``), whether they are of runs (``samples_are``),
         and what is rarely needed: ``best_of``, ``first_half``, ``groups``, ``pairs``, ``pair_threshold``, ``weights``,
@@ -165,7 +165,7 @@ def _forms(statistics: RunStatistics, outcomes: Outcomes | None, asked: Mapping[
 def _reservations(
     statistics: RunStatistics, copies: Copies, run_ids: tuple[str, ...], settings: Settings
 ) -> tuple[str, ...]:
-    """Return what the reader should know: what the law assumed hides, and what few runs (copies count once) do."""
+    """Return what the reader should know: what the assumed distribution hides, and what few runs do."""
     runs = copies.n_distinct
     notes = reservations(statistics, runs)
     if settings.law == "normal":

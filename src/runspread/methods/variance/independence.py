@@ -26,7 +26,7 @@ _LEVEL = 0.05
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class IndependenceTest(Result):
-    """Tests of independent errors: no distribution-wise variance, and accuracies that follow the Poisson-binomial law.
+    """Tests of independent errors: no distribution-wise variance, and Poisson-binomial accuracies.
 
     Attributes
     ----------
@@ -38,10 +38,10 @@ class IndependenceTest(Result):
         The same by permuting every example's outcomes over runs: valid at any number of runs.
     ks_stat, p_ks : float
         Largest distance of the distribution functions, and its parametric-bootstrap p-value. Tables of the statistic
-        do not apply: the law is discrete and fitted to the same runs.
+        do not apply: the distribution is discrete and fitted to the same runs.
     """
 
-    no_picture = "rs.variance(...).plot() draws the accuracies against the law that the test is about"
+    no_picture = "rs.variance(...).plot() draws the accuracies against the distribution that the test is about"
 
     n_runs: int
     n_examples: int
@@ -87,7 +87,7 @@ class IndependenceTest(Result):
             f"{self.n_runs} runs on {self.n_examples} examples {speak}{with_} against "
             f"independent errors (p {self.p_value:.2g} for both tests together): accuracies vary {self.f_ratio:.2f} "
             f"times as much as independent errors would (permutation p {self.p_permutation:.2g}), and their "
-            f"distribution is {self.ks_stat:.3f} from the Poisson-binomial law (p {self.p_ks:.2g})."
+            f"distribution is {self.ks_stat:.3f} from the Poisson-binomial distribution (p {self.p_ks:.2g})."
             f"{'' if against else ' A large p does not show independence.'}"
         )
 
@@ -149,7 +149,7 @@ def independence_test(
 
 
 def _null_distance(rng: np.random.Generator, runs: int, p: NDArray[np.float64], law: NDArray[np.float64]) -> float:
-    """Return the statistic of runs that err independently, with the law fitted anew."""
+    """Return the statistic of runs that err independently, with the distribution fitted anew."""
     if runs >= _FROM_LAW:  # the fit hardly moves with so many runs
         return ks_statistic(rng.choice(len(law), runs, p=law / law.sum()), law)
     drawn = rng.random((runs, len(p))) < p

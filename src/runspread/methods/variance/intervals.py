@@ -39,8 +39,8 @@ def two_way_variance(sums: RunSums, runs: float, examples: float, se_null: float
 def clustered_two_way_variance(sums: RunSums, clusters: float, se_null: float) -> float:
     """Return the sampling variance of ``var_dist`` over runs and clusters.
 
-    That of runs is the normal law's, as in `fixed_interval`: the jackknife over a few runs overstates it, and the
-    interval then covers too much. That of clusters is their jackknife, less what it counts of the runs' (spec 2.7).
+    That of runs is the normal distribution's, as in `fixed_interval`: the jackknife over a few runs overstates it, and
+    the interval then covers too much. That of clusters is their jackknife, less what it counts of the runs' (spec 2.7).
     """
     runs = 2 * (number(sums.lift) * number(sums.var_test)) ** 2 / (sums.n_runs - 1)
     return runs + max(0.0, clusters - _shared(sums) - 2 * se_null**2)
@@ -100,7 +100,7 @@ def any_law_interval(sums: RunSums, of_log: float, two_way: Callable[[float], fl
     two_way : callable
         From a sampling variance of ``var_dist`` over runs to that over runs and examples.
     level : float
-        Of the interval.
+        Confidence level of the interval.
     """
     from scipy.special import stdtrit
 
@@ -131,7 +131,7 @@ def mean_interval(sums: RunSums, of_mean: MeanVariance, size: int, level: float,
     size : int
         Number of examples, or of clusters: the effective number where no spread is seen.
     level : float
-        Of the interval.
+        Confidence level of the interval.
     new_runs : bool
         Whether it covers the noise of runs too, where there are two or more.
     """

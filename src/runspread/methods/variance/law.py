@@ -1,4 +1,4 @@
-"""The law of the runs' accuracies: what speaks against a normal one, and bounds that do without it."""
+"""The distribution of the runs' accuracies: what speaks against a normal one, and bounds that do without it."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def two_groups(values: NDArray[np.float64], step: float) -> int | None:
     """Return how many of the lowest values form a group of their own, None where no two groups show.
 
     The statistic is the largest gap between neighbours over the spread inside the two sides, of values that are whole
-    multiples of `step`; its critical value holds for one-moded laws from uniform to t3. No answer is no sign of one
-    group: below 20 runs its power is poor.
+    multiples of `step`; its critical value holds for distributions of one mode from uniform to t3. No answer is no sign
+    of one group: below 20 runs its power is poor.
     """
     count = len(values)
     if count < min(_GAPS):
@@ -95,7 +95,7 @@ def two_groups(values: NDArray[np.float64], step: float) -> int | None:
 def unseen_share(n_runs: int, level: float) -> float:
     """Return the largest share of trainings that may do worse than the worst of so many runs, at `level`.
 
-    Holds for any law: were the share larger, one of them would have been seen with at least that probability.
+    Holds for any distribution: were the share larger, one of them would have been seen with at least that probability.
     """
     return 1 - (1 - level) ** (1 / n_runs)
 
@@ -142,7 +142,7 @@ def odd_runs(accuracy: NDArray[np.float64], step: float, run_ids: Sequence[str] 
 
 
 def reservations_of_law(counts: NDArray[np.int64], n_examples: int, run_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return what in the runs' correct counts speaks against intervals under a normal law, as sentences."""
+    """Return what in the runs' correct counts speaks against intervals under a normal distribution, as sentences."""
     found = odd_runs(counts / n_examples, 1 / n_examples, run_ids)
     if not found:
         return ()
@@ -163,7 +163,7 @@ def unlike_normal(values: NDArray[np.float64]) -> str:
 
 
 def checked_law(law: Any, n_runs: int) -> str:
-    """Return a law that intervals may assume, with that many runs."""
+    """Return a distribution that intervals may assume, with that many runs."""
     from ..._checks import check_choice
     from ...errors import InputError
 

@@ -1,4 +1,4 @@
-"""The law of accuracy under independent errors: Poisson-binomial, and how far the runs are from it."""
+"""The distribution of accuracy under independent errors: Poisson-binomial, and how far the runs are from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .sums import RunSums
 
 
 def poisson_binomial_pmf(p: ArrayLike) -> NDArray[np.float64]:
-    """Return the law of a sum of independent Bernoulli variables.
+    """Return the distribution of a sum of independent Bernoulli variables.
 
     Parameters
     ----------

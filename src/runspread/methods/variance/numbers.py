@@ -30,7 +30,7 @@ from .wording import root, sd_end
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked for: the level of the intervals, the law that they assume, numbers of runs to pick the best of."""
+    """What was asked for: the level of the intervals, the distribution that they assume, and N of the best of N."""
 
     level: float
     law: str

@@ -38,7 +38,7 @@ def run_seeds(
     """Return what tells the seeds of each run: those given, or all that a study recorded; None where there are none."""
     if seeds is None:
         if outcomes is None or not hasattr(source, "runs"):
-            raise InputError(f"runs of {name} without seeds", "studies, or seeds=(a, b) with one seed a run")
+            raise InputError(f"runs of {name} without seeds", "studies, or seeds=(a, b) with one seed per run")
         recorded = {run.id: tuple(run.seeds.to_dict().values()) for run in source.runs}
         rows = [recorded[run] for run in outcomes.run_ids]
     else:

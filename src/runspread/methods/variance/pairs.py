@@ -87,7 +87,7 @@ class PairDeviations(Result):
 def default_pair_threshold(n_runs: int, n_examples: int) -> float:
     """Return the deviation that independent pairs hardly reach: 2 %, or the Bonferroni bound at 5 % if larger.
 
-    The bound is by the normal law and goes beyond 1, which no deviation does, where there are few runs.
+    The bound is by the normal distribution and goes beyond 1, which no deviation does, where there are few runs.
     """
     from scipy.special import ndtri
 
@@ -109,7 +109,7 @@ def pair_deviations(
 ) -> PairDeviations:
     """Return how far pairs of examples are from independent errors (2304.01910, section 4; spec 3.2).
 
-    The cost grows with runs times examples squared: all pairs of 10,000 examples over 1,000 runs take some 10 s a core.
+    The cost grows with runs times examples squared: 10,000 examples and 1,000 runs take some 10 s per core.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class RunPlan(Result):
         As published: runs of each on this test set, by the normal approximation and by Student's t test, with the
         variances taken as exact.
     runs_dist : float
-        As published: runs of each on the distribution by the normal law, which flatters few.
+        As published: runs of each on the distribution by the normal distribution, which flatters few.
     min_delta_dist : float
         Smallest gap that any number of runs can establish on the distribution with this test set.
     basis : str
@@ -80,7 +80,7 @@ class RunPlan(Result):
     basis: str
 
     def table(self) -> Table:
-        """Return a row a question, with the range of the first."""
+        """Return one row per question, with the range of the first."""
         columns = {
             "question": ["this test set", "this test set, if the spread is exact", "distribution"],
             "runs of each": [self.runs_needed, self.runs_plugin, self.runs_needed_dist],
@@ -128,9 +128,10 @@ class GapPlan(Result):
     gap_needed_dist : float
         On the distribution, where both tests of `compare` have to agree; NaN where `tau2` is not known.
     gap_fixed_normal, gap_fixed_t : float
-        As published: on this test set by the normal law and by Student's t test, with the variances taken as exact.
+        As published: on this test set by the normal distribution and by Student's t test, with the variances taken as
+        exact.
     gap_dist : float
-        As published: on the distribution by the normal law; NaN where `tau2` is not known.
+        As published: on the distribution by the normal distribution; NaN where `tau2` is not known.
     gap_noise : float
         Difference of two means beyond which noise alone rarely goes: the two-sided level, without power.
     """
@@ -157,7 +158,7 @@ class GapPlan(Result):
     basis: str
 
     def table(self) -> Table:
-        """Return a row a question, with the range of what these runs show on this test set."""
+        """Return one row per question, with the range of what these runs show on this test set."""
         rows = {
             "beyond noise, this test set": (self.gap_noise, math.nan, math.nan),
             "shown, this test set": (self.gap_needed, self.gap_low, self.gap_high),

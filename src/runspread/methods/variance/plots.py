@@ -36,7 +36,7 @@ def _legend_above(ax: Axes, columns: int = 2) -> None:
 
 
 def _bin_edges(counts: NDArray[np.int64], law: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return edges half-way between counts, in equal steps, that cover the runs and all but 10^-6 of the law."""
+    """Return edges half-way between counts, in equal steps; they cover the runs and all but 10^-6 of the mass."""
     cumulative = np.cumsum(law)
     low = min(int(counts.min()), int(np.searchsorted(cumulative, 5e-7)))
     high = max(int(counts.max()), min(len(law) - 1, int(np.searchsorted(cumulative, 1 - 5e-7))))
@@ -45,7 +45,7 @@ def _bin_edges(counts: NDArray[np.int64], law: NDArray[np.float64]) -> NDArray[n
 
 
 def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -> Axes:
-    """Draw the runs' accuracies against the law they would follow if they erred independently on each example.
+    """Draw the runs' accuracies against the distribution they would follow if they erred independently on each example.
 
     Parameters
     ----------
@@ -80,13 +80,13 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     label = f"if errors were independent: sd {100 * independent:.3g} points"
     ax.plot(steps, np.repeat(mass * result.n_runs, 2), color=ORANGE, linewidth=1.8, label=label)
     ax.axvline(100 * result.mean_acc, color=GREY, linewidth=1, linestyle="--", label="mean")
-    ax.set(xlabel="accuracy of a run (%)", ylabel="runs")
+    ax.set(xlabel="accuracy per run (%)", ylabel="runs")
     _legend_above(ax, 1)
     return _clean(ax)
 
 
 def plot_quantiles(result: VarianceResult, ax: Axes | None = None) -> Axes:
-    """Draw the runs' accuracies in order against the quantiles of the law that independent errors would give.
+    """Draw the runs' accuracies in order against the quantiles of the distribution that independent errors would give.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def plot_quantiles(result: VarianceResult, ax: Axes | None = None) -> Axes:
     ax.plot(law, runs, "o", color=BLUE, markersize=5, alpha=_opacity(len(runs)), markeredgewidth=0)
     ends = np.array([min(law.min(), runs.min()), max(law.max(), runs.max())])
     ax.plot(ends, ends, color=ORANGE, linewidth=1.8, label="if errors were independent")
-    ax.set(xlabel="quantile of the Poisson-binomial law (%)", ylabel="accuracy of a run (%)")
+    ax.set(xlabel="quantile of the Poisson-binomial distribution (%)", ylabel="accuracy per run (%)")
     _legend_above(ax)
     return _clean(ax)
 
@@ -344,7 +344,7 @@ def plot_look(result: Look, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : Look
-        Of a `StoppingRule`, or of `train_until`.
+        Result of `stopping_rule` or `train_until`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 

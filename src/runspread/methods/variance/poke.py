@@ -38,7 +38,7 @@ class PokeSensitivity(Result):
         seeds.
     """
 
-    no_picture = "its three shares are a table: print(result.table()); by_pair holds one number a pair"
+    no_picture = "its three shares are a table: print(result.table()); by_pair holds one number per pair"
 
     n_pairs: int
     n_repeats: int

@@ -1,6 +1,6 @@
 """Power of the t tests that compare two configurations, by quadrature (scores 6.1), and the runs that reach it.
 
-SciPy's noncentral t returns NaN or wrong values far out (``nct.cdf``, ``nctdtr``), so that its law is integrated here.
+SciPy's noncentral t (``nct.cdf``, ``nctdtr``) returns NaN or wrong values far out: its distribution is integrated here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...errors import InputError
 
 MOST_RUNS = 2**40
 _FEW_DEGREES = 20  # below, a critical value is far beyond the scale's spread, so that it takes more nodes
-_FAR = 9.0  # standard deviations beyond which a normal law has no mass in doubles
+_FAR = 9.0  # standard deviations beyond which a normal distribution has no mass in doubles
 _TAIL = 1e-16
 FINE, COARSE = (60, 80), (32, 40)  # nodes for the split of the variances and for their scale; coarse: to 1e-4
 _GUARDED = 3  # of scores (`scores.md` 3.1, 6.1); `compare` has a guard of its own; plans are of equal numbers, without
@@ -103,7 +103,7 @@ def _scale_law(degrees: int, count: int) -> tuple[Floats, Floats]:
 
 @functools.lru_cache(maxsize=256)
 def _split_law(degrees_a: int, degrees_b: int, count: int) -> tuple[Floats, Floats]:
-    """Return nodes and masses of the first sum of squares' share of both, a beta law, as the square of a sine."""
+    """Return nodes and masses of the first sum of squares' share of both, beta distributed, as the square of a sine."""
     from scipy.special import betainccinv, betaincinv
 
     a, b = degrees_a / 2, degrees_b / 2

@@ -1,4 +1,4 @@
-"""`score_variance`: the decomposition for scores that are no 0 or 1, such as a loss an example (spec 2.6)."""
+"""`score_variance`: the decomposition for scores that are no 0 or 1, such as a loss per example (spec 2.6)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .wording import how_much_is_real, root
 class ScoreVariance(Result):
     """How much of the spread of a mean score between runs is real, and how much is noise of the finite test set.
 
-    In units of the score: of the loss, of a metric an example. Negative estimates of ``var_dist`` stay negative.
+    In units of the score: of the loss, or of a metric per example. Negative estimates of ``var_dist`` stay negative.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ScoreVariance(Result):
     """
 
     keys: ClassVar = {"confidence_level": "level"}
-    no_picture = "draw result.run_mean with a histogram: scores have no law of independent errors to draw beside"
+    no_picture = "draw result.run_mean with a histogram: nothing says how independent errors in scores would spread"
 
     n_runs: int
     n_examples: int

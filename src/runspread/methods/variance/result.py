@@ -135,7 +135,7 @@ class VarianceResult(Result):
 
     @property
     def quantiles(self) -> NDArray[np.float64]:
-        """Quantiles of the Poisson-binomial law at (j - 1/2)/R, and the runs' accuracies in order [runs, 2]."""
+        """Poisson-binomial quantiles at (j - 1/2)/R, and the runs' accuracies in order [runs, 2]."""
         self.require_runs()
         law = np.cumsum(poisson_binomial_pmf(self.outcomes.right / self.n_runs))
         levels = (np.arange(self.n_runs) + 0.5) / self.n_runs
@@ -171,7 +171,7 @@ class VarianceResult(Result):
 
     @property
     def unseen_share(self) -> float:
-        """Largest share of trainings that may do worse than the worst run here, at `level`, for any law of runs."""
+        """Largest share of trainings that may do worse than the worst run here, however accuracies are distributed."""
         return unseen_share(len(self.distinct), self.confidence_level)
 
     def table(self) -> Table:
@@ -184,7 +184,7 @@ class VarianceResult(Result):
             ("real, on the distribution", self.sd_dist, *self.intervals.sd_pop),
             ("mean accuracy, on this test set", self.intervals.se_mean_fixed, math.nan, math.nan),
             ("mean accuracy, on the distribution", self.intervals.se_mean_dist, math.nan, math.nan),
-            ("binomial law, for comparison", root(self.distribution.binomial_variance), math.nan, math.nan),
+            ("binomial distribution, for comparison", root(self.distribution.binomial_variance), math.nan, math.nan),
         ]
         names, values, lows, highs = zip(*rows, strict=True)
         scaled = {"sd": values, "low": lows, "high": highs}

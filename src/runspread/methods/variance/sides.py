@@ -34,7 +34,7 @@ class Side:
     source : Any
         What it was given as.
     all_runs : RunStatistics
-        Of all runs, copies too.
+        Outcomes of all runs, copies too.
     outcomes : Outcomes or None
         Where they were read from; None for statistics.
     copies : Copies

@@ -58,7 +58,7 @@ class RunStatistics:
         it `variance` has everything that it has from the outcomes; without it the jackknife over runs is grouped, and
         there are no pairs, clusters, weights or strata.
     keep_confusion : bool
-        Whether to keep the confusion matrix of every run (for `two_group_tasks`): K x K counts of two bytes a run, of
+        Whether to keep the confusion matrix of every run (for `two_group_tasks`): K x K counts of two bytes per run, of
         four beyond 65,535 examples. Needs labels, predictions and votes.
 
     Examples
@@ -120,7 +120,7 @@ class RunStatistics:
         kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
             What the outputs are.
         nan : {"exclude", "raise", "abstain"}
-            What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to leave out, named
+            What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to exclude, named
             in ``excluded`` (where `n_runs` was declared such a run is an error: it was counted upon), an error, or no
             prediction on those examples.
         """

@@ -83,7 +83,7 @@ class TwoGroupTasks(Result):
         return ratio(float(np.square(self.var_test - binomial).sum()), float(ours))
 
     def table(self) -> Table:
-        """Return a row a task."""
+        """Return one row per task."""
         columns = {
             "positive classes": [self._members(mask) for mask in self.mask.tolist()],
             "error": self.err,

@@ -68,7 +68,7 @@ def variance_sentence(result: VarianceResult) -> str:
     interval = f"{result.confidence_level:.0%} CI {points(low)} to {points(high)}, {law}"
     return (
         f"Of the {points(result.sd_test)} percentage points of spread between {result.n_runs} runs, {real}: the "
-        f"distribution-wise standard deviation is {points(result.sd_dist)} ({interval}), independent {_errors(result)} "
+        f"distribution-wise standard deviation is {points(result.sd_dist)} ({interval}); independent {_errors(result)} "
         f"give {points(result.sd_ind)} (mean accuracy {result.mean_acc:.2%} on {_examples(result)}). Other {others} "
         "may differ."
     )
