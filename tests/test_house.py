@@ -154,7 +154,6 @@ def test_sizes():
     assert max(long.values()) <= 450, [name for name, lines in long.items() if lines > 450]
 
 
-@pytest.mark.xfail(strict=True, reason="verbs and results are still being divided")
 def test_verbs_have_few_parameters():
     counts = {
         name: len(inspect.signature(value).parameters) for name, value in public().items() if inspect.isfunction(value)
