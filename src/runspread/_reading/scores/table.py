@@ -174,6 +174,11 @@ def read_scores(source: Any, *, one_arm: bool = False, **given: Any) -> ScoreTab
     return _gathered(rows, percents, table, columns, options)
 
 
+def given_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a method's keywords that say how a table is read."""
+    return {name: value for name, value in settings.items() if name in DEFAULTS}
+
+
 def _is_arms(source: Any, options: Mapping[str, Any]) -> bool:
     """Whether a mapping holds arms by name, each a sequence of scores, and is no mapping of columns."""
     if not isinstance(source, Mapping) or isinstance(source, Table) or not source:

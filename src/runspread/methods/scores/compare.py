@@ -93,7 +93,7 @@ def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[Co
     level = checked_level(options["level"])
     reading: dict[str, Any] = {name: value for name, value in settings.items() if name in READING}
     table = read_scores(old if new is None else {"old": _sequence(old), "new": _sequence(new)}, **reading)
-    _one_of_each(table)
+    one_of_each(table)
     names = _two_arms(table, options["baseline"], options["new_arm"])
     lower = table.lower_is_better()
     _check_margin(margin, table)
@@ -136,7 +136,7 @@ def _check_margin(margin: float | None, table: ScoreTable) -> None:
         )
 
 
-def _one_of_each(table: ScoreTable) -> None:
+def one_of_each(table: ScoreTable) -> None:
     """Raise if a table has several metrics or tasks."""
     if len(table.metrics) > 1:
         names = ", ".join(table.metrics[:6])

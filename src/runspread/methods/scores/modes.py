@@ -52,17 +52,12 @@ class Shape(Part):
 
 def resolution(x: Floats) -> float:
     """Return the step of which all values are whole multiples apart, if some value occurs twice; else 0."""
-    distinct = np.unique(x)
-    if len(distinct) == len(x) or len(distinct) < 2:
+    values = np.unique(x)
+    noise = 8 * np.spacing(float(np.abs(values).max()))
+    values = values[np.concatenate([[True], np.diff(values) > noise])]  # what rounding made of one printed value
+    if len(values) == len(x) or len(values) < 2:
         return 0.0
-    steps = np.diff(distinct)
-    noise = 8 * np.spacing(float(np.abs(distinct).max()))
-    values: Floats = distinct
-    if (steps <= noise).any():  # what rounding made of one printed value
-        values = distinct[np.concatenate([[True], steps > noise])]
-        steps = np.diff(values)
-    if not len(steps):
-        return 0.0
+    steps = np.diff(values)
     step = float(steps.min())
     multiples = steps / step
     whole = np.abs(multiples - np.rint(multiples)) <= 1e-6 * multiples + 2 * noise / step

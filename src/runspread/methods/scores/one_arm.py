@@ -16,6 +16,7 @@ from ..variance.power import Rejection
 Floats = NDArray[np.float64]
 _NODES = 400  # of the noncentral t: with 80 an interval far out is off in its fourth digit
 _OUTLIER_LEVEL, _FEWEST_FOR_OUTLIERS = 0.01, 6
+_SMALL, _LARGE = 1e-150, 1e150  # beyond, squares leave the range of doubles
 _MANY = 60  # runs above which binomials are taken as logarithms
 
 
@@ -98,6 +99,9 @@ def standard_deviation(x: Floats) -> float:
     """
     if len(x) < 2:
         return math.nan
+    size = float(np.abs(x).max())
+    if size and not _SMALL < size < _LARGE:
+        return size * standard_deviation(x / size)
     apart = deviations(x)
     largest = float(np.abs(apart).max())
     if not largest:

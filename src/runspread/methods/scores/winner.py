@@ -48,7 +48,8 @@ def winner(values: Sequence[Floats], level: float, *, lower: bool) -> Winner:
     """Return the arm with the best mean of runs [n], and what it is worth."""
     arms, sign = [Arm.of(x) for x in values], -1.0 if lower else 1.0
     k, good = len(arms), sign * np.array([arm.mean for arm in arms])
-    best = int(np.argmax(good))
+    near = 1e-12 * float(np.abs(good).max())  # means that differ by rounding alone are equal
+    best = int(np.flatnonzero(good >= good.max() - near)[0])
     noise = np.square(pooled_sd(*arms)) / np.array([arm.n for arm in arms], float)
     between = max(0.0, float(good.var(ddof=1) - noise.mean())) if k > 1 else math.nan
     shrinkage, shrunk, ends = np.zeros(k), good.copy(), (math.nan, math.nan)

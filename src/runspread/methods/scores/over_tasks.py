@@ -1,0 +1,339 @@
+"""`compare_tasks`: arms over several tasks, on these tasks and on tasks like them (scores 5)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_choice, check_keywords
+from ..._reading.scores.table import DEFAULTS as READING
+from ..._reading.scores.table import ScoreReading, ScoreTable, given_of, read_scores
+from ..._results import Result, Table
+from ..._words import listed
+from ...errors import InputError
+from .._statistics import holm_adjusted
+from .aggregates import TaskAggregates, task_aggregates
+from .amounts import Amounts
+from .compare import checked_level
+from .defaults import GAMMA, LEVEL
+from .forms import Arm, pooled_sd
+from .one_arm import mean_of, standard_deviation, t_quantile
+from .tasks import TaskPairs, TaskRanks, cell_means, task_pairs, task_ranks
+
+Floats = NDArray[np.float64]
+ON = ("tasks-like-these", "these-tasks")
+OVER_TASKS: dict[str, Any] = {
+    "baseline": None,
+    "new_arm": None,
+    "on": ON[0],
+    "tasks": "common",
+    "normalise": "none",
+    "gamma": GAMMA,
+    "level": LEVEL,
+}
+_FEWEST_FOR_UNIT = 5  # runs of the baseline on a task below which its spread is a poor unit
+_SCALES_DIFFER = 0.01  # p below which the spread of runs is shown to differ between tasks
+_ONE_SCALE = 3.0  # largest ratio of the spreads of runs between tasks on one scale
+
+
+class TaskSettings(ScoreReading, total=False):
+    """Keywords of `compare_tasks`: those of the reading, and these.
+
+    baseline, new_arm : str
+        Which two arms; default all of the table.
+    on : {"tasks-like-these", "these-tasks"}
+        What the verdict is about.
+    tasks : {"common", "raise"}
+        What to do with tasks on which an arm has no runs: leave them out and name them (default), or an error.
+    normalise : {"none", "baseline"} or mapping of task to (low, high)
+        How scores of different scales become one: not at all (default), in standard deviations of the baseline's runs,
+        or between two scores of each task, such as chance and perfect.
+    gamma : float
+        Score from which the optimality gap counts nothing; default 1.
+    level : float
+        Of intervals; default 0.95.
+    """
+
+    baseline: str
+    new_arm: str
+    on: str
+    tasks: str
+    normalise: str | Mapping[str, tuple[float, float]]
+    gamma: float
+    level: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoreTasks(Result):
+    """Arms over several tasks. Differences are of goodness: above 0, the second arm of a pair is better.
+
+    Attributes
+    ----------
+    names, tasks : tuple of str
+        Arms and tasks.
+    metric, unit : str
+        Name of the metric; its unit, plain after normalisation.
+    level : float
+        Of intervals.
+    on : str
+        What the verdict is about.
+    means : ndarray of float64 [arms, tasks]
+        Goodness of each arm on each task: lower-is-better metrics have their sign changed.
+    pairs : TaskPairs
+        Every pair on these tasks and on tasks like them.
+    these_lo, these_hi, like_lo, like_hi : ndarray of float64 [pairs]
+        Intervals of the mean difference, for both questions.
+    aggregates : TaskAggregates
+        Mean, median, middle half and optimality gap of each arm.
+    ranks : TaskRanks
+        Average ranks.
+    verdicts : tuple of str [pairs]
+        better, worse or undecided for the second arm, after Holm's correction over pairs.
+    n_runs : tuple of int
+        Fewest and most runs of an arm on a task.
+    """
+
+    no_picture = "draw result.means, an arm a row and a task a column"
+
+    names: tuple[str, ...]
+    tasks: tuple[str, ...]
+    metric: str
+    unit: str
+    level: float
+    on: str
+    means: Floats
+    pairs: TaskPairs
+    these_lo: Floats
+    these_hi: Floats
+    like_lo: Floats
+    like_hi: Floats
+    aggregates: TaskAggregates
+    ranks: TaskRanks
+    verdicts: tuple[str, ...]
+    n_runs: tuple[int, int]
+
+    def table(self) -> Table:
+        """Return a row for each pair, with both questions."""
+        p = self.pairs
+        columns = {
+            "new": [self.names[j] for _, j in p.pairs.tolist()],
+            "old": [self.names[i] for i, _ in p.pairs.tolist()],
+            "better by": p.diff,
+            "low (these)": self.these_lo,
+            "high (these)": self.these_hi,
+            "p (these)": p.p_these,
+            "low (like)": self.like_lo,
+            "high (like)": self.like_hi,
+            "p (like)": p.p_like_used,
+            "verdict": list(self.verdicts),
+        }
+        return Table(columns, formats=dict.fromkeys(("p (these)", "p (like)"), ".3g"))
+
+    def sentence(self) -> str:
+        """Return the verdict on these tasks and on tasks like them, of two arms; of more, which pairs are decided."""
+        return _of_two(self) if len(self.names) == 2 else _of_many(self)
+
+
+def _of_two(one: ScoreTasks) -> str:
+    p, alpha, m = one.pairs, 1 - one.level, len(one.tasks)
+    diff, (old, new) = float(p.diff[0]), one.names
+    amounts = Amounts(one.metric, one.unit, float(one.these_hi[0] - one.these_lo[0]) / 2 or abs(diff) / 10 or 1.0)
+    side = "better" if diff > 0 else "worse"
+    these, like = bool(p.p_these[0] <= alpha), bool(p.p_like_used[0] <= alpha)
+    shown = "Yes" if side == "better" else "No"
+    start = {
+        (True, True): f"{shown}, on tasks like these {m}",
+        (True, False): f"{shown} on these {m} tasks, undecided on tasks like them",
+    }.get((these, like), f"Undecided, on these {m} tasks and on tasks like them")
+    wins = int((one.means[1] > one.means[0]).sum())
+    return (
+        f"{start}: {new} is {amounts.size(diff)} {side} than {old} on average (these tasks "
+        f"{_ends(amounts, one.these_lo[0], one.these_hi[0])}; tasks like these "
+        f"{_ends(amounts, one.like_lo[0], one.like_hi[0])}; {_runs(one)}). It is better on {wins} of the {m}."
+    )
+
+
+def _ends(amounts: Amounts, low: float, high: float) -> str:
+    words = amounts.interval(float(low), float(high))
+    return words.replace("lower", "worse").replace("higher", "better")
+
+
+def _runs(one: ScoreTasks) -> str:
+    low, high = one.n_runs
+    return f"{low} runs per task" if low == high else f"{low} to {high} runs per task"
+
+
+def _of_many(one: ScoreTasks) -> str:
+    decided = [
+        f"{one.names[j if word == 'better' else i]} over {one.names[i if word == 'better' else j]}"
+        for (i, j), word in zip(one.pairs.pairs.tolist(), one.verdicts, strict=True)
+        if word != "undecided"
+    ]
+    what = "tasks like these" if one.on == ON[0] else "these tasks"
+    pairs = len(one.verdicts)
+    text = f"better on {what}: {listed(decided, 4)}" if decided else f"no pair is decided on {what}"
+    top = one.names[int(np.argmax(one.aggregates.mean))]
+    return (
+        f"Of {len(one.names)} arms on {len(one.tasks)} tasks, {text} ({_runs(one)}; "
+        f"after Holm's correction over {pairs} pairs). {top} has the best mean."
+    )
+
+
+def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
+    """Return how arms differ over several tasks, on these tasks and on tasks like them.
+
+    Parameters
+    ----------
+    source : table
+        One number per run, with columns of arms and of tasks.
+    **settings : TaskSettings
+        Which arms, what the verdict is about, and how the table is read.
+
+    Raises
+    ------
+    InputError
+        One task, tasks without runs of an arm, or tasks of different scales.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rows = [
+    ...     {"method": name, "task": task, "seed": seed, "accuracy": mean + 0.001 * seed + at / 99}
+    ...     for name, mean in (("old", 0.70), ("new", 0.72)) for at, task in enumerate("abcd") for seed in range(3)
+    ... ]
+    >>> rs.methods.scores.compare_tasks(rows, metric="accuracy").verdicts
+    ('better',)
+    """
+    check_keywords(settings, {**OVER_TASKS, **READING}, "compare_tasks")
+    options: dict[str, Any] = {**OVER_TASKS, **settings}
+    level, on = checked_level(options["level"]), check_choice(options["on"], "question", ON)
+    table = read_scores(source, **given_of(settings))
+    metric = table.metrics[0]
+    if len(table.metrics) > 1:
+        raise InputError(f"the table has {len(table.metrics)} metrics", "one", f"Pass metric={metric!r}.")
+    arms = _arms(table, options["baseline"], options["new_arm"])
+    tasks, warnings = _common(table, arms, check_choice(options["tasks"], "way to take tasks", ("common", "raise")))
+    cells = [[table.cell(arm, task).values for task in tasks] for arm in arms]
+    cells, unit, notes = _on_one_scale(cells, tasks, table, options["normalise"])
+    pairs = task_pairs(cells)
+    t_these = np.array([t_quantile((1 + level) / 2, df) if df > 0 else math.nan for df in pairs.df_these])
+    t_like = t_quantile((1 + level) / 2, len(tasks) - 1)
+    p = pairs.p_like_holm if on == ON[0] else holm_adjusted(pairs.p_these)
+    counts = [len(x) for arm in cells for x in arm]
+    return ScoreTasks(
+        names=arms,
+        tasks=tasks,
+        metric=metric,
+        unit=unit,
+        level=level,
+        on=on,
+        means=cell_means(cells),
+        pairs=pairs,
+        these_lo=pairs.diff - t_these * pairs.se_these,
+        these_hi=pairs.diff + t_these * pairs.se_these,
+        like_lo=pairs.diff - t_like * pairs.se_like,
+        like_hi=pairs.diff + t_like * pairs.se_like,
+        aggregates=task_aggregates(cells, options["gamma"]),
+        ranks=task_ranks(cell_means(cells)),
+        verdicts=tuple(_word(d, q, 1 - level) for d, q in zip(pairs.diff.tolist(), p.tolist(), strict=True)),
+        n_runs=(min(counts), max(counts)),
+        excluded=table.excluded,
+        warnings=(*table.warnings, *warnings, *notes),
+    )
+
+
+def _word(diff: float, p: float, alpha: float) -> str:
+    return ("better" if diff > 0 else "worse") if p <= alpha and diff else "undecided"
+
+
+def _arms(table: ScoreTable, baseline: str | None, new: str | None) -> tuple[str, ...]:
+    """Return the arms that are compared, the baseline first."""
+    for name in (baseline, new):
+        if name is not None:
+            check_choice(name, "arm", table.arms)
+    rest = [new] if new is not None else [arm for arm in table.arms if arm != baseline]
+    arms: tuple[str, ...] = tuple(rest if baseline is None else [baseline, *rest])
+    if len(arms) < 2:
+        raise InputError(f"the table has one arm, {listed(arms)}", "two or more")
+    return arms
+
+
+def _common(table: ScoreTable, arms: Sequence[str], how: str) -> tuple[tuple[str, ...], list[str]]:
+    """Return the tasks on which every arm has runs, and a warning that names the others."""
+    complete = tuple(task for task in table.tasks if all(len(table.cell(arm, task)) for arm in arms))
+    lost = [task for task in table.tasks if task not in complete]
+    if lost and how == "raise":
+        raise InputError(
+            f"an arm has no runs on {listed(lost)}", "runs of each arm on each task", "Pass tasks='common'."
+        )
+    if len(complete) < 2:
+        raise InputError(
+            f"{len(complete)} of {len(table.tasks)} tasks have runs of each arm", "two or more", "Use compare_scores."
+        )
+    warnings = [f"Left out, since an arm has no runs there: {listed(lost)}."] if lost else []
+    if len(complete) == 2:
+        warnings.append("Two tasks say little about tasks like them: the test has one degree of freedom.")
+    return complete, warnings
+
+
+def _on_one_scale(
+    cells: list[list[Floats]], tasks: Sequence[str], table: ScoreTable, how: Any
+) -> tuple[list[list[Floats]], str, list[str]]:
+    """Return goodness on one scale over tasks, its unit, and warnings."""
+    sign = -1.0 if table.lower_is_better() else 1.0
+    if isinstance(how, Mapping):
+        ends = [_ends_of(how, task) for task in tasks]
+        scaled = [[(x - low) / (high - low) for x, (low, high) in zip(arm, ends, strict=True)] for arm in cells]
+        return scaled, "plain", []
+    check_choice(how, "normalisation", ("none", "baseline"))
+    if how == "none":
+        warnings = _check_scales(cells, tasks)
+        return [[sign * x for x in arm] for arm in cells], table.units[table.metrics[0]], warnings
+    sds = [standard_deviation(x) for x in cells[0]]
+    flat = [task for task, sd in zip(tasks, sds, strict=True) if not sd > 0]
+    if flat:
+        raise InputError(f"the baseline has no spread on {listed(flat)}", "two or more runs that differ on each task")
+    scaled = [[sign * (x - mean_of(b)) / sd for x, b, sd in zip(arm, cells[0], sds, strict=True)] for arm in cells]
+    few = min(len(x) for x in cells[0]) < _FEWEST_FOR_UNIT
+    note = "The unit is the spread of the baseline's runs, which fewer than 5 runs per task hardly measure."
+    return scaled, "plain", [note] if few else []
+
+
+def _ends_of(how: Mapping[str, tuple[float, float]], task: str) -> tuple[float, float]:
+    if task not in how:
+        raise InputError(f"normalise has no low and high for {task}", "both for each task")
+    low, high = how[task]
+    if low == high:
+        raise InputError(f"low and high of {task} are both {low}", "two different scores")
+    return low, high
+
+
+def _check_scales(cells: list[list[Floats]], tasks: Sequence[str]) -> list[str]:
+    """Raise where the spread of runs is shown to differ between tasks, and by more than three times; else warn.
+
+    Of a few runs the largest spread of several tasks is three times the smallest by chance.
+    """
+    from scipy.special import fdtrc
+
+    known: list[tuple[float, int]] = []
+    for at in range(len(tasks)):
+        arms = [Arm.of(arm[at]) for arm in cells]
+        sd, df = pooled_sd(*arms), sum(arm.n - 1 for arm in arms)
+        if sd > 0:
+            known.append((sd, df))
+    if len(known) < 2:
+        return []
+    (low, df_low), (high, df_high) = min(known), max(known)
+    if high <= _ONE_SCALE * low:
+        return []
+    pairs = len(known) * (len(known) - 1)
+    found = f"the spread of runs differs {high / low:.1f} times between tasks"
+    if pairs * float(fdtrc(df_high, df_low, (high / low) ** 2)) <= _SCALES_DIFFER:
+        hint = "Pass normalise='baseline', or normalise={task: (low, high), ...}."
+        raise InputError(found, "one scale over tasks", hint)
+    return [f"{found[0].upper()}{found[1:]}, which so few runs may do by chance: are all tasks on one scale?"]

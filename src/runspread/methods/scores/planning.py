@@ -1,0 +1,323 @@
+"""`plan_scores`: how many runs a gap takes, or which gap a number of runs shows (scores 6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_keywords
+from ..._results import Result, Table
+from ..._words import count
+from ...errors import InputError
+from ..variance.pilot import SAFE, Arm, Spread
+from ..variance.power import runs_for_welch, smallest, welch_power, welch_rejection
+from .defaults import LEVEL, MOST_RUNS, POWER
+from .one_arm import standard_deviation
+from .plans import equivalence_power
+from .prior import Prior, atlas_prior
+
+Floats = NDArray[np.float64]
+PLANNING: dict[str, Any] = {
+    "pilot": None,
+    "sd": None,
+    "like": None,
+    "not_worse": None,
+    "equivalent": None,
+    "runs": None,
+    "n_old": None,
+    "power": POWER,
+    "alpha": 1 - LEVEL,
+}
+_TOO_MANY = 10**5
+
+
+class PlanSettings(TypedDict, total=False):
+    """Keywords of `plan_scores`.
+
+    pilot : array_like of float [n], or a sequence of them
+        Runs from which the spread is known, of one arm or of several, whose spreads are pooled.
+    sd : float
+        The standard deviation between runs, taken as exact.
+    like : str or (float, float)
+        A known spread: an entry of `atlas`, or a standard deviation and its degrees of freedom.
+    not_worse, equivalent : float
+        Margin above 0; plans for that question, at a true difference of `gap` (0 if left out).
+    runs : int
+        Runs of each arm: the gap that they show is asked for.
+    n_old : int
+        Runs of the old arm that are there; the runs of the new one are asked for.
+    power, alpha : float
+        Default 0.8 and 0.05.
+    """
+
+    pilot: Any
+    sd: float
+    like: str | tuple[float, float]
+    not_worse: float
+    equivalent: float
+    runs: int
+    n_old: int
+    power: float
+    alpha: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScorePlan(Result):
+    """How many runs a question about scores takes.
+
+    Attributes
+    ----------
+    question : str
+        better, not worse or equivalent.
+    gap : float
+        True difference that is planned for, or that `runs_assurance` runs show.
+    margin : float or None
+        Of the question.
+    sd, df : float
+        Standard deviation between runs, and its degrees of freedom (infinite where taken as exact).
+    sd_upper : float
+        Upper bound of it (80 %).
+    runs_plugin, runs_assurance, runs_upper : float
+        Runs of each arm (of the new one, with `n_old`): if the standard deviation is exact; so that power is what was
+        asked on average over what the pilot leaves open; at the upper bound. Infinite where none suffice, NaN where a
+        pilot is too small to say.
+    n_old : int or None
+        Runs of the old arm.
+    power, alpha : float
+        What was asked.
+    solved_for : str
+        runs or gap.
+    """
+
+    no_picture = "draw runs_plugin, runs_assurance and runs_upper"
+
+    question: str
+    gap: float
+    margin: float | None
+    sd: float
+    df: float
+    sd_upper: float
+    runs_plugin: float
+    runs_assurance: float
+    runs_upper: float
+    n_old: int | None
+    power: float
+    alpha: float
+    solved_for: str
+
+    def table(self) -> Table:
+        """Return the three plans."""
+        plans = ("standard deviation exact", "on average over the pilot", "to be safe (80 %)")
+        runs = [_plain(value) for value in (self.runs_plugin, self.runs_assurance, self.runs_upper)]
+        return Table({"plan": plans, "runs": runs, "sd": [self.sd, math.nan, self.sd_upper]})
+
+    def sentence(self) -> str:
+        """Return the runs, and what they rest on."""
+        runs = _runs_text(self.runs_assurance)
+        cases = "in four cases of five" if self.power == POWER else f"in {self.power:.0%} of cases"
+        if self.solved_for == "gap":
+            return f"{runs} of each arm show a gap of {self.gap:.3g} {cases} ({_basis(self)})."
+        of = "of the new arm" if self.n_old is not None else "of each arm"
+        if math.isinf(self.runs_assurance):
+            start = f"No number of new runs shows a gap of {self.gap:g} {cases}"
+            return f"{start}: more than {self.n_old} runs of old are needed."
+        if math.isnan(self.runs_assurance):
+            return (
+                f"A pilot of {count(int(self.df) + 1, 'run')} is too small to plan with: run one more pilot first "
+                f"({_plain(self.runs_plugin)} runs {of} if the standard deviation were exactly {self.sd:.3g})."
+            )
+        aim = {
+            "better": f"show a gap of {self.gap:g}",
+            "not worse": f"show that new is not worse by more than {self.margin or 0:g}",
+            "equivalent": f"show equivalence within {self.margin or 0:g}",
+        }[self.question]
+        return f"{runs} {of} {aim} {cases} ({_basis(self)})."
+
+
+def _plain(value: float) -> Any:
+    return int(value) if math.isfinite(value) else value
+
+
+def _runs_text(value: float) -> str:
+    return count(int(value), "run") if math.isfinite(value) else str(value)
+
+
+def _basis(plan: ScorePlan) -> str:
+    if math.isinf(plan.df):
+        return f"standard deviation between runs {plan.sd:.3g}, taken as exact"
+    if plan.solved_for == "gap":
+        return f"allowing for a standard deviation of {plan.sd:.3g} from {plan.df:.3g} degrees of freedom"
+    return (
+        f"allowing for a standard deviation known from {plan.df:.3g} degrees of freedom; {_plain(plan.runs_plugin)} if "
+        f"it were exactly {plan.sd:.3g}, {_plain(plan.runs_upper)} to be safe"
+    )
+
+
+def plan_scores(gap: float | None = None, **settings: Unpack[PlanSettings]) -> ScorePlan:
+    """Return how many runs of each arm a gap takes, or which gap a number of runs shows.
+
+    The test planned for is that of `compare_scores`. A plan that takes the standard deviation of a small pilot at its
+    word has too little power; the one returned in `runs_assurance` has the power asked for on average over what the
+    pilot leaves open.
+
+    Parameters
+    ----------
+    gap : float, optional
+        True difference of means to be shown, in the unit of the metric: not the one that the pilot happened to show.
+    **settings : PlanSettings
+        What is known of the spread, and the question.
+
+    Raises
+    ------
+    InputError
+        Nothing known of the spread, no gap, or a power or level outside 0 to 1.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> plan = rs.methods.scores.plan_scores(2.0, pilot=[90.1, 92.4, 88.7, 91.0, 93.9])
+    >>> bool(plan.runs_plugin < plan.runs_assurance < plan.runs_upper)
+    True
+    """
+    check_keywords(settings, PLANNING, "plan_scores")
+    options: dict[str, Any] = {**PLANNING, **settings}
+    alpha, power = options["alpha"], options["power"]
+    for name, value in (("alpha", alpha), ("power", power)):
+        if not 0 < value < 1:
+            raise InputError(f"{name} is {value}", "a number between 0 and 1")
+    arm = _spread_of(options)
+    question, margin = _question(options)
+    if options["runs"] is not None:
+        return _gap_shown(arm, int(options["runs"]), alpha, power)
+    if gap is None and question == "better":
+        raise InputError("no gap is given", "gap= or runs=", "Plan for a gap that would matter, not the one just seen.")
+    true = 0.0 if gap is None else float(gap)
+    solve = _solver(question, true, margin or 0.0, alpha, power, options["n_old"])
+    upper = float(arm.exceeded(np.array([1 - SAFE]))[0])
+    exact, safe = (solve(Spread(Arm(variance))) for variance in (arm.variance, upper))
+    runs = exact if math.isinf(arm.degrees) else solve(Spread(arm))
+    if arm.degrees <= 1 and runs > MOST_RUNS:
+        runs = safe = math.nan
+    return ScorePlan(
+        question=question,
+        gap=true,
+        margin=margin,
+        sd=math.sqrt(arm.variance),
+        df=arm.degrees,
+        sd_upper=math.sqrt(upper),
+        runs_plugin=exact,
+        runs_assurance=runs,
+        runs_upper=safe,
+        n_old=options["n_old"],
+        power=power,
+        alpha=alpha,
+        solved_for="runs",
+    )
+
+
+def _spread_of(options: dict[str, Any]) -> Arm:
+    """Return what is known of the variance between runs: exact, from a pilot, from elsewhere, or both of these."""
+    if options["sd"] is not None:
+        if not 0 < options["sd"] < math.inf:
+            raise InputError(f"sd is {options['sd']}", "a standard deviation above 0")
+        return Arm(float(options["sd"]) ** 2)
+    like = options["like"]
+    known = None if like is None else atlas_prior(like) if isinstance(like, str) else Prior(*like)
+    if options["pilot"] is None:
+        if known is None:
+            raise InputError("nothing is known of the spread between runs", "one of pilot=, sd= and like=")
+        return Arm(known.sd**2, known.df)
+    squares, degrees = _pilot(options["pilot"])
+    if known is None:
+        if not squares > 0:
+            raise InputError("the pilot has no spread between runs", "two or more runs that differ")
+        return Arm(squares / degrees, degrees)
+    return Arm((known.df * known.sd**2 + squares) / (known.df + degrees), known.df + degrees)
+
+
+def _pilot(pilot: ArrayLike) -> tuple[float, int]:
+    """Return the sum of squares within the arms of a pilot and its degrees of freedom."""
+    nested: Any = list(pilot.values()) if isinstance(pilot, dict) else pilot
+    arms = [np.asarray(arm, np.float64) for arm in nested] if np.ndim(nested[0]) else [np.asarray(nested, np.float64)]
+    several = [arm for arm in arms if len(arm) > 1]
+    return (
+        sum(standard_deviation(arm) ** 2 * (len(arm) - 1) for arm in several),
+        sum(len(arm) - 1 for arm in several),
+    )
+
+
+def _question(options: dict[str, Any]) -> tuple[str, float | None]:
+    given = {name: options[name] for name in ("not_worse", "equivalent") if options[name] is not None}
+    if len(given) > 1:
+        raise InputError("both not_worse= and equivalent= are given", "one question")
+    for name, margin in given.items():
+        if not margin > 0:
+            raise InputError(f"{name} is {margin}", "a margin above 0")
+        return name.replace("_", " "), float(margin)
+    return "better", None
+
+
+def _solver(
+    question: str, gap: float, margin: float, alpha: float, power: float, n_old: int | None
+) -> Callable[[Spread], float]:
+    """Return what finds the runs that a question takes, given what is known of the spread."""
+    if (question == "equivalent" and abs(gap) >= margin) or (question == "not worse" and gap <= -margin):
+        raise InputError(f"the true difference {gap:g} is beyond the margin {margin:g}", "one inside it")
+
+    def reached(spread: Spread, runs: int) -> bool:
+        return _expected(question, spread, runs, gap, margin, alpha, n_old) >= power
+
+    def solve(spread: Spread) -> float:
+        if n_old is not None and not reached(spread, _TOO_MANY):
+            return math.inf
+        if question == "better" and n_old is None:
+            return spread.runs(gap, alpha, power) if not spread.known else _exact(spread)
+        return float(smallest(lambda runs: reached(spread, runs)))
+
+    def _exact(spread: Spread) -> float:
+        return float(runs_for_welch(gap, *spread.variances, alpha, power))
+
+    return solve
+
+
+def _expected(
+    question: str, spread: Spread, runs: int, gap: float, margin: float, alpha: float, n_old: int | None
+) -> float:
+    """Return the power that is to be expected, over what is left open of the spread."""
+    variances = spread.draws[:, 0]
+    if question == "equivalent":
+        return float(np.mean([equivalence_power(margin, v, v, runs, alpha, gap) for v in variances.tolist()]))
+    sides, shift = (2, gap) if question == "better" else (1, gap + margin)
+    old = runs if n_old is None else n_old
+    if len(variances) == 1:
+        return welch_power(shift, variances[0], variances[0], old, runs, alpha, sides=sides)
+    law = welch_rejection(1.0, 1.0, old, runs, alpha, sides=sides)
+    return float(law.power(shift / np.sqrt(variances)).mean())
+
+
+def _gap_shown(arm: Arm, runs: int, alpha: float, power: float) -> ScorePlan:
+    """Return the gap that a number of runs of each shows."""
+    if runs < 2:
+        raise InputError(f"runs is {runs}", "two or more")
+    upper = float(arm.exceeded(np.array([1 - SAFE]))[0])
+    gap = Spread(arm).gap(runs, alpha, power)
+    return ScorePlan(
+        question="better",
+        gap=gap,
+        margin=None,
+        sd=math.sqrt(arm.variance),
+        df=arm.degrees,
+        sd_upper=math.sqrt(upper),
+        runs_plugin=runs,
+        runs_assurance=runs,
+        runs_upper=runs,
+        n_old=None,
+        power=power,
+        alpha=alpha,
+        solved_for="gap",
+    )

@@ -1,0 +1,259 @@
+"""`rank_scores`: which of several arms may be the best, and how each differs from a baseline (scores 4)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import check_choice, check_keywords
+from ..._reading.scores.table import DEFAULTS as READING
+from ..._reading.scores.table import ScoreReading, given_of, read_scores
+from ..._results import Result, Table
+from ..._words import count, listed
+from ...errors import InputError
+from .amounts import Amounts
+from .arms import AllPairs, Heterogeneity, VersusBaseline, all_pairs, heterogeneity, maybe_best, versus_baseline
+from .compare import arm_warnings, checked_level, one_of_each
+from .defaults import LEVEL
+from .one_arm import Moments, moments
+from .winner import Winner, winner
+
+Floats = NDArray[np.float64]
+RANKING: dict[str, Any] = {"baseline": None, "spread": "each", "level": LEVEL}
+
+
+class RankSettings(ScoreReading, total=False):
+    """Keywords of `rank_scores`: those of the reading, and these.
+
+    baseline : str
+        An arm to compare each other one with.
+    spread : {"each", "shared"}
+        Each arm with its own spread (default), or one spread for all.
+    level : float
+        Of intervals and of the set of arms that may be best; default 0.95.
+    """
+
+    baseline: str
+    spread: str
+    level: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoreRanking(Result):
+    """Which of several arms may be the best, from one number per run.
+
+    Attributes
+    ----------
+    names : tuple of str [arms]
+        In the order of the table.
+    metric, unit : str
+        Name of the metric; fraction, percent or plain.
+    lower_is_better : bool
+        Direction.
+    level : float
+        Of intervals and of the set.
+    n, mean, sd : ndarray of float64 [arms]
+        Runs, mean and standard deviation of each.
+    maybe_best : ndarray of bool [arms]
+        Arms that may be the best: the truly best one is among them with probability `level`.
+    pairs : AllPairs
+        Tests of all pairs.
+    against : VersusBaseline or None
+        Each other arm less the baseline, where one was named.
+    verdicts : tuple of str
+        better, worse or undecided for each of `against`, after Holm's correction.
+    together : Heterogeneity
+        Tests of all arms together.
+    best : Winner
+        The arm with the best mean, and what it is worth without its luck.
+    baseline : str or None
+        Its name.
+    """
+
+    no_picture = "draw the values of each arm, a point a run"
+
+    names: tuple[str, ...]
+    metric: str
+    unit: str
+    lower_is_better: bool
+    level: float
+    n: NDArray[np.int64]
+    mean: Floats
+    sd: Floats
+    maybe_best: NDArray[np.bool_]
+    pairs: AllPairs
+    against: VersusBaseline | None
+    verdicts: tuple[str, ...]
+    together: Heterogeneity
+    best: Winner
+    baseline: str | None
+
+    def table(self) -> Table:
+        """Return the arms, the best mean first."""
+        order = np.argsort(self.mean if self.lower_is_better else -self.mean, kind="stable").tolist()
+        columns: dict[str, list[Any]] = {
+            "arm": [self.names[at] for at in order],
+            "n": self.n[order].tolist(),
+            "mean": self.mean[order].tolist(),
+            "sd": self.sd[order].tolist(),
+            "may be best": ["yes" if self.maybe_best[at] else "no" for at in order],
+        }
+        if self.against is not None:
+            places = {int(arm): row for row, arm in enumerate(self.against.vs_baseline)}
+            for name, values in (
+                ("low", self.against.baseline_lo),
+                ("high", self.against.baseline_hi),
+                ("p (Holm)", self.against.p_baseline_holm),
+            ):
+                columns[name] = [float(values[places[at]]) if at in places else math.nan for at in order]
+            columns["verdict"] = [self.verdicts[places[at]] if at in places else "baseline" for at in order]
+        return Table(columns, formats={"mean": ".6g", "p (Holm)": ".3g"})
+
+    def sentence(self) -> str:
+        """Return which arms may be best, and what the winner is worth; or what is shown against the baseline."""
+        return _best_words(self) if self.against is None else _baseline_words(self)
+
+
+def _half(one: ScoreRanking) -> float:
+    sd, n = one.together.sd_pooled, float(one.n.min())
+    return 4 * sd / math.sqrt(n) if sd > 0 else abs(float(one.mean[0])) / 1000
+
+
+def _best_words(one: ScoreRanking) -> str:
+    amounts = Amounts(one.metric, one.unit, _half(one))
+    inside = [at for at in np.argsort(-one.mean if not one.lower_is_better else one.mean) if one.maybe_best[at]]
+    k, top = len(one.names), one.best.winner
+    if len(inside) == k:
+        return (
+            f"With {one.level:.0%} confidence none of the {k} arms can be ruled out as the best: {one.names[top]} has "
+            f"the best mean {amounts.name}, {amounts.level(float(one.mean[top]))} ({_runs(one.n)})."
+        )
+    shown = listed([f"{one.names[at]} ({amounts.level(float(one.mean[at]))})" for at in inside], most=4)
+    if len(inside) == 1:
+        return f"With {one.level:.0%} confidence {shown} has the best {amounts.name} of {k} arms ({_runs(one.n)})."
+    text = f"With {one.level:.0%} confidence the best of {k} arms is among {len(inside)}: {shown} ({_runs(one.n)})."
+    if math.isnan(one.best.winner_lo):
+        return text
+    ends = f"{amounts.level(one.best.winner_lo)} to {amounts.level(one.best.winner_hi)}"
+    worth, whose = amounts.level(float(one.best.shrunk[top])), f"the {amounts.name} of {one.names[top]}"
+    return f"{text} Corrected for the luck of the best of {k}, {whose} is {worth} ({ends})."
+
+
+def _baseline_words(one: ScoreRanking) -> str:
+    others = one.against.vs_baseline.tolist() if one.against is not None else []
+    by_verdict = {
+        word: [one.names[at] for at, verdict in zip(others, one.verdicts, strict=True) if verdict == word]
+        for word in ("better", "worse", "undecided")
+    }
+    parts = [
+        f"{listed(names, 4)} {'is' if len(names) == 1 else 'are'} {word} than {one.baseline}"
+        for word, names in by_verdict.items()
+        if names and word != "undecided"
+    ]
+    unsure = by_verdict["undecided"]
+    if unsure:
+        parts.append(f"{listed(unsure, 4)} {'is' if len(unsure) == 1 else 'are'} undecided")
+    text = "; ".join(parts)
+    holm = f", after Holm's correction over {count(len(others), 'comparison')}" if len(others) > 1 else ""
+    return f"{text[:1].upper()}{text[1:]} ({_runs(one.n)}{holm})."
+
+
+def _runs(n: NDArray[np.int64]) -> str:
+    low, high = int(n.min()), int(n.max())
+    return f"{count(low, 'run')} each" if low == high else f"{low} to {high} runs each"
+
+
+def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
+    """Return which of several arms may be the best, and how each differs from a baseline.
+
+    An arm is out where another one is shown to be better, at a level shared among its comparisons, so that the truly
+    best arm stays with probability `level` (multiple comparisons with the best, Hsu 1981, in its Bonferroni form).
+
+    Parameters
+    ----------
+    source : table, or mapping of arm to its scores
+        One number per run.
+    **settings : RankSettings
+        A baseline, and how the table is read.
+
+    Raises
+    ------
+    InputError
+        Fewer than two arms with runs, several metrics or tasks, an unknown baseline.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> arms = {"a": [90.1, 90.3, 90.2], "b": [91.9, 92.1, 92.2], "c": [92.0, 92.3, 91.9]}
+    >>> rs.methods.scores.rank_scores(arms, metric="accuracy").maybe_best.tolist()
+    [False, True, True]
+    """
+    check_keywords(settings, {**RANKING, **READING}, "rank_scores")
+    options: dict[str, Any] = {**RANKING, **settings}
+    level, spread = checked_level(options["level"]), check_choice(options["spread"], "spread", ("each", "shared"))
+    table = read_scores(source, **given_of(settings))
+    one_of_each(table)
+    cells = {arm: table.cell(arm) for arm in table.arms if len(table.cell(arm))}
+    if len(cells) < 2:
+        raise InputError(f"{count(len(cells), 'arm')} with runs can be read", "two or more", "Use run_scores for one.")
+    values = [cell.values for cell in cells.values()]
+    if not all(np.isfinite(x).all() for x in values):
+        raise InputError("diverged runs count as worst", "finite values to rank means", "Pass diverged='exclude'.")
+    lower, names = table.lower_is_better(), tuple(cells)
+    baseline = options["baseline"]
+    against = None
+    if baseline is not None:
+        against = versus_baseline(values, names.index(check_choice(baseline, "arm", names)), level, spread=spread)
+    facts = [moments(x) for x in values]
+    return ScoreRanking(
+        names=names,
+        metric=table.metrics[0],
+        unit=table.units[table.metrics[0]],
+        lower_is_better=lower,
+        level=level,
+        n=np.array([one.n for one in facts]),
+        mean=np.array([one.mean for one in facts]),
+        sd=np.array([one.sd for one in facts]),
+        maybe_best=maybe_best(values, level, lower=lower, spread=spread),
+        pairs=all_pairs(values, spread=spread),
+        against=against,
+        verdicts=_verdicts(against, facts, names, baseline, level, lower=lower),
+        together=heterogeneity(values),
+        best=winner(values, level, lower=lower),
+        baseline=baseline,
+        excluded=table.excluded,
+        warnings=(*table.warnings, *_warnings(table.arms, cells, names, values)),
+    )
+
+
+def _verdicts(
+    against: VersusBaseline | None,
+    facts: Sequence[Moments],
+    names: Sequence[str],
+    baseline: str | None,
+    level: float,
+    *,
+    lower: bool,
+) -> tuple[str, ...]:
+    """Return the verdict on each other arm by its p after Holm."""
+    if against is None or baseline is None:
+        return ()
+    base = facts[names.index(baseline)].mean
+    words: list[str] = []
+    for at, p in zip(against.vs_baseline.tolist(), against.p_baseline_holm.tolist(), strict=True):
+        good = (facts[at].mean < base) == lower
+        words.append(("better" if good else "worse") if p <= 1 - level and facts[at].mean != base else "undecided")
+    return tuple(words)
+
+
+def _warnings(arms: Sequence[str], cells: dict[str, Any], names: Sequence[str], values: Sequence[Floats]) -> list[str]:
+    empty = [arm for arm in arms if arm not in cells]
+    found = [f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no runs with a value."] if empty else []
+    if len(names) <= 50:
+        found += [note for name, x in zip(names, values, strict=True) for note in arm_warnings(name, x)]
+    return found

@@ -1,0 +1,366 @@
+"""`run_scores`: what each arm of a table of scores is; `score_modes`: are its runs of two kinds? (scores 2)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..._checks import check_keywords
+from ..._reading.scores.table import DEFAULTS as READING
+from ..._reading.scores.table import Place, ScoreCell, ScoreReading, ScoreTable, given_of, read_scores
+from ..._results import Part, Result, Table
+from ..._words import count
+from ...errors import InputError
+from .amounts import Amounts
+from .compare import arm_warnings, checked_level
+from .defaults import LEVEL
+from .modes import Shape, shape
+from .one_arm import (
+    ArmIntervals,
+    Moments,
+    Target,
+    against_target,
+    arm_intervals,
+    best_of,
+    moments,
+    outliers,
+    share_interval,
+)
+
+Floats = NDArray[np.float64]
+DESCRIBING: dict[str, Any] = {"target": None, "level": LEVEL}
+
+
+class SummarySettings(ScoreReading, total=False):
+    """Keywords of `run_scores`: those of the reading, and these.
+
+    target : float
+        A number to compare the runs with, in the unit of the metric.
+    level : float
+        Of intervals; default 0.95.
+    """
+
+    target: float
+    level: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArmScores(Part):
+    """The runs of one arm on one task.
+
+    Attributes
+    ----------
+    arm, task, metric : str
+        Which.
+    n_diverged : int
+        Runs without a finite value.
+    values : ndarray of float64 [n]
+        The runs.
+    moments : Moments
+        Mean and spread.
+    intervals : ArmIntervals
+        Of mean, standard deviation and the next run.
+    target : Target or None
+        Against a number, where one was given.
+    shape : Shape
+        Whether the runs fall into two groups.
+    best_of : ndarray of float64 [n]
+        Expected best of 1 .. n runs; empty where the direction is not known.
+    outliers : ndarray of int64
+        Positions of outliers, which are named and never removed.
+    """
+
+    arm: str
+    task: str
+    metric: str
+    n_diverged: int
+    values: Floats
+    moments: Moments
+    intervals: ArmIntervals
+    target: Target | None
+    shape: Shape
+    best_of: Floats
+    outliers: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunScores(Result):
+    """Arms, tasks and metrics of a table of scores, and what the runs of each are.
+
+    Attributes
+    ----------
+    arms : tuple of ArmScores
+        One for each arm, task and metric, in the order of the table.
+    units : dict
+        Unit of each metric.
+    target : float or None
+        Number that the runs are compared with.
+    level : float
+        Of intervals.
+    """
+
+    no_picture = "draw the values of each of result.arms, a point a run"
+
+    arms: tuple[ArmScores, ...]
+    units: dict[str, str]
+    target: float | None
+    level: float
+
+    def table(self) -> Table:
+        """Return a row for each arm, task and metric."""
+        arms = self.arms
+        columns: dict[str, list[Any]] = {
+            "arm": [one.arm for one in arms],
+            "task": [one.task for one in arms],
+            "metric": [one.metric for one in arms],
+            "n": [one.moments.n for one in arms],
+            "diverged": [one.n_diverged for one in arms],
+            "mean": [one.moments.mean for one in arms],
+            "low": [one.intervals.mean_lo for one in arms],
+            "high": [one.intervals.mean_hi for one in arms],
+            "sd": [one.moments.sd for one in arms],
+            "median": [one.moments.median for one in arms],
+            "best": [float(one.best_of[-1]) if len(one.best_of) else math.nan for one in arms],
+        }
+        for name in ("task", "metric"):
+            if not any(columns[name]):
+                del columns[name]
+        numbers = ("mean", "low", "high", "sd", "median", "best")
+        return Table(columns, formats=dict.fromkeys(numbers, ".6g"), title=f"{self.level:.0%} intervals of the mean")
+
+    def sentence(self) -> str:
+        """Return the mean with its interval, of one arm; how many arms there are, of several."""
+        return _about(self, self.arms[0]) if len(self.arms) == 1 else _about_several(self)
+
+    def summary(self) -> Table:
+        """Return `table`."""
+        return self.table()
+
+
+def _about(found: RunScores, one: ArmScores) -> str:
+    m, ends, n = one.moments, one.intervals, one.moments.n
+    half = (ends.mean_hi - ends.mean_lo) / 2
+    amounts = Amounts(one.metric, found.units[one.metric], half if math.isfinite(half) else abs(m.mean) / 1000)
+    of = f" of {one.arm}" if one.arm else ""
+    if n == 1:
+        return f"One run{of} has {amounts.name} {m.mean:.6g}: one run says nothing about the spread between runs."
+    if one.shape.two_groups and one.target is None:
+        return _two_groups_words(one.values, one.shape, found.level)
+    text = (
+        f"The mean {amounts.name}{of} is {amounts.level(m.mean)} ({found.level:.0%} interval "
+        f"{amounts.level(ends.mean_lo)} to {amounts.level(ends.mean_hi)}; {count(n, 'run')})"
+    )
+    if one.target is not None and found.target is not None:
+        t = one.target
+        shown = "better" if t.p_target_better <= 1 - found.level else "not shown to be better"
+        beat = f"{t.beat_count} of the {n} runs beat that number"
+        return f"{text}, and it is {shown} than {found.target:g} (one-sided p = {t.p_target_better:.2g}). {beat}."
+    if n == 2:
+        return f"{text}. Two runs hardly measure a spread."
+    spread = f"standard deviation between runs {m.sd:.2g} ({ends.sd_lo:.2g} to {ends.sd_hi:.2g} if runs are normal)"
+    return f"{text}, with a {spread}."
+
+
+def _about_several(found: RunScores) -> str:
+    counts = [one.moments.n for one in found.arms]
+    runs = count(counts[0], "run") + " each" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)} runs each"
+    arms = count(len(found.arms), "arm")
+    return f"{arms} of scores, {runs}; which is better is not tested here (compare_scores, rank_scores)."
+
+
+def _two_groups_words(values: Floats, form: Shape, level: float, *, lower: bool = False) -> str:
+    y = np.sort(values)
+    low, high = y[: form.gap_at], y[form.gap_at :]
+    good = low if lower else high
+    ends = share_interval(len(good), len(y), level)
+    return (
+        f"Mean and standard deviation mislead here: of {len(y)} runs {len(high)} end near {high.mean():.2g} and "
+        f"{len(low)} near {low.mean():.2g}. A run ends in the better group with probability {len(good) / len(y):.0%} "
+        f"({level:.0%} interval {ends[0]:.0%} to {ends[1]:.0%})."
+    )
+
+
+def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
+    """Return what the runs of each arm of a table are: mean, spread, intervals, best of N, groups, outliers.
+
+    Parameters
+    ----------
+    source : array_like of float [n], or a table
+        One number per run, of one arm or of several.
+    **settings : SummarySettings
+        A target, and how a table is read.
+
+    Raises
+    ------
+    InputError
+        What a table lacks, or a target with an unknown direction.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> print(rs.methods.scores.run_scores([3.2772, 3.2794, 3.2781], metric="val_loss").sentence()[:43])
+    The mean validation loss is 3.2782 (95% int
+    """
+    check_keywords(settings, {**DESCRIBING, **READING}, "run_scores")
+    options: dict[str, Any] = {**DESCRIBING, **settings}
+    level = checked_level(options["level"])
+    table = read_scores(_as_source(source), one_arm=True, **given_of(settings))
+    arms = [_arm(table, place, cell, options["target"], level) for place, cell in table.cells.items() if len(cell)]
+    notes = [note for one in arms for note in arm_warnings(one.arm, one.values)]
+    notes += [note for one in arms for note in _outlier_warning(one, table)]
+    return RunScores(
+        arms=tuple(arms),
+        units=dict(table.units),
+        target=options["target"],
+        level=level,
+        excluded=table.excluded,
+        warnings=(*table.warnings, *notes),
+    )
+
+
+def _as_source(source: Any) -> Any:
+    """Return an array of scores as a table of one arm; all else as it is."""
+    if not isinstance(source, (list, tuple, np.ndarray)) or not len(source) or isinstance(source[0], dict):
+        return source
+    return {"": list(source)}
+
+
+def _arm(table: ScoreTable, place: Place, cell: ScoreCell, target: float | None, level: float) -> ArmScores:
+    x = cell.values
+    if not np.isfinite(x).all():
+        raise InputError("diverged runs count as worst", "finite values for means and spreads", "Use compare_scores.")
+    known = table.directions[place.metric] is not None
+    form = shape(x)
+    return ArmScores(
+        arm=place.arm,
+        task=place.task,
+        metric=place.metric,
+        n_diverged=cell.n_diverged,
+        values=x,
+        moments=moments(x),
+        intervals=arm_intervals(x, level),
+        target=None if target is None else _target(table, place, x, target, level),
+        shape=form,
+        best_of=best_of(x, lower=table.lower_is_better(place.metric)) if known else np.zeros(0),
+        outliers=np.zeros(0, np.int64) if form.two_groups else outliers(x),
+    )
+
+
+def _target(table: ScoreTable, place: Place, x: Floats, target: float, level: float) -> Target:
+    return against_target(x, target, level, lower=table.lower_is_better(place.metric))
+
+
+def _outlier_warning(one: ArmScores, table: ScoreTable) -> list[str]:
+    if not len(one.outliers):
+        return []
+    cell = table.cell(one.arm, one.task, one.metric)
+    names = ", ".join(f"{cell.names[at].strip()} ({one.values[at]:.6g})" for at in one.outliers.tolist())
+    return [f"{names} {'lies' if len(one.outliers) == 1 else 'lie'} far from the other runs."]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoreModes(Result):
+    """Whether the runs of one arm fall into two groups.
+
+    Attributes
+    ----------
+    n : int
+        Runs.
+    shape : Shape
+        The statistics and the verdict.
+    sizes, means, sds : tuple of float
+        Of the lower and the upper group, at the widest gap or at the threshold; empty without either.
+    share, share_lo, share_hi : float
+        Share of runs in the upper group, with Clopper and Pearson's interval.
+    threshold : float or None
+        Where the runs were divided, if that was given.
+    level : float
+        Of the interval.
+    """
+
+    no_picture = "draw the values, a point a run"
+
+    n: int
+    shape: Shape
+    sizes: tuple[int, ...]
+    means: tuple[float, ...]
+    sds: tuple[float, ...]
+    share: float
+    share_lo: float
+    share_hi: float
+    threshold: float | None
+    level: float
+
+    def table(self) -> Table:
+        """Return both groups."""
+        names = ["lower", "upper"][: len(self.sizes)]
+        return Table({"group": names, "n": self.sizes, "mean": self.means, "sd": self.sds})
+
+    def sentence(self) -> str:
+        """Return whether there are two groups; never that there is one."""
+        if self.threshold is not None:
+            return (
+                f"{self.sizes[1]} of {count(self.n, 'run')} lie above {self.threshold:g}: a run does so with "
+                f"probability {self.share:.0%} ({self.level:.0%} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
+            )
+        if self.n < 8:
+            return f"{count(self.n, 'run')} are too few to see two groups. It takes 8 or more."
+        if not self.shape.two_groups:
+            return f"No two groups are shown among {count(self.n, 'run')}. That there is one group is not shown either."
+        return (
+            f"Mean and standard deviation mislead here: of {self.n} runs {self.sizes[1]} end near {self.means[1]:.2g} "
+            f"and {self.sizes[0]} near {self.means[0]:.2g}. A run ends in the upper group with probability "
+            f"{self.share:.0%} ({self.level:.0%} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
+        )
+
+
+def score_modes(values: ArrayLike, *, threshold: float | None = None, level: float = LEVEL) -> ScoreModes:
+    """Return whether runs fall into two groups, so that mean and standard deviation describe neither.
+
+    Parameters
+    ----------
+    values : array_like of float [n]
+        One number per run; eight or more, unless a threshold is given.
+    threshold : float, optional
+        Where to divide the runs, instead of the widest gap.
+    level : float
+        Of the interval of the share.
+
+    Raises
+    ------
+    InputError
+        Values that are not finite, or none.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> scores = [0.90, 0.91, 0.89, 0.90, 0.92, 0.91, 0.90, 0.89, 0.91, 0.40, 0.41, 0.39]
+    >>> rs.methods.scores.score_modes(scores).shape.two_groups
+    True
+    """
+    x = np.asarray(values, np.float64).ravel()
+    if not len(x) or not np.isfinite(x).all():
+        raise InputError("the values are empty or not finite", "one finite number per run")
+    form, y = shape(x), np.sort(x)
+    at = form.gap_at if threshold is None else int(np.searchsorted(y, threshold, side="right"))
+    groups = (y[:at], y[at:]) if threshold is not None or form.two_groups else ()
+    share, ends = math.nan, (math.nan, math.nan)
+    if groups:
+        share, ends = len(groups[1]) / len(x), share_interval(len(groups[1]), len(x), checked_level(level))
+    facts = [moments(group) for group in groups]
+    return ScoreModes(
+        n=len(x),
+        shape=form,
+        sizes=tuple(one.n for one in facts),
+        means=tuple(one.mean for one in facts),
+        sds=tuple(one.sd for one in facts),
+        share=share,
+        share_lo=ends[0],
+        share_hi=ends[1],
+        threshold=threshold,
+        level=level,
+    )
