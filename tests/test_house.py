@@ -143,7 +143,6 @@ def test_no_circle_of_imports():
     assert circles(inside_functions=True) == []
 
 
-@pytest.mark.xfail(strict=True, reason="verbs and results are still being divided")
 def test_sizes():
     lengths = sorted(functions())
     values = [length for length, _ in lengths]

@@ -400,9 +400,8 @@ class Study:
                 )
         problems = other.verify()
         if not problems.ok:
-            raise CorruptShardError(
-                problems.sentence(), hint="Repair or remove those shards first. Nothing was copied."
-            )
+            hint = "Repair or remove those shards first. Nothing was copied."
+            raise CorruptShardError(problems.sentence(), hint=hint)
 
     def _examples(self) -> dict[str, str]:
         """Return the digest of each split's example ids, where the study or one of its shards has one."""
