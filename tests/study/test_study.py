@@ -782,7 +782,7 @@ def test_every_method_on_runs_names_the_shards_that_are_corrupt(tmp_path):
             run.weights({"fc.weight": rng.standard_t(3, size=(60, 64))})
     shard = sorted((tmp_path / "s" / "shards").iterdir())[0]
     (shard / "shard.json").write_text("{")
-    with pytest.warns(RunspreadWarning, match="left out"):
+    with pytest.warns(RunspreadWarning, match="excluded"):
         study = rs.open_study(tmp_path / "s")
     for method, options in (
         (study_spectra, {}),

@@ -16,7 +16,7 @@ _WIDEST_TEXT = 24  # a column of text may be folded down to this
 def fitted(table: Table, width: int) -> list[Table]:
     """Return the table, in parts that fit into `width` characters; the first column is repeated beside each.
 
-    A table of one row that does not fit is turned on its side, a row a column.
+    A table of one row that does not fit is turned on its side: one row per column.
     """
     names = list(table.columns)
     needed = {name: _needed(table, name) + _PADDING for name in names}

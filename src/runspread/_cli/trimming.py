@@ -142,7 +142,7 @@ def _check_for_scores(opened: Any, split: str, kind: str) -> None:
 
 
 def _refuse_for_sizes(context: click.Context) -> None:
-    """Say that --sizes has no use for some settings, rather than leave them out in silence."""
+    """Refuse settings that --sizes would ignore."""
     changed = [name for name in OWN_REFERENCE if context.params[name] not in (None, defaults.REFERENCE, defaults.MODE)]
     if changed:
         named = " and ".join(f"--{name} {context.params[name]}" for name in changed)

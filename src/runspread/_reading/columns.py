@@ -1,4 +1,4 @@
-"""One value an example, such as the cluster that it belongs to: from a file of its own, or beside the outputs."""
+"""One value per example, such as the cluster that it belongs to: from a file of its own, or beside the outputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMS = (
 
 
 def read_column(name: str, beside: str | Path | None = None) -> NDArray[Any]:
-    """Return one value an example.
+    """Return one value per example.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ class Scalars:
     labels : ndarray of int64 [examples] or None
         True classes of the examples.
     n_statistics, n_examples : int
-        One statistic, or one a class for the one-vs-rest margin; examples that have a scalar output.
+        One statistic, or one per class for the one-vs-rest margin; examples that have a scalar output.
     """
 
     run_ids: tuple[str, ...]
@@ -101,7 +101,7 @@ class Scalars:
 
     @property
     def is_single(self) -> bool:
-        """Whether an output is one number an example."""
+        """Whether an output is one number per example."""
         return self._outputs.shape[2] == 1
 
     @property

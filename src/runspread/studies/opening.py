@@ -179,4 +179,4 @@ def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
 def _corrupt_message(study: Study) -> str:
     names, shards = ", ".join(study.corrupt), len(study.corrupt)
     are = "is" if shards == 1 else "are"
-    return f"{count(shards, 'shard')} of {study.path} cannot be read and {are} left out: {names}. See study.verify()."
+    return f"{count(shards, 'shard')} of {study.path} cannot be read and {are} excluded: {names}. See study.verify()."

@@ -43,7 +43,7 @@ class Runs(Sequence[RunMetadata]):
         return sum(run.status == check_choice(value, "status", STATUSES) for run in self._facts)
 
     def table(self) -> Table:
-        """Return a row a run: id, status, accuracy on each split, seeds by role, hyperparameters."""
+        """Return one row per run: id, status, accuracy on each split, seeds by role, hyperparameters."""
         columns: dict[str, list[Any]] = {
             "run": [run.id for run in self._facts],
             "status": [run.status for run in self._facts],

@@ -26,11 +26,11 @@ class Verification(Result):
     shards : int
         Number of shards.
     runs : int
-        Number of runs in the sound shards.
+        Number of runs in the intact shards.
     attempts : int
-        How often the sound shards hold one of these runs again: attempts that failed, beside the one that counts.
+        How often the intact shards hold one of these runs again: failed attempts, besides the one that counts.
     labels : tuple of str
-        What is wrong with the labels that the study was created with, a sentence a split.
+        What is wrong with the labels that the study was created with, one sentence per split.
     corrupt : dict of str to tuple of str
         Id of each corrupt shard, and what is wrong with it.
     leftovers : tuple of str
@@ -46,21 +46,21 @@ class Verification(Result):
 
     @property
     def ok(self) -> bool:
-        """Whether every shard and the labels are sound."""
+        """Whether every shard and the labels are intact."""
         return not self.corrupt and not self.labels
 
     def table(self) -> Table:
-        """Return a row a corrupt shard, and one for the labels if they are."""
+        """Return one row per corrupt shard, and one for the labels if they are corrupt."""
         problems = {LABELS: self.labels, **self.corrupt} if self.labels else self.corrupt
         return Table({"corrupt": list(problems), "problem": ["; ".join(found) for found in problems.values()]})
 
     def sentence(self) -> str:
-        """Say whether the study is sound."""
+        """Say whether the study is intact."""
         more = f", and {self.attempts} more attempt{'s' * (self.attempts > 1)} at them" if self.attempts else ""
-        sound = f"All {self.shards} shards ({self.runs} runs{more}) agree with their checksums"
+        intact = f"All {self.shards} shards ({self.runs} runs{more}) agree with their checksums"
         named = f"{len(self.corrupt)} of {self.shards} shards are corrupt: {', '.join(self.corrupt)}"
         labels = f"; {LABELS} is corrupt: {'; '.join(self.labels)}" if self.labels else ""
-        return f"{named if self.corrupt else sound}{labels}."
+        return f"{named if self.corrupt else intact}{labels}."
 
 
 def verify_study(path: Path, splits: Sequence[str]) -> Verification:

@@ -174,7 +174,7 @@ def _ruled(tensor: WeightTensor, shapes: Mapping[str, Shape], strict: bool, know
 
 
 def _is_head(name: str, shapes: Mapping[str, Shape]) -> bool:
-    """Whether a matrix with a row a token makes logits, and is not the table that tokens are looked up in."""
+    """Whether a matrix with one row per token makes logits, and is not the table that tokens are looked up in."""
     return f"{owner_of(name)}.bias" in shapes or _HEADS.search(_layer(name)) is not None
 
 
