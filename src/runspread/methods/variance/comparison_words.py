@@ -26,7 +26,7 @@ def sentence(result: Comparison) -> str:
 
 
 def _lead(result: Comparison) -> str:
-    """Return the answer without numbers; where the configurations cannot be told, that first."""
+    """Return the answer without numbers; where nothing can be said of the configurations, that first."""
     answer = _answer(result)
     if result.answered != "models" or result.on == "models":
         return answer
