@@ -22,3 +22,9 @@ def make_study(path: Path, runs: int = 6, examples: int = 80, classes: int = 4, 
             run.predictions("test", 2 * truth + rng.normal(size=truth.shape))
             run.weights({"layer.weight": rng.normal(size=(3, 4))})
     return study
+
+
+def small_recipe() -> rs.training.Recipe:
+    """Return the recipe that the fixture `trained_study` trains."""
+    splits = {"train_examples": 1000, "validation": 300, "evaluate": ("validation", "test")}
+    return rs.recipe("digits-mlp", epochs=4, hidden=(16,), **splits)

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 
 import runspread as rs
+from runspread._cli import main
 
 pytest.importorskip("torch")
 
@@ -35,12 +37,19 @@ def shards(out):
     )
 
 
-def test_train_then_ask(tmp_path):
-    done = run(*train_words(tmp_path / "s", "--json"))
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a study that the command trained, and what the command said."""
+    out = tmp_path_factory.mktemp("command") / "s"
+    return out, run(*train_words(out, "--json"))
+
+
+def test_train_then_ask(trained):
+    out, done = trained
     facts = json.loads(done.stdout)
     assert facts["status"] == {"completed": 12}
     assert "12/12 runs" in done.stderr
-    study = rs.open_study(tmp_path / "s")
+    study = rs.open_study(out)
     assert len({run.seeds for run in study.runs}) == 12
     assert "runs" in run("variance", study.path).stdout
 
@@ -69,12 +78,13 @@ def test_kill_and_go_on(tmp_path):
     assert shards(out) == after
 
 
-def test_train_refuses_another_recipe_in_the_same_folder(tmp_path):
-    out = tmp_path / "s"
-    run(*train_words(out))
+def test_train_refuses_another_recipe_in_the_same_folder(trained):
+    out, _ = trained
+    before = shards(out)
     done = run(*train_words(out, "--set", "lr=0.5"), check=False)
     assert done.returncode == 2
     assert "holds a study of another design: lr is" in done.stderr
+    assert shards(out) == before
 
 
 def test_a_study_in_which_all_runs_diverged_is_no_success(tmp_path):
@@ -110,11 +120,15 @@ def test_progress_is_the_accuracy_of_runs_and_says_of_which():
         (("mnist-mlp",), "data"),
     ],
 )
-def test_bad_input_is_one_clear_error(tmp_path, words, message):
-    done = run("train", *words, "--out", tmp_path / "s", check=False)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+def test_bad_input_is_one_clear_error(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.setattr(sys, "argv", ["runspread", "train", *words, "--out", str(tmp_path / "s")])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # which main replaces
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
     assert not (tmp_path / "s").exists()
 
 

@@ -15,14 +15,14 @@ from runspread.methods.ensembles import ensemble_probabilities, select_ensemble
 from runspread.training import Ensemble, load_split, make_ensemble
 from runspread.training.datasets import load_dataset
 
-RECIPE = rs.recipe(
-    "digits-mlp", epochs=4, hidden=(16,), train_examples=1000, validation=300, evaluate=("validation", "test")
-)
+from ..factories import small_recipe
+
+RECIPE = small_recipe()
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    return rs.train(RECIPE, runs=6, out=tmp_path_factory.mktemp("study") / "runs", workers=1)
+def study(trained_study):
+    return trained_study
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ X = torch.randn(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
 
 
 def test_selection_from_a_study_needs_no_training(study, chosen):
-    assert chosen.n_candidates == 6
+    assert chosen.n_candidates == 8
     assert chosen.n_examples == 300
     assert set(chosen.member_ids) <= set(study.runs.ids)
 

@@ -35,9 +35,8 @@ def set_options():
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    recipe = RECIPE.replace(evaluate=("validation", "test"))
-    return rs.train(recipe, runs=8, out=tmp_path_factory.mktemp("cli") / "study", workers=1)
+def study(trained_study):
+    return trained_study
 
 
 def test_ensemble(study, tmp_path):
