@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = (
-    "tests/trimming/test_ties.py",
-    "tests/trimming/test_runs.py",
-    "tests/trimming/test_level.py",
-    "tests/trimming/test_comparison.py",
-    "tests/trimming/test_representative_size.py",
-    "tests/trimming/test_same_model.py",
-    "tests/ensembles/test_selection.py",
-    "tests/ensembles/test_scores.py",
-    "tests/dynamics/test_hmm.py",
-    "tests/spectra/test_paradox.py",
+    "tests/methods/trimming/test_ties.py",
+    "tests/methods/trimming/test_runs.py",
+    "tests/methods/trimming/test_level.py",
+    "tests/methods/trimming/test_comparison.py",
+    "tests/methods/trimming/test_representative_size.py",
+    "tests/methods/trimming/test_same_model.py",
+    "tests/methods/ensembles/test_selection.py",
+    "tests/methods/ensembles/test_scores.py",
+    "tests/methods/hmm/test_hmm.py",
+    "tests/methods/corpus/test_paradox.py",
     "tests/vectors",
 )
 # A kernel of OpenBLAS, the features of a processor that it needs, and what NumPy does without beside it; newest first.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.variance.probit import draw
+from tests.methods.variance.probit import draw
 
 import runspread as rs
 from runspread.methods.audit import RunEvidence

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
-from tests.variance.configurations import Configurations
+from tests.methods.variance.configurations import Configurations
 
 import runspread as rs
 from runspread.methods.variance import Comparison

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import ndtr
-from tests.variance.probit import MEAN, TAU, draw_clustered
+from tests.methods.variance.probit import MEAN, TAU, draw_clustered
 
 import runspread as rs
 from runspread.methods.variance import Look, StoppingRule, VarianceResult, plan_gap, plan_runs, stopping_rule

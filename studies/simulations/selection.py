@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.special import ndtr
 from scipy.stats import multivariate_normal, t
-from tests.variance.probit import MEAN, TAU, draw, population_variance
+from tests.methods.variance.probit import MEAN, TAU, draw, population_variance
 
 from runspread.methods.variance import seed_selection, seed_selection_model
 from simulations.promises import Promise, promise

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
-from tests.variance.probit import (
+from tests.methods.variance.probit import (
     clustered_variance,
     draw,
     draw_clustered,
