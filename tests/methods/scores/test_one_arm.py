@@ -12,7 +12,6 @@ from runspread.errors import InputError
 from runspread.methods.scores import fit_prior, run_scores, score_modes
 from runspread.methods.scores.modes import resolution
 from runspread.methods.scores.one_arm import best_of, standard_deviation
-
 from tests.conftest import SHARED
 
 REAL = SHARED / "real" / "scores"
