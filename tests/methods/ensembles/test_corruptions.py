@@ -185,7 +185,7 @@ def test_benchmark():
 
 def test_benchmark_of_wrong_things():
     labels = np.zeros(6, int)
-    with pytest.raises(InputError, match="one label an image"):
+    with pytest.raises(InputError, match="one label per image"):
         corruption_benchmark(by_brightness, IMAGES, labels[:3])
     with pytest.raises(InputError, match="functions"):
         corruption_benchmark({"x": 3}, IMAGES, labels)

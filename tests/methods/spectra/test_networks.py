@@ -154,7 +154,7 @@ def test_margins():
     many = RNG.normal(size=(200, 4))
     labels = RNG.integers(0, 4, 200)
     assert margin_percentile(many, labels) == np.sort(output_margins(many, labels))[19]
-    with pytest.raises(InputError, match="one label an example"):
+    with pytest.raises(InputError, match="one label per example"):
         output_margins(logits, [0, 1])
 
 

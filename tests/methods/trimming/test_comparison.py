@@ -215,7 +215,7 @@ def test_concentration_is_told_beside_that_of_chance():
         gaps[:runs][where] = rng.normal(8, 0.5, size=int(where.sum()))
         found = trimmed_examples(gaps[:runs], gaps[runs:])
         assert found.share_in_top() == pytest.approx(found.share_by_chance, abs=0.02)
-    assert f"({found.share_by_chance:.0%} if every run's trimming fell on examples at random)" in found.sentence()
+    assert f"({found.share_by_chance:.0%} if trimming fell on examples at random)" in found.sentence()
 
 
 @pytest.mark.parametrize("kind", ["mixture", "ensemble"])
@@ -286,7 +286,7 @@ def test_share_inside_the_bins_has_an_interval_and_stays_a_share():
         shares = [int(share) for share in re.findall(r"(\d+)%", found.sentence())]
         assert max(shares) <= 100
     widest = max(np.ptp(found.of("accuracy")[found.bin_of == number]) for number in (0, 1))
-    assert f"the widest {100 * widest:.2f} points wide" in found.sentence()
+    assert f"up to {100 * widest:.2f} percentage points" in found.sentence()
 
 
 @pytest.mark.slow

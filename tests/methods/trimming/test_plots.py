@@ -85,9 +85,9 @@ def test_levels_of_runs():
     logits, _ = made()
     levels = rs.trimming(logits, replicates=20)
     found = lines(drawn(levels.plot()))
-    points = np.concatenate([found["told apart in ≤ half of them"], found["told apart in > half"]])
+    points = np.concatenate([found["distinguishable in ≤ half of them"], found["distinguishable in > half"]])
     assert points[points[:, 0].argsort(), 1].tolist() == sorted(levels.mean)
-    assert len(found["told apart in > half"]) == levels.atypical.sum() > 0
+    assert len(found["distinguishable in > half"]) == levels.atypical.sum() > 0
 
 
 def test_representative_size():
@@ -215,4 +215,4 @@ def test_report_of_runs_that_are_all_alike(tmp_path):
     assert "nan" not in words
     assert not [share for share in re.findall(r"(\d+)%", words) if int(share) > 100]
     assert "The pool is made of only 6 runs" in words
-    assert "not judged" not in words
+    assert "No verdict" not in words

@@ -148,9 +148,9 @@ def test_result_shows_itself():
     found = rs.same(old, new, labels=labels, alpha=0.1)
     assert found.old.accuracy == pytest.approx((old.argmax(-1) == labels).mean())
     assert found.new.accuracy == pytest.approx((new.argmax(-1) == labels).mean())
-    assert found.sentence().startswith("No difference is shown between 9 new runs and 8 old runs, beyond the fraction")
+    assert found.sentence().startswith("No difference is shown between 9 new and 8 old runs, beyond the fraction")
     assert (
-        f"p = {found.tests.p_value:.2g} for the distribution, {found.tests.p_examples:.2g} example by"
+        f"p = {found.tests.p_value:.2g} for the distribution, {found.tests.p_examples:.2g} by example"
         in found.sentence()
     )
     assert "go unseen" in found.sentence()

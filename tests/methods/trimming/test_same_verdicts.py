@@ -60,9 +60,7 @@ def test_the_same_outputs_in_another_order_are_not_the_same(n_old, n_new):
     found = rs.same(old, new[:, rng.permutation(500)], labels=labels)
     assert (found.same, found.same_distribution, found.same_examples) == (False, True, False)
     assert found.tests.p_examples <= found.tests.epsilon_each == 0.005
-    assert found.sentence().startswith(
-        f"The answers of {n_new} new runs and {n_old} old runs differ example by example"
-    )
+    assert found.sentence().startswith(f"The answers of {n_new} new and {n_old} old runs differ example by example")
     assert f"accuracy {found.old.accuracy:.2%} before, {found.new.accuracy:.2%} now" in found.sentence()
 
 
@@ -123,7 +121,7 @@ def test_with_one_run_on_a_side_only_distributions_are_compared():
     labels = rng.integers(2, size=60)
     found = rs.same(pipeline(rng, 1, labels), pipeline(rng, 250, labels), labels=labels)
     assert (found.same_examples, found.tests.epsilon_each) == (None, 0.01)
-    assert "not compared example by example with one run on a side" in found.sentence()
+    assert "Not compared by example (one run on a side)" in found.sentence()
     assert math.isnan(found.tests.p_examples)
 
 
@@ -178,7 +176,7 @@ def test_a_difference_within_alpha_is_told():
 def test_bounds_say_what_they_leave_out():
     rng = np.random.default_rng(8)
     found = rs.same(rng.normal(size=(3, 500)), rng.normal(size=(4, 700)), threshold="dkw")
-    assert "how much the outputs change with the seeds is not looked at" in found.sentence()
+    assert "other seeds are not considered" in found.sentence()
     assert (found.tests.arrangements, found.same_examples) == (0, None)
 
 

@@ -90,7 +90,7 @@ def test_the_result_says_what_it_is(hyper_deep):
     assert len(hyper_deep.table()) == len(hyper_deep.member_ids)
     assert f"from {hyper_deep.n_trained} trained runs" in hyper_deep.sentence()
     few = dataclasses.replace(hyper_deep, selection=dataclasses.replace(hyper_deep.selection, requested_size=9))
-    assert "of 9 asked for" in few.sentence()
+    assert "9 requested" in few.sentence()
     study = hyper_deep.study()
     reader = study.predictions("test")
     rows = [reader[reader.run_ids.index(name)] for name in hyper_deep.member_ids]

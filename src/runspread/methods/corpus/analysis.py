@@ -26,7 +26,7 @@ RESAMPLES = 2000  # permutations of a metric, and more where a p-value is small
 VOTERS = 6  # models a partition needs to vote
 _MAJORITY = 2 / 3
 _MEANINGS = {
-    "reversal": "Simpson's paradox: the sign inside partitions is the opposite of the sign over all models",
+    "reversal": "Simpson's paradox: inside partitions the sign is the opposite",
     "mixed": "the signs over all models and inside partitions differ, but partitions disagree or are too small to say",
     "masked": "it tracks the target inside partitions, which pooling hides: a shape-like metric",
     "aggregate_only": f"it tells partitions apart; inside them |tau| is below {NEGLIGIBLE:g}: a scale-like metric",
@@ -122,7 +122,7 @@ class ParadoxAnalysis(Result):
     partition : str
         Name of the column that partitions the models.
     analyses : tuple of MetricAnalysis
-        One a metric.
+        One per metric.
     n : int
         Number of models with a target and a partition.
     n_resamples : int
@@ -144,7 +144,7 @@ class ParadoxAnalysis(Result):
         return self.analyses[names.index(check_choice(metric, "metric", names))]
 
     def table(self) -> Table:
-        """Return one row a metric: overall, inside, between, each partition, p-values, verdict."""
+        """Return one row per metric: overall, inside, between, each partition, p-values, verdict."""
         rows = self.analyses
         columns: dict[str, list[Any]] = {
             "metric": [one.metric for one in rows],

@@ -53,7 +53,7 @@ class GridScores(Result):
     n: int
 
     def table(self) -> Table:
-        """Return one row an axis."""
+        """Return one row per axis."""
         smallest = [
             float(np.min([v for pair, v in zip(self.pairs, self.information, strict=True) if axis in pair]))
             if len(self.axes) > 1 else float("nan")
@@ -63,11 +63,11 @@ class GridScores(Result):
 
     def sentence(self) -> str:
         """Say how well the metric orders models that differ in one thing."""
-        holes = "" if np.isfinite(self.score) else " (undefined: the grid has holes)"
+        mutual = f"is {self.score:.3f}" if np.isfinite(self.score) else "is undefined, as the grid has holes"
         return (
             f"Over {self.n} models the metric orders the generalisation gap of those that differ in one hyperparameter "
-            f"with a granulated Kendall coefficient of {self.Psi:.2f}; conditional mutual information {self.score:.3f}"
-            f"{holes}. Neither says that the metric causes the gap."
+            f"with a granulated Kendall coefficient of {self.Psi:.2f}; conditional mutual information {mutual}. "
+            "Neither says that the metric causes the gap."
         )
 
 

@@ -64,7 +64,7 @@ def plot_within_between(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes
     Parameters
     ----------
     result : ParadoxAnalysis
-        Of `paradox`.
+        What `paradox` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """
@@ -98,7 +98,7 @@ def plot_partition_map(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : ParadoxAnalysis
-        Of `paradox`.
+        What `paradox` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """

@@ -50,7 +50,7 @@ def paradox(
     Parameters
     ----------
     table : study, StudySpectra, StudyMeasures, sequence of these, Table, mapping, data frame, list of mappings, or path
-        One row a model. Of studies the spectra of the final weights are taken; see `corpus_table`. A path is CSV or
+        One row per model. Of studies the spectra of the final weights are taken; see `corpus_table`. A path is CSV or
         Parquet.
     metrics : str or sequence of str, optional
         Columns to judge. When None: the spectral metrics of studies; of a table every numeric column that varies, is
@@ -106,7 +106,7 @@ def paradox(
 
 
 def corpus_table(source: Any, *, spectra_options: SpectraOptions | None = None) -> Table:
-    """Return the table that `paradox` reads, a row a model: to add columns, choose rows, or keep it as a file.
+    """Return the table that `paradox` reads, one row per model: to add columns, choose rows, or keep it as a file.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def dynamics(
         were logged at least 10 times, at steps that they share, in most runs. Any will do; the paper takes
         ``weight_metrics``.
     outcome : str, array_like of int [runs], or sequence or mapping of array_like [T], optional
-        What makes a run slow: the name of a logged metric or one curve a run (with `threshold`), or the checkpoint at
+        What makes a run slow: the name of a logged metric or one curve per run (with `threshold`), or the checkpoint at
         which each run converged (−1 for never).
     threshold : float, optional
         A run has converged when the outcome is strictly beyond it.

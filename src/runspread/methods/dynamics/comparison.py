@@ -87,7 +87,7 @@ class MapComparison(Result):
         return bool(none) and all(none)
 
     def table(self) -> Table:
-        """Return one row a state of the first map."""
+        """Return one row per state of the first map."""
         return Table(
             {
                 "state": np.arange(self.visits.shape[1]),
@@ -140,8 +140,8 @@ def compare_maps(
     Parameters
     ----------
     before, after : TrainingDynamics
-        Of `dynamics`, over the same metrics and with the same ``standardize``. Runs that were standardised together
-        (``pooled``) are brought to the units of the first map.
+        What `dynamics` returned, over the same metrics and with the same ``standardize``. Runs that were standardised
+        together (``pooled``) are brought to the units of the first map.
     bootstraps : int
         Resamples of the runs for the intervals.
     seed : int
@@ -225,7 +225,7 @@ def _warnings(before: TrainingDynamics, after: TrainingDynamics, density: tuple[
     )
     if density[1] < density[0] - 1:
         notes.append(
-            f"the map describes the runs after the change less well: {density[0] - density[1]:.1f} nats a checkpoint"
+            f"the map describes the runs after the change less well: {density[0] - density[1]:.1f} nats per checkpoint"
         )
     lost = [count(r.n_unconverged, "run") + f" {when}" for r, when in ((before, "before"), (after, "after"))]
     if before.n_unconverged + after.n_unconverged:

@@ -37,7 +37,7 @@ def convergence_index(curves: Any, threshold: float, *, direction: str = "above"
     Parameters
     ----------
     curves : sequence or mapping of array_like [T]
-        Accuracy (or loss) at every checkpoint, one curve a run.
+        Accuracy (or loss) at every checkpoint, one curve per run.
     threshold : float
         Strictly beyond it counts; "slightly below the best accuracy" in the paper (0.9 for grokking tasks). It is
         rounded to the type of the curve: 0.97 in single precision is larger than 0.97, and is not above it.
@@ -97,7 +97,7 @@ def convergence_of(
     rows = {str(run): values if isinstance(values, Curve) else np.asarray(values) for run, values in rows.items()}
     absent = [run for run in prepared.run_ids if run not in rows]
     if absent:
-        raise InputError(f"no outcome for {absent[0]}", "one a run")
+        raise InputError(f"no outcome for {absent[0]}", "one per run")
     given = all(not isinstance(rows[run], Curve) and np.ndim(rows[run]) == 0 for run in prepared.run_ids)
     if not given and threshold is None:
         raise InputError("outcome curves without a threshold", "threshold=, slightly below the best value")
@@ -112,7 +112,7 @@ def convergence_of(
 def _given(run: str, index: Any, entries: NDArray[Any]) -> Any:
     """Return the time of a checkpoint that was given by its number; None for never, infinity for the very end."""
     if index.dtype.kind not in "iu" and index != np.floor(index):
-        raise InputError("outcome that is neither whole numbers nor curves", "checkpoint indices, or one curve a run")
+        raise InputError("outcome that is neither whole numbers nor curves", "checkpoint indices, or one curve per run")
     if index > len(entries):
         raise InputError(
             f"{run} converges at checkpoint {index} of {len(entries)}", "an index counted in checkpoints, or −1"

@@ -66,7 +66,7 @@ def detour_test(
     level : float
         Over all states.
     seed : int
-        Of the shuffles.
+        Seed of the shuffles.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Metric logs of a study as the logs that ``dynamics`` reads: one row a step at which all metrics were logged."""
+"""Metric logs of a study as the logs that ``dynamics`` reads: one row per step at which all metrics were logged."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ class TrainingMap(Result):
         )
 
     def states_table(self) -> Table:
-        """Return one row a state."""
+        """Return one row per state."""
         return Table(
             {
                 "state": np.arange(self.n_states),
@@ -266,7 +266,7 @@ def training_map(
     if convergence is not None:
         index = np.asarray(convergence, dtype=np.int64)
         if index.shape != (len(frames),):
-            raise InputError(f"{index.shape} convergence times for {count(len(frames), 'run')}", "one a run")
+            raise InputError(f"{index.shape} convergence times for {count(len(frames), 'run')}", "one per run")
         capped = np.where(index < 0, frames.lengths, index)
     return map_of(model, frames, capped, top=top)
 

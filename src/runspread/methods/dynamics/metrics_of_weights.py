@@ -63,7 +63,7 @@ def weight_metrics(
     architecture : {"mlp", "cnn", "transformer", "encoder"}, optional
         Which arrays count, and how. Guessed from names and shapes when None. ``mlp``: every linear layer.
         ``cnn``: every convolution but downsampling ones as filters; linear layers as matrices, with their biases.
-        ``transformer``: keys, queries and values a head, attention output, both MLP matrices and their biases.
+        ``transformer``: keys, queries and values per head, attention output, both MLP matrices and their biases.
         ``encoder``: the same without splitting heads (as for BERT).
         Embeddings, unembeddings and normalisation parameters never count.
     heads : int, optional

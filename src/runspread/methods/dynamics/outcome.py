@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ class OutcomeRegression(Result):
     converged_only: OutcomeRegression | None = None
 
     def table(self) -> Table:
-        """Return one row a state."""
+        """Return one row per state."""
         columns: dict[str, Any] = {"state": np.arange(len(self.coef)), "coefficient": self.coef}
         if self.converged_only is not None:
             columns["converged runs only"] = self.converged_only.coef
@@ -87,9 +88,10 @@ class OutcomeRegression(Result):
         """Return what the reader of the R² should know."""
         notes: list[str] = []
         if not self.reason:
+            out = f"{self.loo_r_squared:.3f}" if math.isfinite(self.loo_r_squared) else "is undefined"
             notes.append(
                 f"R² is nearly built in where states change as runs converge: time before converging is part of what "
-                f"explains it (leave-one-run-out R² = {self.loo_r_squared:.3f})"
+                f"explains it (leave-one-run-out R² {'= ' if out[0] != 'i' else ''}{out})"
             )
         if not _equal(self.r_squared, self.r_squared_time):
             notes.append(

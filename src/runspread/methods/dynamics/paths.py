@@ -24,7 +24,7 @@ def collapsed(path: NDArray[np.int64]) -> tuple[int, ...]:
 def occupancy(paths: Paths, n_states: int, durations: Sequence[Array] | None = None) -> Array:
     """Return the share of checkpoints that each run spends in each state [runs, K]; rows sum to 1.
 
-    With the time that each checkpoint lasts, one array a run, it is the share of time.
+    With the time that each checkpoint lasts, one array per run, it is the share of time.
     """
     lasting = [np.ones(len(path)) for path in paths] if durations is None else durations
     spent = [np.bincount(path, time, n_states) / time.sum() for path, time in zip(paths, lasting, strict=True)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def _state_colors(n_states: int) -> ListedColormap:
-    """Return one colour a state, from dark to light in the order of first visit, so that print keeps them apart."""
+    """Return one colour per state, from dark to light in the order of first visit, so that print keeps them apart."""
     import matplotlib as mpl
     from matplotlib.colors import ListedColormap
 
@@ -53,7 +53,7 @@ def plot_state_ribbons(result: TrainingDynamics, ax: Axes | None = None) -> Axes
     Parameters
     ----------
     result : TrainingDynamics
-        Of `dynamics`.
+        What `dynamics` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -108,7 +108,7 @@ def plot_metric_by_state(result: TrainingDynamics, ax: Axes | None = None, *, me
     Parameters
     ----------
     result : TrainingDynamics
-        Of `dynamics`.
+        What `dynamics` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     metric : str, optional
@@ -145,7 +145,7 @@ def plot_state_selection(result: HmmSelection, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : HmmSelection
-        Of `select_hmm`, or a `TrainingDynamics`' ``selection``.
+        What `select_hmm` returned, or a `TrainingDynamics`' ``selection``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -186,7 +186,7 @@ def plot_convergence_by_route(result: TrainingDynamics, ax: Axes | None = None, 
     Parameters
     ----------
     result : TrainingDynamics
-        Of `dynamics`, with an outcome.
+        What `dynamics` returned, with an outcome.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     most : int
@@ -195,7 +195,7 @@ def plot_convergence_by_route(result: TrainingDynamics, ax: Axes | None = None, 
     Returns
     -------
     matplotlib.axes.Axes
-        The axes drawn on: a dot a run (hollow: never converged, drawn at its length), a bar at the mean.
+        The axes drawn on: one dot per run (hollow: never converged, drawn at its length), a bar at the mean.
     """
     if result.capped is None or result.convergence is None:
         raise InputError("dynamics without an outcome", "dynamics(..., outcome=...)")

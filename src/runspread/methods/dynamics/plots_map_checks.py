@@ -24,7 +24,7 @@ def plot_prefix_prediction(result: PrefixPrediction, ax: Axes | None = None) -> 
     Parameters
     ----------
     result : PrefixPrediction
-        Of `predict_from_prefix`.
+        What `predict_from_prefix` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -55,14 +55,14 @@ def plot_outcome_regression(result: OutcomeRegression, ax: Axes | None = None) -
     Parameters
     ----------
     result : OutcomeRegression
-        Of `outcome_regression`, or a `TrainingDynamics`' ``regression``.
+        What `outcome_regression` returned, or a `TrainingDynamics`' ``regression``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The axes drawn on: a dot a run, in shares of a run's length; on the line the two agree.
+        The axes drawn on: one dot per run, in shares of a run's length; on the line the two agree.
     """
     ax = new_axes(ax, width=4.4, height=4.0)
     ends = np.array([min(result.fitted.min(), result.target.min()), max(result.fitted.max(), result.target.max())])
@@ -82,7 +82,7 @@ def plot_map_stability(result: MapStability, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : MapStability
-        Of `map_stability`.
+        What `map_stability` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -115,7 +115,7 @@ def plot_map_comparison(result: MapComparison, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : MapComparison
-        Of `compare_maps`.
+        What `compare_maps` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 

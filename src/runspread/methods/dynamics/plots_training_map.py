@@ -36,7 +36,7 @@ def plot_training_map(
     Parameters
     ----------
     result : TrainingDynamics or TrainingMap
-        Of `dynamics` (detour states are drawn orange, as squares) or `training_map`.
+        What `dynamics` returned (detour states are drawn orange, as squares) or `training_map`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     labels : int

@@ -108,7 +108,7 @@ class PrefixPrediction(Result):
         )
 
     def paths_table(self, known: float | None = None, *, most: int = 6) -> Table:
-        """Return one row a run that had not converged: the route it took, and the held-out probability of each route.
+        """Return one row per run that had not converged: the route it took, and the held-out probability of each route.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ def predict_from_prefix(
     Parameters
     ----------
     result : TrainingDynamics
-        Of `dynamics`, with an outcome; gives the runs, the metrics, the number of states and the routes to foretell.
+        What `dynamics` returned, with an outcome; gives the runs, metrics, number of states, and routes to foretell.
     fractions : sequence of float
         Shares of training to predict from.
     folds : int

@@ -99,7 +99,7 @@ class PreparedSequences(Result):
         return self.frames.split(self.frames.x)
 
     def table(self) -> Table:
-        """Return one row a metric."""
+        """Return one row per metric."""
         last, first = self.raw.offsets[1:] - 1, self.raw.offsets[:-1]
         return Table(
             {

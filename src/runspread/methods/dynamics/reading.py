@@ -192,7 +192,7 @@ def _whole(values: NDArray[Any]) -> NDArray[Any]:
 def _given_steps(run: str, steps: Any, length: int) -> NDArray[Any]:
     given = np.asarray(steps)[:length]
     if given.shape != (length,):
-        raise InputError(f"{run} has {given.shape} steps for {length} checkpoints", "one step a checkpoint")
+        raise InputError(f"{run} has {given.shape} steps for {length} checkpoints", "one step per checkpoint")
     values, counts = np.unique(given, return_counts=True)
     if (counts > 1).any():
         raise InputError(f"{run} has step {values[counts > 1][0]} twice", "every step once")

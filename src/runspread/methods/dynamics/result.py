@@ -136,7 +136,7 @@ class TrainingDynamics(Result):
         return times[self.visits[:, state]], times[~self.visits[:, state]]
 
     def table(self) -> Table:
-        """Return one row a state."""
+        """Return one row per state."""
         table = self.map.states_table()
         columns: dict[str, Any] = dict(table.columns)
         if self.regression is not None:
@@ -234,7 +234,7 @@ class TrainingDynamics(Result):
         runs = count(int(self.visits[:, state].sum()), "run")
         times = f"converging at {self.prepared.unit} {slow:.0f} against {fast:.0f}"
         if self.preset == "paper" and self.regression is not None:
-            odd = "" if slow > fast else ", though the others are slower"
+            odd = "" if slow > fast else ", though others are slower"
             return f"state {state} (coefficient {self.regression.coef[state]:.2f}, {runs}, {times}{odd})"
         gap, low, high = self.convergence_difference(state)
         interval = f", 95 % {low:+.0f} to {high:+.0f}" if low <= high else ""
@@ -250,4 +250,4 @@ class TrainingDynamics(Result):
 
 
 def _more(shown: Sequence[str]) -> str:
-    return f" and {len(shown) - 1} more (see the table)" if len(shown) > 1 else ""
+    return f" and {len(shown) - 1} more in the table" if len(shown) > 1 else ""

@@ -92,7 +92,7 @@ def map_stability(
     Parameters
     ----------
     result : TrainingDynamics
-        Of `dynamics`.
+        What `dynamics` returned.
     bootstraps : int
         Resamples of the runs (with replacement), a model each.
     **options

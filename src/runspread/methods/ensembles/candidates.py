@@ -108,7 +108,7 @@ def read_candidates(
     nan: str = "exclude",
     ignore_index: int | None = None,
 ) -> Candidates:
-    """Read candidates in one pass, keeping the log-probability of each true class (8 bytes a run and example).
+    """Read candidates in one pass, keeping the log-probability of each true class (8 bytes per run and example).
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class NegativeLogLikelihood:
 
 
 class BrierScore:
-    """Brier score from inner products: a pass over the data for each *new* member, then a few numbers a candidate."""
+    """Brier score from inner products: a pass over the data for each *new* member, then a few numbers per candidate."""
 
     def __init__(self, candidates: Candidates, rows: Indices | None = None) -> None:
         self._candidates, self._rows = candidates, slice(None) if rows is None else rows

@@ -68,7 +68,7 @@ class Diversity(Result):
     n_examples: int
 
     def table(self) -> Table:
-        """Return one row a measure."""
+        """Return one row per measure."""
         names = [
             "disagreement",
             "normalised_disagreement",

@@ -136,7 +136,7 @@ def plot_diversity(result: Diversity, ax: Axes | None = None) -> Axes:
 def plot_diversity_against_score(
     ensembles: Mapping[str, tuple[Scores, Diversity]], ax: Axes | None = None, *, metric: str = "nll"
 ) -> Axes:
-    """Draw ensembles by disagreement and score, a mark each.
+    """Draw ensembles by disagreement and score, one mark each.
 
     Parameters
     ----------

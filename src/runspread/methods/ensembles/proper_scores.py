@@ -105,7 +105,7 @@ class Scores(Result):
             f"({bins} bins) "
             f"on {count(self.n_examples, 'example')}"
         )
-        caveat = "The errors are over examples; they do not say what other seeds would give."
+        caveat = "Standard errors are over examples, not over seeds."
         if self.n_members == 1:
             return f"One run reaches {core}. {caveat}"
         return (
@@ -114,17 +114,16 @@ class Scores(Result):
         )
 
     def _likelihood(self) -> str:
-        """Return the NLL with its error, or why it is infinite."""
+        """Return the NLL with its error, or that it is infinite."""
         if math.isfinite(self.nll):
             return f"NLL {self.nll:.4f} (standard error {self.nll_se:.4f})"
-        return "an infinite NLL (a true class has probability 0)"
+        return "infinite NLL"
 
     def _own_likelihood(self) -> str:
-        """Return the mean NLL of the members, or how many make it infinite."""
+        """Return the mean NLL of the members, or that it is infinite."""
         if math.isfinite(self.gibbs_nll):
             return f"NLL {self.gibbs_nll:.4f}"
-        infinite = int(np.isinf(self.member_nll[self.weights > 0]).sum())
-        return f"an infinite NLL ({infinite} of them give a true class probability 0)"
+        return "infinite NLL"
 
     def _accuracy(self) -> str:
         """Return the accuracy with its error: where no outcome differs, which is no certainty, Wilson's interval."""
@@ -361,7 +360,17 @@ class _Running:
             n_classes=self.members.n_classes,
             reliability=bins,
             excluded=self.members.excluded(),
+            warnings=_impossible(float(losses.mean()), nlls),
         )
+
+
+def _impossible(nll: float, of_members: Floats) -> tuple[str, ...]:
+    """Return whose NLL is infinite, and why."""
+    alone = int(np.isinf(of_members).sum())
+    if not alone:
+        return ()
+    who = f"{count(alone, 'member')} of {len(of_members)}" + (" and their average" if math.isinf(nll) else "")
+    return (f"{who} give some true class probability 0, which makes the NLL infinite",)
 
 
 def standard_error(values: Floats) -> float:

@@ -165,16 +165,14 @@ class EnsembleSelection(Result):
         """Return what was chosen, and what choosing it bought on examples that did not choose."""
         name, checked = NAMES[self.objective], self.cross_validation
         head = (
-            f"Greedy selection {'with' if self.replacement else 'without'} replacement selected {self.size} of "
-            f"{count(self.n_candidates, 'candidate')} ({stop_words(self)}): {name} {self.score:.4f} on the "
-            f"{count(self.n_examples, 'example')} that chose, which is optimistic."
+            f"Greedy selection chose {self.size} of {count(self.n_candidates, 'candidate')} ({stop_words(self)}): "
+            f"{name} {self.score:.4f} on the {count(self.n_examples, 'selection example')} (optimistic)."
         )
         if checked is None:
             return f"{head} What it gains was not measured: score it, and single runs, on other examples."
         return (
-            f"{head} Chosen on part of them and scored on the rest, its {name} is {loss_text(checked.held_out)}, "
-            f"against {loss_text(checked.held_out_single)} for the best single run chosen alike: "
-            f"{_gain_words(checked)}."
+            f"{head} On held-out parts it has {loss_text(checked.held_out)}, the best single run "
+            f"{loss_text(checked.held_out_single)}: {_gain_words(checked)}."
         )
 
 
@@ -182,19 +180,18 @@ def _gain_words(checked: CrossValidatedSelection) -> str:
     """Return whether choosing is shown to gain over the best single run."""
     low, high = checked.gain_interval
     if not math.isfinite(checked.gain_over_single):
-        return "no difference can be given of an infinite score"
+        return "undecided, as an infinite score has no difference"
     least = 1e-9 * max(1.0, abs(checked.held_out))  # below which a gain is rounding
-    verdict = "better" if low > least else "worse" if high < -least else "not shown to be better or worse"
+    verdict = "better" if low > least else "worse" if high < -least else "undecided"
     return f"{verdict} (gain {checked.gain_over_single:.4f}, 95% CI {low:.4f} to {high:.4f})"
 
 
 def stop_words(result: EnsembleSelection) -> str:
     """Return why the selection ended, in words."""
-    again = ", since runs were chosen again; choosing without replacement fills it" if result.replacement else ""
     return {
-        "size": f"the {result.size} asked for",
-        "no improvement": f"of {result.requested_size} asked for; nothing more improved the score",
-        "max steps": f"of {result.requested_size} asked for; the limit of {len(result.path)} steps was reached{again}",
+        "size": f"the {result.size} requested",
+        "no improvement": f"{result.requested_size} requested; no further candidate improved the score",
+        "max steps": f"{result.requested_size} requested; the limit of {len(result.path)} steps was reached",
     }[result.stop_reason]
 
 
@@ -306,7 +303,11 @@ def _result(pool: Candidates, settings: Settings, *, path: Indices, alone: Float
         run_ids=pool.members.outputs.run_ids,
         n_examples=len(pool.labels),
         excluded=pool.excluded(),
-        warnings=(*_reservations(pool, rest["requested_size"]), *_useless(pool, settings.objective, alone)),
+        warnings=(
+            *_reservations(pool, rest["requested_size"]),
+            *_useless(pool, settings.objective, alone),
+            *_unfilled(settings, rest["stop_reason"]),
+        ),
         **rest,
     )
 
@@ -323,6 +324,13 @@ def _useless(pool: Candidates, objective: str, alone: Floats) -> tuple[str, ...]
         for found, why in said
         if found
     )
+
+
+def _unfilled(settings: Settings, stop_reason: str) -> tuple[str, ...]:
+    """Return how to get the members requested, where the limit of steps came first."""
+    if stop_reason != "max steps" or not settings.replacement:
+        return ()
+    return ("runs were chosen again until the limit of steps: choosing without replacement fills the ensemble",)
 
 
 def _reservations(pool: Candidates, requested: int) -> tuple[str, ...]:

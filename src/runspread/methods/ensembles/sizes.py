@@ -68,7 +68,7 @@ class EnsembleSizes(Result):
         """Return the result with one more curve [sizes], for example of deep ensembles; NaN where there is none."""
         values = np.asarray(scores, dtype=np.float64)
         if values.shape != self.sizes.shape:
-            raise InputError(f"{values.shape} scores for {len(self.sizes)} sizes", "one score a size")
+            raise InputError(f"{values.shape} scores for {len(self.sizes)} sizes", "one score per size")
         return dataclasses.replace(self, curves={**self.curves, name: values})
 
     def table(self) -> Table:
@@ -81,14 +81,13 @@ class EnsembleSizes(Result):
         chosen = self.curves["greedy"]
         best, last = first_smallest(chosen), int(np.flatnonzero(~np.isnan(chosen))[-1])
         name = NAMES[self.objective]
-        more = "" if best == last else f" The largest, of {self.sizes[last]}, has {loss_text(chosen[last])}."
+        more = "" if best == last else f"; the largest ({self.sizes[last]}) has {loss_text(chosen[last])}"
         random = loss_text(self.curves["random"][best])
         return (
-            f"The best greedy ensemble has {count(int(self.sizes[best]), 'member')}: {name} "
-            f"{loss_text(chosen[best])} on {self.n_report_examples} examples that did not choose its members, against "
-            f"{loss_text(chosen[0])} for the smallest ({self.sizes[0]}) and {random} for the median random ensemble of "
-            f"that size.{more} The size was picked on these examples; one pool of "
-            f"{count(self.n_candidates, 'candidate')}."
+            f"The best greedy ensemble of {count(self.n_candidates, 'candidate')} has "
+            f"{count(int(self.sizes[best]), 'member')}: {name} {loss_text(chosen[best])} on {self.n_report_examples} "
+            f"examples that did not choose them, against {loss_text(chosen[0])} for the smallest ({self.sizes[0]}) and "
+            f"{random} for the median random one{more}. The size was picked on these examples."
         )
 
 

@@ -80,7 +80,7 @@ def model_of(
     )
     params, history = batch.params, tuple(batch.history[best])
     if columns and len(columns) != frames.x.shape[1]:
-        raise InputError(f"{len(columns)} column names for {frames.x.shape[1]} metrics", "one a metric")
+        raise InputError(f"{len(columns)} column names for {frames.x.shape[1]} metrics", "one per metric")
     rising = len(history) < settings.iterations or settings.iterations == 0
     return HiddenMarkovModel(
         startprob=params.start[best],

@@ -27,7 +27,7 @@ class Decoding(NamedTuple):
     Attributes
     ----------
     paths : list of ndarray of int64 [T]
-        State at every checkpoint, one array a run.
+        State at every checkpoint, one array per run.
     log_probability : ndarray [runs]
         Joint log-probability of the path and the run's metrics.
     """
@@ -267,7 +267,7 @@ class HiddenMarkovModel(Result):
         )
 
     def table(self) -> Table:
-        """Return one row a state: start probability, probability to stay, mean of every metric."""
+        """Return one row per state: start probability, probability to stay, mean of every metric."""
         means = {name: self.means[:, index] for index, name in enumerate(self.metric_names)}
         head = {"state": np.arange(self.n_states), "start": self.startprob, "stay": np.diagonal(self.transmat)}
         return Table({**head, **means}, formats=dict.fromkeys(("start", "stay"), ".3f"))

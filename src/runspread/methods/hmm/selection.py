@@ -105,7 +105,7 @@ class HmmSelection(Result):
         return int(np.flatnonzero(self.states == self.n_states)[0])
 
     def table(self) -> Table:
-        """Return one row a number of states."""
+        """Return one row per number of states."""
         return Table(
             {
                 "states": self.states,

@@ -137,7 +137,7 @@ class LayerMetrics(Result):
         return self.detail or ("" if self.status == "ok" else LAYER_STATUSES[self.status])
 
     def table(self) -> Table:
-        """Return one row a metric."""
+        """Return one row per metric."""
         return Table({"metric": list(self.metrics), "value": list(self.metrics.values())}, title=self.name)
 
     def sentence(self) -> str:

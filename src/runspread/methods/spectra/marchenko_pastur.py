@@ -19,7 +19,7 @@ _PENALTY = 1e6  # a kept point, where the bulk misses the peak or passes the las
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MarchenkoPasturFit(Result):
-    """A Marchenko-Pastur law (a quarter circle where N = M) fitted to the density of a spectrum.
+    """A Marchenko-Pastur distribution (a quarter circle where N = M) fitted to the density of a spectrum.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class MarchenkoPasturFit(Result):
 
 
 def fit_marchenko_pastur(eigenvalues: ArrayLike, N: int, M: int, *, require_bulk: bool = True) -> MarchenkoPasturFit:
-    """Fit a Marchenko-Pastur law to the eigenvalues of ``W^T W``.
+    """Fit a Marchenko-Pastur distribution to the eigenvalues of ``W^T W``.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def fit_marchenko_pastur(eigenvalues: ArrayLike, N: int, M: int, *, require_bulk
 
     Notes
     -----
-    Least squares between the law and a triangular kernel estimate of the density, over a grid of scales and then
+    Least squares between the density and a triangular kernel estimate of the density, over a grid of scales and then
     Nelder-Mead: the procedure of WeightWatcher 0.7, whose result it reproduces. The kernel estimate does not depend on
     the scale, so it is computed once, exactly, from prefix sums. Marchenko and Pastur (1967); spikes are counted above
     the edge plus a Tracy-Widom width.

@@ -1,4 +1,4 @@
-"""Spectra of a whole model: a row a tensor with its status, and averages over the layers that have a fit."""
+"""Spectra of a whole model: one row per tensor with its status, and averages over the layers that have a fit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ModelSpectra(Result):
     Attributes
     ----------
     layers : tuple of LayerMetrics
-        One a tensor (several for fused tensors), in the order of the source, whatever their status.
+        One per tensor (several for fused tensors), in the order of the source, whatever their status.
     means : dict of str to float
         Average of each metric over the layers used; NaN where there are none.
     medians : dict of str to float
@@ -80,7 +80,7 @@ class ModelSpectra(Result):
         return next((layer for layer in found if layer.name == name), found[0])
 
     def table(self, *, all_tensors: bool = False) -> Table:
-        """Return one row a layer, with its status; tensors without a matrix only with `all_tensors`.
+        """Return one row per layer, with its status; tensors without a matrix only with `all_tensors`.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class ModelSpectra(Result):
         return Table(columns, formats=formats, title=f"Spectra of {self.source}")
 
     def summary(self) -> Table:
-        """Return one row a metric: mean and median over the layers used."""
+        """Return one row per metric: mean and median over the layers used."""
         return Table({"metric": list(self.means), "mean": [*self.means.values()], "median": [*self.medians.values()]})
 
     def sentence(self) -> str:

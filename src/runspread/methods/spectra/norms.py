@@ -55,7 +55,7 @@ class NormMeasures(Result):
         return self.raw[name]
 
     def table(self) -> Table:
-        """Return one row a measure."""
+        """Return one row per measure."""
         return Table(
             {"measure": list(self.raw), "raw": [*self.raw.values()], "normalised": [*self.normalised.values()]}
         )
@@ -82,7 +82,7 @@ def output_margins(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     scores = check_logits(logits, shape=(None, None)).astype(np.float64)
     truth = check_labels(labels, scores.shape[1])
     if len(truth) != len(scores):
-        raise InputError(f"{len(truth)} labels for {len(scores)} examples", "one label an example")
+        raise InputError(f"{len(truth)} labels for {len(scores)} examples", "one label per example")
     rows = np.arange(len(truth))
     others = scores.copy()
     others[rows, truth] = -np.inf

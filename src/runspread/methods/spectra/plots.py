@@ -49,7 +49,7 @@ def plot_power_law(result: PowerLawFit, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : PowerLawFit
-        Of `fit_power_law`, or ``layer.fit``.
+        What `fit_power_law` returned, or ``layer.fit``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -77,7 +77,7 @@ def plot_xmin_profile(result: PowerLawFit, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : PowerLawFit
-        Of `fit_power_law`.
+        What `fit_power_law` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None. The exponent goes on a second axis at the right.
     """
@@ -104,7 +104,7 @@ def plot_bulk(result: MarchenkoPasturFit, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : MarchenkoPasturFit
-        Of `fit_marchenko_pastur`.
+        What `fit_marchenko_pastur` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """
@@ -165,7 +165,7 @@ def plot_layer(result: LayerMetrics, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : LayerMetrics
-        Of `layer_metrics`, or ``model["name"]``.
+        What `layer_metrics` returned, or ``model["name"]``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """
@@ -182,7 +182,7 @@ def plot_spectrum(result: Spectrum, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : Spectrum
-        Of `spectrum`.
+        What `spectrum` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """
@@ -202,7 +202,7 @@ def plot_model(result: ModelSpectra, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : ModelSpectra
-        Of `spectra`.
+        What `spectra` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """
@@ -237,7 +237,7 @@ def plot_study_spectra(result: StudySpectra, ax: Axes | None = None, *, metric: 
     Parameters
     ----------
     result : StudySpectra
-        Of `study_spectra`.
+        What `study_spectra` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     metric : str
@@ -271,7 +271,7 @@ def plot_quality_difference(result: QualityDifference, ax: Axes | None = None) -
     Parameters
     ----------
     result : QualityDifference
-        Of ``StudySpectra.difference`` or ``StudySpectra.compare``.
+        What ``StudySpectra.difference`` or ``StudySpectra.compare`` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """
@@ -287,12 +287,12 @@ def plot_quality_difference(result: QualityDifference, ax: Axes | None = None) -
 
 
 def plot_smoothing(result: SmoothingResult, ax: Axes | None = None) -> Axes:
-    """Draw the accuracy that each truncation leaves, a dot a run for a stack.
+    """Draw the accuracy that each truncation leaves, one dot per run for a stack.
 
     Parameters
     ----------
     result : SmoothingResult
-        Of `svd_smoothing`.
+        What `svd_smoothing` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     """

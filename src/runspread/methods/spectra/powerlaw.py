@@ -121,14 +121,14 @@ class PowerLawFit(Result):
             reason = "all are equal" if self.status == "degenerate" else "too few of them lie in any tail"
             return f"No power law was fitted to {self.n} values: {reason}."
         text = f"The largest {self.n_tail} of {self.n} values follow a power law of exponent {self.alpha:.2f} "
-        text += f"(standard error {self.sigma:.2f} given xmin = {self.xmin:.3g}; KS distance {self.D:.3f})"
+        text += f"(SE {self.sigma:.2f} given xmin = {self.xmin:.3g}; KS distance {self.D:.3f})"
         if self.p_value is None or self.alpha_interval is None:
             return text + "; whether a power law describes them was not tested (ask for a bootstrap)."
         low, high = self.alpha_interval
         verdict = "a power law is rejected" if self.p_value < 0.1 else "a power law is not rejected"
         return (
-            f"{text}; {self.confidence_level:.0%} bootstrap interval {low:.2f} to {high:.2f}, p = {self.p_value:.3f} "
-            f"from {self.n_bootstrap} samples: {verdict}, which does not show that nothing else fits as well."
+            f"{text}; {self.confidence_level:.0%} bootstrap CI {low:.2f} to {high:.2f}, p = {self.p_value:.3f} from "
+            f"{self.n_bootstrap} samples: {verdict}; others may fit as well."
         )
 
 

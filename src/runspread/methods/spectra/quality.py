@@ -150,7 +150,7 @@ class StudySpectra(Result):
         return _pooled_sd(self.values(metric), self._configurations())[0]
 
     def table(self) -> Table:
-        """Return one row a metric and step: mean and spread over runs, spread over seeds alone, number of runs."""
+        """Return one row per metric and step: mean and spread over runs, spread over seeds alone, number of runs."""
         rows: list[tuple[Any, ...]] = []
         for name, values in self.metrics.items():
             spread = self.seed_sd(name)
@@ -163,7 +163,7 @@ class StudySpectra(Result):
         return Table(dict(zip(("metric", "step", "mean", "sd", "seed sd", "runs"), map(list, columns), strict=True)))
 
     def to_table(self, taken: Collection[str] = ()) -> Table:
-        """Return one row a run with final metrics, hyperparameters, depth and accuracies, for `paradox`.
+        """Return one row per run with final metrics, hyperparameters, depth and accuracies, for `paradox`.
 
         Parameters
         ----------

@@ -52,7 +52,7 @@ class SharpnessMeasures(Result):
     n_train: int
 
     def table(self) -> Table:
-        """Return one row a measure."""
+        """Return one row per measure."""
         return Table(
             {
                 "measure": [*self.measures], "value": [*self.measures.values()],
@@ -101,7 +101,7 @@ def perturbation_tolerance(
     steps, draws : int
         Bisection steps, and draws of noise in each.
     seed : int or Generator, optional
-        Of the noise.
+        Seed of the noise.
     """
     check_choice(noise, "noise", ("plain", "magnitude"))
     arrays = {name: np.asarray(weight) for name, weight in weights.items()}
@@ -249,7 +249,7 @@ def sharpness_measures(
     draws : int
         Draws of noise a level.
     seed : int or Generator, optional
-        Of the noise.
+        Seed of the noise.
 
     References
     ----------

@@ -90,8 +90,8 @@ class Spectrum(Result):
     def sentence(self) -> str:
         """Say how large the spectrum is and how much of it rounding can explain."""
         return (
-            f"{self.n} eigenvalues of {self.blocks} {self.N} x {self.M} "
-            f"{'matrix' if self.blocks == 1 else 'matrices'}, from {self.eigenvalues[0]:.3g} to "
+            f"{self.n} eigenvalues of {self.blocks} {'matrix' if self.blocks == 1 else 'matrices'} "
+            f"({self.N} x {self.M}), from {self.eigenvalues[0]:.3g} to "
             f"{self.eigenvalues[-1]:.3g}; {self.rank} lie above what rounding to {self.stored} can explain."
         )
 
@@ -120,7 +120,7 @@ def spectrum(
     groups : int
         Groups of a convolution.
     conv_mode : {"slices", "unfold", "fft"}
-        One matrix a spatial position and group (pooled), one matrix ``[out, in k1...kd]`` a group, or the exact
+        One matrix per spatial position and group (pooled), one matrix ``[out, in k1...kd]`` per group, or the exact
         singular values of the convolution on a grid of `input_size` with circular padding.
     input_size : tuple of int, optional
         Grid of the input, for "fft".

@@ -32,7 +32,7 @@ class SmoothingResult(Result):
     kept : tuple of str
         What was kept: a share such as "20%", or the name of a rule.
     accuracy : ndarray [kept, ...]
-        What `evaluate` returned for the truncated network: one number, or one a run of a stack.
+        What `evaluate` returned for the truncated network: one number, or one per run of a stack.
     unchanged : ndarray [...]
         The same for the network as it is.
     """
@@ -119,7 +119,7 @@ def svd_smoothing(
     weights, groups, kinds, stacked
         As in `truncate_weights`.
     evaluate : callable
-        Takes weights by name and returns an accuracy, or one a run; for a torch module see `TorchNetwork`. Evaluated
+        Takes weights by name and returns an accuracy, or one per run; for a torch module see `TorchNetwork`. Evaluated
         on training data it gives the shape metric that predicts test accuracy without test data.
     keep : sequence of float or str
         What to keep, each as in `truncate_weights`; the decompositions are shared.

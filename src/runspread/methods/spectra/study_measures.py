@@ -42,7 +42,7 @@ class StudyMeasures(Result):
     n_train: int
 
     def table(self) -> Table:
-        """Return one row a measure: mean, standard deviation and range over the runs."""
+        """Return one row per measure: mean, standard deviation and range over the runs."""
         columns = [values[np.isfinite(values)] for values in self.metrics.values()]
         rows = [
             (name, known.mean(), known.std(ddof=1) if len(known) > 1 else np.nan, known.min(), known.max(), len(known))
@@ -53,7 +53,7 @@ class StudyMeasures(Result):
         return Table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
     def to_table(self, taken: Collection[str] = ()) -> Table:
-        """Return one row a run with hyperparameters, accuracies and measures, for `paradox`.
+        """Return one row per run with hyperparameters, accuracies and measures, for `paradox`.
 
         Parameters
         ----------

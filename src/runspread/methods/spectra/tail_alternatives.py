@@ -1,4 +1,4 @@
-"""What else could describe a tail: the power law with an exponential cut-off, and three laws not nested in it."""
+"""What else could describe a tail: the power law with an exponential cut-off, and three others not nested in it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TruncatedPowerLawFit(Result):
     R : float
         Gain in log-likelihood over the plain power law with the same xmin, at least 0.
     p_value : float
-        Of that gain if the plain law were true (chi-squared with one degree of freedom).
+        p-value of that gain if the plain power law were true (chi-squared with one degree of freedom).
     """
 
     alpha: float
@@ -65,27 +65,27 @@ class TruncatedPowerLawFit(Result):
         return (
             f"An exponential cut-off (rate {self.Lambda:.3g}, exponent {self.alpha:.2f}) {verb} the plain power law "
             f"for the largest {self.n_tail} of {self.n} values (gain in log-likelihood {self.R:.2f}, "
-            f"p = {self.p_value:.3f}); it does not show that either law is right."
+            f"p = {self.p_value:.3f}); it does not show that either distribution is right."
         )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TailComparison(Result):
-    """A power-law tail against other laws, all fitted to the same values above the same xmin.
+    """A power-law tail against other distributions, all fitted to the same values above the same xmin.
 
     Attributes
     ----------
     fit : PowerLawFit
         The power law.
     alternative : tuple of str
-        Names of the other laws.
+        Names of the other distributions.
     R : ndarray [alternatives]
-        Log-likelihood ratio, power law over alternative: divided by its standard deviation (Vuong) for laws that are
+        Log-likelihood ratio, power law over alternative: divided by its standard deviation (Vuong) for those that are
         not nested, plain for the truncated power law. Positive favours the power law.
     p_value : ndarray [alternatives]
-        Of a ratio that far from zero if both laws were equally good.
+        p-value of a ratio that far from zero if both were equally good.
     parameters : tuple of dict
-        Fitted parameters of each law.
+        Fitted parameters of each distribution.
     """
 
     fit: PowerLawFit
@@ -95,7 +95,7 @@ class TailComparison(Result):
     parameters: tuple[dict[str, float], ...]
 
     def table(self) -> Table:
-        """Return one row a law."""
+        """Return one row per distribution."""
         return Table(
             {
                 "alternative": self.alternative,
@@ -107,14 +107,14 @@ class TailComparison(Result):
         )
 
     def sentence(self) -> str:
-        """Say which laws describe the tail better or worse."""
+        """Say which distributions describe the tail better or worse."""
         verdicts = [
             f"{name.replace('_', ' ')}: {_favoured(r, p)}"
             for name, r, p in zip(self.alternative, self.R, self.p_value, strict=True)
         ]
         return (
-            f"Power law (exponent {self.fit.alpha:.2f}, {self.fit.n_tail} values) against other laws, which one the "
-            f"likelihood favours at 5 %: {'; '.join(verdicts)}. The better of two laws may still be wrong."
+            f"Power law (exponent {self.fit.alpha:.2f}, {self.fit.n_tail} values) against other distributions, "
+            f"which one the likelihood favours at 5 %: {'; '.join(verdicts)}. The better of two may still be wrong."
         )
 
 
@@ -172,7 +172,7 @@ def fit_truncated_power_law(
 
 
 def compare_tails(fit: PowerLawFit, alternatives: tuple[str, ...] = ALTERNATIVES) -> TailComparison:
-    """Compare a fitted power law with other laws on the same tail.
+    """Compare a fitted power law with other distributions on the same tail.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def compare_tails(fit: PowerLawFit, alternatives: tuple[str, ...] = ALTERNATIVES
     Raises
     ------
     InputError
-        Values in place of a fit, a fit that failed or has an upper end, or an unknown law.
+        Values in place of a fit, a fit that failed or has an upper end, or an unknown distribution.
 
     References
     ----------

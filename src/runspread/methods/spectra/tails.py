@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _ROUNDING = 1e-10  # far below what single precision tells apart
-_BOUND_POINTS = 12  # values a tail at which its distance is bounded from below to begin with
+_BOUND_POINTS = 12  # values per tail at which its distance is bounded from below to begin with
 
 
 @dataclass(frozen=True, eq=False)

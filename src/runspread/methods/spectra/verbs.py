@@ -54,8 +54,8 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     Returns
     -------
     ModelSpectra or StudySpectra
-        One row a tensor, or a weight that several tensors make (``made_of``), with a status: nothing is left out
-        without a word. For a study, one row a run.
+        One row per tensor, or a weight that several tensors make (``made_of``), with a status: nothing is left out
+        without a word. For a study, one row per run.
 
     Raises
     ------

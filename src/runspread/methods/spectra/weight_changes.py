@@ -55,7 +55,7 @@ def clip_traps(
     groups, layout
         As in `spectrum`.
     seed : int or Generator, optional
-        Of the permutations.
+        Seed of the permutations.
     """
     array, rng = np.asarray(weight), np.random.default_rng(check_seed(seed))
     blocks = matrices_of(array, layout=layout, groups=groups)
@@ -111,7 +111,7 @@ class WeightDistances(Result):
     squared: float
 
     def table(self) -> Table:
-        """Return one row a layer."""
+        """Return one row per layer."""
         names = ("frobenius", "relative", "euclidean", "spectral", "cka")
         return Table({"layer": self.layers} | {name: getattr(self, name) for name in names})
 

@@ -112,15 +112,15 @@ class TrimmingScores(Result):
         if np.ptp(self.level) == 0:
             return f"{start}is {self.level[0]:.3g} for every run: there is nothing that accuracy could go with."
         return (
-            f"{start}{self._rank_words()}, and {self._share_words()}. The intervals are over runs, on these examples; "
-            "a correlation says nothing about cause."
+            f"{start}{self._rank_words()}, and {self._share_words()}. The intervals are over runs; "
+            "correlation is no cause."
         )
 
     def _rank_words(self) -> str:
         if np.isnan(self.correlation[0]):
             return "has no rank correlation with accuracy, which all runs share"
         return (
-            f"has rank correlation {self.correlation[0]:+.2f} ({self.confidence:.0%} interval {self.low[0]:+.2f} to "
+            f"has rank correlation {self.correlation[0]:+.2f} ({self.confidence:.0%} CI {self.low[0]:+.2f} to "
             f"{self.high[0]:+.2f}) with accuracy"
         )
 
@@ -130,8 +130,8 @@ class TrimmingScores(Result):
         groups = [self.of("accuracy")[self.bin_of == number] for number in np.unique(self.bin_of)]
         widest = 100 * max(float(np.ptp(group)) for group in groups)
         return (
-            f"{share:.0%} of its variance ({low:.0%} to {high:.0%}) remains inside {len(groups)} bins by accuracy with "
-            f"about as many runs each, the widest {widest:.2f} points wide"
+            f"{share:.0%} of its variance ({low:.0%} to {high:.0%}) remains inside {len(groups)} accuracy bins "
+            f"(up to {widest:.2f} percentage points)"
         )
 
 
@@ -157,10 +157,10 @@ def trimming_scores(
     labels : array_like of int [examples], optional
         True classes; taken from the source where it has them.
     levels : TrimmingLevels, optional
-        Of the same runs; by default each half of the runs is compared with the other on disjoint halves of the
+        Levels of the same runs; by default each half of the runs is compared with the other on disjoint halves of the
         examples.
     n_accuracy_bins : int
-        Bins by accuracy, inside which the spread of the level is told.
+        Bins by accuracy, inside which the spread of the level is given.
     n_bins : int
         Bins of the calibration error.
     confidence : float
@@ -238,7 +238,7 @@ def _either(first: tuple[Excluded, ...], second: tuple[Excluded, ...]) -> tuple[
 def _note(level: Floats) -> tuple[str, ...]:
     zero = (level == 0).mean()
     if zero == 1:
-        return ("100% of the levels are 0: no run is told apart, so there are no rank correlations.",)
+        return ("100% of the levels are 0: no run is distinguishable, so there are no rank correlations.",)
     if zero < 0.5:
         return ()
     return (f"{zero:.0%} of the levels are 0: the rank correlations rest on the other runs.",)

@@ -84,10 +84,10 @@ class TrimmingCurve(Result):
                 "No trimming makes the candidate pass for the reference, which has mass where the candidate has none"
             )
         else:
-            answer = f"After discarding {self.level:.1%} of its mass the candidate is no longer told from the reference"
+            answer = f"After discarding {self.level:.1%} of its mass the candidate passes for the reference"
         return (
-            f"{answer} (n = {n}, m = {m}, distance {self.distances[0]:.4f} before trimming, {test}); it is a statement "
-            "about the two distributions, not about single examples."
+            f"{answer} (n = {n}, m = {m}, distance {self.distances[0]:.4f} before trimming, {test}). This compares "
+            "the two distributions, not individual examples."
         )
 
 

@@ -87,11 +87,12 @@ class TrimmedExamples(Result):
         """Return how concentrated the trimming is."""
         if not self.n_trimmed:
             return f"None of {self.n_runs} runs has a trimming level above 0: nothing is trimmed."
+        verb = "is" if self.n_trimmed == 1 else "are"
         return (
-            f"{self.n_trimmed} of {self.n_runs} runs are trimmed, by {self.mean_level:.3f} on average; the tenth of "
-            f"the {len(self.trimmed)} examples that is trimmed most carries {self.share_in_top():.0%} of the trimmed "
-            f"mass ({self.share_by_chance:.0%} if every run's trimming fell on examples at random). Optimal trimmings "
-            "are not unique: an example shows where mass is in excess, not that its own prediction is at fault."
+            f"{self.n_trimmed} of {self.n_runs} runs {verb} trimmed, by {self.mean_level:.3f} on average; the tenth of "
+            f"the {len(self.trimmed)} examples trimmed most carries {self.share_in_top():.0%} of the trimmed mass "
+            f"({self.share_by_chance:.0%} if trimming fell on examples at random). Optimal trimmings are not unique, "
+            "and excess mass is no wrong prediction."
         )
 
 
@@ -111,7 +112,7 @@ def trimmed_examples(
     candidates, references
         As in `trimming`: outputs of runs; the halves of the candidates serve each other without references.
     levels : TrimmingLevels
-        Of the same candidates and references; computed on disjoint halves of the examples when left out. Margin,
+        Levels of the same candidates and references; computed on disjoint halves of the examples when left out. Margin,
         classes, clipping, reference and mode are those of the levels.
     seed : int
         Seed of the shuffles, and of the levels where they are made here.

@@ -232,7 +232,7 @@ def trimming_level(
     epsilon: float = EPSILON,
     mode: Mode = MODE,
 ) -> Floats | float:
-    """Return alpha-hat: the smallest trimming level at which the candidate is not told from the reference.
+    """Return alpha-hat: the smallest trimming level that makes the candidate indistinguishable from the reference.
 
     Parameters
     ----------

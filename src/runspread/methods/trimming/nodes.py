@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Nodes:
-    """Ends of the sets that decide the distance: one row a candidate, one column a node.
+    """Ends of the sets that decide the distance: one row per candidate, one column per node.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Plots of the trimming level: which runs are typical, how many stand for all, what is trimmed."""
+"""Plots of the trimming level: which runs are typical, how many are representative, what is trimmed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
     Parameters
     ----------
     result : TrimmingLevels
-        Of `trimming`.
+        What `trimming` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -54,8 +54,8 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
     width = float(np.clip(120 / len(order), 0.4, 3))
     ax.vlines(place, low, high, color=LIGHT, linewidth=width, label="5 to 95 % of replicates")
     for chosen, marker, face, name in (
-        (~result.atypical, "o", "white", "told apart in ≤ half of them"),
-        (result.atypical, "o", BLUE, "told apart in > half"),
+        (~result.atypical, "o", "white", "distinguishable in ≤ half of them"),
+        (result.atypical, "o", BLUE, "distinguishable in > half"),
     ):
         some = chosen[order]
         ax.plot(
@@ -76,7 +76,7 @@ def plot_trimming_curve(result: TrimmingCurve, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : TrimmingCurve
-        Of `trimming_curve`.
+        What `trimming_curve` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -96,7 +96,7 @@ def plot_same_model(result: SameModel, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     result : SameModel
-        Of `same`.
+        What `same` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -133,7 +133,7 @@ def plot_trimmed_cdf(result: TrimmingCurve, ax: Axes | None = None, *, output: s
     Parameters
     ----------
     result : TrimmingCurve
-        Of `trimming_curve`.
+        What `trimming_curve` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     output : str
@@ -210,7 +210,7 @@ def plot_representative_size(result: RepresentativeSize, ax: Axes | None = None)
     Parameters
     ----------
     result : RepresentativeSize
-        Of `representative_size`.
+        What `representative_size` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -249,7 +249,7 @@ def plot_trimming_scores(result: TrimmingScores, ax: Axes | None = None, *, scor
     Parameters
     ----------
     result : TrimmingScores
-        Of `trimming_scores`.
+        What `trimming_scores` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
     score : str
@@ -289,7 +289,7 @@ def plot_trimmed_examples(result: TrimmedExamples, ax: Axes | None = None) -> Ax
     Parameters
     ----------
     result : TrimmedExamples
-        Of `trimmed_examples`.
+        What `trimmed_examples` returned.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 

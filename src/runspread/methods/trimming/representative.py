@@ -46,7 +46,7 @@ class RepresentativeSize(Result):
         What is made of the M runs: ``mixture`` (average of their distributions), ``ensemble`` (distribution of their
         averaged logits).
     directions : tuple of str
-        Which law is trimmed: that of the M runs (``few trimmed``), or that of the pool.
+        Which distribution is trimmed: that of the M runs (``few trimmed``), or that of the pool.
     levels : ndarray [kinds, directions, subsets, sizes]
         Levels of random subsets, candidate and reference on examples of their own.
     distances : ndarray [kinds, subsets, sizes]
@@ -112,7 +112,7 @@ class RepresentativeSize(Result):
         return np.quantile(self.levels, q, axis=2, method="inverted_cdf")
 
     def table(self) -> Table:
-        """Return a row a kind and size: 95 % quantile of the levels, and share above the tolerance, by direction."""
+        """Return one row per kind and size: 95 % quantile of the levels, and share above the tolerance."""
         beyond = self.levels > self.tolerance + SLACK
         upper, above = self.quantile(COVERAGE), beyond.mean(2)
         limits = share_limits(beyond.sum(2), self.levels.shape[2])
@@ -143,21 +143,26 @@ class RepresentativeSize(Result):
                 f"How many runs represent the others cannot be told at n = {self.n}, m = {self.m}: the threshold "
                 f"{sum(self.delta):.4f} is as large as distances can be. Use more examples."
             )
+        subsets = self.levels.shape[2]
+        if not self.resolved and all(self.interval(kind)[0] is not None for kind in self.kinds):
+            return (
+                f"No verdict yet: that takes at least {MIN_SUBSETS} random subsets ({subsets} were drawn, against a "
+                f"pool of {self.pool_size} runs, n = {self.n}, m = {self.m})."
+            )
         found = "; ".join(f"the {kind} of {self._words(kind)}" for kind in self.kinds)
-        judged = f"{self.levels.shape[2]} random subsets, against a pool of {self.pool_size} other runs"
-        return f"{found[0].upper()}{found[1:]} (by {judged}, n = {self.n}, m = {self.m})."
+        judged = f"over {subsets} random subsets, against a pool of {self.pool_size} runs, n = {self.n}, m = {self.m}"
+        return f"{found[0].upper()}{found[1:]} ({judged})."
 
     def _words(self, kind: str) -> str:
         size, (low, high) = self.recommended(kind), self.interval(kind)
         if low is None:
-            return f"up to {self.sizes[-1]} runs is not representative of the pool"
+            return f"up to {self.sizes[-1]} runs is not representative"
         if not self.resolved:
-            return f"M runs is not judged, which takes {MIN_SUBSETS} subsets"
-        beyond = f"more than {self.sizes[-1]}"
+            return f"M runs has no verdict, which takes {MIN_SUBSETS} subsets"
         if size is None:
-            return f"up to {self.sizes[-1]} runs is not shown to be representative of the pool, nor ruled out"
-        within = f"{CONFIDENCE:.0%} interval over subsets: {low} to {high or beyond}"
-        return f"{count(size, 'run')} or more is representative of the pool ({within})"
+            return f"up to {self.sizes[-1]} runs is neither shown to be representative nor ruled out"
+        within = f"{CONFIDENCE:.0%} interval {low} to {high or f'over {self.sizes[-1]}'}"
+        return f"{count(size, 'run')} or more is representative ({within})"
 
 
 @opens("outputs")
@@ -179,7 +184,7 @@ def representative_size(
 
     In each replicate half of the runs, chosen at random, form the pool; nested random subsets of the rest are compared
     with it, once with the subset as candidate and once with the pool. The mixture of M runs approaches the pool as M
-    grows; the ensemble, whose averaged logits have less noise than a run's, need not: it approaches another law.
+    grows; the ensemble, whose averaged logits have less noise than a run's, need not: its limit is another.
 
     Parameters
     ----------
@@ -212,7 +217,7 @@ def representative_size(
     -----
     Banerjee et al., arXiv 2406.08307.
 
-    The scalar outputs of all runs are held and sorted together: some 90 bytes a value at the
+    The scalar outputs of all runs are held and sorted together: some 90 bytes per value at the
     peak, for every class of one-vs-rest.
     """
     _check_settings(kinds, tolerance)
@@ -362,7 +367,7 @@ class Subsets:
 
 
 class Pooled:
-    """The pool's law of one statistic on the candidates' examples, on the reference's, and on all."""
+    """The pool's distribution of one statistic on the candidates' examples, on the reference's, and on all."""
 
     def __init__(self, merged: Merged, pool: NDArray[np.int64], draw: Draw, delta: tuple[float, float]) -> None:
         n_examples = int(merged.example.max()) + 1

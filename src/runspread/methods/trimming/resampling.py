@@ -164,7 +164,7 @@ class Plan:
     sampled : bool
         Whether the reference is sampled from the mixture instead of being the mixture.
     seed : int
-        Of the sampling.
+        Seed of the sampling.
     """
 
     draws: list[Draw]

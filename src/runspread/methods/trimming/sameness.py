@@ -51,7 +51,7 @@ class SameModel(Result):
     alpha : float
         Fraction that may differ.
     class_levels : ndarray [statistics]
-        Level of each statistic: one, or one a class for one-vs-rest.
+        Level of each statistic: one, or one per class for one-vs-rest.
     distance : float
         Kolmogorov distance of the two average distributions, the largest over the statistics.
     delta : (float, float)
@@ -166,7 +166,7 @@ def same(
     threshold grows with the difference of the two sets, so the level of a real difference comes out too small rather
     than too large, the more so the fewer the runs. Answers are compared by the energy distance of the runs under their
     share of disagreements (Szekely and Rizzo, doi 10.1016/j.jspi.2013.03.018), and by mean accuracy; with one run on a
-    side they are not. The scalar outputs of all runs are held and sorted together: some 90 bytes a value at the peak,
+    side they are not. The scalar outputs of all runs are held and sorted together: some 90 bytes per value at the peak,
     for every class of one-vs-rest.
     """
     allowed, inputs = check_alpha(alpha), Inputs.of(same, settings)

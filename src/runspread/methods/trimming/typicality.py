@@ -94,11 +94,11 @@ class TrimmingLevels(Result):
 
     @property
     def atypical(self) -> NDArray[np.bool_]:
-        """Whether each run is told from the reference in more than half of the replicates."""
+        """Whether each run is distinguishable from the reference in more than half of the replicates."""
         return self.rejected > 0.5
 
     def table(self) -> Table:
-        """Return a row a run, the least typical first."""
+        """Return one row per run, the least typical first."""
         order = np.argsort(-self.mean, kind="stable")
         columns: dict[str, list[Any]] = {"run": [self.run_ids[run] for run in order]}
         for name, values in (
@@ -125,11 +125,11 @@ class TrimmingLevels(Result):
                 f"{self._threshold()} is as large as distances can be, so every level is 0. Use more examples."
             )
         middle, how = float(np.median(self.mean)), self.settings
-        grid = f", {np.median(self.grid_mean):.3f} on the published grid" if how.mode == "published" else ""
+        grid = f", published {np.median(self.grid_mean):.3f}" if how.mode == "published" else ""
         replicates = f"{len(self.levels)} {how.resample or 'full-set'} replicate{'s' * (len(self.levels) > 1)}"
         return (
             f"{atypical} of {total} runs {'is' if atypical == 1 else 'are'} distinguishable from the {how.reference} "
-            f"of the reference runs in more than half of {replicates} (median trimming level {middle:.3f}{grid}; "
+            f"of reference runs in more than half of {replicates} (median level {middle:.3f}{grid}; "
             f"n = {self.n}, m = {self.m}; threshold {self._threshold()}). This compares output distributions, not "
             "individual examples."
         )
@@ -231,11 +231,11 @@ def trimming(
     -----
     Banerjee et al., arXiv 2406.08307.
 
-    Outputs are read a block of runs at a time, once more for each class of a one-vs-rest margin. In memory at a time
+    Outputs are read in blocks of runs, once more for each class of a one-vs-rest margin. In memory at a time
     are the reference runs' values of one class (32 bytes each while they are sorted; 24, and 24 more a thread, from
     then on; there are fewer threads where they would exceed 4 GiB), a block of candidates (some 200 MiB), and the
-    levels (8 bytes a class, replicate and run): 5,900 candidates of 5,000 examples against 40 references take 0.35 GiB
-    in all. Without `references` half of the runs are the reference; hand in fewer to hold less.
+    levels (8 bytes per class, replicate and run): 5,900 candidates of 5,000 examples against 40 references take
+    0.35 GiB in all. Without `references` half of the runs are the reference; hand in fewer to hold less.
     """
     for value, name, known in ((reference, "reference", REFERENCES), (mode, "mode", MODES)):
         check_choice(value, name, known)

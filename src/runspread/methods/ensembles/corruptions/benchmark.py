@@ -133,7 +133,7 @@ def corruption_benchmark(
         check_choice(name, "corruption", OPERATORS)
     checked = check_labels(labels)
     if len(checked) != len(images):
-        raise InputError(f"{len(checked)} labels for {len(images)} images", "one label an image")
+        raise InputError(f"{len(checked)} labels for {len(images)} images", "one label per image")
     if not names or not severities:
         raise InputError(f"{len(names)} corruptions at {len(severities)} severities", "at least one of each")
 

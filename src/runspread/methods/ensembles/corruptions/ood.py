@@ -59,7 +59,7 @@ class OodDetection(Result):
     outside_counts: NDArray[np.int64]
 
     def table(self) -> Table:
-        """Return one row a measure."""
+        """Return one row per measure."""
         return Table(
             {
                 "measure": ["AUROC", "FPR at 95 % TPR"],
@@ -72,10 +72,10 @@ class OodDetection(Result):
     def sentence(self) -> str:
         """Return the separation in words."""
         return (
-            f"Confidence ({self.confidence.replace('_', ' ')}) separates {self.n_inside} inputs of the test set from "
+            f"Confidence ({self.confidence.replace('_', ' ')}) separates {self.n_inside} test inputs from "
             f"{self.n_outside} others with AUROC {self.auroc:.4f} (95 % interval over inputs {self.auroc_low:.4f} to "
             f"{self.auroc_high:.4f}) and accepts {self.fpr_at_95_tpr:.2%} of the others where it accepts 95 % of the "
-            "test set. Another outside data set may give another order of methods."
+            "test set. Other data may order methods differently."
         )
 
 
@@ -83,7 +83,7 @@ class OodDetection(Result):
 def ood_detection(
     inside: Any, outside: Any, *, confidence: str = "max_probability", kind: str = "auto", nan: str = "exclude"
 ) -> OodDetection:
-    """Measure how well a predictor's confidence tells its own test set from another data set.
+    """Measure how well a predictor's confidence separates its own test set from out-of-distribution data.
 
     Parameters
     ----------
