@@ -153,7 +153,13 @@ def spread_of_resamples(
 
 
 def t_boot_interval(
-    arms: Sequence[Sequence[Floats]], kind: str, level: float, *, gamma: float = 1.0, draws: int = 2000, seed: int = 0
+    arms: Sequence[Sequence[Floats]],
+    kind: str,
+    confidence_level: float,
+    *,
+    gamma: float = 1.0,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> tuple[float, float, float]:
     """Return an aggregate of one arm, or the second less the first of two, with its interval ("t-boot").
 
@@ -168,16 +174,22 @@ def t_boot_interval(
     if math.isnan(df):
         return estimate, math.nan, math.nan
     se = spread_of_resamples(arms, lambda samples: _of_resamples(samples, kind, gamma), draws=draws, seed=seed)
-    half = t_quantile((1 + level) / 2, df) * se
+    half = t_quantile((1 + confidence_level) / 2, df) * se
     return estimate, estimate - half, estimate + half
 
 
 def percentile_interval(
-    arms: Sequence[Sequence[Floats]], kind: str, level: float, *, gamma: float = 1.0, draws: int = 2000, seed: int = 0
+    arms: Sequence[Sequence[Floats]],
+    kind: str,
+    confidence_level: float,
+    *,
+    gamma: float = 1.0,
+    draws: int = 2000,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Return the stratified percentile interval of rliable, which covers too little at few runs."""
     rng = np.random.default_rng(seed)
     values = [_of_resamples(resampled(arm, draws, rng, stretched=False), kind, gamma) for arm in arms]
     found = values[-1] - values[0] if len(values) > 1 else values[0]
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(found, [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
     return float(low), float(high)

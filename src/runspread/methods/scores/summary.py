@@ -318,7 +318,7 @@ class ScoreModes(Result):
         )
 
 
-def score_modes(values: ArrayLike, *, threshold: float | None = None, level: float = LEVEL) -> ScoreModes:
+def score_modes(values: ArrayLike, *, threshold: float | None = None, confidence_level: float = LEVEL) -> ScoreModes:
     """Return whether runs fall into two groups, so that mean and standard deviation describe neither.
 
     Parameters
@@ -327,8 +327,8 @@ def score_modes(values: ArrayLike, *, threshold: float | None = None, level: flo
         One number per run; eight or more, unless a threshold is given.
     threshold : float, optional
         Where to divide the runs, instead of the widest gap.
-    level : float
-        Of the interval of the share.
+    confidence_level : float
+        Confidence level of the interval of the share.
 
     Raises
     ------
@@ -350,7 +350,7 @@ def score_modes(values: ArrayLike, *, threshold: float | None = None, level: flo
     groups = (y[:at], y[at:]) if threshold is not None or form.two_groups else ()
     share, ends = math.nan, (math.nan, math.nan)
     if groups:
-        share, ends = len(groups[1]) / len(x), share_interval(len(groups[1]), len(x), checked_level(level))
+        share, ends = len(groups[1]) / len(x), share_interval(len(groups[1]), len(x), checked_level(confidence_level))
     facts = [moments(group) for group in groups]
     return ScoreModes(
         n=len(x),
@@ -362,5 +362,5 @@ def score_modes(values: ArrayLike, *, threshold: float | None = None, level: flo
         share_lo=ends[0],
         share_hi=ends[1],
         threshold=threshold,
-        level=level,
+        level=confidence_level,
     )
