@@ -68,7 +68,7 @@ def test_sizes_of_wrong_things():
         ensemble_sizes(choose, choose_labels)
     with pytest.raises(InputError, match="same runs"):
         ensemble_sizes(choose, choose_labels, report=report[1:], report_labels=report_labels)
-    with pytest.raises(InputError, match="one score a size"):
+    with pytest.raises(InputError, match="one score per size"):
         sizes().with_curve("deep", [1.0])
 
 
