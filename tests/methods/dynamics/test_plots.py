@@ -134,5 +134,5 @@ def test_comparison_is_two_bars_a_state(result):
 def test_what_has_no_picture_says_what_to_draw(result):
     with pytest.raises(InputError, match=r"PreparedSequences has no picture.*plot_metric_by_state"):
         result.prepared.plot()
-    with pytest.raises(InputError, match=r"no picture of HiddenMarkovModel.*training_map"):
+    with pytest.raises(InputError, match=r"HiddenMarkovModel has no picture.*training_map"):
         result.model.plot()
