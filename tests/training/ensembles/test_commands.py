@@ -185,7 +185,7 @@ def test_the_section_shows_what_was_searched(tmp_path):
     space = {"l2.layers.0": "loguniform(1e-3,1e3)", "dropout": "uniform(0,0.5)"}
     found = section(rs.train(recipe, runs=6, search=space, out=tmp_path / "s", workers=1))
     assert len(found.figures) == 4
-    assert "what was searched" in found.figures[1].shows
+    assert "their hyperparameters" in found.figures[1].shows
 
 
 def test_no_section_without_a_split_that_chooses(tmp_path):
