@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._optional import require
+from ..errors import TrainingError
 from .progress import LostWorkerError
 
 
@@ -88,7 +89,8 @@ class SlurmExecutor(Executor):
         self, folder: str, workers: int = 1, cluster: str | None = None, poll: float = 2.0, **parameters: Any
     ) -> None:
         submitit: Any = require("submitit", "executor='slurm'")
-        self._failed_job = submitit.core.utils.UncompletedJobError
+        self._no_result = submitit.core.utils.UncompletedJobError
+        self._failed_call = submitit.core.utils.FailedJobError  # a kind of the other
         self._executor = submitit.AutoExecutor(folder=str(Path(folder)), cluster=cluster)
         self._executor.update_parameters(**parameters)
         self._poll, self._stop = poll, threading.Event()
@@ -110,12 +112,20 @@ class SlurmExecutor(Executor):
                 while not job.done() and not self._stop.is_set():
                     time.sleep(self._poll)
                 outcome.set_result(job.result())
-            except self._failed_job as error:  # the job vanished: preempted, out of time, node down
+            except self._failed_call as error:  # what the call itself raised, of which submitit keeps the text
+                outcome.set_exception(TrainingError(_last_line_of_trace(str(error))))
+            except self._no_result as error:  # the job vanished: preempted, out of time, node down
                 outcome.set_exception(LostWorkerError(str(error).partition("\n")[0]))
-            except Exception as error:  # what the call itself raised, as submitit hands it on
+            except Exception as error:  # the queue refused the job
                 outcome.set_exception(error)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Stop watching the queue."""
         if cancel_futures:
             self._stop.set()
+
+
+def _last_line_of_trace(message: str) -> str:
+    """Return the error in what submitit says of a failed call: the last line of the trace between two rules."""
+    trace = message.split("----------------------")[1:2] or [message]
+    return (trace[0].strip().splitlines() or [message])[-1]
