@@ -145,7 +145,7 @@ def test_the_report_has_a_section(study):
     assert made.title == "Training dynamics"
     assert len(made.figures) == 2
     assert "test_accuracy is above 0.95" in made.lead
-    assert "The same answer: runspread dynamics study --outcome test_accuracy --threshold 0.95" in made.notes
+    assert "For the same answer run: runspread dynamics study --outcome test_accuracy --threshold 0.95" in made.notes
     assert "<svg" in made.figures[0].svg
 
 

@@ -78,7 +78,7 @@ def test_companions_of_packed_integers_are_no_layers(tmp_path, tensors, reason):
     out = CliRunner().invoke(cli, ["spectra", str(file)])
     assert out.exit_code == 2
     assert "quantised" in out.output
-    assert "Give the weights that were quantised" in " ".join(out.output.split())
+    assert "Pass the original weights" in " ".join(out.output.split())
     assert not rs.spectra({name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}).used
 
 

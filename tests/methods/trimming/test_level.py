@@ -353,7 +353,7 @@ def test_impossible_samples_are_errors(reference, candidate, mode):
     for function in (trimming_level, trimming_level_grid):
         with pytest.raises(InputError):
             function(reference, candidate, mode=mode)
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match="Expected"):
         trimmed_distance(reference, candidate, [0.1], mode=mode)
 
 

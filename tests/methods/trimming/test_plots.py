@@ -188,7 +188,7 @@ def test_report_of_three_runs_shows_their_levels(tmp_path):
     section = section_of(make_study(tmp_path / "study", runs=3, examples=120))
     assert "of 3 runs" in section.lead
     assert len(section.figures) == 1
-    assert section.notes[-1].endswith("takes 4 usable runs.")
+    assert section.notes[-1].endswith("need at least 4 usable runs.")
 
 
 def test_equal_accuracies_are_not_called_equal_levels():
