@@ -91,7 +91,7 @@ def test_a_study_in_which_all_runs_diverged_is_no_success(tmp_path):
     words = train_words(tmp_path / "s", "--set", "lr=1e6", "--set", "warmup=0")
     done = run(*words, check=False)
     assert done.returncode == 2
-    assert "no run completed: run " in done.stderr
+    assert "No run completed: run " in done.stderr
     assert "diverged (the training loss was not finite at step" in done.stderr
     assert "runspread variance" not in done.stdout
     done = run(*words, "--json", check=False)

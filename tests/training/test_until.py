@@ -124,7 +124,7 @@ def test_failures_are_guarded_against_from_the_command_line(tmp_path):
     few = invoke("train", "digits-mlp", "--until", "se=1", "--max-runs", 30, "--failures", 10, "-o", tmp_path / "s")
     assert (few.exit_code, "max_runs=36" in few.stderr) == (2, True)
     alone = invoke("train", "digits-mlp", "--failures", 10, "-o", tmp_path / "s")
-    assert (alone.exit_code, "--failures without --until" in alone.stderr) == (2, True)
+    assert (alone.exit_code, "--failures was given without --until" in alone.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class MemoryPlan:
         """Say it in one line."""
         return (
             f"will hold about {_gib(self.total)}: data {_gib(self.data)}, "
-            f"{count(self.workers, 'batch')} of runs of {_gib(self.stack)}; {_gib(self.available)} free"
+            f"{count(self.workers, 'batch', 'batches')} of runs of {_gib(self.stack)}; {_gib(self.available)} free"
         )
 
     def check(self, width: int) -> None:

@@ -42,7 +42,7 @@ def study(trained_study):
 def test_ensemble(study, tmp_path):
     found = invoke("ensemble", study.path, "--size", 3, "-o", tmp_path / "shipped")
     assert found.exit_code == 0
-    assert "Greedy selection with replacement" in found.output
+    assert "Greedy selection chose 3 of 8 candidates" in found.output
     assert "optimistic" in found.output
     assert "times the parameters of a single network" in found.output
     shipped = rs.load_ensemble(tmp_path / "shipped")
