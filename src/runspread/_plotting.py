@@ -37,6 +37,14 @@ def new_axes(ax: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axe
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
+def finish(ax: Axes, columns: int = 2, *, legend: bool = True) -> Axes:
+    """Take the frame off, and put the legend, where there is one, above the axes, out of the way of the data."""
+    ax.spines[["top", "right"]].set_visible(False)
+    if legend and ax.get_legend_handles_labels()[1]:
+        ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+    return ax
+
+
 def plot_accuracy(accuracies: Sequence[float], ax: Axes | None = None) -> Axes:
     """Draw the accuracy of every run as a dot, with mean and one standard deviation to either side.
 

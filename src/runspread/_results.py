@@ -199,6 +199,7 @@ class Result:
 
     picture: ClassVar[str] = ""  # "module:function", relative to the class's own package: ".plots:plot_comparison"
     no_picture: ClassVar[str] = ""  # of a result without a picture: what to do instead, after "Instead, "
+    says_excluded: ClassVar[bool] = False  # whether `sentence` itself says what `excluded` holds
     excluded_noun: ClassVar[str] = "run"  # what `excluded` counts
     keys: ClassVar[Mapping[str, str]] = {}  # field to its key in `to_dict`, where that is another
     replicate_fields: ClassVar[tuple[str, ...]] = ()  # keys of single resamplings' values: JSON has them on request
@@ -342,8 +343,9 @@ def _counting_excluded(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
     @functools.wraps(sentence)
     def counting(self: Result) -> str:
         text = sentence(self)
-        told = any(words in text.lower() for words in ("left out", "set aside", "excluded: ", "excluded ("))
-        return text if told or not self.excluded else f"{text} {excluded_words(self.excluded, self.excluded_noun)}"
+        if self.says_excluded or not self.excluded:
+            return text
+        return f"{text} {excluded_words(self.excluded, self.excluded_noun)}"
 
     return counting
 

@@ -209,3 +209,12 @@ def test_reading_options_have_defaults_and_refuse_others():
         reading_of({"missing": "raise"}, "trimming")
     with pytest.raises(InputError, match=r"unknown trimming keyword 'levle'.*Did you mean 'level'"):
         reading_of({"levle": 1}, "trimming", also=("level",))
+
+
+@pytest.mark.parametrize("name", ["diversity", "same_model", "variance", "scores"])
+def test_copies_that_are_named_do_not_hide_that_runs_were_excluded(name):
+    """The sentence that spoke of copies "set aside" was taken to have named the excluded runs as well."""
+    outputs = broken()
+    outputs[1] = outputs[0]
+    found = ALL[name](outputs, LABELS)
+    assert "Excluded: " in found.sentence()

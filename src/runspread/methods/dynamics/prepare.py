@@ -63,6 +63,8 @@ class PreparedSequences(Result):
         Training steps from one checkpoint to the next, where they are known and it is always the same.
     """
 
+    says_excluded = True
+
     no_picture = "plot_metric_by_state draws metrics of what dynamics() returns, and table() lists them"
 
     frames: Frames

@@ -68,6 +68,8 @@ class TrainingDynamics(Result):
         Keywords of ``fit_hmm`` that the model was fitted with; what is not there was left at its default.
     """
 
+    says_excluded = True
+
     picture = ".plots_training_map:plot_training_map"
 
     prepared: PreparedSequences

@@ -120,6 +120,8 @@ class ScoreComparison(Result):
         The runs.
     """
 
+    says_excluded = True
+
     no_picture = "draw result.old and result.new, a point a run"
 
     names: dict[str, str]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._plotting import BLUE, GREY, ORANGE, new_axes
+from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
 from ...errors import InputError
 
 if TYPE_CHECKING:
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 
 LIGHT = "#BBBBBB"
 EIGENVALUE = "eigenvalue of $W^TW$"
-
-
-def _finish(ax: Axes, columns: int = 2) -> Axes:
-    """Put the legend above the axes, out of the way of the data."""
-    ax.spines[["top", "right"]].set_visible(False)
-    if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
-    return ax
 
 
 def _log_density(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -68,7 +60,7 @@ def plot_power_law(result: PowerLawFit, ax: Axes | None = None) -> Axes:
         ax.loglog(x, y, "-", color=ORANGE, linewidth=2, label=label)
         ax.axvline(result.xmin, color=GREY, linestyle=":", linewidth=1.2, label=f"xmin = {result.xmin:.3g}")
     ax.set(xlabel=EIGENVALUE, ylabel="density")
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_xmin_profile(result: PowerLawFit, ax: Axes | None = None) -> Axes:
@@ -93,7 +85,7 @@ def plot_xmin_profile(result: PowerLawFit, ax: Axes | None = None) -> Axes:
     right.tick_params(axis="y", colors=ORANGE)
     right.spines["top"].set_visible(False)
     ax.plot([], [], "--", color=ORANGE, linewidth=1.2, label=r"$\alpha$ (right)")
-    _finish(ax, 3)
+    finish(ax, 3)
     ax.spines["right"].set_visible(True)
     return ax
 
@@ -121,7 +113,7 @@ def plot_bulk(result: MarchenkoPasturFit, ax: Axes | None = None) -> Axes:
         ax.axvline(result.threshold, color=ORANGE, linestyle="--", linewidth=1.2, label="spikes beyond")
         _mark_spikes(ax, values[values > result.threshold], right)
     ax.set(xlabel=EIGENVALUE, ylabel="density", xlim=(0, right))
-    return _finish(ax)
+    return finish(ax)
 
 
 def _mark_spikes(ax: Axes, spikes: NDArray[Any], right: float) -> None:
@@ -156,7 +148,7 @@ def plot_shuffled(result: LayerMetrics, ax: Axes | None = None) -> Axes:
     distance = result.metrics["rand_distance"]
     ax.set(xlabel="rank", ylabel=EIGENVALUE)
     ax.annotate(f"distance {distance:.3f}", (0.03, 0.05), xycoords="axes fraction", color=GREY)
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_layer(result: LayerMetrics, ax: Axes | None = None) -> Axes:
@@ -193,7 +185,7 @@ def plot_spectrum(result: Spectrum, ax: Axes | None = None) -> Axes:
     if result.rank < result.n:
         ax.axhline(result.floor, color=ORANGE, linestyle="--", linewidth=1.2, label="rounding explains what lies below")
     ax.set(xlabel="rank", ylabel=EIGENVALUE)
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_model(result: ModelSpectra, ax: Axes | None = None) -> Axes:
@@ -224,7 +216,7 @@ def plot_model(result: ModelSpectra, ax: Axes | None = None) -> Axes:
     names = [_short(layer.name) for layer in fitted]
     ax.set_xticks(range(len(fitted)) if few else [], names if few else [], rotation=60, ha="right", fontsize=8)
     ax.set(xlabel="" if few else f"{len(fitted)} layers, in the order of the model", ylabel=r"exponent $\alpha$")
-    return _finish(ax)
+    return finish(ax)
 
 
 def _short(name: str) -> str:
@@ -254,7 +246,7 @@ def plot_study_spectra(result: StudySpectra, ax: Axes | None = None, *, metric: 
             mean = float(np.nanmean(values))
             ax.axhspan(mean - spread, mean + spread, color=LIGHT, alpha=0.35, linewidth=0, label="± seed sd")
         ax.set(xlabel="run, by value", ylabel=metric)
-        return _finish(ax, 3)
+        return finish(ax, 3)
     place = np.arange(len(result.steps))
     ax.plot(place, values.T, "-", color=LIGHT, linewidth=0.8)
     ax.plot([], [], "-", color=LIGHT, label=f"{len(result.runs)} runs")
@@ -262,7 +254,7 @@ def plot_study_spectra(result: StudySpectra, ax: Axes | None = None, *, metric: 
     ax.plot(place[known], np.nanmean(values[:, known], axis=0), "o-", color=BLUE, linewidth=2, label="mean")
     ax.set_xticks(place, ["end" if step is None else str(step) for step in result.steps])
     ax.set(xlabel="step", ylabel=metric)
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_quality_difference(result: QualityDifference, ax: Axes | None = None) -> Axes:
@@ -283,7 +275,7 @@ def plot_quality_difference(result: QualityDifference, ax: Axes | None = None) -
                 color=BLUE, capsize=4, label="difference, 95 % interval")  # fmt: skip
     ax.set(xlabel=f"{result.metric}: {result.second} minus {result.first}", yticks=[], ylim=(-1, 1))
     ax.spines["left"].set_visible(False)
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_smoothing(result: SmoothingResult, ax: Axes | None = None) -> Axes:
@@ -305,4 +297,4 @@ def plot_smoothing(result: SmoothingResult, ax: Axes | None = None) -> Axes:
     ax.plot(place, rows.mean(axis=1), "o-", color=BLUE, label="mean" if rows.shape[1] > 1 else "accuracy")
     ax.set_xticks(place, [*result.kept, "unchanged"])
     ax.set(xlabel="singular directions kept in every matrix", ylabel="accuracy (%)", ylim=(0, 102))
-    return _finish(ax)
+    return finish(ax)

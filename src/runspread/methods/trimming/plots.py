@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._plotting import BLUE, GREY, ORANGE, new_axes
+from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 
 CAP = 0.5
 LIGHT = "#BBBBBB"
-
-
-def _finish(ax: Axes, columns: int = 2) -> Axes:
-    """Put the legend above the axes, out of the way of the data."""
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
-    return ax
 
 
 def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes:
@@ -67,7 +60,7 @@ def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes
         ax.plot(place[beyond], above, "^", color=ORANGE, markersize=4, label=f"reaches beyond {result.settings.cap:g}")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="run, by mean level", ylabel="trimming level", ylim=(-0.02, None))
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_trimming_curve(result: TrimmingCurve, ax: Axes | None = None) -> Axes:
@@ -87,7 +80,7 @@ def plot_trimming_curve(result: TrimmingCurve, ax: Axes | None = None) -> Axes:
     """
     ax = new_axes(ax)
     _draw_curve(ax, result, result.threshold)
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_same_model(result: SameModel, ax: Axes | None = None) -> Axes:
@@ -108,7 +101,7 @@ def plot_same_model(result: SameModel, ax: Axes | None = None) -> Axes:
     ax = new_axes(ax)
     ax.axvspan(0, result.alpha, color=BLUE, alpha=0.10, linewidth=0, label=f"allowed: up to {result.alpha:g}")
     _draw_curve(ax, result, result.settings.threshold)
-    return _finish(ax)
+    return finish(ax)
 
 
 def _draw_curve(ax: Axes, result: TrimmingCurve | SameModel, threshold: str | float) -> None:
@@ -163,7 +156,7 @@ def plot_trimmed_cdf(result: TrimmingCurve, ax: Axes | None = None, *, output: s
     ax.step(values, after, where="post", color=BLUE, linewidth=1.6, label=name)
     _draw_strip(ax, result, (min(span), max(span)))
     ax.set(xlabel=output, ylabel="share of examples at or below", ylim=(-0.22, 1.02), yticks=np.linspace(0, 1, 6))
-    return _finish(ax)
+    return finish(ax)
 
 
 def _reference_line(
@@ -240,7 +233,7 @@ def plot_representative_size(result: RepresentativeSize, ax: Axes | None = None)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(result.sizes, [str(size) for size in result.sizes])
     ax.set_ylim(-0.01, max(0.05, 1.08 * float(high.max())))
-    return _finish(ax)
+    return finish(ax)
 
 
 def plot_trimming_scores(result: TrimmingScores, ax: Axes | None = None, *, score: str = "accuracy") -> Axes:
@@ -280,7 +273,7 @@ def plot_trimming_scores(result: TrimmingScores, ax: Axes | None = None, *, scor
             ax.plot([left, right], [middle, middle], color=ORANGE, linewidth=2, label=label, solid_capstyle="butt")
             ax.vlines((left + right) / 2, low, high, color=ORANGE, linewidth=1)
     ax.set(xlabel=f"{score} (%)" if percent else "NLL (nats)", ylabel="trimming level (mean)", ylim=(-0.01, None))
-    return _finish(ax, columns=1)
+    return finish(ax, columns=1)
 
 
 def plot_trimmed_examples(result: TrimmedExamples, ax: Axes | None = None) -> Axes:
@@ -322,4 +315,4 @@ def plot_trimmed_examples(result: TrimmedExamples, ax: Axes | None = None) -> Ax
         ylabel="fraction trimmed (mean)",
         ylim=(-0.01, None),
     )
-    return _finish(ax, columns=4)
+    return finish(ax, columns=4)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._plotting import BLUE, GREY, ORANGE, new_axes
+from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
 from ...errors import InputError
 from .null import poisson_binomial_pmf
 from .result import root
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from .selection_model import SelectionModel
     from .stopping import Look
     from .transfer import SeedSelection
-
-
-def _clean(ax: Axes) -> Axes:
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax
-
-
-def _legend_above(ax: Axes, columns: int = 2) -> None:
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
 def _bin_edges(counts: NDArray[np.int64], law: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -81,8 +72,7 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     ax.plot(steps, np.repeat(mass * result.n_runs, 2), color=ORANGE, linewidth=1.8, label=label)
     ax.axvline(100 * result.mean_acc, color=GREY, linewidth=1, linestyle="--", label="mean")
     ax.set(xlabel="accuracy per run (%)", ylabel="runs")
-    _legend_above(ax, 1)
-    return _clean(ax)
+    return finish(ax, 1)
 
 
 def plot_quantiles(result: VarianceResult, ax: Axes | None = None) -> Axes:
@@ -106,8 +96,7 @@ def plot_quantiles(result: VarianceResult, ax: Axes | None = None) -> Axes:
     ends = np.array([min(law.min(), runs.min()), max(law.max(), runs.max())])
     ax.plot(ends, ends, color=ORANGE, linewidth=1.8, label="if errors were independent")
     ax.set(xlabel="quantile of the Poisson-binomial distribution (%)", ylabel="accuracy per run (%)")
-    _legend_above(ax)
-    return _clean(ax)
+    return finish(ax)
 
 
 def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = None) -> Axes:
@@ -145,8 +134,7 @@ def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = 
     full = second.mean() + ends - first.mean()
     ax.plot(100 * ends, 100 * full, color=GREY, linewidth=1, linestyle="--", label="slope 1: all would transfer")
     ax.set(xlabel="accuracy on one half (%)", ylabel="accuracy on the other half (%)")
-    _legend_above(ax, 1)
-    return _clean(ax)
+    return finish(ax, 1)
 
 
 def _opacity(count: int) -> float:
@@ -178,8 +166,7 @@ def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(at, [f"best\nof {count}" for count in result.counts])
     ax.set_ylabel("above the mean run (points)")
-    _legend_above(ax, 3)
-    return _clean(ax)
+    return finish(ax, 3)
 
 
 def plot_sources(result: SourceGroups | SourceComponents, ax: Axes | None = None) -> Axes:
@@ -205,7 +192,7 @@ def plot_sources(result: SourceGroups | SourceComponents, ax: Axes | None = None
         _draw_groups(result, ax)
     else:
         _draw_components(result, ax)
-    return _clean(ax)
+    return finish(ax)
 
 
 def _draw_groups(result: SourceGroups, ax: Axes) -> None:
@@ -226,7 +213,6 @@ def _draw_groups(result: SourceGroups, ax: Axes) -> None:
     names = zip(result.names, result.n_runs.tolist(), strict=True)
     ax.set_xticks(at, [f"{name}\n{runs} runs" for name, runs in names])
     ax.set(xlabel="source of randomness varied", ylabel="sd of accuracy (points)")
-    _legend_above(ax)
 
 
 def _draw_components(result: SourceComponents, ax: Axes) -> None:
@@ -240,7 +226,6 @@ def _draw_components(result: SourceComponents, ax: Axes) -> None:
     ax.set_yticks(at, names)
     ax.invert_yaxis()
     ax.set_xlabel("share of the variance on this test set (%)")
-    _legend_above(ax)
 
 
 def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
@@ -277,7 +262,7 @@ def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(rows)), [name for _, name, *_ in rows])
     old, new = result.names
     ax.set(ylim=(2.6, -0.6), xlabel=f"accuracy of {new} minus {old} (points, {level:.0%} interval)")
-    return _clean(ax)
+    return finish(ax, legend=False)
 
 
 def plot_run_accuracies(result: RunAccuracies, ax: Axes | None = None) -> Axes:
@@ -307,8 +292,7 @@ def plot_run_accuracies(result: RunAccuracies, ax: Axes | None = None) -> Axes:
         ax.fill_between(rank, expected - reach, expected + reach, color=BLUE, alpha=0.2, linewidth=0)
     ax.set(xlabel="runs, from the least accurate to the best", ylabel="accuracy (%); band: one sd")
     ax.margins(x=0.03)
-    _legend_above(ax)
-    return _clean(ax)
+    return finish(ax)
 
 
 def plot_selection_model(result: SelectionModel, ax: Axes | None = None) -> Axes:
@@ -334,8 +318,7 @@ def plot_selection_model(result: SelectionModel, ax: Axes | None = None) -> Axes
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set(xscale="log", xlabel="runs to pick the best from", ylabel="above the mean run (points)")
     _plain_numbers(ax, x_only=True)
-    _legend_above(ax)
-    return _clean(ax)
+    return finish(ax)
 
 
 def plot_look(result: Look, ax: Axes | None = None) -> Axes:
@@ -368,8 +351,7 @@ def plot_look(result: Look, ax: Axes | None = None) -> Axes:
         ax.set_xlabel("standard error of the mean (points, with its bound for all looks together)")
     ax.set(ylim=(-1, 1), yticks=[])
     ax.spines["left"].set_visible(False)
-    _legend_above(ax)
-    return _clean(ax)
+    return finish(ax)
 
 
 def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
@@ -413,8 +395,7 @@ def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
     ax.set(xscale="log", yscale="log", xlabel="runs of each configuration")
     ax.set_ylabel(f"gap shown with {result.power:.0%} power (points)")
     _plain_numbers(ax)
-    _legend_above(ax, 3 if not exact else 1)
-    return _clean(ax)
+    return finish(ax, 3 if not exact else 1)
 
 
 def _draw_plan(result: RunPlan | GapPlan, ax: Axes) -> None:
