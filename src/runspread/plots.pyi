@@ -21,6 +21,20 @@ from .methods.ensembles.plots import (
     plot_selection,
 )
 from .methods.ensembles.plots_corruptions import plot_corruptions, plot_ood
+from .methods.scores.plots import (
+    plot_score_comparison,
+    plot_score_forest,
+    plot_score_modes,
+    plot_score_ranking,
+    plot_scores,
+)
+from .methods.scores.plots_plans import plot_best_of, plot_score_plan
+from .methods.scores.plots_tasks import (
+    plot_critical_differences,
+    plot_profile,
+    plot_rank_probabilities,
+    plot_score_tasks,
+)
 from .methods.spectra.plots import (
     plot_bulk,
     plot_layer,
@@ -60,6 +74,7 @@ from .training.ensembles.plots import plot_cost
 
 __all__ = [
     "plot_accuracy_distribution",
+    "plot_best_of",
     "plot_bounds",
     "plot_bulk",
     "plot_calibration_curve",
@@ -67,6 +82,7 @@ __all__ = [
     "plot_convergence_by_route",
     "plot_corruptions",
     "plot_cost",
+    "plot_critical_differences",
     "plot_diversity",
     "plot_diversity_against_score",
     "plot_ensemble_sizes",
@@ -83,12 +99,21 @@ __all__ = [
     "plot_plan",
     "plot_power_law",
     "plot_prefix_prediction",
+    "plot_profile",
     "plot_quality_difference",
     "plot_quantiles",
+    "plot_rank_probabilities",
     "plot_reliability",
     "plot_representative_size",
     "plot_run_accuracies",
     "plot_same_model",
+    "plot_score_comparison",
+    "plot_score_forest",
+    "plot_score_modes",
+    "plot_score_plan",
+    "plot_score_ranking",
+    "plot_score_tasks",
+    "plot_scores",
     "plot_seed_selection",
     "plot_selection",
     "plot_selection_model",

@@ -17,7 +17,7 @@ from .tasks import Cells, cell_means, cell_noise, satterthwaite
 
 Floats = NDArray[np.float64]
 AGGREGATES = ("mean", "median", "iqm", "optimality_gap")
-_AT_ONCE = 500  # resamples held in memory
+AT_ONCE = 500  # resamples held in memory
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -145,8 +145,8 @@ def spread_of_resamples(
 ) -> float:
     """Return the standard deviation over resamples of a statistic of one arm, or of its difference in two."""
     rng, parts = np.random.default_rng(seed), []
-    for start in range(0, draws, _AT_ONCE):
-        size = min(_AT_ONCE, draws - start)
+    for start in range(0, draws, AT_ONCE):
+        size = min(AT_ONCE, draws - start)
         values = [statistic(resampled(arm, size, rng)) for arm in arms]
         parts.append(values[-1] - values[0] if len(values) > 1 else values[0])
     return float(np.concatenate(parts).std(ddof=1))

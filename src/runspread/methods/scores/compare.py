@@ -14,6 +14,7 @@ from ..._reading.scores.table import ScoreCell, ScoreReading, ScoreTable, read_s
 from ..._reading.scores.words import FRACTION
 from ...errors import InputError
 from ..variance.power import runs_for_welch
+from .arm_runs import ArmRuns, runs_of_cell
 from .comparison import BothArms, Diverged, MeanDifference, ScoreComparison
 from .defaults import LEVEL, POWER
 from .effect import effect
@@ -210,7 +211,7 @@ def _compared(
         asked=asked,
         shown=verdict.verdict == asked or (asked == "not worse" and verdict.verdict == "better"),
         runs_needed=_runs_needed(old, new, asked, margin, level),
-        diverging=_diverged(cells),
+        diverging=_diverged([runs_of_cell(cell, table) for cell in cells]),
         paired=pairs,
         old=a,
         new=b,
@@ -267,18 +268,14 @@ def _runs_needed(old: Arm, new: Arm, asked: str, margin: float | None, level: fl
     return runs_for_welch(margin, variances[0], variances[1], 1 - level, POWER, sides=1)
 
 
-def _diverged(cells: list[ScoreCell]) -> Diverged:
+def _diverged(arms: list[ArmRuns]) -> Diverged:
     from scipy.stats import fisher_exact
 
-    counted: list[int] = []
-    for cell in cells:
-        finite = int(np.isfinite(cell.values).sum())
-        counted += [cell.n_diverged, finite + cell.n_diverged]
-    bad_old, all_old, bad_new, all_new = counted
+    bad_old, all_old, bad_new, all_new = (number for arm in arms for number in (arm.n_diverged, arm.n_all))
     p = math.nan
     if bad_old or bad_new:
         p = float(fisher_exact(np.array([[bad_old, all_old - bad_old], [bad_new, all_new - bad_new]]))[1])
-    return Diverged(diverged=(bad_old, all_old, bad_new, all_new), p_diverged=p)
+    return Diverged(diverged=(bad_old, all_old, bad_new, all_new), p_diverged=p, stand_in=arms[0].stand_in)
 
 
 def _warnings(names: tuple[str, ...], cells: list[ScoreCell]) -> list[str]:

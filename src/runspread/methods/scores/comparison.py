@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from ..._results import Part, Result, Table
 from .amounts import Amounts, runs_of_both
+from .arm_runs import ArmRuns
 from .effect import Effect
 from .forms import Forms, Judged
 from .pairing import Pairing
+from .paper import Paper, PaperColumn
 from .ranks import Ranks
 
 Floats = NDArray[np.float64]
@@ -72,14 +74,17 @@ class Diverged(Part):
         Diverged and all runs of old, diverged and all runs of new.
     p_diverged : float
         Fisher's exact p of equal rates; NaN where none diverged.
+    stand_in : float or None
+        What stands for those among the values; None where they are left out.
     """
 
     diverged: tuple[int, int, int, int]
     p_diverged: float
+    stand_in: float | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreComparison(Result):
+class ScoreComparison(Paper, Result):
     """Whether a new arm is better than an old one, from one number per run.
 
     Attributes
@@ -122,7 +127,7 @@ class ScoreComparison(Result):
 
     says_excluded = True
 
-    no_picture = "draw result.old and result.new, a point a run"
+    picture = ".plots:plot_score_comparison"
 
     names: dict[str, str]
     metric: str
@@ -166,6 +171,26 @@ class ScoreComparison(Result):
         columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
         title = f"{self.names['new']} minus {self.names['old']}, {self.level:.0%} intervals"
         return Table(columns, formats={"value": ".5g", "low": ".5g", "high": ".5g", "p": ".3g"}, title=title)
+
+    def arm_runs(self) -> dict[str, ArmRuns]:
+        """Return the runs of both arms by name, as pictures and tables of papers take them."""
+        counts, both = self.diverging.diverged, (self.old, self.new)
+        return {
+            name: ArmRuns(values=values, n_diverged=bad, stand_in=self.diverging.stand_in)
+            for name, values, bad in zip(self.names.values(), both, counts[::2], strict=True)
+        }
+
+    def _paper(self) -> tuple[list[str], list[PaperColumn]]:
+        runs = self.arm_runs()
+        return list(runs), [PaperColumn(self.metric, "", self.unit, self.lower_is_better, runs, self._maybe_best())]
+
+    def _maybe_best(self) -> frozenset[str]:
+        """Return which of both arms may be the better one, by the test of the verdict."""
+        old, new = self.names["old"], self.names["new"]
+        d = self.difference
+        if d.p <= 2 * (1 - self.level) and d.diff:  # one-sided at 1 - level
+            return frozenset({new if (d.diff < 0) == self.lower_is_better else old})
+        return frozenset({old, new})
 
     def sentence(self) -> str:
         """Return the verdict, the difference with its interval and the runs, and what it does not show."""

@@ -52,6 +52,8 @@ class Shape(Part):
 
 def resolution(x: Floats) -> float:
     """Return the step of which all values are whole multiples apart, if some value occurs twice; else 0."""
+    if not len(x):
+        return 0.0
     values = np.unique(x)
     noise = 8 * np.spacing(float(np.abs(values).max()))
     values = values[np.concatenate([[True], np.diff(values) > noise])]  # what rounding made of one printed value

@@ -173,7 +173,7 @@ def best_of(x: Floats, *, lower: bool) -> Floats:
     from scipy.special import comb, gammaln
 
     n = len(x)
-    if np.ptp(x) == 0:
+    if not n or np.ptp(x) == 0:
         return x.copy()
     ordered = np.sort(x)[::-1] if lower else np.sort(x)
     before, size = np.arange(n)[None, :], np.arange(1, n + 1)[:, None]

@@ -19,10 +19,12 @@ from ...errors import InputError
 from .._statistics import holm_adjusted
 from .aggregates import TaskAggregates, task_aggregates
 from .amounts import Amounts
+from .arm_runs import ArmRuns, runs_of_cell
 from .compare import checked_level
 from .defaults import GAMMA, LEVEL
 from .forms import Arm, pooled_sd
 from .one_arm import mean_of, standard_deviation, t_quantile
+from .paper import Paper, PaperColumn
 from .tasks import TaskPairs, TaskRanks, cell_means, task_pairs, task_ranks
 
 Floats = NDArray[np.float64]
@@ -69,7 +71,7 @@ class TaskSettings(ScoreReading, total=False):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreTasks(Result):
+class ScoreTasks(Paper, Result):
     """Arms over several tasks. Differences are of goodness: above 0, the second arm of a pair is better.
 
     Attributes
@@ -78,10 +80,16 @@ class ScoreTasks(Result):
         Arms and tasks.
     metric, unit : str
         Name of the metric; its unit, plain after normalisation.
+    lower_is_better : bool
+        Direction of the metric.
     level : float
         Of intervals.
     on : str
         What the verdict is about.
+    runs : tuple of tuple of ArmRuns [arms][tasks]
+        The runs, as the table has them.
+    cells : tuple of tuple of ndarray of float64 [arms][tasks][n]
+        Goodness of each run: on one scale over tasks, and higher is better.
     means : ndarray of float64 [arms, tasks]
         Goodness of each arm on each task: lower-is-better metrics have their sign changed.
     pairs : TaskPairs
@@ -98,14 +106,17 @@ class ScoreTasks(Result):
         Fewest and most runs of an arm on a task.
     """
 
-    no_picture = "draw result.means, an arm a row and a task a column"
+    picture = ".plots_tasks:plot_score_tasks"
 
     names: tuple[str, ...]
     tasks: tuple[str, ...]
     metric: str
     unit: str
+    lower_is_better: bool
     level: float
     on: str
+    runs: tuple[tuple[ArmRuns, ...], ...]
+    cells: tuple[tuple[Floats, ...], ...]
     means: Floats
     pairs: TaskPairs
     these_lo: Floats
@@ -137,6 +148,19 @@ class ScoreTasks(Result):
     def sentence(self) -> str:
         """Return the verdict on these tasks and on tasks like them, of two arms; of more, which pairs are decided."""
         return _of_two(self) if len(self.names) == 2 else _of_many(self)
+
+    def _paper(self) -> tuple[list[str], list[PaperColumn]]:
+        columns = [
+            PaperColumn(
+                metric=self.metric,
+                task=task,
+                unit=self.unit,
+                lower=self.lower_is_better,
+                cells={name: row[at] for name, row in zip(self.names, self.runs, strict=True)},
+            )
+            for at, task in enumerate(self.tasks)
+        ]
+        return list(self.names), columns
 
 
 def _of_two(one: ScoreTasks) -> str:
@@ -218,7 +242,8 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
         raise InputError(f"the table has {len(table.metrics)} metrics", "one", f"Pass metric={metric!r}.")
     arms = _arms(table, options["baseline"], options["new_arm"])
     tasks, warnings = _common(table, arms, check_choice(options["tasks"], "way to take tasks", ("common", "raise")))
-    cells = [[table.cell(arm, task).values for task in tasks] for arm in arms]
+    runs = tuple(tuple(runs_of_cell(table.cell(arm, task), table) for task in tasks) for arm in arms)
+    cells = [[one.values for one in row] for row in runs]
     cells, unit, notes = _on_one_scale(cells, tasks, table, options["normalise"])
     pairs = task_pairs(cells)
     t_these = np.array([t_quantile((1 + level) / 2, df) if df > 0 else math.nan for df in pairs.df_these])
@@ -230,8 +255,11 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
         tasks=tasks,
         metric=metric,
         unit=unit,
+        lower_is_better=table.lower_is_better(),
         level=level,
         on=on,
+        runs=runs,
+        cells=tuple(tuple(row) for row in cells),
         means=cell_means(cells),
         pairs=pairs,
         these_lo=pairs.diff - t_these * pairs.se_these,

@@ -94,7 +94,7 @@ class ScorePlan(Result):
         runs or gap.
     """
 
-    no_picture = "draw runs_plugin, runs_assurance and runs_upper"
+    picture = ".plots_plans:plot_score_plan"
 
     question: str
     gap: float
@@ -298,6 +298,12 @@ def _expected(
         return welch_power(shift, variances[0], variances[0], old, runs, alpha, sides=sides)
     law = welch_rejection(1.0, 1.0, old, runs, alpha, sides=sides)
     return float(law.power(shift / np.sqrt(variances)).mean())
+
+
+def expected_power(plan: ScorePlan, runs: int) -> float:
+    """Return the power that is to be expected of so many runs of each arm (of the new one, with `n_old`)."""
+    spread = Spread(Arm(plan.sd**2, plan.df))
+    return _expected(plan.question, spread, runs, plan.gap, plan.margin or 0.0, plan.alpha, plan.n_old)
 
 
 def _gap_shown(arm: Arm, runs: int, alpha: float, power: float) -> ScorePlan:

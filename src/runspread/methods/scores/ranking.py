@@ -17,10 +17,12 @@ from ..._results import Result, Table
 from ..._words import count, listed
 from ...errors import InputError
 from .amounts import Amounts
+from .arm_runs import ArmRuns, runs_of_cell
 from .arms import AllPairs, Heterogeneity, VersusBaseline, all_pairs, heterogeneity, maybe_best, versus_baseline
 from .compare import arm_warnings, checked_level, one_of_each
 from .defaults import LEVEL
 from .one_arm import Moments, moments
+from .paper import Paper, PaperColumn
 from .winner import Winner, winner
 
 Floats = NDArray[np.float64]
@@ -44,7 +46,7 @@ class RankSettings(ScoreReading, total=False):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreRanking(Result):
+class ScoreRanking(Paper, Result):
     """Which of several arms may be the best, from one number per run.
 
     Attributes
@@ -57,6 +59,8 @@ class ScoreRanking(Result):
         Direction.
     level : float
         Of intervals and of the set.
+    runs : tuple of ArmRuns [arms]
+        The runs of each.
     n, mean, sd : ndarray of float64 [arms]
         Runs, mean and standard deviation of each.
     maybe_best : ndarray of bool [arms]
@@ -75,13 +79,14 @@ class ScoreRanking(Result):
         Its name.
     """
 
-    no_picture = "draw the values of each arm, a point a run"
+    picture = ".plots:plot_score_ranking"
 
     names: tuple[str, ...]
     metric: str
     unit: str
     lower_is_better: bool
     level: float
+    runs: tuple[ArmRuns, ...]
     n: NDArray[np.int64]
     mean: Floats
     sd: Floats
@@ -117,6 +122,11 @@ class ScoreRanking(Result):
     def sentence(self) -> str:
         """Return which arms may be best, and what the winner is worth; or what is shown against the baseline."""
         return _best_words(self) if self.against is None else _baseline_words(self)
+
+    def _paper(self) -> tuple[list[str], list[PaperColumn]]:
+        best = frozenset(name for name, may in zip(self.names, self.maybe_best.tolist(), strict=True) if may)
+        cells = dict(zip(self.names, self.runs, strict=True))
+        return list(self.names), [PaperColumn(self.metric, "", self.unit, self.lower_is_better, cells, best)]
 
 
 def _half(one: ScoreRanking) -> float:
@@ -216,6 +226,7 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
         unit=table.units[table.metrics[0]],
         lower_is_better=lower,
         level=level,
+        runs=tuple(runs_of_cell(cell, table) for cell in cells.values()),
         n=np.array([one.n for one in facts]),
         mean=np.array([one.mean for one in facts]),
         sd=np.array([one.sd for one in facts]),

@@ -16,6 +16,7 @@ from ..._results import Part, Result, Table
 from ..._words import count
 from ...errors import InputError
 from .amounts import Amounts
+from .arm_runs import ArmRuns, runs_of_cell
 from .compare import arm_warnings, checked_level
 from .defaults import LEVEL
 from .modes import Shape, shape
@@ -30,6 +31,7 @@ from .one_arm import (
     outliers,
     share_interval,
 )
+from .paper import Paper, PaperColumn
 
 Floats = NDArray[np.float64]
 DESCRIBING: dict[str, Any] = {"target": None, "level": LEVEL}
@@ -58,8 +60,10 @@ class ArmScores(Part):
         Which.
     n_diverged : int
         Runs without a finite value.
+    stand_in : float or None
+        What stands for those among the values; None where they are left out.
     values : ndarray of float64 [n]
-        The runs.
+        The runs; none where an arm lost all of them.
     moments : Moments
         Mean and spread.
     intervals : ArmIntervals
@@ -78,6 +82,7 @@ class ArmScores(Part):
     task: str
     metric: str
     n_diverged: int
+    stand_in: float | None
     values: Floats
     moments: Moments
     intervals: ArmIntervals
@@ -86,9 +91,14 @@ class ArmScores(Part):
     best_of: Floats
     outliers: NDArray[np.int64]
 
+    @property
+    def runs(self) -> ArmRuns:
+        """The runs, as pictures and tables of papers take them."""
+        return ArmRuns(values=self.values, n_diverged=self.n_diverged, stand_in=self.stand_in)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RunScores(Result):
+class RunScores(Paper, Result):
     """Arms, tasks and metrics of a table of scores, and what the runs of each are.
 
     Attributes
@@ -97,16 +107,19 @@ class RunScores(Result):
         One for each arm, task and metric, in the order of the table.
     units : dict
         Unit of each metric.
+    directions : dict
+        Whether lower is better, by metric; None where it is not known.
     target : float or None
         Number that the runs are compared with.
     level : float
         Of intervals.
     """
 
-    no_picture = "draw the values of each of result.arms, a point a run"
+    picture = ".plots:plot_scores"
 
     arms: tuple[ArmScores, ...]
     units: dict[str, str]
+    directions: dict[str, bool | None]
     target: float | None
     level: float
 
@@ -139,6 +152,21 @@ class RunScores(Result):
     def summary(self) -> Table:
         """Return `table`."""
         return self.table()
+
+    def _paper(self) -> tuple[list[str], list[PaperColumn]]:
+        found = dict.fromkeys((one.metric, one.task) for one in self.arms)
+        places = [place for metric in dict.fromkeys(name for name, _ in found) for place in found if place[0] == metric]
+        columns = [
+            PaperColumn(
+                metric=metric,
+                task=task,
+                unit=self.units[metric],
+                lower=self.directions[metric],
+                cells={one.arm: one.runs for one in self.arms if (one.metric, one.task) == (metric, task)},
+            )
+            for metric, task in places
+        ]
+        return list(dict.fromkeys(one.arm for one in self.arms)), columns
 
 
 def _about(found: RunScores, one: ArmScores) -> str:
@@ -209,12 +237,13 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
     options: dict[str, Any] = {**DESCRIBING, **settings}
     level = checked_level(options["level"])
     table = read_scores(_as_source(source), one_arm=True, **given_of(settings))
-    arms = [_arm(table, place, cell, options["target"], level) for place, cell in table.cells.items() if len(cell)]
+    arms = [_arm(table, place, cell, options["target"], level) for place, cell in table.cells.items()]
     notes = [note for one in arms for note in arm_warnings(one.arm, one.values)]
     notes += [note for one in arms for note in _outlier_warning(one, table)]
     return RunScores(
         arms=tuple(arms),
         units=dict(table.units),
+        directions=dict(table.directions),
         target=options["target"],
         level=level,
         excluded=table.excluded,
@@ -240,10 +269,11 @@ def _arm(table: ScoreTable, place: Place, cell: ScoreCell, target: float | None,
         task=place.task,
         metric=place.metric,
         n_diverged=cell.n_diverged,
+        stand_in=runs_of_cell(cell, table).stand_in,
         values=x,
         moments=moments(x),
         intervals=arm_intervals(x, level),
-        target=None if target is None else _target(table, place, x, target, level),
+        target=None if target is None or not len(x) else _target(table, place, x, target, level),
         shape=form,
         best_of=best_of(x, lower=table.lower_is_better(place.metric)) if known else np.zeros(0),
         outliers=np.zeros(0, np.int64) if form.two_groups else outliers(x),
@@ -270,6 +300,8 @@ class ScoreModes(Result):
     ----------
     n : int
         Runs.
+    values : ndarray of float64 [n]
+        The runs.
     shape : Shape
         The statistics and the verdict.
     sizes, means, sds : tuple of float
@@ -282,9 +314,10 @@ class ScoreModes(Result):
         Of the interval.
     """
 
-    no_picture = "draw the values, a point a run"
+    picture = ".plots:plot_score_modes"
 
     n: int
+    values: Floats
     shape: Shape
     sizes: tuple[int, ...]
     means: tuple[float, ...]
@@ -354,6 +387,7 @@ def score_modes(values: ArrayLike, *, threshold: float | None = None, confidence
     facts = [moments(group) for group in groups]
     return ScoreModes(
         n=len(x),
+        values=x,
         shape=form,
         sizes=tuple(one.n for one in facts),
         means=tuple(one.mean for one in facts),

@@ -1,0 +1,123 @@
+"""LaTeX tables of scores: what is bold, how numbers are rounded, what the caption claims."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from runspread.errors import InputError
+from runspread.methods.scores import compare_scores, compare_tasks, rank_scores, run_scores
+from runspread.methods.scores.paper import escaped
+
+ARMS = {"a": [90.1, 90.3, 90.2], "b_2": [91.9, 92.1, 92.2], "c": [92.0, 92.3, 91.9]}
+
+
+def body(text: str) -> dict[str, list[str]]:
+    """Cells by arm."""
+    lines = text.split("\\midrule\n")[1].split("\\bottomrule")[0].strip().splitlines()
+    cells = [line.removesuffix(r" \\").split(" & ") for line in lines]
+    return {row[0]: row[1:] for row in cells}
+
+
+def test_a_ranking_as_a_table():
+    text = rank_scores(ARMS, metric="test_acc").to_latex(label="tab:x")
+    assert body(text) == {
+        "a": [r"90.20 $\pm$ 0.25"],
+        r"b\_2": [r"\textbf{92.07 $\pm$ 0.38}"],
+        "c": [r"\textbf{92.07 $\pm$ 0.52}"],
+    }
+    assert (
+        r"\caption{Mean $\pm$ half-width of the 95\% confidence interval over 3 runs. Bold: not distinguishable from "
+        r"the best at 95\% (multiple comparisons with the best).}" in text
+    )
+    assert r"test\_acc (\%) $\uparrow$" in text
+    assert r"\label{tab:x}" in text
+    for start in ("table", "tabular"):
+        assert text.count(rf"\begin{{{start}}}") == text.count(rf"\end{{{start}}}") == 1
+
+
+def test_what_the_plus_minus_is_is_said():
+    found = rank_scores(ARMS, metric="acc")
+    sd, se = found.to_latex(pm="sd"), found.to_latex(pm="se")
+    assert body(sd)["a"] == [r"90.20 $\pm$ 0.10"]
+    assert body(se)["a"] == [r"90.200 $\pm$ 0.058"]
+    assert r"Mean $\pm$ standard deviation over 3 runs" in sd
+    assert r"Mean $\pm$ standard error of the mean over 3 runs" in se
+    with pytest.raises(InputError, match="pm"):
+        found.to_latex(pm="ci")
+    assert r"\caption{Mine}" in found.to_latex(caption="Mine")
+
+
+def test_nothing_is_bold_where_no_arm_can_be_ruled_out_or_the_direction_is_unknown():
+    none = rank_scores({"a": [1.0, 2.0, 3.0], "b": [1.5, 2.5, 3.5]}, metric="return").to_latex()
+    assert "textbf" not in none
+    assert r"No arm can be ruled out as the best at 95\%: none is bold." in none
+    unknown = run_scores({"a": [1.0, 1.1], "b": [9.0, 9.1]}, metric="thing").to_latex()
+    assert "textbf" not in unknown
+    assert "Bold" not in unknown
+    assert "arrow" not in unknown
+
+
+def test_tasks_in_columns_with_holes_and_diverged_runs():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"method": m, "task": t, "seed": s, "val_loss": 2.0 - 0.5 * (m == "new") + 0.01 * rng.normal()}
+        for m in ("old", "new")
+        for t in ("x&y", "z")
+        for s in range(3)
+        if (m, t) != ("old", "z")
+    ]
+    rows[0]["val_loss"] = math.nan
+    text = run_scores(rows, metric="val_loss").to_latex()
+    assert r" & \multicolumn{2}{c}{val\_loss $\downarrow$} \\" in text
+    assert r" & x\&y & z \\" in text
+    cells = body(text)
+    assert cells["old"][0].endswith(r"$^{\dagger}$")
+    assert cells["old"][1] == "--"
+    assert cells["new"][0].startswith(r"\textbf{")
+    assert cells["new"][1].startswith("1.5")
+    assert r"$^{\dagger}$Diverged and left out: 1 of 3 runs of old (x\&y)." in text
+    stand_in = run_scores(rows, metric="val_loss", diverged=9.0).to_latex()
+    assert "Diverged and counted as 9: 1 of 3 runs of old" in stand_in
+    tasks = compare_tasks([{**row, "val_loss": row["val_loss"]} for row in _two_tasks()], metric="val_loss")
+    assert set(body(tasks.to_latex())) == {"old", "new"}
+
+
+def _two_tasks():
+    rng = np.random.default_rng(1)
+    return [
+        {"method": m, "task": t, "seed": s, "val_loss": 2.0 + 0.01 * rng.normal()}
+        for m in ("old", "new")
+        for t in "ab"
+        for s in range(3)
+    ]
+
+
+def test_siunitx_columns_have_room_for_what_they_hold():
+    values = {"a": [-1.25, -1.20, -1.30], "b": [10.0, 11.0, 12.0], "one": [3.0]}
+    text = rank_scores(values, metric="return").to_latex(siunitx=True)
+    assert "S[table-format=-2.2(3), separate-uncertainty, detect-weight" in text
+    cells = body(text)
+    assert cells["a"] == [r"-1.25 \pm 0.12"]
+    assert cells["b"] == [r"\bfseries 11.00 \pm 2.48"]
+    assert cells["one"][0].endswith("3.00")
+    assert "One run alone has no interval" in text
+    assert r"{return $\uparrow$}" in text
+
+
+def test_two_arms_are_bold_by_the_test_of_their_verdict():
+    found = compare_scores([0.412, 0.398, 0.405, 0.401], [0.391, 0.380, 0.388, 0.395], metric="val_loss")
+    cells = body(found.to_latex())
+    assert cells["new"][0].startswith(r"\textbf{0.3885")
+    assert not cells["old"][0].startswith(r"\textbf")
+
+
+def test_constant_runs_and_names():
+    text = rank_scores({"a": [0.5, 0.5], "b": [0.25, 0.25]}, metric="acc").to_latex()
+    assert body(text)["a"] == [r"0.50 $\pm$ 0.00"]
+    assert escaped(r"a_b&c%d#e$f{g}h~i^j\k") == (
+        r"a\_b\&c\%d\#e\$f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k"
+    )
+    assert r"$-$1.00" in rank_scores({"a": [-1.0, -1.0], "b": [0.25, 0.25]}, metric="return").to_latex()
