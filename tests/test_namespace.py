@@ -24,7 +24,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_import_loads_nothing_heavy():
     modules = loaded_by("import runspread")
-    assert not [name for name in HEAVY if name in modules]
+    assert not [name for name in (*HEAVY, "numpy", "typing", "re") if name in modules]
 
 
 def test_import_takes_at_most_twice_as_long_as_numpy():

@@ -1,7 +1,7 @@
 """runspread: what differs between two trainings of the same network, measured and put to use.
 
 Everything public is an attribute of this module and is loaded when it is first used; ``import runspread`` itself
-loads nothing heavier than NumPy. The list of public names is the type stub beside this file.
+does not even load NumPy. The list of public names is the type stub beside this file.
 """
 
 from ._namespace import lazy_names as _lazy_names
