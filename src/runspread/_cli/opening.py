@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from .._reading.kinds import KINDS
 from .._reading.margins import MARGINS
 from .._reading.output_files import SUFFIXES
+from .._reading.study_folders import is_study_folder
 from .._words import listed
 from ..methods.variance.samples import SAMPLES_ARE
 from .choosing import chosen
@@ -76,7 +77,7 @@ def is_outputs(path: str) -> bool:
     """Whether a path is that of files of outputs, not of a study: a file, a pattern, or a folder that holds some."""
     place = Path(path)
     if place.is_dir():
-        held = () if (place / "study.json").exists() else place.iterdir()
+        held = () if is_study_folder(place) else place.iterdir()
         return any(one.suffix in SUFFIXES for one in held)
     return place.is_file() or place.suffix in SUFFIXES or any(sign in path for sign in "*?[")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._reading.study_folders import is_study_folder
 from .._results import Result
 from .choosing import choosing_runs
 from .opening import open_chosen, refuse_ignored
@@ -90,7 +91,7 @@ def command(
     if noise is not None:
         first, second = (_of_model(path, unpickle, options) for path in paths)
         result: Result = rs.methods.spectra.study_spectra(open_chosen(noise), **options).compare(metric, first, second)
-    elif (Path(paths[0]) / "study.json").is_file():
+    elif is_study_folder(paths[0]):
         result = _of_study(open_chosen(paths[0]), run, step, between, metric, options)
     else:
         result = _of_model(paths[0], unpickle, options)
@@ -107,7 +108,7 @@ def _refuse_ignored(
     paths: tuple[str, ...], run: str | None, between: tuple[str, str] | None, noise: str | None
 ) -> None:
     """Refuse options that the command would leave without effect."""
-    is_study = (Path(paths[0]) / "study.json").is_file()
+    is_study = is_study_folder(paths[0])
     if noise is not None:
         refuse_ignored("with --noise, which compares two models", "run", "step", "between", "all_tensors")
     elif not is_study:

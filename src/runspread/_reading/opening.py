@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-_STUDIES = "..studies.opening"  # only a study's own floor can open it; named, as a result names its plot
+from .study_folders import is_study_folder, open_study
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -32,8 +32,8 @@ def opened(source: Any) -> Any:
         return source
     from .output_files import open_outputs
 
-    if isinstance(source, (str, os.PathLike)) and (Path(source) / "study.json").is_file():
-        return importlib.import_module(_STUDIES, __package__).open_study(source)
+    if isinstance(source, (str, os.PathLike)) and is_study_folder(source):
+        return open_study(source)
     return open_outputs(source)
 
 

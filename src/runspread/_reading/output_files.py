@@ -21,6 +21,7 @@ from .kinds import SCALARS, check_kind
 from .labels import labels_of
 from .outputs import CHUNK_BYTES, RunOutputs, array_outputs, on_floats, said_to_be
 from .safetensors import map_tensors
+from .study_folders import is_study_folder
 
 _OUTPUTS = ("logits", "probabilities", "predictions", "outputs")
 _LABELS = ("labels", "label_ids", "label", "targets", "target", "y_true", "y_test", "y", "ground_truth")
@@ -214,7 +215,7 @@ def _files_at(
 def _found_at(path: str | os.PathLike[str]) -> list[Path]:
     folder = Path(path)
     if folder.is_dir():
-        if (folder / "study.json").is_file():
+        if is_study_folder(folder):
             raise InputError(f"{folder} is a study, not files of outputs", hint="Open it with rs.open_study.")
         found = list(folder.iterdir())
     else:

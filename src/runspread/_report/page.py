@@ -38,8 +38,9 @@ def report(study: Study, path: str | os.PathLike[str] | None = None, *, clusters
 def write_page(study: Study, sections: list[Section], path: str | os.PathLike[str] | None = None) -> Path:
     """Write sections that are built as the page of a study: see `report`."""
     from ..studies.files import storage_errors, write_bytes
+    from ..studies.layout import REPORT
 
-    target = study.path / "report.html" if path is None else Path(path)
+    target = study.path / REPORT if path is None else Path(path)
     page = render(study, sections)
     with storage_errors(f"writing {target}"):
         temporary = target.with_name(f".{target.name}.tmp")

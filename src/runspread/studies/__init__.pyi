@@ -1,9 +1,9 @@
+from .layout import RunMetadata
 from .opening import create_study, open_study
 from .readers import Curves, Metrics, Predictions
 from .recorder import RunRecorder
 from .records import Seeds
 from .runs import Runs
-from .shards import RunMetadata
 from .study import Study
 from .verify import Verification
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import InputError
+from .layout import RunMetadata
 from .records import SEED_ROLES
-from .shards import RunMetadata
 
 _LONGEST_SEED = 10**6  # a seed beyond this was drawn, and is no name for a run
 NOT_SET = "(not set)"  # what runs without a hyperparameter are asked for by

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import StorageError
-
-CHECKSUMS = "SHA256SUMS"
+from .layout import CHECKSUMS
 
 
 class FolderExistsError(Exception):

@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from .files import write_bytes
-from .shards import FORMAT_VERSION, ShardMetadata
+from .layout import CACHE, FORMAT_VERSION, ShardMetadata
 
 
 def _index_path(study: Path) -> Path:
-    return study / ".cache" / f"index-{FORMAT_VERSION}.msgpack"
+    return study / CACHE / f"index-{FORMAT_VERSION}.msgpack"
 
 
 def read_index(study: Path) -> dict[str, ShardMetadata]:

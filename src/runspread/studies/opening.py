@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_choice, check_labels, check_mapping
 from .._reading.safetensors import map_tensors
 from .._words import count, listed
-from ..errors import CorruptShardError, FormatVersionError, NotAStudyError, RunspreadWarning, StudyError
+from ..errors import CorruptShardError, NotAStudyError, RunspreadWarning, StudyError
 from .files import storage_errors, write_json, write_tensors
+from .layout import LABELS, PREDICTIONS, SHARDS, STUDY, StudyMetadata, decoded, holds_study, labels_key
 from .records import examples_digest
-from .shards import FORMAT_VERSION, StudyMetadata
 from .study import Study
-from .verify import LABELS, Verification, verify_study
+from .verify import Verification, verify_study
 
 
 def create_study(
@@ -60,7 +60,7 @@ def create_study(
     """
     folder = Path(path)
     labels = {str(name): check_labels(values) for name, values in check_mapping(splits, "splits").items()}
-    there = (folder / "study.json").exists()
+    there = holds_study(folder)
     if there and not exist_ok:
         raise StudyError(
             f"{folder} already holds a study",
@@ -82,12 +82,12 @@ def create_study(
     if there:
         return _same_plan(open_study(folder), facts, labels)
     with storage_errors(f"creating the study {folder}"):
-        (folder / "shards").mkdir(parents=True, exist_ok=True)
+        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
         if labels:
             write_tensors(folder / LABELS, labels)
-        temporary = folder / ".study.json"
+        temporary = folder / f".{STUDY}"
         write_json(temporary, facts)
-        temporary.rename(folder / "study.json")
+        temporary.rename(folder / STUDY)
     return Study(folder, facts, labels)
 
 
@@ -148,21 +148,15 @@ def verify_folder(path: str | os.PathLike[str]) -> Verification:
 
 def _read_study(folder: Path) -> StudyMetadata:
     try:
-        data = (folder / "study.json").read_bytes()
-        facts = msgspec.json.decode(data, type=StudyMetadata)
+        return decoded((folder / STUDY).read_bytes(), StudyMetadata, folder / STUDY)
     except OSError as error:
         raise NotAStudyError(
-            f"{folder} holds no study ({'no study.json' if folder.is_dir() else 'no such folder'})",
+            f"{folder} holds no study ({f'no {STUDY}' if folder.is_dir() else 'no such folder'})",
             "a folder that runspread made",
             "Make one with rs.create_study, rs.train or `runspread train`.",
         ) from error
-    except msgspec.MsgspecError as error:
-        raise NotAStudyError(f"{folder / 'study.json'} cannot be read ({error})", "the metadata of a study") from error
-    if facts.version > FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{folder} has format version {facts.version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
-        )
-    return facts
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise NotAStudyError(f"{folder / STUDY} cannot be read ({error})", "the metadata of a study") from error
 
 
 def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
@@ -170,7 +164,7 @@ def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
         labels = map_tensors(folder / LABELS)
     except CorruptShardError as error:
         hint = (
-            "Restore it from a copy; the predictions.safetensors of every shard also hold the labels (labels/<split>)."
+            f"Restore it from a copy; the {PREDICTIONS} of every shard also hold the labels ({labels_key('<split>')})."
         )
         raise CorruptShardError(error.found, "the labels that the study was created with", hint) from error
     return {name: array.astype(np.int64) for name, array in labels.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,38 +12,11 @@ from numpy.typing import NDArray
 from .._checks import check_choice
 from .._reading.kinds import look_like_probabilities
 from .._reading.outputs import CHUNK_BYTES
-from .._reading.safetensors import map_tensors
 from .._results import Excluded
 from .._words import count
-from ..errors import CorruptShardError, MissingDataError, StudyError
-from .shards import RunMetadata, ShardMetadata, place_of, prediction_file, prediction_key, weight_key
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """The rows of one shard that a reader reads."""
-
-    folder: Path
-    facts: ShardMetadata
-    rows: tuple[int, ...]
-
-    @property
-    def runs(self) -> tuple[RunMetadata, ...]:
-        """Facts of the runs in `rows`."""
-        return tuple(self.facts.runs[row] for row in self.rows)
-
-    def keep(self, rows: list[int]) -> Part:
-        """Return the part with fewer rows."""
-        return Part(self.folder, self.facts, tuple(rows))
-
-    def tensors(self, file: str) -> dict[str, NDArray[Any]]:
-        """Return the shard's arrays in `file`, memory-mapped."""
-        return map_tensors(self.folder / file)
-
-    def select(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return the rows of `array`: a view where they are consecutive."""
-        first, last = self.rows[0], self.rows[-1]
-        return array[first : last + 1] if last - first + 1 == len(self.rows) else array[list(self.rows)]
+from ..errors import MissingDataError, StudyError
+from .layout import place_of
+from .shards import ShardRows, read_curves, read_labels, read_predictions
 
 
 class Predictions:
@@ -70,9 +42,9 @@ class Predictions:
         Digest of the examples' ids, where they were recorded.
     """
 
-    def __init__(self, parts: list[Part], split: str, step: int | None, corrupt: Iterable[str] = ()) -> None:
+    def __init__(self, parts: list[ShardRows], split: str, step: int | None, corrupt: Iterable[str] = ()) -> None:
         self.split, self.step = split, step
-        self._parts: list[Part] = []
+        self._parts: list[ShardRows] = []
         excluded = [Excluded(f"shard {name}", "corrupt") for name in corrupt]
         for part in parts:
             self._add(part, excluded)
@@ -82,13 +54,16 @@ class Predictions:
         self.run_ids: tuple[str, ...] = tuple(run.id for part in self._parts for run in part.runs)
         self._check_labels_agree()
         self.kind: str | None = self._common_kind()
-        self._key, self._file = prediction_key(split, step, self.kind), prediction_file(self.kind)
         self.example_ids: str | None = self._common_examples()
-        first = self._parts[0].tensors(self._file)
-        self.labels: NDArray[np.int64] = first[f"labels/{split}"].astype(np.int64)
-        self.shape: tuple[int, ...] = (len(self.run_ids), *_tensor(self._parts[0], first, self._key).shape[1:])
+        first = self._parts[0]
+        self.labels: NDArray[np.int64] = read_labels(first, split, self.kind)
+        self.shape: tuple[int, ...] = (len(self.run_ids), *self._outputs_of(first).shape[1:])
 
-    def _add(self, part: Part, excluded: list[Excluded]) -> None:
+    def _outputs_of(self, part: ShardRows) -> NDArray[Any]:
+        """Return the outputs of all runs of a shard, as a view of the file."""
+        return read_predictions(part, self.split, self.step, self.kind)
+
+    def _add(self, part: ShardRows, excluded: list[Excluded]) -> None:
         kept: list[int] = []
         for row, run in zip(part.rows, part.runs, strict=True):
             if run.status != "completed":
@@ -119,9 +94,10 @@ class Predictions:
         named = [kind or "logits" for kind in of_kind]
         plain = of_kind.get(None)
         if plain is not None and "classes" not in of_kind:  # of version 1, which did not ask
-            tensor = _tensor(plain, plain.tensors(prediction_file(None)), prediction_key(self.split, self.step))
-            if look_like_probabilities(tensor[plain.rows[0]]):
-                named = ["probabilities" if kind == "logits" else kind for kind in named]
+            outputs = read_predictions(plain, self.split, self.step, None)[plain.rows[0]]
+            named = [
+                "probabilities" if kind == "logits" and look_like_probabilities(outputs) else kind for kind in named
+            ]
         if {"classes", "probabilities"} & {*named}:
             folders = " and ".join(part.folder.name for part in of_kind.values())
             raise StudyError(
@@ -152,7 +128,7 @@ class Predictions:
 
     def _pieces(self) -> Iterator[NDArray[Any]]:
         for part in self._parts:
-            array = _tensor(part, part.tensors(self._file), self._key)
+            array = self._outputs_of(part)
             if array.shape[1:] != self.shape[1:]:
                 raise StudyError(
                     f"shard {part.folder.name} has outputs of shape {array.shape[1:]}",
@@ -198,8 +174,7 @@ class Predictions:
     def _row(self, number: int) -> NDArray[Any]:
         for part in self._parts:
             if number < len(part.rows):
-                array = _tensor(part, part.tensors(self._file), self._key)
-                return array[part.rows[number]]
+                return self._outputs_of(part)[part.rows[number]]
             number -= len(part.rows)
         raise IndexError(number)
 
@@ -239,7 +214,7 @@ class Curves:
 class Metrics(Mapping[str, Curves]):
     """Logged metrics by name; ``metrics["loss"]`` reads that metric of all runs (diverged and failed ones too)."""
 
-    def __init__(self, parts: list[Part]) -> None:
+    def __init__(self, parts: list[ShardRows]) -> None:
         self._parts = parts
         self._names = sorted({name for part in parts for run in part.runs for name in run.metrics})
 
@@ -259,55 +234,24 @@ class Metrics(Mapping[str, Curves]):
         if name not in self._names:
             known = f"one of {', '.join(self._names)}" if self._names else "a study with logged metrics"
             raise MissingDataError(f"no run has a metric {name!r}", known)
-        pieces = [_curve_rows(part.keep(rows), name) for part in self._parts if (rows := _rows_with(part, name))]
-        points = max(values.shape[1] for _, _, values, _ in pieces)
+        parts = [part.keep(rows) for part in self._parts if (rows := _rows_with(part, name))]
+        pieces = [read_curves(part, name) for part in parts]
+        points = max(values.shape[1] for _, values, _ in pieces)
         return Curves(
             name,
-            tuple(run for runs, _, _, _ in pieces for run in runs),
-            np.concatenate([_padded(steps, points, -1) for _, steps, _, _ in pieces]),
-            np.concatenate([_padded(values, points, np.nan) for _, _, values, _ in pieces]),
-            np.concatenate([lengths for _, _, _, lengths in pieces]),
+            tuple(run.id for part in parts for run in part.runs),
+            np.concatenate([_padded(steps, points, -1) for steps, _, _ in pieces]),
+            np.concatenate([_padded(values, points, np.nan) for _, values, _ in pieces]),
+            np.concatenate([lengths for _, _, lengths in pieces]),
         )
-
-
-def read_weights(part: Part, run: RunMetadata, step: int | None) -> dict[str, NDArray[Any]]:
-    """Return one run's parameters by name, as views of the file."""
-    if step not in run.weights:
-        recorded = ", ".join("final" if at is None else f"step {at}" for at in run.weights)
-        raise MissingDataError(
-            f"run {run.id} has no {'final weights' if step is None else f'weights at step {step}'}",
-            f"one of: {recorded}" if recorded else "a run with weights",
-            "" if recorded else "Record them with run.weights(model), or train with keep_weights=True.",
-        )
-    prefix = weight_key(step, "")
-    row = part.facts.runs.index(run)
-    tensors = part.tensors("weights.safetensors")
-    return {name.removeprefix(prefix): array[row] for name, array in tensors.items() if name.startswith(prefix)}
-
-
-def _tensor(part: Part, tensors: Mapping[str, NDArray[Any]], key: str) -> NDArray[Any]:
-    if key not in tensors:
-        raise CorruptShardError(
-            f"{part.folder} lacks {key}, which its shard.json lists",
-            hint=f"Check the study: runspread verify {part.folder.parent.parent}",
-        )
-    return tensors[key]
 
 
 def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
-def _rows_with(part: Part, metric: str) -> list[int]:
+def _rows_with(part: ShardRows, metric: str) -> list[int]:
     return [row for row, run in zip(part.rows, part.runs, strict=True) if metric in run.metrics]
-
-
-def _curve_rows(part: Part, name: str) -> tuple[list[str], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    tensors = part.tensors("metrics.safetensors")
-    values = part.select(_tensor(part, tensors, f"values/{name}"))
-    steps = _tensor(part, tensors, f"steps/{name}")
-    steps = np.broadcast_to(steps, values.shape) if steps.ndim == 1 else part.select(steps)
-    return [run.id for run in part.runs], steps, values, part.select(_tensor(part, tensors, f"lengths/{name}"))
 
 
 def _padded(array: NDArray[Any], points: int, fill: float) -> NDArray[Any]:
@@ -319,7 +263,7 @@ def _describe(split: str, step: int | None) -> str:
     return f"split {split!r}" + ("" if step is None else f" at step {step}")
 
 
-def _nothing_recorded(parts: list[Part], split: str, step: int | None) -> tuple[str, str, str]:
+def _nothing_recorded(parts: list[ShardRows], split: str, step: int | None) -> tuple[str, str, str]:
     recorded = sorted({_describe(*key) for part in parts for run in part.runs for key in run.predictions})
     completed = sum(run.status == "completed" for part in parts for run in part.runs)
     runs = sum(len(part.rows) for part in parts)

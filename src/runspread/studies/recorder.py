@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_labels, to_numpy
 from .._reading.recordable import recordable
 from ..errors import DuplicateRunError, InputError
+from .layout import SHARDS, shard_folder
 from .records import RunRecord, examples_digest
 
 if TYPE_CHECKING:
@@ -179,8 +180,8 @@ class RunRecorder:
             raise InputError(
                 f"the outputs for split {split!r} are {_columns(columns)}",
                 f"{_columns(known[0]) if 0 in (columns, known[0]) else known[0]}, as in the runs of the study",
-                f"Record other classes under another name of the split or in a separate study. If shards/{known[1]} is "
-                "wrong, move it out of the study.",
+                "Record other classes under another name of the split or in a separate study. "
+                f"If {SHARDS}/{known[1]} is wrong, move it out of the study.",
             )
 
     def _note_examples(self, split: str, example_ids: ArrayLike | str | None, n_examples: int) -> None:
@@ -214,7 +215,7 @@ class RunRecorder:
             self._publish()
         except DuplicateRunError as first:
             record.status, record.error = "failed", str(first)
-            kept = self._study.path / "shards" / self._publish()
+            kept = shard_folder(self._study.path, self._publish())
             hint = (
                 f"What this one recorded is in {kept}, as a failed attempt; to have both in the study, record it again "
                 "with an id= of its own."

@@ -7,8 +7,8 @@ from typing import Any, overload
 
 from .._checks import check_choice
 from .._results import Table
+from .layout import RunMetadata
 from .records import SEED_ROLES, STATUSES
-from .shards import RunMetadata
 
 
 class Runs(Sequence[RunMetadata]):

@@ -1,23 +1,13 @@
 """One shard: runs that were trained, recorded or imported together, in one folder that never changes.
 
-::
-
-    shards/<id>/
-        shard.json                what the runs are: ids, seeds, hyperparameters, status, what was recorded
-        metrics.safetensors       values/<metric> [runs, points], lengths/<metric> [runs],
-                                  steps/<metric> [points], or [runs, points] where runs differ
-        predictions.safetensors   logits/<split>[@<step>] [runs, examples, classes], labels/<split> [examples]
-        digest.safetensors        of runs with predicted classes alone: class/<split>[@<step>] [runs, examples] (-1: no
-                                  prediction), correct/<split>[@<step>] [runs, bytes] in bits, labels/<split>
-        weights.safetensors       final/<parameter> or step-<step>/<parameter> [runs, ...]
-        provenance.json           when, where and how long: the only file that differs between two equal trainings
-        SHA256SUMS                checksums of the files above but provenance.json, as sha256sum writes them
+What lies in it is in `layout.py` and on the page of the format; here its arrays are written and read.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._reading.kinds import class_of, why_unusable
-from ..errors import CorruptShardError, FormatVersionError, InputError
+from .._reading.safetensors import map_tensors
+from ..errors import CorruptShardError, InputError, MissingDataError
 from .files import (
-    CHECKSUMS,
     FolderExistsError,
     checksums,
     published_folder,
@@ -38,95 +28,30 @@ from .files import (
     write_json,
     write_tensors,
 )
-from .records import RunRecord, Seeds, Status
+from .layout import (
+    CHECKSUMS,
+    DIGEST,
+    METRICS,
+    PREDICTIONS,
+    PROVENANCE,
+    SHARD,
+    WEIGHTS,
+    RunMetadata,
+    ShardMetadata,
+    correct_key,
+    decoded,
+    labels_key,
+    metric_keys,
+    place_of,
+    prediction_file,
+    prediction_key,
+    version_of,
+    weight_key,
+)
+from .records import RunRecord
 
-FORMAT_VERSION = 2  # the newest that is read; a shard says 2 where it uses what version 1 has not, else 1
-PREDICTIONS, DIGEST = "predictions.safetensors", "digest.safetensors"
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-class StudyMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of ``study.json``."""
-
-    format: str = "runspread-study"
-    version: int = 1
-    recipe: dict[str, Any] | None = None
-    splits: tuple[str, ...] = ()
-    example_ids: dict[str, str] = {}
-
-
-class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What a study knows of a run without opening its arrays.
-
-    Attributes
-    ----------
-    id : str
-        Unique in the study.
-    seeds : Seeds
-        Seeds by role.
-    hyperparameters : dict
-        As recorded.
-    status : {"completed", "diverged", "failed"}
-        How the run ended.
-    error : str or None
-        Why it diverged or failed.
-    accuracy : dict of str to float
-        Share of examples whose largest logit is the label, for each split with final predictions that can be used:
-        without NaN, positive infinities, or rows that have no finite entry.
-    predictions : tuple of (split, step or None)
-        Which predictions were recorded; None is the end of training.
-    weights : tuple of (step or None)
-        At which steps weights were recorded.
-    metrics : tuple of str
-        Names of the logged metrics.
-    """
-
-    id: str
-    seeds: Seeds
-    hyperparameters: dict[str, Any]
-    status: Status
-    error: str | None = None
-    accuracy: dict[str, float] = {}
-    predictions: tuple[tuple[str, int | None], ...] = ()
-    weights: tuple[int | None, ...] = ()
-    metrics: tuple[str, ...] = ()
-
-
-class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis.
-
-    `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`
-    says what the predictions ``<split>[@<step>]`` are, where it has to be said: ``"log-probabilities"``,
-    ``"log-odds"``, ``"logits"``, or ``"classes"``, which lie in the digest (version 2).
-    """
-
-    version: int
-    position: int
-    runs: tuple[RunMetadata, ...]
-    labels: dict[str, str]
-    example_ids: dict[str, str] = {}
-    kinds: dict[str, str] = {}
-
-
-def place_of(split: str, step: int | None) -> str:
-    """Return how predictions are called in `ShardMetadata.kinds`, and after the slash in the names of tensors."""
-    return split if step is None else f"{split}@{step}"
-
-
-def prediction_key(split: str, step: int | None, kind: str | None = None) -> str:
-    """Return the name of a prediction tensor."""
-    return f"{'class' if kind == 'classes' else 'logits'}/{place_of(split, step)}"
-
-
-def prediction_file(kind: str | None) -> str:
-    """Return the name of the file that predictions of a kind lie in."""
-    return DIGEST if kind == "classes" else PREDICTIONS
-
-
-def weight_key(step: int | None, parameter: str) -> str:
-    """Return the name of a weight tensor."""
-    return f"final/{parameter}" if step is None else f"step-{step}/{parameter}"
 
 
 def write_shard(
@@ -142,10 +67,10 @@ def write_shard(
     kinds = _shared_kinds(records)
     predictions, digest = _stack_predictions(records, dtype, kinds)
     stacked = {
-        "metrics.safetensors": _stack_metrics(records),
+        METRICS: _stack_metrics(records),
         PREDICTIONS: predictions,
         DIGEST: digest,
-        "weights.safetensors": _stack_weights(records),
+        WEIGHTS: _stack_weights(records),
     }
     files = {name: tensors for name, tensors in stacked.items() if tensors}
     facts = _shard_facts(records, predictions | digest, position, kinds)
@@ -154,9 +79,9 @@ def write_shard(
         with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
             for name, tensors in files.items():
                 write_tensors(folder / name, tensors)
-            write_json(folder / "shard.json", facts)
-            write_json(folder / "provenance.json", dict(provenance))
-            sums = checksums(folder, ["shard.json", *files])
+            write_json(folder / SHARD, facts)
+            write_json(folder / PROVENANCE, dict(provenance))
+            sums = checksums(folder, [SHARD, *files])
             write_bytes(folder / CHECKSUMS, sums)
     except FolderExistsError:
         return _holds(target, facts, sums)
@@ -175,7 +100,7 @@ def _holds(folder: Path, facts: ShardMetadata, sums: bytes) -> bool:
 
 
 def _sums_of_arrays(sums: bytes) -> list[bytes]:
-    return [line for line in sums.splitlines() if not line.endswith(b"  shard.json")]
+    return [line for line in sums.splitlines() if not line.endswith(f"  {SHARD}".encode())]
 
 
 def read_facts(folder: Path) -> ShardMetadata:
@@ -188,15 +113,9 @@ def read_facts(folder: Path) -> ShardMetadata:
     FormatVersionError
         A newer runspread wrote it.
     """
-    path = folder / "shard.json"
+    path = folder / SHARD
     try:
-        data = path.read_bytes()
-        version = msgspec.json.decode(data, type=_Version).version
-        if version > FORMAT_VERSION:
-            raise FormatVersionError(
-                f"{path} has format version {version}", f"at most {FORMAT_VERSION}", "Upgrade runspread to read it."
-            )
-        return msgspec.json.decode(data, type=ShardMetadata)
+        return decoded(path.read_bytes(), ShardMetadata, path)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CorruptShardError(
             f"{path} cannot be read ({error})",
@@ -205,21 +124,16 @@ def read_facts(folder: Path) -> ShardMetadata:
         ) from error
 
 
-class _Version(msgspec.Struct):
-    version: int
-
-
 def _shard_facts(
     records: Sequence[RunRecord],
     stored: Mapping[str, NDArray[Any]],
     position: int,
     kinds: Mapping[tuple[str, int | None], str],
 ) -> ShardMetadata:
-    labels = {
-        key.removeprefix("labels/"): labels_digest(array) for key, array in stored.items() if key.startswith("labels/")
-    }
+    prefix = labels_key("")
+    labels = {key.removeprefix(prefix): labels_digest(array) for key, array in stored.items() if key.startswith(prefix)}
     return ShardMetadata(
-        version=2 if kinds else 1,
+        version=version_of(kinds),
         position=position,
         runs=tuple(_run_facts(record, row, stored, kinds) for row, record in enumerate(records)),
         labels=labels,
@@ -262,7 +176,7 @@ def _run_facts(
             values = stored[prediction_key(split, None, kind)][row]
             if kind == "classes" or not why_unusable(values, kind):
                 predicted = values if kind == "classes" else class_of(values, "log-odds")
-                accuracy[split] = float(np.mean(predicted == stored[f"labels/{split}"]))
+                accuracy[split] = float(np.mean(predicted == stored[labels_key(split)]))
     return RunMetadata(
         id=record.id,
         seeds=record.seeds,
@@ -294,11 +208,8 @@ def _stack_metrics(records: Sequence[RunRecord]) -> dict[str, NDArray[Any]]:
         for row, (at, logged) in enumerate(curves):
             steps[row, : len(at)], values[row, : len(at)] = at, logged
         shared = bool((steps == steps[0]).all())
-        tensors |= {
-            f"values/{name}": values.astype("float32" if _largest(values) <= FLOAT32_MAX else "float64"),
-            f"lengths/{name}": lengths,
-            f"steps/{name}": steps[0] if shared else steps,
-        }
+        stored = values.astype("float32" if _largest(values) <= FLOAT32_MAX else "float64")
+        tensors |= dict(zip(metric_keys(name), (stored, lengths, steps[0] if shared else steps), strict=True))
     return tensors
 
 
@@ -313,10 +224,10 @@ def _stack_predictions(
         kind, labels = kinds.get((split, step)), _shared_labels(records, split)
         if kind == "classes":
             digest[prediction_key(split, step, kind)] = rows
-            digest[f"correct/{place_of(split, step)}"] = np.packbits(rows == labels, axis=1)
+            digest[correct_key(split, step)] = np.packbits(rows == labels, axis=1)
         else:
             tensors[prediction_key(split, step)] = _small(rows, "float32" if kind == "log-probabilities" else dtype)
-        (digest if kind == "classes" else tensors)[f"labels/{split}"] = labels
+        (digest if kind == "classes" else tensors)[labels_key(split)] = labels
     return tensors, digest
 
 
@@ -382,3 +293,77 @@ def _rows(records: Sequence[RunRecord], of: Callable[[RunRecord], NDArray[Any] |
         )
     missing = np.full(first.shape, np.nan if first.dtype.kind == "f" else 0, dtype=first.dtype)
     return np.stack([missing if array is None else array for array in arrays])
+
+
+# ---------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, eq=False)
+class ShardRows:
+    """The rows of one shard that a reader reads."""
+
+    folder: Path
+    facts: ShardMetadata
+    rows: tuple[int, ...]
+
+    @property
+    def runs(self) -> tuple[RunMetadata, ...]:
+        """Facts of the runs in `rows`."""
+        return tuple(self.facts.runs[row] for row in self.rows)
+
+    def keep(self, rows: list[int]) -> ShardRows:
+        """Return the part with fewer rows."""
+        return ShardRows(self.folder, self.facts, tuple(rows))
+
+    def tensors(self, file: str) -> dict[str, NDArray[Any]]:
+        """Return the shard's arrays in `file`, memory-mapped."""
+        return map_tensors(self.folder / file)
+
+    def select(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of `array`: a view where they are consecutive."""
+        first, last = self.rows[0], self.rows[-1]
+        return array[first : last + 1] if last - first + 1 == len(self.rows) else array[list(self.rows)]
+
+
+def read_predictions(part: ShardRows, split: str, step: int | None, kind: str | None) -> NDArray[Any]:
+    """Return the predictions of all runs of the shard, as a view of the file."""
+    return tensor_of(part, part.tensors(prediction_file(kind)), prediction_key(split, step, kind))
+
+
+def read_labels(part: ShardRows, split: str, kind: str | None) -> NDArray[np.int64]:
+    """Return the labels beside predictions of a kind."""
+    return tensor_of(part, part.tensors(prediction_file(kind)), labels_key(split)).astype(np.int64)
+
+
+def read_curves(part: ShardRows, name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return steps and values [runs, points] of a metric, and the number of points of each run, which all logged it."""
+    tensors = part.tensors(METRICS)
+    at_values, at_lengths, at_steps = metric_keys(name)
+    values, steps = part.select(tensor_of(part, tensors, at_values)), tensor_of(part, tensors, at_steps)
+    steps = np.broadcast_to(steps, values.shape) if steps.ndim == 1 else part.select(steps)
+    return steps, values, part.select(tensor_of(part, tensors, at_lengths))
+
+
+def read_weights(part: ShardRows, run: RunMetadata, step: int | None) -> dict[str, NDArray[Any]]:
+    """Return one run's parameters by name, as views of the file."""
+    if step not in run.weights:
+        recorded = ", ".join("final" if at is None else f"step {at}" for at in run.weights)
+        raise MissingDataError(
+            f"run {run.id} has no {'final weights' if step is None else f'weights at step {step}'}",
+            f"one of: {recorded}" if recorded else "a run with weights",
+            "" if recorded else "Record them with run.weights(model), or train with keep_weights=True.",
+        )
+    prefix = weight_key(step, "")
+    row = part.facts.runs.index(run)
+    tensors = part.tensors(WEIGHTS)
+    return {name.removeprefix(prefix): array[row] for name, array in tensors.items() if name.startswith(prefix)}
+
+
+def tensor_of(part: ShardRows, tensors: Mapping[str, NDArray[Any]], key: str) -> NDArray[Any]:
+    """Return an array that the metadata of the shard promise."""
+    if key not in tensors:
+        raise CorruptShardError(
+            f"{part.folder} lacks {key}, which its {SHARD} lists",
+            hint=f"Check the study: runspread verify {part.folder.parent.parent}",
+        )
+    return tensors[key]

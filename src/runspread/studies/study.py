@@ -15,25 +15,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_mapping
-from .._reading.safetensors import map_tensors
 from ..errors import CorruptShardError, DuplicateRunError, InputError, StudyError
 from .choosing import chosen_runs, groups_of, labels_of
-from .files import CHECKSUMS, FolderExistsError, published_folder, storage_errors
+from .files import FolderExistsError, published_folder, storage_errors
 from .index import read_index, write_index
-from .readers import Metrics, Part, Predictions, read_weights
+from .layout import CHECKSUMS, SHARDS, RunMetadata, ShardMetadata, StudyMetadata, place_of, shard_folder
+from .readers import Metrics, Predictions
 from .recorder import RunRecorder
 from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, run_id
 from .runs import Runs
-from .shards import (
-    PREDICTIONS,
-    RunMetadata,
-    ShardMetadata,
-    StudyMetadata,
-    place_of,
-    prediction_key,
-    read_facts,
-    write_shard,
-)
+from .shards import ShardRows, read_facts, read_predictions, read_weights, write_shard
 from .verify import Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
@@ -72,13 +63,13 @@ class Study:
     def refresh(self) -> None:
         """Look at the folder again: runs that another process published since appear."""
         index = read_index(self.path) if not self._shards else self._shards
-        folder = self.path / "shards"
+        folder = self.path / SHARDS
         names = sorted(e.name for e in os.scandir(folder) if not e.name.startswith(".")) if folder.is_dir() else []
         self.corrupt: dict[str, str] = {}
         found = {name: index[name] if name in index else self._read(name) for name in names}
         self._shards = {name: facts for name, facts in found.items() if facts is not None}
-        self._arranged: tuple[Runs, list[Part]] | None = None
-        self._part_of: dict[str, Part] | None = None
+        self._arranged: tuple[Runs, list[ShardRows]] | None = None
+        self._part_of: dict[str, ShardRows] | None = None
         self._columns: dict[str, tuple[int, str]] = {}
         self._kept = {run.id for facts in self._shards.values() for run in facts.runs if run.status != "failed"}
         if len(self._shards.keys() - index.keys()) >= INDEX_AFTER or index.keys() - self._shards.keys():
@@ -86,18 +77,18 @@ class Study:
 
     def _read(self, name: str) -> ShardMetadata | None:
         try:
-            return read_facts(self.path / "shards" / name)
+            return read_facts(shard_folder(self.path, name))
         except CorruptShardError as error:
             self.corrupt[name] = str(error)
             return None
 
-    def _arrange(self) -> tuple[Runs, list[Part]]:
+    def _arrange(self) -> tuple[Runs, list[ShardRows]]:
         """Order the shards, and let a completed run supersede failed attempts of the same id."""
         if self._arranged is None:
             ordered = sorted(self._shards.items(), key=lambda item: (item[1].position, item[0]))
             places = _places(ordered, self._chosen)
             parts = [
-                Part(self.path / "shards" / name, facts, rows)
+                ShardRows(shard_folder(self.path, name), facts, rows)
                 for name, facts in ordered
                 if (rows := tuple(row for row in range(len(facts.runs)) if (name, row) in places))
             ]
@@ -223,8 +214,9 @@ class Study:
             if at is not None and facts.kinds.get(place_of(*at)) == "classes":
                 yield 0, name
             elif at is not None:
-                with suppress(CorruptShardError, KeyError):  # another shard can tell
-                    yield map_tensors(self.path / "shards" / name / PREDICTIONS)[prediction_key(*at)].shape[-1], name
+                with suppress(CorruptShardError):  # another shard can tell
+                    part = ShardRows(shard_folder(self.path, name), facts, ())
+                    yield read_predictions(part, *at, None).shape[-1], name
 
     # ------------------------------------------------------------------ writing
 
@@ -305,8 +297,8 @@ class Study:
             raise InputError("there are no runs to publish", "at least one run")
         check_choice(dtype, "dtype", ("float16", "float32"))
         at = len(self._kept) if position is None else position
-        name, shards = self._shard_name(records), self.path / "shards"
-        while not write_shard(shards / name, records, position=at, dtype=dtype, provenance=provenance):
+        name = self._shard_name(records)
+        while not write_shard(shard_folder(self.path, name), records, position=at, dtype=dtype, provenance=provenance):
             self.refresh()  # another process was first: with attempts that failed, or with the runs themselves
             free = self._shard_name(records)
             if free == name and not reproducible:
@@ -317,7 +309,7 @@ class Study:
             if free == name:
                 break
             name = free
-        self._shards[name] = read_facts(shards / name)
+        self._shards[name] = read_facts(shard_folder(self.path, name))
         self._kept |= {run.id for run in self._shards[name].runs if run.status != "failed"}
         self._arranged = self._part_of = None
         return name
@@ -367,8 +359,9 @@ class Study:
         new = self._shards_to_copy(other)
         for name in new:
             try:
-                with storage_errors(f"copying shard {name}"), published_folder(self.path / "shards" / name) as folder:
-                    shutil.copytree(other.path / "shards" / name, folder, dirs_exist_ok=True)
+                target, source = (shard_folder(study.path, name) for study in (self, other))
+                with storage_errors(f"copying shard {name}"), published_folder(target) as folder:
+                    shutil.copytree(source, folder, dirs_exist_ok=True)
             except FolderExistsError:  # another process was first: with the same, or this says what differs
                 self.refresh()
                 _same_shard(self, other, name)
@@ -444,7 +437,7 @@ def _same_shard(ours: Study, theirs: Study, name: str) -> bool:
         )
     if name not in ours._shards:
         return False
-    sums = [(study.path / "shards" / name / CHECKSUMS).read_bytes() for study in (ours, theirs)]
+    sums = [(shard_folder(study.path, name) / CHECKSUMS).read_bytes() for study in (ours, theirs)]
     if sums[0] != sums[1]:
         raise DuplicateRunError(f"shard {name} differs between the studies", "equal shards, or different runs")
     return True

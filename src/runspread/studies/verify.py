@@ -12,9 +12,8 @@ from .._reading.safetensors import map_tensors
 from .._results import Result, Table
 from ..errors import CorruptShardError, FormatVersionError
 from .files import wrong_files
-from .shards import ShardMetadata, labels_digest, read_facts
-
-LABELS = "labels.safetensors"
+from .layout import LABELS, SHARDS, ShardMetadata
+from .shards import labels_digest, read_facts
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,7 +64,7 @@ class Verification(Result):
 
 def verify_study(path: Path, splits: Sequence[str]) -> Verification:
     """Check every shard under `path`, and the labels of the splits that the study was created with."""
-    folders = sorted(folder for folder in (path / "shards").glob("*"))
+    folders = sorted(folder for folder in (path / SHARDS).glob("*"))
     leftovers = tuple(folder.name for folder in folders if folder.name.startswith("."))
     shards = [folder for folder in folders if folder.name not in leftovers]
     corrupt: dict[str, tuple[str, ...]] = {}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TrainingError
+from ..studies.layout import SHARDS
 
 # A network whose worker dies the first time that one reaches it; the process that plans builds it unharmed.
 _DIES_ONCE = """
@@ -77,7 +78,7 @@ class ExecutorTests:
     def test_a_training_goes_on_with_what_is_missing(self, tmp_path: Path) -> None:
         """Runs that are there are left alone, and more of them are the same runs."""
         first = self._train(_recipe(), tmp_path / "there", runs=2)
-        stamps = {path: path.stat().st_mtime_ns for path in first.path.glob("shards/*")}
+        stamps = {path: path.stat().st_mtime_ns for path in first.path.glob(f"{SHARDS}/*")}
         found = self._train(_recipe(), tmp_path / "there")
         assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
         _assert_same_runs(found, _train_serially(_recipe(), tmp_path / "here"))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RunspreadError
+from ..studies.layout import holds_study
 
 
 class ImporterTests:
@@ -126,7 +127,7 @@ class ImporterTests:
             out = tmp_path / f"out-{number}"
             with pytest.raises(RunspreadError, match=source.name):
                 self.import_runs(source, out)
-            assert not (out / "study.json").exists(), f"a study was made of {source.name}"
+            assert not holds_study(out), f"a study was made of {source.name}"
 
     def _source(self, folder: Path) -> Path:
         (folder / "source").mkdir()

@@ -13,6 +13,7 @@ import torch
 from .._cores import available_cores, blas_threads
 from .._words import count
 from ..errors import TrainingError
+from ..studies.layout import CACHE
 from ..studies.study import Study
 from .calibration import Choice, choose_program
 from .engine import choose_device
@@ -130,7 +131,7 @@ class Driver:
             return Borrowed(executor)
         if executor in ("local", "processes"):
             return self._place_here(jobs, scores, folder)
-        defaults = {"workers": self.workers, "folder": f"{jobs[0].study}/.cache/slurm"}
+        defaults = {"workers": self.workers, "folder": f"{jobs[0].study}/{CACHE}/slurm"}
         return Cluster(executor, {**(defaults if executor == "slurm" else {}), **options})
 
     def _place_here(self, jobs: list[ShardJob], scores: Scoreboard, folder: Path) -> Place:

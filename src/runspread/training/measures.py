@@ -19,7 +19,7 @@ from ..methods.spectra.norms import accuracy_of, margin_percentile, norm_measure
 from ..methods.spectra.sharpness import sharpness_measures
 from ..methods.spectra.smoothing import svd_smoothing
 from ..methods.spectra.study_measures import StudyMeasures, by_name
-from ..studies.shards import RunMetadata
+from ..studies.layout import RunMetadata
 from ..studies.study import Study
 from .build import plain_network
 from .engine import Task

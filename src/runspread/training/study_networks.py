@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from .._results import to_plain
-from ..studies.shards import RunMetadata
+from ..studies.layout import RunMetadata
 from ..studies.study import Study
 from .build import plain_network
 from .datasets import DATASETS

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from .._optional import require
 from .._results import to_plain
 from ..errors import RunspreadError, StudyError
+from ..studies.layout import holds_study
 from ..studies.opening import create_study, open_study
 from ..studies.study import Study
 from .execution import Execution, execution_plan
@@ -116,7 +117,7 @@ def _with_whole_paths(recipe: Recipe) -> Recipe:
 
 def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, Any]) -> Study:
     """Open the study at `path` if its design is the same, create it if there is none."""
-    if not (path / "study.json").exists():
+    if not holds_study(path):
         return create_study(path, splits=labels, recipe=design)
     study = open_study(path)
     theirs = _completed(study.recipe or {})

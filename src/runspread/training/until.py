@@ -17,13 +17,12 @@ from ..errors import InputError, StudyError
 from ..methods.audit.auditing import audit_warnings
 from ..methods.variance.stopping import Look, StoppingRule, stopping_rule
 from ..studies.files import storage_errors, write_json
+from ..studies.layout import PLAN_OF_LOOKS
 from ..studies.opening import open_study
 from ..studies.study import Study
 from .execution import Execution
 from .recipes import Recipe
 from .train import train
-
-PLAN = "until.json"
 
 
 class TrainingDesign(Execution, total=False):
@@ -157,7 +156,7 @@ def _plan(rule: StoppingRule, baseline: list[float] | None, split: str) -> dict[
 
 def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
     """Raise a StudyError when the study was looked at under another plan."""
-    path = folder / PLAN
+    path = folder / PLAN_OF_LOOKS
     if not path.exists():
         return
     with storage_errors(f"reading {path}"):
@@ -181,10 +180,10 @@ def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def _keep_plan(folder: Path, plan: dict[str, Any]) -> None:
-    if not (folder / PLAN).exists():
-        with storage_errors(f"writing {folder / PLAN}"):
-            write_json(folder / f".{PLAN}", plan)
-            (folder / f".{PLAN}").rename(folder / PLAN)
+    if not (folder / PLAN_OF_LOOKS).exists():
+        with storage_errors(f"writing {folder / PLAN_OF_LOOKS}"):
+            write_json(folder / f".{PLAN_OF_LOOKS}", plan)
+            (folder / f".{PLAN_OF_LOOKS}").rename(folder / PLAN_OF_LOOKS)
 
 
 def _check_same_examples(study: Study, baseline: Study, split: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from ..._results import Excluded
 from ...errors import InputError
+from ..study_folders import study_around
 from .file_kinds import kind_of
 
 SAFETENSORS = "safetensors"
@@ -120,11 +121,9 @@ def pickled_files(path: Path) -> ModelFiles:
 
 def _refuse_study(path: Path) -> None:
     """Raise for a part of a study, whose tensors are those of several runs."""
-    folder = path if path.is_dir() else path.resolve().parent
-    shards = folder if folder.name == "shards" else folder.parent
-    if not (folder == shards or (folder / "shard.json").is_file()) or not (shards.parent / "study.json").is_file():
+    study = study_around(path)
+    if study is None:
         return
-    study = shards.parent
     raise InputError(
         f"{path} is part of the study {study}: its tensors hold several runs",
         "a model, or the study",

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from ..._checks import check_integers, to_numpy
 from ..._optional import require
 from ..._reading.safetensors import map_tensors
-from ...errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError
+from ...errors import CorruptShardError, InputError, NotAStudyError
 from ...nn import BatchEnsemble, EnsembleTraining
 from ...nn._dropout import dropout_active
 from ...studies.files import refuse_existing, sha256, storage_errors, write_json, write_tensors
+from ...studies.layout import refuse_newer
 from ...studies.records import Seeds
 from ..build import materialised
 from .conversion import Conversion, conversion_of, rebuild
@@ -371,10 +372,8 @@ def _read_facts(path: Path) -> EnsembleMetadata:
     raw = (path / FACTS).read_bytes()
     try:
         head: Any = msgspec.json.decode(raw)
-        if head.get("format") == FORMAT and head.get("version", 0) > VERSION:
-            raise FormatVersionError(
-                f"an ensemble of format {head['version']}", f"at most {VERSION}", "Update runspread."
-            )
+        if head.get("format") == FORMAT and isinstance(head.get("version"), int):
+            refuse_newer(head["version"], VERSION, path / FACTS)
         return msgspec.convert(head, EnsembleMetadata)
     except (msgspec.DecodeError, msgspec.ValidationError, AttributeError) as error:
         raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error

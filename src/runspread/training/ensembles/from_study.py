@@ -13,7 +13,7 @@ from torch import nn
 from ..._checks import check_choice
 from ...errors import InputError, MissingDataError
 from ...methods.ensembles.selection import EnsembleSelection, select_ensemble
-from ...studies.shards import RunMetadata
+from ...studies.layout import RunMetadata
 from ...studies.study import Study
 from ..build import materialised
 from ..datasets import load_dataset

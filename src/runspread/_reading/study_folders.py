@@ -1,0 +1,26 @@
+"""Studies at paths: the one door from reading to the floor of studies above, which alone knows and opens them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+_LAYOUT, _OPENING = "..studies.layout", "..studies.opening"  # named, as a result names its plot
+
+
+def is_study_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a study lies at a path."""
+    return bool(importlib.import_module(_LAYOUT, __package__).holds_study(Path(path)))
+
+
+def study_around(path: Path) -> Path | None:
+    """Return the study that a path is a part of, such as a file of one of its shards."""
+    found: Path | None = importlib.import_module(_LAYOUT, __package__).study_around(path)
+    return found
+
+
+def open_study(path: str | os.PathLike[str]) -> Any:
+    """Return the study at a path, open."""
+    return importlib.import_module(_OPENING, __package__).open_study(path)

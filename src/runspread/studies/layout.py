@@ -1,0 +1,199 @@
+"""What a study is on disk: names of files and arrays, what the JSON files hold, and which versions are read.
+
+`docs/reference/format.md` is the page of it, and `tests/studies/test_format.py` holds the two together. A new version
+of the format is made in three files: here (a name, or a field with a default; `FORMAT_VERSION`; `version_of`; a step in
+`MIGRATIONS` where the default of a new field would say something wrong of an old study), in `shards.py`, which writes
+and reads the arrays, and on that page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..errors import FormatVersionError
+from .records import Seeds, Status
+
+STUDY, LABELS = "study.json", "labels.safetensors"
+SHARDS = "shards"  # a folder, with a folder for each shard
+SHARD, PROVENANCE, CHECKSUMS = "shard.json", "provenance.json", "SHA256SUMS"
+METRICS, PREDICTIONS, DIGEST, WEIGHTS = (
+    "metrics.safetensors",
+    "predictions.safetensors",
+    "digest.safetensors",
+    "weights.safetensors",
+)
+CACHE, PLAN_OF_LOOKS, REPORT = ".cache", "until.json", "report.html"
+
+FORMAT_VERSION = 2  # the newest that is read
+
+
+class StudyMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``study.json``."""
+
+    format: str = "runspread-study"
+    version: int = 1
+    recipe: dict[str, Any] | None = None
+    splits: tuple[str, ...] = ()
+    example_ids: dict[str, str] = {}
+
+
+class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """What a study knows of a run without opening its arrays.
+
+    Attributes
+    ----------
+    id : str
+        Unique in the study.
+    seeds : Seeds
+        Seeds by role.
+    hyperparameters : dict
+        As recorded.
+    status : {"completed", "diverged", "failed"}
+        How the run ended.
+    error : str or None
+        Why it diverged or failed.
+    accuracy : dict of str to float
+        Share of examples whose largest logit is the label, for each split with final predictions that can be used:
+        without NaN, positive infinities, or rows that have no finite entry.
+    predictions : tuple of (split, step or None)
+        Which predictions were recorded; None is the end of training.
+    weights : tuple of (step or None)
+        At which steps weights were recorded.
+    metrics : tuple of str
+        Names of the logged metrics.
+    """
+
+    id: str
+    seeds: Seeds
+    hyperparameters: dict[str, Any]
+    status: Status
+    error: str | None = None
+    accuracy: dict[str, float] = {}
+    predictions: tuple[tuple[str, int | None], ...] = ()
+    weights: tuple[int | None, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+
+class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis.
+
+    `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`
+    says what the predictions ``<split>[@<step>]`` are, where it has to be said: ``"log-probabilities"``,
+    ``"log-odds"``, ``"logits"``, or ``"classes"``, which lie in the digest (version 2).
+    """
+
+    version: int
+    position: int
+    runs: tuple[RunMetadata, ...]
+    labels: dict[str, str]
+    example_ids: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+
+
+# ---------------------------------------------------------------------- versions
+
+# For a kind of metadata and a version: what makes its plain content that of the next version. Without a step, the
+# content of an old version is content of the next one as it is.
+MIGRATIONS: dict[tuple[type, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+def version_of(kinds: Mapping[Any, str]) -> int:
+    """Return the version that a shard says: the oldest one that has all that the shard uses."""
+    return 2 if kinds else 1
+
+
+class _Version(msgspec.Struct):
+    version: int = 1
+
+
+_Metadata = TypeVar("_Metadata", StudyMetadata, ShardMetadata)
+
+
+def decoded(data: bytes, kind: type[_Metadata], path: Path) -> _Metadata:
+    """Return the content of a JSON file of any version, as it would be in the newest.
+
+    Raises
+    ------
+    FormatVersionError
+        A newer runspread wrote it.
+    msgspec.MsgspecError, UnicodeDecodeError
+        It is not what was written.
+    """
+    version = msgspec.json.decode(data, type=_Version).version
+    refuse_newer(version, FORMAT_VERSION, path)
+    steps = [step for old in range(version, FORMAT_VERSION) if (step := MIGRATIONS.get((kind, old)))]
+    if not steps:
+        return msgspec.json.decode(data, type=kind)
+    content: dict[str, Any] = msgspec.json.decode(data)
+    for step in steps:
+        content = step(content)
+    return msgspec.convert(content, kind)
+
+
+def refuse_newer(version: int, newest: int, path: Path) -> None:
+    """Raise for a file of a version that is not known yet."""
+    if version > newest:
+        raise FormatVersionError(f"{path} has format version {version}", f"at most {newest}", "Upgrade runspread.")
+
+
+# ---------------------------------------------------------------------- places
+
+
+def holds_study(folder: Path) -> bool:
+    """Whether a folder is that of a study."""
+    return (folder / STUDY).is_file()
+
+
+def study_around(path: Path) -> Path | None:
+    """Return the study that a path is inside of: its shards, one of them, or a file of one."""
+    folder = path if path.is_dir() else path.resolve().parent
+    shards = folder if folder.name == SHARDS else folder.parent
+    inside = folder == shards or (folder / SHARD).is_file()
+    return shards.parent if inside and holds_study(shards.parent) else None
+
+
+def shard_folder(study: Path, name: str) -> Path:
+    """Return where a shard lies."""
+    return study / SHARDS / name
+
+
+# ---------------------------------------------------------------------- names of arrays
+
+
+def place_of(split: str, step: int | None) -> str:
+    """Return how predictions are called in `ShardMetadata.kinds`, and after the slash in the names of arrays."""
+    return split if step is None else f"{split}@{step}"
+
+
+def prediction_key(split: str, step: int | None, kind: str | None = None) -> str:
+    """Return the name of an array of predictions."""
+    return f"{'class' if kind == 'classes' else 'logits'}/{place_of(split, step)}"
+
+
+def prediction_file(kind: str | None) -> str:
+    """Return the name of the file that predictions of a kind lie in."""
+    return DIGEST if kind == "classes" else PREDICTIONS
+
+
+def correct_key(split: str, step: int | None) -> str:
+    """Return the name of the bits that say which predicted classes are the labels."""
+    return f"correct/{place_of(split, step)}"
+
+
+def labels_key(split: str) -> str:
+    """Return the name of a split's labels, beside predictions."""
+    return f"labels/{split}"
+
+
+def metric_keys(name: str) -> tuple[str, str, str]:
+    """Return the names of a metric's values, numbers of points, and steps."""
+    return f"values/{name}", f"lengths/{name}", f"steps/{name}"
+
+
+def weight_key(step: int | None, parameter: str) -> str:
+    """Return the name of an array of weights."""
+    return f"final/{parameter}" if step is None else f"step-{step}/{parameter}"
