@@ -7,7 +7,7 @@ WORKERS ?= 2
 # One BLAS and OpenMP thread a test process: two test processes already fill two cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: install demo test test-kernels test-all check format bench docs clean
+.PHONY: install demo test test-kernels test-all check format bench docs dist clean
 
 install: $(STAMP)
 
@@ -46,6 +46,10 @@ docs: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+# The wheel and the source archive, and the wheel tried in an empty environment, with torch and without.
+dist: install
+	$(BIN)/python tests/built_package.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build
