@@ -23,7 +23,7 @@ def test_the_messy_table_by_the_numbers_of_the_specification():
     assert facts["diff"] == pytest.approx(-0.0155)
     assert (facts["lo"], facts["hi"]) == pytest.approx((-0.0262416860, -0.0047583140), rel=1e-8)
     assert facts["p"] == pytest.approx(0.0123725305, rel=1e-8)
-    assert found.verdict == "better"
+    assert found.verdict() == "better"
     assert found.sentence() == (
         "Yes, new is better than base: its validation loss is 0.0155 lower (95% interval 0.0048 to 0.0262 lower; "
         "4 runs each; lower is better). One run of base and one of new diverged and are left out, and one run of new "
@@ -55,7 +55,7 @@ def test_real_trainings_by_the_numbers_of_the_specification():
 
 def test_old_and_new_swapped_swap_the_answer():
     one, other = (compare_scores(*pair, metric="loss") for pair in ((OLD, NEW), (NEW, OLD)))
-    assert (one.verdict, other.verdict) == ("better", "worse")
+    assert (one.verdict(), other.verdict()) == ("better", "worse")
     assert one.difference.diff == -other.difference.diff
     assert (one.difference.lo, one.difference.p) == (-other.difference.hi, other.difference.p)
     assert other.sentence().startswith("No, new is worse than old: its loss is 0.0155 higher")
@@ -66,7 +66,7 @@ def test_affine_changes_and_the_order_of_runs_leave_the_verdict():
     base = compare_scores(OLD, NEW, metric="loss")
     for k, lower in ((3.0, True), (-3.0, False)):
         moved = compare_scores([k * x + 7 for x in OLD[::-1]], [k * x + 7 for x in NEW], lower_is_better=lower)
-        assert moved.verdict == base.verdict
+        assert moved.verdict() == base.verdict()
         assert moved.difference.p == pytest.approx(base.difference.p)
         assert moved.ranks.p_superior == base.ranks.p_superior
 
@@ -76,11 +76,11 @@ def test_sentences_of_margins():
     assert same.sentence().startswith("Yes, within 0.5 points: new and old have the same mean accuracy")
     assert same.shown
     fine = compare_scores([90.1, 90.3, 90.2, 90.0], [90.2, 90.1, 90.3, 90.1], metric="accuracy", not_worse=0.3)
-    assert fine.verdict == "not worse"
+    assert fine.verdict() == "not worse"
     assert "That it is equally good is not shown." in fine.sentence()
     assert "90% interval" in fine.sentence()
     open_ = compare_scores([90.1, 91.3, 90.2], [90.2, 90.1, 91.3], metric="accuracy", not_worse=0.3)
-    assert open_.verdict == "undecided"
+    assert open_.verdict() == "undecided"
     assert open_.runs_needed is not None
     assert f"{open_.runs_needed} runs of each show that it is not worse" in open_.sentence()
     lost = compare_scores(OLD, NEW, metric="loss", equivalent=0.001)
@@ -94,7 +94,7 @@ def test_few_runs():
     assert "one run of new and 3 of old" in one.sentence()
     assert "It takes two runs of one of them" in compare_scores([0.91], [0.95], metric="accuracy").sentence()
     constant = compare_scores([0.91, 0.91], [0.95, 0.95], metric="accuracy")
-    assert constant.verdict == "undecided"
+    assert constant.verdict() == "undecided"
     assert math.isnan(constant.difference.p)
     assert "no spread at all" in constant.sentence()
 
@@ -132,8 +132,8 @@ def test_pairs_are_used_where_their_correlation_is_shown():
     ]
     found = compare_scores(rows, paired=True, lower_is_better=False)
     assert found.difference.form == "paired"
-    assert found.verdict == "better"
-    assert compare_scores(rows, lower_is_better=False).verdict == "undecided"
+    assert found.verdict() == "better"
+    assert compare_scores(rows, lower_is_better=False).verdict() == "undecided"
     with pytest.raises(InputError, match="have no seeds"):
         compare_scores(OLD, NEW, metric="loss", paired=True)
 

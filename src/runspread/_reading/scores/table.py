@@ -147,7 +147,8 @@ def read_scores(source: Any, *, one_arm: bool = False, **given: Any) -> ScoreTab
     Parameters
     ----------
     source : table, path, or mapping of arm to its scores
-        A row a value (CSV, TSV, Parquet, JSON Lines, data frame, mapping of columns, list of mappings), or arms.
+        A row a value (CSV, TSV, Parquet, JSON Lines, data frame, mapping of columns, list of mappings), or arms. A
+        table that was read already is returned as it is.
     one_arm : bool
         Whether a table without a column of arms is one arm.
     **given : ScoreReading
@@ -159,6 +160,8 @@ def read_scores(source: Any, *, one_arm: bool = False, **given: Any) -> ScoreTab
         An ambiguous or missing column, a cell that is no number, mixed units, one run with different values, no values.
     """
     check_keywords(given, DEFAULTS, "reading")
+    if isinstance(source, ScoreTable):
+        return source
     options = {**DEFAULTS, **given}
     metrics = as_names(options["metric"])
     if _is_arms(source, options):

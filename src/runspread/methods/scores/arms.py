@@ -81,12 +81,17 @@ class Heterogeneity(Part):
     sd_pooled: float
 
 
-def all_pairs(values: Sequence[Floats], *, spread: str = "each") -> AllPairs:
+def arms_of(values: Sequence[Floats], floors: Sequence[float] | None) -> list[Arm]:
+    """Return the arms, each of runs [n], with the least standard error of its mean where it is known."""
+    return [Arm.of(x, floor) for x, floor in zip(values, floors or [0.0] * len(values), strict=True)]
+
+
+def all_pairs(values: Sequence[Floats], *, spread: str = "each", floors: Sequence[float] | None = None) -> AllPairs:
     """Return the tests of every pair of arms, each of runs [n]."""
     if len(values) > MOST_FOR_PAIRS:
         none = np.zeros(0)
         return AllPairs(pairs=np.zeros((0, 2), np.int64), p_pairs=none, p_pairs_holm=none, p_pairs_tukey=none)
-    arms = [Arm.of(x) for x in values]
+    arms = arms_of(values, floors)
     pairs = list(itertools.combinations(range(len(arms)), 2))
     p = np.array([difference(arms[i], arms[j], spread=spread).p() for i, j in pairs])
     return AllPairs(
@@ -108,9 +113,16 @@ def _tukey(arms: Sequence[Arm], pairs: Sequence[tuple[int, int]]) -> Floats:
     return np.asarray(studentized_range.sf(apart, len(arms), df), np.float64)
 
 
-def versus_baseline(values: Sequence[Floats], baseline: int, level: float, *, spread: str = "each") -> VersusBaseline:
+def versus_baseline(
+    values: Sequence[Floats],
+    baseline: int,
+    level: float,
+    *,
+    spread: str = "each",
+    floors: Sequence[float] | None = None,
+) -> VersusBaseline:
     """Return each other arm less the baseline, with simultaneous intervals at `level`."""
-    arms = [Arm.of(x) for x in values]
+    arms = arms_of(values, floors)
     others = [k for k in range(len(arms)) if k != baseline]
     found = [difference(arms[baseline], arms[k], spread=spread) for k in others]
     p = np.array([one.p() for one in found])
@@ -125,24 +137,33 @@ def versus_baseline(values: Sequence[Floats], baseline: int, level: float, *, sp
 
 
 class _Many(NamedTuple):
-    """Arms as arrays [arms], goodness upwards."""
+    """Arms as arrays [arms], goodness upwards; `floor` is the least variance of each mean."""
 
     n: Floats
     good: Floats
     sd: Floats
+    floor: Floats
 
 
-def maybe_best(values: Sequence[Floats], level: float, *, lower: bool, spread: str = "each") -> NDArray[np.bool_]:
+def maybe_best(
+    values: Sequence[Floats],
+    level: float,
+    *,
+    lower: bool,
+    spread: str = "each",
+    floors: Sequence[float] | None = None,
+) -> NDArray[np.bool_]:
     """Return which arms may be the best [arms] (multiple comparisons with the best, Hsu 1981, by Bonferroni).
 
     The truly best one is among them with probability `level`. An arm is out if some other is better with a one-sided
     p of at most ``(1 - level) / (arms - 1)``.
     """
-    arms = [Arm.of(x) for x in values]
+    arms = arms_of(values, floors)
     many = _Many(
         np.array([arm.n for arm in arms], float),
         np.array([-arm.mean if lower else arm.mean for arm in arms]),
         np.array([arm.sd for arm in arms]),
+        np.square([arm.floor for arm in arms]),
     )
     if len(arms) < 2:
         return np.ones(len(arms), bool)
@@ -171,10 +192,20 @@ def _may_beat(many: _Many, at: int, others: NDArray[np.intp], tail: float) -> ND
     n, m = many.n[at], many.n[others]
     own = many.sd[at] ** 2 if n > 1 else 0.0
     their = np.where(m > 1, many.sd[others] ** 2, 0.0)
+    pooled, (least, their_least) = (
+        ((n - 1) * own + (m - 1) * their) / np.maximum(n + m - 2, 1),
+        _least(many, at, others),
+    )
     squared = np.minimum(
-        own / n + their / m, ((n - 1) * own + (m - 1) * their) / np.maximum(n + m - 2, 1) * (1 / n + 1 / m)
+        np.maximum(own / n, least) + np.maximum(their / m, their_least),
+        np.maximum(pooled / n, least) + np.maximum(pooled / m, their_least),
     )
     return np.square(many.good[others] - many.good[at]) >= float(ndtri(tail)) ** 2 * squared
+
+
+def _least(many: _Many, at: int, others: NDArray[np.intp]) -> tuple[float, Floats]:
+    """Return the least variances of the means of one arm and of the others."""
+    return float(many.floor[at]), many.floor[others]
 
 
 def _one_sided(many: _Many, at: int, others: NDArray[np.intp], spread: str) -> Floats:
@@ -185,17 +216,19 @@ def _one_sided(many: _Many, at: int, others: NDArray[np.intp], spread: str) -> F
     sd_a, sd_b = many.sd[at], many.sd[others]
     own, their = np.where(n > 1, sd_a**2, 0.0), np.where(m > 1, sd_b**2, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
+        least, their_least = _least(many, at, others)
         pooled = ((n - 1) * own + (m - 1) * their) / (n + m - 2)
-        student = stdtr(n + m - 2, -gap / np.sqrt(pooled * (1 / n + 1 / m)))
-        squared = own / n + their / m
-        share = own / n / squared
+        shared = np.maximum(pooled / n, least) + np.maximum(pooled / m, their_least)
+        student = stdtr(n + m - 2, -gap / np.sqrt(shared))
+        squared = np.maximum(own / n, least) + np.maximum(their / m, their_least)
+        share = np.maximum(own / n, least) / squared
         df = 1 / (share**2 / (n - 1) + (1 - share) ** 2 / (m - 1))
         welch = stdtr(df, -gap / np.sqrt(squared))
     single = np.minimum(n, m) < 2
     guard = (n != m) & ((np.minimum(n, m) <= FEW) | (own == 0) | (their == 0))
     p = np.where(guard, np.maximum(welch, student), welch)
     p = np.where(single | (spread == "shared"), student, p)
-    return np.where((pooled > 0) & (n + m > 2), p, 1.0)
+    return np.where((shared > 0) & (n + m > 2), p, 1.0)
 
 
 def heterogeneity(values: Sequence[Floats]) -> Heterogeneity:

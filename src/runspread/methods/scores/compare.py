@@ -15,6 +15,7 @@ from ..._reading.scores.words import FRACTION
 from ...errors import InputError
 from ..variance.power import runs_for_welch
 from .arm_runs import ArmRuns, runs_of_cell
+from .basis import error_floor
 from .comparison import BothArms, Diverged, MeanDifference, ScoreComparison
 from .defaults import LEVEL, POWER
 from .effect import effect
@@ -33,6 +34,7 @@ COMPARING: dict[str, Any] = {
     "equivalent": None,
     "spread": "each",
     "paired": False,
+    "examples": None,
     "level": LEVEL,
 }
 
@@ -49,6 +51,9 @@ class CompareSettings(ScoreReading, total=False):
         `atlas`, or a standard deviation and its degrees of freedom.
     paired : bool or "design"
         Whether to pair runs of equal seeds where their correlation is shown; "design" pairs them without that.
+    examples : int
+        Size of the test set that the accuracies are measured on: the variance of an arm's mean is then at least that
+        of independent errors on so many examples.
     level : float
         Of intervals; default 0.95.
     """
@@ -59,6 +64,7 @@ class CompareSettings(ScoreReading, total=False):
     equivalent: float
     spread: str | tuple[float, float]
     paired: bool | str
+    examples: int
     level: float
 
 
@@ -85,7 +91,7 @@ def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[Co
     --------
     >>> import runspread as rs
     >>> old, new = [0.412, 0.398, 0.405, 0.401], [0.391, 0.380, 0.388, 0.395]
-    >>> rs.methods.scores.compare_scores(old, new, metric="val_loss").verdict
+    >>> rs.methods.scores.compare_scores(old, new, metric="val_loss").verdict()
     'better'
     """
     check_keywords(settings, {**COMPARING, **READING}, "compare_scores")
@@ -187,7 +193,9 @@ def _compared(
     a, b = (cell.values for cell in cells)
     old, new = Arm.of(a), Arm.of(b)
     pairs = _pairs(cells, options["paired"], level)
-    one = _difference(old, new, options["spread"], pairs)
+    metric, unit, examples = table.metrics[0], table.units[table.metrics[0]], options["examples"]
+    floored = [Arm.of(x, error_floor(x, examples, unit, metric)) for x in (a, b)]
+    one = _difference(floored[0], floored[1], options["spread"], pairs)
     verdict, p = judged(one, margin, level, asked, lower=lower), one.p()
     by_order = not (np.isfinite(a).all() and np.isfinite(b).all())
     order = ranks(a, b, level, lower=lower)
@@ -197,12 +205,12 @@ def _compared(
     low, high = one.interval(level)
     return ScoreComparison(
         names={"old": names[0] or "old", "new": names[1] or "new"},
-        metric=table.metrics[0],
-        unit=table.units[table.metrics[0]],
+        metric=metric,
+        unit=unit,
         lower_is_better=lower,
         direction_found=found,
         level=level,
-        arms=_both(old, new),
+        arms=_both(old, new, examples),
         difference=MeanDifference(diff=one.value, lo=low, hi=high, p=p, form=one.name, df=one.df),
         forms=both_forms(old, new),
         ranks=order,
@@ -226,8 +234,9 @@ def _is_of(run: str, names: tuple[str, str], table: ScoreTable) -> bool:
     return longest in names
 
 
-def _both(old: Arm, new: Arm) -> BothArms:
-    return BothArms(n_old=old.n, n_new=new.n, mean_old=old.mean, mean_new=new.mean, sd_old=old.sd, sd_new=new.sd)
+def _both(old: Arm, new: Arm, examples: int | None) -> BothArms:
+    means, sds = {"mean_old": old.mean, "mean_new": new.mean}, {"sd_old": old.sd, "sd_new": new.sd}
+    return BothArms(n_old=old.n, n_new=new.n, examples=examples, **means, **sds)
 
 
 def _pairs(cells: list[ScoreCell], asked: bool | str, level: float) -> Pairing | None:
@@ -243,7 +252,7 @@ def _pairs(cells: list[ScoreCell], asked: bool | str, level: float) -> Pairing |
 
 def _difference(old: Arm, new: Arm, spread: Any, pairs: Pairing | None) -> Difference:
     if pairs is not None and pairs.paired:
-        return pairs.difference(new.mean - old.mean)
+        return pairs.difference(new.mean - old.mean, math.hypot(old.floor, new.floor))
     if isinstance(spread, str) and spread in ("each", "shared"):
         return difference(old, new, spread=spread)
     known = atlas_prior(spread) if isinstance(spread, str) else Prior(*(float(value) for value in spread))

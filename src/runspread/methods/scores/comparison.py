@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._results import Part, Result, Table
+from ..._results import Part, Table
 from .amounts import Amounts, runs_of_both
 from .arm_runs import ArmRuns
+from .basis import ScoreResult
 from .effect import Effect
 from .forms import Forms, Judged
 from .pairing import Pairing
@@ -28,12 +29,15 @@ class BothArms(Part):
     ----------
     n_old, n_new : int
         Runs.
+    examples : int or None
+        Size of the test set, where it was given: the noise of independent errors on it is then counted.
     mean_old, mean_new, sd_old, sd_new : float
         In the unit of the metric; NaN where one run has no spread.
     """
 
     n_old: int
     n_new: int
+    examples: int | None
     mean_old: float
     mean_new: float
     sd_old: float
@@ -84,7 +88,7 @@ class Diverged(Part):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreComparison(Paper, Result):
+class ScoreComparison(Paper, ScoreResult):
     """Whether a new arm is better than an old one, from one number per run.
 
     Attributes
@@ -149,9 +153,8 @@ class ScoreComparison(Paper, Result):
     old: Floats
     new: Floats
 
-    @property
     def verdict(self) -> str:
-        """The verdict on the new arm."""
+        """Return the verdict on the new arm: better, worse, not worse, equivalent or undecided."""
         return self.judged.verdict
 
     def table(self) -> Table:
@@ -257,6 +260,8 @@ def _inside(one: ScoreComparison, amounts: Amounts) -> str:
     parts = [f"{round(100 * level, 6):g}% interval {amounts.interval(*ends)}", _runs(one)]
     if one.direction_found:
         parts.append("lower is better" if one.lower_is_better else "higher is better")
+    if one.arms.examples is not None:
+        parts.append(f"with independent errors on {one.arms.examples:,} examples")
     if one.difference.form == "paired" and one.paired is not None:
         parts.append(f"{one.paired.n_pairs} pairs of equal seeds")
     return "; ".join(parts)

@@ -50,28 +50,33 @@ class Forms(Part):
 
 
 class Arm(NamedTuple):
-    """What the t forms take of an arm."""
+    """What the t forms take of an arm; the standard error of its mean is at least `floor` (examples)."""
 
     n: int
     mean: float
     sd: float
+    floor: float = 0.0
 
     @classmethod
-    def of(cls, x: Floats) -> Arm:
+    def of(cls, x: Floats, floor: float = 0.0) -> Arm:
         """Return the arm of these runs [n]."""
         if not np.isfinite(x).all():  # diverged runs as the worst: only their order is known
-            return cls(len(x), math.nan, math.nan)
-        return cls(len(x), mean_of(x), standard_deviation(x))
+            return cls(len(x), math.nan, math.nan, floor)
+        return cls(len(x), mean_of(x), standard_deviation(x), floor)
 
     @property
     def se(self) -> float:
-        """Standard error of the mean; 0 for one run, which has no spread of its own."""
-        return self.sd / math.sqrt(self.n) if self.n > 1 else 0.0
+        """Standard error of the mean; for one run, which has no spread of its own, the floor alone."""
+        return max(self.sd / math.sqrt(self.n), self.floor) if self.n > 1 else self.floor
+
+    def pooled_se(self, sd: float) -> float:
+        """Return the standard error of the mean under a spread that is shared."""
+        return max(sd / math.sqrt(self.n), self.floor)
 
 
 def constant(*arms: Arm) -> bool:
-    """Whether no arm has any spread, so that no form applies."""
-    return not any(arm.sd > 0 for arm in arms)
+    """Whether no arm has any spread, nor examples whose noise is known, so that no form applies."""
+    return not any(arm.sd > 0 or arm.floor > 0 for arm in arms)
 
 
 def student_form(a: Arm, b: Arm) -> Form:
@@ -79,13 +84,17 @@ def student_form(a: Arm, b: Arm) -> Form:
     df = a.n + b.n - 2
     if df < 1 or constant(a, b):
         return Form(math.nan, math.nan)
-    return Form(pooled_sd(a, b) * math.sqrt(1 / a.n + 1 / b.n), df)
+    sd = pooled_sd(a, b)
+    if not a.floor + b.floor:
+        return Form(sd * math.sqrt(1 / a.n + 1 / b.n), df)
+    sd = 0.0 if math.isnan(sd) else sd  # equal accuracies: the noise of the examples is all that is known
+    return Form(math.hypot(a.pooled_se(sd), b.pooled_se(sd)), df)
 
 
 def pooled_sd(*arms: Arm) -> float:
     """Return the standard deviation of runs, pooled over arms; NaN where no arm has two runs or any spread."""
     several = [arm for arm in arms if arm.n > 1]
-    if not several or constant(*several):
+    if not any(arm.sd > 0 for arm in several):
         return math.nan
     largest = max(arm.sd for arm in several)
     squares = sum((arm.n - 1) * (arm.sd / largest) ** 2 for arm in several)

@@ -148,15 +148,15 @@ def t_above(value: float, degrees: float) -> float:
     return float(ndtr(-value)) if math.isinf(degrees) else float(stdtr(degrees, -value))
 
 
-def arm_intervals(x: Floats, level: float) -> ArmIntervals:
-    """Return the intervals at `level` from the runs [n]; NaN for one run."""
+def arm_intervals(x: Floats, level: float, floor: float = 0.0) -> ArmIntervals:
+    """Return the intervals at `level` from the runs [n], the error of the mean at least `floor`; NaN for one run."""
     from scipy.special import chdtri
 
     n, mean, sd = len(x), mean_of(x), standard_deviation(x)
     if n < 2:
         return ArmIntervals(**dict.fromkeys((field.name for field in fields(ArmIntervals)), math.nan))
-    reach = t_quantile((1 + level) / 2, n - 1) * sd
-    near, far = reach / math.sqrt(n), reach * math.sqrt(1 + 1 / n)
+    t = t_quantile((1 + level) / 2, n - 1)
+    near, far = t * max(sd / math.sqrt(n), floor), t * sd * math.sqrt(1 + 1 / n)
     low, high = (float(chdtri(n - 1, tail)) for tail in ((1 - level) / 2, (1 + level) / 2))
     return ArmIntervals(
         mean_lo=mean - near,

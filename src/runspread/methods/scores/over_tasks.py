@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreReading, ScoreTable, given_of, read_scores
-from ..._results import Result, Table
+from ..._results import Table
 from ..._words import listed
 from ...errors import InputError
 from .._statistics import holm_adjusted
 from .aggregates import TaskAggregates, task_aggregates
 from .amounts import Amounts
 from .arm_runs import ArmRuns, runs_of_cell
+from .basis import ScoreResult
 from .compare import checked_level
 from .defaults import GAMMA, LEVEL
 from .forms import Arm, pooled_sd
@@ -71,7 +72,7 @@ class TaskSettings(ScoreReading, total=False):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreTasks(Paper, Result):
+class ScoreTasks(Paper, ScoreResult):
     """Arms over several tasks. Differences are of goodness: above 0, the second arm of a pair is better.
 
     Attributes

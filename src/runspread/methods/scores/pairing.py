@@ -54,9 +54,9 @@ class Pairing(Part):
     p_signflip: float
     p_wilcoxon: float
 
-    def difference(self, value: float) -> Difference:
-        """Return the paired form of a difference."""
-        forms = (Form(self.se_paired, self.df_paired),) if self.se_paired > 0 else ()
+    def difference(self, value: float, floor: float = 0.0) -> Difference:
+        """Return the paired form of a difference, whose standard error is at least `floor`."""
+        forms = (Form(max(self.se_paired, floor), self.df_paired),) if self.se_paired > 0 else ()
         return Difference(value, forms, "paired")
 
 

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_keywords
-from ..._results import Result, Table
+from ..._results import Table
 from ..._words import count
 from ...errors import InputError
 from ..variance.pilot import SAFE, Arm, Spread
 from ..variance.power import runs_for_welch, smallest, welch_power, welch_rejection
+from .basis import ScoreResult
 from .defaults import LEVEL, MOST_RUNS, POWER
 from .one_arm import standard_deviation
 from .plans import equivalence_power
@@ -67,7 +68,7 @@ class PlanSettings(TypedDict, total=False):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScorePlan(Result):
+class ScorePlan(ScoreResult):
     """How many runs a question about scores takes.
 
     Attributes

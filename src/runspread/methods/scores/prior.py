@@ -91,7 +91,7 @@ def moderated(prior: Prior, *arms: Arm) -> tuple[float, float]:
 def moderated_form(prior: Prior, a: Arm, b: Arm) -> Form:
     """Return the t form of the difference of two arms whose spread is moderated by a prior."""
     sd, df = moderated(prior, a, b)
-    return Form(sd * math.sqrt(1 / a.n + 1 / b.n), df)
+    return Form(math.hypot(a.pooled_se(sd), b.pooled_se(sd)), df)
 
 
 @functools.cache

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreReading, given_of, read_scores
-from ..._results import Result, Table
+from ..._results import Table
 from ..._words import count, listed
 from ...errors import InputError
 from .amounts import Amounts
 from .arm_runs import ArmRuns, runs_of_cell
 from .arms import AllPairs, Heterogeneity, VersusBaseline, all_pairs, heterogeneity, maybe_best, versus_baseline
+from .basis import ScoreResult, error_floor
 from .compare import arm_warnings, checked_level, one_of_each
 from .defaults import LEVEL
 from .one_arm import Moments, moments
@@ -26,7 +27,7 @@ from .paper import Paper, PaperColumn
 from .winner import Winner, winner
 
 Floats = NDArray[np.float64]
-RANKING: dict[str, Any] = {"baseline": None, "spread": "each", "level": LEVEL}
+RANKING: dict[str, Any] = {"baseline": None, "spread": "each", "examples": None, "level": LEVEL}
 
 
 class RankSettings(ScoreReading, total=False):
@@ -36,17 +37,21 @@ class RankSettings(ScoreReading, total=False):
         An arm to compare each other one with.
     spread : {"each", "shared"}
         Each arm with its own spread (default), or one spread for all.
+    examples : int
+        Size of the test set that the accuracies are measured on, whose noise is then counted, as if errors were
+        independent.
     level : float
         Of intervals and of the set of arms that may be best; default 0.95.
     """
 
     baseline: str
     spread: str
+    examples: int
     level: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreRanking(Paper, Result):
+class ScoreRanking(Paper, ScoreResult):
     """Which of several arms may be the best, from one number per run.
 
     Attributes
@@ -215,23 +220,26 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
     if not all(np.isfinite(x).all() for x in values):
         raise InputError("diverged runs count as worst", "finite values to rank means", "Pass diverged='exclude'.")
     lower, names = table.lower_is_better(), tuple(cells)
-    baseline = options["baseline"]
+    baseline, metric = options["baseline"], table.metrics[0]
+    unit, examples = table.units[metric], options["examples"]
+    floors = None if examples is None else [error_floor(x, examples, unit, metric) for x in values]
+    how: dict[str, Any] = {"spread": spread, "floors": floors}
     against = None
     if baseline is not None:
-        against = versus_baseline(values, names.index(check_choice(baseline, "arm", names)), level, spread=spread)
+        against = versus_baseline(values, names.index(check_choice(baseline, "arm", names)), level, **how)
     facts = [moments(x) for x in values]
     return ScoreRanking(
         names=names,
-        metric=table.metrics[0],
-        unit=table.units[table.metrics[0]],
+        metric=metric,
+        unit=unit,
         lower_is_better=lower,
         level=level,
         runs=tuple(runs_of_cell(cell, table) for cell in cells.values()),
         n=np.array([one.n for one in facts]),
         mean=np.array([one.mean for one in facts]),
         sd=np.array([one.sd for one in facts]),
-        maybe_best=maybe_best(values, level, lower=lower, spread=spread),
-        pairs=all_pairs(values, spread=spread),
+        maybe_best=maybe_best(values, level, lower=lower, **how),
+        pairs=all_pairs(values, **how),
         against=against,
         verdicts=_verdicts(against, facts, names, baseline, level, lower=lower),
         together=heterogeneity(values),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -12,11 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import Place, ScoreCell, ScoreReading, ScoreTable, given_of, read_scores
-from ..._results import Part, Result, Table
+from ..._results import Part, Table
 from ..._words import count
 from ...errors import InputError
 from .amounts import Amounts
 from .arm_runs import ArmRuns, runs_of_cell
+from .basis import ScoreResult, error_floor
 from .compare import arm_warnings, checked_level
 from .defaults import LEVEL
 from .modes import Shape, shape
@@ -34,7 +36,7 @@ from .one_arm import (
 from .paper import Paper, PaperColumn
 
 Floats = NDArray[np.float64]
-DESCRIBING: dict[str, Any] = {"target": None, "level": LEVEL}
+DESCRIBING: dict[str, Any] = {"target": None, "examples": None, "level": LEVEL}
 
 
 class SummarySettings(ScoreReading, total=False):
@@ -42,11 +44,15 @@ class SummarySettings(ScoreReading, total=False):
 
     target : float
         A number to compare the runs with, in the unit of the metric.
+    examples : int
+        Size of the test set that the accuracies are measured on: the intervals of means then count its noise, as if
+        errors were independent.
     level : float
         Of intervals; default 0.95.
     """
 
     target: float
+    examples: int
     level: float
 
 
@@ -98,7 +104,7 @@ class ArmScores(Part):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RunScores(Paper, Result):
+class RunScores(Paper, ScoreResult):
     """Arms, tasks and metrics of a table of scores, and what the runs of each are.
 
     Attributes
@@ -238,6 +244,7 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
     level = checked_level(options["level"])
     table = read_scores(_as_source(source), one_arm=True, **given_of(settings))
     arms = [_arm(table, place, cell, options["target"], level) for place, cell in table.cells.items()]
+    arms = [_arm(table, place, cell, options, level) for place, cell in table.cells.items() if len(cell)]
     notes = [note for one in arms for note in arm_warnings(one.arm, one.values)]
     notes += [note for one in arms for note in _outlier_warning(one, table)]
     return RunScores(
@@ -258,8 +265,8 @@ def _as_source(source: Any) -> Any:
     return {"": list(source)}
 
 
-def _arm(table: ScoreTable, place: Place, cell: ScoreCell, target: float | None, level: float) -> ArmScores:
-    x = cell.values
+def _arm(table: ScoreTable, place: Place, cell: ScoreCell, options: Mapping[str, Any], level: float) -> ArmScores:
+    x, target = cell.values, options["target"]
     if not np.isfinite(x).all():
         raise InputError("diverged runs count as worst", "finite values for means and spreads", "Use compare_scores.")
     known = table.directions[place.metric] is not None
@@ -274,6 +281,8 @@ def _arm(table: ScoreTable, place: Place, cell: ScoreCell, target: float | None,
         moments=moments(x),
         intervals=arm_intervals(x, level),
         target=None if target is None or not len(x) else _target(table, place, x, target, level),
+        intervals=arm_intervals(x, level, error_floor(x, options["examples"], table.units[place.metric], place.metric)),
+        target=None if target is None else _target(table, place, x, target, level),
         shape=form,
         best_of=best_of(x, lower=table.lower_is_better(place.metric)) if known else np.zeros(0),
         outliers=np.zeros(0, np.int64) if form.two_groups else outliers(x),
@@ -293,7 +302,7 @@ def _outlier_warning(one: ArmScores, table: ScoreTable) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreModes(Result):
+class ScoreModes(ScoreResult):
     """Whether the runs of one arm fall into two groups.
 
     Attributes
