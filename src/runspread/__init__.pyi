@@ -12,10 +12,12 @@ from .methods.trimming.representative import representative_size
 from .methods.trimming.sameness import same
 from .methods.trimming.typicality import trimming
 from .methods.variance.class_calibration import calibration
-from .methods.variance.comparing import compare
 from .methods.variance.components import sources
 from .methods.variance.estimate import variance
-from .methods.variance.planning import plan
+from .methods.verbs.comparing import compare
+from .methods.verbs.planning import plan
+from .methods.verbs.ranking import rank
+from .methods.verbs.summarising import summary
 from .studies.opening import create_study, open_study
 from .studies.records import Seeds
 from .studies.study import Study
@@ -49,6 +51,7 @@ __all__ = [
     "paradox",
     "plan",
     "plots",
+    "rank",
     "recipe",
     "report",
     "representative_size",
@@ -56,6 +59,7 @@ __all__ = [
     "sources",
     "spectra",
     "studies",
+    "summary",
     "testing",
     "train",
     "train_until",

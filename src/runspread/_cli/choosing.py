@@ -128,6 +128,11 @@ def chosen(source: Any) -> Any:
     return found
 
 
+def where_asked() -> dict[str, list[str]]:
+    """Return what ``--where`` asks for: names, and the values of each."""
+    return _meta().get(_WHERE, {})
+
+
 def run_names() -> dict[str, str]:
     """Return id and name of the runs of all studies that this command opened."""
     return _meta().get(_NAMES, {})

@@ -2,103 +2,141 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
-from .opening import kind_option, labels_option, open_sources, samples_option
-from .show import json_option, level_option, show, split_option
+from .opening import kind_option, labels_option, refuse_ignored, samples_option
+from .scores import Asked, asked, finish, latex_option, reading_options
+from .show import json_option, level_option, plot_option, show, split_option
+from .statuses import SHOWN
 
 if TYPE_CHECKING:
     from ..methods.variance.comparison import Comparison
 
 ON = ("distribution", "test-set", "models")
+ON_TASKS = ("tasks-like-these", "these-tasks")
 PLACES = {"distribution": "on the distribution", "test-set": "on this test set", "models": "for these models"}
-STATUS = {True: 0, False: 1, None: 3}
 
 
 @click.command("compare")
 @click.argument("a", type=click.Path())
-@click.argument("b", type=click.Path())
+@click.argument("b", required=False, type=click.Path())
+@click.option("--baseline", metavar="ARM", help="The old arm; without --new each other arm is compared with it.")
+@click.option("--new", "new_arm", metavar="ARM", help="The new arm.")
 @split_option
 @level_option
 @click.option(
     "--on",
-    type=click.Choice(ON),
-    default="distribution",
-    show_default=True,
-    help="What the answer covers: new runs and new examples (distribution), new runs on these examples (test-set), or "
-    "these models on new examples (models).",
+    type=click.Choice((*ON, *ON_TASKS)),
+    help="What the answer covers. Of outputs: new runs and new examples (distribution, the default), new runs on these "
+    "examples (test-set), or these models on new examples (models). Of several tasks: tasks-like-these (the default) "
+    "or these-tasks.",
 )
-@click.option("--not-worse", type=float, metavar="M", help="Ask whether B is at most M percentage points worse than A.")
 @click.option(
-    "--equivalent", type=float, metavar="M", help="Ask whether A and B differ by less than M percentage points."
+    "--not-worse",
+    type=float,
+    metavar="M",
+    help="Ask whether the new one is worse by at most M: percentage points of an accuracy, else the metric's unit.",
+)
+@click.option(
+    "--equivalent",
+    type=float,
+    metavar="M",
+    help="Ask whether the two differ by less than M: percentage points of an accuracy, else the metric's unit.",
 )
 @click.option(
     "--paired",
     is_flag=True,
-    help="Compare runs with equal recorded seeds in pairs, if their accuracies are shown to be correlated.",
+    help="Compare runs with equal recorded seeds in pairs, if they are shown to be correlated.",
 )
+@click.option(
+    "--spread",
+    metavar="each|shared|NAME",
+    help="Whether each arm of scores spreads on its own, all alike, or as an entry of the atlas. [default: each]",
+)
+@reading_options
 @clusters_option
 @labels_option
 @kind_option
 @samples_option
 @choosing_runs
+@plot_option("Draw the comparison into this file.")
+@latex_option
 @json_option
 def command(
     a: str,
-    b: str,
+    b: str | None,
+    baseline: str | None,
+    new_arm: str | None,
     split: str,
     level: float,
-    on: str,
+    on: str | None,
     not_worse: float | None,
     equivalent: float | None,
     paired: bool,
+    spread: str | None,
+    reading: dict[str, Any],
     clusters: str | None,
     labels: str | None,
     kind: str,
     samples_are: str,
+    plot: Path | None,
+    latex: bool,
     as_json: bool,
 ) -> None:
-    """Whether study B is better than study A; exit status 1: worse is shown, 3: undecided.
+    """Whether the new runs are better than the old; exit status 1: worse is shown, 3: undecided.
 
-    B is the new one: differences are B minus A. A and B are study folders, or outputs of runs trained elsewhere: .npy,
-    .npz or .safetensors files, or folders or patterns of such files, one file per run.
+    A alone is a table with one number per run (.csv, .tsv, .parquet, .jsonl), or a study that --by divides. With B, the
+    new one: two study folders; outputs of runs trained elsewhere (.npy, .npz or .safetensors files, or folders or
+    patterns of such files, one file per run); or two files with one number a line. Differences are new minus old.
 
-    Exit status 0: B is shown to be better (with a margin: not worse, or equivalent). 1: the opposite is shown. 3:
-    undecided. 2: there is no answer, for example because A and B hold the same runs. This makes it usable as a gate in
-    continuous integration.
+    Exit status 0: the new one is shown to be better (with a margin: not worse, or equivalent). 1: the opposite is
+    shown. 3: undecided. 2: there is no answer, for example because A and B hold the same runs. This makes it usable as
+    a gate in continuous integration. Of several new arms one that is better is enough.
     """
     import runspread as rs
 
-    old, new = open_sources((a, b), labels)
+    found = asked((a,) if b is None else (a, b), reading, split, labels)
+    questions = {"on": on, "not_worse": not_worse, "equivalent": equivalent, "confidence_level": level}
+    arms = {name: value for name, value in (("baseline", baseline), ("new_arm", new_arm)) if value is not None}
+    pairs = {"paired": True} if paired else {}
+    if found.scores:
+        known = {} if spread is None else {"spread": spread}
+        result = rs.compare(*found.sources, **questions, **found.options, **arms, **pairs, **known)
+        finish(result, as_json=as_json, latex=latex, plot=plot)
+    refuse_ignored("on outputs per example", "spread", "latex", "diverged", "examples")
+    questions |= {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
+    how = {"kind": kind, "samples_are": samples_are, "clusters": read_clusters(clusters, a)}
+    named = {} if b is None else {"names": _names(a, b)}
+    result = rs.compare(*found.sources, **questions, **_without_points(found), **arms, **pairs, **how, **named)
+    if not isinstance(result, rs.methods.variance.Comparison):
+        finish(result, as_json=as_json, latex=latex, plot=plot)
+    show_verdict(result, on or ON[0], as_json=as_json, plot=plot)
+
+
+def _names(a: str, b: str) -> tuple[str, str]:
     names = (Path(a).resolve().name, Path(b).resolve().name)
-    result = rs.compare(
-        old,
-        new,
-        split=split,
-        kind=kind,
-        confidence_level=level,
-        names=names if names[0] != names[1] else ("A", "B"),
-        on=on,
-        not_worse=fraction(not_worse, "--not-worse"),
-        equivalent=fraction(equivalent, "--equivalent"),
-        clusters=read_clusters(clusters, a),
-        paired=paired,
-        samples_are=samples_are,
-    )
-    show_verdict(result, on, as_json=as_json)
+    return names if names[0] != names[1] else ("A", "B")
 
 
-def show_verdict(result: Comparison, on: str, *, as_json: bool) -> NoReturn:
+def _without_points(found: Asked) -> dict[str, Any]:
+    return {name: value for name, value in found.options.items() if name != "points"}
+
+
+def show_verdict(result: Comparison, on: str, *, as_json: bool, plot: Path | None = None) -> NoReturn:
     """Show a comparison with its verdict, and exit with the status of it."""
+    import sys
+
+    from .show import save_plot
+
+    save_plot(result, plot)
     show(result, as_json=as_json)
-    status = STATUS[result.shown]
+    status = SHOWN[result.shown]
     if not as_json:
         click.echo(f"\nVerdict: {result.verdict()} {PLACES[on]} (exit status {status})")
     sys.exit(status)

@@ -10,24 +10,34 @@ from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_sources, refuse_ignored
+from .scores import OF_SCORES, asked, reading_options
 from .show import json_option, show, split_option
+
+_PILOT = ("sd", "like")
+_MARGINS = ("not_worse", "equivalent")
 
 
 @click.command("plan")
 @click.argument("study", required=False, type=click.Path())
-@click.option("--gap", type=float, help="Difference in accuracy to detect, in percentage points.")
+@click.option(
+    "--gap",
+    type=float,
+    help="True difference to detect: percentage points of an accuracy, else the unit of the metric.",
+)
 @click.option("--runs", type=int, help="Runs per configuration: answers which gap they can detect.")
+@click.option("--not-worse", type=float, metavar="M", help="Plan to show that the new arm is worse by at most M.")
+@click.option("--equivalent", type=float, metavar="M", help="Plan to show that the arms differ by less than M.")
 @click.option(
     "--against", type=click.Path(), help="Second study, to estimate how the two differ from example to example."
 )
+@click.option("--baseline", metavar="ARM", help="With a table: the arm whose runs are the pilot. [default: all arms]")
+@click.option("--old-runs", "n_old", type=click.IntRange(min=2), help="Runs of the old arm that are there already.")
+@click.option("--sd", type=float, help="Standard deviation of scores between runs, for planning without a pilot.")
+@click.option("--like", metavar="NAME", help="A known spread: an entry of the atlas.")
 @click.option("--error", type=float, help="Error rate in percent, for planning without a study.")
-@click.option(
-    "--examples",
-    type=click.IntRange(min=1),
-    help="Size of the test set. With STUDY: the size of another test set to extrapolate to.",
-)
 @click.option("--alpha", default=0.05, show_default=True, help="Two-sided significance level of the test.")
 @click.option("--power", default=0.8, show_default=True, help="Probability of detecting the gap.")
+@reading_options
 @split_option
 @labels_option
 @kind_option
@@ -38,11 +48,17 @@ def command(
     study: str | None,
     gap: float | None,
     runs: int | None,
+    not_worse: float | None,
+    equivalent: float | None,
     against: str | None,
+    baseline: str | None,
+    n_old: int | None,
+    sd: float | None,
+    like: str | None,
     error: float | None,
-    examples: int | None,
     alpha: float,
     power: float,
+    reading: dict[str, Any],
     split: str,
     labels: str | None,
     kind: str,
@@ -51,33 +67,68 @@ def command(
 ) -> None:
     """Sample size for a given gap, or the gap that a given number of runs can detect.
 
-    Plans from the runs of STUDY (a study folder, or a .npy or .safetensors file of outputs), or without runs from an
-    error rate and the size of the test set: runspread plan --error 5 --examples 10000 --gap 0.1
+    STUDY is a pilot: a table with one number per run (.csv, .tsv, .parquet, .jsonl), a file with one number a line, a
+    study folder, or a .npy or .safetensors file of outputs. Without one, plans from --sd or --like, or from an error
+    rate and the size of the test set: runspread plan --error 5 --examples 10000 --gap 0.1
     """
     import runspread as rs
 
-    if (gap is None) == (runs is None):
-        given = "neither --gap nor --runs was given" if runs is None else "both --gap and --runs were given"
-        raise InputError(given, "one of them")
+    _check_question(gap, runs, not_worse, equivalent)
+    test: dict[str, Any] = {"gap": gap, "runs": runs, "alpha": alpha, "power": power}
+    known = {"not_worse": not_worse, "equivalent": equivalent, "n_old": n_old, "sd": sd, "like": like}
+    known = {name: value for name, value in known.items() if value is not None} | (
+        {"baseline": baseline} if baseline else {}
+    )
+    held = None if study is None else _scores(study, reading, split, labels)
+    if held is not None or (study is None and known.keys() & {*_PILOT, *_MARGINS}):
+        refuse_ignored("with one number per run", "against", "error", "kind", "clusters")
+        source, options = held if held is not None else (None, {})
+        show(rs.plan(source, **test, **options, **known), as_json=as_json)
+        return
+    refuse_ignored("without one number per run", *_MARGINS, *_PILOT, "n_old", "baseline", *_without_examples())
     if gap is not None and not 0 < gap < 100:
         raise InputError(f"--gap is {gap:g}", "percentage points between 0 and 100")
-    reading = {"split": split, "kind": kind}
+    how, examples = {"split": split, "kind": kind}, reading.get("examples")
     if study is None:
         facts: dict[str, Any] = _a_priori(error, examples)
     elif error is not None:
         raise InputError("both a study and --error were given", "a study, or --error with --examples")
     else:
-        facts = _of_runs(study, against, labels, clusters, reading) | {"n_examples": examples}
-    if gap is not None:
-        result: rs.methods.Result = rs.methods.variance.plan_runs(gap / 100, alpha=alpha, power=power, **facts)
-    else:
-        assert runs is not None
-        result = rs.methods.variance.plan_gap(runs, alpha=alpha, power=power, **facts)
-    show(result, as_json=as_json)
+        facts = _of_runs(study, against, labels, clusters, how) | {"n_examples": examples}
+    show(rs.plan(**{**test, "gap": None if gap is None else gap / 100}, **facts), as_json=as_json)
+
+
+def _check_question(gap: float | None, runs: int | None, *margins: float | None) -> None:
+    margin = any(one is not None for one in margins)
+    if (gap is None) == (runs is None) and not (margin and runs is None):
+        given = "neither --gap nor --runs was given" if runs is None else "both --gap and --runs were given"
+        raise InputError(given, "one of them")
+
+
+def _without_examples() -> list[str]:
+    return ["by", *(name for name in OF_SCORES if name not in ("examples", "spread"))]
+
+
+def _scores(study: str, reading: dict[str, Any], split: str, labels: str | None) -> tuple[Any, dict[str, Any]] | None:
+    """Return the source and the keywords of its reading, where it holds one number per run."""
+    known = {name: value for name, value in reading.items() if name != "examples"}
+    found = asked((study,), known, split, labels) if _may_be_scores(study, known) else None
+    if found is None or not found.scores:
+        return None
+    examples = {"n_examples": reading["examples"]} if "examples" in reading else {}
+    return found.sources[0], {**found.options, **examples}
+
+
+def _may_be_scores(study: str, reading: dict[str, Any]) -> bool:
+    from pathlib import Path
+
+    from .._reading.scores.files import TABLES
+
+    return Path(study).suffix in TABLES or "metric" in reading
 
 
 def _a_priori(error: float | None, examples: int | None) -> dict[str, Any]:
-    """Return what a plan without runs rests on, as keywords of `plan_runs`."""
+    """Return what a plan without runs rests on, as keywords of `plan`."""
     if error is None:
         raise InputError("neither a study nor --error was given", "a study, or --error with --examples")
     refuse_ignored("with --error", "against", "split", "labels", "kind", "clusters", "where")
@@ -87,11 +138,11 @@ def _a_priori(error: float | None, examples: int | None) -> dict[str, Any]:
 def _of_runs(
     study: str, against: str | None, labels: str | None, clusters: str | None, reading: dict[str, str]
 ) -> dict[str, Any]:
-    """Return the runs that the plan rests on, as keywords of `plan_runs`."""
+    """Return the runs that the plan rests on, as keywords of `plan`."""
     import runspread as rs
 
     opened = open_sources((study,) if against is None else (study, against), labels)
     groups = read_clusters(clusters, study)
     if against is None:
         return {"source": opened[0], "clusters": groups, **reading}
-    return {"source": rs.compare(*opened, clusters=groups, **reading)}
+    return {"source": rs.methods.variance.compare(*opened, clusters=groups, **reading)}

@@ -100,5 +100,7 @@ def _by_margin(
     distributions = ("alpha", "threshold", "permutations", "margin", "classes", "clip", "seed")
     refuse_ignored("with --not-worse or --equivalent, which compare accuracies", *distributions)
     level, reading = 1 - options["epsilon"], {"split": options["split"], "kind": options["kind"]}
-    found = rs.compare(before, after, names=("old", "new"), on="test-set", confidence_level=level, **margins, **reading)
+    found = rs.methods.variance.compare(
+        before, after, names=("old", "new"), on="test-set", confidence_level=level, **margins, **reading
+    )
     show_verdict(found, "test-set", as_json=as_json)

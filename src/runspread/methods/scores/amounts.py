@@ -63,6 +63,10 @@ class Amounts(NamedTuple):
         """Return a margin as it was given, with its unit."""
         return f"{self.scale * value:g}{self._of}"
 
+    def rounded(self, value: float) -> str:
+        """Return an amount to three significant digits, with its unit."""
+        return f"{self.scale * value:.3g}{self._of}"
+
     def apart(self, value: float) -> str:
         """Return a difference in words: 0.6 points higher."""
         return f"{self.size(value)} {_side(value)}"

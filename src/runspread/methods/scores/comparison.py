@@ -157,6 +157,15 @@ class ScoreComparison(Paper, ScoreResult):
         """Return the verdict on the new arm: better, worse, not worse, equivalent or undecided."""
         return self.judged.verdict
 
+    @property
+    def refuted(self) -> bool:
+        """Whether the opposite of what was asked is shown: worse, or with a margin a difference beyond it."""
+        if self.asked == "better":
+            return self.judged.verdict == "worse"
+        margin, low, high = self.judged.margin or math.inf, self.judged.lo_tost, self.judged.hi_tost
+        below, above = high < -margin, low > margin
+        return below or above if self.asked == "equivalent" else (above if self.lower_is_better else below)
+
     def table(self) -> Table:
         """Return each quantity with its interval, its p and the name of its test."""
         d, r, e = self.difference, self.ranks, self.effect

@@ -16,6 +16,7 @@ from ..._words import count
 from ...errors import InputError
 from ..variance.pilot import SAFE, Arm, Spread
 from ..variance.power import runs_for_welch, smallest, welch_power, welch_rejection
+from .amounts import Amounts
 from .basis import ScoreResult
 from .defaults import LEVEL, MOST_RUNS, POWER
 from .one_arm import standard_deviation
@@ -93,6 +94,12 @@ class ScorePlan(ScoreResult):
         What was asked.
     solved_for : str
         runs or gap.
+    metric, unit : str
+        Name of the metric, where it is known; fraction, percent or plain.
+    examples : int or None
+        Size of the test set, where its noise bounds what runs can show.
+    examples_needed : int or None
+        How many examples the gap takes however many runs there are, where there are too few.
     """
 
     picture = ".plots_plans:plot_score_plan"
@@ -110,6 +117,10 @@ class ScorePlan(ScoreResult):
     power: float
     alpha: float
     solved_for: str
+    metric: str = ""
+    unit: str = "plain"
+    examples: int | None = None
+    examples_needed: int | None = None
 
     def table(self) -> Table:
         """Return the three plans."""
@@ -119,23 +130,27 @@ class ScorePlan(ScoreResult):
 
     def sentence(self) -> str:
         """Return the runs, and what they rest on."""
-        runs = _runs_text(self.runs_assurance)
+        runs, amounts = _runs_text(self.runs_assurance), Amounts(self.metric, self.unit, self.gap)
         cases = "in four cases of five" if self.power == POWER else f"in {self.power:.0%} of cases"
+        gap, margin = amounts.margin(self.gap), amounts.margin(self.margin or 0.0)
         if self.solved_for == "gap":
-            return f"{runs} of each arm show a gap of {self.gap:.3g} {cases} ({_basis(self)})."
+            return f"{runs} of each arm show a gap of {amounts.rounded(self.gap)} {cases} ({_basis(self)})."
         of = "of the new arm" if self.n_old is not None else "of each arm"
+        if self.examples_needed is not None:
+            start = f"No number of runs shows a gap of {gap} on {self.examples:,} examples {cases}"
+            return f"{start}: their noise stays, and takes about {self.examples_needed:,} examples to fall below it."
         if math.isinf(self.runs_assurance):
-            start = f"No number of new runs shows a gap of {self.gap:g} {cases}"
+            start = f"No number of new runs shows a gap of {gap} {cases}"
             return f"{start}: more than {self.n_old} runs of old are needed."
         if math.isnan(self.runs_assurance):
             return (
                 f"A pilot of {count(int(self.df) + 1, 'run')} is too small to plan with: run one more pilot first "
-                f"({_plain(self.runs_plugin)} runs {of} if the standard deviation were exactly {self.sd:.3g})."
+                f"({_plain(self.runs_plugin)} runs {of} if the standard deviation were exactly {_sd(self)})."
             )
         aim = {
-            "better": f"show a gap of {self.gap:g}",
-            "not worse": f"show that new is not worse by more than {self.margin or 0:g}",
-            "equivalent": f"show equivalence within {self.margin or 0:g}",
+            "better": f"show a gap of {gap}",
+            "not worse": f"show that new is not worse by more than {margin}",
+            "equivalent": f"show equivalence within {margin}",
         }[self.question]
         return f"{runs} {of} {aim} {cases} ({_basis(self)})."
 
@@ -150,13 +165,17 @@ def _runs_text(value: float) -> str:
 
 def _basis(plan: ScorePlan) -> str:
     if math.isinf(plan.df):
-        return f"standard deviation between runs {plan.sd:.3g}, taken as exact"
+        return f"standard deviation between runs {_sd(plan)}, taken as exact"
     if plan.solved_for == "gap":
-        return f"allowing for a standard deviation of {plan.sd:.3g} from {plan.df:.3g} degrees of freedom"
+        return f"allowing for a standard deviation of {_sd(plan)} from {plan.df:.3g} degrees of freedom"
     return (
         f"allowing for a standard deviation known from {plan.df:.3g} degrees of freedom; {_plain(plan.runs_plugin)} if "
-        f"it were exactly {plan.sd:.3g}, {_plain(plan.runs_upper)} to be safe"
+        f"it were exactly {_sd(plan)}, {_plain(plan.runs_upper)} to be safe"
     )
+
+
+def _sd(plan: ScorePlan) -> str:
+    return Amounts(plan.metric, plan.unit, plan.sd).rounded(plan.sd)
 
 
 def plan_scores(gap: float | None = None, **settings: Unpack[PlanSettings]) -> ScorePlan:

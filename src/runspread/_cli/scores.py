@@ -1,0 +1,167 @@
+"""Options of the commands that take one number per run: which column is what, which arms, which margin, what to print.
+
+A source is a table (CSV, TSV, Parquet, JSON Lines), a file with one number a line, a study whose metric is named or
+that ``--by`` divides, or outputs per example; `Asked` says which, and refuses options without effect on it.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from .._reading.scores.files import TABLES
+from .._results import Result
+from ..errors import InputError
+from .choosing import where_asked
+from .opening import is_outputs, open_chosen, open_sources, refuse_ignored, typed
+from .show import save_plot, show
+from .statuses import status_of, verdict_of
+
+OF_TABLES = ("value", "seed", "task", "at", "repeats", "diverged", "lower_is_better")
+OF_SCORES = (*OF_TABLES, "metric", "examples", "spread")
+_OF_OUTPUTS = ("labels", "kind", "clusters", "samples_are")
+
+
+def _diverged(_: click.Context, __: click.Parameter, text: str | None) -> str | float | None:
+    """Return what a diverged run stands for: a word, or a number."""
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _step(_: click.Context, __: click.Parameter, text: str | None) -> str | int | None:
+    return int(text) if text is not None and text.lstrip("-").isdecimal() else text
+
+
+_READING = (
+    click.option(
+        "--by",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column that names the arms, or hyperparameter that divides a study; can be repeated. [default: found by "
+        "name: method, model, config, ...]",
+    ),
+    click.option(
+        "--metric",
+        multiple=True,
+        metavar="NAME",
+        help="Metric: a value of the column of metrics, a numeric column, or a logged metric of a study; can be "
+        "repeated.",
+    ),
+    click.option("--value", metavar="COLUMN", help="Column of the scores. [default: found by name: value, score, ...]"),
+    click.option("--seed", metavar="COLUMN", help="Column of the seeds. [default: found by name]"),
+    click.option("--task", metavar="COLUMN|TASK", help="Column of the tasks, or one task to keep."),
+    click.option(
+        "--at", metavar="last|best|STEP", callback=_step, help="Which step of each run counts. [default: the last]"
+    ),
+    click.option(
+        "--repeats",
+        type=click.Choice(("raise", "mean", "first", "last")),
+        help="What several values of one run mean. [default: an error]",
+    ),
+    click.option(
+        "--diverged",
+        metavar="exclude|worst|raise|NUMBER",
+        callback=_diverged,
+        help="What a run without a finite value means: left out and named, worse than every other, an error, or a "
+        "number. [default: exclude]",
+    ),
+    click.option(
+        "--lower-is-better/--higher-is-better", default=None, help="Direction, where the metric's name does not tell."
+    ),
+    click.option(
+        "--examples",
+        type=click.IntRange(min=1),
+        help="Size of the test set that accuracies are measured on; its noise is counted, as of independent errors.",
+    ),
+)
+_NAMES = ("by", "metric", "value", "seed", "task", "at", "repeats", "diverged", "lower_is_better", "examples")
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how scores are read; the command gets those that are set in one dict, `reading`."""
+
+    @functools.wraps(command)
+    def called(*args: Any, **options: Any) -> Any:
+        given = {name: options.pop(name) for name in _NAMES}
+        reading = {name: value for name, value in given.items() if value not in (None, ())}
+        reading |= {name: reading[name][0] for name in ("by", "metric") if len(reading.get(name, ())) == 1}
+        return command(*args, reading=reading, **options)
+
+    for option in reversed(_READING):
+        called = option(called)
+    return called
+
+
+latex_option: Callable[..., Any] = click.option(
+    "--latex", is_flag=True, help="Print a LaTeX table of one number per run (booktabs) instead."
+)
+
+
+class Asked(NamedTuple):
+    """What a command was given: sources, opened where they are studies or outputs; whether they are scores."""
+
+    sources: tuple[Any, ...]
+    scores: bool
+    options: dict[str, Any]
+
+
+def asked(paths: Sequence[str], reading: dict[str, Any], split: str, labels: str | None) -> Asked:
+    """Return what the sources are, opened, and the keywords of the verbs that go with them."""
+    tables = [Path(path).suffix in TABLES for path in paths]
+    if all(tables):
+        return Asked(tuple(paths), True, {**_of_tables(paths), **reading, "points": True})
+    if any(tables):
+        table, other = (
+            next(path for path, is_one in zip(paths, tables, strict=True) if is_one is k) for k in (True, False)
+        )
+        raise InputError(f"{table} is a table of scores, {other} is not", "all of one kind")
+    studies = not any(is_outputs(path) for path in paths)
+    if studies and (reading.get("metric") or reading.get("by")):
+        if reading.get("metric"):
+            refuse_ignored("on the scalars of a study", *_OF_OUTPUTS)
+        opened = tuple(open_chosen(path) for path in paths)
+        return Asked(opened, bool(reading.get("metric")), {**reading, "split": split, "points": True})
+    refuse_ignored("on outputs per example", *OF_SCORES, "by")
+    return Asked(tuple(open_sources(paths, labels)), False, {"split": split})
+
+
+def _of_tables(paths: Sequence[str]) -> dict[str, Any]:
+    """Return the rows that are asked for, after refusing what tables have not."""
+    refuse_ignored("on a table of scores", "split", *_OF_OUTPUTS)
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        raise InputError(f"the file {missing[0]} does not exist", "a table of scores")
+    where = where_asked()
+    return {"where": where} if where else {}
+
+
+def finish(result: Result, *, as_json: bool, latex: bool, plot: Path | None) -> NoReturn:
+    """Draw, print and leave with the status of the verdict."""
+    save_plot(result, plot)
+    if latex:
+        _print_latex(result)
+    else:
+        show(result, as_json=as_json)
+    status = status_of(result)
+    words = verdict_of(result)
+    if words and not (as_json or latex):
+        click.echo(f"\nVerdict: {words} (exit status {status})")
+    sys.exit(status)
+
+
+def _print_latex(result: Result) -> None:
+    text = getattr(result, "to_latex", None)
+    if text is None:
+        raise InputError(f"{type(result).__name__} has no LaTeX table", hint="Drop --latex.")
+    if typed("as_json"):
+        raise InputError("both --latex and --json were given", "one of them")
+    click.echo(text(), nl=False)

@@ -1,0 +1,36 @@
+"""Exit statuses: 0 where the verdict asked for holds, 1 where its opposite is shown, 3 where neither is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SHOWN = {True: 0, False: 1, None: 3}
+
+
+def status_of(result: Any) -> int:
+    """Return the exit status of a result; 0 of one that asks for no verdict.
+
+    Of several comparisons (arms against a baseline, pairs of arms over tasks) 0 where one is better, else 1 where one
+    is worse.
+    """
+    if hasattr(result, "verdicts"):
+        return _of_several(result)
+    if hasattr(result, "refuted"):
+        return SHOWN[True if result.shown else False if result.refuted else None]
+    return SHOWN[result.shown] if hasattr(result, "shown") else 0
+
+
+def _of_several(result: Any) -> int:
+    """Return the status of verdicts on several arms; without a baseline, of whether one arm is the best."""
+    words = tuple(result.verdicts)
+    if not words:
+        return 0 if int(result.maybe_best.sum()) == 1 else 3
+    return 0 if "better" in words else 1 if "worse" in words else 3
+
+
+def verdict_of(result: Any) -> str:
+    """Return the verdict in words; empty where there is none."""
+    if hasattr(result, "verdicts"):
+        words = tuple(dict.fromkeys(result.verdicts))
+        return ", ".join(words) or ("one arm is the best" if _of_several(result) == 0 else "undecided")
+    return result.verdict() if callable(getattr(result, "verdict", None)) else ""

@@ -1,0 +1,109 @@
+"""Evidence of one number per run, made ready for the methods of scores: read once, margins in its unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..._checks import check_choice
+from ..._reading.evidence import NUMBERS, STUDY, Scores
+from ..._reading.scores.columns import NAMES, plain
+from ..._reading.scores.table import DEFAULTS as READING
+from ..._reading.scores.table import ScoreTable, read_scores
+from ..._reading.scores.words import FRACTION
+from ..._reading.tables import as_table
+from ..._results import Table
+from ...errors import InputError
+from ..scores.basis import ScoreResult
+from .settings import OF_OUTPUTS, OF_TABLES, refuse, some
+
+R = TypeVar("R", bound=ScoreResult)
+BEYOND = {
+    "compare": "whether it holds on other examples",
+    "rank": "whether it holds on other examples",
+    "summary": "how much of the spread is noise of the test set",
+    "plan": "whether it takes more runs or more examples",
+}
+_ASSUMED = (
+    "The scores have no name of a metric: higher is taken to be better. Pass metric='...', or lower_is_better=True."
+)
+
+
+def read(held: Scores, given: Mapping[str, Any], *, one_arm: bool = False) -> ScoreTable:
+    """Return the scores as a table, after refusing keywords that have no effect on them."""
+    if isinstance(held.source, ScoreTable):
+        return held.source
+    refuse(given, OF_OUTPUTS, "one number per run")
+    if held.origin == STUDY:
+        refuse(given, OF_TABLES, "the scalars of a study")
+    else:
+        refuse(given, ("split",), "one number per run")
+    reading = {**some(given, READING), **held.reading}
+    source = held.source
+    if held.origin != STUDY and given.get("task") is not None:
+        source, reading = _one_task(source, reading)
+    found = read_scores(source, one_arm=one_arm, **reading)
+    found = replace(found, excluded=(*held.excluded, *found.excluded))
+    return _directed(found) if held.origin == NUMBERS else found
+
+
+def _one_task(source: Any, reading: dict[str, Any]) -> tuple[Table, dict[str, Any]]:
+    """Return the table, where `task` names a column; else the rows of the task that it names."""
+    table, task = as_table(source), reading["task"]
+    columns = [name for name in table.columns if plain(name) in NAMES["task"].split()]
+    if task in table.columns or len(columns) != 1:
+        return table, reading
+    return table, {**reading, "task": columns[0], "where": {**(reading.get("where") or {}), columns[0]: task}}
+
+
+def _directed(table: ScoreTable) -> ScoreTable:
+    """Return plain numbers without a direction as higher-is-better where all lie within 0 and 1, and say so."""
+    name = table.metrics[0]
+    values = np.concatenate([cell.values for cell in table.cells.values()])
+    finite = values[np.isfinite(values)]
+    if name or table.directions[name] is not None or not len(finite) or finite.min() < 0 or finite.max() > 1:
+        return table
+    return replace(table, directions={name: False}, warnings=(*table.warnings, _ASSUMED))
+
+
+def margins(given: Mapping[str, float | None], table: ScoreTable, *, points: bool) -> dict[str, float]:
+    """Return margins and gaps in the unit of the table; with `points`, those of fractions are percentage points."""
+    fraction = all(table.units[name] == FRACTION for name in table.metrics)
+    known = {name: value for name, value in given.items() if value is not None}
+    if not (points and fraction):
+        return known
+    for name, value in known.items():
+        if not 0 < value < 100:
+            hint = "1 is one percentage point."
+            raise InputError(f"{name} is {value:g}", "percentage points between 0 and 100", hint)
+    return {name: value / 100 for name, value in known.items()}
+
+
+def arm_of(name: Any, names: Sequence[str]) -> str | None:
+    """Return an arm by its name, or by its value alone: ``0.1`` is ``lr=0.1``."""
+    if name is None:
+        return None
+    found = [one for one in names if one == str(name)] or [one for one in names if one.rpartition("=")[2] == str(name)]
+    return found[0] if len(found) == 1 else check_choice(str(name), "arm", names)
+
+
+def resting(result: R, verb: str) -> R:
+    """Return a result whose sentence says that it rests on one number per run, and what more could be told."""
+    text = f"From one score per run; with per-example outputs it could also be told {BEYOND[verb]}."
+    return replace(result, rests_on=text)
+
+
+def direction_given(given: Mapping[str, Any], table: ScoreTable) -> dict[str, Any]:
+    """Return `lower_is_better` where it was given, so that a result does not say it was found."""
+    return {} if given.get("lower_is_better") is None else {"lower_is_better": table.lower_is_better()}
+
+
+def pilot_of(table: ScoreTable, baseline: str | None) -> list[list[float]]:
+    """Return the finite runs of each arm on each task, or of the baseline alone."""
+    arm = arm_of(baseline, table.arms)
+    cells = [cell.values for place, cell in table.cells.items() if arm in (None, place.arm)]
+    return [[value for value in values.tolist() if math.isfinite(value)] for values in cells]

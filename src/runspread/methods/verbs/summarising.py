@@ -1,0 +1,61 @@
+"""`summary`: what the runs of each arm are. From one number per run, which may be the accuracy of its outputs."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from ..._reading.evidence import Outputs, evidence
+from ..scores.defaults import LEVEL
+from ..scores.summary import RunScores, run_scores
+from .ranking import accuracies, without_outputs
+from .scores import direction_given, read, resting
+from .settings import SUMMARIES, EvidenceOptions, check, refuse
+
+
+def summary(
+    source: Any,
+    labels: Any = None,
+    *,
+    target: float | None = None,
+    confidence_level: float = LEVEL,
+    **options: Unpack[EvidenceOptions],
+) -> RunScores:
+    """Return mean, spread, intervals, the best of N, groups and outliers of the runs of each arm.
+
+    Parameters
+    ----------
+    source : sequence, table, mapping, study, outputs or path
+        One number per run, of one arm or of several; outputs are summed up by their accuracies, as are studies without
+        ``metric=``.
+    labels : array_like of int [examples], optional
+        True classes, for outputs.
+    target : float, optional
+        A number to compare the runs with, in the unit of the metric: a paper's value.
+    confidence_level : float
+        Of intervals.
+    **options : EvidenceOptions
+        How the evidence is read.
+
+    Raises
+    ------
+    InputError
+        An ambiguous table, or a target with an unknown direction.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> print(rs.summary([3.2772, 3.2794, 3.2781], metric="val_loss").sentence()[:38])
+    The mean validation loss is 3.2782 (95
+    """
+    check(options, SUMMARIES, "summary", ("labels", "target", "confidence_level"))
+    given: dict[str, Any] = dict(options)
+    held = evidence((source,), given)
+    if isinstance(held, Outputs):
+        held, given = accuracies(held, labels, given), without_outputs(given)
+    elif labels is not None:
+        refuse({"labels": labels}, ("labels",), "one number per run")
+    table = read(held, given, one_arm=True)
+    examples = {} if given.get("examples") is None else {"examples": given["examples"]}
+    aimed = {} if target is None else {"target": target}
+    found = run_scores(table, level=confidence_level, **aimed, **examples, **direction_given(given, table))
+    return resting(found, "summary")
