@@ -243,8 +243,7 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
     options: dict[str, Any] = {**DESCRIBING, **settings}
     level = checked_level(options["level"])
     table = read_scores(_as_source(source), one_arm=True, **given_of(settings))
-    arms = [_arm(table, place, cell, options["target"], level) for place, cell in table.cells.items()]
-    arms = [_arm(table, place, cell, options, level) for place, cell in table.cells.items() if len(cell)]
+    arms = [_arm(table, place, cell, options, level) for place, cell in table.cells.items()]
     notes = [note for one in arms for note in arm_warnings(one.arm, one.values)]
     notes += [note for one in arms for note in _outlier_warning(one, table)]
     return RunScores(
@@ -279,10 +278,8 @@ def _arm(table: ScoreTable, place: Place, cell: ScoreCell, options: Mapping[str,
         stand_in=runs_of_cell(cell, table).stand_in,
         values=x,
         moments=moments(x),
-        intervals=arm_intervals(x, level),
         target=None if target is None or not len(x) else _target(table, place, x, target, level),
         intervals=arm_intervals(x, level, error_floor(x, options["examples"], table.units[place.metric], place.metric)),
-        target=None if target is None else _target(table, place, x, target, level),
         shape=form,
         best_of=best_of(x, lower=table.lower_is_better(place.metric)) if known else np.zeros(0),
         outliers=np.zeros(0, np.int64) if form.two_groups else outliers(x),
