@@ -45,7 +45,7 @@ class Scores:
     reading : dict
         Its keywords that follow from what was given.
     origin : str
-        numbers (sequences without a name of a metric), table or study.
+        numbers (sequences without a name of a metric), table, study (a metric of it), or outputs (their accuracies).
     excluded : tuple of Excluded
         Runs that were left out before.
     """

@@ -50,7 +50,7 @@ def test_which_may_be_the_best():
 def test_against_a_baseline_by_holm():
     found = rank_scores(ARMS, metric="accuracy", baseline="d")
     assert dict(zip("abc", found.verdicts, strict=True)) == {"a": "worse", "b": "better", "c": "better"}
-    assert found.sentence().startswith("B and c are better than d; a is worse than d (3 runs each, after Holm's")
+    assert found.sentence().startswith("Against d, b and c are better; a is worse (3 runs each, after Holm's")
     assert found.table()["verdict"].count("baseline") == 1
     with pytest.raises(InputError, match="arm"):
         rank_scores(ARMS, metric="accuracy", baseline="e")

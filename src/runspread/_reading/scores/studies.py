@@ -56,10 +56,13 @@ def scores_of(studies: Mapping[str, Any], metrics: Sequence[str], split: str, at
 
 
 def _rows(arm: str, study: Any, metrics: Sequence[str], split: str, at: str | int) -> Iterator[dict[str, Any]]:
+    seeds = [_seed(run) for run in study.runs]
+    if len(set(seeds)) < len(seeds):  # one seed under several settings: the run's id says which run it is
+        seeds = [None] * len(seeds)
     for metric in metrics:
         values = _values(study, metric, split, at)
-        for run in study.runs:
-            facts = {"arm": arm, "metric": metric, "seed": _seed(run), "run": run.id}
+        for run, seed in zip(study.runs, seeds, strict=True):
+            facts = {"arm": arm, "metric": metric, "seed": seed, "run": run.id}
             settings = {_other(name): _text(value) for name, value in run.hyperparameters.items()}
             points = values.get(run.id, [(None, None)])
             if run.status != "completed":

@@ -166,16 +166,10 @@ def _baseline_words(one: ScoreRanking) -> str:
         for word in ("better", "worse", "undecided")
     }
     parts = [
-        f"{listed(names, 4)} {'is' if len(names) == 1 else 'are'} {word} than {one.baseline}"
-        for word, names in by_verdict.items()
-        if names and word != "undecided"
+        f"{listed(names, 4)} {'is' if len(names) == 1 else 'are'} {word}" for word, names in by_verdict.items() if names
     ]
-    unsure = by_verdict["undecided"]
-    if unsure:
-        parts.append(f"{listed(unsure, 4)} {'is' if len(unsure) == 1 else 'are'} undecided")
-    text = "; ".join(parts)
     holm = f", after Holm's correction over {count(len(others), 'comparison')}" if len(others) > 1 else ""
-    return f"{text[:1].upper()}{text[1:]} ({_runs(one.n)}{holm})."
+    return f"Against {one.baseline}, {'; '.join(parts)} ({_runs(one.n)}{holm})."
 
 
 def _runs(n: NDArray[np.int64]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from ..._reading.evidence import STUDY, Outputs, Scores, evidence
+from ..._reading.evidence import OUTPUTS, Outputs, Scores, evidence
 from ..._reading.options import DEFAULTS_OF_OUTCOMES
 from ..._results import Excluded
 from ...errors import InputError
@@ -77,7 +77,7 @@ def ranked(held: Scores | Outputs, labels: Any, options: Mapping[str, Any], leve
         refuse(options, ("spread", "examples"), "several tasks")
         return resting(compare_tasks(table, level=level, **some({**options, **own}, OVER_TASKS)), "rank")
     refuse(options, ("on", "tasks", "normalise", "gamma"), "one task")
-    return resting(rank_scores(table, level=level, **own), "rank")
+    return resting(rank_scores(table, level=level, **own), "rank", outputs=held.origin == OUTPUTS)
 
 
 def accuracies(held: Outputs, labels: Any, options: Mapping[str, Any]) -> Scores:
@@ -94,7 +94,7 @@ def accuracies(held: Outputs, labels: Any, options: Mapping[str, Any]) -> Scores
     lost = [(arm, item) for arm, one in found.items() for item in one.excluded]
     excluded = tuple(Excluded(f"{arm} {item.run}".strip(), item.reason) for arm, item in lost)
     reading = {"by": "arm", "run": "run", "value": "value", "metric": ACCURACY}
-    return Scores(columns, reading, STUDY, excluded)
+    return Scores(columns, reading, OUTPUTS, excluded)
 
 
 def without_outputs(options: Mapping[str, Any]) -> dict[str, Any]:

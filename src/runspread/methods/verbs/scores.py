@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..._checks import check_choice
-from ..._reading.evidence import NUMBERS, STUDY, Scores
+from ..._reading.evidence import NUMBERS, OUTPUTS, STUDY, Scores
 from ..._reading.scores.columns import NAMES, plain
+from ..._reading.scores.runs import suspicions
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreTable, read_scores
 from ..._reading.scores.words import FRACTION
@@ -22,12 +23,13 @@ from ..scores.basis import ScoreResult
 from .settings import OF_OUTPUTS, OF_TABLES, refuse, some
 
 R = TypeVar("R", bound=ScoreResult)
-BEYOND = {
+_BEYOND = {
     "compare": "whether it holds on other examples",
     "rank": "whether it holds on other examples",
     "summary": "how much of the spread is noise of the test set",
     "plan": "whether it takes more runs or more examples",
 }
+_TELLS = {"summary": "variance"}  # the verb on outputs that tells it; else compare, of two arms
 _ASSUMED = (
     "The scores have no name of a metric: higher is taken to be better. Pass metric='...', or lower_is_better=True."
 )
@@ -38,15 +40,18 @@ def read(held: Scores, given: Mapping[str, Any], *, one_arm: bool = False) -> Sc
     if isinstance(held.source, ScoreTable):
         return held.source
     refuse(given, OF_OUTPUTS, "one number per run")
-    if held.origin == STUDY:
+    if held.origin in (STUDY, OUTPUTS):
         refuse(given, OF_TABLES, "the scalars of a study")
     else:
         refuse(given, ("split",), "one number per run")
     reading = {**some(given, READING), **held.reading}
     source = held.source
-    if held.origin != STUDY and given.get("task") is not None:
+    if held.origin not in (STUDY, OUTPUTS) and given.get("task") is not None:
         source, reading = _one_task(source, reading)
     found = read_scores(source, one_arm=one_arm, **reading)
+    if held.origin == OUTPUTS:  # accuracies on one test set are often equal
+        equal = suspicions(found.cells)
+        found = replace(found, warnings=tuple(note for note in found.warnings if note not in equal))
     found = replace(found, excluded=(*held.excluded, *found.excluded))
     return _directed(found) if held.origin == NUMBERS else found
 
@@ -91,9 +96,14 @@ def arm_of(name: Any, names: Sequence[str]) -> str | None:
     return found[0] if len(found) == 1 else check_choice(str(name), "arm", names)
 
 
-def resting(result: R, verb: str) -> R:
-    """Return a result whose sentence says that it rests on one number per run, and what more could be told."""
-    text = f"From one score per run; with per-example outputs it could also be told {BEYOND[verb]}."
+def resting(result: R, verb: str, *, outputs: bool = False) -> R:
+    """Return a result whose sentence says that it rests on one number per run, and what more could be told.
+
+    With `outputs` that number is the accuracy of outputs that are there.
+    """
+    text = f"From one score per run; with per-example outputs it could also be told {_BEYOND[verb]}."
+    if outputs:
+        text = f"From the accuracy of each run; rs.{_TELLS.get(verb, 'compare')} also tells {_BEYOND[verb]}."
     return replace(result, rests_on=text)
 
 

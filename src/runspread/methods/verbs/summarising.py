@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
-from ..._reading.evidence import Outputs, evidence
+from ..._reading.evidence import OUTPUTS, Outputs, evidence
 from ..scores.defaults import LEVEL
 from ..scores.summary import RunScores, run_scores
 from .ranking import accuracies, without_outputs
@@ -58,4 +58,4 @@ def summary(
     examples = {} if given.get("examples") is None else {"examples": given["examples"]}
     aimed = {} if target is None else {"target": target}
     found = run_scores(table, level=confidence_level, **aimed, **examples, **direction_given(given, table))
-    return resting(found, "summary")
+    return resting(found, "summary", outputs=held.origin == OUTPUTS)
