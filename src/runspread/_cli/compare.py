@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from .._reading.scores.files import TABLES
 from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
@@ -105,14 +106,14 @@ def command(
     questions = {"on": on, "not_worse": not_worse, "equivalent": equivalent, "confidence_level": level}
     arms = {name: value for name, value in (("baseline", baseline), ("new_arm", new_arm)) if value is not None}
     pairs = {"paired": True} if paired else {}
+    named = {} if b is None else {"names": _names(a, b)}
     if found.scores:
         known = {} if spread is None else {"spread": spread}
-        result = rs.compare(*found.sources, **questions, **found.options, **arms, **pairs, **known)
+        result = rs.compare(*found.sources, **questions, **found.options, **arms, **pairs, **known, **named)
         finish(result, as_json=as_json, latex=latex, plot=plot)
     refuse_ignored("on outputs per example", "spread", "latex", "diverged", "examples")
     questions |= {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
     how = {"kind": kind, "samples_are": samples_are, "clusters": read_clusters(clusters, a)}
-    named = {} if b is None else {"names": _names(a, b)}
     result = rs.compare(*found.sources, **questions, **_without_points(found), **arms, **pairs, **how, **named)
     if not isinstance(result, rs.methods.variance.Comparison):
         finish(result, as_json=as_json, latex=latex, plot=plot)
@@ -120,7 +121,10 @@ def command(
 
 
 def _names(a: str, b: str) -> tuple[str, str]:
-    names = (Path(a).resolve().name, Path(b).resolve().name)
+    """Return what the two are called: their folders, or their files, those of scores without ending."""
+    places = [Path(path).resolve() for path in (a, b)]
+    first, second = (place.stem if place.suffix in TABLES else place.name for place in places)
+    names = (first, second)
     return names if names[0] != names[1] else ("A", "B")
 
 

@@ -18,6 +18,7 @@ from .._reading.scores.files import TABLES
 from .._results import Result
 from ..errors import InputError
 from .choosing import where_asked
+from .hints import hints_in_options
 from .opening import is_outputs, open_chosen, open_sources, refuse_ignored, typed
 from .show import save_plot, show
 from .statuses import status_of, verdict_of
@@ -94,7 +95,8 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = {name: options.pop(name) for name in _NAMES}
         reading = {name: value for name, value in given.items() if value not in (None, ())}
         reading |= {name: reading[name][0] for name in ("by", "metric") if len(reading.get(name, ())) == 1}
-        return command(*args, reading=reading, **options)
+        with hints_in_options():
+            return command(*args, reading=reading, **options)
 
     for option in reversed(_READING):
         called = option(called)

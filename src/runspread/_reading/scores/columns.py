@@ -72,7 +72,7 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
     names = list(table.columns)
     taken = {name for role in NAMES if role != "metric" for name in as_names(given.get(role))}
     for name in taken:
-        _check_column(name, names)
+        check_column(name, names)
     found = {role: _found(role, names, given, taken) for role in NAMES}
     wanted = as_names(given.get("metric"))
     values = _wide(table, found, wanted)
@@ -104,7 +104,8 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
     )
 
 
-def _check_column(name: str, names: Sequence[str]) -> None:
+def check_column(name: str, names: Sequence[str]) -> None:
+    """Raise unless there is a column of that name; the nearest one is suggested."""
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else ""
@@ -148,5 +149,5 @@ def _wide(table: Table, found: Mapping[str, str | None], wanted: Sequence[str]) 
     if found["value"] is not None and not any(name in table.columns for name in wanted):
         return {}  # what the one column of values is called
     for name in wanted:
-        _check_column(name, list(table.columns))
+        check_column(name, list(table.columns))
     return {name: name for name in wanted}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..._results import Table
 from ...errors import InputError
 from .cells import MISSING, read_cell, read_key, read_name
-from .columns import Columns
+from .columns import Columns, check_column
 
 
 class Place(NamedTuple):
@@ -107,6 +107,7 @@ def _kept(table: Table, where: Mapping[str, Any] | None) -> Sequence[int]:
     kept: Sequence[int] = range(len(table))
     for name, wanted in (where or {}).items():
         values = {str(item) for item in (wanted if isinstance(wanted, (list, tuple, set)) else [wanted])}
+        check_column(name, list(table.columns))
         cells = table[name]
         kept = [at for at in kept if read_name(cells[at]) in values]
         if not kept:

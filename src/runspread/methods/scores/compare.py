@@ -154,7 +154,7 @@ def one_of_each(table: ScoreTable) -> None:
         raise InputError(
             f"the table has {len(table.tasks)} tasks, {', '.join(table.tasks[:6])}",
             "one",
-            f"Keep one with where={{column: {table.tasks[0]!r}}}, or compare over all of them with compare_tasks.",
+            f"Keep one with where={{column: {table.tasks[0]!r}}}, or pass all of them to rs.compare.",
         )
 
 
@@ -168,9 +168,9 @@ def _two_arms(table: ScoreTable, baseline: str | None, new: str | None) -> tuple
     if new is None and len(others) != 1:
         known = ", ".join(table.arms[:6])
         if not others:
-            raise InputError(f"the table has one arm, {known}", "two", "Use run_scores for one arm.")
+            raise InputError(f"the table has one arm, {known}", "two", "Use rs.summary for one arm.")
         raise InputError(
-            f"the table has {len(table.arms)} arms, {known}", "two", "Pass baseline= and new_arm=, or use rank_scores."
+            f"the table has {len(table.arms)} arms, {known}", "two", "Pass baseline= and new_arm=, or use rs.rank."
         )
     return old, new if new is not None else others[0]
 

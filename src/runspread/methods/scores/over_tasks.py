@@ -302,7 +302,9 @@ def _common(table: ScoreTable, arms: Sequence[str], how: str) -> tuple[tuple[str
         )
     if len(complete) < 2:
         raise InputError(
-            f"{len(complete)} of {len(table.tasks)} tasks have runs of each arm", "two or more", "Use compare_scores."
+            f"{len(complete)} of {len(table.tasks)} tasks have runs of each arm",
+            "two or more",
+            "Keep one task and use rs.compare.",
         )
     warnings = [f"Left out, since an arm has no runs there: {listed(lost)}."] if lost else []
     if len(complete) == 2:

@@ -209,7 +209,7 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
     one_of_each(table)
     cells = {arm: table.cell(arm) for arm in table.arms if len(table.cell(arm))}
     if len(cells) < 2:
-        raise InputError(f"{count(len(cells), 'arm')} with runs can be read", "two or more", "Use run_scores for one.")
+        raise InputError(f"{count(len(cells), 'arm')} with runs can be read", "two or more", "Use rs.summary for one.")
     values = [cell.values for cell in cells.values()]
     if not all(np.isfinite(x).all() for x in values):
         raise InputError("diverged runs count as worst", "finite values to rank means", "Pass diverged='exclude'.")

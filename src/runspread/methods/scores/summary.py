@@ -203,7 +203,7 @@ def _about_several(found: RunScores) -> str:
     counts = [one.moments.n for one in found.arms]
     runs = count(counts[0], "run") + " each" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)} runs each"
     arms = count(len(found.arms), "arm")
-    return f"{arms} of scores, {runs}; which is better is not tested here (compare_scores, rank_scores)."
+    return f"{arms} of scores, {runs}; which of them is better is not tested here."
 
 
 def _two_groups_words(values: Floats, form: Shape, level: float, *, lower: bool = False) -> str:
@@ -267,7 +267,7 @@ def _as_source(source: Any) -> Any:
 def _arm(table: ScoreTable, place: Place, cell: ScoreCell, options: Mapping[str, Any], level: float) -> ArmScores:
     x, target = cell.values, options["target"]
     if not np.isfinite(x).all():
-        raise InputError("diverged runs count as worst", "finite values for means and spreads", "Use compare_scores.")
+        raise InputError("diverged runs count as worst", "finite values for means and spreads", "Use rs.compare.")
     known = table.directions[place.metric] is not None
     form = shape(x)
     return ArmScores(
