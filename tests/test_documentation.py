@@ -112,6 +112,9 @@ def shelf(tmp_path_factory):
             with study.record(seeds={"init": seed, "order": seed}) as run:
                 run.predictions("test", 2 * np.eye(4)[labels] + rng.normal(size=(120, 4)))
     save_file({"fc.weight": np.random.default_rng(0).normal(size=(80, 90)).astype("f4")}, folder / "model.safetensors")
+    (folder / "scores.csv").write_text(
+        next(text for language, text in blocks(REPOSITORY / "README.md") if language == "csv")
+    )
     rows = "".join(f"m{i},{2 + i % 2},{i % 7},0.{50 + i}\n" for i in range(20))
     (folder / "sweep.csv").write_text("model,depth,alpha,test_accuracy\n" + rows)
     return folder
@@ -131,6 +134,16 @@ def test_the_commands_of_the_readme_run(shelf, monkeypatch, words):
         pytest.skip(f"{words[1]} is made by a command that trains")
     done = CliRunner().invoke(cli, words)
     assert done.exit_code in (0, 1, 3), done.output
+
+
+def test_the_first_example_of_the_readme_prints_what_it_says(shelf, monkeypatch, no_windows):
+    """A table of scores, one command: the sentence and the LaTeX table that are printed there, and a figure."""
+    monkeypatch.chdir(shelf)
+    done = CliRunner().invoke(cli, README[0])
+    assert README[0][:2] == ["compare", "scores.csv"]
+    assert done.exit_code == 0
+    assert done.output == next(text for language, text in blocks(REPOSITORY / "README.md") if language == "latex")
+    assert (shelf / "scores.png").stat().st_size > 1000
 
 
 def written_commands() -> list[tuple[str, list[str]]]:

@@ -104,7 +104,9 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 latex_option: Callable[..., Any] = click.option(
-    "--latex", is_flag=True, help="Print a LaTeX table of one number per run (booktabs) instead."
+    "--latex",
+    is_flag=True,
+    help="Print a LaTeX table (booktabs) of one number per run, with the sentence as a comment above it.",
 )
 
 
@@ -161,9 +163,12 @@ def finish(result: Result, *, as_json: bool, latex: bool, plot: Path | None) -> 
 
 
 def _print_latex(result: Result) -> None:
+    """Print the table of a paper, with the sentence and the warnings above it as comments."""
     text = getattr(result, "to_latex", None)
     if text is None:
         raise InputError(f"{type(result).__name__} has no LaTeX table", hint="Drop --latex.")
     if typed("as_json"):
         raise InputError("both --latex and --json were given", "one of them")
+    for line in (result.sentence(), *(f"warning: {note}" for note in result.warnings)):
+        click.echo(f"% {line}")
     click.echo(text(), nl=False)
