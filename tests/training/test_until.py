@@ -135,3 +135,30 @@ def test_options_that_would_be_ignored_are_refused(tmp_path, words):
     assert result.exit_code == 2
     assert "--until" in result.stderr
     assert not (tmp_path / "s").exists()
+
+
+def test_until_a_logged_metric_is_known(tmp_path):
+    """Before, the question could be about accuracy alone."""
+    baseline = rs.train(rs.recipe("digits-mlp", **TINY), runs=5, out=tmp_path / "a")
+    more = rs.recipe("digits-mlp", **(TINY | {"epochs": 3, "hidden": (16,)}))
+    asked = {"until": "gap=0.01", "max_runs": 12, "against": baseline, "metric": "test_loss"}
+    study, look = rs.train_until(more, out=tmp_path / "b", **asked)
+    assert look.verdict == "better"
+    assert look.high < 0  # a lower loss
+    last = [float(study.metrics()["test_loss"].of(run)[1][-1]) for run in study.runs.ids[: look.runs]]
+    assert look.mean_acc == pytest.approx(np.mean(last))
+    with pytest.raises(StudyError, match="metric test_loss there, train_loss here"):
+        rs.train_until(more, out=tmp_path / "b", **(asked | {"metric": "train_loss"}))
+    shares = ["train", "digits-mlp", "--until", "se=20", "--metric", "test_accuracy", "--max-runs", "6"]
+    done = invoke(*shares, "-o", tmp_path / "c")
+    assert done.exit_code == 0
+    assert "standard error of the mean test accuracy" in done.output
+    assert " points" in done.output
+    with pytest.raises(InputError, match="has no values of test_los|no run has a metric 'test_los'"):
+        rs.train_until(more, out=tmp_path / "d", **(asked | {"metric": "test_los"}))
+
+
+def test_a_metric_goes_with_a_question(tmp_path):
+    alone = CliRunner().invoke(cli, ["train", "digits-mlp", "--metric", "test_loss", "-o", str(tmp_path / "s")])
+    assert alone.exit_code == 2
+    assert "--metric was given without --until" in alone.stderr

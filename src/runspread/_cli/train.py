@@ -25,7 +25,18 @@ _STATUSES = {"known": 0, "better": 0, "worse": 1, "smaller than the gap": 1, "un
     help="Number of runs that the study shall hold.",
 )
 @click.option(
-    "--until", metavar="QUESTION", help='Add runs until this is answered: "se=0.02" or "gap=0.1", in percentage points.'
+    "--until",
+    metavar="QUESTION",
+    help='Add runs until this is answered: "se=0.02" or "gap=0.1", in percentage points of accuracy (see --metric).',
+)
+@click.option(
+    "--metric",
+    help="With --until: a logged metric to ask about, by its last value; its own unit, percentage points of a share.",
+)
+@click.option(
+    "--lower-is-better/--higher-is-better",
+    default=None,
+    help="With --metric: its direction, where its name does not tell.",
 )
 @click.option(
     "--max-runs",
@@ -92,6 +103,8 @@ def command(
     recipe: str,
     runs: int,
     until: str | None,
+    metric: str | None,
+    lower_is_better: bool | None,
     max_runs: int,
     against: str | None,
     failures: float | None,
@@ -145,6 +158,8 @@ def command(
                 max_runs=max_runs,
                 against=against,
                 failures=(failures or 0.0) / 100,
+                metric=metric,
+                lower_is_better=lower_is_better,
                 progress=progress,
                 **planned,
             )
@@ -159,7 +174,10 @@ def _check_until(until: str | None) -> None:
     """Refuse options that the command would ignore."""
     context = click.get_current_context()
     alone = (
-        {"max_runs": "--max-runs", "against": "--against", "failures": "--failures"}
+        {
+            name: f"--{name.replace('_', '-')}"
+            for name in ("max_runs", "against", "failures", "metric", "lower_is_better")
+        }
         if until is None
         else {"runs": "--runs"}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from .._checks import check_keywords
+from .._reading.scores.studies import values_of
+from .._reading.scores.words import MOST_OF_FRACTION, is_share
 from ..errors import InputError, StudyError
 from ..methods.audit.auditing import audit_warnings
 from ..methods.variance.stopping import Look, StoppingRule, stopping_rule
@@ -58,6 +61,8 @@ def train_until(
     split: str = "test",
     alpha: float = 0.05,
     failures: float = 0.0,
+    metric: str | None = None,
+    lower_is_better: bool | None = None,
     **options: Unpack[TrainingDesign],
 ) -> TrainedUntil:
     """Train more runs until a question is answered, or `max_runs` are there; see `stopping_rule` for the questions.
@@ -72,7 +77,7 @@ def train_until(
     recipe : str or Recipe
         What to train.
     until : str
-        ``"se=0.02"``, ``"gap=0.1"``: in percentage points.
+        ``"se=0.02"``, ``"gap=0.1"``: in percentage points, or in the unit of a metric that is no share.
     max_runs : int
         Runs after which to stop in any case.
     out : path
@@ -80,12 +85,16 @@ def train_until(
     against : Study or path, optional
         A baseline on the same examples, three runs or more: a gap is then one to it.
     split : str
-        Split whose accuracy the question is about.
+        Split whose accuracy the question is about, unless a metric is named.
     alpha : float
         Chance of stopping with a wrong claim, over all looks, where accuracies are normal over runs.
     failures : float
         Share of failing runs to guard against, such as 0.1: alpha then holds where so many or more fail, and nothing
         is known before 36 runs. Not with a baseline.
+    metric : str, optional
+        A logged metric that the question is about, by its last value in each run.
+    lower_is_better : bool, optional
+        Its direction, where its name does not tell.
     **options
         As for `train`: ``vary``, ``seed``, ``search``, and where the runs are trained (`Execution`).
 
@@ -103,16 +112,25 @@ def train_until(
     """
     check_keywords(options, TrainingDesign.__annotations__, "train_until")
     other = against if against is None or isinstance(against, Study) else open_study(against)
-    baseline = None if other is None else _baseline(other, Path(out), split)
-    rule = stopping_rule(until, max_runs=max_runs, against=len(baseline or ()), alpha=alpha, failures=failures)
+    asked = _Asked(split, metric)
+    baseline = None if other is None else _baseline(other, Path(out), asked)
+    rule = stopping_rule(
+        until,
+        max_runs=max_runs,
+        against=len(baseline or ()),
+        alpha=alpha,
+        failures=failures,
+        metric=metric or "",
+        lower_is_better=lower_is_better,
+    )
     plan = _plan(rule, baseline, split)
     _check_plan(Path(out), plan)
     for runs in rule.looks:
         study = train(recipe, runs=runs, out=out, **options)
         _keep_plan(study.path, plan)
-        if other is not None:
+        if other is not None and metric is None:
             _check_same_examples(study, other, split)
-        values = _accuracies(study, split)[:max_runs]
+        values = _values(study, asked)[:max_runs]
         if len(values) < rule.looks[0] and runs < max_runs:
             continue
         look = rule.look(values, baseline)
@@ -121,21 +139,38 @@ def train_until(
     raise AssertionError("the last look is at max_runs")
 
 
-def _accuracies(study: Study, split: str) -> list[float]:
-    """Return the accuracy of each completed run, in the study's order."""
-    return [run.accuracy[split] for run in study.runs if run.status == "completed" and split in run.accuracy]
+class _Asked(NamedTuple):
+    """What a question is about: the accuracy on a split, or a logged metric."""
+
+    split: str
+    metric: str | None
 
 
-def _baseline(study: Study, out: Path, split: str) -> list[float]:
-    """Return the baseline's accuracies."""
+def _values(study: Study, asked: _Asked) -> list[float]:
+    """Return the accuracy, or the last value of the metric, of each completed run, in the study's order.
+
+    A share in percent becomes a fraction, as accuracies are.
+    """
+    done = [run for run in study.runs if run.status == "completed"]
+    if asked.metric is None:
+        return [run.accuracy[asked.split] for run in done if asked.split in run.accuracy]
+    last = {run: points[-1][1] for run, points in values_of(study, asked.metric, asked.split).items()}
+    values = [last[run.id] for run in done if last.get(run.id) is not None and math.isfinite(last[run.id])]
+    percent = is_share(asked.metric) and max(values, default=0.0) > MOST_OF_FRACTION
+    return [value / 100 for value in values] if percent else values
+
+
+def _baseline(study: Study, out: Path, asked: _Asked) -> list[float]:
+    """Return the baseline's accuracies, or its values of the metric."""
     if study.path.resolve() == out.resolve():
         raise InputError(f"the study {out} as its own baseline", "another study", "Train into another folder.")
-    values = _accuracies(study, split)
+    values = _values(study, asked)
     if not values:
         known = sorted({name for run in study.runs for name in run.accuracy})
+        what = f"accuracies on split {asked.split!r}" if asked.metric is None else f"values of {asked.metric}"
         raise InputError(
-            f"the baseline {study.path} has no accuracies on split {split!r}",
-            f"one of {', '.join(known)}" if known else "completed runs with predictions",
+            f"the baseline {study.path} has no {what}",
+            f"one of {', '.join(known)}" if known and asked.metric is None else "completed runs that have them",
         )
     return values
 
@@ -143,7 +178,7 @@ def _baseline(study: Study, out: Path, split: str) -> list[float]:
 def _plan(rule: StoppingRule, baseline: list[float] | None, split: str) -> dict[str, Any]:
     """Return what the promise on errors rests on: the question, the looks, and the runs of the baseline."""
     digest = None if baseline is None else hashlib.sha256(np.array(baseline).tobytes()).hexdigest()[:16]
-    question = f"{rule.kind}={100 * rule.value:g}"
+    question = f"{rule.kind}={rule.scale * rule.value:g}"
     return {
         "question": question,
         "split": split,
@@ -151,7 +186,7 @@ def _plan(rule: StoppingRule, baseline: list[float] | None, split: str) -> dict[
         "alpha": rule.alpha,
         "baseline_runs": rule.against,
         "baseline": digest,
-    } | ({"failures": rule.failures} if rule.failures else {})
+    } | {name: value for name, value in (("failures", rule.failures), ("metric", rule.metric)) if value}
 
 
 def _check_plan(folder: Path, plan: dict[str, Any]) -> None:

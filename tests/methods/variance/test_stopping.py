@@ -232,3 +232,44 @@ def test_bad_looks():
         rule.look([0.5] * 10)
     with pytest.raises(InputError, match="Not percentages"):
         rule.look([94.0] * 10, [0.9] * 5)
+
+
+def test_a_loss_is_looked_at_in_its_own_unit():
+    rng = np.random.default_rng(0)
+    baseline = (3.28 + 0.0015 * rng.normal(size=8)).tolist()
+    rule = stopping_rule("gap=0.001", max_runs=40, against=8, metric="val_loss")
+    assert (rule.value, rule.unit, rule.lower_is_better) == (0.001, "", True)
+    better = follow(rule, lambda n: 3.27 + 0.0015 * rng.normal(size=n), baseline)
+    assert better.verdict == "better"  # lower
+    assert better.high < 0
+    assert "difference in validation loss -0.0" in better.sentence()
+    assert "asked for gap 0.001." in better.sentence()
+    worse = follow(rule, lambda n: 3.29 + 0.0015 * rng.normal(size=n), baseline)
+    assert worse.verdict == "worse"
+    known = follow(stopping_rule("se=0.001", max_runs=40, metric="val_loss"), lambda n: 3 + 0.0015 * rng.normal(size=n))
+    assert known.verdict == "known"
+    assert "standard error of the mean validation loss" in known.sentence()
+    assert "points" not in known.sentence()
+
+
+def test_a_share_is_looked_at_in_points_and_a_direction_asked_for():
+    assert stopping_rule("gap=0.5", max_runs=40, against=8, metric="val_accuracy").value == 0.005
+    with pytest.raises(InputError, match="is higher or lower better"):
+        stopping_rule("gap=0.5", max_runs=40, against=8, metric="speed")
+    assert stopping_rule("gap=0.5", max_runs=40, against=8, metric="speed", lower_is_better=False).value == 0.5
+    with pytest.raises(InputError, match="in the unit of val_loss"):
+        stopping_rule("gap=-1", max_runs=40, metric="val_loss")
+    with pytest.raises(InputError, match="one finite number per run"):
+        stopping_rule("se=1", max_runs=40, metric="val_loss").look([1.0, np.nan, 2.0, 3.0, 4.0])
+
+
+@pytest.mark.slow
+def test_looks_at_a_loss_keep_their_error():
+    """Equal means: as often wrong as alpha says, at most, over all looks."""
+    rng = np.random.default_rng(2)
+    rule = stopping_rule("gap=0.0001", max_runs=40, against=8, metric="val_loss")
+    wrong = [
+        follow(rule, lambda n: 3.28 + 0.0015 * rng.normal(size=n), 3.28 + 0.0015 * rng.normal(size=8)).answered
+        for _ in range(1500)
+    ]
+    assert np.mean(wrong) <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 1500)

@@ -60,7 +60,7 @@ def _rows(arm: str, study: Any, metrics: Sequence[str], split: str, at: str | in
     if len(set(seeds)) < len(seeds):  # one seed under several settings: the run's id says which run it is
         seeds = [None] * len(seeds)
     for metric in metrics:
-        values = _values(study, metric, split, at)
+        values = values_of(study, metric, split, at)
         for run, seed in zip(study.runs, seeds, strict=True):
             facts = {"arm": arm, "metric": metric, "seed": seed, "run": run.id}
             settings = {_other(name): _text(value) for name, value in run.hyperparameters.items()}
@@ -71,7 +71,7 @@ def _rows(arm: str, study: Any, metrics: Sequence[str], split: str, at: str | in
                 yield {**facts, "value": value, **({} if at == "last" else {"step": step}), **settings}
 
 
-def _values(study: Any, metric: str, split: str, at: str | int) -> dict[str, list[tuple[Any, Any]]]:
+def values_of(study: Any, metric: str, split: str, at: str | int = "last") -> dict[str, list[tuple[Any, Any]]]:
     """Return the steps and values of each run that has the metric: all of them, or the last."""
     logged = study.metrics()
     if metric not in logged:

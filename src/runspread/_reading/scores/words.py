@@ -15,7 +15,7 @@ LOWER, HIGHER = frozenset(_LOWER_WORDS.split()), frozenset(_HIGHER_WORDS.split()
 _NO_SHARE = frozenset(("return", "reward", "elo", "psnr"))  # higher is better, and no share of anything
 _LONG = {"val": "validation", "acc": "accuracy", "eval": "evaluation", "dev": "development"}
 FRACTION, PERCENT, PLAIN = "fraction", "percent", "plain"
-_MOST_OF_FRACTION = 1.5  # above, an accuracy is in percent
+MOST_OF_FRACTION = 1.5  # above, an accuracy is in percent
 
 
 def words_of(metric: str) -> list[str]:
@@ -70,7 +70,7 @@ def unit_of(metric: str, values: Collection[float], percent_cells: int, cells: i
     largest = max(values)
     if largest <= 1:
         return FRACTION
-    return PERCENT if _MOST_OF_FRACTION < largest <= 100 else PLAIN
+    return PERCENT if MOST_OF_FRACTION < largest <= 100 else PLAIN
 
 
 def refuse_mixed(metric: str, ranges: dict[str, tuple[float, float]]) -> None:
@@ -78,10 +78,10 @@ def refuse_mixed(metric: str, ranges: dict[str, tuple[float, float]]) -> None:
     if not is_share(metric):
         return
     fractions = [name for name, (low, high) in ranges.items() if low >= 0 and high <= 1]
-    percents = [name for name, (low, _) in ranges.items() if low > _MOST_OF_FRACTION]
+    percents = [name for name, (low, _) in ranges.items() if low > MOST_OF_FRACTION]
     if fractions and percents:
         raise InputError(
-            f"{metric} has mixed units: {fractions[0]} lies between 0 and 1, {percents[0]} above {_MOST_OF_FRACTION}",
+            f"{metric} has mixed units: {fractions[0]} lies between 0 and 1, {percents[0]} above {MOST_OF_FRACTION}",
             "one unit",
             "Write all in percent, or all as fractions.",
         )

@@ -336,19 +336,22 @@ def plot_look(result: Look, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         The axes drawn on.
     """
-    ax = new_axes(ax, height=2.2)
-    ax.plot([100 * result.low, 100 * result.high], [0, 0], color=BLUE, linewidth=2.5, solid_capstyle="butt")
-    ax.plot(100 * result.estimate, 0, "o", color=BLUE, markersize=8, label=f"{result.verdict}, {result.runs} runs")
-    goal = 100 * result.rule.value
+    ax, scale, metric = new_axes(ax, height=2.2), result.rule.scale, result.rule.metric
+    unit = "points" if result.rule.in_points else "in its unit"
+    ends = [scale * result.low, scale * result.high]
+    ax.plot(ends, [0, 0], color=BLUE, linewidth=2.5, solid_capstyle="butt")
+    ax.plot(scale * result.estimate, 0, "o", color=BLUE, markersize=8, label=f"{result.verdict}, {result.runs} runs")
+    goal = scale * result.rule.value
     asked = f"asked: {result.rule.kind} {goal:.3g}"
     if result.rule.against:
         ax.axvspan(-goal, goal, color=GREY, alpha=0.2, linewidth=0, label=asked)
         ax.axvline(0, color=GREY, linewidth=1, linestyle="--")
-        ax.set_xlabel("accuracy minus the baseline's (points; interval for all looks together)")
+        ax.set_xlabel(f"{metric or 'accuracy'} minus the baseline's ({unit}; interval for all looks together)")
     else:
         if result.rule.kind == "se":
             ax.axvline(goal, color=ORANGE, linewidth=1.5, linestyle="--", label=asked)
-        ax.set_xlabel("standard error of the mean (points, with its bound for all looks together)")
+        of = f"mean {metric}" if metric else "mean"
+        ax.set_xlabel(f"standard error of the {of} ({unit}, with its bound for all looks together)")
     ax.set(ylim=(-1, 1), yticks=[])
     ax.spines["left"].set_visible(False)
     return finish(ax)

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice
+from ..._reading.scores.words import direction, is_share, spoken
 from ..._results import Result, Table
 from ...errors import InputError
 from .._statistics import sample_variance
 from .boundaries import sequential_boundaries
 from .law import log_jackknife, share_text, unlike_normal, unseen_share
 from .power import welch_power
-from .result import points
+from .wording import points
 
 KINDS = ("gap", "se")
 _FIRST = 5
@@ -47,8 +48,9 @@ class Look(Result):
     estimate, low, high : float
         Against a baseline: the difference in mean accuracy, and an interval that holds at all looks together.
         Otherwise: the standard error of the mean accuracy, and its upper bound at all looks together (`low` is 0).
+        Of another metric, in its own unit.
     mean_acc : float
-        Mean accuracy of the runs.
+        Mean accuracy of the runs, or mean of the metric.
     next_runs : int or None
         How many runs there should be at the next look; None when there is none.
     """
@@ -72,29 +74,33 @@ class Look(Result):
         return self.answered or self.next_runs is None
 
     def table(self) -> Table:
-        """Return the look as one row, in percentage points."""
+        """Return the look as one row, in percentage points; of a metric that is no share, in its unit."""
+        scale = self.rule.scale
         columns = {
             "look": [self.number],
             "runs": [self.runs],
             "verdict": [self.verdict],
-            "difference" if self.rule.against else "standard error": [100 * self.estimate],
-            "low": [100 * self.low],
-            "high": [100 * self.high],
+            "difference" if self.rule.against else "standard error": [scale * self.estimate],
+            "low": [scale * self.low],
+            "high": [scale * self.high],
         }
-        return Table(columns, formats=dict.fromkeys(("difference", "standard error", "low", "high"), ".3f"))
+        shape = ".3f" if self.rule.in_points else ".4g"
+        return Table(columns, formats=dict.fromkeys(("difference", "standard error", "low", "high"), shape))
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
-        state = self.verdict[0].upper() + self.verdict[1:]
-        error = f"chance of a wrong stop at most {self.rule.alpha:.0%} over all looks, {self.rule.assumes}"
-        if self.rule.against:
-            interval = f"interval {100 * self.low:+.2f} to {100 * self.high:+.2f}"
+        state, rule = self.verdict[0].upper() + self.verdict[1:], self.rule
+        error = f"chance of a wrong stop at most {rule.alpha:.0%} over all looks, {rule.assumes}"
+        of = f" in {spoken(rule.metric)}" if rule.metric else ""
+        if rule.against:
+            interval = f"interval {rule.signed(self.low)} to {rule.signed(self.high)}"
             interval = "no interval" if math.isinf(self.high) else interval
-            numbers = f"difference {100 * self.estimate:+.2f} points ({interval}"
+            numbers = f"difference{of} {rule.signed(self.estimate)}{rule.unit} ({interval}"
         else:
-            bound = "without a bound" if math.isinf(self.high) else f"at most {points(self.high)}"
-            numbers = f"standard error of the mean {points(self.estimate)} points ({bound}"
-        goal = f"{self.rule.kind} {points(self.rule.value)} points"
+            bound = "without a bound" if math.isinf(self.high) else f"at most {rule.size(self.high)}"
+            mean = f"mean {spoken(rule.metric)}" if rule.metric else "mean"
+            numbers = f"standard error of the {mean} {rule.size(self.estimate)}{rule.unit} ({bound}"
+        goal = f"{rule.kind} {rule.size(rule.value)}{rule.unit}"
         return f"{state} after {self.runs} runs: {numbers}; {error}), asked for {goal}."
 
 
@@ -125,6 +131,10 @@ class StoppingRule:
         Share of failing runs that is guarded against: where that many or more end far from the others, alpha holds too.
         0 takes accuracies as normal; then one training in ten that fails makes up to every second stop wrong, since
         few runs rarely hold one.
+    metric : str
+        What is looked at instead of the accuracy: a logged metric, `value` then being in its unit.
+    lower_is_better : bool
+        Its direction.
     """
 
     kind: str
@@ -134,13 +144,39 @@ class StoppingRule:
     alpha: float = 0.05
     power: float = 0.8
     failures: float = 0.0
+    metric: str = ""
+    lower_is_better: bool = False
+
+    @property
+    def in_points(self) -> bool:
+        """Whether differences are percentage points: of accuracies, and of metrics that are shares as they are."""
+        return not self.metric or is_share(self.metric)
+
+    @property
+    def scale(self) -> float:
+        """What a number is multiplied by before it is shown."""
+        return 100.0 if self.in_points else 1.0
+
+    @property
+    def unit(self) -> str:
+        """The unit, after a number."""
+        return " points" if self.in_points else ""
+
+    def size(self, value: float) -> str:
+        """Return an amount as it is shown, without its unit."""
+        return points(value) if self.in_points else f"{value:.4g}"
+
+    def signed(self, value: float) -> str:
+        """Return a difference as it is shown, without its unit."""
+        return f"{100 * value:+.2f}" if self.in_points else f"{value:+.4g}"
 
     @property
     def assumes(self) -> str:
         """What the chance of a wrong stop rests on."""
+        what = f"values of {self.metric}" if self.metric else "accuracies"
         if self.failures:
-            return f"if accuracies are normal or {self.failures:.0%} of runs or more fail"
-        return "if accuracies are normal over runs"
+            return f"if {what} are normal or {self.failures:.0%} of runs or more fail"
+        return f"if {what} are normal over runs"
 
     def next_look(self, runs: int) -> int | None:
         """Return the number of runs at the first look beyond `runs`, None when there is none."""
@@ -152,8 +188,8 @@ class StoppingRule:
         Parameters
         ----------
         accuracies : array_like of float [runs]
-            Accuracy of each run, as fractions. Runs beyond the last planned look that is reached are not looked at:
-            looking at any other number would spend error that was not planned.
+            Accuracy of each run, as fractions, or the metric of each. Runs beyond the last planned look that is
+            reached are not looked at: looking at any other number would spend error that was not planned.
         baseline : array_like of float [runs], optional
             Accuracies of the baseline; its number of runs is part of the plan.
 
@@ -162,7 +198,8 @@ class StoppingRule:
         InputError
             There are fewer runs than at the first look, or the baseline is not the planned one.
         """
-        values, other = _checked(accuracies), None if baseline is None else _checked(baseline)
+        values = _checked(accuracies, in_points=self.in_points)
+        other = None if baseline is None else _checked(baseline, in_points=self.in_points)
         if (0 if other is None else len(other)) != self.against:
             raise InputError(f"a baseline of {0 if other is None else len(other)} runs", f"{self.against}, as planned")
         number = int(np.searchsorted(self.looks, len(values), "right"))
@@ -251,7 +288,8 @@ class StoppingRule:
         half = float(-stdtrit(degrees, tail)) * math.sqrt(first + second)
         delta = float(values.mean() - other.mean())
         low, high = delta - half, delta + half
-        verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
+        above, below = ("worse", "better") if self.lower_is_better else ("better", "worse")
+        verdict = above if low > 0 else below if high < 0 else "undecided"
         if verdict == "undecided" and max(-low, high) < self.value:
             verdict = "smaller than the gap"
         return {
@@ -282,8 +320,12 @@ def stopping_rule(
     alpha: float = 0.05,
     power: float = 0.8,
     failures: float = 0.0,
+    metric: str = "",
+    lower_is_better: bool | None = None,
 ) -> StoppingRule:
     """Return the rule for a question such as ``"gap=0.1"`` or ``"se=0.02"``, in percentage points.
+
+    Of a logged metric that is no share, such as a loss, the question is in its own unit.
 
     Parameters
     ----------
@@ -302,6 +344,10 @@ def stopping_rule(
     failures : float
         Share of failing runs to guard against, such as 0.1; 0 takes accuracies as normal. Looks then begin where so
         many failing runs would have been seen (at 36 runs for one in ten). Not with a baseline.
+    metric : str
+        A metric that is looked at instead of the accuracy.
+    lower_is_better : bool, optional
+        Its direction, where its name does not tell and there is a baseline.
 
     Examples
     --------
@@ -309,14 +355,7 @@ def stopping_rule(
     >>> rs.methods.variance.stopping_rule("se=0.02", max_runs=40).looks
     (5, 6, 8, 11, 14, 18, 24, 31, 40)
     """
-    kind, sign, text = (part.strip() for part in question.partition("="))
-    check_choice(kind, "question", KINDS)
-    try:
-        value = float(text) / 100
-    except ValueError:
-        value = math.nan
-    if sign != "=" or not 0 < value < 1:
-        raise InputError(f"question {question!r}", "'gap=0.1' or 'se=0.02', in percentage points")
+    kind, value = _goal(question, metric)
     if not 0 < alpha < power < 1:
         raise InputError(f"alpha={alpha} and power={power}", "0 < alpha < power < 1")
     if against and kind == "se":
@@ -335,8 +374,32 @@ def stopping_rule(
     if not planned or planned[0] < least or planned[-1] > max_runs or list(planned) != sorted(set(planned)):
         raise InputError(f"looks at {planned} of {max_runs} runs", f"increasing numbers from {least} to max_runs")
     return StoppingRule(
-        kind=kind, value=value, looks=planned, against=against, alpha=alpha, power=power, failures=failures
+        kind=kind,
+        value=value,
+        looks=planned,
+        against=against,
+        alpha=alpha,
+        power=power,
+        failures=failures,
+        metric=metric,
+        lower_is_better=direction(metric, lower_is_better) if metric and against else False,
     )
+
+
+def _goal(question: str, metric: str) -> tuple[str, float]:
+    """Return the kind and the value of a question; percentage points become a fraction."""
+    kind, sign, text = (part.strip() for part in question.partition("="))
+    check_choice(kind, "question", KINDS)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    share = not metric or is_share(metric)
+    value = value / 100 if share else value
+    if sign != "=" or not 0 < value < (1 if share else math.inf):
+        unit = "percentage points" if share else f"the unit of {metric}"
+        raise InputError(f"question {question!r}", f"'gap=0.1' or 'se=0.02', in {unit}")
+    return kind, value
 
 
 def _first_look(failures: float, alpha: float, against: int, max_runs: int) -> int:
@@ -373,8 +436,12 @@ def _variances(values: NDArray[np.float64], other: NDArray[np.float64]) -> tuple
     return first or second, second or first
 
 
-def _checked(accuracies: ArrayLike) -> NDArray[np.float64]:
+def _checked(accuracies: ArrayLike, *, in_points: bool = True) -> NDArray[np.float64]:
     values = np.asarray(accuracies, np.float64)
+    if not in_points:
+        if values.ndim != 1 or not np.isfinite(values).all():
+            raise InputError(f"values of shape {values.shape}", "one finite number per run")
+        return values
     if values.ndim != 1 or not bool(((values >= 0) & (values <= 1)).all()):
         raise InputError(f"accuracies of shape {values.shape}", "one number from 0 to 1 a run", "Not percentages.")
     return values
