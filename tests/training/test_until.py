@@ -154,7 +154,7 @@ def test_until_a_logged_metric_is_known(tmp_path):
     assert done.exit_code == 0
     assert "standard error of the mean test accuracy" in done.output
     assert " points" in done.output
-    with pytest.raises(InputError, match="has no values of test_los|no run has a metric 'test_los'"):
+    with pytest.raises(InputError, match="no run has a metric 'test_los'"):
         rs.train_until(more, out=tmp_path / "d", **(asked | {"metric": "test_los"}))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
@@ -14,7 +14,7 @@ _VALUE = r"=(True\b|False\b|'[^']*'|[\w.]*\w)?"
 
 
 @contextmanager
-def hints_in_options() -> Iterator[None]:
+def hints_in_options() -> Generator[None]:
     """Let an InputError name the options of the command that is running."""
     try:
         yield

@@ -75,7 +75,7 @@ def command(
 
     _check_question(gap, runs, not_worse, equivalent)
     test: dict[str, Any] = {"gap": gap, "runs": runs, "alpha": alpha, "power": power}
-    known = {"not_worse": not_worse, "equivalent": equivalent, "n_old": n_old, "sd": sd, "like": like}
+    known: dict[str, Any] = {"not_worse": not_worse, "equivalent": equivalent, "n_old": n_old, "sd": sd, "like": like}
     known = {name: value for name, value in known.items() if value is not None} | (
         {"baseline": baseline} if baseline else {}
     )

@@ -53,7 +53,7 @@ def command(
     import runspread as rs
 
     found = asked(sources, reading, split, labels)
-    given = {name: value for name, value in (("on", on), ("spread", spread)) if value is not None}
+    given: dict[str, Any] = {name: value for name, value in (("on", on), ("spread", spread)) if value is not None}
     if found.scores:
         refuse_ignored("on one number per run", "kind")
     else:

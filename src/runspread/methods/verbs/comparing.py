@@ -101,7 +101,7 @@ def _outputs(
 
 def _of_outputs(
     held: Outputs, one_source: bool, labels: Any, asked: Mapping[str, Any], options: Mapping[str, Any]
-) -> Comparison | ScoreRanking:
+) -> Comparison | ScoreRanking | ScoreTasks:
     """Compare two arms by their outputs; of more, rank accuracies."""
     names = list(held.arms)
     baseline, new = (arm_of(options.get(key), names) for key in ("baseline", "new_arm"))

@@ -69,7 +69,7 @@ def plan(
     known = any(options.get(name) is not None for name in _OF_SPREAD)
     held = None if source is None or isinstance(source, Result) else evidence((source,), options)
     if isinstance(held, Scores) or (source is None and (known or margin)):
-        return _of_scores(held, gap, runs, options)
+        return _of_scores(held if isinstance(held, Scores) else None, gap, runs, options)
     refuse(options, _ONLY_SCORES, "outputs per example")
     given = some(options, {*DEFAULTS_OF_OUTCOMES, *PLAN})
     return plan_outputs(_one_arm(held, options) if held is not None else source, gap=gap, runs=runs, **given)
@@ -94,9 +94,7 @@ def _of_scores(held: Scores | None, gap: float | None, runs: int | None, options
     table = read(held, options, one_arm=True)
     if len(table.metrics) > 1:
         raise InputError(
-            f"there are {len(table.metrics)} metrics, {', '.join(table.metrics[:6])}",
-            "one",
-            f"Pass metric={table.metrics[0]!r}.",
+            f"there are {len(table.metrics)} metrics, {', '.join(table.metrics[:6])}", "one", "Name it: metric='...'."
         )
     pilot = pilot_of(table, options.get("baseline"))
     if given.get("sd") is None and max(map(len, pilot)) < 2:
@@ -131,12 +129,12 @@ def _on_examples(
     found: ScorePlan, pilot: list[list[float]], table: ScoreTable, options: Mapping[str, Any]
 ) -> ScorePlan:
     """Return the plan on a test set of known size, whose noise more runs do not reduce."""
-    given = [options[name] for name in ("examples", "n_examples") if options.get(name) is not None]
+    given = [int(options[name]) for name in ("examples", "n_examples") if options.get(name) is not None]
     if not given:
         return found
     import numpy as np
 
-    metric, examples = table.metrics[0], int(given[0])
+    metric, examples = table.metrics[0], given[0]
     unit = table.units[metric]
     floor = error_floor(np.array([value for arm in pilot for value in arm]), examples, unit, metric)
     if unit not in (FRACTION, PERCENT) or found.solved_for == "gap":
