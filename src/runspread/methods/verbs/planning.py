@@ -12,6 +12,7 @@ from ..._reading.options import DEFAULTS_OF_OUTCOMES
 from ..._reading.scores.table import ScoreTable
 from ..._reading.scores.words import FRACTION, PERCENT
 from ..._results import Result
+from ..._words import listed
 from ...errors import InputError
 from ..scores.basis import error_floor
 from ..scores.comparison import ScoreComparison
@@ -92,10 +93,7 @@ def _of_scores(held: Scores | None, gap: float | None, runs: int | None, options
         refuse(options, ("n_examples", "metric", "by"), "a plan without runs")
         return _asked(gap, runs, given)
     table = read(held, options, one_arm=True)
-    if len(table.metrics) > 1:
-        raise InputError(
-            f"there are {len(table.metrics)} metrics, {', '.join(table.metrics[:6])}", "one", "Name it: metric='...'."
-        )
+    metric = _one_metric(table)
     pilot = pilot_of(table, options.get("baseline"))
     if given.get("sd") is None and max(map(len, pilot)) < 2:
         raise InputError("no arm of the pilot has two runs", "two or more, to know a spread", "Pass sd= or like=.")
@@ -107,9 +105,17 @@ def _of_scores(held: Scores | None, gap: float | None, runs: int | None, options
     )
     given |= {name: value for name, value in amounts.items() if name != "gap"}
     found = _asked(amounts.get("gap"), runs, {**given, "pilot": pilot})
-    metric = table.metrics[0]
     found = replace(found, metric=metric, unit=table.units[metric], excluded=table.excluded, warnings=table.warnings)
     return resting(_on_examples(found, pilot, table, options), "plan")
+
+
+def _one_metric(table: ScoreTable) -> str:
+    first, *others = table.metrics
+    if others:
+        raise InputError(
+            f"there are {len(table.metrics)} metrics, {listed(table.metrics, 6)}", "one", "Name it: metric=."
+        )
+    return first
 
 
 def _asked(gap: float | None, runs: int | None, given: dict[str, Any]) -> ScorePlan:
