@@ -103,8 +103,6 @@ def command(
     recipe: str,
     runs: int,
     until: str | None,
-    metric: str | None,
-    lower_is_better: bool | None,
     max_runs: int,
     against: str | None,
     failures: float | None,
@@ -132,6 +130,7 @@ def command(
     from ..training.search import parse_search, parse_settings
 
     _check_until(until)
+    about = {name: options.pop(name) for name in ("metric", "lower_is_better")}
     overrides = parse_settings(settings) | ({"data": data} if data else {})
     executor_options = parse_settings(executor_settings) | ({"address": address} if address else {})
     spaced = parse_search(spaces)
@@ -158,9 +157,8 @@ def command(
                 max_runs=max_runs,
                 against=against,
                 failures=(failures or 0.0) / 100,
-                metric=metric,
-                lower_is_better=lower_is_better,
                 progress=progress,
+                **about,
                 **planned,
             )
     _summarise(study, look, as_json)
