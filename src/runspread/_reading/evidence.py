@@ -80,6 +80,8 @@ def evidence(sources: Sequence[Any], given: Mapping[str, Any]) -> Scores | Outpu
     """
     held = [_looked_at(one) for one in sources]
     kinds = list(dict.fromkeys(kind for kind, _ in held))
+    if set(kinds) == {STUDY, OUTPUTS} and not (given.get("metric") or given.get("by")):
+        kinds = [OUTPUTS]  # a study's outputs beside an array's
     if len(kinds) > 1:
         first, second = (_CALLED[kind] for kind in kinds[:2])
         raise InputError(f"the sources are {first} and {second}", "all of one kind")

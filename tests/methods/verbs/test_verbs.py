@@ -182,6 +182,12 @@ def test_outputs_are_ranked_and_summed_up_by_their_accuracies():
     assert "NaN" in one.excluded[0].reason
 
 
+def test_a_study_is_compared_with_an_array(shelf):
+    assert isinstance(rs.compare(shelf["a"], outputs(), LABELS), Comparison)
+    with pytest.raises(InputError, match="the sources are a study and outputs per example"):
+        rs.compare(shelf["a"], outputs(), metric="val_loss")
+
+
 def test_studies_are_compared_by_outputs_unless_a_metric_is_named(shelf):
     assert isinstance(rs.compare(shelf["a"], shelf["b"]), Comparison)
     scalar = rs.compare(str(shelf["a"].path), str(shelf["b"].path), metric="val_loss")
