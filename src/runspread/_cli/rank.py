@@ -17,7 +17,7 @@ from .show import json_option, level_option, plot_option, split_option
 @click.command("rank")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="TABLE_OR_RUNS...")
 @click.option("--baseline", metavar="ARM", help="Compare each other arm with this one.")
-@click.option("--on", type=click.Choice(ON_TASKS), help="Of several tasks: what the answer covers.")
+@click.option("--on", type=click.Choice(ON_TASKS), help="What the answer covers, with several tasks.")
 @click.option("--spread", type=click.Choice(("each", "shared")), help="Each arm spreads on its own, or all alike.")
 @level_option
 @reading_options
