@@ -34,6 +34,7 @@ _TITLES = {
     "runspread.methods.hmm": "Hidden Markov models",
     "runspread.methods.ensembles": "Ensembles",
     "runspread.methods.scores": "Scores of runs",
+    "runspread.importers": "Importers",
     "runspread.training": "Training",
     "runspread.studies": "Studies",
     "runspread.nn": "Layers and ensembles in one network",

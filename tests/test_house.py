@@ -23,6 +23,7 @@ FLOORS = (  # a module imports from its own line and from those above it; names 
     ("_reading",),
     ("methods",),
     ("studies", "nn"),
+    ("importers",),
     ("training",),
     ("_report", "_cli", "plots", "testing"),
 )

@@ -1,8 +1,9 @@
 # The public namespace: read at run time too (lazy loading), so this is the one place where a name is put on top.
-from . import errors, methods, nn, plots, studies, testing, training
+from . import errors, importers, methods, nn, plots, studies, testing, training
 from ._reading.output_files import open_outputs
 from ._report.page import report
 from .errors import RunspreadError
+from .importers.verbs import import_runs
 from .methods.audit.auditing import audit
 from .methods.corpus.verbs import paradox
 from .methods.dynamics.analysis import dynamics
@@ -43,6 +44,8 @@ __all__ = [
     "ensemble_scores",
     "errors",
     "hyper_deep_ensemble",
+    "import_runs",
+    "importers",
     "load_ensemble",
     "methods",
     "nn",

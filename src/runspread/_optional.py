@@ -19,6 +19,7 @@ _EXTRAS = {
     "datasets": "huggingface",
     "ray": "ray",
     "submitit": "slurm",
+    "yaml": "import",
 }
 
 

@@ -23,6 +23,7 @@ from ..errors import RunspreadError
 COMMANDS = (
     "demo",
     "train",
+    "import",
     "recipes",
     "info",
     "verify",
@@ -72,7 +73,7 @@ class _Commands(click.Group):
 
 
 def _module(command: str) -> str:
-    return command.replace("-", "_")
+    return "import_" if command == "import" else command.replace("-", "_")
 
 
 def first_line(command: str) -> str:

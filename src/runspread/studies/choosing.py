@@ -95,7 +95,15 @@ def labels_of(runs: Sequence[RunMetadata]) -> dict[str, str]:
         found[run.id] = ", ".join([seed, *own])
     if len(set(found.values())) < len(found):
         found = {run.id: f"run {number}, {found[run.id]}" for number, run in enumerate(runs)}
-    return {id: label if _is_digest(id) else id for id, label in found.items()}
+    return {id: label if _is_digest(id) else id for id, label in found.items()} | _source_names(runs)
+
+
+def _source_names(runs: Sequence[RunMetadata]) -> dict[str, str]:
+    """Return what imported runs are called in their source, where no two of them share a name."""
+    named = {run.id: str(run.source["name"]) for run in runs if run.source is not None and "name" in run.source}
+    taken = list(named.values())
+    others = {run.id for run in runs} - named.keys()
+    return {id: name for id, name in named.items() if taken.count(name) == 1 and name not in others}
 
 
 def _seed_labels(runs: Sequence[RunMetadata]) -> list[str]:

@@ -41,6 +41,14 @@ class StudyMetadata(msgspec.Struct, frozen=True, kw_only=True):
     example_ids: dict[str, str] = {}
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a shard keeps of an imported run beside what all runs have (version 2)."""
+
+    source_status: str | None = None
+    source: dict[str, Any] | None = None
+    supersedes: str | None = None
+
+
 class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What a study knows of a run without opening its arrays.
 
@@ -65,6 +73,8 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
         At which steps weights were recorded.
     metrics : tuple of str
         Names of the logged metrics.
+    imported : Imported or UNSET
+        Of a run that was imported: what its source said, and where it came from.
     """
 
     id: str
@@ -76,6 +86,22 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     predictions: tuple[tuple[str, int | None], ...] = ()
     weights: tuple[int | None, ...] = ()
     metrics: tuple[str, ...] = ()
+    imported: Imported | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def source_status(self) -> str | None:
+        """How the source of an imported run says that it ended; None for other runs."""
+        return self.imported.source_status if self.imported else None
+
+    @property
+    def source(self) -> dict[str, Any] | None:
+        """Where an imported run came from: format, path, digest of what was read; None for other runs."""
+        return self.imported.source if self.imported else None
+
+    @property
+    def supersedes(self) -> str | None:
+        """Id of the shard whose record of this run this one replaces."""
+        return self.imported.supersedes if self.imported else None
 
 
 class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -101,9 +127,9 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 MIGRATIONS: dict[tuple[type, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
-def version_of(kinds: Mapping[Any, str]) -> int:
+def version_of(kinds: Mapping[Any, str], *, imported: bool = False) -> int:
     """Return the version that a shard says: the oldest one that has all that the shard uses."""
-    return 2 if kinds else 1
+    return 2 if kinds or imported else 1
 
 
 class _Version(msgspec.Struct):

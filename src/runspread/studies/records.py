@@ -90,6 +90,12 @@ class RunRecord:
         Parameters by name; step None is the end of training.
     example_ids : dict of str to str
         Digest of the examples' ids, in order, of each split where they are known (see `examples_digest`).
+    source_status : str or None
+        How whatever logged an imported run says that it ended: finished, crashed, killed, running, unknown.
+    source : dict or None
+        Where an imported run came from: format, path, digest of the values that were read.
+    supersedes : str or None
+        Shard with the earlier record of the same run, which this one replaces.
     """
 
     id: str
@@ -109,6 +115,14 @@ class RunRecord:
         default_factory=dict[int | None, dict[str, NDArray[Any]]]
     )
     example_ids: dict[str, str] = field(default_factory=dict[str, str])
+    source_status: str | None = None
+    source: dict[str, Any] | None = None
+    supersedes: str | None = None
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether it says what only version 2 of the format can hold of a run."""
+        return any(item is not None for item in (self.source_status, self.source, self.supersedes))
 
 
 def run_id(seeds: Seeds, hyperparameters: Mapping[str, Any]) -> str:

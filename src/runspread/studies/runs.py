@@ -48,6 +48,8 @@ class Runs(Sequence[RunMetadata]):
             "run": [run.id for run in self._facts],
             "status": [run.status for run in self._facts],
         }
+        if any(run.source_status for run in self._facts):
+            columns["source status"] = [run.source_status for run in self._facts]
         accuracies = _names(run.accuracy for run in self._facts)
         for split in accuracies:
             columns[f"accuracy {split}"] = [run.accuracy.get(split) for run in self._facts]

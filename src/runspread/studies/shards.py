@@ -36,6 +36,7 @@ from .layout import (
     PROVENANCE,
     SHARD,
     WEIGHTS,
+    Imported,
     RunMetadata,
     ShardMetadata,
     correct_key,
@@ -133,7 +134,7 @@ def _shard_facts(
     prefix = labels_key("")
     labels = {key.removeprefix(prefix): labels_digest(array) for key, array in stored.items() if key.startswith(prefix)}
     return ShardMetadata(
-        version=version_of(kinds),
+        version=version_of(kinds, imported=any(record.is_imported for record in records)),
         position=position,
         runs=tuple(_run_facts(record, row, stored, kinds) for row, record in enumerate(records)),
         labels=labels,
@@ -187,7 +188,12 @@ def _run_facts(
         predictions=tuple(sorted(record.predictions, key=_by_split_and_step)),
         weights=tuple(sorted(record.weights, key=_by_step)),
         metrics=tuple(sorted(record.metrics)),
+        imported=_imported(record) if record.is_imported else msgspec.UNSET,
     )
+
+
+def _imported(record: RunRecord) -> Imported:
+    return Imported(source_status=record.source_status, source=record.source, supersedes=record.supersedes)
 
 
 def _by_step(step: int | None) -> int:

@@ -16,13 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_mapping
 from ..errors import CorruptShardError, DuplicateRunError, InputError, StudyError
+from .attempts import counting_places, free_name
 from .choosing import chosen_runs, groups_of, labels_of
 from .files import FolderExistsError, published_folder, storage_errors
 from .index import read_index, write_index
 from .layout import CHECKSUMS, SHARDS, RunMetadata, ShardMetadata, StudyMetadata, place_of, shard_folder
 from .readers import Metrics, Predictions
 from .recorder import RunRecorder
-from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, attempt_name, digest, run_id
+from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, digest, run_id
 from .runs import Runs
 from .shards import ShardRows, read_facts, read_predictions, read_weights, write_shard
 from .verify import Verification, verify_study
@@ -86,7 +87,7 @@ class Study:
         """Order the shards, and let a completed run supersede failed attempts of the same id."""
         if self._arranged is None:
             ordered = sorted(self._shards.items(), key=lambda item: (item[1].position, item[0]))
-            places = _places(ordered, self._chosen)
+            places = counting_places(ordered, self._chosen)
             parts = [
                 ShardRows(shard_folder(self.path, name), facts, rows)
                 for name, facts in ordered
@@ -99,6 +100,12 @@ class Study:
     def runs(self) -> Runs:
         """The runs: ids, seeds by role, hyperparameters, status, what was recorded, accuracy."""
         return self._arrange()[0]
+
+    def shard_of(self, run: str) -> str:
+        """Return the id of the shard that holds a run: of several records of it, the one that counts."""
+        if self._part_of is None:
+            self._part_of = {each.id: part for part in self._arrange()[1] for each in part.runs}
+        return self._part_of[self.runs[run].id].folder.name
 
     @property
     def run_names(self) -> dict[str, str]:
@@ -317,12 +324,7 @@ class Study:
     def _shard_name(self, records: Sequence[RunRecord]) -> str:
         """Return the shard's id; an attempt gets a new one where one of the two failed, or cannot be read."""
         name = digest("\n".join(record.id for record in records).encode())
-        failed, attempt = _all_failed(records), 1
-        while (at := attempt_name(name, attempt)) in self.corrupt or (
-            at in self._shards and (failed or _all_failed(self._shards[at].runs))
-        ):
-            attempt += 1
-        return at
+        return free_name(name, records, self._shards, self.corrupt)
 
     def _refuse_duplicates(self, runs: Sequence[str]) -> None:
         there = [run for run in runs if run in self._kept]
@@ -371,7 +373,8 @@ class Study:
     def _shards_to_copy(self, other: Study) -> list[str]:
         self._refuse_other_design(other)
         new = [name for name in other._shards if not _same_shard(self, other, name)]
-        runs = {run.id: run for name in new for run in other._shards[name].runs if run.status != "failed"}
+        copied = (run for name in new for run in other._shards[name].runs)
+        runs = {run.id: run for run in copied if run.status != "failed" and run.supersedes is None}
         self._refuse_duplicates(list(runs))
         return new
 
@@ -413,21 +416,6 @@ def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
             check_choice(role, "seed role", SEED_ROLES)
         return Seeds(**seeds)
     return Seeds(init=seeds, order=seeds, augment=seeds)
-
-
-def _places(ordered: Sequence[tuple[str, ShardMetadata]], only: frozenset[str] | None) -> set[tuple[str, int]]:
-    """Return the (shard, row) of the attempt that counts for each run: the last, or the first that did not fail."""
-    chosen: dict[str, tuple[str, int]] = {}
-    status: dict[str, str] = {}
-    for name, facts in ordered:
-        for row, run in enumerate(facts.runs):
-            if status.get(run.id, "failed") == "failed" and (only is None or run.id in only):
-                chosen[run.id], status[run.id] = (name, row), run.status
-    return set(chosen.values())
-
-
-def _all_failed(runs: Sequence[RunRecord | RunMetadata]) -> bool:
-    return all(run.status == "failed" for run in runs)
 
 
 def _same_shard(ours: Study, theirs: Study, name: str) -> bool:
