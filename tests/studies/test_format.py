@@ -58,6 +58,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run.predictions("hard", labels, step=1)
         run.weights({"w": np.ones((2, 2))})
         run.weights({"w": np.ones((2, 2))}, step=1)
+        run._record.source_status = "finished"  # as an importer does
     return folder
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._words import count, listed
 from ..errors import InputError
+from ..studies.layout import holds_study
 from ..studies.opening import create_study, open_study
 from ..studies.records import RunRecord, Seeds
 from . import statuses
@@ -118,7 +119,7 @@ def _refuse_strangers(found: ImportedRuns, kept: Sequence[ImportedRun]) -> None:
 
 
 def _study_at(target: Path, labels: Mapping[str, NDArray[np.int64]]) -> Study:
-    if not (target / "study.json").exists():
+    if not holds_study(target):
         return create_study(target, splits=labels or None)
     study = open_study(target)
     for split, given in labels.items():
