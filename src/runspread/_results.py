@@ -45,7 +45,7 @@ class Table:
         formats: Mapping[str, str] | None = None,
         title: str = "",
     ) -> None:
-        self.columns = {name: [to_plain(value) for value in values] for name, values in columns.items()}
+        self.columns = {name: plain_list(values) for name, values in columns.items()}
         self.formats = dict(formats or {})
         self.title = title
         lengths = {name: len(values) for name, values in self.columns.items()}
@@ -380,6 +380,15 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [to_plain(item) for item in value]
     return value
+
+
+_PLAIN = {bool, int, float, str, type(None)}
+
+
+def plain_list(values: Iterable[Any]) -> list[Any]:
+    """Return values as plain ones, each as `to_plain` does."""
+    listed = list(values)
+    return listed if set(map(type, listed)) <= _PLAIN else [to_plain(value) for value in listed]
 
 
 def json_safe(value: Any) -> Any:

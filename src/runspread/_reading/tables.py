@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .._optional import require
 from .._results import Table
 from ..errors import InputError
+
+_AT_ONCE = 500  # rows of text: of more at once the garbage collector would look at each again and again
 
 
 def as_table(source: Any) -> Table:
@@ -64,24 +67,36 @@ def _from_path(path: Path) -> Table:
             f"{path.name} {f'ends in {path.suffix}' if path.suffix else 'has no suffix'}",
             ".csv, .tsv, .parquet or .jsonl",
         )
-    separator, word = ("\t", "tabs") if path.suffix == ".tsv" else (",", "commas")
     with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.reader(file, delimiter=separator))
-    rows = [row for row in rows if row]
-    if not rows:
+        return _from_text(path, file, "\t" if path.suffix == ".tsv" else ",")
+
+
+def _from_text(path: Path, file: Iterable[str], separator: str) -> Table:
+    """Return the table of a file of text, some rows in memory at a time beside its columns."""
+    rows = csv.reader(file, delimiter=separator)
+    names = next((row for row in rows if row), None)
+    if names is None:
         raise InputError(f"{path} is empty", "a header and one row per model")
-    other = next((mark for mark in ";\t," if mark in rows[0][0]), None)
-    if len(rows[0]) == 1 and other is not None:
+    word = {"\t": "tabs", ",": "commas"}[separator]
+    other = next((mark for mark in ";\t," if mark in names[0]), None)
+    if len(names) == 1 and other is not None:
         raise InputError(
-            f"{path} holds a single column, {rows[0][0]!r}",
+            f"{path} holds a single column, {names[0]!r}",
             f"columns separated by {word}",
             f"They seem to be separated by {other!r}; write the table with {word}.",
         )
-    ragged = next((k for k, row in enumerate(rows) if len(row) != len(rows[0])), None)
-    if ragged is not None:
-        raise InputError(f"row {ragged} of {path} has {len(rows[ragged])} cells", f"{len(rows[0])}, as in the header")
-    _refuse_twins(rows[0], str(path))
-    return Table({name: [_value(row[k]) for row in rows[1:]] for k, name in enumerate(rows[0])})
+    columns: list[list[str]] = [[] for _ in names]
+    while some := list(itertools.islice(rows, _AT_ONCE)):
+        if set(map(len, some)) != {len(names)}:
+            some = [row for row in some if row]
+            wrong = next((k for k, row in enumerate(some) if len(row) != len(names)), None)
+            if wrong is not None:
+                found = f"row {1 + len(columns[0]) + wrong} of {path} has {len(some[wrong])} cells"
+                raise InputError(found, f"{len(names)}, as in the header")
+        for column, cells in zip(columns, zip(*some, strict=True), strict=False):
+            column.extend(cells)
+    _refuse_twins(names, str(path))
+    return Table({name: _values(cells) for name, cells in zip(names, columns, strict=True)})
 
 
 def _from_json_lines(path: Path) -> list[dict[str, Any]]:
@@ -111,6 +126,17 @@ def _refuse_twins(names: Sequence[str], where: str) -> None:
             "distinct names",
             "Rename all but one.",
         )
+
+
+def _values(cells: Sequence[str]) -> list[Any]:
+    """Return the values of a column, each as `_value` does: a whole column of numbers at once."""
+    try:
+        if all("." in cell for cell in cells):  # none of them is a whole number
+            return list(map(float, cells))
+        return list(map(int, cells))
+    except ValueError:
+        known = {cell: _value(cell) for cell in dict.fromkeys(cells)}
+        return [known[cell] for cell in cells]
 
 
 def _value(cell: str) -> Any:

@@ -12,7 +12,7 @@ from ...errors import InputError
 
 _MISSING = frozenset(("", "na", "n/a", "null", "none", "-"))
 _COMMA = re.compile(r"[+-]?\d+,\d+")
-NUMBER, MISSING, DIVERGED, INFINITE = "number", "missing", "diverged", "infinite"
+NUMBER, MISSING, DIVERGED, INFINITE = range(4)
 
 
 class Cell(NamedTuple):
@@ -22,7 +22,7 @@ class Cell(NamedTuple):
     """
 
     value: float
-    kind: str = NUMBER
+    kind: int = NUMBER
     percent: bool = False
 
 

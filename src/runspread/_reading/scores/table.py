@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_keywords
+from ..._checks import check_keywords
 from ..._results import Excluded, Table
 from ..._words import count
 from ...errors import InputError
 from ..tables import as_table
-from .cells import DIVERGED, INFINITE, MISSING, NUMBER
+from .arms import ScoreCell, cells_of, empty_cell
 from .columns import NAMES as ROLES
 from .columns import Columns, as_names, find_columns, plain
-from .rows import Percents, Place, Row, rows_of
+from .rows import Percents, Place, Rows, rows_of
 from .runs import distinct, one_step, one_value, suspicions, varying
 from .words import direction, found_direction, refuse_mixed, unit_of
 
@@ -72,30 +71,6 @@ class ScoreReading(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class ScoreCell:
-    """The runs of one arm on one task in one metric.
-
-    Attributes
-    ----------
-    values : ndarray of float64 [n]
-        One number per run, in the order of the table.
-    seeds, names : tuple [n]
-        Seed of each run (None without), and what messages call it.
-    n_diverged, n_missing : int
-        Runs without a finite value, and without any; left out unless `diverged` says else.
-    """
-
-    values: Floats
-    seeds: tuple[Any, ...]
-    names: tuple[str, ...]
-    n_diverged: int = 0
-    n_missing: int = 0
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
-@dataclass(frozen=True)
 class ScoreTable:
     """Arms, tasks and metrics of a table, and the runs of each.
 
@@ -133,7 +108,7 @@ class ScoreTable:
     def cell(self, arm: str, task: str | None = None, metric: str | None = None) -> ScoreCell:
         """Return the runs of an arm; without any, an empty cell."""
         place = Place(self.metrics[0] if metric is None else metric, self.tasks[0] if task is None else task, arm)
-        return self.cells.get(place, ScoreCell(np.zeros(0), (), ()))
+        return self.cells.get(place) or empty_cell(arm)
 
     def lower_is_better(self, metric: str | None = None) -> bool:
         """Return whether lower is better; an error that asks where it is not known."""
@@ -170,11 +145,11 @@ def read_scores(source: Any, *, one_arm: bool = False, **given: Any) -> ScoreTab
         table = as_table(source)
         columns = find_columns(table, options, one_arm=one_arm)
     rows, percents = rows_of(table, columns, metrics, options["where"])
-    if not rows:
+    if not len(rows):
         raise InputError(
             "no rows are left", "a row per score", "Check where= and metric=." if metrics or options["where"] else ""
         )
-    return _gathered(rows, percents, table, columns, options)
+    return _gathered(rows, percents, columns, options)
 
 
 def given_of(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -203,22 +178,20 @@ def _from_arms(source: Mapping[Any, Any]) -> tuple[Table, Columns]:
     return Table({"arm": names, "value": values}), columns
 
 
-def _gathered(
-    rows: list[Row], percents: Mapping[str, Percents], table: Table, columns: Columns, options: Mapping[str, Any]
-) -> ScoreTable:
+def _gathered(rows: Rows, percents: Mapping[str, Percents], columns: Columns, options: Mapping[str, Any]) -> ScoreTable:
     """Return the arms of the rows: equal rows once, one step of each run, one value of each run, units."""
-    metrics, tasks, arms = (tuple(dict.fromkeys(row.place[at] for row in rows)) for at in range(3))
+    metrics, tasks, arms = (tuple(dict.fromkeys(place[at] for place in rows.places)) for at in range(3))
     given = options["lower_is_better"]
     directions = {name: found_direction(name) if given is None else bool(given) for name in metrics}
     warnings: list[str] = []
     rows, duplicates = distinct(rows, warnings)
     rows, excluded = one_step(rows, options["at"], columns, directions, warnings)
     rows = one_value(rows, options["repeats"])
-    cells, lost = _cells(rows, options["diverged"], directions)
+    cells, lost = cells_of(rows, options["diverged"], directions)
     if not any(len(cell) for cell in cells.values()):
         raise InputError("no run has a finite value", "one number per run")
     units = {name: _unit(name, cells, percents[name]) for name in metrics}
-    warnings += varying(rows, table, columns)
+    warnings += varying(rows, columns)
     warnings += suspicions(cells)
     if columns.ignored:
         warnings.append(
@@ -237,58 +210,6 @@ def _gathered(
         diverged=options["diverged"],
         duplicates=duplicates,
     )
-
-
-def _cells(
-    rows: Sequence[Row], diverged: str | float, directions: Mapping[str, bool | None]
-) -> tuple[dict[Place, ScoreCell], list[Excluded]]:
-    """Return the runs by place, and those that are left out."""
-    if isinstance(diverged, str):
-        check_choice(diverged, "way to take diverged runs", ("exclude", "worst", "raise"))
-    grouped: dict[Place, list[Row]] = defaultdict(list)
-    for row in rows:
-        grouped[row.place].append(row)
-    cells: dict[Place, ScoreCell] = {}
-    excluded: list[Excluded] = []
-    for place, own in grouped.items():
-        kept: list[Row] = []
-        counts = {MISSING: 0, DIVERGED: 0}
-        for row in own:
-            kind = _kind(row, directions[place.metric])
-            if kind != NUMBER:
-                counts[kind] += 1
-            if kind == DIVERGED and diverged not in ("exclude", "raise"):
-                kept.append(replace(row, value=_stand_in(diverged, place, directions)))
-            elif kind == NUMBER:
-                kept.append(row)
-            elif kind == DIVERGED and diverged == "raise":
-                raise InputError(f"{row.name} diverged ({row.value})", "finite values")
-            else:
-                excluded.append(Excluded(row.name, "no value" if kind == MISSING else "diverged"))
-        cells[place] = ScoreCell(
-            values=np.array([row.value for row in kept], np.float64),
-            seeds=tuple(row.seed for row in kept),
-            names=tuple(row.name for row in kept),
-            n_diverged=counts[DIVERGED],
-            n_missing=counts[MISSING],
-        )
-    return cells, excluded
-
-
-def _kind(row: Row, lower: bool | None) -> str:
-    """Return what a value stands for; an infinity on the good side is an error."""
-    if row.kind != INFINITE:
-        return row.kind
-    lower = direction(row.place.metric, lower)
-    if (row.value > 0) == lower:
-        return DIVERGED
-    raise InputError(f"{row.name} (row {row.at + 1}) has {row.value}, better than anything", "a finite value")
-
-
-def _stand_in(diverged: str | float, place: Place, directions: Mapping[str, bool | None]) -> float:
-    if diverged == "worst":
-        return math.inf if direction(place.metric, directions[place.metric]) else -math.inf
-    return float(diverged)
 
 
 def _unit(metric: str, cells: Mapping[Place, ScoreCell], percents: Percents) -> str:

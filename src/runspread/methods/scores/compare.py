@@ -20,7 +20,7 @@ from .comparison import BothArms, Diverged, MeanDifference, ScoreComparison
 from .defaults import LEVEL, POWER
 from .effect import effect
 from .forms import Arm, Difference, Judged, both_forms, difference, judged
-from .modes import resolution, shape
+from .modes import Shape, shape
 from .pairing import Pairing, pairing
 from .plans import runs_for_equivalence
 from .prior import Prior, atlas_prior, moderated_form
@@ -291,13 +291,13 @@ def _warnings(names: tuple[str, ...], cells: list[ScoreCell]) -> list[str]:
     return [warning for name, cell in zip(names, cells, strict=True) for warning in arm_warnings(name, cell.values)]
 
 
-def arm_warnings(name: str, values: Floats) -> list[str]:
-    """Return reservations about the runs of one arm: groups, rounding, no spread."""
+def arm_warnings(name: str, values: Floats, form: Shape | None = None) -> list[str]:
+    """Return reservations about the runs of one arm: groups (by `form`, where that is known), rounding, no spread."""
     finite = values[np.isfinite(values)]
     found: list[str] = []
     if len(finite) < 2:
         return found
-    form = shape(finite)
+    form = shape(finite) if form is None else form
     sd = float(finite.std(ddof=1))
     of = f" of {name}" if name else ""
     if form.two_groups:
@@ -307,7 +307,7 @@ def arm_warnings(name: str, values: Floats) -> list[str]:
             f"{len(high)} of {len(finite)} runs{of} end near {high.mean():.4g} and {len(low)} near {low.mean():.4g}: "
             "mean and standard deviation describe neither."
         )
-    rounded = resolution(finite)
+    rounded = form.resolution
     if np.ptp(finite) == 0:
         found.append(f"The runs{of} have no spread at all: are these different seeds?")
     elif rounded > sd / 2:

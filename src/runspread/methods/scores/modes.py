@@ -18,6 +18,7 @@ from .._statistics import deviations
 Floats = NDArray[np.float64]
 FEWEST = 8
 LEVEL = 0.025  # of each of both statistics
+_MANY = 2000  # points from which hulls are found by whole arrays
 _TABLE = Path(__file__).with_name("modes_table.csv")
 
 
@@ -120,6 +121,8 @@ def dip_statistic(x: Floats) -> float:
 
 def _hull(y: Floats, low: int, high: int, side: int) -> list[int]:
     """Return the corners of the convex minorant (1) or the concave majorant (-1) of the points (y[k], k)."""
+    if high - low > _MANY:
+        return _hull_of_many(y, low, high, side)
     corners: list[int] = []
     for k in range(low, high + 1):
         while len(corners) > 1:
@@ -130,6 +133,23 @@ def _hull(y: Floats, low: int, high: int, side: int) -> list[int]:
             corners.pop()
         corners.append(k)
     return corners
+
+
+def _hull_of_many(y: Floats, low: int, high: int, side: int) -> list[int]:
+    """Return the same for many points: between two corners the point furthest beyond their chord is a corner too."""
+    corners, left = [low, high], [(low, high)]
+    while left:
+        a, b = left.pop()
+        if b - a < 2:
+            continue
+        k = np.arange(a + 1, b)
+        beyond = side * ((b - a) * (y[a + 1 : b] - y[a]) - (y[b] - y[a]) * (k - a))
+        furthest = int(np.argmax(beyond))
+        if beyond[furthest] > 0:
+            corner = a + 1 + furthest
+            corners.append(corner)
+            left += [(a, corner), (corner, b)]
+    return sorted(corners)
 
 
 def _widest(y: Floats, minorant: list[int], majorant: list[int]) -> tuple[float, int, int]:

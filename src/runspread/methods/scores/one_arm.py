@@ -18,6 +18,9 @@ _NODES = 400  # of the noncentral t: with 80 an interval far out is off in its f
 _OUTLIER_LEVEL, _FEWEST_FOR_OUTLIERS = 0.01, 6
 _SMALL, _LARGE = 1e-150, 1e150  # beyond, squares leave the range of doubles
 _MANY = 60  # runs above which binomials are taken as logarithms
+_ALL_SIZES, _MOST_WORK = 2000, 10**7  # runs up to which every number of them has a best; runs times numbers beyond
+_FOLDS = 30  # a run is left out of the best of N where its weight falls below exp(-30)
+_MOST_OUTLIERS = 2000  # that are looked for among many runs
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -120,8 +123,6 @@ def mean_of(x: Floats) -> float:
 
 def moments(x: Floats) -> Moments:
     """Return mean, spread and middle of the runs [n]."""
-    from scipy.stats import trim_mean
-
     sd = standard_deviation(x)
     return Moments(
         n=len(x),
@@ -129,7 +130,7 @@ def moments(x: Floats) -> Moments:
         sd=sd,
         se=sd / math.sqrt(len(x)) if len(x) else math.nan,
         median=float(np.median(x)) if len(x) else math.nan,
-        iqm=float(trim_mean(x, 0.25)) if len(x) else math.nan,
+        iqm=mean_of(np.sort(x)[len(x) // 4 : len(x) - len(x) // 4]),
     )
 
 
@@ -169,13 +170,19 @@ def arm_intervals(x: Floats, level: float, floor: float = 0.0) -> ArmIntervals:
 
 
 def best_of(x: Floats, *, lower: bool) -> Floats:
-    """Return the expected best of 1 .. n runs drawn without replacement [n] (unbiased; Tang et al. 2020)."""
+    """Return the expected best of N runs drawn without replacement (unbiased; Tang et al. 2020), for N from 1 on.
+
+    Up to n, the number of runs; of more than 3,000 runs up to ten million over n, as all of them take the square of n.
+    """
     from scipy.special import comb, gammaln
 
     n = len(x)
+    sizes = n if n <= _ALL_SIZES else min(n, _MOST_WORK // n)
     if not n or np.ptp(x) == 0:
-        return x.copy()
+        return x[:sizes].copy()
     ordered = np.sort(x)[::-1] if lower else np.sort(x)
+    if n > _ALL_SIZES:
+        return np.array([_best_of_many(ordered, size) for size in range(1, sizes + 1)])
     before, size = np.arange(n)[None, :], np.arange(1, n + 1)[:, None]
     if n <= _MANY:
         weights = comb(before, size - 1) / comb(n, size)
@@ -186,6 +193,16 @@ def best_of(x: Floats, *, lower: bool) -> Floats:
         weights = np.where(before >= size - 1, np.exp(np.minimum(log, 0.0)), 0.0)
         weights /= weights.sum(axis=1, keepdims=True)
     return np.asarray((weights * ordered).sum(axis=1), np.float64)
+
+
+def _best_of_many(ordered: Floats, size: int) -> float:
+    """Return the expected best of `size` of many runs, the best last, from those that are likely to be it."""
+    n = len(ordered)
+    few = min(n, math.ceil(_FOLDS * n / size) + 1)  # the chance of any run below is under exp(-_FOLDS)
+    place = np.arange(n, n - few, -1)
+    falls = (place[:-1] - size) / np.maximum(place[:-1] - 1, 1)
+    weights = np.concatenate([[1.0], np.cumprod(np.maximum(falls, 0.0))])
+    return float((weights * ordered[::-1][:few]).sum() / weights.sum())
 
 
 def share_interval(count: int, n: int, level: float) -> tuple[float, float]:
@@ -256,6 +273,8 @@ def outliers(x: Floats) -> NDArray[np.int64]:
     n = len(x)
     if n < _FEWEST_FOR_OUTLIERS:
         return np.zeros(0, np.int64)
+    if n > _ALL_SIZES:
+        return _outliers_of_many(x)
     left, removed, found = list(range(n)), [], 0
     for number in range(max(1, n // 5)):
         values = x[left]
@@ -269,3 +288,29 @@ def outliers(x: Floats) -> NDArray[np.int64]:
         if apart[furthest] > t * (m - 1) / math.sqrt((m - 2 + t * t) * m):
             found = number + 1
     return np.array(sorted(removed[:found]), np.int64)
+
+
+def _outliers_of_many(x: Floats) -> NDArray[np.int64]:
+    """Return the same for many runs: what is removed is always at an end of the sorted ones, whose sums are kept."""
+    from scipy.special import stdtrit
+
+    order = np.argsort(x, kind="stable")
+    y = deviations(x)[order]
+    values, low, high = y.tolist(), 0, len(x) - 1
+    total, squares = math.fsum(values), math.fsum((y * y).tolist())
+    removed: list[int] = []
+    apart: list[float] = []
+    for _ in range(min(len(x) // 5, _MOST_OUTLIERS)):
+        m = high - low + 1
+        mean, variance = total / m, (squares - total * total / m) / (m - 1)
+        if not variance > 0:
+            break
+        at = low if mean - values[low] >= values[high] - mean else high
+        apart.append(abs(values[at] - mean) / math.sqrt(variance))
+        removed.append(at)
+        low, high = (low + 1, high) if at == low else (low, high - 1)
+        total, squares = total - values[at], squares - values[at] ** 2
+    m = len(x) - np.arange(len(apart))
+    t = stdtrit(m - 2, 1 - _OUTLIER_LEVEL / (2 * m))
+    beyond = np.flatnonzero(np.array(apart) > t * (m - 1) / np.sqrt((m - 2 + t * t) * m))
+    return np.sort(order[removed[: int(beyond[-1]) + 1 if len(beyond) else 0]]).astype(np.int64)

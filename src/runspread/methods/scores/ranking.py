@@ -22,7 +22,7 @@ from .arms import AllPairs, Heterogeneity, VersusBaseline, all_pairs, heterogene
 from .basis import ScoreResult, error_floor
 from .compare import arm_warnings, checked_level, one_of_each
 from .defaults import LEVEL
-from .one_arm import Moments, moments
+from .forms import Arm
 from .paper import Paper, PaperColumn
 from .winner import Winner, winner
 
@@ -221,7 +221,7 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
     against = None
     if baseline is not None:
         against = versus_baseline(values, names.index(check_choice(baseline, "arm", names)), level, **how)
-    facts = [moments(x) for x in values]
+    facts = [Arm.of(x) for x in values]
     return ScoreRanking(
         names=names,
         metric=metric,
@@ -246,7 +246,7 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
 
 def _verdicts(
     against: VersusBaseline | None,
-    facts: Sequence[Moments],
+    facts: Sequence[Arm],
     names: Sequence[str],
     baseline: str | None,
     level: float,

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 MOST_ARRANGEMENTS = 20_000
 _EXACT_PAIRS = 1_600  # pairs of runs up to which the law of the rank sum is counted
 _MOST_PAIRS = 10**7  # of runs that are held at once
+_MOST_LEFT, _TURNS = 10**6, 16  # differences among which one is looked up; after so many turns, as many as are held
 _FEWEST_FOR_BM = 10
 
 
@@ -85,12 +86,17 @@ def _arrangements(n: int, chosen: int) -> NDArray[np.int64]:
     return np.array(list(itertools.combinations(range(n), chosen)), np.int64)
 
 
+def too_many_arrangements(n_a: int, n_b: int) -> bool:
+    """Whether the runs of two arms have more arrangements than are counted."""
+    return n_a + n_b > MOST_ARRANGEMENTS or math.comb(n_a + n_b, min(n_a, n_b, 20)) > MOST_ARRANGEMENTS
+
+
 def arrangement_tests(a: Floats, b: Floats) -> tuple[float, float]:
     """Return the exact two-sided p of the mean difference and of the rank sum, by distance from the middle."""
     from scipy.stats import rankdata
 
     n = len(a) + len(b)
-    if n < 3 or math.comb(n, len(a)) > MOST_ARRANGEMENTS:
+    if n < 3 or too_many_arrangements(len(a), len(b)):
         return math.nan, math.nan
     pool = np.concatenate([a, b])
     finite = bool(np.isfinite(pool).all())
@@ -190,14 +196,31 @@ def _order_statistics(a: Floats, b: Floats, wanted: list[int]) -> list[float]:
 
 
 def _kth_difference(a: Floats, b: Floats, k: int) -> float:
-    """Return the k-th smallest difference (from 0) of sorted runs, by bisection between the bits of doubles."""
-    low, high = float(b[0] - a[-1]), float(b[-1] - a[0])
-    while True:
-        middle = low + (high - low) / 2
+    """Return the k-th smallest difference (from 0) of sorted runs.
+
+    The interval that holds it shrinks, by interpolation and by halves in turn, until it holds few differences.
+    """
+    low, high, below, upto = float(b[0] - a[-1]), float(b[-1] - a[0]), 0, len(a) * len(b)
+    at_low = _at_most(a, b, low)
+    if at_low > k:
+        return low
+    below, turn = at_low, 0
+    while upto - below > (_MOST_LEFT if turn < _TURNS else _MOST_PAIRS):
+        share = 0.5 if turn % 3 == 2 else (k + 0.5 - below) / (upto - below)
+        middle = low + (high - low) * share
         if middle in (low, high):
-            break
-        low, high = (low, middle) if _at_most(a, b, middle) > k else (middle, high)
-    return low if _at_most(a, b, low) > k else high
+            middle = low + (high - low) / 2
+            if middle in (low, high):
+                return high
+        number, turn = _at_most(a, b, middle), turn + 1
+        low, high, below, upto = (low, middle, below, number) if number > k else (middle, high, number, upto)
+    start = np.searchsorted(b, a + low, side="right")
+    times = np.searchsorted(b, a + high, side="right") - start
+    first = np.repeat(start - np.cumsum(times) + times, times)
+    left = b[first + np.arange(len(first))] - np.repeat(a, times)
+    if k - below >= len(left):  # the largest of all, which rounding put above its own sum
+        return high
+    return float(np.partition(left, k - below)[k - below])
 
 
 def _at_most(a: Floats, b: Floats, value: float) -> int:

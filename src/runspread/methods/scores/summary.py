@@ -79,7 +79,8 @@ class ArmScores(Part):
     shape : Shape
         Whether the runs fall into two groups.
     best_of : ndarray of float64 [n]
-        Expected best of 1 .. n runs; empty where the direction is not known.
+        Expected best of 1 .. n runs; of more than 3,000 runs, of the first ten million over n; empty where the
+        direction is not known.
     outliers : ndarray of int64
         Positions of outliers, which are named and never removed.
     """
@@ -143,13 +144,20 @@ class RunScores(Paper, ScoreResult):
             "high": [one.intervals.mean_hi for one in arms],
             "sd": [one.moments.sd for one in arms],
             "median": [one.moments.median for one in arms],
-            "best": [float(one.best_of[-1]) if len(one.best_of) else math.nan for one in arms],
+            "best": [self._best(one) for one in arms],
         }
         for name in ("task", "metric"):
             if not any(columns[name]):
                 del columns[name]
         numbers = ("mean", "low", "high", "sd", "median", "best")
         return Table(columns, formats=dict.fromkeys(numbers, ".6g"), title=f"{self.level:.0%} intervals of the mean")
+
+    def _best(self, one: ArmScores) -> float:
+        """Return the best run of an arm; NaN where the direction is not known."""
+        lower = self.directions[one.metric]
+        if lower is None or not len(one.values):
+            return math.nan
+        return float(one.values.min() if lower else one.values.max())
 
     def sentence(self) -> str:
         """Return the mean with its interval, of one arm; how many arms there are, of several."""
@@ -244,7 +252,7 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
     level = checked_level(options["level"])
     table = read_scores(_as_source(source), one_arm=True, **given_of(settings))
     arms = [_arm(table, place, cell, options, level) for place, cell in table.cells.items()]
-    notes = [note for one in arms for note in arm_warnings(one.arm, one.values)]
+    notes = [note for one in arms for note in arm_warnings(one.arm, one.values, one.shape)]
     notes += [note for one in arms for note in _outlier_warning(one, table)]
     return RunScores(
         arms=tuple(arms),
