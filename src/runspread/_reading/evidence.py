@@ -20,7 +20,7 @@ from .._results import Excluded, Table
 from ..errors import InputError
 from .opening import is_path, opened
 from .protocols import is_study
-from .scores.files import TABLES, numbers_at, stacked
+from .scores.files import TABLES, are_numbers, numbers_at, stacked
 from .scores.studies import arms_of_study, has_outputs, only_metric, scores_of
 
 NUMBERS, TABLE, STUDY, OUTPUTS, GROUP = "numbers", "table", "study", "outputs", "group"
@@ -114,7 +114,9 @@ def _of_numbers(found: Sequence[tuple[Any, str]], names: Sequence[str]) -> Score
     empty = [name for name, values in arms.items() if not len(values)]
     if empty:
         raise InputError(f"{empty[0] or 'the arm'} has no runs", "one number per run")
-    return Scores(arms, metric, TABLE if metric else NUMBERS)
+    names = [name for name, values in arms.items() for _ in values]
+    columns = {"arm": names, "value": [value for values in arms.values() for value in values]}
+    return Scores(columns, {"by": "arm", "value": "value", **metric}, TABLE if metric else NUMBERS)
 
 
 def _of_studies(studies: Mapping[str, Any], given: Mapping[str, Any]) -> Scores | Outputs:
@@ -140,6 +142,10 @@ def _looked_at(source: Any) -> tuple[str, Any]:
         return _of_mapping(source)
     if isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
         return TABLE, source
+    if isinstance(source, (int, float)) and not isinstance(source, bool):
+        return NUMBERS, ([float(source)], "")
+    if isinstance(source, (list, tuple)) and are_numbers(source):
+        return NUMBERS, (list(source), "")
     if not is_path(source) and (values := one_number_per_run(source)) is not None:
         return NUMBERS, (values, "")
     return OUTPUTS, source
@@ -166,6 +172,8 @@ def _of_mapping(source: Mapping[Any, Any]) -> tuple[str, Any]:
 
 
 def _is_text(value: Any) -> bool:
+    if hasattr(value, "dtype"):
+        return np.ndim(value) == 1 and np.asarray(value).dtype.kind in "UO"
     return isinstance(value, (list, tuple)) and all(isinstance(one, str) or one is None for one in value)
 
 

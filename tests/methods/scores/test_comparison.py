@@ -148,8 +148,8 @@ def test_two_groups_of_runs_are_warned_of():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"not_worse": 0.0}, "not_worse is 0.0. Expected a margin above 0"),
-        ({"equivalent": -1.0}, "margin above 0"),
+        ({"not_worse": 0.0}, "not_worse=0 asks for no margin. Expected one above 0"),
+        ({"equivalent": -1.0}, "equivalent=-1 asks for no margin. Expected one above 0"),
         ({"equivalent": 1.0, "not_worse": 1.0}, "one question"),
         ({"level": 0.3}, "between 0.5 and 1"),
         ({"equivalent": 0.6}, "Write 0.006"),

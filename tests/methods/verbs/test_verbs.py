@@ -326,3 +326,51 @@ def test_old_names_of_the_methods_answer_as_the_verb_does():
     assert method.rests_on == ""
     assert {**verb.to_dict(), "rests_on": ""} == method.to_dict()
     assert verb.sentence().startswith(method.sentence())
+
+
+# ------------------------------------------------------------------ what the sentence says of odd runs
+
+
+def test_text_in_percent_and_single_numbers_are_scores():
+    percent = rs.compare(["91.2%", "91.0%", "91.5%"], ["92.2%", "92.0%", "92.5%"], metric="accuracy")
+    assert percent.unit == "percent"
+    assert percent.difference.diff == pytest.approx(1.0)
+    one = rs.compare([0.912, 0.910, 0.915], 0.930, metric="accuracy")
+    assert "one run of new and 3 of old" in one.sentence()
+    columns = {"method": np.array(["a", "a", "b", "b"]), "loss": np.array([0.9, 0.91, 0.92, 0.93])}
+    assert rs.compare(columns, metric="loss").names == {"old": "a", "new": "b"}
+
+
+def test_runs_that_diverged_are_of_the_arm_that_they_are_of():
+    """The name of one arm begins with that of the other."""
+    arms = {"new": [0.9, 0.91, math.nan], "new big": [0.8, math.nan, math.nan]}
+    assert "One run of new and two of new big diverged and are left out." in rs.compare(arms, metric="loss").sentence()
+    stood_in = rs.compare(arms, metric="loss", diverged=2.0)
+    assert "One run of new and two of new big diverged and count as 2." in stood_in.sentence()
+    assert stood_in.to_dict()["stand_in"] == 2
+
+
+def test_runs_without_the_step_are_said_to_be_left_out():
+    rows = [{"method": m, "seed": s, "step": t, "loss": 1 / t + s / 10} for m in "ab" for s in (1, 2) for t in (1, 2)]
+    rows = [row for row in rows if (row["method"], row["seed"], row["step"]) != ("b", 2, 2)]
+    assert "One run of b is left out (no step 2)." in rs.compare(rows, metric="loss", at=2).sentence()
+
+
+def test_pairs_that_are_not_used_are_said_so():
+    rows = [{"method": m, "seed": s, "loss": v} for m, vs in (("a", OLD), ("b", NEW)) for s, v in enumerate(vs)]
+    found = rs.compare(rows, metric="loss", paired=True)
+    assert found.difference.form == "welch"
+    assert any(note.startswith("The runs are compared unpaired: over 4 pairs of runs") for note in found.warnings)
+    two = rs.compare([row for row in rows if row["seed"] < 2], metric="loss", paired=True)
+    assert any("2 pairs of runs with equal seeds cannot show a correlation" in note for note in two.warnings)
+
+
+@pytest.mark.parametrize("gap", [0, -0.1, math.inf, math.nan])
+def test_a_gap_that_is_none(gap):
+    with pytest.raises(InputError, match="is no difference to show"):
+        rs.plan(OLD, metric="loss", gap=gap)
+
+
+def test_huge_numbers_are_written_short():
+    found = rs.compare([1e308, 1.1e308, 1.05e308], [1.2e308, 1.4e308, 1.3e308], metric="loss")
+    assert len(found.sentence()) < 400

@@ -36,6 +36,11 @@ def numbers_at(path: Path) -> tuple[list[Any], str] | None:
     return [_plain(text) for text in values], head
 
 
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Whether a sequence holds numbers as text, such as ``91.2%``, and nothing else."""
+    return bool(values) and all(isinstance(value, str) and _is_number(value) for value in values)
+
+
 def _is_number(text: str) -> bool:
     try:
         read_cell(text, "", 0)

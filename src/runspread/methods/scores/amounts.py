@@ -9,6 +9,7 @@ from ..._reading.scores.words import FRACTION, PERCENT, spoken
 from ..._words import count
 
 _MOST_DECIMALS = 12
+_LARGE = 1e9  # numbers from here on are written with an exponent
 
 
 def decimals_for(half: float) -> int:
@@ -46,7 +47,8 @@ class Amounts(NamedTuple):
 
     def plain(self, value: float) -> str:
         """Return the size of a difference without its unit."""
-        return f"{abs(self.scale * value):.{decimals_for(self.scale * self.half)}f}"
+        size = abs(self.scale * value)
+        return f"{size:.{decimals_for(self.scale * self.half)}f}" if size < _LARGE else f"{size:.4g}"
 
     @property
     def _of(self) -> str:
@@ -80,7 +82,7 @@ class Amounts(NamedTuple):
 
     def level(self, value: float) -> str:
         """Return a value of the metric itself, in its own unit."""
-        return f"{value:.{decimals_for(self.half)}f}"
+        return f"{value:.{decimals_for(self.half)}f}" if abs(value) < _LARGE else f"{value:.4g}"
 
 
 def _side(value: float) -> str:

@@ -12,6 +12,7 @@ from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreCell, ScoreReading, ScoreTable, read_scores
 from ..._reading.scores.words import FRACTION
+from ..._words import count
 from ...errors import InputError
 from ..variance.power import runs_for_welch
 from .arm_runs import ArmRuns, runs_of_cell
@@ -21,6 +22,7 @@ from .defaults import LEVEL, POWER
 from .effect import effect
 from .forms import Arm, Difference, Judged, both_forms, difference, judged
 from .modes import Shape, shape
+from .one_arm import standard_deviation
 from .pairing import Pairing, pairing
 from .plans import runs_for_equivalence
 from .prior import Prior, atlas_prior, moderated_form
@@ -110,7 +112,7 @@ def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[Co
 def checked_level(level: float) -> float:
     """Return a confidence level if it is one."""
     if not 0.5 < level < 1:
-        raise InputError(f"level is {level}", "a number between 0.5 and 1, such as 0.95")
+        raise InputError(f"the confidence level is {level:g}", "a number between 0.5 and 1, such as 0.95")
     return level
 
 
@@ -129,7 +131,7 @@ def _asked(options: dict[str, Any]) -> tuple[str, float | None]:
     for name, margin in given.items():
         if not 0 < margin < math.inf:
             hint = "Not worse than 0 is better or equal, which no data show: name the loss that would not matter."
-            raise InputError(f"{name} is {margin}", "a margin above 0 in the unit of the metric", hint)
+            raise InputError(f"{name}={margin:g} asks for no margin", "one above 0 in the unit of the metric", hint)
         return name.replace("_", " "), float(margin)
     return "better", None
 
@@ -168,7 +170,8 @@ def _two_arms(table: ScoreTable, baseline: str | None, new: str | None) -> tuple
     if new is None and len(others) != 1:
         known = ", ".join(table.arms[:6])
         if not others:
-            raise InputError(f"the table has one arm, {known}", "two", "Use rs.summary for one arm.")
+            named = f", {known}" if known else ""
+            raise InputError(f"the table has one arm{named}", "two", "Use rs.summary for one arm.")
         raise InputError(
             f"the table has {len(table.arms)} arms, {known}", "two", "Pass baseline= and new_arm=, or use rs.rank."
         )
@@ -224,7 +227,7 @@ def _compared(
         old=a,
         new=b,
         excluded=tuple(item for item in table.excluded if _is_of(item.run, names, table)),
-        warnings=(*table.warnings, *_warnings(names, cells)),
+        warnings=(*table.warnings, *_unpaired(pairs), *_warnings(names, cells)),
     )
 
 
@@ -248,6 +251,17 @@ def _pairs(cells: list[ScoreCell], asked: bool | str, level: float) -> Pairing |
         raise InputError("the runs have no seeds", "a seed for each, to pair them", "Name their column: seed='...'.")
     (a, b), (seeds_a, seeds_b) = (cell.values for cell in cells), (cell.seeds for cell in cells)
     return pairing(a, b, seeds_a, seeds_b, level, design=asked == "design")
+
+
+def _unpaired(pairs: Pairing | None) -> list[str]:
+    """Return why runs are compared unpaired, where pairs were asked for."""
+    if pairs is None or pairs.paired:
+        return []
+    there = f"{count(pairs.n_pairs, 'pair')} of runs with equal seeds"
+    if math.isnan(pairs.p_seed_correlation):
+        return [f"The runs are compared unpaired: {there} cannot show a correlation."]
+    found = f"{pairs.seed_correlation:.2f} (one-sided p {pairs.p_seed_correlation:.2g})"
+    return [f"The runs are compared unpaired: over {there} no positive correlation is shown, {found}."]
 
 
 def _difference(old: Arm, new: Arm, spread: Any, pairs: Pairing | None) -> Difference:
@@ -298,7 +312,7 @@ def arm_warnings(name: str, values: Floats, form: Shape | None = None) -> list[s
     if len(finite) < 2:
         return found
     form = shape(finite) if form is None else form
-    sd = float(finite.std(ddof=1))
+    sd = standard_deviation(finite)
     of = f" of {name}" if name else ""
     if form.two_groups:
         y = np.sort(finite)

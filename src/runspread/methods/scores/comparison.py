@@ -308,21 +308,39 @@ def _by_order(one: ScoreComparison) -> str:
 
 
 def _diverged_words(one: ScoreComparison) -> str:
-    """Return which runs diverged or have no value; nothing where none is left out."""
+    """Return which runs diverged or have no value; nothing where all count as they are."""
+    counts, stand_in = one.diverging.diverged, one.diverging.stand_in
+    if stand_in is not None and counts[0] + counts[2]:
+        named = {one.names["old"]: counts[0], one.names["new"]: counts[2]}
+        said = _said(named, f"diverged and {{counts}} as {stand_in:g}")
+        return f"{said}. {_left_out(one)}".strip()
+    return _left_out(one)
+
+
+def _left_out(one: ScoreComparison) -> str:
+    """Return which runs are left out, and why."""
+    owners = [_owner(item.run, one) for item in one.excluded]
+    rest = {"diverged": "diverged and {are} left out", "no value": "{have} no value"}
     parts: list[str] = []
-    for reason, rest in (("diverged", "diverged and {are} left out"), ("no value", "{have} no value")):
-        named = {
-            name: sum(item.reason == reason and item.run.startswith(f"{name} ") for item in one.excluded)
-            for name in one.names.values()
-        }
-        total = sum(named.values())
-        if total:
-            verbs = {"are": "is", "have": "has"} if total == 1 else {"are": "are", "have": "have"}
-            parts.append(f"{_named_runs(named)} {rest.format(**verbs)}")
-    text = ", and ".join(parts)
-    if not text:
-        return ""
-    return f"{text[:1].upper()}{text[1:]}{'' if 'left out' in text else ', left out'}."
+    for reason in dict.fromkeys(item.reason for item in one.excluded):
+        own = [name for name, item in zip(owners, one.excluded, strict=True) if item.reason == reason]
+        named = {name: own.count(name) for name in one.names.values()}
+        parts.append(_said(named, rest.get(reason, f"{{are}} left out ({reason})")))
+    text = ", and ".join([parts[0], *(part[:1].lower() + part[1:] for part in parts[1:])]) if parts else ""
+    return f"{text}{'' if 'left out' in text else ', left out'}." if text else ""
+
+
+def _owner(run: str, one: ScoreComparison) -> str:
+    """Return the arm whose name a run's begins with: the longest, as one name may begin with the other."""
+    return max((name for name in one.names.values() if run.startswith(f"{name} ")), key=len, default=one.names["old"])
+
+
+def _said(named: dict[str, int], rest: str) -> str:
+    """Return how many runs of which arm did what: One run of base and two of new have no value."""
+    several = {"are": "are", "have": "have", "counts": "count"}
+    verbs = {"are": "is", "have": "has", "counts": "counts"} if sum(named.values()) == 1 else several
+    text = f"{_named_runs(named)} {rest.format(**verbs)}"
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _named_runs(named: dict[str, int]) -> str:

@@ -217,6 +217,8 @@ def plan_scores(gap: float | None = None, **settings: Unpack[PlanSettings]) -> S
     if gap is None and question == "better":
         raise InputError("no gap is given", "gap= or runs=", "Plan for a gap that would matter, not the one just seen.")
     true = 0.0 if gap is None else float(gap)
+    if not math.isfinite(true) or (question == "better" and not true > 0):
+        raise InputError(f"gap={true:g} is no difference to show", "one above 0, in the unit of the metric")
     solve = _solver(question, true, margin or 0.0, alpha, power, options["n_old"])
     upper = float(arm.exceeded(np.array([1 - SAFE]))[0])
     exact, safe = (solve(Spread(Arm(variance))) for variance in (arm.variance, upper))
