@@ -354,3 +354,35 @@ def test_kinds_are_not_mixed(tmp_path, studies):
     assert "is a table of scores" in mixed.stderr
     assert invoke("compare", tmp_path / "none.csv").exit_code == 2
     assert invoke("compare", studies / "a", "--by", "lr").exit_code == 2  # one arm
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("a.csv", b"\xff\xfem\x00e\x00", "is no text in UTF-8"),
+        ("a.jsonl", b"\xff\xfem\x00e\x00", "is no text in UTF-8"),
+        ("a.txt", b"\xff\xfem\x00e\x00", "is no text in UTF-8"),
+        ("a.parquet", b"PAR1 and no more", "cannot be read"),
+        ("a.jsonl", b'{"method": "a", "loss": 1}\n{"method": ', "line 2"),
+        ("a.csv", b"method,loss\na,0.1\n,0.2\nb,0.3\n", "row 2 has no value in column 'method', which names the arms"),
+    ],
+)
+def test_files_that_are_none_are_refused_by_name(tmp_path, name, content, found):
+    (tmp_path / name).write_bytes(content)
+    said = invoke("compare", tmp_path / name, "--metric", "loss")
+    assert said.exit_code == 2
+    assert found in said.stderr
+    assert name in said.stderr
+
+
+def test_settings_that_vary_in_wide_tables_are_warned_of(tmp_path):
+    """Only long tables were looked at: the commonest form has a column per metric."""
+    rows = ["method,seed,lr,train_time,accuracy,acc_stderr"]
+    rows += [
+        f"{m},{s},{0.1 if s else 0.3},{7 if s else 9},0.9{s}{k},0.01" for k, m in enumerate("ab") for s in range(3)
+    ]
+    (tmp_path / "wide.csv").write_text("\n".join(rows))
+    text = " ".join(invoke("compare", tmp_path / "wide.csv", "--metric", "accuracy").output.split())
+    assert "Runs of a differ in lr (0.3 and 0.1): their spread is not of seeds alone." in text
+    assert "train_time" not in text  # a measurement
+    assert "The column acc_stderr is ignored" in text

@@ -7,7 +7,8 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def as_table(source: Any) -> Table:
     if isinstance(source, Table):
         table = source
     elif isinstance(source, (str, os.PathLike)):
-        table = _from_path(Path(source))
+        with readable(Path(source)):
+            table = _from_path(Path(source))
     elif isinstance(source, Mapping):
         table = Table({str(name): list(column) for name, column in source.items()})
     elif hasattr(source, "columns") and hasattr(source, "__getitem__"):
@@ -51,6 +53,21 @@ def as_table(source: Any) -> Table:
     if not len(table):
         raise InputError("the table has no rows", "one row per model")
     return table
+
+
+@contextmanager
+def readable(path: Path) -> Generator[None]:
+    """Raise an InputError where a file is no text, no Parquet, or may not be read."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8 ({error.reason})", "a table", "Save it as UTF-8.") from error
+    except (OSError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read ({error})", "a table") from error
+    except ValueError as error:  # so does pyarrow say it
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read ({str(error).partition('.')[0]})", "a Parquet table") from error
 
 
 def _from_path(path: Path) -> Table:

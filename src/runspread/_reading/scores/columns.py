@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..._results import Table
 from ...errors import InputError
+from .words import names_a_metric, words_of
 
 NAMES = {
     "by": "method arm model algorithm algo config configuration variant recipe group",
@@ -43,6 +44,11 @@ class Columns(NamedTuple):
 def plain(name: str) -> str:
     """Return a column's name without case, blanks, underscores and hyphens."""
     return name.lower().replace(" ", "").replace("_", "").replace("-", "")
+
+
+def _is_an_error(name: str) -> bool:
+    """Whether a column holds standard errors of an evaluation, as ``stderr`` and ``acc_stderr`` do."""
+    return plain(name) in _STANDARD_ERRORS or bool({"stderr", "sem"} & set(words_of(name)))
 
 
 def as_names(value: Any) -> tuple[str, ...]:
@@ -88,7 +94,7 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
     metric = None if values else found["metric"]
     used = {*by, *values.values(), *(found[role] for role in NAMES if role not in ("by", "metric")), metric}
     rest = [name for name in names if name not in used]
-    errors = tuple(name for name in rest if plain(name) in _STANDARD_ERRORS)
+    errors = tuple(name for name in rest if _is_an_error(name))
     others = tuple(name for name in rest if name not in errors)
     return Columns(
         by=by,
@@ -99,7 +105,7 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
         step=found["step"],
         run=found["run"],
         values=values,
-        others=() if values else others,
+        others=tuple(name for name in others if not (values and names_a_metric(name))),
         ignored=errors,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..._results import Table
 from ...errors import InputError
-from ..tables import as_table
+from ..tables import as_table, readable
 from .cells import NUMBER, read_cell
 
 TABLES = (".csv", ".tsv", ".parquet", ".jsonl", ".txt")  # of them, .txt holds one number a line
@@ -19,7 +19,7 @@ def numbers_at(path: Path) -> tuple[list[Any], str] | None:
     """Return the numbers of a file with one a line, and its header where it has one; None for a table."""
     if path.suffix not in _LINES or not path.is_file():
         return None
-    with path.open(encoding="utf-8-sig") as file:
+    with readable(path), path.open(encoding="utf-8-sig") as file:
         first = file.readline().strip()
         if path.suffix != ".txt" and any(mark in first for mark in ",;\t"):
             return None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Table
+from ..._words import count
 from ...errors import InputError
 from .cells import DIVERGED, INFINITE, MISSING, NUMBER, read_cell, read_key, read_name
 from .columns import Columns, check_column
@@ -203,6 +204,8 @@ def rows_of(
     if metrics and columns.metric is not None:
         wanted = np.array([name in set(metrics) for name in names.keys], bool)
         kept = kept[wanted[names.codes[kept]]]
+    for name in columns.by:
+        _check_named(table, name, kept)
     tasks, arms = _keys(table, columns.task, read_name), _arms(table, columns)
     seeds, runs, steps = (_keys(table, name, read_key) for name in (columns.seed, columns.run, columns.step))
     parts = [_values(table, column, kept) for column in sources.values()]
@@ -229,6 +232,19 @@ def rows_of(
         at=at,
     )
     return rows, _percents(metric, names.keys, kind, marked)
+
+
+def _check_named(table: Table, name: str, kept: Ints) -> None:
+    """Raise if a row that is kept does not say which arm it is of."""
+    nameless = keys_of(table[name], read_key).codes[kept] < 0
+    if nameless.any():
+        at = int(kept[int(np.argmax(nameless))])
+        several = f" ({count(int(nameless.sum()), 'row')} in all)" if nameless.sum() > 1 else ""
+        raise InputError(
+            f"row {at + 1} has no value in column {name!r}, which names the arms{several}",
+            "one in each row",
+            "Fill it in, or keep the other rows with where=.",
+        )
 
 
 def _places(

@@ -213,8 +213,11 @@ def _equal_runs(values: Floats, cell: ScoreCell) -> list[str]:
 
     _, places, times = np.unique(values, return_inverse=True, return_counts=True)
     pairs = int((times * (times - 1) // 2).sum())
-    sd = float(values.std(ddof=1))
-    if not pairs or not sd:
+    if not pairs:
+        return []
+    size = float(np.abs(values).max())
+    sd = size * float((values / size).std(ddof=1)) if size else 0.0
+    if not 0 < sd < math.inf:
         return []
     rounding = _printed_step(values)
     expected = math.comb(len(values), 2) * min(1.0, rounding / (2 * math.sqrt(math.pi) * sd))

@@ -20,7 +20,12 @@ MOST_OF_FRACTION = 1.5  # above, an accuracy is in percent
 
 def words_of(metric: str) -> list[str]:
     """Return the words of a metric's name in lower case."""
-    return [word for word in re.split(r"[_\-/.\s\d]+", metric.lower()) if word]
+    return [word for word in re.split(r"[_\-/.,\s\d]+", metric.lower()) if word]
+
+
+def names_a_metric(name: str) -> bool:
+    """Whether a word of a name is that of a metric."""
+    return bool(set(words_of(name)) & (LOWER | HIGHER))
 
 
 def found_direction(metric: str) -> bool | None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part
+from .one_arm import mean_of
 
 Floats = NDArray[np.float64]
 MOST_ARRANGEMENTS = 20_000
@@ -100,7 +101,7 @@ def arrangement_tests(a: Floats, b: Floats) -> tuple[float, float]:
         return math.nan, math.nan
     pool = np.concatenate([a, b])
     finite = bool(np.isfinite(pool).all())
-    centred = (pool - pool.mean()) / (float(np.ptp(pool)) or 1.0) if finite else np.zeros(n)
+    centred = (pool - mean_of(pool)) / (float(np.ptp(pool)) or 1.0) if finite else np.zeros(n)
     scores = np.stack([centred, rankdata(pool) - (n + 1) / 2])
     few, chosen = (0, len(a)) if len(a) <= len(b) else (len(a), n)
     sums = scores[:, _arrangements(n, chosen - few)].sum(axis=-1)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -48,12 +51,25 @@ def read(held: Scores, given: Mapping[str, Any], *, one_arm: bool = False) -> Sc
     source = held.source
     if held.origin not in (STUDY, OUTPUTS) and given.get("task") is not None:
         source, reading = _one_task(source, reading)
-    found = read_scores(source, one_arm=one_arm, **reading)
+    with naming(held.source):
+        found = read_scores(source, one_arm=one_arm, **reading)
     if held.origin == OUTPUTS:  # accuracies on one test set are often equal
         equal = suspicions(found.cells)
         found = replace(found, warnings=tuple(note for note in found.warnings if note not in equal))
     found = replace(found, excluded=(*held.excluded, *found.excluded))
     return _directed(found) if held.origin == NUMBERS else found
+
+
+@contextmanager
+def naming(source: Any) -> Generator[None]:
+    """Let an InputError name the file that a table was read from."""
+    try:
+        yield
+    except InputError as error:
+        name = Path(source).name if isinstance(source, (str, os.PathLike)) else ""
+        if not name or name in error.found:
+            raise
+        raise InputError(f"{name}: {error.found}", error.expected, error.hint) from error
 
 
 def _one_task(source: Any, reading: dict[str, Any]) -> tuple[Table, dict[str, Any]]:
