@@ -141,11 +141,11 @@ def _batches(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
     from .._reading.weights.torch_files import from_torch_checkpoint
 
     try:
-        tensors = from_torch_checkpoint(path, memory_bytes=8 * 2**30, seconds=60)._raw
+        checkpoint = from_torch_checkpoint(path, memory_bytes=8 * 2**30, seconds=60)
     except (InputError, MissingDependencyError) as error:
         raise SourceProblem(str(error)) from error
     by_name: dict[str, list[NDArray[Any]]] = {}
-    for tensor in tensors:
+    for tensor in checkpoint._raw:
         name = tensor.name.rpartition(".")[2]
         by_name.setdefault("predictions" if name.isdigit() else name, []).append(np.asarray(tensor.load()))
     if any(len({array.shape[1:] for array in arrays}) > 1 or arrays[0].ndim == 0 for arrays in by_name.values()):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._reading.safetensors import map_tensors
 from .._words import count, listed
-from ..errors import InputError
+from ..errors import InputError, RunspreadError
 from ..studies.layout import holds_study
 from ..studies.opening import create_study, open_study
 from ..studies.records import RunRecord, Seeds
@@ -150,7 +151,7 @@ def _records_to_write(
     for run in kept:
         if run.id not in study.runs.ids:
             saved.new.append(run.id)
-            yield _record(run, predictions)
+            yield _record(run, found, predictions, saved)
             continue
         old = study.runs[run.id]
         if (old.source or {}).get("digest") == run.source.digest:
@@ -164,7 +165,7 @@ def _records_to_write(
             )
             continue
         saved.grown.append(run.id)
-        record = _record(run, predictions)
+        record = _record(run, found, predictions, saved)
         record.supersedes = study.shard_of(run.id)
         yield record
 
@@ -196,7 +197,7 @@ def _holds(curve: Curve, steps: NDArray[np.int64], values: NDArray[Any]) -> bool
 # ------------------------------------------------------------------ a run as a study keeps it
 
 
-def _record(run: ImportedRun, predictions: Predictions) -> RunRecord:
+def _record(run: ImportedRun, found: ImportedRuns, predictions: Predictions, saved: Saved) -> RunRecord:
     taken = run.taken()
     metrics = {_clean(name): (run.curves[name].steps, run.curves[name].values) for name in taken if name in run.curves}
     single = [name for name in taken if name not in run.curves]
@@ -213,7 +214,24 @@ def _record(run: ImportedRun, predictions: Predictions) -> RunRecord:
         source=_source(run, single),
     )
     predictions.add(run, record)
+    if found.options.weights == "final":
+        _add_weights(run, record, saved)
     return record
+
+
+def _add_weights(run: ImportedRun, record: RunRecord, saved: Saved) -> None:
+    """Copy the weights of a run's last checkpoint, if it need not be unpickled."""
+    files = [path for path in run.place.rglob("*.safetensors") if path.is_file() and not path.is_symlink()]
+    known = {Path(one.path).name: one for one in run.checkpoints if not one.pickled}
+    listed_files = [path for path in files if path.name in known]
+    if not listed_files:
+        saved.problems.append(Problem(run.id, "no final weights in safetensors: pickled checkpoints are not opened"))
+        return
+    last = max(listed_files, key=lambda path: (known[path.name].step is None, known[path.name].step or 0))
+    try:
+        record.weights[None] = {name: np.asarray(array) for name, array in map_tensors(last).items()}
+    except RunspreadError as error:
+        saved.problems.append(Problem(run.id, f"{last.name} cannot be read ({error})"))
 
 
 def _unknown(run: ImportedRun) -> dict[str, Any]:

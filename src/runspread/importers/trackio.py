@@ -11,7 +11,7 @@ from .limits import Clock, SourceProblem
 from .options import Options
 from .records import RawRun, relative
 from .sqlite_files import SUFFIXES, database, is_database, selection, tables_of
-from .statuses import running_or_killed
+from .statuses import RUNNING, UNKNOWN, running_or_killed
 from .values import number_of, parsed_json
 from .walking import Tree
 
@@ -49,14 +49,16 @@ def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
         _add_configs(connection, tables, runs)
     for run in runs.values():
         run.log.by_time = True
-        if run.status == "unknown":
+        if run.status == UNKNOWN:
             run.status, run.evidence = _status(run, options)
     return list(runs.values())
 
 
 def _status(run: RawRun, options: Options) -> tuple[str, str]:
-    status, why = running_or_killed(run.files, options.stale, "Trackio does not say how a run ended")
-    return (status, why) if status == "running" else ("unknown", "Trackio does not say how a run ended")
+    what = "Trackio does not say how a run ended"
+    times = run.log.points().times
+    status, why = running_or_killed(run.files, options.stale, what, float(times.max()) if len(times) else None)
+    return (status, why) if status == RUNNING else (UNKNOWN, what)
 
 
 def _add_row(run: RawRun, step: Any, time: Any, text: Any) -> None:
