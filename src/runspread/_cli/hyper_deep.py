@@ -87,6 +87,6 @@ def command(
         )
     show(found, as_json=as_json)
     if ship is not None:
-        made = found.ensemble()
+        made = found.ensemble(recipe=chosen if ":" in chosen.model else None)
         show_cost(made, chosen, found.report_split, as_json=as_json)
         click.echo(f"wrote {made.save(ship)}", err=as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CorruptShardError, InputError
+from .array_files import load_npy, load_npz, npz_headers
 from .safetensors import map_tensors
+from .tables import rows_of
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 _SEVERAL = (".npz", ".safetensors", *_TABLES)
@@ -72,15 +73,13 @@ def _from_file(file: Path, column: str | None) -> NDArray[Any]:
 def _columns(file: Path) -> Mapping[str, NDArray[Any]]:
     try:
         if file.suffix == ".npy":
-            return {"": np.load(file, allow_pickle=False)}
+            return {"": load_npy(file)}
         if file.suffix == ".npz":
-            with np.load(file, allow_pickle=False) as held:
-                return {key: held[key] for key in held.files if held[key].ndim == 1}
+            return load_npz(file, [name for name, (shape, _) in npz_headers(file).items() if len(shape) == 1])
         if file.suffix == ".safetensors":
             return {key: value for key, value in map_tensors(file, memmap=True).items() if value.ndim == 1}
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.reader(lines, delimiter=_TABLES[file.suffix], strict=True))
-    except (OSError, ValueError, EOFError, csv.Error, zipfile.BadZipFile, CorruptShardError) as error:
+        rows = rows_of(file, _TABLES[file.suffix])
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, CorruptShardError) as error:
         raise InputError(f"{file} cannot be read ({error})", _FORMS) from error
     if len({len(row) for row in rows}) != 1 or len(set(rows[0])) != len(rows[0]):
         raise InputError(

@@ -22,6 +22,7 @@ from .opening import is_path, opened
 from .protocols import is_study
 from .scores.files import TABLES, are_numbers, numbers_at, stacked
 from .scores.studies import arms_of_study, has_outputs, only_metric, scores_of
+from .study_folders import is_study_folder
 
 NUMBERS, TABLE, STUDY, OUTPUTS, GROUP = "numbers", "table", "study", "outputs", "group"
 _CALLED = {
@@ -152,7 +153,7 @@ def _looked_at(source: Any) -> tuple[str, Any]:
 
 
 def _at_path(path: Path, source: Any) -> tuple[str, Any]:
-    if (path / "study.json").is_file():
+    if is_study_folder(path):
         return STUDY, opened(source)
     if path.suffix in TABLES:
         numbers = numbers_at(path)

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._results import Excluded
 from ..errors import CorruptShardError, InputError
+from .array_files import load_npy, load_npz, npz_headers
 from .kinds import SCALARS, check_kind
 from .labels import labels_of
 from .outputs import CHUNK_BYTES, RunOutputs, array_outputs, on_floats, said_to_be
@@ -333,29 +334,22 @@ def _facts(path: Path) -> Facts:
 
 
 def _npz_facts(path: Path) -> Facts:
-    found: Facts = {}
-    with _readable(path, "a .npz file, as numpy.savez writes it"), zipfile.ZipFile(path) as archive:
-        for entry in archive.namelist():
-            with archive.open(entry) as stream:
-                first = np.lib.format.read_magic(stream) == (1, 0)
-                header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-                shape, _, dtype = header(stream)
-            found[entry.removesuffix(".npy")] = shape, dtype
-    return found
+    with _readable(path, "a .npz file, as numpy.savez writes it"):
+        return {**npz_headers(path)}
 
 
 def _load(path: Path, name: str | None) -> NDArray[Any]:
     if path.suffix != ".npz":
         return _mapped(path)[name]
-    with _readable(path, "a .npz file of numbers"), np.load(path, allow_pickle=False) as archive:
-        return archive[name]
+    with _readable(path, "a .npz file of numbers"):
+        return load_npz(path, [str(name)])[str(name)]
 
 
 def _mapped(path: Path) -> Mapping[str | None, NDArray[Any]]:
     """Return the arrays of a .npy or .safetensors file, as views of the file."""
     if path.suffix == ".npy":
         with _readable(path, "a .npy file, as numpy.save writes it"):
-            return {None: np.load(path, mmap_mode="r", allow_pickle=False)}
+            return {None: load_npy(path, mapped=True)}
     try:
         return {**map_tensors(path, memmap=True)}
     except CorruptShardError as error:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import itertools
-import json
 import os
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from .._optional import require
 from .._results import Table
 from ..errors import InputError
+from .plain_files import UnfitJsonError, parse_json, regular_size
 
 _AT_ONCE = 500  # rows of text: of more at once the garbage collector would look at each again and again
 
@@ -57,12 +57,13 @@ def as_table(source: Any) -> Table:
 
 @contextmanager
 def readable(path: Path) -> Generator[None]:
-    """Raise an InputError where a file is no text, no Parquet, or may not be read."""
+    """Raise an InputError where a file is no text, no Parquet, a pipe or a device, or may not be read."""
     try:
+        regular_size(path)
         yield
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text in UTF-8 ({error.reason})", "a table", "Save it as UTF-8.") from error
-    except (OSError, csv.Error) as error:
+    except (OSError, csv.Error, MemoryError, NotImplementedError, OverflowError) as error:
         raise InputError(f"{path} cannot be read ({error})", "a table") from error
     except ValueError as error:  # so does pyarrow say it
         if isinstance(error, InputError):
@@ -116,6 +117,28 @@ def _from_text(path: Path, file: Iterable[str], separator: str) -> Table:
     return Table({name: _values(cells) for name, cells in zip(names, columns, strict=True)})
 
 
+def rows_of(path: Path, separator: str) -> list[list[str]]:
+    """Return the rows of a table whose cells are separated by commas or tabs, and which no quote is left open in."""
+    with readable(path), path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.reader(file, delimiter=separator, strict=True))
+
+
+def number_in(text: str) -> int | float:
+    """Return the number that a cell says; Python's own ``1_2`` is no number of a table.
+
+    Raises
+    ------
+    ValueError
+        It is none.
+    """
+    if "_" in text:
+        raise ValueError(text)
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    raise ValueError(text)
+
+
 def _from_json_lines(path: Path) -> list[dict[str, Any]]:
     """Return the objects of a file with one a line; ``NaN`` and ``Infinity`` are read as Python writes them."""
     rows: list[dict[str, Any]] = []
@@ -123,8 +146,8 @@ def _from_json_lines(path: Path) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = parse_json(line, constants=True)
+        except UnfitJsonError as error:
             raise InputError(f"{path}, line {number}, is no JSON ({error})", "one JSON object per line") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}, is {line[:40]!r}", "one JSON object per line")
@@ -148,6 +171,8 @@ def _refuse_twins(names: Sequence[str], where: str) -> None:
 def _values(cells: Sequence[str]) -> list[Any]:
     """Return the values of a column, each as `_value` does: a whole column of numbers at once."""
     try:
+        if any("_" in cell for cell in cells):
+            raise ValueError
         if all("." in cell for cell in cells):  # none of them is a whole number
             return list(map(float, cells))
         return list(map(int, cells))
@@ -160,9 +185,6 @@ def _value(cell: str) -> Any:
     text = cell.strip()
     if not text:
         return None
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+    with suppress(ValueError):
+        return number_in(text)
     return text

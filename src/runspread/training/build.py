@@ -38,6 +38,11 @@ def plain_network(recipe: Recipe, shape: tuple[int, ...], n_classes: int) -> nn.
     return materialised(module, shape)
 
 
+def is_unsized(module: nn.Module) -> bool:
+    """Whether a module has lazy layers that do not know their sizes yet."""
+    return any(is_lazy(value) for value in (*module.parameters(), *module.buffers()))
+
+
 @torch.no_grad()
 def materialised(module: nn.Module, shape: tuple[int, ...] | None) -> nn.Module:
     """Return a module whose lazy layers know their sizes, from one pass of an example of zeros; others unchanged.
@@ -47,7 +52,7 @@ def materialised(module: nn.Module, shape: tuple[int, ...] | None) -> nn.Module:
     InputError
         The shape of an input is not known, or the pass fails or leaves a layer without a size.
     """
-    if not any(is_lazy(value) for value in (*module.parameters(), *module.buffers())):
+    if not is_unsized(module):
         return module
     if shape is None:
         raise InputError("a network with lazy layers", "layers that know their sizes", "Call it on one batch first.")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from .._reading.plain_files import read_json
 from ..errors import RunspreadWarning
 from .datasets.cache import user_cache, write_atomically
 from .engine import StackTraining, Task
@@ -166,7 +167,7 @@ def _processor() -> str:
 
 def _remembered(task: Task, plans: Sequence[PlannedRun], threads: int) -> Choice | None:
     try:
-        return Choice(**json.loads(_place(task, plans, threads).read_text()))
+        return Choice(**read_json(_place(task, plans, threads)))
     except (OSError, ValueError, TypeError):
         return None
 

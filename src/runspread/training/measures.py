@@ -27,7 +27,7 @@ from .ensembles.conversion import filled
 from .recipes import Recipe
 from .shards import TaskCache
 from .stack import build_seeded
-from .study_networks import own_recipe, recipe_of
+from .study_networks import check_declared, own_recipe, recipe_of
 from .torch_network import TorchNetwork, fold_batch_norm
 
 _JACOBIAN_EXAMPLES = 512
@@ -75,6 +75,7 @@ def study_measures(
     study: Study,
     *,
     data: str | os.PathLike[str] | None = None,
+    recipe: str | Recipe | None = None,
     examples: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -91,6 +92,8 @@ def study_measures(
         Trained by runspread, with weights; its recipe says which network, and which data.
     data : path, optional
         Where the recipe's data set lies.
+    recipe : str or Recipe, optional
+        The recipe of the runs, where their network is code of yours: a study's own mention of code is never followed.
     examples : int, optional
         Training examples to evaluate on, the first ones; all when None.
     seed : int
@@ -122,13 +125,13 @@ def study_measures(
     """
     check_keywords(options, MeasureOptions.__annotations__, "study_measures")
     chosen = _Options(examples=examples, seed=seed, **options)
-    recipe = _checked_recipe(study, data)
+    known = _checked_recipe(study, data, recipe)
     facts = [run for run in study.runs if run.status == "completed" and None in run.weights]
     if not facts:
         raise InputError(f"no completed run of {len(study.runs)} has final weights", "runs trained with keep_weights")
     tasks, rows, n_train = TaskCache(), list[dict[str, float]](), 0
     for number, run in enumerate(facts, start=1):
-        task = tasks.get(own_recipe(recipe, run), "cpu")
+        task = tasks.get(own_recipe(known, run), "cpu")
         task.check_fingerprint(str((study.recipe or {}).get("data_fingerprint", "")))
         rows.append(_Measured(study, run, task, chosen).measures())
         n_train = examples or len(task.splits["train"].labels)
@@ -149,8 +152,8 @@ def study_measures(
     )
 
 
-def _checked_recipe(study: Study, data: str | os.PathLike[str] | None) -> Recipe:
-    recipe = recipe_of(study, data)
+def _checked_recipe(study: Study, data: str | os.PathLike[str] | None, own: str | Recipe | None) -> Recipe:
+    recipe = recipe_of(study, data, own)
     if recipe is None:
         raise InputError(
             "This study was not trained by rs.train, so its networks cannot be rebuilt",
@@ -181,7 +184,9 @@ class _Measured:
 
     @staticmethod
     def _module(task: Task, weights: Mapping[str, NDArray[Any]]) -> nn.Module:
-        network = plain_network(task.recipe, tuple(task.splits["train"].inputs.shape[1:]), task.n_classes)
+        shape, held = tuple(task.splits["train"].inputs.shape[1:]), [value.size for value in weights.values()]
+        check_declared(task.recipe, shape, task.n_classes, held)
+        network = plain_network(task.recipe, shape, task.n_classes)
         return filled(network, {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}).eval()
 
     def measures(self) -> dict[str, float]:

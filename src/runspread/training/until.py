@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from .._checks import check_keywords
+from .._reading.plain_files import UnfitJsonError, read_json
 from .._reading.scores.studies import values_of
 from .._reading.scores.words import MOST_OF_FRACTION, is_share
 from ..errors import InputError, StudyError
@@ -194,11 +194,10 @@ def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
     path = folder / PLAN_OF_LOOKS
     if not path.exists():
         return
-    with storage_errors(f"reading {path}"):
-        text = path.read_text()
     try:
-        kept: dict[str, Any] = json.loads(text)
-    except ValueError as error:
+        with storage_errors(f"reading {path}"):
+            kept: dict[str, Any] = read_json(path, dict[str, Any])
+    except UnfitJsonError as error:
         raise StudyError(f"{path} cannot be read ({error})", "the plan of looks of an earlier training") from error
     differ = [
         f"{key} {kept.get(key)} there, {plan.get(key)} here"

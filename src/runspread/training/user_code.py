@@ -1,4 +1,4 @@
-"""Objects from a user's own file, named as ``path/to/file.py:name``."""
+"""Objects from a user's own file, named as ``path/to/file.py:name``: loaded where the caller names them, never else."""
 
 from __future__ import annotations
 
@@ -7,6 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+
+
+def refuse_code(named: object, by: str, hint: str) -> None:
+    """Raise where a file, and not the caller, names code: the one decision on that, for studies and ensembles alike.
+
+    Parameters
+    ----------
+    named : object
+        What a file gives as the name of a network.
+    by : str
+        Which file.
+    hint : str
+        How the caller hands the network over instead.
+    """
+    if not isinstance(named, str):
+        raise InputError(f"{by} gives {named!r} as its network", "the name of a network")
+    if ":" in named:
+        raise InputError(
+            f"{by} names code, {named!r}, as its network; code that a file names is never run",
+            "the network from you",
+            hint,
+        )
 
 
 def load_object(location: str) -> Any:

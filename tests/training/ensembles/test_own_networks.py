@@ -35,7 +35,9 @@ def trained(request, tmp_path_factory):
 
 def test_the_ensemble_predicts_what_the_runs_predicted(trained, tmp_path):
     kind, study = trained
-    ensemble = make_ensemble(study, study.runs.ids)
+    with pytest.raises(InputError, match=r"names code, .*code that a file names is never run.*recipe=, the recipe"):
+        make_ensemble(study, study.runs.ids)
+    ensemble = make_ensemble(study, study.runs.ids, recipe=recipe(kind))
     inputs, _ = load_split(recipe(kind), "test")
     outputs = study.predictions("test").to_array().astype(np.float64)
     expected = np.exp(outputs - outputs.max(-1, keepdims=True))
@@ -53,8 +55,12 @@ def test_the_ensemble_predicts_what_the_runs_predicted(trained, tmp_path):
 
 
 def test_measures_of_the_networks(trained):
-    _, study = trained
-    assert study_measures(study, examples=50, noise=False).metrics
+    kind, study = trained
+    with pytest.raises(InputError, match="code that a file names is never run"):
+        study_measures(study, examples=50, noise=False)
+    assert study_measures(study, recipe=recipe(kind), examples=50, noise=False).metrics
+    with pytest.raises(InputError, match="differs from the study's in model"):
+        study_measures(study, recipe="digits-mlp")
 
 
 def test_tied_weights_that_differ_are_refused(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InputError
+from ..tables import number_in
 
 _MISSING = frozenset(("", "na", "n/a", "null", "none", "-"))
 _COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -40,8 +41,8 @@ def read_cell(cell: Any, column: str, at: int) -> Cell:
     percent = text.endswith("%")
     digits = text.removesuffix("%").strip()
     try:
-        value = _number(float(digits))
-    except ValueError:
+        value = _number(float(number_in(digits)))
+    except (ValueError, OverflowError):
         reading = f"Write {digits.replace(',', '.')}." if _COMMA.fullmatch(digits) else ""
         raise InputError(f"row {at + 1} has {cell!r} in column {column!r}", "a number", reading) from None
     return value._replace(percent=percent)

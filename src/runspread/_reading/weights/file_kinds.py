@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputError
+from ..plain_files import regular_size
 
 _HEAD = 512
 _ARRAYS = "Read its arrays by name and pass those. In Python: rs.spectra({name: array, ...})"
@@ -58,6 +59,10 @@ _SUFFIXES = {
 
 def kind_of(file: Path) -> FileKind | None:
     """Return what a file is where it is no safetensors file; None where it can be one, or nothing is known of it."""
+    try:
+        regular_size(file)
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error})", "a regular file") from error
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
     if not head:

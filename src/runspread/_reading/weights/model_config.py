@@ -8,8 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
-
+from ..plain_files import read_json
 from .sorting import Knowledge
 
 _LIMIT = 2**26  # bytes of a configuration
@@ -47,10 +46,8 @@ def _scales_float8(quantisation: Mapping[str, Any]) -> bool:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > _LIMIT:
-            return {}
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
-    except (OSError, ValueError, msgspec.MsgspecError):
+        return read_json(file, dict[str, Any], limit=_LIMIT, constants=True)  # transformers writes Infinity
+    except (OSError, ValueError):
         return {}
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ..._results import Excluded
 from ...errors import InputError
+from ..plain_files import read_json
 from ..study_folders import study_around
 from .file_kinds import kind_of
 
@@ -152,9 +153,7 @@ def _of_index(index: Path, endings: Sequence[str]) -> ModelFiles:
 
 def _weight_map(index: Path) -> dict[str, str]:
     try:
-        if index.stat().st_size > _INDEX_LIMIT:
-            raise ValueError(f"over {_INDEX_LIMIT // 2**20} MiB")
-        decoded = msgspec.json.decode(index.read_bytes(), type=dict[str, Any])
+        decoded: dict[str, Any] = read_json(index, dict[str, Any], limit=_INDEX_LIMIT)
         mapping = msgspec.convert(decoded["weight_map"], dict[str, str])
         mapping = {name: file.removeprefix("./") for name, file in mapping.items()}
     except (OSError, KeyError, ValueError, msgspec.MsgspecError) as error:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
+from ..array_files import header_length, tensor_entries
+from ..plain_files import regular_size
 from .file_kinds import refuse_other_kinds
 from .number_formats import TYPES, widened
 
-_HEADER_LIMIT = 100 * 2**20  # of the format
+_SIZES = {name: np.dtype(kind).itemsize for name, (kind, _) in TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,14 @@ def header_of(file: Path) -> tuple[dict[str, Entry], dict[str, str]]:
         The file is of another kind, or not whole.
     """
     refuse_other_kinds(file)
-    size = file.stat().st_size
     try:
+        size = regular_size(file)
         with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
-                raise ValueError("its header has no possible length")
-            header = msgspec.json.decode(stream.read(length), type=dict[str, dict[str, Any]])
-        texts = {name: str(text) for name, text in header.pop("__metadata__", {}).items()}
-        return {name: _entry(file, name, facts, 8 + length, size) for name, facts in header.items()}, texts
-    except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+            length = header_length(stream.read(8), size)
+            entries, texts = tensor_entries(stream.read(length), size - 8 - length, _SIZES)
+    except (OSError, ValueError, MemoryError) as error:
         raise InputError(f"{file} cannot be read ({error})", "a complete safetensors file") from error
-
-
-def _entry(file: Path, name: str, facts: Mapping[str, Any], start: int, size: int) -> Entry:
-    shape = msgspec.convert(facts["shape"], tuple[int, ...])
-    begin, end = msgspec.convert(facts["data_offsets"], tuple[int, int])
-    kind = str(facts["dtype"])
-    if min(shape, default=0) < 0 or not 0 <= begin <= end <= size - start:
-        raise ValueError(f"{name} lies outside the file")
-    if kind in TYPES and end - begin != int(np.prod(shape, dtype=object)) * np.dtype(TYPES[kind][0]).itemsize:
-        raise ValueError(f"{name} has {end - begin} bytes for shape {shape}")
-    return Entry(file, kind, shape, start + begin)
+    start = 8 + length
+    return {
+        name: Entry(file, one.dtype, one.shape, start + one.data_offsets[0]) for name, one in entries.items()
+    }, texts

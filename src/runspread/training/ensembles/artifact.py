@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,61 +18,19 @@ from torch import Tensor, nn
 
 from ..._checks import check_integers, to_numpy
 from ..._optional import require
-from ..._reading.safetensors import map_tensors
-from ...errors import CorruptShardError, InputError, NotAStudyError
+from ...errors import InputError
 from ...nn import BatchEnsemble, EnsembleTraining
 from ...nn._dropout import dropout_active
 from ...studies.files import refuse_existing, sha256, storage_errors, write_json, write_tensors
-from ...studies.layout import refuse_newer
 from ...studies.records import Seeds
 from ..build import materialised
-from .conversion import Conversion, conversion_of, rebuild
+from .conversion import conversion_of, rebuild
 from .cost import EnsembleCost, count_parameters, measure_cost
 from .members import EnsembleModule, MemberStack
+from .saved import FACTS, LOG, TENSORS, EnsembleMetadata, as_saved, check_weights, checked_tensors, read_facts
 from .training_log import log_arrays, log_facts, read_log
 
-FORMAT, VERSION = "runspread-ensemble", 1
-FACTS, TENSORS, LOG = "ensemble.json", "weights.safetensors", "training.safetensors"
-
-
-class EnsembleMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of ``ensemble.json``.
-
-    Attributes
-    ----------
-    members : tuple of dict
-        For each member its ``id``, ``weight`` and, where known, ``seeds`` and ``hyperparameters``.
-    conversion : Conversion
-        How the members lie in the network.
-    recipe : dict or None
-        The recipe of the members, which also builds the network; None for a network of the user's own.
-    shape : tuple of int or None
-        Shape of one input.
-    n_classes : int or None
-        Number of classes.
-    selection : dict
-        How the members were chosen: objective, scores, over-fitting.
-    training : dict
-        How a batch or hyper-batch ensemble was trained: seed, split that tuned, settings, conversion, what its alarms
-        said, and the checksum of the log beside it.
-    cost : dict
-        Parameters of the ensemble and of a single network; once `Ensemble.cost` measured it, also the times of a
-        prediction.
-    sha256 : str
-        Checksum of the weights.
-    """
-
-    format: str = FORMAT
-    version: int = VERSION
-    members: tuple[dict[str, Any], ...]
-    conversion: Conversion = Conversion()
-    recipe: dict[str, Any] | None = None
-    shape: tuple[int, ...] | None = None
-    n_classes: int | None = None
-    selection: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    cost: dict[str, Any] = {}
-    sha256: str = ""
+_ASK = "Pass network=, a module of the same architecture: code that a file names is never run."
 
 
 class Ensemble:
@@ -116,7 +75,7 @@ class Ensemble:
         batch = isinstance(members, BatchEnsemble)
         core = members.eval() if batch else MemberStack(members)
         count = members.members if batch else len(members)
-        checked = _check_weights(weights, count)
+        checked = check_weights(weights, count)
         scaling = (torch.as_tensor(mean, dtype=torch.float32), torch.as_tensor(std, dtype=torch.float32))
         names = [f"member {k}" for k in range(count)] if ids is None else list(ids)
         facts = EnsembleMetadata(
@@ -305,7 +264,8 @@ class Ensemble:
         """
         x = self._checked_inputs(example)
         if single is None and not isinstance(self._module.core, MemberStack):
-            single = _plain_network(self.facts, {})
+            with suppress(InputError):  # code of somebody's own, which only the caller can give
+                single = _plain_network(self.facts, {})
         found = measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
         self.facts = msgspec.structs.replace(self.facts, cost=found.facts())
         return found
@@ -346,71 +306,55 @@ def load_ensemble(
         A network is needed, or the one given does not fit.
     """
     path = Path(folder)
-    facts = _read_facts(path)
+    facts = read_facts(path)
     tensors = {
-        name: torch.from_numpy(np.array(value)) for name, value in _checked(path / TENSORS, facts.sha256).items()
+        name: torch.from_numpy(np.array(value)) for name, value in checked_tensors(path / TENSORS, facts.sha256).items()
     }
     logged = facts.training.get("sha256")
-    log = None if logged is None else read_log(facts.training, _checked(path / LOG, logged))
-    scaling = (tensors.pop("scaling/mean"), tensors.pop("scaling/std"))
-    core = rebuild(facts.conversion, _templates(facts, network), tensors)
-    margin = (facts.recipe or {}).get("loss") == "hinge"
-    weights = [member["weight"] for member in facts.members]
-    return Ensemble(EnsembleModule(core, weights, scaling, margin=margin), facts, log)
+    with as_saved(path / FACTS):
+        log = None if logged is None else read_log(facts.training, checked_tensors(path / LOG, logged))
+        scaling = (tensors.pop("scaling/mean"), tensors.pop("scaling/std"))
+        core = rebuild(facts.conversion, _templates(facts, network, tensors), tensors)
+        margin = (facts.recipe or {}).get("loss") == "hinge"
+        weights = check_weights([member["weight"] for member in facts.members], len(facts.members))
+    return Ensemble(EnsembleModule(core, weights.tolist(), scaling, margin=margin), facts, log)
 
 
-def _checked(file: Path, checksum: str) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a file that is as it was saved."""
-    if not file.is_file() or sha256(file) != checksum:
-        raise CorruptShardError(f"{file} is missing or differs from its checksum", "the file as saved")
-    return map_tensors(file)
-
-
-def _read_facts(path: Path) -> EnsembleMetadata:
-    if not (path / FACTS).is_file():
-        raise NotAStudyError(f"{path} holds no {FACTS}", "a folder that Ensemble.save wrote")
-    raw = (path / FACTS).read_bytes()
-    try:
-        head: Any = msgspec.json.decode(raw)
-        if head.get("format") == FORMAT and isinstance(head.get("version"), int):
-            refuse_newer(head["version"], VERSION, path / FACTS)
-        return msgspec.convert(head, EnsembleMetadata)
-    except (msgspec.DecodeError, msgspec.ValidationError, AttributeError) as error:
-        raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error
-
-
-def _templates(facts: EnsembleMetadata, network: nn.Module | Sequence[nn.Module] | None) -> list[nn.Module]:
+def _templates(
+    facts: EnsembleMetadata, network: nn.Module | Sequence[nn.Module] | None, tensors: Mapping[str, Tensor]
+) -> list[nn.Module]:
     """Return a network of each member's architecture: those given, or built from the members' hyperparameters."""
     if network is None:
-        return [_built(facts, member.get("hyperparameters", {})) for member in facts.members]
+        held = [value.numel() for value in tensors.values()]
+        return [_built(facts, member.get("hyperparameters", {}), held) for member in facts.members]
     given = [network] * len(facts.members) if isinstance(network, nn.Module) else list(network)
     if len(given) != len(facts.members):
         raise InputError(f"{len(given)} networks for {len(facts.members)} members", "one network, or one per member")
     return [materialised(one, facts.shape) for one in given]
 
 
-def _built(facts: EnsembleMetadata, hyperparameters: dict[str, Any]) -> nn.Module:
-    built = _plain_network(facts, hyperparameters)
+def _built(facts: EnsembleMetadata, hyperparameters: dict[str, Any], held: Sequence[int]) -> nn.Module:
+    built = _plain_network(facts, hyperparameters, held)
     if built is None:
         raise InputError(
             "an ensemble of a network of one's own",
             "network=, a module of the same architecture",
-            "Code that a file names is never run.",
+            _ASK,
         )
     return built
 
 
-def _plain_network(facts: EnsembleMetadata, hyperparameters: dict[str, Any]) -> nn.Module | None:
+def _plain_network(
+    facts: EnsembleMetadata, hyperparameters: dict[str, Any], held: Sequence[int] | None = None
+) -> nn.Module | None:
     """Return an untrained network of a member's architecture; None where it is not one of runspread's own."""
-    recipe = facts.recipe or {}
-    models = (recipe.get("model", ":"), hyperparameters.get("model", ""))
-    if facts.shape is None or facts.n_classes is None or any(":" in str(model) for model in models):
-        return None
     from ..plan import PlannedRun
-    from ..recipes import recipe_from_dict
-    from ..study_networks import own_network
+    from ..study_networks import own_network, recipe_of_file
 
-    return own_network(recipe_from_dict(recipe), PlannedRun("", Seeds(), hyperparameters), facts.shape, facts.n_classes)
+    if facts.recipe is None or facts.shape is None or facts.n_classes is None:
+        return None
+    recipe = recipe_of_file(facts.recipe, "the ensemble", _ASK)
+    return own_network(recipe, PlannedRun("", Seeds(), hyperparameters), facts.shape, facts.n_classes, held)
 
 
 def _tensors(module: EnsembleModule) -> dict[str, NDArray[Any]]:
@@ -425,10 +369,3 @@ def _tensors(module: EnsembleModule) -> dict[str, NDArray[Any]]:
     else:
         values = dict(core.state_dict())
     return {name: value.detach().cpu().numpy() for name, value in {**values, **scaling}.items()}
-
-
-def _check_weights(weights: ArrayLike | None, members: int) -> NDArray[np.float64]:
-    array = np.full(members, 1 / members) if weights is None else np.asarray(weights, dtype=np.float64)
-    if array.shape != (members,) or (array < 0).any() or abs(array.sum() - 1) > 1e-9:
-        raise InputError(f"weights {array.tolist()} for {members} members", "one each, non-negative, sum 1")
-    return array

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from ..._checks import check_choice
@@ -15,7 +16,7 @@ from ...errors import InputError, MissingDataError
 from ...methods.ensembles.selection import EnsembleSelection, select_ensemble
 from ...studies.layout import RunMetadata
 from ...studies.study import Study
-from ..build import materialised
+from ..build import is_unsized, materialised
 from ..datasets import load_dataset
 from ..recipes import Recipe
 from ..study_networks import own_network, recipe_of
@@ -29,6 +30,7 @@ def make_ensemble(
     chosen: EnsembleSelection | Sequence[str],
     *,
     network: nn.Module | None = None,
+    recipe: str | Recipe | None = None,
     data: str | os.PathLike[str] | None = None,
 ) -> Ensemble:
     """Make an ensemble of runs whose weights the study holds.
@@ -41,6 +43,8 @@ def make_ensemble(
         What `select_ensemble` returned, with its weights; or ids of runs, with equal weights.
     network : nn.Module, optional
         A network of the runs' architecture. Not needed where runspread trained the study with one of its own models.
+    recipe : str or Recipe, optional
+        The recipe of the runs, where their network is code of yours: a study's own mention of code is never followed.
     data : path, optional
         Where the recipe's data set lies, for the scaling of the inputs.
 
@@ -57,7 +61,7 @@ def make_ensemble(
         A run's weights were not recorded.
     """
     selection = chosen if isinstance(chosen, EnsembleSelection) else None
-    return weighted_ensemble(study, _weights_by_run(chosen), selection, network=network, data=data)
+    return weighted_ensemble(study, _weights_by_run(chosen), selection, network=network, recipe=recipe, data=data)
 
 
 def ensemble(
@@ -66,6 +70,7 @@ def ensemble(
     size: int = 5,
     split: str = "validation",
     network: nn.Module | None = None,
+    recipe: str | Recipe | None = None,
     data: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Ensemble:
@@ -79,7 +84,7 @@ def ensemble(
         Distinct members, at most.
     split : str
         Split that chooses the members; report on another one.
-    network, data
+    network, recipe, data
         As in `training.make_ensemble`.
     **options
         As in `methods.ensembles.select_ensemble`.
@@ -95,7 +100,7 @@ def ensemble(
         Predictions on `split`, or weights of a member, were not recorded.
     """
     chosen = select_ensemble(study, size=size, split=split, **options)
-    return make_ensemble(study, chosen, network=network, data=data)
+    return make_ensemble(study, chosen, network=network, recipe=recipe, data=data)
 
 
 def weighted_ensemble(
@@ -104,32 +109,41 @@ def weighted_ensemble(
     selection: EnsembleSelection | None,
     *,
     network: nn.Module | None = None,
+    recipe: str | Recipe | None = None,
     data: str | os.PathLike[str] | None = None,
 ) -> Ensemble:
     """Make an ensemble of runs with given weights; `make_ensemble` says the rest."""
     for name in weights:
         check_choice(name, "run", study.runs.ids)
     runs = [study.runs[name] for name in weights]
-    recipe = recipe_of(study, data)
     facts = EnsembleMetadata(
         members=tuple(_member(run, weights[run.id]) for run in runs), selection=_selection_facts(selection)
     )
-    if network is not None or recipe is None:
+    described = recipe_of(study, data, recipe) if network is None else None
+    if described is None:
         if network is None:
             raise InputError(
                 "This study was not trained by rs.train, so its networks cannot be rebuilt",
                 "network=, a module of the runs' architecture",
             )
-        network = materialised(network, None if recipe is None else tuple(load_dataset(recipe).example_shape))
+        network = materialised(network, _example_shape(study, network, data))
         members = [_load(study, run, copy.deepcopy(network)) for run in runs]
         return Ensemble(EnsembleModule(MemberStack(members), list(weights.values())), facts)
-    return _from_recipe(study, runs, recipe, facts)
+    return _from_recipe(study, runs, described, facts)
+
+
+def _example_shape(study: Study, network: nn.Module, data: str | os.PathLike[str] | None) -> tuple[int, ...] | None:
+    """Return the shape of one input, for a given network whose lazy layers need it; None where it is not known."""
+    if not is_unsized(network):
+        return None
+    described = recipe_of(study, data, network=False)
+    return None if described is None else tuple(load_dataset(described).example_shape)
 
 
 def _from_recipe(study: Study, runs: Sequence[RunMetadata], recipe: Recipe, facts: EnsembleMetadata) -> Ensemble:
     dataset = load_dataset(recipe)
     shape, classes = tuple(dataset.example_shape), dataset.n_classes
-    members = [_load(study, run, own_network(recipe, run, shape, classes)) for run in runs]
+    members = [_rebuilt(study, run, recipe, shape, classes) for run in runs]
     scaling = (torch.from_numpy(dataset.mean), torch.from_numpy(dataset.std))
     weights = [member["weight"] for member in facts.members]
     module = EnsembleModule(MemberStack(members), weights, scaling, margin=recipe.loss == "hinge")
@@ -143,14 +157,22 @@ def _from_recipe(study: Study, runs: Sequence[RunMetadata], recipe: Recipe, fact
     return Ensemble(module, described)
 
 
+def _rebuilt(study: Study, run: RunMetadata, recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.Module:
+    held = [value.size for value in _weights_of(study, run).values()]
+    return _load(study, run, own_network(recipe, run, shape, classes, held))
+
+
 def _load(study: Study, run: RunMetadata, network: nn.Module) -> nn.Module:
+    return filled(network, {name: torch.tensor(value) for name, value in _weights_of(study, run).items()})
+
+
+def _weights_of(study: Study, run: RunMetadata) -> dict[str, NDArray[Any]]:
     try:
-        weights = study.weights(run)
+        return study.weights(run)
     except MissingDataError as error:
         raise MissingDataError(
             f"no weights of {run.id}", "runs recorded with their weights", "Record with keep_weights=True."
         ) from error
-    return filled(network, {name: torch.tensor(value) for name, value in weights.items()})
 
 
 def _weights_by_run(chosen: EnsembleSelection | Sequence[str]) -> dict[str, float]:

@@ -141,12 +141,12 @@ class TrainedEnsemble(Result):
         """Open the study with all runs."""
         return open_study(self.study_path)
 
-    def ensemble(self, *, data: str | os.PathLike[str] | None = None) -> Ensemble:
+    def ensemble(self, *, recipe: str | Recipe | None = None, data: str | os.PathLike[str] | None = None) -> Ensemble:
         """Return the ensemble to ship; see `make_ensemble`. `data` is where it is now, if it has moved."""
         from .from_study import weighted_ensemble
 
         weights = dict(zip(self.member_ids, self.weights.tolist(), strict=True))
-        return weighted_ensemble(self.study(), weights, self.selection, data=data or self.data)
+        return weighted_ensemble(self.study(), weights, self.selection, recipe=recipe, data=data or self.data)
 
     def table(self) -> Table:
         """Return the members with weight, seed and hyperparameters."""
