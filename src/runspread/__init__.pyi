@@ -8,6 +8,7 @@ from .methods.audit.auditing import audit
 from .methods.corpus.verbs import paradox
 from .methods.dynamics.analysis import dynamics
 from .methods.ensembles.proper_scores import ensemble_scores
+from .methods.evaluations.asking import evaluations
 from .methods.spectra.verbs import spectra
 from .methods.trimming.representative import representative_size
 from .methods.trimming.sameness import same
@@ -43,6 +44,7 @@ __all__ = [
     "ensemble",
     "ensemble_scores",
     "errors",
+    "evaluations",
     "hyper_deep_ensemble",
     "import_runs",
     "importers",

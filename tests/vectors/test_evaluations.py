@@ -64,11 +64,8 @@ def cells_of(rows: dict[str, np.ndarray]) -> cells.Cells:
 
 
 def components(found: cells.Cells, cluster: np.ndarray | None) -> dict[str, float]:
-    factors = {"seed": found.seed, "prompt": found.prompt, "item": found.item}
-    if cluster is not None:
-        factors["cluster"] = cluster[found.item]
-    factors = {name: codes for name, codes in factors.items() if len(np.unique(codes)) > 1}
-    one = spread.spread_of(factors, found.mean, found.noise, found.decode)
+    factors = spread.factors_of(found, cluster)
+    one = spread.Levels(factors).spread(found.mean, found.noise, found.decode)
     return {f"comp_{name}": value for name, value in one.parts.items()} | {"comp_decode": one.decode}
 
 

@@ -1,6 +1,6 @@
 from .._reading.outputs import RunOutputs
 from .._results import Excluded, Result, Table
-from . import audit, corpus, dynamics, ensembles, hmm, scores, spectra, trimming, variance
+from . import audit, corpus, dynamics, ensembles, evaluations, hmm, scores, spectra, trimming, variance
 
 __all__ = [
     "Excluded",
@@ -11,6 +11,7 @@ __all__ = [
     "corpus",
     "dynamics",
     "ensembles",
+    "evaluations",
     "hmm",
     "scores",
     "spectra",

@@ -54,9 +54,7 @@ class Cells:
 
     def take(self, rows: NDArray[Any]) -> Cells:
         """Return some of the cells, by position or mask."""
-        return Cells(
-            self.seed[rows], self.prompt[rows], self.item[rows], self.n[rows], self.mean[rows], self.var[rows]
-        )
+        return Cells(self.seed[rows], self.prompt[rows], self.item[rows], self.n[rows], self.mean[rows], self.var[rows])
 
     def weights(self) -> Floats:
         """Return the weight of each cell in its item: all that are there weigh the same (evals 3.3)."""

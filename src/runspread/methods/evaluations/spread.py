@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .cells import Floats
+from .cells import Cells, Codes, Floats
 
 Set = frozenset[str]
 NOTHING: Set = frozenset()
+_JACKKNIFE = 30  # groups of clusters that are left out in turn suffice
 
 
 class Pairs(NamedTuple):
@@ -33,13 +33,47 @@ class Spread(NamedTuple):
         no pair of cells can show are part of those that contain them, and are NaN here.
     decode : float
         Variance between samples of a cell; NaN where nothing was asked twice.
-    merged : tuple of str
-        Sets that cannot be told.
     """
 
     parts: dict[str, float]
     decode: float
-    merged: tuple[str, ...]
+
+
+class Levels:
+    """The cells by what they share: for every closed set of factors the group of each cell, found once.
+
+    Parameters
+    ----------
+    factors : mapping of str to ndarray of int64 [cells]
+        Level of each cell in each factor; items in different clusters have different numbers.
+    """
+
+    def __init__(self, factors: Mapping[str, Codes]) -> None:
+        self.sets, self.full = closed_sets(tuple(factors)), frozenset(factors)
+        cells = len(next(iter(factors.values())))
+        self.groups = {one: _groups([factors[name] for name in sorted(one)], cells) for one in [NOTHING, *self.sets]}
+
+    def spread(self, mean: Floats, noise: Floats, decode: float, keep: Floats | None = None) -> Spread:
+        """Return the components.
+
+        Parameters
+        ----------
+        mean, noise : ndarray of float64 [cells]
+            Mean of each cell, and the variance that samples give it.
+        decode : float
+            Variance between samples.
+        keep : ndarray of 0 or 1 [cells], optional
+            Which cells count; all without.
+        """
+        weight = np.ones(len(mean)) if keep is None else keep
+        centred = weight * (mean - np.average(mean, weights=weight))
+        least = {one: _pairs(groups, weight, centred, weight * noise) for one, groups in self.groups.items()}
+        gamma = _exactly(least, self.full)
+        parts: dict[Set, float] = {}
+        for one in self.sets:
+            inside = sum(value for other, value in parts.items() if other < one and not math.isnan(value))
+            parts[one] = gamma[NOTHING] - gamma[one] - inside
+        return Spread({name_of(one): value for one, value in parts.items()}, decode)
 
 
 def name_of(factors: Set) -> str:
@@ -54,31 +88,15 @@ def closed_sets(factors: Sequence[str]) -> list[Set]:
     return [one for one in every if not (nested and "item" in one and "cluster" not in one)]
 
 
-def spread_of(factors: Mapping[str, NDArray[np.int64]], mean: Floats, noise: Floats, decode: float) -> Spread:
-    """Return the components.
-
-    Parameters
-    ----------
-    factors : mapping of str to ndarray of int64 [cells]
-        Level of each cell in each factor; items in different clusters have different numbers.
-    mean, noise : ndarray of float64 [cells]
-        Mean of each cell, and the variance that samples give it.
-    decode : float
-        Variance between samples.
-    """
-    sets, full = closed_sets(tuple(factors)), frozenset(factors)
-    centred = mean - mean.mean()
-    least = {one: _pairs(factors, one, centred, noise) for one in [NOTHING, *sets]}
-    gamma = _exactly(least, full)
-    parts: dict[Set, float] = {}
-    for one in sets:
-        if math.isnan(gamma[one]):
-            parts[one] = math.nan
-            continue
-        inside = sum(value for other, value in parts.items() if other < one and not math.isnan(value))
-        parts[one] = gamma[NOTHING] - gamma[one] - inside
-    merged = tuple(name_of(one) for one, value in parts.items() if math.isnan(value))
-    return Spread({name_of(one): value for one, value in parts.items()}, decode, merged)
+def factors_of(cells: Cells, cluster: Codes | None) -> dict[str, Codes]:
+    """Return the factors of a model's cells that have several levels; `cluster` [items], None without clusters."""
+    factors = {"seed": cells.seed, "prompt": cells.prompt, "item": cells.item}
+    if cluster is not None:
+        factors["cluster"] = cluster[cells.item]
+    found = {name: codes for name, codes in factors.items() if np.ptp(codes) > 0}
+    if "cluster" in found and len(np.unique(found["cluster"])) == len(np.unique(cells.item)):
+        del found["cluster"]  # an item each
+    return found
 
 
 def _exactly(least: Mapping[Set, Pairs], full: Set) -> dict[Set, float]:
@@ -88,20 +106,19 @@ def _exactly(least: Mapping[Set, Pairs], full: Set) -> dict[Set, float]:
         above = [pairs for other, pairs in exact.items() if other > one]
         number = least[one].number - sum(pairs.number for pairs in above)
         exact[one] = Pairs(number, least[one].total - sum(pairs.total for pairs in above))
-    gamma = {one: pairs.total / pairs.number if pairs.number > 0 else math.nan for one, pairs in exact.items()}
+    gamma = {one: pairs.total / pairs.number if pairs.number > 0.5 else math.nan for one, pairs in exact.items()}
     return gamma | {full: 0.0}
 
 
-def _pairs(factors: Mapping[str, NDArray[np.int64]], one: Set, mean: Floats, noise: Floats) -> Pairs:
-    """Return the pairs of cells that share at least the factors of a set, in one pass over the cells."""
-    groups = _groups([factors[name] for name in sorted(one)], len(mean))
-    n = np.bincount(groups).astype(np.float64)
+def _pairs(groups: Codes, weight: Floats, mean: Floats, noise: Floats) -> Pairs:
+    """Return the pairs of cells in a group, in one pass over the cells."""
+    n = np.bincount(groups, weight)
     total, squares, samples = (np.bincount(groups, values) for values in (mean, np.square(mean), noise))
     sums = (n * squares - total**2) / 2 - (n - 1) * samples / 2
     return Pairs(float((n * (n - 1) / 2).sum()), float(sums.sum()))
 
 
-def _groups(columns: Sequence[NDArray[np.int64]], cells: int) -> NDArray[np.int64]:
+def _groups(columns: Sequence[Codes], cells: int) -> Codes:
     key = np.zeros(cells, np.int64)
     for column in columns:
         _, key = np.unique(key * (int(column.max()) + 1) + column, return_inverse=True)
@@ -122,3 +139,30 @@ def seed_interval(level_means: Floats, inter: float, level: float) -> tuple[floa
     between = df * float(level_means.var(ddof=1))
     low, high = float(chdtri(df, (1 - level) / 2)), float(chdtri(df, (1 + level) / 2))
     return between / low - inter, between / high - inter
+
+
+def jackknifed(levels: Levels, cells: Cells, cluster: Codes, names: Sequence[str]) -> dict[str, Floats]:
+    """Return each component, and its share (``share_...``), with groups of clusters left out in turn [groups].
+
+    `cluster` [items] is the number of each item's cluster, or of the item.
+    """
+    clusters = int(cluster.max()) + 1
+    group = (np.arange(clusters) * min(clusters, _JACKKNIFE) // clusters)[cluster][cells.item]
+    noise, several = cells.noise, cells.n > 1
+    found: dict[str, list[float]] = {}
+    for out in range(int(group.max()) + 1):
+        keep = (group != out).astype(np.float64)
+        left = several & (group != out)
+        decode = float(cells.var[left].mean()) if left.any() else math.nan
+        for name, value in with_shares(levels.spread(cells.mean, noise, decode, keep), names).items():
+            found.setdefault(name, []).append(value)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def with_shares(spread: Spread, names: Sequence[str]) -> dict[str, float]:
+    """Return components by name, `decode` too, and the share of each in the variance of one answer, negative ones 0."""
+    values = {name: spread.parts.get(name, math.nan) for name in names} | {"decode": spread.decode}
+    positive = {name: max(0.0, value) for name, value in values.items() if not math.isnan(value)}
+    total = sum(positive.values())
+    shares = {f"share_{name}": positive.get(name, math.nan) / total if total else math.nan for name in values}
+    return values | shares

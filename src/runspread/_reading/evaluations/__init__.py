@@ -1,0 +1,1 @@
+"""What harnesses of evaluations write becomes answers: who answered which item how well."""

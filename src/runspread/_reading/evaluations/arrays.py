@@ -1,0 +1,178 @@
+"""What is in memory becomes answers: tables, arrays and outputs of runs by model (evals 1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..._checks import to_numpy
+from ..._results import Table
+from ...errors import InputError
+from ..correctness import as_outcomes
+from ..tables import as_table
+from .answers import Answers, Gathering
+from .options import checked, cluster_name
+from .reading import read_evals
+from .tidy import ROLES, read_rows, rows_of
+
+_AXES = "[items], [runs, items] or [runs, items, samples]"
+
+
+def as_answers(source: Any, labels: Any = None, **options: Any) -> Answers:
+    """Return answers from what users have.
+
+    Parameters
+    ----------
+    source : Answers, path, sequence of paths, table, or mapping of model to its scores or outputs
+        Scores have the axes [items], [runs, items] or [runs, items, samples]; outputs of runs (with `labels`) are
+        turned into correctness.
+    labels : array_like of int [examples], optional
+        True classes, for outputs of runs that lack them.
+    **options : EvaluationReading
+        How they are read.
+    """
+    if isinstance(source, Answers):
+        answers = source
+        if options.get("clusters") is not None:
+            answers = _clustered(answers, options["clusters"])
+    elif isinstance(source, (str, os.PathLike)) or _are_paths(source):
+        answers = read_evals(source, **options)
+    elif isinstance(source, Mapping) and not isinstance(source, Table) and not _is_table(source):
+        answers = _of_models(source, labels, options)
+    elif isinstance(source, (np.ndarray, list)) and not _is_list_of_rows(source):
+        answers = _of_models({"model": source}, labels, options)
+    else:
+        answers = _of_table(source, options)
+    return _as_runs(answers) if options.get("samples_are") == "runs" else answers
+
+
+def _are_paths(source: Any) -> bool:
+    listed = isinstance(source, (list, tuple)) and len(source) > 0
+    return listed and all(isinstance(one, (str, os.PathLike)) for one in source)
+
+
+def _is_list_of_rows(source: Any) -> bool:
+    return isinstance(source, list) and bool(source) and isinstance(source[0], Mapping)
+
+
+def _is_table(source: Mapping[Any, Any]) -> bool:
+    """Whether a mapping is one of columns: it has one of items and one of scores."""
+    names = {str(name).strip().lower() for name in source}
+    return bool(names & set(ROLES["item"])) and bool(names & set(ROLES["score"]))
+
+
+def _of_table(source: Any, options: Mapping[str, Any]) -> Answers:
+    how = dict(checked(options))
+    by_row = how["clusters"] if not isinstance(how["clusters"], str) else None
+    if by_row is not None:
+        how["clusters"] = None
+    gathering = Gathering(cluster_name=cluster_name(how["clusters"]))
+    read_rows(rows_of(as_table(source)), gathering, how, "the table")
+    answers = gathering.answers()
+    return answers if by_row is None else _clustered(answers, by_row)
+
+
+def _of_models(source: Mapping[Any, Any], labels: Any, options: Mapping[str, Any]) -> Answers:
+    if not source:
+        raise InputError("no models", "a mapping of model to its scores")
+    arrays = {str(name): _scores(name, one, labels) for name, one in source.items()}
+    if options.get("samples_are") == "samples":  # the first axis, of one checkpoint
+        arrays = {name: _as_samples(name, array) for name, array in arrays.items()}
+    items = {array.shape[1] for array in arrays.values()}
+    if len(items) > 1:
+        sizes = ", ".join(f"{name} {array.shape[1]}" for name, array in arrays.items())
+        raise InputError(f"models with other numbers of items ({sizes})", "the same items, in the same order")
+    answers = _joined(arrays, items.pop())
+    clusters = options.get("clusters")
+    return answers if clusters is None else _clustered(answers, clusters)
+
+
+def _scores(name: Any, one: Any, labels: Any) -> NDArray[np.float64]:
+    """Return scores [runs, items, samples] of one model."""
+    found = to_numpy(one)
+    if not isinstance(found, (np.ndarray, list, tuple)) or labels is not None:
+        outcomes = as_outcomes(one, labels)
+        found = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
+    array = np.asarray(found, np.float64)
+    if array.ndim not in (1, 2, 3) or not array.size:
+        raise InputError(f"the scores of {name} have shape {array.shape}", _AXES)
+    array = array[None] if array.ndim == 1 else array
+    return array[..., None] if array.ndim == 2 else array
+
+
+def _as_samples(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [1, items, samples] of what was given as [samples, items]."""
+    if array.shape[2] > 1:
+        raise InputError(f"samples_are='samples' for scores of {name} with the axes [runs, items, samples]", "two axes")
+    return array.transpose(2, 1, 0)
+
+
+def _joined(arrays: Mapping[str, NDArray[np.float64]], items: int) -> Answers:
+    columns: dict[str, list[NDArray[Any]]] = {name: [] for name in ("model", "seed", "item", "sample", "score")}
+    offset, samples = 0, 0
+    for code, array in enumerate(arrays.values()):
+        seed, item, sample = (axis.ravel() for axis in np.indices(array.shape))
+        one = {
+            "model": np.full(array.size, code),
+            "seed": seed + offset,
+            "item": item,
+            "sample": sample,
+            "score": array.ravel(),
+        }
+        for name, values in one.items():
+            columns[name].append(values)
+        offset, samples = offset + len(array), max(samples, array.shape[2])
+    joined = {name: np.concatenate(parts) for name, parts in columns.items()}
+    score = joined.pop("score").astype(np.float64)
+    return Answers(
+        models=tuple(arrays),
+        tasks=("",),
+        items=tuple(str(at) for at in range(items)),
+        seeds=tuple(f"run {at}" for array in arrays.values() for at in range(len(array))),
+        prompts=("",),
+        clusters=(),
+        model=joined["model"].astype(np.int64),
+        seed=joined["seed"].astype(np.int64),
+        item=joined["item"].astype(np.int64),
+        sample=joined["sample"].astype(np.int64),
+        prompt=np.zeros(len(score), np.int64),
+        score=score,
+        task_of=np.zeros(items, np.int64),
+        cluster_of=np.full(items, -1, np.int64),
+    )
+
+
+def _clustered(answers: Answers, clusters: Any) -> Answers:
+    """Return answers with the clusters of their items: a mapping, or one value an item in the order of `items`."""
+    if isinstance(clusters, str):
+        if clusters == "task":
+            return replace(answers, clusters=answers.tasks, cluster_of=answers.task_of, cluster_name="task")
+        if clusters == answers.cluster_name and (answers.cluster_of >= 0).any():
+            return answers
+        raise InputError(
+            f"answers that are read already, and clusters={clusters!r}",
+            "clusters that are read with them",
+            f"Read them with rs.methods.evaluations.read_evals(..., clusters={clusters!r}).",
+        )
+    if isinstance(clusters, Mapping):
+        values = [clusters.get(item, f"item {item}") for item in answers.items]
+    else:
+        values = list(clusters)
+        if len(values) != len(answers.items):
+            raise InputError(f"{len(values)} clusters for {len(answers.items)} items", "one value an item")
+    names, codes = np.unique(np.asarray(values).astype(str), return_inverse=True)
+    return replace(answers, clusters=tuple(names.tolist()), cluster_of=codes.astype(np.int64))
+
+
+def _as_runs(answers: Answers) -> Answers:
+    """Return answers in which each repeat is a training of its own."""
+    pairs = np.stack([answers.seed, answers.sample])
+    found, codes = np.unique(pairs, axis=1, return_inverse=True)
+    names = tuple(f"run {at}" for at in range(found.shape[1]))
+    zero = np.zeros(len(answers), np.int64)
+    return replace(answers, seeds=names, seed=codes.astype(np.int64), sample=zero)

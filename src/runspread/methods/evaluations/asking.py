@@ -1,0 +1,223 @@
+"""`evaluations`: how good models are on items, and which is better (evals 2, 3)."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import Any, Unpack
+
+import numpy as np
+
+from ..._checks import check_choice, check_confidence_level, check_settings
+from ..._reading.evaluations.arrays import as_answers
+from ..._reading.evaluations.options import DEFAULTS as READING
+from ..._reading.evaluations.options import EvaluationReading, checked
+from ..._words import count
+from ...errors import InputError
+from .._statistics import holm_adjusted
+from .consistency import consistency_of
+from .deciding import deciding_items
+from .defaults import FEW_CLUSTERS, LEVEL, MOST_MISSING, ON
+from .grid import Grid, ModelGrid, grid_of
+from .judging import How, judged_pair, p_of, pair_of, score_of_model
+from .result import Asked, Evaluations, ModelDifference, ModelScore
+from .shares import sources_of
+from .words import plural
+
+SETTINGS: dict[str, Any] = {"confidence_level": LEVEL, "prompts": "fixed"}
+
+
+class EvaluationSettings(EvaluationReading, total=False):
+    """Keywords of `evaluations`: those of the reading, and these.
+
+    confidence_level : float
+        Of intervals; default 0.95.
+    prompts : {"fixed", "random"}
+        Whether the prompts are all that matter (default), or a draw from many.
+    """
+
+    confidence_level: float
+    prompts: str
+
+
+def evaluations(
+    source: Any,
+    labels: Any = None,
+    *,
+    baseline: str | None = None,
+    on: str | None = None,
+    not_worse: float | None = None,
+    equivalent: float | None = None,
+    **settings: Unpack[EvaluationSettings],
+) -> Evaluations:
+    """Return how good models are on items and which is better, with error bars that say what they cover.
+
+    Items are what models are paired by, trainings what a recipe is judged by, samples what decoding adds. Files of
+    lm-evaluation-harness, Inspect, HELM, SWE-bench, EvalPlus and HumanEval are read as they are.
+
+    Parameters
+    ----------
+    source : path, sequence of paths, table, Answers, or mapping of model to its scores or outputs
+        A row an answer (item, model, score; and seed, sample, prompt, cluster, task), or scores with the axes [items],
+        [runs, items] or [runs, items, samples] by model.
+    labels : array_like of int [examples], optional
+        True classes, where outputs of runs are given.
+    baseline : str, optional
+        Model that the others are compared with; default the first of two, and every two of more.
+    on : {"distribution", "models", "test-set", "samples"}, optional
+        What the answer covers: new trainings and new items, these checkpoints on new items, new trainings on these
+        items, or new answers to these items. Default the widest that the data allow.
+    not_worse, equivalent : float, optional
+        Margin above 0, in the unit of the scores: is the new model not worse by more, or within it on both sides?
+    **settings : EvaluationSettings
+        Confidence level, prompts, and how files are read.
+
+    Returns
+    -------
+    Evaluations
+        With ``differences``, ``sources``, ``consistency`` and ``deciding_items``.
+
+    Raises
+    ------
+    InputError
+        Answers that allow no such statement, such as a new training from one.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> old, new = [[0, 1, 0, 0, 1, 0] * 20] * 2, [[1, 1, 0, 1, 1, 0] * 20] * 2
+    >>> rs.evaluations({"old": old, "new": new}, on="models").verdict
+    'better'
+    """
+    check_settings(settings, {**READING, **SETTINGS}, evaluations)
+    options: dict[str, Any] = {**SETTINGS, **settings}
+    check_choice(options["prompts"], "way to take prompts", ("fixed", "random"))
+    asked, margin = _asked(not_worse, equivalent)
+    level = check_confidence_level(options["confidence_level"])
+    reading = {name: value for name, value in settings.items() if name in READING}
+    grid = grid_of(as_answers(source, labels, **reading), checked(reading)["missing"])
+    how = How(_covered(grid, on), level, asked, margin, options["prompts"] == "random")
+    return _evaluated(grid, how, _pairs(grid, baseline), baseline)
+
+
+def _asked(not_worse: float | None, equivalent: float | None) -> tuple[str, float | None]:
+    given = {name: one for name, one in (("not worse", not_worse), ("equivalent", equivalent)) if one is not None}
+    if len(given) > 1:
+        raise InputError("both not_worse= and equivalent= are given", "one question")
+    for name, margin in given.items():
+        if not 0 < margin < math.inf:
+            raise InputError(f"the margin is {margin}", "a number above 0 in the unit of the scores")
+        return name, float(margin)
+    return "better", None
+
+
+def _covered(grid: Grid, on: str | None) -> str:
+    """Return what the answer covers: what was asked for if the data allow it, else the widest that they do."""
+    seeds = min(model.seeds for model in grid.models)
+    groups = len(np.unique(grid.cluster_codes))
+    repeats = all(model.cells.repeats for model in grid.models)
+    allowed = {
+        "distribution": seeds > 1 and groups > 1,
+        "models": groups > 1,
+        "test-set": seeds > 1,
+        "samples": repeats,
+    }
+    if on is None:
+        found = next((name for name in ON if allowed[name]), None)
+        if found is None:
+            raise InputError("one item, answered once", "two items or more")
+        return found
+    check_choice(on, "on", ON)
+    if not allowed[on]:
+        raise InputError(*_REFUSALS[on])
+    return on
+
+
+_REFUSALS = {
+    "distribution": (
+        "one training run of a model",
+        "two or more of each",
+        "The bar covers new questions, not a new training: pass on='models', or name the trainings with seed=.",
+    ),
+    "test-set": ("one training run of a model", "two or more of each", "Name the trainings with seed=."),
+    "models": ("one item, or one cluster of items", "two or more", "Pass on='samples' for these items alone."),
+    "samples": ("items that were answered once", "two answers of a model to most items", "Pass on='models'."),
+}
+
+
+def _pairs(grid: Grid, baseline: str | None) -> list[tuple[ModelGrid, ModelGrid]]:
+    """Return which models are compared, old and new."""
+    if baseline is not None:
+        check_choice(baseline, "model", [model.name for model in grid.models])
+        old = next(model for model in grid.models if model.name == baseline)
+        return [(old, model) for model in grid.models if model.name != baseline]
+    return list(combinations(grid.models, 2))
+
+
+def _evaluated(grid: Grid, how: How, compared: list[tuple[ModelGrid, ModelGrid]], baseline: str | None) -> Evaluations:
+    answers = grid.answers
+    pairs = [pair_of(grid, old, new, how) for old, new in compared]
+    holm = holm_adjusted(np.array([p_of(pair) for pair in pairs])) if pairs else np.zeros(0)
+    scores = tuple(score_of_model(grid, model, how) for model in grid.models)
+    gaps = tuple(judged_pair(pair, p, how, len(pairs)) for pair, p in zip(pairs, holm.tolist(), strict=True))
+    decides = None
+    if pairs:
+        first = pairs[0]
+        decides = deciding_items(grid, first.old, first.new, first.rows, gaps[0].verdict, how.level)
+    return Evaluations(
+        question=Asked(
+            on=how.on,
+            level=how.level,
+            asked=how.asked,
+            margin=how.margin,
+            baseline=baseline,
+            clusters=None if grid.cluster is None else answers.cluster_name,
+            metric=answers.metric,
+        ),
+        models=scores,
+        differences=gaps,
+        may_be_best=_may_be_best(grid, scores, how),
+        in_unit=grid.bounded,
+        tasks=answers.tasks,
+        sources=sources_of(grid, how.level),
+        consistency=consistency_of(grid, how.level),
+        deciding_items=decides,
+        excluded=answers.problems,
+        warnings=(*answers.notes, *_warnings(grid, scores, gaps, how)),
+    )
+
+
+def _may_be_best(grid: Grid, scores: tuple[ModelScore, ...], how: How) -> tuple[str, ...]:
+    """Return the models that are not shown to be below the leader, by tests corrected for their number (Holm)."""
+    at = max(range(len(scores)), key=lambda one: scores[one].mean)
+    others = [model for model in grid.models if model.name != scores[at].model]
+    p = np.array([p_of(pair_of(grid, model, grid.models[at], how)) for model in others])
+    below = {model.name for model, one in zip(others, holm_adjusted(p).tolist(), strict=True) if one <= 1 - how.level}
+    return tuple(one.model for one in scores if one.model not in below)
+
+
+def _warnings(grid: Grid, scores: tuple[ModelScore, ...], gaps: tuple[ModelDifference, ...], how: How) -> list[str]:
+    found: list[str] = []
+    clusters = min(one.counts.n_clusters for one in scores)
+    if grid.cluster is not None and clusters < FEW_CLUSTERS and how.on in ("models", "distribution"):
+        noun = grid.answers.cluster_name
+        found.append(f"{count(clusters, noun, plural(noun))}: little can be said about new {plural(noun)}.")
+    for one in scores:
+        left = one.counts.n_left_out
+        if left > MOST_MISSING * (one.counts.n_items + left):
+            found.append(
+                f"{one.model}: {count(left, 'item')} without a score left out; its mean is {one.worst:.1%} if all are "
+                f"wrong, {one.best:.1%} if all are right."
+            )
+        if one.se > 0 and abs(one.mean_rows - one.mean) > 0.1 * one.se and len(grid.answers.tasks) == 1:
+            found.append(
+                f"{one.model}: the mean of all answers is {one.mean_rows:.4g}, that of items {one.mean:.4g}: the "
+                "number of answers depends on the item."
+            )
+    for gap in gaps:
+        for name, lacks in ((gap.old, gap.lacks_old), (gap.new, gap.lacks_new)):
+            if lacks:
+                found.append(f"Common items of {gap.new} and {gap.old}: {gap.n_items}; {name} lacks {lacks}.")
+    if len({model.seeds > 1 for model in grid.models}) > 1:
+        found.append("Some models have one training: the answer covers these checkpoints, not new trainings.")
+    return found

@@ -1,0 +1,207 @@
+"""One model and two models on a grid: means, differences and verdicts (evals 2, 3)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from ..scores.forms import Difference, judged
+from ..scores.one_arm import t_quantile
+from .bars import Bar, Variances, bar_of, effective_items, interval, is_constant, together
+from .defaults import FEW_DISCORDANT, FEW_ITEMS, POWER
+from .differences import add_two, difference_of, mcnemar
+from .grid import Grid, ModelGrid, stratified
+from .means import Level, Strata, mean_bar, prompts_of, same_items_bar, samples_bar, seeds_of
+from .result import Counts, Discordant, ModelDifference, ModelScore
+
+
+class How(NamedTuple):
+    """What holds for all models of a call."""
+
+    on: str
+    level: float
+    asked: str
+    margin: float | None
+    random_prompts: bool
+
+
+class Pair(NamedTuple):
+    """Two models on their common items."""
+
+    old: ModelGrid
+    new: ModelGrid
+    rows: NDArray[np.bool_]
+    variances: Variances
+    one: Difference
+    discordant: Discordant
+    forced: bool  # too few equal differences for any verdict
+
+
+def _variances(
+    values: NDArray[np.float64], strata: Strata, levels: list[Level], how: How, samples: Bar | None
+) -> Variances:
+    """Return the variances of a mean; those of new trainings on the same items where these are asked for."""
+    found = mean_bar(values, strata, levels, samples)
+    if how.on == "test-set":
+        bar = same_items_bar(levels)
+        return replace(found, var_new=bar.variance, df_new=bar.df)
+    return found
+
+
+def _levels(
+    models: list[ModelGrid], by_prompt: NDArray[np.float64], rows: NDArray[np.bool_], grid: Grid, how: How
+) -> tuple[list[Level], Level | None]:
+    """Return what the trainings of the models add, and what random prompts do."""
+    seeds = [found for found in (seeds_of(model, rows, grid) for model in models) if found is not None]
+    levels = seeds if len(seeds) == len(models) else []
+    return levels, prompts_of(by_prompt, rows, grid) if how.random_prompts else None
+
+
+def _bar(found: Variances, on: str) -> Bar:
+    return bar_of(found, "distribution" if on == "test-set" else on)
+
+
+def _with_prompts(found: Variances, prompts: Level | None, how: How) -> Variances:
+    """Return variances with those of random prompts added, for new items and for new trainings."""
+    if prompts is None or how.on in ("samples", "test-set"):
+        return found
+    one = [(prompts.variance, prompts.inter, prompts.levels)]
+    items = together(Bar(found.var_items, found.df_items), one)
+    if math.isnan(found.var_new):
+        return replace(found, var_items=items.variance, df_items=items.df)
+    new = together(Bar(found.var_new, found.df_new), one)
+    return replace(found, var_items=items.variance, df_items=items.df, var_new=new.variance, df_new=new.df)
+
+
+def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
+    """Return the mean of a model on all its items."""
+    rows = ~np.isnan(model.x)
+    strata = grid.strata(rows)
+    levels, prompts = _levels([model], model.by_prompt, rows, grid, how)
+    found = _variances(model.x, strata, levels, how, samples_bar(model, rows, strata))
+    found = _with_prompts(found, prompts, how)
+    mean, bar = stratified(model.x, strata), _bar(found, how.on)
+    most = model.answers if grid.binary and how.on == "models" else math.inf
+    lo, hi = interval(mean, bar, how.level, found.n_clusters, bounded=grid.bounded, most=most)
+    absent = len(rows) - int(rows.sum())
+    items = int(rows.sum())
+    total = items + absent
+    return ModelScore(
+        model=model.name,
+        mean=mean,
+        lo=lo,
+        hi=hi,
+        se=math.sqrt(bar.variance) if bar.variance >= 0 else math.nan,
+        df=bar.df,
+        n_eff=effective_items(mean, bar.variance, found.n_clusters, most) if grid.bounded else math.nan,
+        mean_rows=model.mean_rows,
+        worst=mean * items / total,
+        best=(mean * items + absent) / total,
+        variances=found,
+        counts=Counts(
+            n_items=items,
+            n_clusters=found.n_clusters,
+            n_seeds=model.seeds,
+            n_prompts=model.prompts,
+            n_answers=model.answers,
+            n_left_out=absent + model.lost,
+        ),
+    )
+
+
+def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How) -> Pair:
+    """Return the difference of two models on their common items."""
+    d = new.x - old.x
+    rows = ~np.isnan(d)
+    if not rows.any():
+        raise InputError(
+            f"{new.name} and {old.name} have no item in common",
+            "the same items",
+            "Are these different data sets, or is the id of an item another one?",
+        )
+    strata = grid.strata(rows)
+    levels, prompts = _levels([old, new], new.by_prompt - old.by_prompt, rows, grid, how)
+    bars = [samples_bar(model, rows, strata) for model in (old, new)]
+    samples = None
+    if bars[0] is not None and bars[1] is not None:
+        total = bars[0].variance + bars[1].variance
+        below = sum(bar.variance**2 / bar.df for bar in bars if bar is not None and bar.df > 0)
+        samples = Bar(total, total**2 / below if below > 0 else 1.0)
+    found = _with_prompts(_variances(d, strata, levels, how, samples), prompts, how)
+    value = stratified(d, strata)
+    one, forced = difference_of(value, _bar(found, how.on)), False
+    if how.on == "models" and is_constant(d[rows]) and len(strata) == 1:
+        more = add_two(d[rows], strata[0][1])
+        one, forced = difference_of(more.value, more.bar), int(rows.sum()) < FEW_ITEMS
+    return Pair(old, new, rows, found, one, _discordant(grid, old, new, rows), forced)
+
+
+def _discordant(grid: Grid, old: ModelGrid, new: ModelGrid, rows: NDArray[np.bool_]) -> Discordant:
+    """Return the exact test of two models that answered once, where items are independent."""
+    once = all(model.answers == int((~np.isnan(model.x)).sum()) and model.seeds == 1 for model in (old, new))
+    if not (grid.binary and once and grid.cluster is None):
+        return Discordant()
+    found = mcnemar(old.x[rows], new.x[rows])
+    return Discordant(n01=found.n01, n10=found.n10, exact_p=found.exact_p)
+
+
+def p_of(pair: Pair) -> float:
+    """Return the p of the verdict: the larger one of the exact test too where few items differ."""
+    p, exact = pair.one.p(), pair.discordant.exact_p
+    if exact is not None and (pair.discordant.n01 or 0) + (pair.discordant.n10 or 0) < FEW_DISCORDANT:
+        return exact if math.isnan(p) else max(p, exact)
+    return p
+
+
+def judged_pair(pair: Pair, p_holm: float, how: How, compared: int) -> ModelDifference:
+    """Return the verdict on a pair, one of `compared`, whose corrected p is `p_holm`."""
+    one, alpha = pair.one, 1 - how.level
+    verdict = judged(one, how.margin, how.level, how.asked, lower=False)
+    word = verdict.verdict
+    if word in ("better", "worse") and not p_holm <= alpha:
+        held = how.asked == "not worse" and verdict.p_not_worse <= alpha
+        word = "not worse" if held else "undecided"
+    if pair.forced:
+        word = "undecided"
+    lo, hi = one.interval(how.level)
+    lo_all, hi_all = one.interval(1 - alpha / compared)
+    bar = _bar(pair.variances, how.on)
+    missing = [~np.isnan(other.x) & np.isnan(model.x) for model, other in ((pair.old, pair.new), (pair.new, pair.old))]
+    return ModelDifference(
+        old=pair.old.name,
+        new=pair.new.name,
+        diff=float(one.value) if not is_constant(pair.new.x[pair.rows] - pair.old.x[pair.rows]) else _mean_gap(pair),
+        lo=lo,
+        hi=hi,
+        p=p_of(pair),
+        p_holm=p_holm,
+        lo_all=lo_all,
+        hi_all=hi_all,
+        se=one.forms[0].se if one.forms else 0.0,
+        df=one.df,
+        p_not_worse=verdict.p_not_worse,
+        p_equivalent=verdict.p_equivalent,
+        verdict=word,
+        smallest_gap=smallest_gap(bar, alpha),
+        n_items=int(pair.rows.sum()),
+        lacks_old=int(missing[0].sum()),
+        lacks_new=int(missing[1].sum()),
+        variances=pair.variances,
+        discordant=pair.discordant,
+    )
+
+
+def _mean_gap(pair: Pair) -> float:
+    return float((pair.new.x - pair.old.x)[pair.rows].mean())
+
+
+def smallest_gap(bar: Bar, alpha: float, power: float = POWER) -> float:
+    """Return the true gap that data of this variance show with the power (evals 5)."""
+    if not bar.variance > 0 or not bar.df > 0:
+        return math.nan
+    return (t_quantile(1 - alpha / 2, bar.df) + t_quantile(power, bar.df)) * math.sqrt(bar.variance)

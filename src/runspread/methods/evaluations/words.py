@@ -1,0 +1,124 @@
+"""The sentences of evaluations: the answer, its interval, and what it does not cover (evals 9)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..._words import count, listed, p_text
+
+if TYPE_CHECKING:
+    from .result import Evaluations, ModelDifference, ModelScore
+
+COVERS = {
+    "distribution": "on questions like these, over new trainings",
+    "models": "on questions like these",
+    "test-set": "on these questions, over new trainings",
+    "samples": "on these questions from these checkpoints, over new answers",
+}
+
+
+def plural(noun: str) -> str:
+    """Return the plural of what clusters are called."""
+    ending = noun[-1:]
+    return f"{noun[:-1]}ies" if ending == "y" and noun[-2:-1] not in "aeiou" else f"{noun}s"
+
+
+def answer(one: Evaluations) -> str:
+    """Return the answer of a result: of one model its mean, of two their difference, of more who is best."""
+    if not one.differences:
+        return _of_model(one, one.models[0])
+    return _of_two(one, one.differences[0]) if len(one.differences) == 1 else _of_many(one)
+
+
+def _unit(one: Evaluations, value: float) -> str:
+    return f"{100 * value:.1f}" if one.in_unit else f"{value:.4g}"
+
+
+def _level(one: Evaluations) -> str:
+    return f"{round(100 * one.question.level, 6):g} %"
+
+
+def _of_model(one: Evaluations, score: ModelScore) -> str:
+    """Return the mean of one model."""
+    counts, noun = score.counts, one.question.clusters
+    inside = f" in {count(counts.n_clusters, noun, plural(noun))}" if noun else ""
+    what = f"{_unit(one, score.mean)}{' % of' if one.in_unit else ' on'} {count(counts.n_items, 'question')}{inside}"
+    verb = "answers" if one.in_unit else "scores"
+    cover = _cover(one, noun)
+    ends = f"{_unit(one, score.lo)} to {_unit(one, score.hi)}"
+    text = f"{score.model} {verb} {what} ({_level(one)} interval {ends} for {cover})."
+    return f"{text} {_not_covered(one, [score])}".strip()
+
+
+def _cover(one: Evaluations, noun: str | None) -> str:
+    from_new = f" from new {plural(noun)}" if noun else ""
+    return {
+        "distribution": f"new questions{from_new}, new trainings",
+        "models": f"new questions{from_new}, these checkpoints",
+        "test-set": "new trainings, these questions",
+        "samples": "new answers, these questions and checkpoints",
+    }[one.question.on]
+
+
+def _not_covered(one: Evaluations, scores: list[ModelScore]) -> str:
+    if one.question.on in ("distribution", "test-set"):
+        return ""
+    single = all(score.counts.n_seeds == 1 for score in scores)
+    start = "One training run" if len(scores) == 1 and single else "One training run each" if single else ""
+    return f"{start}: the bar does not cover a new training." if start else "The bar does not cover a new training."
+
+
+def _of_two(one: Evaluations, gap: ModelDifference) -> str:
+    """Return the verdict on two models."""
+    where, ends = COVERS[one.question.on], f"{_unit(one, gap.lo)} to {_unit(one, gap.hi)}"
+    points = " points" if one.in_unit else ""
+    scores = [score for score in one.models if score.model in (gap.old, gap.new)]
+    seeds = [score.counts.n_seeds for score in scores]
+    trained = ""
+    if one.question.on in ("distribution", "test-set"):
+        same = f"{seeds[0]} trainings each" if len(set(seeds)) == 1 else f"{listed(seeds)} trainings"
+        trained = f", averaged over {same}"
+    least = f"a gap under {_unit(one, gap.smallest_gap)}{points} would be missed one time in five"
+    rest = _not_covered(one, scores)
+    if gap.verdict in ("better", "worse"):
+        p = p_text(gap.p)
+        what = f"{_unit(one, abs(gap.diff))}{points} {gap.verdict}"
+        text = f"{gap.new} is {what} than {gap.old} ({ends}; {p}) {where}{trained}; {least}."
+        return f"{text} {rest}".strip()
+    if gap.verdict in ("not worse", "equivalent"):
+        margin = f"{_unit(one, one.question.margin or 0.0)}{points}"
+        what = f"not worse than {gap.old} by more than" if gap.verdict == "not worse" else "within"
+        than = "" if gap.verdict == "not worse" else f" of {gap.old}"
+        apart = f"{_signed(one, gap.diff)}{points} ({ends})"
+        return f"{gap.new} is {what} {margin}{than}: {apart} {where}{trained}. {rest}".strip()
+    text = f"Undecided: {gap.new} - {gap.old} = {_signed(one, gap.diff)}{points} ({ends}) {where}{trained}."
+    if not math.isnan(gap.smallest_gap):
+        text = f"{text} {least[:1].upper()}{least[1:]}."
+    return f"{text} {rest}".strip()
+
+
+def _signed(one: Evaluations, value: float) -> str:
+    return f"{100 * value:.1f}" if one.in_unit else f"{value:.4g}"
+
+
+def _of_many(one: Evaluations) -> str:
+    """Return who may be the best of several models, or who is better than the baseline."""
+    where, compared = COVERS[one.question.on], len(one.differences)
+    if one.question.baseline is not None:
+        groups = {word: [gap.new for gap in one.differences if gap.verdict == word] for word in _ORDER}
+        told = [f"{word}: {listed(names)}" for word, names in groups.items() if names]
+        text = f"Against {one.question.baseline}, {'; '.join(told)} (Holm over {compared} comparisons) {where}."
+    else:
+        leader = max(one.models, key=lambda score: score.mean)
+        best = listed(one.may_be_best)
+        first = f"{leader.model} leads with {_unit(one, leader.mean)}{' %' if one.in_unit else ''}"
+        if len(one.may_be_best) == 1:
+            text = f"{first} and is better than every other model (Holm over {compared} comparisons) {where}."
+        else:
+            text = f"{first}, and the best may be {best}: no test tells them apart {where}."
+        text += " The leader's mean is chosen on these questions, and so too high on average."
+    return f"{text} {_not_covered(one, list(one.models))}".strip()
+
+
+_ORDER = ("better", "not worse", "equivalent", "undecided", "worse")
