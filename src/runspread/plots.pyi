@@ -21,6 +21,12 @@ from .methods.ensembles.plots import (
     plot_selection,
 )
 from .methods.ensembles.plots_corruptions import plot_corruptions, plot_ood
+from .methods.evaluations.plots import (
+    plot_consistency,
+    plot_deciding_items,
+    plot_evaluation_sources,
+    plot_evaluations,
+)
 from .methods.scores.plots import (
     plot_score_comparison,
     plot_score_forest,
@@ -79,13 +85,17 @@ __all__ = [
     "plot_bulk",
     "plot_calibration_curve",
     "plot_comparison",
+    "plot_consistency",
     "plot_convergence_by_route",
     "plot_corruptions",
     "plot_cost",
     "plot_critical_differences",
+    "plot_deciding_items",
     "plot_diversity",
     "plot_diversity_against_score",
     "plot_ensemble_sizes",
+    "plot_evaluation_sources",
+    "plot_evaluations",
     "plot_layer",
     "plot_look",
     "plot_map_comparison",

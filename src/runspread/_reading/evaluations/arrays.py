@@ -41,7 +41,7 @@ def as_answers(source: Any, labels: Any = None, **options: Any) -> Answers:
         if options.get("clusters") is not None:
             answers = _clustered(answers, options["clusters"])
     elif isinstance(source, (str, os.PathLike)) or _are_paths(source):
-        answers = read_evals(source, **options)
+        answers = _of_files(source, options)
     elif isinstance(source, Mapping) and not isinstance(source, Table) and not _is_table(source):
         answers = _of_models(source, labels, options)
     elif isinstance(source, (np.ndarray, list)) and not _is_list_of_rows(source):
@@ -49,6 +49,15 @@ def as_answers(source: Any, labels: Any = None, **options: Any) -> Answers:
     else:
         answers = _of_table(source, options)
     return _as_runs(answers) if options.get("samples_are") == "runs" else answers
+
+
+def _of_files(source: Any, options: Mapping[str, Any]) -> Answers:
+    """Return the answers in files; clusters that are no key of theirs are set afterwards."""
+    clusters = options.get("clusters")
+    if isinstance(clusters, str) and clusters not in ("item", "task"):
+        return read_evals(source, **options)
+    answers = read_evals(source, **{name: one for name, one in options.items() if name != "clusters"})
+    return answers if clusters is None else _clustered(answers, clusters)
 
 
 def _are_paths(source: Any) -> bool:
@@ -68,7 +77,7 @@ def _is_table(source: Mapping[Any, Any]) -> bool:
 
 def _of_table(source: Any, options: Mapping[str, Any]) -> Answers:
     how = dict(checked(options))
-    by_row = how["clusters"] if not isinstance(how["clusters"], str) else None
+    by_row = None if isinstance(how["clusters"], str) and how["clusters"] not in ("item", "task") else how["clusters"]
     if by_row is not None:
         how["clusters"] = None
     gathering = Gathering(cluster_name=cluster_name(how["clusters"]))
@@ -150,6 +159,8 @@ def _joined(arrays: Mapping[str, NDArray[np.float64]], items: int) -> Answers:
 def _clustered(answers: Answers, clusters: Any) -> Answers:
     """Return answers with the clusters of their items: a mapping, or one value an item in the order of `items`."""
     if isinstance(clusters, str):
+        if clusters == "item":
+            return replace(answers, clusters=(), cluster_of=np.full(len(answers.items), -1, np.int64))
         if clusters == "task":
             return replace(answers, clusters=answers.tasks, cluster_of=answers.task_of, cluster_name="task")
         if clusters == answers.cluster_name and (answers.cluster_of >= 0).any():

@@ -34,8 +34,9 @@ class EvaluationReading(TypedDict, total=False):
         folder of the file), a pattern with a group that is searched in the path, or a column of a table.
     seed : str
         What names the training, in the same ways. Without it two files of one model are repeats of one checkpoint.
-    clusters : str
-        What groups items: a key, a column, or a pattern with a group that is searched in the id of the item.
+    clusters : str, or one value an item
+        What groups items: a key, a column, or a pattern with a group that is searched in the id of the item; ``task``
+        for benchmarks as clusters instead of strata, ``item`` for items that are independent.
     prompt : str
         What names the prompt.
     metric : str
@@ -53,7 +54,7 @@ class EvaluationReading(TypedDict, total=False):
 
     by: str
     seed: str
-    clusters: str
+    clusters: Any
     prompt: str
     metric: str
     filter: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import combinations
 from typing import Any, Unpack
 
@@ -19,7 +20,7 @@ from .consistency import consistency_of
 from .deciding import deciding_items
 from .defaults import FEW_CLUSTERS, LEVEL, MOST_MISSING, ON
 from .grid import Grid, ModelGrid, grid_of
-from .judging import How, judged_pair, p_of, pair_of, score_of_model
+from .judging import How, decided, judged_pair, p_of, pair_of, score_of_model
 from .result import Asked, Evaluations, ModelDifference, ModelScore
 from .shares import sources_of
 from .words import plural
@@ -163,7 +164,8 @@ def _evaluated(grid: Grid, how: How, compared: list[tuple[ModelGrid, ModelGrid]]
     decides = None
     if pairs:
         first = pairs[0]
-        decides = deciding_items(grid, first.old, first.new, first.rows, gaps[0].verdict, how.level)
+        still = partial(decided, grid, first.old, first.new, how)
+        decides = deciding_items(grid, first.old, first.new, first.rows, how.level, still)
     return Evaluations(
         question=Asked(
             on=how.on,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,11 @@ from ..._results import Result, Table
 from ..._words import count
 from ..scores.forms import Arm, difference
 from ..variance.clusters import Grouping
-from .bars import over_items
 from .cells import Floats
 from .defaults import ROWS_TO_DECIDE
-from .differences import difference_of
 from .grid import Grid, ModelGrid
+
+_NONE = "That a single item differs is not shown."
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -85,23 +86,31 @@ class DecidingItems(Result):
         if self.fewest is None:
             start = f"Nothing to overturn: {self.new} against {self.old} is undecided on {count(total, 'item')}."
         else:
-            verb = "is" if self.fewest == 1 else "are"
-            start = (
-                f"The verdict hangs on {self.fewest} of {count(total, 'item')}: without the "
-                f"{'one that says' if self.fewest == 1 else 'ones that say'} it most it {verb and 'is'} undecided."
-            )
+            most = "one that says" if self.fewest == 1 else "ones that say"
+            hangs = f"The verdict hangs on {self.fewest} of {count(total, 'item')}"
+            start = f"{hangs}: without the {most} it most, it is undecided."
         if np.isnan(self.p).all():
             more = f"Single items cannot be judged: that takes {ROWS_TO_DECIDE} answers of each model."
         else:
-            more = f"{count(len(self.beyond_noise), 'item')} differ{'s' * (len(self.beyond_noise) == 1)} beyond noise."
+            number = len(self.beyond_noise)
+            more = f"{count(number, 'item')} differ{'s' * (number == 1)} beyond noise." if number else _NONE
         silent = self.all_right + self.all_wrong
-        return f"{start} {more} {count(silent, 'item')} solved by both always or never tell nothing."
+        tell = "tells" if silent == 1 else "tell"
+        return f"{start} {more} {count(silent, 'item')} that both models always or never solve {tell} nothing."
 
 
 def deciding_items(
-    grid: Grid, old: ModelGrid, new: ModelGrid, rows: NDArray[np.bool_], verdict: str, level: float
+    grid: Grid,
+    old: ModelGrid,
+    new: ModelGrid,
+    rows: NDArray[np.bool_],
+    level: float,
+    decided: Callable[[NDArray[np.bool_]], int],
 ) -> DecidingItems:
-    """Return which of the common items `rows` [items] decide."""
+    """Return which of the common items `rows` [items] decide.
+
+    `decided` says of some items [items] whether they show that the new model is better (1), worse (-1), or neither (0).
+    """
     items, d = np.flatnonzero(rows), (new.x - old.x)[rows]
     grouping = Grouping.of(grid.cluster_codes[items], len(items))
     p = _item_p(grid, old, new, items)
@@ -121,7 +130,7 @@ def deciding_items(
         p_adjusted=benjamini_hochberg(p),
         contribution=sums / len(d),
         without=without,
-        fewest=fewest_items(d, grouping, level) if verdict in ("better", "worse") else None,
+        fewest=fewest_items(new.x - old.x, rows, decided),
         all_right=int((both == 1).all(axis=0).sum()),
         all_wrong=int((both == 0).all(axis=0).sum()),
         level=level,
@@ -132,20 +141,23 @@ def _cluster_name(names: tuple[str, ...], code: int) -> str:
     return names[code] if code < len(names) else f"item {code - len(names)}"
 
 
-def fewest_items(d: Floats, grouping: Grouping, level: float) -> int | None:
-    """Return how few items, those that speak most for the sign, leave the difference undecided when they go."""
-    sign = 1 if d.mean() > 0 else -1
-    order = np.argsort(-sign * d, kind="stable")
-    for gone in range(1, len(d) - 1):
-        kept = order[gone:]
-        codes = grouping.codes[kept]
-        if len(np.unique(codes)) < 2:
-            return gone
-        left = d[kept]
-        one = difference_of(float(left.mean()), over_items(left, Grouping.of(codes, len(kept))))
-        if not one.forms or one.value * sign <= 0 or one.p() > 1 - level:
-            return gone
-    return None
+def fewest_items(d: Floats, rows: NDArray[np.bool_], decided: Callable[[NDArray[np.bool_]], int]) -> int | None:
+    """Return how few of the items `rows`, those that speak most for the verdict, leave it undecided when they go.
+
+    None where nothing is decided with all of them. The number is found by halving: each item that goes takes from it.
+    """
+    sign = decided(rows)
+    if not sign:
+        return None
+    items = np.flatnonzero(rows)
+    order = items[np.argsort(-sign * d[items], kind="stable")]
+    low, high = 0, len(order) - 2  # decided without `low`, undecided without `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        kept = np.zeros_like(rows)
+        kept[order[middle:]] = True
+        low, high = (middle, high) if decided(kept) == sign else (low, middle)
+    return high
 
 
 def benjamini_hochberg(p: Floats) -> Floats:
@@ -189,6 +201,12 @@ def _by_trainings(a: Floats, b: Floats) -> float:
 
 
 def _fisher(right_a: int, right_b: int, n_a: int, n_b: int) -> float:
-    from scipy.stats import fisher_exact
+    """Return Fisher's exact two-sided p of equal shares."""
+    from scipy.special import gammaln
 
-    return float(fisher_exact(np.array([[right_a, n_a - right_a], [right_b, n_b - right_b]]))[1])
+    total = right_a + right_b
+    x = np.arange(max(0, total - n_b), min(n_a, total) + 1)
+    terms = gammaln(x + 1) + gammaln(n_a - x + 1) + gammaln(total - x + 1) + gammaln(n_b - total + x + 1)
+    chance = np.exp(terms.min() - terms)
+    own = chance[right_a - x[0]]
+    return float(min(1.0, chance[chance <= own * (1 + 1e-7)].sum() / chance.sum()))

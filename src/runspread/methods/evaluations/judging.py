@@ -114,10 +114,18 @@ def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
     )
 
 
-def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How) -> Pair:
-    """Return the difference of two models on their common items."""
+def decided(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, rows: NDArray[np.bool_]) -> int:
+    """Return 1 if these items [items] alone show that the new model is better, -1 for worse, 0 for neither."""
+    if len(np.unique(grid.cluster_codes[rows])) < 2:
+        return 0
+    pair = pair_of(grid, old, new, how, rows)
+    return int(np.sign(pair.one.value)) if p_of(pair) <= 1 - how.level and not pair.forced else 0
+
+
+def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, only: NDArray[np.bool_] | None = None) -> Pair:
+    """Return the difference of two models on their common items, or on those of them that `only` [items] keeps."""
     d = new.x - old.x
-    rows = ~np.isnan(d)
+    rows = ~np.isnan(d) if only is None else only
     if not rows.any():
         raise InputError(
             f"{new.name} and {old.name} have no item in common",

@@ -96,7 +96,8 @@ def _of_model(one: ModelSources, *, named: bool) -> str:
         return f"{f'{one.model}: ' if named else ''}The answers have no spread to give shares of."
     parts = [_share(one) for one in known if one.share > 0.0005 or one.name == "seed"]
     start = f"{one.model}: of" if named else "Of"
-    first = f"{parts[0][0]} % is the {known[0].words}"
+    the = "" if known[0].name == "decode" else "the "
+    first = f"{parts[0][0]} % is {the}{known[0].words}"
     others = [f"{share} % {words}" for share, words in parts[1:]]
     text = f"{start} the variance of one answer {', '.join([first, *others])}."
     return f"{text} {' '.join(one.cannot)}".strip()
@@ -142,9 +143,10 @@ def _model_sources(grid: Grid, model: ModelGrid, level: float) -> ModelSources:
 
 def _component(name: str, values: dict[str, float], deleted: dict[str, Floats], level: float, words: str) -> Component:
     nan = math.nan
-    lo, hi = _interval(values[name], deleted.get(name), level) if name != "seed" else (nan, nan)
+    alone = not {"item", "cluster", "decode"} & set(name.split("."))  # of few levels, which no item knows
+    lo, hi = (nan, nan) if alone else _interval(values[name], deleted.get(name), level)
     share = values[f"share_{name}"]
-    low, high = _interval(share, deleted.get(f"share_{name}"), level) if name != "seed" else (nan, nan)
+    low, high = (nan, nan) if alone else _interval(share, deleted.get(f"share_{name}"), level)
     return Component(name, words, values[name], lo, hi, share, low, high)
 
 
@@ -189,9 +191,9 @@ def _cannot(grid: Grid, model: ModelGrid) -> tuple[str, ...]:
     """Return what the design cannot tell."""
     found: list[str] = []
     if model.seeds < 2:
-        found.append("One training: its share cannot be told, and all shares are for this one.")
-    if model.prompts < 2:
-        found.append("It cannot be told from prompts: one was used.")
+        found.append("One training: its share is not known, and all shares are for this one.")
+    if model.prompts < 2 and model.seeds > 1:
+        found.append("One prompt was used: its share is not known.")
     if not model.cells.repeats:
-        found.append("Nothing was answered twice: decoding cannot be told from the rest.")
+        found.append("Nothing was answered twice: the share of decoding is not known.")
     return tuple(found)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ..._words import count, listed, p_text
+from ..scores.one_arm import t_quantile
 
 if TYPE_CHECKING:
     from .result import Evaluations, ModelDifference, ModelScore
@@ -87,15 +88,24 @@ def _of_two(one: Evaluations, gap: ModelDifference) -> str:
         text = f"{gap.new} is {what} than {gap.old} ({ends}; {p}) {where}{trained}; {least}."
         return f"{text} {rest}".strip()
     if gap.verdict in ("not worse", "equivalent"):
-        margin = f"{_unit(one, one.question.margin or 0.0)}{points}"
-        what = f"not worse than {gap.old} by more than" if gap.verdict == "not worse" else "within"
-        than = "" if gap.verdict == "not worse" else f" of {gap.old}"
-        apart = f"{_signed(one, gap.diff)}{points} ({ends})"
-        return f"{gap.new} is {what} {margin}{than}: {apart} {where}{trained}. {rest}".strip()
+        return f"{_within(one, gap)} {where}{trained}. {rest}".strip()
     text = f"Undecided: {gap.new} - {gap.old} = {_signed(one, gap.diff)}{points} ({ends}) {where}{trained}."
     if not math.isnan(gap.smallest_gap):
         text = f"{text} {least[:1].upper()}{least[1:]}."
     return f"{text} {rest}".strip()
+
+
+def _within(one: Evaluations, gap: ModelDifference) -> str:
+    """Return a verdict with a margin, and the interval that belongs to it: at 1 - 2 (1 - level)."""
+    points, level = " points" if one.in_unit else "", one.question.level
+    margin = f"{_unit(one, one.question.margin or 0.0)}{points}"
+    half = t_quantile(level, gap.df) * gap.se
+    ends = f"{_unit(one, gap.diff - half)} to {_unit(one, gap.diff + half)}"
+    what = f"not worse than {gap.old} by more than {margin}"
+    if gap.verdict == "equivalent":
+        what = f"within {margin} of {gap.old}"
+    interval = f"{round(100 * (2 * level - 1), 6):g} % interval {ends}"
+    return f"{gap.new} is {what}: {_signed(one, gap.diff)}{points} ({interval})"
 
 
 def _signed(one: Evaluations, value: float) -> str:
@@ -116,7 +126,7 @@ def _of_many(one: Evaluations) -> str:
         if len(one.may_be_best) == 1:
             text = f"{first} and is better than every other model (Holm over {compared} comparisons) {where}."
         else:
-            text = f"{first}, and the best may be {best}: no test tells them apart {where}."
+            text = f"{first}, and the best may be {best}: no test separates them {where}."
         text += " The leader's mean is chosen on these questions, and so too high on average."
     return f"{text} {_not_covered(one, list(one.models))}".strip()
 

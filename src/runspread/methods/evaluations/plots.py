@@ -1,0 +1,161 @@
+"""Plots of evaluations: models with both bars, where the spread comes from, flips, and the items that decide."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..._plotting import BLUE, GREY, ORANGE, STYLES, finish, new_axes
+from ...errors import InputError
+from .bars import bar_of, interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from .consistency import Consistency, Rate
+    from .deciding import DecidingItems
+    from .result import Evaluations, ModelScore
+    from .shares import EvaluationSources
+
+MOST_ROWS = 40
+_NEGLIGIBLE = 0.002  # shares that no bar can show
+
+
+def plot_evaluations(result: Evaluations, ax: Axes | None = None) -> Axes:
+    """Draw every model with the interval of the answer, and thin the one for these checkpoints beside it.
+
+    Parameters
+    ----------
+    result : Evaluations
+        What `evaluations` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    shown = sorted(result.models, key=lambda one: -one.mean)[:MOST_ROWS]
+    ax = new_axes(ax, height=min(12.0, 1.4 + 0.4 * len(shown)))
+    scale = 100 if result.in_unit else 1
+    for row, one in enumerate(shown):
+        best = one.model in result.may_be_best
+        colour = ORANGE if best else BLUE
+        ax.plot([scale * one.lo, scale * one.hi], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+        ax.plot([scale * one.mean], [row], "D" if best else "o", color=colour, markersize=6)
+        if result.question.on == "distribution":
+            low, high = _of_items(result, one)
+            ax.plot([scale * low, scale * high], [row + 0.22, row + 0.22], color=GREY, linewidth=1.0)
+    ax.plot([], [], "D-", color=ORANGE, label=f"may be the best ({result.question.on})")
+    ax.plot([], [], "o-", color=BLUE, label="shown to be below")
+    if result.question.on == "distribution":
+        ax.plot([], [], "-", color=GREY, linewidth=1.0, label="these checkpoints alone")
+    ax.set_yticks(range(len(shown)), [one.model for one in shown])
+    ax.invert_yaxis()
+    left = len(result.models) - len(shown)
+    ax.set(xlabel=f"mean{' (%)' * result.in_unit}{f', {left} more models not shown' if left else ''}")
+    return finish(ax)
+
+
+def _of_items(result: Evaluations, one: ModelScore) -> tuple[float, float]:
+    bar = bar_of(one.variances, "models")
+    return interval(one.mean, bar, result.question.level, one.variances.n_clusters, bounded=result.in_unit)
+
+
+def plot_evaluation_sources(result: EvaluationSources, ax: Axes | None = None) -> Axes:
+    """Draw the shares of the variance of one answer, a bar per model.
+
+    Parameters
+    ----------
+    result : EvaluationSources
+        ``evaluations(...).sources``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    words = list(dict.fromkeys(part.words for one in result.models for part in one.components))
+    if not words:
+        raise InputError("no model has components to draw", "answers that differ")
+    ax = new_axes(ax, height=min(12.0, 1.4 + 0.45 * len(result.models)))
+    hatches = ("", "//", "..", "xx", "\\\\", "oo", "--", "++")
+    left = np.zeros(len(result.models))
+    for at, word in enumerate(words):
+        shares = [next((part.share for part in one.components if part.words == word), 0.0) for one in result.models]
+        widths = 100 * np.nan_to_num(np.array(shares))
+        if widths.max() > 100 * _NEGLIGIBLE:
+            colour, hatch = STYLES[at % len(STYLES)][0], hatches[at % len(hatches)]
+            ax.barh(range(len(left)), widths, left=left, color=colour, hatch=hatch, edgecolor="white", label=word)
+        left += widths
+    ax.set_yticks(range(len(left)), [one.model for one in result.models])
+    ax.invert_yaxis()
+    ax.set(xlabel="share of the variance of one answer (%)", xlim=(0, 100))
+    return finish(ax)
+
+
+def plot_consistency(result: Consistency, ax: Axes | None = None) -> Axes:
+    """Draw how often two answers differ: two samples, and two trainings, with intervals.
+
+    Parameters
+    ----------
+    result : Consistency
+        ``evaluations(...).consistency``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax, height=min(12.0, 1.4 + 0.45 * len(result.names)))
+    kinds = (("two samples of a checkpoint", result.flip_within, BLUE, "o", -0.12),)
+    kinds += (("two trainings", result.flip_across, ORANGE, "s", 0.12),)
+    for label, rates, colour, marker, shift in kinds:
+        known = [(row, one) for row, one in enumerate(rates) if not math.isnan(one.value)]
+        for row, one in known:
+            _draw_rate(ax, row + shift, one, colour)
+        rows = [row + shift for row, _ in known]
+        ax.plot([100 * one.value for _, one in known], rows, marker, color=colour, label=label)
+    ax.set_yticks(range(len(result.names)), list(result.names))
+    ax.set_ylim(len(result.names) - 0.5, -0.5)
+    ax.set(xlabel="answers that differ in correctness (%)")
+    return finish(ax)
+
+
+def _draw_rate(ax: Axes, row: float, one: Rate, colour: str) -> None:
+    if not math.isnan(one.lo):
+        ax.plot([100 * one.lo, 100 * one.hi], [row, row], color=colour, linewidth=1.6)
+
+
+def plot_deciding_items(result: DecidingItems, ax: Axes | None = None) -> Axes:
+    """Draw the difference of every item in order, those beyond noise in another colour.
+
+    Parameters
+    ----------
+    result : DecidingItems
+        ``evaluations(...).deciding_items``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    ax = new_axes(ax)
+    order = np.argsort(result.d, kind="stable")
+    beyond = (result.p_adjusted <= 1 - result.level)[order]
+    at = np.arange(len(order))
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    ax.plot(at[~beyond], result.d[order][~beyond], "o", color=GREY, markersize=3, label="within noise, or not judged")
+    if beyond.any():
+        ax.plot(at[beyond], result.d[order][beyond], "s", color=ORANGE, markersize=4, label="beyond noise")
+    ax.set(xlabel="items, in order", ylabel=f"{result.new} - {result.old}")
+    return finish(ax)

@@ -1,0 +1,298 @@
+"""`evaluations`: what bars cover, verdicts, sentences, and that nothing hangs on the order of rows."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread.errors import InputError
+from tests.conftest import SHARED
+
+
+def answers(seed: int = 0, *, seeds: int = 3, items: int = 60, samples: int = 4, gap: float = 0.0) -> np.ndarray:
+    """0/1 answers [runs, items, samples] of a model whose items differ in difficulty."""
+    rng = np.random.default_rng(seed)
+    level = np.random.default_rng(99).normal(size=items)
+    chance = 1 / (
+        1 + np.exp(-(level + gap + 0.2 * rng.normal(size=(seeds, 1)) + 0.3 * rng.normal(size=(seeds, items))))
+    )
+    return (rng.random((seeds, items, samples)) < chance[..., None]).astype(float)
+
+
+def rows_of(models: dict[str, np.ndarray]) -> list[dict[str, object]]:
+    return [
+        {"model": name, "seed": f"{name} {s}", "item": f"q{i}", "sample": k, "score": float(y), "passage": f"p{i % 12}"}
+        for name, array in models.items()
+        for (s, i, k), y in np.ndenumerate(array)
+    ]
+
+
+BOTH = {"A": answers(1), "B": answers(2, gap=0.8)}
+
+
+def test_the_widest_scope_is_the_default_and_is_named():
+    assert rs.evaluations(BOTH).question.on == "distribution"
+    single = {name: array[:1] for name, array in BOTH.items()}
+    found = rs.evaluations(single)
+    assert found.question.on == "models"
+    assert "does not cover a new training" in found.sentence()
+    with pytest.raises(InputError, match="one training run.*new questions, not a new training"):
+        rs.evaluations(single, on="distribution")
+
+
+def test_bars_grow_with_what_they_cover():
+    widths = {}
+    for on in ("samples", "models", "distribution"):
+        gap = rs.evaluations(BOTH, on=on).differences[0]
+        widths[on] = gap.hi - gap.lo
+    assert widths["samples"] < widths["models"] < widths["distribution"]
+
+
+def test_samples_without_repeats_are_refused_and_not_zero():
+    once = {name: array[:, :, :1] for name, array in BOTH.items()}
+    with pytest.raises(InputError, match="answered once"):
+        rs.evaluations(once, on="samples")
+
+
+def test_rows_in_any_order_and_items_of_any_name_give_the_same_numbers():
+    rows = rows_of(BOTH)
+    first = rs.evaluations(rows, clusters="passage")
+    shuffled = [rows[at] for at in np.random.default_rng(0).permutation(len(rows))]
+    renamed = [{**row, "item": f"zz{str(row['item'])[::-1]}x"} for row in rows]
+    for other in (shuffled, renamed):
+        second = rs.evaluations(other, clusters="passage", baseline="A")
+        ours, theirs = first.differences[0], second.differences[0]
+        for name in ("diff", "lo", "hi", "p"):
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-9)
+        for mine, their in zip(first.sources.models, sorted(second.sources.models), strict=True):
+            assert mine.variance("item.cluster") == pytest.approx(their.variance("item.cluster"), nan_ok=True)
+
+
+def test_arrays_and_rows_are_the_same_answers():
+    a, b = rs.evaluations(BOTH), rs.evaluations(rows_of(BOTH), clusters="item")
+    assert a.differences[0].p == pytest.approx(b.differences[0].p, rel=1e-12)
+    assert a.consistency.flip_within[0].value == pytest.approx(b.consistency.flip_within[0].value, rel=1e-12)
+
+
+def test_classifiers_give_the_numbers_that_variance_gives():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 4, 300)
+    logits = 1.2 * np.eye(4)[labels] + rng.normal(size=(300, 4)) + 0.7 * rng.normal(size=(8, 300, 4))
+    correct = logits.argmax(axis=2) == labels
+    old = rs.variance(logits, labels)
+    for source, more in (({"model": logits}, (labels,)), ({"model": correct}, ())):
+        found = rs.evaluations(source, *more)
+        score = found.models[0]
+        assert score.mean == pytest.approx(old.mean_acc, rel=1e-12)
+        v = score.variances
+        assert 8 * (v.var_seeds - v.var_inter) == pytest.approx(old.var_dist, rel=1e-9)
+        assert found.sources.models[0].variance("seed") == pytest.approx(old.var_dist, rel=1e-9)
+
+
+def test_differences_of_classifiers_are_those_of_compare():
+    rng = np.random.default_rng(4)
+    a, b = rng.random((6, 400)) < 0.6, rng.random((6, 400)) < 0.7
+    gap = rs.evaluations({"A": a, "B": b}).differences[0]
+    old = rs.compare(correct=(a, b))
+    assert gap.diff == pytest.approx(b.mean() - a.mean(), rel=1e-12)
+    assert gap.diff == pytest.approx(-old.to_dict()["delta"], rel=1e-12)
+    assert gap.verdict == old.verdict() == "better"
+
+
+def test_verdicts_with_margins():
+    same = {"A": answers(1, items=400), "B": answers(5, items=400)}
+    assert rs.evaluations(same, on="models", equivalent=0.1).verdict == "equivalent"
+    assert rs.evaluations(same, on="models", not_worse=0.1).verdict == "not worse"
+    assert rs.evaluations(same, on="models", equivalent=0.001).verdict != "equivalent"
+    with pytest.raises(InputError, match="one question"):
+        rs.evaluations(same, equivalent=0.1, not_worse=0.1)
+    with pytest.raises(InputError, match="above 0"):
+        rs.evaluations(same, not_worse=0)
+
+
+def test_no_difference_is_never_called_equality():
+    text = rs.evaluations({"A": answers(1), "B": answers(6)}).sentence()
+    assert text.startswith("Undecided: B - A = ")
+    assert "would be missed one time in five" in text
+    assert not {"equal", "same"} & set(text.split())
+
+
+def test_equal_items_leave_a_bar_and_no_verdict():
+    """All differences equal: no spread, and yet no certainty (few items decide nothing)."""
+    found = rs.evaluations({"A": np.zeros((1, 8)), "B": np.ones((1, 8))})
+    gap = found.differences[0]
+    assert gap.verdict == "undecided"
+    assert gap.diff == 1
+    assert gap.lo < 1
+    many = rs.evaluations({"A": np.zeros((1, 40)), "B": np.ones((1, 40))})
+    assert many.verdict == "better"
+    assert many.differences[0].discordant.n01 == 40
+    constant = rs.evaluations(np.ones((1, 12))).models[0]
+    assert (constant.lo, constant.hi) == (pytest.approx(0.7124056556205007), 1.0)
+
+
+def test_few_discordant_items_take_the_exact_test_too():
+    a, b = np.zeros(40), np.zeros(40)
+    b[:6] = 1
+    gap = rs.evaluations({"A": a, "B": b}).differences[0]
+    assert gap.discordant.exact_p == pytest.approx(0.03125)
+    assert gap.p == pytest.approx(0.03125)
+    assert gap.lo > 0
+
+
+def test_several_models_are_corrected_for_their_number():
+    models = {name: answers(at, gap=0.25 * (name == "M0")) for at, name in enumerate(f"M{k}" for k in range(5))}
+    found = rs.evaluations(models)
+    assert len(found.differences) == 10
+    assert all(gap.p_holm >= gap.p for gap in found.differences)
+    assert all(gap.lo_all < gap.lo for gap in found.differences)
+    assert "so too high on average" in found.sentence()
+    based = rs.evaluations(models, baseline="M0")
+    assert [gap.old for gap in based.differences] == ["M0"] * 4
+    assert "Against M0" in based.sentence()
+
+
+def test_one_training_of_some_models_answers_for_checkpoints():
+    found = rs.evaluations({"A": answers(1), "B": answers(2, seeds=1)})
+    assert found.question.on == "models"
+    assert any("these checkpoints, not new trainings" in note for note in found.warnings)
+
+
+def test_items_of_one_model_alone_are_counted_and_left_out():
+    rows = [row for row in rows_of(BOTH) if not (row["model"] == "B" and row["item"] in ("q0", "q1", "q2"))]
+    found = rs.evaluations(rows)
+    gap = found.differences[0]
+    assert (gap.n_items, gap.lacks_new, gap.lacks_old) == (57, 3, 0)
+    assert any("B lacks 3" in note for note in found.warnings)
+    assert any("if all are wrong" in note for note in found.warnings)
+    failed = rs.evaluations(rows, missing="zero")
+    assert failed.differences[0].n_items == 60
+    assert failed.models[1].mean == pytest.approx(found.models[1].worst)
+
+
+def test_samples_that_depend_on_the_item_are_told():
+    """Retries: hard items have more answers, so that the mean of rows is not that of items."""
+    rows = [
+        {"model": "A", "item": i, "sample": k, "score": float(i >= 20)}
+        for i in range(40)
+        for k in range(9 if i < 20 else 1)
+    ]
+    found = rs.evaluations(rows)
+    assert found.models[0].mean == 0.5
+    assert found.models[0].mean_rows == pytest.approx(0.1)
+    assert any("depends on the item" in note for note in found.warnings)
+
+
+def test_benchmarks_weigh_the_same_unless_they_are_clusters():
+    rows = [{"model": "A", "task": "big", "item": i, "score": 1.0 * (i % 4 > 0)} for i in range(80)]
+    rows += [{"model": "A", "task": "small", "item": i, "score": 1.0 * (i % 4 == 0)} for i in range(20)]
+    found = rs.evaluations(rows)
+    assert found.models[0].mean == pytest.approx(0.5)
+    parts = [0.75 * 0.25 / 79, 0.75 * 0.25 / 19]
+    assert found.models[0].variances.var_items == pytest.approx(sum(parts) / 4)
+    pooled = rs.evaluations(rows, clusters="task").models[0]
+    assert pooled.mean == pytest.approx(0.65)
+    assert pooled.counts.n_clusters == 2
+
+
+def test_clusters_are_named_in_the_sentence():
+    text = rs.evaluations(rows_of({"A": BOTH["A"]}), clusters="passage").sentence()
+    assert "questions in 12 passages" in text
+    assert "from new passages" in text
+    few = rs.evaluations(rows_of({"A": BOTH["A"][:, :9]}), clusters="passage")
+    assert any("9 passages: little can be said about new passages." in note for note in few.warnings)
+
+
+def test_scores_beyond_one_take_t_intervals():
+    rng = np.random.default_rng(0)
+    score = rs.evaluations({"A": rng.normal(5, 2, (1, 50))})
+    one = score.models[0]
+    assert not score.in_unit
+    assert (one.lo + one.hi) / 2 == pytest.approx(one.mean)
+    assert math.isnan(one.n_eff)
+
+
+def test_prompts_fixed_or_random():
+    rng = np.random.default_rng(0)
+    shift = {"p0": 0.0, "p1": 1.5, "p2": -1.5}
+    rows = [
+        {"model": "A", "item": i, "prompt": p, "sample": k, "score": float(rng.random() < 1 / (1 + np.exp(-s)))}
+        for i in range(60)
+        for p, s in shift.items()
+        for k in range(2)
+    ]
+    fixed, drawn = (rs.evaluations(rows, prompts=how).models[0] for how in ("fixed", "random"))
+    assert drawn.hi - drawn.lo > 1.5 * (fixed.hi - fixed.lo)
+    assert fixed.counts.n_prompts == 3
+
+
+def test_trainings_that_lack_items_take_the_components():
+    array = answers(1, items=80)
+    rows = [row for row in rows_of({"A": array}) if (7 * int(str(row["item"])[1:]) + 5 * int(str(row["seed"])[-1])) % 6]
+    found = rs.evaluations(rows, clusters="item").models[0]
+    assert found.df >= 1
+    assert found.lo < found.mean < found.hi
+
+
+def test_the_items_that_decide():
+    a, b = answers(1, seeds=1, samples=10, items=100), answers(2, seeds=1, samples=10, items=100)
+    b[:, :12], a[:, :12] = 1, 0
+    found = rs.evaluations({"A": a, "B": b}).deciding_items
+    assert {str(at) for at in range(12)} <= set(found.beyond_noise)
+    assert 1 <= found.fewest <= 12
+    assert "The verdict hangs on" in found.sentence()
+
+
+def test_a_result_is_strict_json_and_latex():
+    found = rs.evaluations(BOTH, not_worse=0.05)
+    read = json.loads(found.to_json())
+    assert read["on"] == "distribution"
+    assert read["differences"][0]["verdict"] in ("better", "not worse", "undecided")
+    text = found.to_latex(caption="A table", label="tab:x")
+    assert r"\toprule" in text
+    assert r"\caption{A table}" in text
+
+
+def test_pictures():
+    mpl.use("agg")
+    found = rs.evaluations(BOTH)
+    for one in (found, found.sources, found.consistency, found.deciding_items):
+        ax = one.plot()
+        assert ax.get_xlabel()
+        plt.close(ax.figure)
+
+
+@pytest.mark.skipif(not (SHARED / "real").is_dir(), reason="the folder of real data is not beside the checkout")
+def test_real_samples_in_any_order_and_more_power_than_runs_have():
+    """One checkpoint's samples are no runs: pairing by problem finds the gap that two samples as runs miss."""
+    held = np.load(SHARED / "real" / "humaneval_murdza_10x164.npz")
+    a, b = (held[name].astype(float) for name in ("codellama_34b_instruct", "gpt_3_5_turbo"))
+    rng = np.random.default_rng(0)
+    shuffled = np.stack([column[rng.permutation(10)] for column in a.T], axis=1)
+    first, second = (rs.evaluations({"A": one, "B": b}, samples_are="samples").differences[0] for one in (a, shuffled))
+    assert (first.p, first.lo) == (pytest.approx(second.p), pytest.approx(second.lo))
+    for samples in (1, 2):
+        found = 0
+        for _ in range(10):
+            some = {n: x[rng.permutation(10)[:samples]] for n, x in (("A", a), ("B", b))}
+            found += rs.evaluations(some, samples_are="samples").verdict == "better"
+        assert found >= 5
+
+
+def test_the_exact_tests_are_those_of_scipy():
+    from scipy.stats import binomtest, fisher_exact
+
+    from runspread.methods.evaluations.deciding import _fisher
+    from runspread.methods.evaluations.differences import mcnemar
+
+    for a, b, n, m in ((0, 5, 5, 5), (3, 9, 10, 10), (2, 2, 7, 5), (0, 0, 5, 5), (10, 0, 10, 6)):
+        assert _fisher(a, b, n, m) == pytest.approx(fisher_exact([[a, n - a], [b, m - b]])[1])
+    for one, other in ((0, 0), (3, 9), (5, 5), (0, 6)):
+        found = mcnemar(np.repeat([0.0, 1.0], [one, other]), np.repeat([1.0, 0.0], [one, other]))
+        assert found.exact_p == pytest.approx(binomtest(min(one, other), one + other).pvalue if one + other else 1)
