@@ -42,7 +42,7 @@ def test_the_widest_scope_is_the_default_and_is_named():
     found = rs.evaluations(single)
     assert found.question.on == "models"
     assert "does not cover a new training" in found.sentence()
-    with pytest.raises(InputError, match="one training run.*new questions, not a new training"):
+    with pytest.raises(InputError, match=r"one training run.*new questions, not a new training"):
         rs.evaluations(single, on="distribution")
 
 
@@ -285,6 +285,7 @@ def test_real_samples_in_any_order_and_more_power_than_runs_have():
         assert found >= 5
 
 
+@pytest.mark.slow  # scipy.stats takes seconds to import
 def test_the_exact_tests_are_those_of_scipy():
     from scipy.stats import binomtest, fisher_exact
 
