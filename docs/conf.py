@@ -31,6 +31,7 @@ _TITLES = {
     "runspread.methods.spectra": "Weight spectra",
     "runspread.methods.corpus": "A corpus of models",
     "runspread.methods.dynamics": "Training dynamics",
+    "runspread.methods.evaluations": "Evaluations",
     "runspread.methods.hmm": "Hidden Markov models",
     "runspread.methods.ensembles": "Ensembles",
     "runspread.methods.scores": "Scores of runs",
