@@ -274,6 +274,13 @@ def test_latex_plot_and_json(table, tmp_path):
     assert "rests_on" in facts(*words)
 
 
+def test_many_arms_are_listed_in_part(table):
+    path = table("loss", **{f"m{k}": [0.1 * k, 0.1 * k + 0.01, 0.1 * k + 0.02] for k in range(60)})
+    some = invoke("rank", path, "--metric", "loss")
+    assert "... and 30 more between the two ends (--rows -1 lists all)" in some.output
+    assert "more between" not in invoke("rank", path, "--metric", "loss", "--rows", -1).output
+
+
 # ------------------------------------------------------------------ what is refused
 
 REFUSED = [

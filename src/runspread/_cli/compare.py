@@ -12,7 +12,7 @@ from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
-from .scores import Asked, asked, finish, latex_option, reading_options
+from .scores import Asked, asked, finish, latex_option, reading_options, rows_option
 from .show import json_option, level_option, plot_option, show, split_option
 from .statuses import SHOWN
 
@@ -67,6 +67,7 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
 @samples_option
 @choosing_runs
 @plot_option("Draw the comparison into this file.")
+@rows_option
 @latex_option
 @json_option
 def command(
@@ -87,6 +88,7 @@ def command(
     kind: str,
     samples_are: str,
     plot: Path | None,
+    rows: int,
     latex: bool,
     as_json: bool,
 ) -> None:
@@ -110,13 +112,13 @@ def command(
     if found.scores:
         known = {} if spread is None else {"spread": spread}
         result = rs.compare(*found.sources, **questions, **found.options, **arms, **pairs, **known, **named)
-        finish(result, as_json=as_json, latex=latex, plot=plot)
+        finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)
     refuse_ignored("on outputs per example", "spread", "latex", "diverged", "examples")
     questions |= {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
     how = {"kind": kind, "samples_are": samples_are, "clusters": read_clusters(clusters, a)}
     result = rs.compare(*found.sources, **questions, **_without_points(found), **arms, **pairs, **how, **named)
     if not isinstance(result, rs.methods.variance.Comparison):
-        finish(result, as_json=as_json, latex=latex, plot=plot)
+        finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)
     show_verdict(result, on or ON[0], as_json=as_json, plot=plot)
 
 

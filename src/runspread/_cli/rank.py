@@ -10,7 +10,7 @@ import click
 from .choosing import choosing_runs
 from .compare import ON_TASKS
 from .opening import kind_option, labels_option, refuse_ignored
-from .scores import asked, finish, latex_option, reading_options
+from .scores import asked, finish, latex_option, reading_options, rows_option
 from .show import json_option, level_option, plot_option, split_option
 
 
@@ -26,6 +26,7 @@ from .show import json_option, level_option, plot_option, split_option
 @kind_option
 @choosing_runs
 @plot_option("Draw the arms into this file.")
+@rows_option
 @latex_option
 @json_option
 def command(
@@ -39,6 +40,7 @@ def command(
     labels: str | None,
     kind: str,
     plot: Path | None,
+    rows: int,
     latex: bool,
     as_json: bool,
 ) -> None:
@@ -61,4 +63,4 @@ def command(
     names = [Path(path).resolve().stem for path in sources]
     source = found.sources[0] if len(sources) == 1 else dict(zip(names, found.sources, strict=True))
     result = rs.rank(source, baseline=baseline, confidence_level=level, **found.options, **given)
-    finish(result, as_json=as_json, latex=latex, plot=plot)
+    finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)

@@ -103,6 +103,9 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
+rows_option: Callable[..., Any] = click.option(
+    "--rows", default=30, show_default=True, help="Number of rows of the table to print (0: none, -1: all)."
+)
 latex_option: Callable[..., Any] = click.option(
     "--latex",
     is_flag=True,
@@ -148,13 +151,13 @@ def _of_tables(paths: Sequence[str]) -> dict[str, Any]:
     return {"where": where} if where else {}
 
 
-def finish(result: Result, *, as_json: bool, latex: bool, plot: Path | None) -> NoReturn:
+def finish(result: Result, *, as_json: bool, latex: bool, plot: Path | None, rows: int = -1) -> NoReturn:
     """Draw, print and leave with the status of the verdict."""
     save_plot(result, plot)
     if latex:
         _print_latex(result)
     else:
-        show(result, as_json=as_json)
+        show(result, as_json=as_json, n_runs=rows, option="--rows")
     status = status_of(result)
     words = verdict_of(result)
     if words and not (as_json or latex):

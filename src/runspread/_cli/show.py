@@ -89,10 +89,10 @@ def console(*, stderr: bool = False) -> Console:
     return output if output.is_terminal else Console(stderr=stderr, highlight=False, width=160)
 
 
-def show(result: Result, *, as_json: bool, n_runs: int | None = None) -> None:
+def show(result: Result, *, as_json: bool, n_runs: int | None = None, option: str = "--runs") -> None:
     """Print a result: the sentence first, then the table, then warnings and excluded runs.
 
-    Of a table with one row per run at most `n_runs` rows are printed, from both ends.
+    Of a table with one row per run at most `n_runs` rows are printed, from both ends; `option` says how to see all.
     """
     if as_json:
         show_data(result.to_dict())
@@ -105,7 +105,7 @@ def show(result: Result, *, as_json: bool, n_runs: int | None = None) -> None:
     if n_runs is None:
         show_table(result.table())
     else:
-        show_runs(result.table(), n_runs, from_both_ends=True)
+        show_runs(result.table(), n_runs, from_both_ends=True, option=option)
     for warning in result.warnings:
         out.print(Text(f"warning: {warning}", style="yellow"))
     if result.excluded:
@@ -133,7 +133,7 @@ def show_table(table: Table, *, cut_after: int = 0) -> None:
         out.print(drawn)
 
 
-def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False) -> None:
+def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False, option: str = "--runs") -> None:
     """Print `n_runs` of a table's rows, all if negative, and how to see the others."""
     total = len(table)
     shown = total if n_runs < 0 else min(n_runs, total)
@@ -141,7 +141,7 @@ def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False) -> Non
     show_table(table.take([*range(shown - last), *range(total - last, total)]), cut_after=shown - last if last else 0)
     if 0 < shown < total:
         between = " between the two ends" if last else ""
-        click.echo(f"... and {total - shown} more{between} (--runs -1 lists all)")
+        click.echo(f"... and {total - shown} more{between} ({option} -1 lists all)")
 
 
 def refuse_written(folder: str | None) -> None:

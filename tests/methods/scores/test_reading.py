@@ -148,6 +148,16 @@ def test_settings_that_vary_and_runs_that_look_twice_are_warned_of():
     assert not read_scores(rounded).warnings
 
 
+def test_of_many_arms_with_equal_runs_some_are_named():
+    values = np.random.default_rng(0).normal(size=(40, 4)).tolist()
+    arms = {f"arm {k}": [*own, own[0]] for k, own in enumerate(values)}
+    warnings = read_scores(arms).warnings
+    assert len(warnings) == 6
+    assert warnings[-1] == (
+        "Runs of 35 other arms have the same value to all digits too; of 40 arms about 1 do so by chance."
+    )
+
+
 def test_seeds_are_compared_as_numbers_and_errors_of_an_evaluation_are_no_runs():
     rows = [{"model": "a", "seed": s, "acc": 0.5 + s / 100, "stderr": 0.01} for s in (1.0, 2.0)]
     table = read_scores(rows, metric="acc")

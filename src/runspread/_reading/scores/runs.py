@@ -21,6 +21,7 @@ from .rows import Ints, Rows, first_of, keys_of, members_of, numbered
 from .words import direction
 
 Floats = NDArray[np.float64]
+_MOST_NAMED = 5  # arms with equal runs that are named
 _CHANCE = 0.01  # below which equal values are no accident
 
 
@@ -205,7 +206,11 @@ def suspicions(cells: Mapping[Any, ScoreCell]) -> list[str]:
         values = cell.values[np.isfinite(cell.values)]
         if len(values) == len(cell.values) and len(values) > 2:
             found += _equal_runs(values, cell)
-    return found
+    if len(found) <= _MOST_NAMED:
+        return found
+    others = count(len(found) - _MOST_NAMED, "other arm")
+    by_chance = f"of {len(cells):,} arms about {math.ceil(_CHANCE * len(cells)):,} do so by chance"
+    return [*found[:_MOST_NAMED], f"Runs of {others} have the same value to all digits too; {by_chance}."]
 
 
 def _equal_runs(values: Floats, cell: ScoreCell) -> list[str]:
