@@ -13,6 +13,7 @@ import numpy as np
 
 from runspread.methods.scores import e_value, look_levels, plan_scores, t_boot_interval
 from runspread.methods.scores.arms import maybe_best, versus_baseline
+from runspread.methods.scores.basis import error_floor
 from runspread.methods.scores.forms import Arm, difference, judged
 from runspread.methods.scores.modes import shape
 from runspread.methods.scores.one_arm import against_target, arm_intervals
@@ -39,6 +40,7 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from plans(max(20, round(150 * scale)))
     yield from looks(max(100, round(1500 * scale)))
     yield from pairs(max(100, round(1500 * scale)))
+    yield from test_sets(max(100, round(1500 * scale)))
 
 
 def draw(rng: np.random.Generator, n: int, law: str = "normal") -> np.ndarray:
@@ -209,3 +211,22 @@ def pairs(sets: int) -> Iterator[Promise]:
         yield promise(
             "better or worse is said of equal means, paired=True", f"{n} pairs, correlation {rho:g}", FIVE, wrong
         )
+
+
+def test_sets(sets: int) -> Iterator[Promise]:
+    """Call methods different that are equally good on the distribution, from accuracies on one test set of 500.
+
+    Examples are of several difficulties, on which the methods differ; errors of runs on an example are independent.
+    """
+    what = "better or worse is said of methods that are equally good on other examples"
+    for number, n in enumerate((2, 3, 5, 10)):
+        rng, plain, floored = np.random.default_rng([50, number]), [], []
+        for _ in range(sets):
+            hard = rng.normal(1.5, 1.5, 500)
+            rates = [1 / (1 + np.exp(-hard - rng.normal(0, 1.5, 500))) for _ in range(2)]
+            a, b = ((rng.random((n, 500)) < rate).mean(axis=1) for rate in rates)
+            plain.append(_verdict(a, b) != "undecided")
+            arms = [Arm.of(x, error_floor(x, 500, "fraction", "accuracy")) for x in (a, b)]
+            floored.append(judged(difference(*arms), None, 0.95, "better", lower=False).verdict != "undecided")
+        yield promise(what, f"{n} runs each, size of the test set given", FIVE, floored)
+        yield promise(what, f"{n} runs each, size of the test set not given", FIVE, plain, assumed=False)
