@@ -25,6 +25,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = {  # the same calls, made small enough for a test
     r"epochs=10, hidden=\(128,\)\), runs=64": "epochs=1, hidden=(8,)), runs=4",
     r"range\(32\)": "range(4)",
+    r"integers\(10, ": "integers(4, ",  # classes: the report compares runs on each
+    r"1000, 10\)": "1000, 4)",
     r"\b1000\b": "200",
     r"\b16\b": "6",
     r'"digits-mlp", until': 'rs.recipe("digits-mlp", epochs=1), until',

@@ -220,3 +220,29 @@ def test_a_stub_lists_what_it_imports(path):
     assert imported == set(listed) == set(place.__all__)
     assert listed == sorted(listed)
     assert {name for name in dir(place) if not name.startswith("_")} == set(listed)
+
+
+REPLACED = {  # what a user reads has one word for one thing
+    r"(?<![Pp]ower )(?<![Pp]ower-)\blaws?\b": "distribution",
+    r"\btold (from|apart)\b|\btells? (\w+ ){0,3}apart\b": "distinguishable, distinguish",
+    r"\bleft out\b|\b[Ll]ea(ve|ves|ving) out\b|\bset(s|ting)? aside\b": "excluded",
+    r"\b[Pp]oke[ds]?\b": "perturbation",
+    r"\b(one|two|values?|row|dot|bytes|seconds|weight|number|label) an? (run|example|class|layer|cluster)\b": "per",
+    r"[Rr]eservations?\b": "caveats",
+    r"; expected\b": "Expected",
+}
+NOT_YET = ("importers/", "methods/evaluations/", "_reading/evaluations/", "methods/scores/", "_reading/scores/")
+
+
+def test_words_that_were_replaced_do_not_come_back():
+    found = []
+    for path in MODULES.values():
+        place = path.relative_to(ROOT).as_posix()
+        if place.startswith(NOT_YET) or place == "_words.py":  # that one knows what keywords were called
+            continue
+        text = path.read_text()
+        found += [(place, hit[0], word) for old, word in REPLACED.items() for hit in re.finditer(old, text)]
+    for path in (REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md")):
+        text = path.read_text()
+        found += [(path.name, hit[0], word) for old, word in REPLACED.items() for hit in re.finditer(old, text)]
+    assert found == []

@@ -15,7 +15,8 @@ from runspread.methods import corpus, dynamics, ensembles, spectra, trimming
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 200)
 ODD = re.compile(  # habits of old, numbers that are none, wrong plurals
-    r"told (from|apart)|stand for all|\b(dot|row|one|value|bytes) a (run|class|value)|(?<!ower )\blaws?\b"
+    r"told (from|apart)|stand for all|set aside|left out|\bpoke|\b(dot|row|one|value|bytes) a (run|class|value)"
+    r"|(?<!ower )\blaws?\b"
     r"|\bnan\b|\binf\b"
     r"|run\(s\)|\b1 \w+ are\b|\b1 (runs|states|members|examples)\b"
 )

@@ -12,7 +12,7 @@ from runspread.methods.ensembles import corrupt
 from runspread.methods.hmm import fit_hmm
 from runspread.methods.spectra import fit_power_law
 from runspread.methods.trimming import trimming_scores
-from runspread.methods.variance import independence_test, pair_deviations, poke_sensitivity, run_statistics
+from runspread.methods.variance import independence_test, pair_deviations, perturbation_sensitivity, run_statistics
 
 LABELS = np.arange(40) % 2
 
@@ -41,7 +41,7 @@ CALLS = {
     "compare": lambda a, b: rs.compare(a, b, names=("old", "new")),
     "trimming": rs.trimming,
     "same": rs.same,
-    "poke": lambda a, b: poke_sensitivity(a, a, a, b),
+    "poke": lambda a, b: perturbation_sensitivity(a, a, a, b),
     "sources": lambda a, b: rs.sources({"all": a, "init": b}, reference="all"),
 }
 

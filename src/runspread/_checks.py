@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._words import count
+from ._words import RENAMED_KEYWORDS, count
 from .errors import InputError
 
 
@@ -68,7 +68,7 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
 def check_confidence_level(value: float) -> float:
     """Return a confidence level if it lies between 0 and 1."""
     if not 0 < value < 1:
-        raise InputError(f"confidence_level={value}", "a number between 0 and 1, such as 0.95")
+        raise InputError(f"got confidence_level={value}", "a number between 0 and 1, such as 0.95")
     return value
 
 
@@ -132,11 +132,12 @@ def check_logits(logits: ArrayLike, *, shape: tuple[int | None, ...], name: str 
     return array
 
 
-def check_choice(value: Any, name: str, choices: Collection[str]) -> str:
-    """Return `value` if it is one of `choices`; else raise an InputError that suggests the nearest."""
+def check_choice(value: Any, name: str, choices: Collection[str], renamed: Mapping[str, str] | None = None) -> str:
+    """Return `value` if it is one of `choices`; else raise an InputError that suggests its new name, or the nearest."""
     if value in choices:
         return value
-    near = get_close_matches(str(value), list(choices), n=1)
+    now = (renamed or {}).get(value)
+    near = [now] if now in choices else get_close_matches(str(value), list(choices), n=1)
     raise InputError(
         f"unknown {name} {value!r}",
         f"one of {', '.join(sorted(choices))}",
@@ -156,7 +157,7 @@ def check_mapping(value: Any, name: str) -> Mapping[Any, Any]:
 def check_keywords(given: Collection[str], known: Collection[str], what: str) -> None:
     """Raise an InputError for the first of `given` that is not in `known`."""
     for name in given:
-        check_choice(name, f"{what} keyword", known)
+        check_choice(name, f"{what} keyword", known, RENAMED_KEYWORDS)
 
 
 def check_settings(given: Collection[str], known: Collection[str], verb: Callable[..., Any]) -> None:

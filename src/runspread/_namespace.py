@@ -8,7 +8,7 @@ import sys
 
 TYPE_CHECKING = False  # typing itself takes longer to import than all that is done here
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 
@@ -27,6 +27,7 @@ def lazy_names(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[
     homes = _homes(base + ".pyi", module if package else module.rpartition(".")[0])
 
     def get(name: str) -> Any:
+        name = _ALIASES.get(name, name)
         if name not in homes:
             raise AttributeError(f"module {module!r} has no attribute {name!r}{_elsewhere(name)}")
         home, attribute = homes[name]
@@ -55,20 +56,38 @@ def _homes(stub: str, package: str) -> dict[str, tuple[str, str]]:
     return homes
 
 
+_ALIASES = {"poke_sensitivity": "perturbation_sensitivity"}  # the paper's own word; not listed
+
 # Names of before this layout that are called otherwise now.
 _RENAMED = {
     "Split": "TauSplit",
+    "Look": "InterimLook",
+    "PokeSensitivity": "PerturbationSensitivity",
     "RunFacts": "RunMetadata",
+    "SeedSelection": "BestSeedSelection",
+    "SelectionModel": "BestSeedModel",
     "OutsideDetection": "OodDetection",
     "holm": "holm_adjust",
     "noise_level": "perturbation_tolerance",
     "outside_detection": "ood_detection",
     "plot_outside": "plot_ood",
+    "plot_seed_selection": "plot_best_seed_selection",
+    "plot_selection_model": "plot_best_seed_model",
     "same_model": "same",
     "scores": "ensemble_scores",
+    "seed_selection": "best_seed_selection",
+    "seed_selection_model": "best_seed_model",
     "variance_by_source": "sources",
     "write_report": "report",
 }
+
+
+def modules_that_define(function: str, folders: Iterable[str]) -> list[str]:
+    """Return the modules of a package, by its ``__path__``, that define a function, without importing them."""
+    from pathlib import Path
+
+    found = sorted(file for folder in folders for file in Path(folder).glob("*.py"))
+    return [file.stem for file in found if f"\ndef {function}(" in file.read_text(encoding="utf-8")]
 
 
 def _elsewhere(name: str) -> str:

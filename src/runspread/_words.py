@@ -1,8 +1,11 @@
-"""Numbers in sentences: 1 run, 8 runs."""
+"""Numbers in sentences: 1 run, 8 runs; and words that are no longer used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+# Keywords that were called otherwise, and are refused with the name of now.
+RENAMED_KEYWORDS = {"confidence": "confidence_level", "law": "distribution", "level": "confidence_level"}
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

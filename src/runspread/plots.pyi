@@ -64,13 +64,13 @@ from .methods.trimming.plots import (
 )
 from .methods.variance.plots import (
     plot_accuracy_distribution,
+    plot_best_seed_model,
+    plot_best_seed_selection,
     plot_comparison,
     plot_look,
     plot_plan,
     plot_quantiles,
     plot_run_accuracies,
-    plot_seed_selection,
-    plot_selection_model,
     plot_sources,
     plot_split_halves,
 )
@@ -81,6 +81,8 @@ from .training.ensembles.plots import plot_cost
 __all__ = [
     "plot_accuracy_distribution",
     "plot_best_of",
+    "plot_best_seed_model",
+    "plot_best_seed_selection",
     "plot_bounds",
     "plot_bulk",
     "plot_calibration_curve",
@@ -124,9 +126,7 @@ __all__ = [
     "plot_score_ranking",
     "plot_score_tasks",
     "plot_scores",
-    "plot_seed_selection",
     "plot_selection",
-    "plot_selection_model",
     "plot_shuffled",
     "plot_simpson",
     "plot_smoothing",

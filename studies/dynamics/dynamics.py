@@ -312,7 +312,7 @@ def sooner(found: Mapping[str, Found]) -> list[Claim]:
     """Stabilised against baseline at p = 53, in epochs (judged) and in steps (reported)."""
     ratios = {unit: _ratio(found["baseline"].times(unit), found["stable"].times(unit)) for unit in ("epochs", "steps")}
     late = len(found["baseline"].result.map.paths) - len(found["baseline"].converged)
-    shown = f"; {late} baseline runs never converged and are left out"
+    shown = f"; {late} baseline runs never converged and are excluded"
     epochs, steps = (f"{mean:.1f} times ({low:.1f} to {high:.1f})" for mean, low, high in ratios.values())
     return [
         Claim(
@@ -359,7 +359,7 @@ def claims_of(found: Mapping[str, Found]) -> list[Claim]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("mnist", "cifar10", "text"):
-        parser.add_argument(f"--{name}", type=Path, help=f"folder of {name}; tasks on it are left out without")
+        parser.add_argument(f"--{name}", type=Path, help=f"folder of {name}; tasks on it are excluded without")
     parser.add_argument("--work", type=Path, default=Path("runs/dynamics"))
     parser.add_argument("--size", choices=SETTINGS, default="small")
     parser.add_argument("--only", help="tasks, with commas: " + ", ".join(SETTINGS["small"]))
@@ -374,7 +374,7 @@ def main() -> None:
     for name in wanted:
         setting = SETTINGS[arguments.size][name]
         if setting.data and data[setting.data] is None:
-            print(f"{name}: left out, no --{setting.data}", file=sys.stderr)
+            print(f"{name}: excluded, no --{setting.data}", file=sys.stderr)
             continue
         found[name] = training.found(name, setting)
     claims = claims_of(found)

@@ -190,7 +190,7 @@ def deep_beats_single(by_name: dict[str, Any]) -> Claim:
             )
             mean_of = float(accuracy.differences.mean())
             holds &= nll.better == len(nll) and brier.differences.mean() < 0 and mean_of > 0
-            lines.append(f"{name} K={size}: {nll.better}/{len(nll)}, {100 * mean_of:+.2f} points")
+            lines.append(f"{name} K={size}: {nll.better}/{len(nll)}, {100 * mean_of:+.2f} percentage points")
     return Claim(
         "1 deep < single",
         "NLL lower in every repeat; mean Brier lower, mean accuracy higher; every task",

@@ -49,10 +49,12 @@ def promises(scale: float) -> Iterator[Promise]:
 
 
 def _compared(
-    laws: Configurations, runs: Runs, examples: int, sets: int, *, clustered: bool = False, **asked: Any
+    drawn_from: Configurations, runs: Runs, examples: int, sets: int, *, clustered: bool = False, **asked: Any
 ) -> list[Comparison]:
-    rng = np.random.default_rng([7, *runs, examples, laws.groups, int(100 * sum(laws.beta)), int(100 * laws.tau)])
-    drawn = (laws.draw(rng, runs, examples) for _ in range(sets))
+    rng = np.random.default_rng(
+        [7, *runs, examples, drawn_from.groups, int(100 * sum(drawn_from.beta)), int(100 * drawn_from.tau)]
+    )
+    drawn = (drawn_from.draw(rng, runs, examples) for _ in range(sets))
     return [rs.compare(correct=(old, new), clusters=codes if clustered else None, **asked) for old, new, codes in drawn]
 
 
@@ -64,9 +66,13 @@ def _covered(found: list[Comparison], truth: float) -> list[bool]:
     return [low <= truth <= high for low, high in (result.ci_dist for result in found)]
 
 
-def _setting(runs: Runs, laws: Configurations) -> str:
-    beta = f"{laws.beta[0]}" if laws.beta[0] == laws.beta[1] else f"{laws.beta[0]} and {laws.beta[1]}"
-    return f"{runs[0]} and {runs[1]} runs, beta {beta}, tau {laws.tau}"
+def _setting(runs: Runs, drawn_from: Configurations) -> str:
+    beta = (
+        f"{drawn_from.beta[0]}"
+        if drawn_from.beta[0] == drawn_from.beta[1]
+        else f"{drawn_from.beta[0]} and {drawn_from.beta[1]}"
+    )
+    return f"{runs[0]} and {runs[1]} runs, beta {beta}, tau {drawn_from.tau}"
 
 
 def equal_configurations(sets: int) -> Iterator[Promise]:
@@ -81,9 +87,9 @@ def equal_configurations(sets: int) -> Iterator[Promise]:
         ((0.1, 0.1), 0.5, runs) for runs in ((2, 20), (3, 10), (10, 10), (30, 10))
     ]
     for beta, tau, runs in (*same, *apart, *others):
-        laws = Configurations(beta=beta, tau=tau)
-        found = _compared(laws, runs, 200, sets)
-        yield promise(WRONG, f"200 examples, {_setting(runs, laws)}", SIZE, _decided(found))
+        drawn_from = Configurations(beta=beta, tau=tau)
+        found = _compared(drawn_from, runs, 200, sets)
+        yield promise(WRONG, f"200 examples, {_setting(runs, drawn_from)}", SIZE, _decided(found))
 
 
 def small_test_sets(sets: int) -> Iterator[Promise]:
@@ -91,9 +97,9 @@ def small_test_sets(sets: int) -> Iterator[Promise]:
     for examples in (20, 50, 200):
         for name, mean in (("86 %", 1.5), ("99 %", NEAR_ONE)):
             for runs in ((2, 2), (5, 5)):
-                laws = Configurations(mean=(mean, mean), beta=(0.0, 0.0))
-                found = _compared(laws, runs, examples, sets)
-                setting = f"{examples} examples, {name} right, {_setting(runs, laws)}"
+                drawn_from = Configurations(mean=(mean, mean), beta=(0.0, 0.0))
+                found = _compared(drawn_from, runs, examples, sets)
+                setting = f"{examples} examples, {name} right, {_setting(runs, drawn_from)}"
                 yield promise(WRONG, setting, SIZE, _decided(found))
                 yield promise(FIXED, setting, SIZE, _decided(found, "test-set"))
 
@@ -103,17 +109,17 @@ def clusters(sets: int) -> Iterator[Promise]:
     for groups in (50, 100):
         for runs in ((5, 5), (20, 20)):
             for unequal in (False, True):
-                laws = Configurations(groups=groups, unequal=unequal)
+                drawn_from = Configurations(groups=groups, unequal=unequal)
                 sizes = "unequal" if unequal else "equal"
                 setting = f"1,000 examples in {groups} groups of {sizes} size, {runs[0]} and {runs[1]} runs"
-                found = _compared(laws, runs, 1000, sets, clustered=True)
+                found = _compared(drawn_from, runs, 1000, sets, clustered=True)
                 yield promise(WRONG, setting, CLUSTER_SIZE, _decided(found))
-                better = laws.with_gap(0.03)
+                better = drawn_from.with_gap(0.03)
                 found = _compared(better, runs, 1000, sets, clustered=True)
                 yield promise(COVERED, f"{setting}, true gap 3 points", COVERAGE, _covered(found, better.gap))
-    laws = Configurations(groups=20)
+    drawn_from = Configurations(groups=20)
     setting = "1,000 examples in 20 groups of equal size, 5 and 5 runs"
-    found = _compared(laws, (5, 5), 1000, sets, clustered=True)
+    found = _compared(drawn_from, (5, 5), 1000, sets, clustered=True)
     yield promise(WRONG, setting, SIZE, _decided(found))
     yield promise(COVERED, setting, COVERAGE, _covered(found, 0.0))
 
@@ -129,13 +135,13 @@ def margins(sets: int) -> Iterator[Promise]:
         (near, (5, 5), 200, 0.01),
         (near, (20, 20), 1000, 0.01),
     ]
-    for laws, runs, examples, margin in settings:
-        accuracy = f"{100 * laws.accuracy(0):.0f} % right"
-        setting = f"{examples} examples, {accuracy}, {_setting(runs, laws)}, margin {100 * margin:g} points"
-        worse = _compared(laws.with_gap(-margin), runs, examples, sets, not_worse=margin)
+    for drawn_from, runs, examples, margin in settings:
+        accuracy = f"{100 * drawn_from.accuracy(0):.0f} % right"
+        setting = f"{examples} examples, {accuracy}, {_setting(runs, drawn_from)}, margin {100 * margin:g} points"
+        worse = _compared(drawn_from.with_gap(-margin), runs, examples, sets, not_worse=margin)
         yield promise("not worse, where it is worse by the margin", setting, SIZE, [bool(x.shown) for x in worse])
         better = _compared(
-            laws.with_gap(margin if laws is not near else -margin), runs, examples, sets, equivalent=margin
+            drawn_from.with_gap(margin if drawn_from is not near else -margin), runs, examples, sets, equivalent=margin
         )
         shown = [result.verdict() == "equivalent" for result in better]
         yield promise("equivalent, where they differ by the margin", setting, SIZE, shown)
@@ -144,17 +150,17 @@ def margins(sets: int) -> Iterator[Promise]:
 def single_models(sets: int) -> Iterator[Promise]:
     """Set one model against one, whose true accuracies are equal, and one run against ten."""
     for examples, mean in ((50, 1.5), (200, 1.5), (200, NEAR_ONE), (1000, 1.5)):
-        laws = Configurations(mean=(mean, mean), beta=(0.0, 0.0), tau=0.5)
-        setting = f"{examples} examples, {100 * laws.accuracy(0):.0f} % right, one run each"
-        found = _compared(laws, (1, 1), examples, sets)
+        drawn_from = Configurations(mean=(mean, mean), beta=(0.0, 0.0), tau=0.5)
+        setting = f"{examples} examples, {100 * drawn_from.accuracy(0):.0f} % right, one run each"
+        found = _compared(drawn_from, (1, 1), examples, sets)
         yield promise(
             "one of these two models is better, where both are equal", setting, SIZE, _decided(found, "models")
         )
     for beta, kept in (((0.1, 0.1), True), ((0.3, 0.3), True), ((0.1, 0.5), False)):
-        laws = Configurations(beta=beta, tau=0.3)
-        found = _compared(laws, (10, 1), 200, sets)
+        drawn_from = Configurations(beta=beta, tau=0.3)
+        found = _compared(drawn_from, (10, 1), 200, sets)
         alike = [result.answers["if alike"].p <= 0.05 for result in found]
-        setting = f"200 examples, {_setting((10, 1), laws)}"
+        setting = f"200 examples, {_setting((10, 1), drawn_from)}"
         yield promise(ALIKE, setting, SIZE, alike, assumed=kept)
         yield promise(WRONG, setting, SIZE, _decided(found))
 
@@ -177,9 +183,9 @@ def broken(sets: int) -> Iterator[Promise]:
     found = _compared(Configurations(groups=50), (5, 5), 1000, sets)
     setting = "1,000 examples in 50 groups, 5 and 5 runs, clusters not given"
     yield promise(WRONG, setting, SIZE, _decided(found), assumed=False)
-    laws = Configurations(failing=0.1)
-    found = _compared(laws, (10, 10), 200, sets)
-    setting = f"200 examples, {_setting((10, 10), laws)}, one run in ten of both loses two probits"
+    drawn_from = Configurations(failing=0.1)
+    found = _compared(drawn_from, (10, 10), 200, sets)
+    setting = f"200 examples, {_setting((10, 10), drawn_from)}, one run in ten of both loses two probits"
     yield promise(WRONG, setting, SIZE, _decided(found), assumed=False)
 
 

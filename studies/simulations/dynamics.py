@@ -5,7 +5,7 @@ converge when they reach the last one; 20 runs of 60 checkpoints, but where the 
 is a state that is called one, or a shortcut around it, where nothing that a run passes has to do with when it
 converges. Fits take few restarts of few iterations. What is not simulated: agreement over starts and resamples
 (`map_stability`), influences and movements of edges, Brier scores and probabilities of routes, which describe and
-decide nothing; metrics left out as copies and convergence times, which are computed exactly; and detours by the
+decide nothing; metrics excluded as copies and convergence times, which are computed exactly; and detours by the
 published rule, which promises nothing (one row shows it). Convergence times are given no interval of their own, and
 with 6 runs or fewer no detour can be shown, which the sentence says.
 """
@@ -149,11 +149,11 @@ def false_detours(sets: int) -> Iterator[Promise]:
         ("excursions at any time", excursions, 20, [4], ("pooled",)),
         ("excursions at any time; runs end when they converge", stopped, 20, [4], ("pooled",)),
     ]
-    for law, draw, runs, states, ways in settings:
+    for drawn_as, draw, runs, states, ways in settings:
         for how in ways:
-            rng = np.random.default_rng([1, runs, len(law)])
+            rng = np.random.default_rng([1, runs, len(drawn_as)])
             found = [_blamed(analysed(draw(rng, runs), states, how)) for _ in range(sets)]
-            yield promise(FALSE, f"{runs} runs, {law}; {WAYS[how]}", SIZE, found)
+            yield promise(FALSE, f"{runs} runs, {drawn_as}; {WAYS[how]}", SIZE, found)
     rng = np.random.default_rng(2)
     found = [bool(analysed(stays(rng, 20), [4], preset="paper").detours) for _ in range(max(20, sets // 2))]
     published = "a false detour by the published rule"
@@ -235,7 +235,7 @@ def _holds(interval: tuple[float, float, float], truth: float) -> bool:
 
 
 def equal_groups(sets: int) -> Iterator[Promise]:
-    """Compare groups of one law."""
+    """Compare groups of one distribution."""
     settings = (((10, 10), "run"), ((10, 10), "pooled"), ((30, 30), "pooled"), ((12, 30), "pooled"))
     for runs, how in settings:
         rng = np.random.default_rng([7, *runs, len(how)])
@@ -306,11 +306,11 @@ def nothing_to_predict(sets: int) -> Iterator[Promise]:
         ("one in five never converges, the others whenever", some_fail, 20, sets),
         ("they converge at one of two times", two_times, 20, sets),
     ]
-    for law, draw, runs, count in settings:
-        rng = np.random.default_rng([9, runs, len(law)])
+    for drawn_as, draw, runs, count in settings:
+        rng = np.random.default_rng([9, runs, len(drawn_as)])
         found = [_predicted(draw(rng, runs), 3) for _ in range(max(10, count))]
         said = [bool((x.auc_low > 0.5).any()) for x in found]
-        yield promise("early states are said to foretell slow runs", f"{runs} runs, five looks; {law}", SIZE, said)
+        yield promise("early states are said to foretell slow runs", f"{runs} runs, five looks; {drawn_as}", SIZE, said)
 
 
 def an_effect_to_predict(sets: int) -> Iterator[Promise]:
@@ -340,15 +340,15 @@ def regressions(sets: int) -> Iterator[Promise]:
             covered.append(fit.r_squared_low <= strength <= fit.r_squared_high)
         yield promise("interval of R² on a given map", f"{runs} runs, true R² {strength:g}", (0.92, 0.99), covered)
     far = "one run in ten takes far longer"
-    for runs, law in ((5, "normal times"), (8, "normal times"), (20, "normal times"), (20, far)):
-        rng, tests = np.random.default_rng([12, runs, len(law)]), []
+    for runs, drawn_as in ((5, "normal times"), (8, "normal times"), (20, "normal times"), (20, far)):
+        rng, tests = np.random.default_rng([12, runs, len(drawn_as)]), []
         for _ in range(sets):
             shares = rng.dirichlet([4, 4, 4], size=runs)
-            times = rng.normal(500, 50, size=runs) + (2000 * (rng.random(runs) < 0.1) if law == far else 0)
+            times = rng.normal(500, 50, size=runs) + (2000 * (rng.random(runs) < 0.1) if drawn_as == far else 0)
             fit = outcome_regression(shares, times, [1000] * runs, permutations=199)
             tests.append((fit.f_pvalue < 0.05, fit.permutation_pvalue <= 0.05))
-        setting = f"{runs} runs on a given map, nothing explains; {law}"
-        yield promise("p of the F-test of R² below 0.05", setting, SIZE, [f for f, _ in tests], assumed=law != far)
+        setting = f"{runs} runs on a given map, nothing explains; {drawn_as}"
+        yield promise("p of the F-test of R² below 0.05", setting, SIZE, [f for f, _ in tests], assumed=drawn_as != far)
         yield promise("p of the shuffled R² at most 0.05", setting, SIZE, [p for _, p in tests])
 
 

@@ -20,7 +20,7 @@ from scipy.special import ndtr
 from tests.methods.variance.probit import MEAN, TAU, draw_clustered
 
 import runspread as rs
-from runspread.methods.variance import Look, StoppingRule, VarianceResult, plan_gap, plan_runs, stopping_rule
+from runspread.methods.variance import InterimLook, StoppingRule, VarianceResult, plan_gap, plan_runs, stopping_rule
 from runspread.methods.variance.power import runs_for_welch
 from simulations.promises import Promise, promise
 
@@ -45,7 +45,7 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from on_the_distribution(max(30, round(60 * scale)))
 
 
-def stop(rule: StoppingRule, runs: np.ndarray, baseline: np.ndarray | None) -> Look:
+def stop(rule: StoppingRule, runs: np.ndarray, baseline: np.ndarray | None) -> InterimLook:
     """Return the look at which the rule stops."""
     count = rule.next_look(0)
     while True:
@@ -78,13 +78,18 @@ def failing(share: float, depth: float) -> Draw:
 def where_runs_fail(sets: int) -> Iterator[Promise]:
     """Keep the promise where runs fail, if that is guarded against; else say what happens."""
     heavy: Draw = lambda rng, runs: 0.9 + SD * rng.standard_t(3, runs)  # noqa: E731
-    laws = [(f"{share:.0%} of runs fail by {depth:g} sd", share, depth) for share in (0.1, 0.2) for depth in (5, 20)]
+    failures = [
+        (f"{share:.0%} of runs fail by {depth:g} sd", share, depth) for share in (0.1, 0.2) for depth in (5, 20)
+    ]
     settings = [
         (text, failing(share, depth), SD * math.sqrt(1 + share * (1 - share) * depth**2), guard, guard > 0)
-        for text, share, depth in laws
+        for text, share, depth in failures
         for guard in (0.0, 0.1)
     ]
-    settings += [("no run fails", failing(0, 0), SD, 0.1, True), ("t law of 3 degrees", heavy, 3**0.5 * SD, 0.1, False)]
+    settings += [
+        ("no run fails", failing(0, 0), SD, 0.1, True),
+        ("t distribution of 3 degrees", heavy, 3**0.5 * SD, 0.1, False),
+    ]
     for text, draw, sd, guard, assumed in settings:
         rng = np.random.default_rng(10)
         rule = stopping_rule(f"se={100 * sd / math.sqrt(45)}", max_runs=120, failures=guard)

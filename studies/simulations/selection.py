@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from scipy.stats import multivariate_normal, t
 from tests.methods.variance.probit import MEAN, TAU, draw, population_variance
 
-from runspread.methods.variance import seed_selection, seed_selection_model
+from runspread.methods.variance import best_seed_model, best_seed_selection
 from simulations.promises import Promise, promise
 
 EXAMPLES, COUNT, BATCH = 150, 10, 25
@@ -37,7 +37,7 @@ def true_gain(beta: float) -> float:
     again = multivariate_normal.cdf([h, h], cov=[[1, TAU**2 / total], [TAU**2 / total, 1]])
     real = population_variance(beta)
     noise = (ndtr(h) - again - real) / EXAMPLES
-    return float(seed_selection_model(1.0, 0.5, [COUNT]).e_max[0] * real / math.sqrt(real + noise))
+    return float(best_seed_model(1.0, 0.5, [COUNT]).e_max[0] * real / math.sqrt(real + noise))
 
 
 def gain(runs: int, beta: float, failures: float, sets: int) -> Iterator[Promise]:
@@ -48,7 +48,7 @@ def gain(runs: int, beta: float, failures: float, sets: int) -> Iterator[Promise
         correct = draw(rng, runs, EXAMPLES, beta)[0]
         failing = rng.random((runs, 1)) < failures
         correct &= ~failing | (rng.random(correct.shape) < 1 - LOSS)
-        found.append(seed_selection(correct=correct, counts=[COUNT]))
+        found.append(best_seed_selection(correct=correct, counts=[COUNT]))
     truth = true_gain(beta)
     setting = f"{runs} runs, true gain {100 * truth:.2f} points"
     if failures:  # the best of ten is hardly ever one that fails

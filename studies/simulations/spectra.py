@@ -15,7 +15,7 @@ from runspread.methods.spectra import StudySpectra
 from simulations.promises import Promise, promise
 
 COVERAGE, SIZE = (0.92, 0.98), (0.0, 0.05)
-LAWS: dict[str, Callable[[np.random.Generator, int], NDArray[np.float64]]] = {
+DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, int], NDArray[np.float64]]] = {
     "normal changes": lambda rng, runs: rng.normal(size=runs),
     "changes with heavy tails (t, 3 df)": lambda rng, runs: rng.standard_t(3, runs),
     "skewed changes": lambda rng, runs: rng.exponential(size=runs) - 1,
@@ -43,7 +43,7 @@ def _study(values: NDArray[np.float64], configurations: int = 1) -> StudySpectra
 
 def differences(sets: int) -> Iterator[Promise]:
     """Cover the change between two steps, and claim none where there is none."""
-    for law, drawn in LAWS.items():
+    for name, drawn in DISTRIBUTIONS.items():
         for runs in (2, 3, 5, 10):
             rng = np.random.default_rng([1, runs])
             covered, claimed, contradicts = [], [], []
@@ -54,7 +54,7 @@ def differences(sets: int) -> Iterator[Promise]:
                 covered.append(low <= 0 <= high)
                 claimed.append(": more than seed noise" in found.sentence())
                 contradicts.append(covered[-1] == claimed[-1])
-            setting, normal = f"{runs} runs, {law}, no change on average", law.startswith("normal")
+            setting, normal = f"{runs} runs, {name}, no change on average", name.startswith("normal")
             yield promise("interval of a change between two steps", setting, COVERAGE, covered, assumed=normal)
             yield promise("a change is more than seed noise", setting, SIZE, claimed, assumed=normal)
             if normal:

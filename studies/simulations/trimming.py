@@ -1,7 +1,8 @@
 """Typical runs, and runs of the same code.
 
 Outputs are margins `s_i + e_ri`, signal and noise normal, with a normal shift for each run (standard deviation 0.4) but
-where no spread is said; old and new runs, or a run and its references, have one law unless the setting says otherwise.
+where no spread is said; old and new runs, or a run and its references, have one distribution unless the setting says
+otherwise.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def promises(scale: float) -> Iterator[Promise]:
 
 
 def margins(rng: np.random.Generator, runs: int, signal: np.ndarray, kind: str = "") -> np.ndarray:
-    """Return scalar outputs [runs, examples] of one law."""
+    """Return scalar outputs [runs, examples] of one distribution."""
     gaps = signal + rng.normal(size=(runs, len(signal)))
     if kind != "no spread":
         gaps = gaps + 0.4 * rng.normal(size=(runs, 1))
@@ -115,7 +116,7 @@ def bounds(sets: int) -> Iterator[Promise]:
 
 
 def typical_runs(sets: int) -> Iterator[Promise]:
-    """Call a run of the average run's law distinguishable as rarely as epsilon says."""
+    """Call a run of the average run's distribution distinguishable as rarely as epsilon says."""
     for resample, replicates in (("split", 1), ("split", 40), ("bootstrap", 40)):
         rng = np.random.default_rng(35)
         found = []
@@ -127,7 +128,7 @@ def typical_runs(sets: int) -> Iterator[Promise]:
         setting = f"resample {resample}, epsilon 0.05, 20 references, 400 examples"
         often = "a replicate" if replicates == 1 else "more than half of 40 replicates"
         yield promise(
-            f"a run of the average law is called distinguishable in {often}",
+            f"a run of the average distribution is called distinguishable in {often}",
             setting,
             FIVE,
             found,
@@ -139,7 +140,7 @@ def typical_runs(sets: int) -> Iterator[Promise]:
         reference, candidate = rng.normal(size=300), rng.normal(size=300)
         candidate[rng.random(300) < 0.3] += 10
         beyond.append(trimming_level(reference, candidate, threshold="rigorous", epsilon=0.05) > 0.3)
-    setting = "threshold rigorous, epsilon 0.05, 30 % of another law, 300 examples each"
+    setting = "threshold rigorous, epsilon 0.05, 30 % of another distribution, 300 examples each"
     yield promise("the level is above the true contamination", setting, FIVE, beyond)
 
 

@@ -31,7 +31,7 @@ EXAMPLES, CLUSTERED, GAMMA, LOSS = 200, 500, 0.5, 1.5
 COVERAGE = (0.92, 0.98)  # of an interval at 95 %
 AT_LEAST = (0.94, 1.0)  # of a bound at 95 %
 SIZE = (0.0, 0.05)  # of a test at 5 %
-CLUSTERED_SIZE = (0.03, 0.07)  # of one whose law is approximate
+CLUSTERED_SIZE = (0.03, 0.07)  # of one whose distribution is approximate
 HERE, THERE = "interval of the spread on this test set", "interval of the spread on the distribution"
 REAL = "some of the spread is real (p below 0.05)"
 
@@ -162,7 +162,7 @@ def _failing_variance(alpha: np.ndarray, share: float) -> float:
 
 
 def failing(sets: int) -> Iterator[Promise]:
-    """Show what rare failures do to intervals under a normal law; show how rare they may be without a normal law."""
+    """Show what rare failures do to intervals under a normal distribution; show how rare they may be without one."""
     seldom = ((30, 0.02), (40, 0.01), (40, 0.02), (40, 0.03), (40, 0.05))
     for runs, share in ((10, 0.0), (10, 0.1), (30, 0.0), (30, 0.1), (30, 0.2), (50, 0.1), (100, 0.05), *seldom):
         rng = np.random.default_rng([runs, int(100 * share)])
@@ -177,11 +177,15 @@ def failing(sets: int) -> Iterator[Promise]:
                 fresh = _runs(rng, alpha, 2000, share).mean(axis=1)
                 bounded.append((fresh < result.accuracy.min()).mean() <= result.unseen_share)
             else:
-                free.append(_holds(rs.variance(correct=matrix, pairs="none", law="any").intervals.sd_fixed, truth))
+                free.append(
+                    _holds(rs.variance(correct=matrix, pairs="none", distribution="any").intervals.sd_fixed, truth)
+                )
         setting = f"{runs} runs, {100 * share:.0f} % of trainings fail"
-        yield promise(f"{HERE}, normal law", setting, COVERAGE, normal, assumed=share == 0)
+        yield promise(f"{HERE}, normal distribution", setting, COVERAGE, normal, assumed=share == 0)
         if free:  # from three failing runs in expectation on: one training in ten with the least number of runs
-            yield promise(f"{HERE}, law='any'", setting, COVERAGE, free, assumed=runs * share >= 3 or share == 0)
+            yield promise(
+                f"{HERE}, distribution='any'", setting, COVERAGE, free, assumed=runs * share >= 3 or share == 0
+            )
         if bounded:
             yield promise("bound of the share of trainings worse than the worst run", setting, AT_LEAST, bounded)
         warning = "an outlying run or two groups of runs are warned of"

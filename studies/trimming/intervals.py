@@ -18,7 +18,7 @@ def interval_of_mean(values: np.ndarray) -> str:
 def with_limits(
     values: np.ndarray, statistic: Callable[[np.ndarray], float], form: str = ".3f"
 ) -> tuple[str, tuple[float, float]]:
-    """Return a statistic of values, one a run, with its 95 % percentile bootstrap interval, as text and as numbers."""
+    """Return a statistic of values, one per run, with its 95 % percentile bootstrap interval, as text and numbers."""
     rng = np.random.default_rng(0)
     drawn = [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(BOOTSTRAP)]
     low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")  # copes with what is infinite

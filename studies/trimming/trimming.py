@@ -50,7 +50,7 @@ def gaps_of(study: rs.Study, split: str = "test") -> np.ndarray:
 
 
 def ensemble_size(study: rs.Study, facts: dict[str, Any], figures: Path) -> tuple[str, list[Claim]]:
-    """How the level and the distance to the average law fall with the number of runs."""
+    """How the level and the distance to the average distribution fall with the number of runs."""
     gaps = gaps_of(study)
     tested = rs.representative_size(gaps, replicates=100)
     paired = rs.representative_size(gaps, replicates=100, resample=None)
@@ -77,12 +77,16 @@ def ensemble_size(study: rs.Study, facts: dict[str, Any], figures: Path) -> tupl
     floor = np.quantile(paired.distances[0][:, -1], 0.95)
     claims = [
         Claim(
-            "E1 mixture", "distance to the average law falls as M grows", _ends(mixture), bool(mixture[-1] < mixture[0])
+            "E1 mixture",
+            "distance to the average distribution falls as M grows",
+            _ends(mixture),
+            bool(mixture[-1] < mixture[0]),
         ),
         _level_claim(tested),
         Claim(
             "E1 ensemble, distance",
-            "published: the ensemble approaches the average law (distance at the largest M as small as the mixture's)",
+            "published: the ensemble approaches the average distribution (distance at the largest M as small as the "
+            "mixture's)",
             f"{_ends(ensemble)}; 95 % of mixtures of the largest size within {floor:.4f}",
             bool(ensemble[-1] <= floor),
         ),
@@ -110,13 +114,13 @@ def _level_claim(tested: Any) -> Claim:
 
 
 def draw_distances(ax: Any, sizes: np.ndarray, laws: dict[str, np.ndarray]) -> None:
-    """Draw the distance to the average law against M: median and range of 90 % of the subsets."""
+    """Draw the distance to the average distribution against M: median and range of 90 % of the subsets."""
     styles = (("#0072B2", "o", "-"), ("#D55E00", "s", "-"), ("#666666", "^", ":"))
     for shift, (name, distances), (colour, marker, line) in zip((0.96, 1, 1.04), laws.items(), styles, strict=True):
         low, middle, high = np.quantile(distances, [0.05, 0.5, 0.95], axis=0)
         ax.vlines(sizes * shift, low, high, color=colour, linewidth=1)
         ax.plot(sizes * shift, middle, f"{line}{marker}", color=colour, markersize=4, linewidth=1, label=name)
-    ax.set(xscale="log", yscale="log", xlabel="number of runs M", ylabel="distance to the average law")
+    ax.set(xscale="log", yscale="log", xlabel="number of runs M", ylabel="distance to the average distribution")
     ax.minorticks_off()
     ax.set_xticks(sizes, [str(size) for size in sizes])
     ticks = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2]
@@ -158,11 +162,11 @@ def randomness(arms: dict[str, rs.Study], references: int, facts: dict[str, Any]
                 interval_of_mean(within.mean),
             )
         )
-        law = rs.same(pool, candidates)
-        limits = of_arm(pool, candidates, law.delta[0])
-        whole.append((name, limits[0], f"{law.delta[0]:.4f}", f"{law.tests.p_value:.3f}", limits[1]))
+        found = rs.same(pool, candidates)
+        limits = of_arm(pool, candidates, found.delta[0])
+        whole.append((name, limits[0], f"{found.delta[0]:.4f}", f"{found.tests.p_value:.3f}", limits[1]))
     header = (
-        "arm", "runs", "mean level", "share told apart", "5 %, median, 95 % of runs (95 %)",
+        "arm", "runs", "mean level", "share distinguishable", "5 %, median, 95 % of runs (95 %)",
         "replicates at 0.5 or more", "mean level, published rule", "mean level in its own arm",
     )  # fmt: skip
     of_whole = (
@@ -184,14 +188,14 @@ def of_arm(pool: np.ndarray, candidates: np.ndarray, delta: float) -> tuple[str,
     """Return distance and level of an arm's average distribution, with 95 % intervals over its runs.
 
     A bootstrap of the distance itself lies above the truth where the truth is near 0. So the bootstrap gives how far
-    (`radius`) the arm's law may be from that of all runs it stands for, and the triangle inequality the rest.
+    (`radius`) the arm's distribution may be from that of all runs it represents, and the triangle inequality the rest.
     """
-    rng, reference, law = np.random.default_rng(0), pool.ravel(), np.sort(candidates, axis=None)
+    rng, reference, own = np.random.default_rng(0), pool.ravel(), np.sort(candidates, axis=None)
     drawn = (candidates[rng.integers(len(candidates), size=len(candidates))].ravel() for _ in range(ARM_BOOTSTRAP))
-    radius = float(np.quantile([trimmed_distance(law, each, 0.0)[0] for each in drawn], 0.95))
-    left = trimmed_distance(reference, law, ALPHAS)
+    radius = float(np.quantile([trimmed_distance(own, each, 0.0)[0] for each in drawn], 0.95))
+    left = trimmed_distance(reference, own, ALPHAS)
     ends = [_first_level(left + shift / (1 - ALPHAS), delta) for shift in (-radius, radius)]
-    distance, level = left[0], trimming_level(reference, law, threshold=delta)
+    distance, level = left[0], trimming_level(reference, own, threshold=delta)
     return (
         f"{distance:.4f} ({max(0, distance - radius):.4f} to {distance + radius:.4f})",
         f"{level:.3f} ({ends[0]:.3f} to {'no limit' if np.isinf(ends[1]) else format(ends[1], '.3f')})",
@@ -227,8 +231,8 @@ def expressiveness(study: rs.Study, facts: dict[str, Any], figures: Path) -> tup
         "E3 more than accuracy",
         "published: at equal accuracy levels still differ (at least half of their variance is inside the bins, by the "
         "whole interval, and left by the best monotone function of accuracy; no verdict where fewer than "
-        f"{FEW_TOLD:.0%} of the runs are told apart)",
-        f"{told:.0%} of {len(levels.run_ids)} runs told apart; {_share_left(scores)} of the variance inside "
+        f"{FEW_TOLD:.0%} of the runs are distinguishable)",
+        f"{told:.0%} of {len(levels.run_ids)} runs distinguishable; {_share_left(scores)} of the variance inside "
         f"{len(np.unique(scores.bin_of))} bins, {left:.0%} left by a monotone function; strongest rank correlation "
         f"{rank.format(*(each[strongest] for each in (scores.correlation, scores.low, scores.high)))} with "
         f"{scores.names[strongest]}",
@@ -267,7 +271,7 @@ def table_of_bins(scores: Any, levels: Any) -> str:
         ends = f"{accuracy[inside].min():.2%} to {accuracy[inside].max():.2%}"
         share = share_words(int(apart[inside].sum()), int(inside.sum()))
         rows.append((ends, int(inside.sum()), share, quantiles(scores.level[inside])))
-    header = ("accuracy", "runs", "told apart (95 %)", "level: 5 %, median, 95 % of runs (95 % each)")
+    header = ("accuracy", "runs", "distinguishable (95 %)", "level: 5 %, median, 95 % of runs (95 % each)")
     return markdown_table(header, rows)
 
 
@@ -307,10 +311,10 @@ def transfer(study: rs.Study, facts: dict[str, Any]) -> tuple[str, list[Claim]]:
         "published: the level ranks seeds differently from validation accuracy (rank correlation of the two, best "
         f"seeds first, over what noise in both leaves of 1: below {SAME_RANKING} by the whole interval; missed where "
         f"that is not so and all of it is above {ALIKE}; no verdict where fewer than {FEW_TOLD:.0%} of the runs are "
-        "told apart)",
-        f"{agreed if np.isfinite(high) else 'not to be told'}; as it is, of level and validation accuracy: {said}; the "
-        f"two best quarters share {overlap:.0%}; {told:.0%} of {len(level)} runs told apart; levels on two halves of "
-        f"the examples correlate {rank_correlation(*halves)[0]}",
+        "distinguishable)",
+        f"{agreed if np.isfinite(high) else 'undecided'}; as it is, of level and validation accuracy: {said}; the "
+        f"two best quarters share {overlap:.0%}; {told:.0%} of {len(level)} runs distinguishable; levels on two halves "
+        f"of the examples correlate {rank_correlation(*halves)[0]}",
         None if told < FEW_TOLD or np.isinf(high) else True if high < SAME_RANKING else False if low > ALIKE else None,
     )
     return f"{table}\n\n{ranks}\n\n{levels.sentence()}", [claim]
@@ -375,7 +379,7 @@ def report(training: Training, facts: dict[str, Any]) -> tuple[str, list[Claim]]
     }
     sections = [f"### {title}\n\n{text}" for title, (text, _) in parts.items()]
     claims = [claim for _, found in parts.values() for claim in found]
-    shown += f". Seconds a run, init only, in the median: {seconds:.1f}"
+    shown += f". Seconds per run, init only, in the median: {seconds:.1f}"
     return f"## {training.name}\n\nTest accuracy: {shown}.\n\n" + "\n\n".join(sections), claims
 
 
@@ -398,7 +402,7 @@ def main() -> None:
         source = name.partition("-")[0]
         data = getattr(arguments, source)
         if data is None:
-            print(f"{name}: left out, no --{source}", file=sys.stderr)
+            print(f"{name}: excluded, no --{source}", file=sys.stderr)
             continue
         facts: dict[str, Any] = {"preset": preset}
         text, claims = report(Training(name, data, work, preset), facts)

@@ -78,7 +78,7 @@ def claims_of(rows: dict[str, Row]) -> list[Claim]:
         Claim(
             "6 augmentation lowers the spread",
             "distribution-wise sd smaller with augmentation (published at equal accuracy, not at equal length)",
-            f"{100 * last['sd_dist']:.3f} with, {100 * plain['sd_dist']:.3f} points without",
+            f"{100 * last['sd_dist']:.3f} with, {100 * plain['sd_dist']:.3f} percentage points without",
             last["var_dist"] < plain["var_dist"],
         ),
     ]

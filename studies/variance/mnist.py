@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
-from runspread.methods.variance import poke_sensitivity, two_group_tasks
+from runspread.methods.variance import perturbation_sensitivity, two_group_tasks
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from claims import Claim, claims_table, markdown_table, save
@@ -119,7 +119,7 @@ def convexity(studies: Studies, rows: dict[str, Row]) -> Claim:
     return Claim(
         "5 convexity",
         "softmax regression's sd at most one fifth of M1's",
-        f"{100 * linear['sd']:.3f} points, {share:.2f} of M1's",
+        f"{100 * linear['sd']:.3f} percentage points, {share:.2f} of M1's",
         share <= 0.2,
     )
 
@@ -141,7 +141,7 @@ def shift(studies: Studies) -> Claim:
     return Claim(
         "6 shift",
         "sd_dist at least 3 times the clean one under noise, 2 pixels, contrast",
-        f"clean {100 * clean.sd_dist:.2f}; {measured} points",
+        f"clean {100 * clean.sd_dist:.2f}; {measured} percentage points",
         min(spreads.values()) >= 3 * clean.sd_dist,
     )
 
@@ -204,7 +204,7 @@ def sources(studies: Studies) -> tuple[list[Claim], str]:
                     bool((shares >= 0.85).all()),
                 )
             )
-    header = ("length", "what varies", "sd, points", "sd_dist, points", "D")
+    header = ("length", "what varies", "sd, percentage points", "sd_dist, percentage points", "D")
     return claims, markdown_table(header, [r for table in tables for r in table])
 
 
@@ -218,14 +218,14 @@ def _span(values: np.ndarray) -> str:
     return f"{100 * values.min():.0f} to {100 * values.max():.0f} %"
 
 
-def poke(studies: Studies, pairs: int = 12) -> Claim:
+def perturbation(studies: Studies, pairs: int = 12) -> Claim:
     """One weight times 1.001 at the start: how far it drives a run, relative to new seeds."""
     shares = []
     for epochs, rate in ((4, 0.1), (16, 0.1), (64, 0.1), (64, 0.3)):
         fields = {"train_examples": 2000, "epochs": epochs, "lr": rate}
-        name = f"poke-{epochs}-{rate}"
+        name = f"perturbation-{epochs}-{rate}"
         base = studies.train(name, pairs, ("order", "augment"), checkpoint_at=(0,), **fields)
-        again, poked = (
+        again, perturbed = (
             studies.train(
                 f"{name}-{kind}",
                 pairs,
@@ -233,15 +233,15 @@ def poke(studies: Studies, pairs: int = 12) -> Claim:
                 start_from=str(start(base, studies.work / f"{name}{end}.safetensors", factor)),
                 **fields,
             )
-            for kind, end, factor in (("again", "-again", 1.0), ("poked", "", 1.001))
+            for kind, end, factor in (("again", "-again", 1.0), ("perturbed", "", 1.001))
         )
-        found = poke_sensitivity(base, again, poked, studies.train(f"{name}-fresh", pairs, **fields))
+        found = perturbation_sensitivity(base, again, perturbed, studies.train(f"{name}-fresh", pairs, **fields))
         assert found.deterministic, found.sentence()
         shares.append(found.relative)
     rising = shares[0] < shares[1] < shares[2] < shares[3]
     measured = ", ".join(f"{share:.2f}" for share in shares)
     return Claim(
-        "8 poke by 1.001",
+        "8 perturbation by 1.001",
         "share of new seeds' disagreement rises with training; last at least 0.5",
         measured,
         rising and shares[-1] >= 0.5,
@@ -302,7 +302,7 @@ def main() -> None:
     rows = settings(studies)
     claims = [duration(rows), independence(rows), formulas(rows), gde(rows), convexity(studies, rows), shift(studies)]
     by_source, source_table = sources(studies)
-    claims += [*by_source, poke(studies), learning_rate(studies), two_groups(studies)]
+    claims += [*by_source, perturbation(studies), learning_rate(studies), two_groups(studies)]
     print(settings_table(rows), source_table, claims_table(claims), sep="\n\n")
     save(arguments.work / "figures.json", claims, settings=rows)
 

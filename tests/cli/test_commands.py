@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import click
 import numpy as np
@@ -36,6 +38,13 @@ def test_every_command_explains_itself(invoke, name):
     result = invoke(name, "--help")
     assert result.exit_code == 0
     assert "Usage: " in result.output
+
+
+def test_every_module_with_a_command_is_one():
+    folder = Path(rs.__file__).parent / "_cli"
+    there = {file.stem for file in folder.glob("*.py") if re.search(r"^def command\(", file.read_text(), re.MULTILINE)}
+    assert {name.replace("-", "_") for name in COMMANDS} == there
+    assert len(COMMANDS) == len(there)
 
 
 def test_help_lists_every_command_without_importing_any():
@@ -135,7 +144,7 @@ def test_report_names_sections_that_are_not_available(invoke, tmp_path):
     study = make_study(tmp_path / "study", runs=1)
     result = invoke("report", study.path)
     assert result.exit_code == 0
-    assert "not available: Trimming: 1 run. Expected at least two" in result.stderr
+    assert "not available: Trimming: got 1 run. Expected at least two" in result.stderr
     path = next((study.path / "shards").iterdir()) / "predictions.safetensors"
     path.write_bytes(path.read_bytes()[:50])
     (study.path / "report.html").unlink()

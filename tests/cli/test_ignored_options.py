@@ -35,7 +35,7 @@ IGNORED = [
     (PLAN, ("--against", "s")),
     (("plan", *FILES, "--gap", "5"), ("--split", "test")),
     (("variance", *FILES), ("--split", "test")),
-    (("variance", *FILES, "--samples-are", "samples"), ("--law", "any")),
+    (("variance", *FILES, "--samples-are", "samples"), ("--distribution", "any")),
     (("trimming", *FILES, "--replicates", "2"), ("--split", "test")),
     (("trimming", "s", "--resample", "none"), ("--replicates", "2")),
     (("trimming", "s", "--replicates", "2", "--threshold", "0.5"), ("--epsilon", "0.2")),

@@ -150,7 +150,7 @@ def test_plan(invoke, studies, tmp_path):
     old, new = (study.path for study in studies)
     a_priori = invoke("plan", "--error", 5, "--examples", 10_000, "--gap", 0.1)
     assert a_priori.exit_code == 0
-    assert "A gap of 0.10 points needs" in a_priori.output
+    assert "A gap of 0.10 percentage points needs" in a_priori.output
     assert "if runs are calibrated" in a_priori.output
     from_study = json.loads(invoke("plan", old, "--gap", 1, "--json").stdout)
     assert from_study["runs_fixed_t"] == plan_runs(0.01, studies[0]).runs_fixed_t
@@ -319,14 +319,14 @@ def test_the_report_takes_clusters(invoke, clustered_study, tmp_path):
     assert "from independent clusters" in page
 
 
-def test_variance_of_samples_and_for_any_law(invoke, tmp_path):
+def test_variance_of_samples_and_for_any_distribution(invoke, tmp_path):
     rng = np.random.default_rng(2)
     labels = rng.integers(3, size=60)
     np.save(tmp_path / "answers.npy", np.where(rng.random((40, 60)) < 0.7, labels, (labels + 1) % 3))
     np.save(tmp_path / "labels.npy", labels)
     words = ("variance", tmp_path / "answers.npy", "--labels", tmp_path / "labels.npy")
     assert "40 samples of one model per example" in invoke(*words, "--samples-are", "samples").output
-    free = " ".join(invoke(*words, "--law", "any", "--confidence-level", 0.9).output.split())
+    free = " ".join(invoke(*words, "--distribution", "any", "--confidence-level", 0.9).output.split())
     assert "90% CI" in free
     assert "not assuming normality" in free
     assert "With 40 runs, up to 5.6% of trainings may do worse" in free

@@ -13,14 +13,14 @@ from runspread.methods.ensembles import diversity, ensemble_sizes, ood_detection
 from runspread.methods.trimming import trimmed_examples, trimming_scores
 from runspread.methods.variance import (
     RunStatistics,
+    best_seed_selection,
     independence_test,
     pair_deviations,
+    perturbation_sensitivity,
     plan_gap,
     plan_runs,
-    poke_sensitivity,
     run_accuracies,
     run_statistics,
-    seed_selection,
     two_group_tasks,
 )
 
@@ -34,10 +34,10 @@ CLASSES = {
     "independence_test": lambda x, y, **k: independence_test(x, y, resamples=5, **k),
     "pair_deviations": pair_deviations,
     "two_group_tasks": two_group_tasks,
-    "seed_selection": seed_selection,
+    "best_seed_selection": best_seed_selection,
     "compare": lambda x, y, **k: rs.compare(x, x, y, **k),
     "sources": lambda x, y, **k: rs.sources({"all": x, "init": x}, y, **k),
-    "poke": lambda x, y, **k: poke_sensitivity(x, x, x, x, **k),
+    "poke": lambda x, y, **k: perturbation_sensitivity(x, x, x, x, **k),
     "scores": rs.ensemble_scores,
     "diversity": diversity,
     "select_ensemble": lambda x, y, **k: select_ensemble(x, y, 2, objective="error", folds=0, n_random=2, **k),

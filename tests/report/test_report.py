@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
+import runspread._cli
 from runspread._report import sections
 from runspread._report.page import report as write_report
 from runspread._report.variance import variance as variance_section
@@ -111,6 +112,21 @@ def test_a_section_that_cannot_be_made_says_why(tmp_path, monkeypatch):
     monkeypatch.setattr(sections, "SECTIONS", ("runspread._report.sections:broken",))
     study = make_study(tmp_path / "study", runs=2)
     assert "Not available: nothing to divide by. Expected two runs" in write_report(study).read_text()
+
+
+def test_a_section_beside_a_command_is_found(tmp_path, monkeypatch):
+    """The face of a new method is one module."""
+    (tmp_path / "range_of_runs.py").write_text(
+        "import click\n"
+        "from runspread._report.sections import Section\n\n"
+        "@click.command('range-of-runs')\n"
+        "def command():\n    pass\n\n"
+        "def section(study):\n    return Section('Range', f'{len(study.runs)} runs have a range.')\n"
+    )
+    monkeypatch.setattr(runspread._cli, "__path__", [*runspread._cli.__path__, str(tmp_path)])
+    assert sections.sections_of_commands() == ["runspread._cli.range_of_runs:section"]
+    found = sections.build_sections(make_study(tmp_path / "study", runs=2))
+    assert (found[-1].title, found[-1].lead) == ("Range", "2 runs have a range.")
 
 
 def test_a_long_table_of_runs_is_cut_and_says_so(tmp_path, monkeypatch):

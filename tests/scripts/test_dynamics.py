@@ -38,7 +38,7 @@ def test_it_trains_reads_and_judges_and_only_reads_when_called_again(script, tmp
         script.main()
         pages.append(capsys.readouterr())
     assert pages[0].out == pages[1].out
-    assert "mnist: left out, no --mnist" in pages[0].err
+    assert "mnist: excluded, no --mnist" in pages[0].err
     assert "| digits: dissimilarity (tv) | below 0.1 |" in pages[0].out
     saved = json.loads((tmp_path / "small" / "figures-digits-mnist.json").read_text())
     assert [claim["name"] for claim in saved["claims"]] == [

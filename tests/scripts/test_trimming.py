@@ -79,8 +79,8 @@ def test_experiments(script, arms, tmp_path):
     assert sentence.startswith("Over 20 runs the trimming level has rank correlation")
 
     text, claims = script.transfer(arms["both"], facts)
-    assert claims[0].holds is None  # no run is told apart, so the ranking by level is noise
-    assert "0% of 20 runs told apart" in claims[0].measured
+    assert claims[0].holds is None  # no run is distinguishable, so the ranking by level is noise
+    assert "0% of 20 runs distinguishable" in claims[0].measured
     assert "quarter with the smallest level | 5 |" in text
 
 

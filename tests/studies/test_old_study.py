@@ -56,7 +56,7 @@ def test_the_variance_of_an_old_study_is_what_it_was(name: str) -> None:
 def test_an_old_ensemble_predicts_what_it_did() -> None:
     pytest.importorskip("torch")
     ensemble = rs.load_ensemble(FOLDER / "ensemble")
-    assert [member["id"] for member in ensemble.facts.members] == ANSWERS["ensemble"]["members"]
+    assert [member["id"] for member in ensemble.metadata.members] == ANSWERS["ensemble"]["members"]
     inputs, _ = load_split(rs.recipe("digits-mlp"), "test")
     expected = np.array(ANSWERS["ensemble"]["probabilities"])
     assert np.asarray(ensemble.predict(inputs[:5])) == pytest.approx(expected, rel=1e-4, abs=1e-6)

@@ -792,4 +792,4 @@ def test_every_method_on_runs_names_the_shards_that_are_corrupt(tmp_path):
     ):
         found = method(study, **options)
         assert (f"shard {shard.name}", "corrupt") in [(one.run, one.reason) for one in found.excluded], method.__name__
-        assert ("set aside" if method is rs.dynamics else "corrupt") in found.sentence(), method.__name__
+        assert ("excluded" if method is rs.dynamics else "corrupt") in found.sentence(), method.__name__

@@ -170,7 +170,7 @@ def test_networks_too_small_for_spectra_are_judged_by_their_measures(study, meas
     options = {"min_evals": 10_000}
     analysis = rs.paradox([study, measured], n_resamples=20, spectra_options=options)
     assert {one.metric for one in analysis.analyses} == set(measured.metrics)
-    with pytest.raises(InputError, match=r"None of 4 runs .* left out\)"):
+    with pytest.raises(InputError, match=r"None of 4 runs .* excluded\)"):
         rs.paradox(study, n_resamples=20, spectra_options=options)
 
 

@@ -13,13 +13,13 @@ from runspread.errors import InputError
 from runspread.methods.variance import (
     RunStatistics,
     RunSums,
+    best_seed_model,
     pair_deviations,
     plan_runs,
     plan_superiority,
     plan_variance,
     poisson_binomial_pmf,
     predicted_classes,
-    seed_selection_model,
     two_group_tasks,
 )
 
@@ -272,7 +272,7 @@ def test_plan_superiority(case):
 @pytest.mark.parametrize("case", [c for c in CASES if has(c, "N", "lam")])
 def test_selection_model(case):
     pairs = zip(vectors[f"{case}__lam"].tolist(), vectors[f"{case}__N"].tolist(), strict=True)
-    models = [seed_selection_model(1.0, lam, [count]) for lam, count in pairs]
+    models = [best_seed_model(1.0, lam, [count]) for lam, count in pairs]
     for name in EXPECTED[case]:
         assert_expected(case, name, [getattr(model, name)[0] for model in models])
 

@@ -16,11 +16,13 @@ from typing import Any
 
 import click
 
+from .._namespace import modules_that_define
+from .._words import RENAMED_KEYWORDS
 from ..errors import RunspreadError
 
-# In the order of the help. A command is the function `command` of the module of its name, imported when it is called;
-# its line in the list is the first of that function's docstring.
-COMMANDS = (
+# In the order of the help; others follow. A command is the function `command` of a module here, imported when it is
+# called; its line in the list is the first of that function's docstring.
+_FIRST = (
     "demo",
     "train",
     "import",
@@ -44,6 +46,9 @@ COMMANDS = (
     "hyper-batch",
     "report",
 )
+COMMANDS = tuple(
+    dict.fromkeys((*_FIRST, *(module.replace("_", "-") for module in modules_that_define("command", __path__))))
+)
 
 
 class _Commands(click.Group):
@@ -64,6 +69,12 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            new = "--" + RENAMED_KEYWORDS.get(error.option_name.removeprefix("--"), "").replace("_", "-")
+            if error.ctx is not None and any(new in each.opts for each in error.ctx.command.params):
+                said = f"No such option {error.option_name!r}: it is called {new!r}."
+                raise click.NoSuchOption(error.option_name, said, ctx=error.ctx) from None
+            raise
         except RunspreadError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)

@@ -72,7 +72,7 @@ _READING = (
         "--diverged",
         metavar="exclude|worst|raise|NUMBER",
         callback=_diverged,
-        help="What a run without a finite value means: left out and named, worse than every other, an error, or a "
+        help="What a run without a finite value means: excluded and named, worse than every other, an error, or a "
         "number. [default: exclude]",
     ),
     click.option(

@@ -115,7 +115,7 @@ def show(result: Result, *, as_json: bool, n_runs: int | None = None, option: st
 
 
 def show_table(table: Table, *, cut_after: int = 0) -> None:
-    """Print a table, unless it is empty: in a pipe as wide as it is; with a rule where rows are left out."""
+    """Print a table, unless it is empty: in a pipe as wide as it is; with a rule where rows are omitted."""
     if not len(table):
         return
     from rich.measure import Measurement

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .._reading.kinds import NAN_POLICIES
-from ..methods.variance.law import LAWS
+from ..methods.variance.run_distribution import DISTRIBUTIONS
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_source, refuse_ignored, samples_option
 from .show import json_option, level_option, show, split_option, study_argument
@@ -28,8 +28,8 @@ from .show import json_option, level_option, show, split_option, study_argument
 )
 @clusters_option
 @click.option(
-    "--law",
-    type=click.Choice(LAWS),
+    "--distribution",
+    type=click.Choice(DISTRIBUTIONS),
     default="normal",
     show_default=True,
     help="Distribution of accuracies over runs that the intervals assume; 'any' assumes none, needs at least 30 runs, "
@@ -46,7 +46,7 @@ def command(
     level: float,
     nan: str,
     clusters: str | None,
-    law: str,
+    distribution: str,
     samples_are: str,
     as_json: bool,
 ) -> None:
@@ -58,8 +58,10 @@ def command(
     import runspread as rs
 
     if samples_are == "samples":
-        refuse_ignored("with --samples-are samples, which say nothing about runs", "law")
+        refuse_ignored("with --samples-are samples, which say nothing about runs", "distribution")
     source, groups = open_source(study, labels), read_clusters(clusters, study)
     reading: dict[str, Any] = {"split": split, "kind": kind, "nan": nan}
-    result = rs.variance(source, confidence_level=level, clusters=groups, law=law, samples_are=samples_are, **reading)
+    result = rs.variance(
+        source, confidence_level=level, clusters=groups, distribution=distribution, samples_are=samples_are, **reading
+    )
     show(result, as_json=as_json)

@@ -43,7 +43,7 @@ class Copies:
     n_runs : int
         Runs looked at.
     groups : tuple of tuple of int
-        Positions of runs that are copies of each other, ascending; two or more a group.
+        Positions of runs that are copies of each other, ascending; two or more per group.
     exact : tuple of bool
         Of each group, whether all its outputs are equal to the last bit, or nearly so.
     partial : tuple of (int, int, float)
@@ -274,10 +274,10 @@ def copied_outputs(outputs: RunOutputs, most: int | None = None) -> tuple[Copies
     sketches, digests = sketches_of(row[where] for row in rows)
     near, partial = nearly_equal(sketches)
     heads = [None if digest is None else digest.hex() for digest in digests]
-    prints, errors = (tuple(heads), {}) if not equal_groups(heads) else _whole(outputs, heads)
-    exact = _equal_outputs(prints, errors, outputs.shape[1])
+    fingerprints, errors = (tuple(heads), {}) if not equal_groups(heads) else _whole(outputs, heads)
+    exact = _equal_outputs(fingerprints, errors, outputs.shape[1])
     nearly = connected(near)
-    return exact.joined(Copies(len(prints), nearly, (False,) * len(nearly), partial)), prints
+    return exact.joined(Copies(len(fingerprints), nearly, (False,) * len(nearly), partial)), fingerprints
 
 
 def _rows(outputs: RunOutputs, most: int | None = None) -> Iterator[NDArray[Any]]:
@@ -292,39 +292,39 @@ def _whole(outputs: RunOutputs, heads: Sequence[str | None]) -> tuple[tuple[str 
     digest, the share of wrong predictions of those whose outputs are all 0 or 1, and with it mere classes.
     """
     shared = {heads[group[0]] for group in equal_groups(heads)}
-    prints = list(heads)
+    fingerprints = list(heads)
     errors: dict[str, float] = {}
     for run, row in enumerate(_rows(outputs, len(heads))):
         if heads[run] not in shared:
             continue
         broken = bool(np.isnan(row).any()) or (len(row) > 1 and bool((row == row[:1]).all()))
-        prints[run] = digest = None if broken else digest_of(row)
+        fingerprints[run] = digest = None if broken else digest_of(row)
         if digest is not None and len(row) >= _SURE and bool(((row == 0) | (row == 1)).all()):
             wide = row.reshape(len(row), -1)
             classes = wide.argmax(axis=1) if wide.shape[1] > 1 else wide[:, 0]
             errors[digest] = _UNLABELLED_ERROR if outputs.labels is None else float((classes != outputs.labels).mean())
-    return tuple(prints), errors
+    return tuple(fingerprints), errors
 
 
-def _equal_outputs(prints: Sequence[str | None], errors: Mapping[str, float], examples: int) -> Copies:
+def _equal_outputs(fingerprints: Sequence[str | None], errors: Mapping[str, float], examples: int) -> Copies:
     """Return runs with equal outputs; those that are sure of every example may have them by chance."""
-    equal = equal_groups(prints)
-    sure = {group: errors[key] for group in equal if (key := prints[group[0]]) in errors and key is not None}
+    equal = equal_groups(fingerprints)
+    sure = {group: errors[key] for group in equal if (key := fingerprints[group[0]]) in errors and key is not None}
     expected = {group: _CHURN * 2 * error * (1 - error) * examples for group, error in sure.items()}
-    beyond = _beyond_chance(tuple(sure), len(prints), expected).groups
+    beyond = _beyond_chance(tuple(sure), len(fingerprints), expected).groups
     kept = tuple(group for group in equal if group not in sure or group in beyond)
-    return Copies(len(prints), kept, (True,) * len(kept))
+    return Copies(len(fingerprints), kept, (True,) * len(kept))
 
 
 def _copied_classes(
     rows: Iterable[NDArray[Any]], labels: NDArray[np.int64] | None
 ) -> tuple[Copies, tuple[str | None, ...]]:
-    prints: list[str] = []
+    fingerprints: list[str] = []
     correct: list[int] = []
     right: list[NDArray[np.int64]] = []
     some: list[NDArray[Any]] = []
     for row in rows:
-        prints.append(digest_of(row))
+        fingerprints.append(digest_of(row))
         if labels is None:
             some += [row.ravel()] if len(some) < _LOOKED else []
         else:
@@ -332,5 +332,5 @@ def _copied_classes(
             correct.append(int(hit.sum()))
             right = [right[0] + hit] if right else [hit]
     if labels is None:
-        return copied_classes(some, prints), tuple(prints)
-    return copied_outcomes(prints, np.array(correct), right[0]), tuple(prints)
+        return copied_classes(some, fingerprints), tuple(fingerprints)
+    return copied_outcomes(fingerprints, np.array(correct), right[0]), tuple(fingerprints)

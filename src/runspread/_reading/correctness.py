@@ -203,7 +203,7 @@ class CorrectOutcomes:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """``(runs, examples)``, without those that are left out."""
+        """``(runs, examples)``, without those that are excluded."""
         return int(self.keep.sum()), int(self.examples.sum())
 
     @property
@@ -259,10 +259,10 @@ def as_outcomes(
     kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
         What the outputs are.
     nan : {"exclude", "raise", "abstain"}
-        What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to leave out, an error,
+        What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to exclude, an error,
         or no prediction on those examples.
     missing : {"raise", "intersect", "drop_run"}
-        What missing correctness means: an error, an example to leave out for all runs, or a run to leave out.
+        What missing correctness means: an error, an example to exclude for all runs, or a run to exclude.
     n_classes : int, optional
         Number of classes, when predicted classes are given and some may occur nowhere.
     """

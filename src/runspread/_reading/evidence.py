@@ -48,7 +48,7 @@ class Scores:
     origin : str
         numbers (sequences without a name of a metric), table, study (a metric of it), or outputs (their accuracies).
     excluded : tuple of Excluded
-        Runs that were left out before.
+        Runs that were excluded before.
     """
 
     source: Any

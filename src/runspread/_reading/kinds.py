@@ -39,7 +39,7 @@ def check_nan(nan: str, *, abstain: bool = False) -> str:
 
 
 def one_logit(kind: str | None, columns: int, labels: NDArray[Any] | None = None) -> bool:
-    """Whether the only column tells two classes apart; ``"logits"`` of one class have labels of that class alone."""
+    """Whether the only column distinguishes two classes; ``"logits"`` of one class have labels of that class alone."""
     return columns == 1 and not (kind == "logits" and labels is not None and labels.size > 0 and labels.max() <= 0)
 
 

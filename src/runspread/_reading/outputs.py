@@ -126,7 +126,7 @@ class View:
 
     @property
     def excluded(self) -> tuple[Excluded, ...]:
-        """Runs that the source leaves out."""
+        """Runs that the source excludes."""
         return self.source.excluded
 
     @property
@@ -190,7 +190,7 @@ def logits_of(outputs: RunOutputs) -> RunOutputs:
 
 
 def excluded_by(outputs: RunOutputs, reasons: Mapping[int, str]) -> tuple[Excluded, ...]:
-    """Return the runs that the source and the reading left out, each with its reason."""
+    """Return the runs that the source and the reading excluded, each with its reason."""
     ids = outputs.run_ids
     return outputs.excluded + tuple(Excluded(ids[index], reason) for index, reason in sorted(reasons.items()))
 

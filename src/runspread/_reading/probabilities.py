@@ -167,7 +167,7 @@ class Members:
         return np.eye(self.n_classes)[np.where(checked < 0, self.n_classes - 1, checked)]
 
     def excluded(self) -> tuple[Excluded, ...]:
-        """Return the runs that the source and the reading left out, each with its reason."""
+        """Return the runs that the source and the reading excluded, each with its reason."""
         return excluded_by(self.outputs, self.invalid)
 
     def nothing_left(self) -> InputError:
@@ -199,9 +199,9 @@ def read_members(
         What the numbers are. ``"auto"``: what the source says; else probabilities if the first usable run lies within
         0..1 and most of its rows sum to about 1, else logits.
     nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
+        Whether runs with NaN, a positive infinity or a row without a finite entry are excluded, or an error.
     ignore_index : int, optional
-        Examples with this label are left out before everything.
+        Examples with this label are excluded before everything.
     needs_labels : bool
         Whether labels are needed; without them all are class 0.
 

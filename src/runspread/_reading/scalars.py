@@ -220,7 +220,7 @@ def read_scalars(
     kind : str
         What the numbers are; probabilities are taken as their logarithms, which are logits.
     nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
+        Whether runs with NaN, a positive infinity or a row without a finite entry are excluded, or an error.
     """
     if reading.margin is not None:
         check_choice(reading.margin, "kind of margin", MARGINS)

@@ -1,4 +1,4 @@
-"""Sections of the report. A method adds its section by one line in `SECTIONS`."""
+"""Sections of the report. A method adds its own by a function `section` beside its command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._namespace import modules_that_define
 from .._results import Result, Table, relabelled
 from .._words import count
 from ..errors import MissingDataError, RunspreadError
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from ..studies.study import Study
 
-# The one place where a section is registered, in the order of the page: "module:function", the function from a Study
-# to a Section, or to None where the study holds nothing for it.
+# In the order of the page: "module:function", the function from a Study to a Section, or to None where the study holds
+# nothing for it. The sections of other methods follow: a function `section` beside the method's `command`.
 SECTIONS = (
     "runspread._report.sections:trained",
     "runspread._report.sections:accuracy",
@@ -99,8 +100,15 @@ def build_sections(study: Study, *, clusters: ArrayLike | None = None) -> list[S
 
     `clusters` [examples] goes to the sections whose methods take clusters of examples.
     """
-    built = (_build(entry, study, clusters) for entry in SECTIONS)
+    built = (_build(entry, study, clusters) for entry in (*SECTIONS, *sections_of_commands()))
     return [section for section in built if section is not None]
+
+
+def sections_of_commands() -> list[str]:
+    """Return the sections that are not in `SECTIONS`: those beside commands."""
+    from .. import _cli
+
+    return [f"{_cli.__name__}.{module}:section" for module in modules_that_define("section", _cli.__path__)]
 
 
 def _build(entry: str, study: Study, clusters: ArrayLike | None) -> Section | None:

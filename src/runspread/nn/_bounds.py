@@ -41,9 +41,9 @@ class Hyperparameter:
     def __post_init__(self) -> None:
         check_choice(self.role, "role", ROLES)
         if not 0 < self.low < self.high < math.inf:
-            raise InputError(f"range {self.low} to {self.high} of {self.name}", "0 < low < high")
+            raise InputError(f"got range {self.low} to {self.high} of {self.name}", "0 < low < high")
         if self.role in ("dropout", "label_smoothing") and self.high >= 1:
-            raise InputError(f"{self.role} up to {self.high}", "less than 1")
+            raise InputError(f"got {self.role} up to {self.high}", "less than 1")
 
 
 class LogUniformBounds(nn.Module):

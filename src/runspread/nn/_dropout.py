@@ -82,7 +82,7 @@ def dropout_active(network: nn.Module, seed: int) -> Generator[None]:
     """Switch on the dropout layers alone, with masks from `seed`; modes and global random state are put back after."""
     layers = [module for module in network.modules() if isinstance(module, (*DROPOUTS, RowDropout))]
     if not layers:
-        raise InputError("a network without dropout layers", "at least one nn.Dropout")
+        raise InputError("got a network without dropout layers", "at least one nn.Dropout")
     modes = [(module, module.training) for module in network.modules()]
     devices = sorted({p.device.index for p in network.parameters() if p.is_cuda})
     try:

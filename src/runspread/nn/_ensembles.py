@@ -309,7 +309,7 @@ def hyper_batch_ensemble(
     how = _Options(**options)
     chosen = tuple(layer_hyperparameters(network) if hyperparameters is None else hyperparameters)
     if not chosen:
-        raise InputError("no hyperparameters", "at least one to tune")
+        raise InputError("there are no hyperparameters", "at least one to tune")
 
     def make(old: nn.Linear | nn.Conv2d) -> HyperBatchLayer:
         return HyperBatchLayer(
@@ -361,7 +361,7 @@ def _convolution(old: nn.Linear | nn.Conv2d) -> Convolution | None:
     if isinstance(old, nn.Linear):
         return None
     if old.padding_mode != "zeros":
-        raise InputError(f"a convolution with padding mode {old.padding_mode!r}", "zeros")
+        raise InputError(f"got a convolution with padding mode {old.padding_mode!r}", "zeros")
     padding = old.padding if isinstance(old.padding, str) else (old.padding[0], old.padding[1])
     return Convolution((old.stride[0], old.stride[1]), padding, (old.dilation[0], old.dilation[1]), old.groups)
 
@@ -379,7 +379,7 @@ def _convert(
     opaque = [name for name, module in found.items() if isinstance(module, _OPAQUE)]
     if opaque:
         raise InputError(
-            f"{type(found[opaque[0]]).__name__} at {opaque[0]!r}",
+            f"got {type(found[opaque[0]]).__name__} at {opaque[0]!r}",
             "dense and convolutional layers",
             "Attention and recurrent modules use their weights in ways that cannot be given factors.",
         )
@@ -388,7 +388,7 @@ def _convert(
         if type(old) is nn.Linear or type(old) is nn.Conv2d:
             layers[name] = _with_values_of(old, make(old))
     if not layers:
-        raise InputError("a network without nn.Linear or nn.Conv2d", "at least one layer to convert")
+        raise InputError("got a network without nn.Linear or nn.Conv2d", "at least one layer to convert")
     return _replace(network, layers), members, layers
 
 
@@ -408,7 +408,7 @@ def _replace(network: nn.Module, modules: Mapping[str, nn.Module]) -> nn.Module:
     if id(network) in by_identity:
         return by_identity[id(network)]
     for parent in list(old.values()):
-        for name, child in list(parent._modules.items()):  # named_children() leaves out second uses
+        for name, child in list(parent._modules.items()):  # named_children() excludes second uses
             if id(child) in by_identity:
                 setattr(parent, name, by_identity[id(child)])
     return network

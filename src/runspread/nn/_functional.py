@@ -46,7 +46,7 @@ def by_member(x: Tensor, members: int) -> Tensor:
     """
     if x.shape[0] % members:
         raise InputError(
-            f"{x.shape[0]} rows for {members} members",
+            f"got {x.shape[0]} rows for {members} members",
             "the same examples for every member, one member after the other",
             "Repeat the batch with runspread.nn.tile.",
         )

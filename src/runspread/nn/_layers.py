@@ -54,7 +54,7 @@ class BatchLayer(nn.Module):
     ) -> None:
         super().__init__()
         if members < 1:
-            raise InputError(f"{members} members", "at least one")
+            raise InputError(f"got {members} members", "at least one")
         self.members, self.conv, out = members, conv, weight_shape[0]
         self.weight = he_normal(weight_shape, generator)
         self.input_factor = nn.Parameter(draw_factors((members, in_channels), factors, generator))
@@ -120,7 +120,7 @@ class HyperBatchLayer(BatchLayer):
 
     def _embeddings(self) -> tuple[Tensor, Tensor | None]:
         if self._e is None:
-            raise InputError("a hyper-batch layer without hyperparameters", "condition(z) before forward(x)")
+            raise InputError("got a hyper-batch layer without hyperparameters", "condition(z) before forward(x)")
         out = len(self.weight)
         return (self._e[..., :out], self._e[..., out:]) if self.bias is not None else (self._e, None)
 

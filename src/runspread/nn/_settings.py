@@ -30,7 +30,7 @@ class TrainingSettings(TypedDict, total=False):
     batch_size : int
         Examples per step, the same for every member (default 128).
     drop_last : bool
-        Whether the last, smaller batch of an epoch is left out (default False).
+        Whether the last, smaller batch of an epoch is omitted (default False).
     augment : callable or None
         Called with a batch's inputs, the positions of its examples in the training set [batch] and the epoch; returns
         the inputs to train on.
@@ -142,7 +142,7 @@ class Settings:
         for name in (*_NOT_NEGATIVE, *_UNIT):
             value, high = getattr(self, name), 1.0 if name in _UNIT else math.inf
             if not isinstance(value, (int, float)) or not 0 <= value <= high or math.isinf(value):
-                raise InputError(f"{name}={value!r}", f"a number from 0{'' if math.isinf(high) else ' to 1'}")
+                raise InputError(f"got {name}={value!r}", f"a number from 0{'' if math.isinf(high) else ' to 1'}")
         check_integers(self.tuning_every, "tuning_every", 1, None)
         check_integers(self.batch_size, "batch_size", 1, None)
 
@@ -155,7 +155,7 @@ class Settings:
         """Return how many batches the training set has."""
         if self.drop_last and self.batch_size > examples:
             raise InputError(
-                f"batch_size={self.batch_size} with {examples} examples and drop_last", "no more than there are"
+                f"got batch_size={self.batch_size} with {examples} examples and drop_last", "no more than there are"
             )
         return examples // self.batch_size if self.drop_last else -(-examples // self.batch_size)
 
@@ -171,9 +171,11 @@ class Settings:
         if not isinstance(ensemble, HyperBatchEnsemble):
             return
         if self.l2 != 0.0:
-            raise InputError("l2 for a hyper-batch ensemble", "an l2 hyperparameter, which it learns")
+            raise InputError("got l2 for a hyper-batch ensemble", "an l2 hyperparameter, which it learns")
         if self.label_smoothing and ensemble.tunes("label_smoothing"):
-            raise InputError(f"label_smoothing={self.label_smoothing} for an ensemble that tunes it", "one of the two")
+            raise InputError(
+                f"got label_smoothing={self.label_smoothing} for an ensemble that tunes it", "one of the two"
+            )
 
 
 def settled(given: Mapping[str, Any]) -> Settings:

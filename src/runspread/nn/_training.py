@@ -22,7 +22,7 @@ from ._settings import Settings, TrainingSettings, settled
 
 Progress = Callable[[int, int], None]
 FACTOR_NAMES = ("input_factor", "output_factor", "response_input_factor", "response_output_factor")
-_BIAS_NAMES = ("bias", "response_bias")  # of a layer: one row a member, so that their axes do not tell them apart
+_BIAS_NAMES = ("bias", "response_bias")  # of a layer: one row a member, so that their axes do not distinguish them
 
 
 def train_ensemble(
@@ -102,7 +102,7 @@ def train_ensemble(
 def _check_data(training: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor] | None) -> None:
     for x, y in (training, *([] if validation is None else [validation])):
         if len(x) != len(y) or not len(y):
-            raise InputError(f"{len(x)} inputs and {len(y)} labels", "as many of both, at least one")
+            raise InputError(f"got {len(x)} inputs and {len(y)} labels", "as many of both, at least one")
 
 
 def _batches(n: int, size: int, generator: torch.Generator, drop_last: bool = False) -> Iterator[Tensor]:

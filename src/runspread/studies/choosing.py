@@ -52,7 +52,7 @@ def values_of(runs: Sequence[RunMetadata], name: str) -> list[Any]:
 def groups_of(runs: Sequence[RunMetadata], name: str) -> list[tuple[Any, frozenset[str]]]:
     """Return the values of a name that occur, in order, each with the ids of its runs.
 
-    Runs that lack it are the last group, under `NOT_SET`: no run is left out.
+    Runs that lack it are the last group, under `NOT_SET`: no run is excluded.
     """
     values = values_of(runs, name)
     groups: dict[str, tuple[Any, list[str]]] = {}

@@ -99,7 +99,7 @@ def sha256_bytes(data: bytes) -> str:
 
 
 def wrong_files(folder: Path) -> list[str]:
-    """Return what differs from the checksums in `folder`, a phrase a file; empty when all is well."""
+    """Return what differs from the checksums in `folder`, one phrase per file; empty when all is well."""
     try:
         lines = (folder / CHECKSUMS).read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:

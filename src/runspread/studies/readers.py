@@ -37,7 +37,7 @@ class Predictions:
     run_ids : tuple of str
         Id of each run, in the order of the first axis.
     excluded : tuple of Excluded
-        Runs left out: diverged, failed, or without these predictions; and corrupt shards.
+        Runs excluded: diverged, failed, or without these predictions; and corrupt shards.
     example_ids : str or None
         Digest of the examples' ids, where they were recorded.
     """
@@ -194,7 +194,7 @@ class Curves:
     values : ndarray of float32 [runs, points]
         Logged values; NaN after a run's last. Double precision where a value does not fit.
     lengths : ndarray of int64 [runs]
-        Number of points a run.
+        Number of points of each run.
     """
 
     name: str

@@ -155,7 +155,7 @@ class RunRecorder:
         }
 
     def diverged(self, reason: str = "") -> None:
-        """Mark the run as diverged: it is kept, named and counted, and left out of analyses."""
+        """Mark the run as diverged: it is kept, named and counted, and excluded from analyses."""
         self._record.status, self._record.error = "diverged", str(reason) or None
 
     def _labels(self, split: str, labels: ArrayLike | None) -> NDArray[np.int64]:
@@ -275,7 +275,7 @@ def _parameter(value: Any, name: Any) -> NDArray[Any]:
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         found = f"of dtype {array.dtype}" if array.dtype.kind != "O" else f"of type {type(value).__name__}"
         raise InputError(
-            f"the weights {name!r} {found}",
+            f"got the weights {name!r} {found}",
             "an array of real numbers of at most 8 bytes",
             "Convert them, or exclude them: run.weights({name: array, ...}) records only what it is given.",
         )

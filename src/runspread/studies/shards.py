@@ -289,7 +289,7 @@ def _keys(records: Sequence[RunRecord], of: Callable[[RunRecord], Mapping[Any, A
 
 
 def _rows(records: Sequence[RunRecord], of: Callable[[RunRecord], NDArray[Any] | None], what: str) -> NDArray[Any]:
-    """Stack one array a run; runs without it get NaN (zero for whole numbers)."""
+    """Stack one array per run; runs without it get NaN (zero for whole numbers)."""
     arrays = [of(record) for record in records]
     first = next(array for array in arrays if array is not None)
     shapes = {array.shape for array in arrays if array is not None}

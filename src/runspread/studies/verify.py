@@ -68,21 +68,21 @@ def verify_study(path: Path, splits: Sequence[str]) -> Verification:
     leftovers = tuple(folder.name for folder in folders if folder.name.startswith("."))
     shards = [folder for folder in folders if folder.name not in leftovers]
     corrupt: dict[str, tuple[str, ...]] = {}
-    sound: list[ShardMetadata] = []
+    intact: list[ShardMetadata] = []
     for folder in shards:
         problems = wrong_files(folder)
         try:
-            sound += [] if problems else [read_facts(folder)]
+            intact += [] if problems else [read_facts(folder)]
         except (CorruptShardError, FormatVersionError) as error:
             problems.append(str(error))
         if problems:
             corrupt[folder.name] = tuple(problems)
-    attempts = [run.id for facts in sound for run in facts.runs]
+    attempts = [run.id for facts in intact for run in facts.runs]
     return Verification(
         shards=len(shards),
         runs=len(set(attempts)),
         attempts=len(attempts) - len(set(attempts)),
-        labels=tuple(_wrong_labels(path / LABELS, splits, sound)) if splits else (),
+        labels=tuple(_wrong_labels(path / LABELS, splits, intact)) if splits else (),
         corrupt=corrupt,
         leftovers=leftovers,
     )

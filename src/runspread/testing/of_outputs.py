@@ -87,9 +87,9 @@ class OutputsTests:
         assert isinstance(outputs.excluded, tuple)
         for item in outputs.excluded:
             assert isinstance(item, Excluded)
-            assert item.run, "a run is left out without its name"
-            assert item.reason, f"{item.run} is left out without a reason"
-            assert item.run not in outputs.run_ids, f"{item.run} is both left out and read"
+            assert item.run, "a run is excluded without its name"
+            assert item.reason, f"{item.run} is excluded without a reason"
+            assert item.run not in outputs.run_ids, f"{item.run} is both excluded and read"
 
     def test_chunks_join_to_all_runs(self) -> None:
         """However long a chunk may be, the chunks are all runs, in one order, with the same numbers."""

@@ -25,5 +25,5 @@ def parse_augmentation(text: str) -> tuple[str, int]:
     if AUGMENTATIONS[name] is None and not number:
         return name, 0
     if AUGMENTATIONS[name] is None or not number.isdigit() or int(number) < 1:
-        raise InputError(f"augmentation {text!r}", f"'{name}'" if AUGMENTATIONS[name] is None else f"'{name}:4'")
+        raise InputError(f"got augmentation {text!r}", f"'{name}'" if AUGMENTATIONS[name] is None else f"'{name}:4'")
     return name, int(number)

@@ -22,7 +22,7 @@ def plain_network(recipe: Recipe, shape: tuple[int, ...], n_classes: int) -> nn.
     """Return the recipe's network as its author wrote it, with torch's own dropout layers."""
     outputs = 1 if recipe.loss == "hinge" else n_classes
     if recipe.loss == "hinge" and n_classes != 2:
-        raise InputError(f"loss='hinge' with {n_classes} classes", "two classes")
+        raise InputError(f"got loss='hinge' with {n_classes} classes", "two classes")
     build = load_object(recipe.model) if ":" in recipe.model else MODELS[recipe.model].build
     try:
         module = build(shape, outputs, **recipe.model_options)
@@ -55,7 +55,9 @@ def materialised(module: nn.Module, shape: tuple[int, ...] | None) -> nn.Module:
     if not is_unsized(module):
         return module
     if shape is None:
-        raise InputError("a network with lazy layers", "layers that know their sizes", "Call it on one batch first.")
+        raise InputError(
+            "got a network with lazy layers", "layers that know their sizes", "Call it on one batch first."
+        )
     training = module.training
     try:
         try:

@@ -22,14 +22,14 @@ def parse_cadence(text: str) -> tuple[str, float]:
         return "log", int(words[1])
     if len(words) == 2 and words[1] in _UNITS and re.fullmatch(r"\d+(\.\d+)?", words[0]) and float(words[0]) > 0:
         return _UNITS[words[1]], float(words[0])
-    raise InputError(f"record={text!r}", "'none', '5 steps', '2 epochs' or 'log 20'")
+    raise InputError(f"got record={text!r}", "'none', '5 steps', '2 epochs' or 'log 20'")
 
 
 def steps_per_epoch(n: int, batch_size: int | None, drop_last: bool) -> int:
     """Return optimiser steps an epoch of `n` training examples."""
     size = n if batch_size is None else batch_size
     if size > n:
-        raise InputError(f"batch_size={size} with {n} training examples", "no more than there are")
+        raise InputError(f"got batch_size={size} with {n} training examples", "no more than there are")
     return n // size if drop_last else -(-n // size)
 
 

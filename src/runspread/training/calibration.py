@@ -123,7 +123,7 @@ def _measure(task: Task, plans: Sequence[PlannedRun], programs: tuple[str, ...],
 
 
 def _time_step(task: Task, plans: Sequence[PlannedRun], program: str, threads: int) -> float:
-    """Return the shortest time of a step, the first being left out."""
+    """Return the shortest time of a step, the first being excluded."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

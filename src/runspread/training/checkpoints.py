@@ -32,7 +32,7 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str, fresh: tuple[str, ...]) -> Checkpoint:
-    """Read a safetensors file, leaving out what lies in a module that `fresh` names."""
+    """Read a safetensors file, excluding what lies in a module that `fresh` names."""
     try:
         data = Path(path).expanduser().read_bytes()
         tensors = load(data)
@@ -58,14 +58,14 @@ def start_from(module: nn.Module, checkpoint: Checkpoint) -> None:
     shared = own.keys() & checkpoint.tensors.keys()
     if not shared:
         raise InputError(
-            f"a checkpoint with {', '.join(list(checkpoint.tensors)[:4]) or 'nothing left'}",
+            f"got a checkpoint with {', '.join(list(checkpoint.tensors)[:4]) or 'nothing left'}",
             f"names of the network, such as {', '.join(list(own)[:4])}",
         )
     with torch.no_grad():
         for name in shared:
             if own[name].shape != checkpoint.tensors[name].shape:
                 raise InputError(
-                    f"{name} of shape {tuple(checkpoint.tensors[name].shape)} in the checkpoint",
+                    f"got {name} of shape {tuple(checkpoint.tensors[name].shape)} in the checkpoint",
                     f"{tuple(own[name].shape)}",
                     f"Name its module in fresh=, for example fresh=({name.rpartition('.')[0]!r},).",
                 )

@@ -115,7 +115,7 @@ class Task:
         """Raise unless the data are those that the study was planned with."""
         if expected and expected != self.fingerprint:
             raise InputError(
-                f"data with fingerprint {self.fingerprint}",
+                f"the data have the fingerprint {self.fingerprint}",
                 expected,
                 "The data differ from those that the study was planned with: point data= at the same files.",
             )
@@ -133,7 +133,7 @@ def choose_device(device: str) -> str:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r}, unusable here ({error})", "cpu, cuda, cuda:1 or auto") from error
+        raise InputError(f"got device {device!r}, unusable here ({error})", "cpu, cuda, cuda:1 or auto") from error
     return device
 
 

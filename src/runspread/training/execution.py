@@ -1,4 +1,4 @@
-"""Where and how runs are trained: the keywords that every verb which trains takes, and what they are when left out."""
+"""Where and how runs are trained: the keywords that every verb which trains takes, and what they are when omitted."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ class ExecutionPlan:
             check_choice(self.executor, "executor", EXECUTORS)
         _check_options(self.executor, self.options)
         if self.stack != "auto" and (isinstance(self.stack, str) or self.stack < 1):
-            raise InputError(f"stack={self.stack!r}", "how many runs to batch, or 'auto'")
+            raise InputError(f"got stack={self.stack!r}", "how many runs to batch, or 'auto'")
         check_integers(1 if self.workers is None else self.workers, "workers", 1, None)
         check_integers(self.retries, "retries", 0, None)
         if self.shard_timeout is not None and not self.shard_timeout > 0:
-            raise InputError(f"shard_timeout={self.shard_timeout}", "seconds above 0")
+            raise InputError(f"got shard_timeout={self.shard_timeout}", "seconds above 0")
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -97,7 +97,7 @@ def _check_options(executor: str | Executor, options: Mapping[str, Any]) -> None
     """Raise for options that the executor would ignore; Slurm's are submitit's, which knows them."""
     if executor == "slurm" and options.get("cluster") is None and shutil.which("sbatch") is None:
         raise InputError(
-            "executor 'slurm' on a machine without sbatch",
+            "got executor 'slurm' on a machine without sbatch",
             "a machine that can submit to Slurm",
             "To try the same path with processes here, say so: executor_options={'cluster': 'local'}, on the command "
             "line --executor-set cluster=local.",
@@ -106,7 +106,7 @@ def _check_options(executor: str | Executor, options: Mapping[str, Any]) -> None
         check_keywords(options, ("address", "cpus", "gpus"), "ray")
     elif options and executor != "slurm":
         raise InputError(
-            f"{', '.join(options)} for {f'executor {executor!r}' if isinstance(executor, str) else 'an executor'}",
+            f"got {', '.join(options)} for {f'executor {executor!r}' if isinstance(executor, str) else 'an executor'}",
             "options only for executor 'ray' or 'slurm'",
             "Without one, workers= and device= say where shards are trained.",
         )

@@ -161,7 +161,7 @@ def _checked_recipe(study: Study, data: str | os.PathLike[str] | None, own: str 
             "For networks of your own, rs.methods.spectra has svd_smoothing, norm_measures and sharpness_measures.",
         )
     if recipe.loss != "cross_entropy":
-        raise InputError(f"a study with loss={recipe.loss!r}", "loss='cross_entropy'")
+        raise InputError(f"got a study with loss={recipe.loss!r}", "loss='cross_entropy'")
     return recipe
 
 
@@ -173,7 +173,7 @@ class _Measured:
         n = options.examples or len(split.labels)
         if split.labels.ndim != 1 or not 0 < n <= len(split.labels):
             raise InputError(
-                f"{n} of {len(split.labels)} training examples with labels of {split.labels.ndim} axes",
+                f"got {n} of {len(split.labels)} training examples with labels of {split.labels.ndim} axes",
                 "at least one, no more than there are, each with one label",
             )
         self.inputs: NDArray[Any] = split.gather(torch.arange(n)).numpy()

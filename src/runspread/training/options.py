@@ -54,4 +54,4 @@ def coerce(value: Any, default: Any, name: str) -> Any:
         return float(value)
     if isinstance(value, bool) is isinstance(default, bool) and isinstance(value, type(default)):
         return value
-    raise InputError(f"{name}={value!r}", f"a value of type {type(default).__name__}, such as {default!r}")
+    raise InputError(f"got {name}={value!r}", f"a value of type {type(default).__name__}, such as {default!r}")

@@ -32,7 +32,7 @@ class PlannedRun(msgspec.Struct, frozen=True):
 
 
 def own_values(recipe: Recipe, names: Collection[str]) -> dict[str, Any]:
-    """Return the recipe's own values of hyperparameters, fields or options; those that it leaves open are left out."""
+    """Return the recipe's own values of hyperparameters, fields or options; those that it leaves open are omitted."""
     known = {**recipe.to_dict(), **recipe.dataset_options, **recipe.model_options}
     values = {name: known[name.partition(".")[0]] for name in names}
     return {name: value for name, value in values.items() if value is not None}
@@ -91,9 +91,9 @@ def check_searchable(recipe: Recipe, name: str) -> None:
     base, dot, _ = name.partition(".")
     check_choice(base if dot else name, "hyperparameter", GROUPED if dot else known)
     if name == "momentum" and recipe.optimizer != "sgd":
-        raise InputError(f"a search over momentum with {recipe.optimizer}", "optimizer='sgd', which alone has it")
+        raise InputError(f"got a search over momentum with {recipe.optimizer}", "optimizer='sgd', which alone has it")
     if name == "label_smoothing" and recipe.loss == "hinge":
-        raise InputError("a search over label_smoothing with a hinge loss", "loss='cross_entropy'")
+        raise InputError("got a search over label_smoothing with a hinge loss", "loss='cross_entropy'")
 
 
 def structural(plan: PlannedRun) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     batch_size : int or None
         Examples per step; None is the whole training set.
     drop_last : bool
-        Whether the last, smaller batch of an epoch is left out.
+        Whether the last, smaller batch of an epoch is omitted.
     augment : tuple of str
         "flip", "crop:2", "shift:1", "cutout:12", in the order in which they are applied.
     stop_loss : float or None
@@ -128,23 +128,23 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if ":" not in self.model:
             check_choice(self.model, "model", MODELS)
         if (self.epochs is None) == (self.steps is None):
-            raise InputError(f"epochs={self.epochs} and steps={self.steps}", "one of the two")
+            raise InputError(f"got epochs={self.epochs} and steps={self.steps}", "one of the two")
         parse_cadence(self.record)
         for text in self.augment:
             parse_augmentation(text)
         if self.loss == "hinge" and self.label_smoothing:
             raise InputError(
-                f"label_smoothing={self.label_smoothing} with a hinge loss", "0", "It has no distribution."
+                f"got label_smoothing={self.label_smoothing} with a hinge loss", "0", "It has no distribution."
             )
         if self.stop_loss is not None and "train" not in self.evaluate:
-            raise InputError(f"stop_loss={self.stop_loss} and evaluate={self.evaluate}", "'train' among them")
+            raise InputError(f"got stop_loss={self.stop_loss} and evaluate={self.evaluate}", "'train' among them")
         self._check_ranges()
 
     def _check_ranges(self) -> None:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise InputError(f"{name}={value}", f"a number from {low} to {high}")
+                raise InputError(f"got {name}={value}", f"a number from {low} to {high}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values that JSON can hold."""

@@ -21,7 +21,7 @@ _NOT_KEPT = ("num_batches_tracked", "rate", "key")  # buffers that are no part o
 
 
 class _Stop(NamedTuple):
-    """A run as it was at the point where its training loss was low enough: logits a split, weights by name."""
+    """A run as it was at the point where its training loss was low enough: logits by split, weights by name."""
 
     step: int
     predictions: dict[str, NDArray[Any]]

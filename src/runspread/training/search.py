@@ -36,18 +36,18 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         check_choice(self.kind, "distribution", DISTRIBUTIONS)
         if not self.values:
-            raise InputError(f"{self} without values", "at least one value")
+            raise InputError(f"got {self} without values", "at least one value")
         if self.kind in ("uniform", "loguniform", "integer"):
             self._check_bounds()
 
     def _check_bounds(self) -> None:
         numbers = [v for v in self.values if isinstance(v, (int, float)) and math.isfinite(v)]
         if len(self.values) != 2 or len(numbers) != 2:
-            raise InputError(f"{self}", "two finite numbers (low, high)")
+            raise InputError(f"got {self}", "two finite numbers (low, high)")
         if numbers[0] > numbers[1]:
-            raise InputError(f"{self}", "the lower bound first")
+            raise InputError(f"got {self}", "the lower bound first")
         if self.kind == "loguniform" and numbers[0] <= 0:
-            raise InputError(f"{self}", "bounds above zero")
+            raise InputError(f"got {self}", "bounds above zero")
 
     def __str__(self) -> str:
         return f"{self.kind}({','.join(str(v) for v in self.values)})"
@@ -79,7 +79,7 @@ def parse_assignment(text: str) -> tuple[str, str]:
     """Split ``name=value`` at the first equals sign."""
     name, sign, value = text.partition("=")
     if not sign or not name.strip() or not value.strip():
-        raise InputError(f"{text!r}", "name=value, for example lr=0.1")
+        raise InputError(f"got {text!r}", "name=value, for example lr=0.1")
     return name.strip(), value.strip()
 
 
@@ -104,7 +104,7 @@ def parse_distribution(text: str) -> Distribution:
     """
     match = re.fullmatch(r"\s*([a-z]+)\s*\((.*)\)\s*", text, re.DOTALL)
     if match is None or not match[2].strip():
-        raise InputError(f"search {text!r}", "a distribution such as loguniform(1e-3,1e3) or choice(0.1,0.3)")
+        raise InputError(f"got search {text!r}", "a distribution such as loguniform(1e-3,1e3) or choice(0.1,0.3)")
     values = parse_value(f"({match[2]},)")
     if not isinstance(values, tuple):  # words such as choice(sgd,adam)
         values = tuple(parse_value(part) for part in match[2].split(","))
@@ -128,7 +128,7 @@ def _as_distribution(value: Any) -> Distribution:
         return parse_distribution(value)
     if isinstance(value, (list, tuple)):
         return Distribution("grid", tuple(value))
-    raise InputError(f"search over {value!r}", "a distribution, its text, or a list of values")
+    raise InputError(f"got search over {value!r}", "a distribution, its text, or a list of values")
 
 
 def sample(search: Mapping[str, Distribution], seed: int, index: int) -> dict[str, Any]:

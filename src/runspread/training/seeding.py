@@ -24,7 +24,7 @@ def base_seed(seed: Any) -> int:
     """Return the base seed of a training, from which all others follow: a whole number from 0, never chance."""
     checked = check_seed(seed)
     if not isinstance(checked, int):
-        raise InputError(f"seed={seed!r}", "a whole number from 0", "All seeds of a training follow from it.")
+        raise InputError(f"got seed={seed!r}", "a whole number from 0", "All seeds of a training follow from it.")
     return checked
 
 

@@ -18,7 +18,7 @@ from .._reading.scores.studies import values_of
 from .._reading.scores.words import MOST_OF_FRACTION, is_share
 from ..errors import InputError, StudyError
 from ..methods.audit.auditing import audit_warnings
-from ..methods.variance.stopping import Look, StoppingRule, stopping_rule
+from ..methods.variance.stopping import InterimLook, StoppingRule, stopping_rule
 from ..studies.files import storage_errors, write_json
 from ..studies.layout import PLAN_OF_LOOKS
 from ..studies.opening import open_study
@@ -43,12 +43,12 @@ class TrainedUntil(NamedTuple):
     ----------
     study : Study
         The study.
-    look : Look
+    look : InterimLook
         What the last look said.
     """
 
     study: Study
-    look: Look
+    look: InterimLook
 
 
 def train_until(
@@ -163,7 +163,7 @@ def _values(study: Study, asked: _Asked) -> list[float]:
 def _baseline(study: Study, out: Path, asked: _Asked) -> list[float]:
     """Return the baseline's accuracies, or its values of the metric."""
     if study.path.resolve() == out.resolve():
-        raise InputError(f"the study {out} as its own baseline", "another study", "Train into another folder.")
+        raise InputError(f"got the study {out} as its own baseline", "another study", "Train into another folder.")
     values = _values(study, asked)
     if not values:
         known = sorted({name for run in study.runs for name in run.accuracy})

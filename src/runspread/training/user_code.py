@@ -42,7 +42,7 @@ def load_object(location: str) -> Any:
     file, _, name = location.rpartition(":")
     path = Path(file).expanduser()
     if not path.is_file():
-        raise InputError(f"no file {file!r}", "file.py:name, for example my_recipe.py:recipe")
+        raise InputError(f"there is no file {file!r}", "file.py:name, for example my_recipe.py:recipe")
     spec = importlib.util.spec_from_file_location(f"runspread_user_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None
@@ -55,5 +55,5 @@ def load_object(location: str) -> Any:
         ) from error
     if not hasattr(module, name):
         public = [key for key in vars(module) if not key.startswith("_")]
-        raise InputError(f"no {name!r} in {file}", f"one of {', '.join(public)}" if public else "a name in it")
+        raise InputError(f"there is no {name!r} in {file}", f"one of {', '.join(public)}" if public else "a name in it")
     return getattr(module, name)

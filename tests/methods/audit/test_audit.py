@@ -12,12 +12,12 @@ from runspread.methods.audit import RunEvidence
 from runspread.methods.ensembles import diversity, select_ensemble
 from runspread.methods.spectra import study_spectra
 from runspread.methods.variance import (
+    best_seed_selection,
     independence_test,
     pair_deviations,
     plan_runs,
     run_accuracies,
     run_statistics,
-    seed_selection,
     two_group_tasks,
 )
 
@@ -189,7 +189,7 @@ METHODS = {
     "variance": rs.variance,
     "calibration": rs.calibration,
     "compare": lambda study: rs.compare(study, others(study)),
-    "seed_selection": seed_selection,
+    "best_seed_selection": best_seed_selection,
     "plan_runs": lambda study: plan_runs(0.01, source=study),
     "trimming": lambda study: rs.trimming(study, replicates=2),
     "representative_size": lambda study: rs.representative_size(study, replicates=2),

@@ -210,7 +210,7 @@ def test_diverged_runs_are_set_aside_and_named():
     cut = rs.dynamics(runs, outcome=index, states=[3], diverged="truncate", **FAST)
     assert [e.run for e in cut.excluded] == ["seed-05"]  # too short to keep
     assert len(cut.map.paths[3]) == 17
-    assert "2 set aside" in result.sentence()
+    assert "2 excluded" in result.sentence()
 
 
 def test_a_converged_run_cut_before_it_converged_counts_as_never():

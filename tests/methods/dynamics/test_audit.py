@@ -280,7 +280,7 @@ def test_a13g_a_copied_metric_adds_nothing(alone, kind):
     assert found.model.n_states == alone.model.n_states > 1
     assert found.detours == alone.detours == ()
     assert found.regression.r_squared == pytest.approx(alone.regression.r_squared)
-    assert "train_loss left out as a copy of loss" in found.sentence()
+    assert "train_loss excluded as a copy of loss" in found.sentence()
 
 
 def test_a13g_a_combination_of_metrics_is_left_out_too():

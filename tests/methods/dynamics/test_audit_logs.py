@@ -106,7 +106,7 @@ def test_a13f_one_common_checkpoint_has_its_own_reason(tmp_path):
             for step in range(12):
                 run.log(step, loss=float(seed + step))
             run.log(11, final_accuracy=0.5 + seed)
-    with pytest.raises(InputError, match=r"one checkpoint a run of loss and final_accuracy.*Leave out of metrics="):
+    with pytest.raises(InputError, match=r"one checkpoint per run of loss and final_accuracy.*Drop from metrics="):
         rs.dynamics(study, metrics=["loss", "final_accuracy"])
     assert rs.dynamics(study, metrics=["loss"], states=[1], restarts=1).prepared.columns == ("loss",)
 
@@ -256,7 +256,7 @@ def test_words_that_are_no_numbers_are_no_metrics():
 @pytest.mark.parametrize("take", [lambda runs: fit_hmm(runs, 2), lambda runs: rs.dynamics(runs, states=[2])])
 def test_c22_one_metric_a_run_gets_a_hint_that_helps(take):
     runs = [np.random.default_rng(i).normal(size=30) for i in range(4)]
-    with pytest.raises(InputError, match=r"\[checkpoints, metrics\]\. One metric a run has one column") as error:
+    with pytest.raises(InputError, match=r"\[checkpoints, metrics\]\. One metric per run has one column") as error:
         take(runs)
     hint = error.value.hint.partition(": ")[2].rstrip(".")
     assert take(eval(hint, {"runs": runs})).sentence()

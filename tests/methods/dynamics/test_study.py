@@ -50,7 +50,7 @@ def test_a_study_is_read_at_the_steps_all_metrics_share(study):
         "diverged: spectral is nan at checkpoint 0 (not finite)",
         "failed",
     }
-    assert "2 set aside" in result.sentence()
+    assert "2 excluded" in result.sentence()
     assert (result.every, direct.every) == (2, None)
     assert plot_state_ribbons(result).get_xlabel() == "checkpoint (every 2 steps)"
 
@@ -89,7 +89,7 @@ def test_diverged_runs_are_listed_with_their_first_bad_checkpoint(diverging):
     ]
     words = ["dynamics", str(diverging.path), "--diverged", "truncate", "--states", "2", "--covariance", "diag"]
     shown = CliRunner().invoke(cli, [*words, "--restarts", "2"], catch_exceptions=False)
-    assert "6 runs (1 set aside)" in shown.output
+    assert "6 runs (1 excluded)" in shown.output
     wrong = CliRunner().invoke(cli, [*words[:3], "cut"])
     assert (wrong.exit_code, "is not one of 'exclude', 'truncate'" in wrong.output) == (2, True)
 

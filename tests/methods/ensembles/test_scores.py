@@ -255,7 +255,7 @@ def test_no_error_on_100_examples_is_no_certainty(right, runs):
     logits = np.tile([2.0, 0.0] if right else [0.0, 2.0], (runs, 100, 1))
     for outputs in (logits, logits.argmax(-1)):
         text = rs.ensemble_scores(outputs, labels).sentence()  # "standard error 0.00%" before
-        assert ("100.00% (95% interval 96.30% to 100.00%)" if right else "0.00% (95% interval 0.00% to 3.70%)") in text
+        assert ("100.00% (95% CI 96.30% to 100.00%)" if right else "0.00% (95% CI 0.00% to 3.70%)") in text
 
 
 def test_an_infinite_likelihood_is_said_in_words():

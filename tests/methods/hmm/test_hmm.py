@@ -18,7 +18,7 @@ from runspread.methods.hmm.fitting import Settings, starting_points
 from runspread.methods.hmm.initial import kmeans
 from runspread.methods.hmm.kernels import load_kernels
 from runspread.methods.hmm.parameters import as_frames
-from runspread.methods.hmm.selection import _reservations
+from runspread.methods.hmm.selection import _caveats
 
 
 def staircase(rng: np.random.Generator, lengths=(60, 45, 80, 30, 70), n_states=3, n_metrics=2, noise=0.3):
@@ -292,7 +292,7 @@ def test_selection_reports_curves_failures_and_the_limit():
 
 
 def test_close_numbers_of_states_are_a_warning():
-    notes = _reservations(np.array([2, 3, 4]), 1, np.zeros((3, 2)), np.array([[9.0, 9], [1, 5], [4, 6]]), True)
+    notes = _caveats(np.array([2, 3, 4]), 1, np.zeros((3, 2)), np.array([[9.0, 9], [1, 5], [4, 6]]), True)
     assert notes == (
         "4 states come within the standard deviation over restarts of the BIC of 3: compare their maps, and other "
         "seeds, before leaning on this one",

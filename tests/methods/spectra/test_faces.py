@@ -148,11 +148,11 @@ def test_spectra_says_why_there_are_none(tmp_path):
     safetensors.numpy.save_file({"q.weight": np.ones((60, 60), np.int8), "b": np.ones(3)}, tmp_path / "m.safetensors")
     out = run("spectra", tmp_path / "m.safetensors")
     assert out.exit_code == 2
-    assert "(1 not a matrix, 1 quantised left out)" in out.output
+    assert "(1 not a matrix, 1 quantised excluded)" in out.output
     safetensors.numpy.save_file({"w": HEAVY[:30, :30].copy()}, tmp_path / "m.safetensors")
     out = run("spectra", tmp_path / "m.safetensors")  # too small to average, but there is a layer to show
     assert out.exit_code == 0
-    assert "1 fewer than 50 eigenvalues left out" in out.output
+    assert "1 fewer than 50 eigenvalues excluded" in out.output
     made = rs.create_study(tmp_path / "s", splits={"test": np.arange(4)})
     for seed in range(3):
         with made.record(seeds=seed) as recorded:
@@ -161,7 +161,7 @@ def test_spectra_says_why_there_are_none(tmp_path):
     for command in ("spectra", "paradox"):
         out = run(command, made.path)
         assert out.exit_code == 2
-        assert "(3 not a matrix, 3 fewer than 50 eigenvalues left out)" in out.output
+        assert "(3 not a matrix, 3 fewer than 50 eigenvalues excluded)" in out.output
         assert "min_evals=20" in out.output
     assert run("spectra", made.path, "--run", made.runs[0].id).exit_code == 0
 

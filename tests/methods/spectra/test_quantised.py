@@ -87,7 +87,7 @@ def test_what_is_not_quantised_beside_packed_integers_is_read(tmp_path):
     file = write(tmp_path / "m.safetensors", tensors)
     found = rs.spectra(file)
     assert found.used == ("lm_head.weight",)
-    assert "2 quantised left out" in found.sentence()
+    assert "2 quantised excluded" in found.sentence()
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32", "float16"])

@@ -145,7 +145,7 @@ def test_excluded_runs_are_named_once():
     )
 
 
-@pytest.mark.parametrize("arguments", [{"confidence": 1}, {"n_accuracy_bins": 0}, {"resamples": 0}])
+@pytest.mark.parametrize("arguments", [{"confidence_level": 1}, {"n_accuracy_bins": 0}, {"resamples": 0}])
 def test_impossible_settings_are_errors(arguments):
     logits, labels = made_runs(runs=6)
     with pytest.raises(InputError):

@@ -214,7 +214,7 @@ def test_copies_inside_a_set_count_once(noise):
 def test_copies_of_one_run_are_no_evidence_of_a_change():
     rng = np.random.default_rng(0)
     copies, new = np.repeat(rng.normal(size=(1, 200)), 6, axis=0), rng.normal(size=(6, 200))
-    with pytest.raises(InputError, match=r"1 old and 6 new runs \(5 copies set aside\)"):  # p was 0.0022, exit 1
+    with pytest.raises(InputError, match=r"1 old and 6 new runs \(5 copies excluded\)"):  # p was 0.0022, exit 1
         rs.same(copies, new)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import runspread as rs
 from runspread.errors import InputError
-from runspread.methods.variance import poisson_binomial_pmf, score_variance, seed_selection_model
+from runspread.methods.variance import best_seed_model, poisson_binomial_pmf, score_variance
 from runspread.plots import plot_quantiles
 
 
@@ -82,11 +82,11 @@ def test_bounds_by_example_hold_for_calibrated_votes():
 
 
 def test_top_share_of_many_runs():
-    model = seed_selection_model(1.0, 0.3)
+    model = best_seed_model(1.0, 0.3)
     assert model.top_apparent_gain == pytest.approx(1.2711, abs=1e-4)  # the figure of the specification
     assert model.top_fresh_gain == pytest.approx(0.3 * 1.2711, abs=1e-4)
     drawn = np.sort(np.random.default_rng(7).normal(size=400_000))
-    top = seed_selection_model(1.0, 0.3, fraction=0.1).top_apparent_gain
+    top = best_seed_model(1.0, 0.3, fraction=0.1).top_apparent_gain
     assert top == pytest.approx(drawn[-40_000:].mean(), abs=0.01)
     with pytest.raises(InputError, match="fraction"):
-        seed_selection_model(1.0, 0.3, fraction=1.0)
+        best_seed_model(1.0, 0.3, fraction=1.0)

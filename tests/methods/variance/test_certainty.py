@@ -1,4 +1,4 @@
-"""No certainty out of nothing (audit A11), law of runs (A15), dropped examples (A16), one run (A8), samples (A10)."""
+"""No certainty out of nothing (audit A11), normality (A15), dropped examples (A16), one run (A8), samples (A10)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import runspread as rs
 from runspread.errors import InputError
 from runspread.methods._statistics import deviations, sample_variance
 from runspread.methods.variance import run_accuracies, score_variance
-from runspread.methods.variance.law import log_jackknife, outlying_runs, two_groups, unseen_share
+from runspread.methods.variance.run_distribution import log_jackknife, outlying_runs, two_groups, unseen_share
 from tests.conftest import SHARED
 
 RIGHT = np.ones((5, 100), bool)
@@ -159,7 +159,7 @@ def test_two_groups_by_the_formula():
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the vectors beside the checkout are not here")
 def test_critical_gaps_are_those_of_the_vectors():
-    from runspread.methods.variance.law import _GAPS
+    from runspread.methods.variance.run_distribution import _GAPS
 
     vectors = np.load(SHARED / "vectors" / "scores.npz")
     column = int(np.argmin(np.abs(vectors["modes__levels"] - 0.025)))
@@ -168,42 +168,45 @@ def test_critical_gaps_are_those_of_the_vectors():
         assert _GAPS[max(n for n in _GAPS if n <= runs)] > value - 0.08
 
 
-def test_any_law_by_the_jackknife_of_the_logarithm():
+def test_any_distribution_by_the_jackknife_of_the_logarithm():
     values = np.random.default_rng(4).normal(size=40)
     left = np.log([np.delete(values, i).var(ddof=1) for i in range(40)])
     assert log_jackknife(values) == pytest.approx(39 / 40 * np.square(left - left.mean()).sum(), rel=1e-9)
-    result = rs.variance(correct=failing(40, 6), law="any")
+    result = rs.variance(correct=failing(40, 6), distribution="any")
     accuracy = result.accuracy
     reach = t.ppf(0.975, 39) * math.sqrt(log_jackknife(accuracy))
     ends = result.n_examples / (result.n_examples - 1) * (result.var_test * np.exp([-reach, reach]) - result.var_ind)
     assert result.intervals.sd_fixed == pytest.approx(np.sqrt(np.maximum(0, ends)), rel=1e-9)
     assert result.intervals.sd_pop[1] >= result.intervals.sd_fixed[1]
-    assert "any law" not in result.sentence()
+    assert "any distribution" not in result.sentence()
     assert "not assuming normality" in result.sentence()
     assert not [note for note in result.warnings if "normal" in note]
 
 
 @pytest.mark.parametrize("runs", [30, 40, 300])
-def test_any_law_is_no_law_that_holds_where_failures_are_unseen(runs):
-    """Where 2 to 3 % of trainings fail, 30 to 40 runs cover in 49 to 65 %: "holds for any law" was false."""
-    found = rs.variance(correct=failing(runs, 0), law="any", pairs="none")
+def test_any_distribution_is_none_that_holds_where_failures_are_unseen(runs):
+    """Where 2 to 3 % of trainings fail, 30 to 40 runs cover in 49 to 65 %: "holds for any distribution" was false."""
+    found = rs.variance(correct=failing(runs, 0), distribution="any", pairs="none")
     share = f"{100 * (1 - 0.05 ** (1 / runs)):.2g}%"
     assert f"With {runs} runs, up to {share} of trainings may do worse than the worst one here" in found.warnings[-1]
-    assert "any law" not in f"{found.sentence()} {found.warnings}"
+    assert "any distribution" not in found.sentence()
+    assert [
+        note.replace("% bound, for any distribution)", "") for note in found.warnings if "any distribution" in note
+    ] == [f"With {runs} runs, up to {share} of trainings may do worse than the worst one here (95."]
     assert not rs.variance(correct=failing(300, 0), pairs="none").warnings
 
 
-def test_any_law_takes_thirty_runs():
-    with pytest.raises(InputError, match=r"law='any' with 29 runs\. Expected 30 runs or more") as error:
-        rs.variance(correct=failing(29, 2), law="any")
-    assert "law='normal'" in error.value.hint
-    rs.variance(correct=failing(29, 2), law="normal")
-    with pytest.raises(InputError, match="unknown law"):
-        rs.variance(correct=failing(29, 2), law="gauss")
+def test_any_distribution_takes_thirty_runs():
+    with pytest.raises(InputError, match=r"distribution='any' with 29 runs\. Expected 30 runs or more") as error:
+        rs.variance(correct=failing(29, 2), distribution="any")
+    assert "distribution='normal'" in error.value.hint
+    rs.variance(correct=failing(29, 2), distribution="normal")
+    with pytest.raises(InputError, match="unknown distribution"):
+        rs.variance(correct=failing(29, 2), distribution="gauss")
 
 
-def test_the_share_of_worse_trainings_is_bounded_for_any_law():
-    """The share below the lowest of n has the law Beta(1, n)."""
+def test_the_share_of_worse_trainings_is_bounded_for_any_distribution():
+    """The share below the lowest of n has the distribution Beta(1, n)."""
     result = rs.variance(correct=failing(10, 0))
     assert result.unseen_share == unseen_share(10, 0.95) == pytest.approx(beta.ppf(0.95, 1, 10))
     assert "With 10 runs, up to 26% of trainings may do worse than the worst one here" in " ".join(result.warnings)
@@ -219,15 +222,15 @@ def test_dropped_examples_are_counted_and_named():
     kept = np.delete(correct, [3, 8, 20, 21], axis=1)
     assert result.n_examples == 26
     assert result.warnings[0] == (
-        "4 of 30 examples were left out because a run lacks them (examples 3, 8, 20 and 1 more): the mean accuracy is "
+        "4 of 30 examples were excluded because a run lacks them (examples 3, 8, 20 and 1 more): the mean accuracy is "
         f"{kept.mean():.2%} on those kept, {np.nanmean(correct, axis=0).mean():.2%} on all that were evaluated."
     )
     one = correct.copy()
     one[:, [3, 20, 21]] = 1
     note = rs.variance(correct=one, missing="intersect").warnings[0]
-    assert "1 of 30 examples was left out because a run lacks it (example 8)" in note
+    assert "1 of 30 examples was excluded because a run lacks it (example 8)" in note
     whole = rs.variance(correct=np.nan_to_num(correct), missing="intersect")
-    assert not [note for note in whole.warnings if "left out" in note]
+    assert not [note for note in whole.warnings if "excluded" in note]
     masked = rs.variance(correct=np.ma.masked_invalid(correct), missing="intersect")
     assert masked.warnings[0] == result.warnings[0]
 
@@ -255,7 +258,10 @@ def test_one_run_gives_no_upper_bound(error):
     said = rs.variance(correct=(np.arange(2000) >= 2000 * error)[None]).sentence()
     assert "at most" not in said
     about = 100 * math.sqrt(error / 4000)
-    assert f"about {about:.2f} points if errors are independent; fine-tunings were seen at 1 to 5 times that" in said
+    assert (
+        f"about {about:.2f} percentage points if errors are independent; fine-tunings were seen at 1 to 5 times that"
+        in said
+    )
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the data beside the checkout are not here")

@@ -122,7 +122,7 @@ def test_two_runs_and_few_clusters(runs):
     assert math.isnan(rs.variance(correct=matrix[:1], clusters=clusters).test.p_value)
     with pytest.raises(InputError, match="all the same") as error:
         rs.variance(correct=matrix, clusters=np.zeros(matrix.shape[1]))
-    assert "Leave clusters out" in error.value.hint
+    assert "Omit clusters" in error.value.hint
     rs.variance(correct=matrix)  # the hint
 
 
@@ -182,7 +182,9 @@ def test_calibration_takes_clusters(predictions):
     assert "in 40 clusters" in found.sentence()
     assert "from independent clusters" in found.sentence()
     assert "independent clusters, measured" in found.table()["sd of independent errors"]
-    assert found.table()["points"][:6] == plain.table()["points"]  # predictions are of independent examples
+    assert (
+        found.table()["percentage points"][:6] == plain.table()["percentage points"]
+    )  # predictions are of independent examples
 
 
 def test_the_gap_of_calibration_by_its_formula(predictions):

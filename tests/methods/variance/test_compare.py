@@ -11,6 +11,8 @@ from scipy import stats
 import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.variance import (
+    best_seed_model,
+    best_seed_selection,
     holm_adjust,
     plan_gap,
     plan_runs,
@@ -18,8 +20,6 @@ from runspread.methods.variance import (
     plan_variance,
     run_accuracies,
     run_statistics,
-    seed_selection,
-    seed_selection_model,
 )
 
 
@@ -227,7 +227,7 @@ def test_selection_model_against_simulation():
     true = math.sqrt(lam) * rng.normal(size=(200_000, count))
     seen = true + math.sqrt(1 - lam) * rng.normal(size=true.shape)
     picked = np.take_along_axis(true, seen.argmax(axis=1)[:, None], axis=1)[:, 0]
-    model = seed_selection_model(1.0, lam, [count])
+    model = best_seed_model(1.0, lam, [count])
     assert model.apparent_gain[0] == pytest.approx(seen.max(axis=1).mean(), abs=0.01)
     assert model.fresh_gain[0] == pytest.approx(picked.mean(), abs=0.01)
     assert model.p_above_mean[0] == pytest.approx((picked > 0).mean(), abs=0.005)
@@ -237,18 +237,18 @@ def test_selection_model_against_simulation():
 
 
 def test_selection_model_figures_of_the_specification():
-    model = seed_selection_model(0.00149, 0.02533, [20])
+    model = best_seed_model(0.00149, 0.02533, [20])
     assert model.p_above_mean[0] == pytest.approx(0.618, abs=0.001)
     assert model.p_beats_random[0] == pytest.approx(0.584, abs=0.001)
     assert model.p_truly_best[0] == pytest.approx(0.0853, abs=0.0005)
-    cifar = seed_selection_model(0.00149, (0.033 / 0.149) ** 2, [10, 100])
+    cifar = best_seed_model(0.00149, (0.033 / 0.149) ** 2, [10, 100])
     np.testing.assert_allclose(100 * cifar.apparent_gain, [0.229, 0.374], atol=0.0006)
     np.testing.assert_allclose(100 * cifar.fresh_gain, [0.011, 0.018], atol=0.0006)
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.001, 0.5, 0.99, 1.0])
 def test_selection_model_limits(lam):
-    model = seed_selection_model(1.0, lam, [1, 2, 7])
+    model = best_seed_model(1.0, lam, [1, 2, 7])
     assert model.e_max[0] == pytest.approx(0, abs=1e-12)
     assert model.e_max[1] == pytest.approx(1 / math.sqrt(math.pi), rel=1e-9)
     np.testing.assert_array_less(-1e-9, model.p_truly_best)
@@ -265,7 +265,7 @@ def test_empirical_selection_over_all_subsets():
     from itertools import combinations
 
     matrix = np.random.default_rng(2).random((7, 30)) < 0.6
-    result = seed_selection(correct=matrix, counts=[3, 9])
+    result = best_seed_selection(correct=matrix, counts=[3, 9])
     first, second = matrix[:, ::2].mean(axis=1), matrix[:, 1::2].mean(axis=1)
     gains = []
     for subset in combinations(range(7), 3):
@@ -280,11 +280,11 @@ def test_empirical_selection_over_all_subsets():
 
 def test_selection_refuses():
     with pytest.raises(InputError):
-        seed_selection(correct=[[1, 0, 1]])
+        best_seed_selection(correct=[[1, 0, 1]])
     with pytest.raises(InputError):
-        seed_selection_model(1.0, 1.2)
+        best_seed_model(1.0, 1.2)
     with pytest.raises(InputError):
-        seed_selection_model(1.0, 0.2, [0])
+        best_seed_model(1.0, 0.2, [0])
 
 
 def test_run_accuracies_shrink_to_the_mean():
@@ -326,7 +326,7 @@ def test_a_test_set_of_another_size_changes_the_noise_of_examples_only():
     plan = plan_runs(0.01, found, n_examples=100_000)
     assert plan.var_a == pytest.approx(max(0, found.var_dist) + found.components.var_inter / 100_000)
     assert plan.n_examples == 100_000
-    assert "carried there from 40 runs on 200" in plan.sentence()
+    assert "carried from 40 runs on 200" in plan.sentence()
     assert plan_runs(0.01, found, n_examples=200).var_a == found.var_test
     with pytest.raises(InputError, match="a comparison alone"):
         plan_runs(0.01, rs.compare(correct=matrices(10)), n_examples=1000)
@@ -339,27 +339,27 @@ def test_a_plan_for_the_distribution_is_never_below_that_for_the_test_set():
     assert plan.table()["runs of each"][-1] == plan.runs_needed
     gap = plan_gap(2, variance=1e-5, tau2=1e-9, n_examples=10_000)
     assert gap.gap_dist < gap.gap_needed <= gap.gap_needed_dist
-    assert gap.table()["gap in points"][-1] == 100 * gap.gap_needed_dist
+    assert gap.table()["gap in percentage points"][-1] == 100 * gap.gap_needed_dist
     assert f"of {100 * gap.gap_needed_dist:.2f} on the distribution" in gap.sentence()
 
 
 def test_selection_honours_counts_and_refuses_what_a_result_has():
     matrix = matrices(11)[0]
     result = rs.variance(correct=matrix)
-    picked = seed_selection(result, counts=(3, 4))
+    picked = best_seed_selection(result, counts=(3, 4))
     assert picked.counts == (3, 4)
     np.testing.assert_allclose(
-        picked.halves.best_of_gain1, seed_selection(correct=matrix, counts=(3, 4)).halves.best_of_gain1
+        picked.halves.best_of_gain1, best_seed_selection(correct=matrix, counts=(3, 4)).halves.best_of_gain1
     )
-    assert seed_selection(result).counts == (2, 5, 10)
+    assert best_seed_selection(result).counts == (2, 5, 10)
     half = np.arange(200) < 100
     for call in (
-        lambda: seed_selection(result, first_half=half),
+        lambda: best_seed_selection(result, first_half=half),
         lambda: run_accuracies(result, np.zeros(200, int)),
         lambda: rs.variance(run_statistics(matrix * 1, np.ones(200, int)), first_half=half),
         lambda: rs.variance(run_statistics(matrix * 1, np.ones(200, int)), groups=4),
         lambda: rs.variance(correct=matrix, best_of=(0, -1)),
-        lambda: seed_selection(result, counts=()),
+        lambda: best_seed_selection(result, counts=()),
     ):
         with pytest.raises(InputError):
             call()

@@ -447,7 +447,7 @@ def test_a_new_configuration_at_the_margin_is_called_not_worse_in_one_of_twenty(
         assert np.mean([bool(result.shown) for result in found]) <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 300)
 
 
-# ------------------------------------------------------------------ D5 and A16: words and numbers of what is left out
+# ------------------------------------------------------------------ D5 and A16: words and numbers of what is excluded
 
 
 def test_singular_and_plural_and_no_nan_in_words():
@@ -475,8 +475,8 @@ def test_examples_that_some_run_lacks_are_counted_with_their_clusters():
     expected = rs.compare(correct=(old[:, keep], new[:, keep]), clusters=codes[keep])
     assert result.n_examples == 118
     assert result.ci_dist == expected.ci_dist
-    (note,) = (note for note in result.warnings if "left out" in note)
-    assert note.startswith("2 of 120 examples were left out because a run lacks them (examples 3, 50): the mean ")
+    (note,) = (note for note in result.warnings if "excluded" in note)
+    assert note.startswith("2 of 120 examples were excluded because a run lacks them (examples 3, 50): the mean ")
     for array, name in ((old, "A"), (new, "B")):
         every = f"{np.nanmean(array, axis=0).mean():.2%} on all that were evaluated"
         assert f"the mean accuracy of {name} is {array[:, keep].mean():.2%} on those kept, {every}" in note

@@ -75,12 +75,12 @@ def test_chance_makes_no_shared_runs():
     assert rs.compare(correct=(right, right)).verdict() == "undecided"
 
 
-# ------------------------------------------------------------------ A6: copies that are set aside
+# ------------------------------------------------------------------ A6: copies that are excluded
 
 
 @pytest.mark.parametrize("kind", ["outputs", "correct"])
 def test_copies_that_are_set_aside_are_said_to_be(kind):
-    """It warned of variances that are too small because of runs that it had left out."""
+    """It warned of variances that are too small because of runs that it had excluded."""
     values, labels = outputs(2, 6)
     other, _ = outputs(3, 5, shift=1.2)
     values[[4, 5]] = values[1]
@@ -90,7 +90,7 @@ def test_copies_that_are_set_aside_are_said_to_be(kind):
         result = rs.compare(values, other, labels, names=NAMES)
     assert (result.n_runs_a, len(result.excluded)) == (4, 2)
     notes = " ".join(result.warnings)
-    assert "old: copied runs: 2 runs are copies of others, and left out" in notes
+    assert "old: copied runs: 2 runs are copies of others, and excluded" in notes
     assert "too small" not in notes
     assert "bias every variance" not in notes
 
@@ -212,7 +212,7 @@ def test_samples_that_are_none(tmp_path):
     old, new = drawn(14, 3), drawn(15, 3)
     with pytest.raises(InputError, match="pairs of samples") as error:
         rs.compare(correct=(old, new), samples_are="samples", seeds=(range(3), range(3)))
-    assert "Leave paired and seeds out" in error.value.hint
+    assert "Omit paired and seeds" in error.value.hint
     assert rs.compare(correct=(old, new), samples_are="samples").paired.n_pairs is None
     with pytest.raises(InputError, match="unknown samples_are"):
         rs.compare(correct=(old, new), samples_are="epochs")

@@ -11,7 +11,7 @@ from runspread._reading.outputs import ArrayOutputs
 from runspread.methods.audit import RunEvidence
 from runspread.methods.audit.auditing import copied_runs
 from runspread.methods.ensembles import diversity, select_ensemble
-from runspread.methods.variance import independence_test, pair_deviations, poke_sensitivity, run_accuracies
+from runspread.methods.variance import independence_test, pair_deviations, perturbation_sensitivity, run_accuracies
 from runspread.methods.variance.statistics import counted
 from tests.methods.variance.probit import draw
 
@@ -183,7 +183,7 @@ def test_methods_warn_of_copies_in_arrays(name, noise):
 
 def test_poked_runs_are_to_be_alike():
     values, _ = logits(np.random.default_rng(13))
-    assert not poke_sensitivity(values, values, values + 1e-6).warnings
+    assert not perturbation_sensitivity(values, values, values + 1e-6).warnings
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-5])

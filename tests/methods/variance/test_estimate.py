@@ -196,9 +196,19 @@ def test_labels_are_needed():
         rs.variance()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("confidence", "confidence_level"), ("level", "confidence_level"), ("law", "distribution")]
+)
+def test_a_keyword_that_was_renamed_is_refused_with_its_name_of_now(old, new):
+    with pytest.raises(InputError, match=rf"unknown variance keyword '{old}'.*Did you mean '{new}'\?"):
+        rs.variance(correct=np.eye(3), **{old: 0.9})
+
+
 def test_unknown_keyword():
-    with pytest.raises(InputError, match=r"unknown variance keyword 'confidence'.*Did you mean 'confidence_level'\?"):
-        rs.variance(correct=np.eye(3), confidence=0.9)  # type: ignore[call-arg]
+    with pytest.raises(
+        InputError, match=r"unknown variance keyword 'confidence_lvl'.*Did you mean 'confidence_level'\?"
+    ):
+        rs.variance(correct=np.eye(3), confidence_lvl=0.9)  # type: ignore[call-arg]
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.variance import (
+    best_seed_selection,
     independence_test,
     pair_deviations,
     run_accuracies,
-    seed_selection,
     two_group_tasks,
 )
 from tests.methods.variance.probit import draw
@@ -104,9 +104,9 @@ def test_policies_are_everywhere():
     full = matrix[:, 1:]
     matrix[3, 0] = np.nan
     same = {"correct": matrix, "missing": "intersect"}
-    for method in (pair_deviations, run_accuracies, seed_selection):
+    for method in (pair_deviations, run_accuracies, best_seed_selection):
         found, expected = method(**same), method(correct=full)
-        assert [note for note in found.warnings if "1 of 40 examples was left out" in note], method
+        assert [note for note in found.warnings if "1 of 40 examples was excluded" in note], method
         np.testing.assert_equal({**found.to_dict(), "warnings": []}, {**expected.to_dict(), "warnings": []})
     assert independence_test(**same, resamples=3).n_examples == 39
     both = rs.compare(correct=(matrix, draw(np.random.default_rng(7), 8, 40, 0.0)[0]), missing="intersect")

@@ -10,13 +10,13 @@ import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.audit import RunEvidence
 from runspread.methods.variance import (
+    best_seed_model,
+    best_seed_selection,
     independence_test,
     pair_deviations,
     plan_gap,
     plan_runs,
     run_accuracies,
-    seed_selection,
-    seed_selection_model,
     stopping_rule,
     two_group_tasks,
 )
@@ -72,8 +72,8 @@ def test_split_halves(ax, runs):
     drawn(ax)
 
 
-def test_seed_selection(ax, runs):
-    result = seed_selection(*runs)
+def test_best_seed_selection(ax, runs):
+    result = best_seed_selection(*runs)
     result.plot(ax)
     heights = [patch.get_height() for patch in ax.patches]
     np.testing.assert_allclose(heights, 100 * np.array([*result.apparent.gain, *result.fresh.gain]))
@@ -121,7 +121,7 @@ def test_comparison(ax, runs):
     expected = [result.answers[on].interval(0.9) for on in ("distribution", "test-set", "models")]
     np.testing.assert_allclose(drawn_ends, 100 * np.array(expected))
     np.testing.assert_allclose(ax.lines[1].get_xdata(), [100 * result.diff])
-    assert ax.get_xlabel().startswith("accuracy of B minus A (points, 90% interval)")
+    assert ax.get_xlabel().startswith("accuracy of B minus A (percentage points, 90% CI)")
     drawn(ax)
     assert ax.patches[0].get_x() == pytest.approx(-1)  # where it is not worse
 
@@ -155,7 +155,7 @@ def test_run_accuracies(ax, runs):
 
 
 def test_selection_model(ax):
-    result = seed_selection_model(0.01, 0.3, (10, 2))
+    result = best_seed_model(0.01, 0.3, (10, 2))
     result.plot(ax)
     assert ax.lines[0].get_xdata().tolist() == [2, 10]
     np.testing.assert_allclose(ax.lines[1].get_ydata(), 100 * result.fresh_gain[::-1])

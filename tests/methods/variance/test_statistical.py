@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 import runspread as rs
-from runspread.methods.variance import independence_test, seed_selection_model
+from runspread.methods.variance import best_seed_model, independence_test
 from tests.methods.variance.probit import draw, draw_pair, draw_pair_of_seeds, fixed_variance, population_variance
 
 pytestmark = pytest.mark.slow
@@ -86,7 +86,7 @@ def test_selection_probabilities(lam, count):
     true = math.sqrt(lam) * rng.normal(size=(150_000, count))
     seen = true + math.sqrt(1 - lam) * rng.normal(size=true.shape)
     picked = np.take_along_axis(true, seen.argmax(axis=1)[:, None], axis=1)[:, 0]
-    model = seed_selection_model(1.0, lam, [count])
+    model = best_seed_model(1.0, lam, [count])
     assert model.p_above_mean[0] == pytest.approx((picked > 0).mean(), abs=0.005)
     fresh = math.sqrt(lam) * rng.normal(size=len(picked))
     assert model.p_beats_random[0] == pytest.approx((picked > fresh).mean(), abs=0.005)

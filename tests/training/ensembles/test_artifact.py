@@ -102,8 +102,8 @@ def test_saved_and_loaded_it_predicts_the_same(ensemble, tmp_path, test_split):
     folder = ensemble.save(tmp_path / "shipped")
     loaded = rs.load_ensemble(folder)
     np.testing.assert_array_equal(loaded.predict(test_split.inputs), ensemble.predict(test_split.inputs))
-    assert loaded.facts.selection["objective"] == "nll"
-    assert loaded.facts.members[0]["seeds"]["init"] is not None
+    assert loaded.metadata.selection["objective"] == "nll"
+    assert loaded.metadata.members[0]["seeds"]["init"] is not None
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["shipped"]
     with pytest.raises(StorageError, match="exists"):
         ensemble.save(folder)
@@ -217,7 +217,7 @@ def test_batch_ensembles_are_shipped_too(kind, tmp_path):
     np.testing.assert_allclose(ensemble.predict(X), core.predict(X), atol=1e-6)
     loaded = rs.load_ensemble(ensemble.save(tmp_path / kind), network=small(5))
     np.testing.assert_array_equal(loaded.predict(X), ensemble.predict(X))
-    assert loaded.facts.conversion.kind == kind
+    assert loaded.metadata.conversion.kind == kind
     cost = ensemble.cost(X, single=network, repeats=2)
     assert cost.single_parameters == sum(p.numel() for p in network.parameters())
     assert cost.parameters == sum(p.numel() for p in core.parameters())

@@ -107,7 +107,7 @@ def test_hyper_batch(tmp_path):
     assert found.exit_code == 0, found.output
     assert "hyper-batch ensemble of 2 members" in found.output
     shipped = rs.load_ensemble(tmp_path / "shipped")
-    assert shipped.facts.conversion.kind == "hyper-batch"
+    assert shipped.metadata.conversion.kind == "hyper-batch"
     plain = invoke("hyper-batch", "digits-mlp", "--members", 2, "--fixed", *set_options(), "--json")
     assert json.loads(plain.stdout)["kind"] == "batch"
 
@@ -286,9 +286,9 @@ def test_hyper_batch_takes_what_the_converter_takes(tmp_path):
     assert "steps" in found.stderr
     assert "times the parameters of a single network" in found.output
     loaded = rs.load_ensemble(tmp_path / "shipped")
-    assert loaded.facts.conversion.options["hidden"] is None
-    assert loaded.facts.training["settings"]["tau"] == 0
-    assert loaded.facts.cost["single_seconds"] > 0
+    assert loaded.metadata.conversion.options["hidden"] is None
+    assert loaded.metadata.training["settings"]["tau"] == 0
+    assert loaded.metadata.cost["single_seconds"] > 0
 
 
 @pytest.mark.parametrize("rate", ["-1", "nan"])

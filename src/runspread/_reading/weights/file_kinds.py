@@ -156,7 +156,7 @@ def refuse_other_kinds(file: Path, *, pickles: bool = False) -> None:
     if pickles and kind is None:
         with file.open("rb") as stream:
             if _is_safetensors(stream.read(16)):
-                hint = f"Leave --torch out. In Python: rs.spectra({str(file)!r})"
+                hint = f"Drop --torch. In Python: rs.spectra({str(file)!r})"
                 raise InputError(f"{file} is a safetensors file", "a checkpoint that torch.save wrote", hint)
     if kind is not None and not (pickles and kind.pickled):
         wanted = "a checkpoint that torch.save wrote" if pickles else "safetensors weights"

@@ -22,7 +22,7 @@ from .tensors import WeightTensor
 def tensors_of_safetensors(
     path: Path, kinds: Mapping[str, str] | None = None
 ) -> tuple[list[WeightTensor], tuple[Excluded, ...]]:
-    """Return the tensors of a safetensors file, of the shards of an index, or of a folder, and what was left out.
+    """Return the tensors of a safetensors file, of the shards of an index, or of a folder, and what was excluded.
 
     Parameters
     ----------

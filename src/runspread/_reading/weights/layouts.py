@@ -71,7 +71,7 @@ def _kernel(tensor: WeightTensor, bias: Shape | None, tensors: Tensors) -> Weigh
         if _OUT_OF_HEADS.fullmatch(layer) and bias in (None, shape[2:]) and _heads_beside(tensor, tensors):
             return _moved(tensor, (shape[0] * shape[1], shape[2]), None, "dense")
         if bias == (shape[0], shape[2]) or (bias is None and not _CONVOLUTION.fullmatch(layer)):
-            return None  # a matrix a layer, or an expert
+            return None  # one matrix per layer, or per expert
     return _turned(tensor) if len(shape) > 2 else None
 
 

@@ -101,7 +101,7 @@ def main(memory: str, seconds: str, folder: str, *sources: str) -> None:
 
 
 def convert(source: str, target: Path) -> None:
-    """Convert `source` to `target`, and list beside it the order of names, shared storage, and what was left out."""
+    """Convert `source` to `target`, and list beside it the order of names, shared storage, and what was excluded."""
     import torch
     from safetensors.torch import save_file
 

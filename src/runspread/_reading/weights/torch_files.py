@@ -194,7 +194,7 @@ def from_torch_checkpoint(
         holds a state dict, or a mapping with one in it; names of nested mappings are joined by dots. Where exactly one
         of ``state_dict``, ``model_state_dict``, ``model``, ``module`` and the like holds tensors, only that is read;
         otherwise all but the state of training (optimisers, schedulers, losses, ... and a moving average of the weights
-        beside the weights themselves). What was left out is named in the result's ``excluded``.
+        beside the weights themselves). What was excluded is named in the result's ``excluded``.
     memory_bytes : int
         Limit on the address space of the reading process.
     seconds : int
@@ -234,7 +234,7 @@ def from_torch_checkpoint(
 def _converted(
     files: ModelFiles, folder: Path, memory_bytes: int, seconds: int
 ) -> tuple[list[WeightTensor], list[Excluded]]:
-    """Let another process turn checkpoints into safetensors; return the tensors there, and what was left out."""
+    """Let another process turn checkpoints into safetensors; return the tensors there, and what was excluded."""
     _convert(files.files, folder, memory_bytes, seconds)
     tensors: dict[str, WeightTensor] = {}
     left_out: list[Excluded] = []

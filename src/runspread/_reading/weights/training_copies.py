@@ -42,7 +42,7 @@ def copies_of_training(shapes: Shapes, numbers: Callable[[str], NDArray[Any]] | 
     """Return the tensors that belong to the training and not to the model, with what each is.
 
     A name decides only where tensors without it remain: a model that is called after an average is the model where
-    there is no other. A twin (teacher, target network, momentum encoder) is left out where what it copies stands
+    there is no other. A twin (teacher, target network, momentum encoder) is excluded where what it copies stands
     beside it.
 
     Parameters

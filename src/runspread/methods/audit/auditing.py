@@ -47,7 +47,7 @@ _ARRAYS = (
 )
 _MOST_OUTPUTS = 2000  # runs whose bare outputs the other methods look at
 _SAID = (REPEATED, "exactly the outputs of another")  # a method's own words for copies
-_RUNS = frozenset(  # arguments that hold runs, each other than its neighbours: a poked run is to be like another
+_RUNS = frozenset(  # arguments that hold runs, each other than its neighbours: a perturbed run is to be like another
     ("source", "outputs", "candidates", "references", "old", "new", "a", "b", "base", "fresh")
 )
 _OF_COPIES = ("copied runs", "repeated seeds")
@@ -151,14 +151,14 @@ def audit(source: Any, labels: Any = None, **reading: Unpack[ReadingOptions]) ->
     if not is_study(source):
         return _of_outputs(source, labels, how["kind"], check_nan(how["nan"]))
     if labels is not None:
-        raise InputError("labels beside a study", "labels only beside outputs", "A study has its own.")
+        raise InputError("got labels beside a study", "labels only beside outputs", "A study has its own.")
     return replace(_judged(study_evidence(source, split=how["split"])), excluded=corrupt_shards(source))
 
 
 def _judged(evidence: RunEvidence) -> Audit:
     """Return what speaks against independence in the evidence."""
     if not evidence.run_ids:
-        raise InputError("no runs", "at least one run that did not fail")
+        raise InputError("there are no runs", "at least one run that did not fail")
     findings = [found for look in LOOKS for found in look(evidence)]
     present = {
         "seeds": any(seed is not None for seeds in evidence.seeds.values() for seed in seeds),
@@ -219,7 +219,7 @@ class _Watched:
 
 
 def _of_outputs(source: Any, labels: Any, kind: str, nan: str) -> Audit:
-    """Judge runs by their outputs alone; those whose outputs cannot be used are left out and named."""
+    """Judge runs by their outputs alone; those whose outputs cannot be used are excluded and named."""
     try:
         outputs = as_outputs(source, labels, kind=kind, scalars=isinstance(source, RunOutputs))
     except InputError as error:  # an array may be of losses or weights
@@ -309,7 +309,7 @@ def copied_runs(source: Any, statistics: RunStatistics, outcomes: Outcomes | Non
 
 
 def partly_copied(copies: Copies, run_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return what to say of runs that share a part of their outputs, where copies are known and set aside."""
+    """Return what to say of runs that share a part of their outputs, where copies are known and excluded."""
     if not copies.partial:
         return ()
     rest = Copies(copies.n_runs, partial=copies.partial)
@@ -322,7 +322,7 @@ _KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], tuple[Finding, ...], tuple
 
 
 def _flaws(study: Any, set_aside: Collection[str]) -> tuple[str, ...]:
-    """Return the flaws of a study as sentences, without those of copies that are set aside."""
+    """Return the flaws of a study as sentences, without those of copies that are excluded."""
     try:
         found = _known(study)[0]
         return tuple(flaw.text for flaw in found if flaw.kind not in _OF_COPIES or set(flaw.runs) - set(set_aside))

@@ -22,7 +22,7 @@ LOSSES = ("loss", "nll", "entropy", "perplexity")
 HELD_OUT = ("val", "test", "eval", "dev")
 _LENGTHS = 20  # of curves, the longest, that are tried
 
-Prints = tuple[str | None, ...]
+Fingerprints = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -52,10 +52,10 @@ class RunEvidence:
     run_ids: tuple[str, ...]
     seeds: dict[str, tuple[int | None, ...]] = field(default_factory=dict[str, tuple[int | None, ...]])
     configurations: tuple[str, ...] = ()
-    initial: Prints = ()
+    initial: Fingerprints = ()
     first_losses: NDArray[np.float64] | None = None
-    predictions: Prints = ()
-    final: Prints = ()
+    predictions: Fingerprints = ()
+    final: Fingerprints = ()
     copies: Copies | None = None
     losses: NDArray[np.float64] | None = None
 
@@ -99,29 +99,29 @@ class RunEvidence:
         if len(set(lengths.values())) != 1:
             raise InputError(f"numbers of runs {lengths}" if lengths else "no evidence", "one number of runs in all")
         if set(by_role) - set(ROLES):
-            raise InputError(f"seeds of {', '.join(by_role)}", f"roles {', '.join(ROLES)}")
+            raise InputError(f"got seeds of {', '.join(by_role)}", f"roles {', '.join(ROLES)}")
         count = next(iter(lengths.values()))
-        copies, prints = _array_copies(arrays.get("predictions"), labels)
+        copies, fingerprints = _array_copies(arrays.get("predictions"), labels)
         curves = arrays["losses"].astype(np.float64) if "losses" in arrays else None
         if curves is not None and curves.ndim != 2:
-            raise InputError(f"losses of shape {curves.shape}", "[runs, points]")
+            raise InputError(f"got losses of shape {curves.shape}", "[runs, points]")
         return cls(
             run_ids=tuple(run_ids or (f"run {index}" for index in range(count))),
             seeds=by_role,
             configurations=tuple(configurations or [""] * count),
             initial=_prints(arrays.get("initial_weights")),
-            predictions=prints,
+            predictions=fingerprints,
             copies=copies,
             first_losses=None if curves is None else _first_values(curves)[:, None],
             losses=curves,
         )
 
 
-def _prints(array: NDArray[Any] | None) -> Prints:
+def _prints(array: NDArray[Any] | None) -> Fingerprints:
     return () if array is None else tuple(_whole([row]) for row in array)
 
 
-def _array_copies(array: NDArray[Any] | None, labels: ArrayLike | None) -> tuple[Copies | None, Prints]:
+def _array_copies(array: NDArray[Any] | None, labels: ArrayLike | None) -> tuple[Copies | None, Fingerprints]:
     if array is None:
         return None, ()
     outputs = ArrayOutputs(array[:, None] if array.ndim == 1 else array, None if labels is None else np.asarray(labels))
@@ -140,7 +140,7 @@ def _first_values(curves: NDArray[Any]) -> NDArray[np.float64]:
 def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_weights: int | None = None) -> RunEvidence:
     """Return the evidence in a study.
 
-    Runs that failed are left out: there is nothing of them to count twice. Of predictions and weights only the first
+    Runs that failed are excluded: there is nothing of them to count twice. Of predictions and weights only the first
     values are read, and the rest of those runs alone that agree in them.
 
     Parameters
@@ -155,23 +155,23 @@ def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_wei
     runs = [run for run in study.runs if run.status != "failed"]
     ids = tuple(run.id for run in runs)
     first, losses = _losses(study, ids)
-    rest: Prints = () if most_weights is None else (None,) * (len(runs) - most_weights)
+    rest: Fingerprints = () if most_weights is None else (None,) * (len(runs) - most_weights)
     looked = runs[:most_weights]
-    copies, prints = _predictions(study, ids, split)
+    copies, fingerprints = _predictions(study, ids, split)
     return RunEvidence(
         run_ids=ids,
         seeds={role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
         configurations=tuple(json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in runs),
         initial=_weights(study, looked, 0) + rest,
         final=_weights(study, looked, None) + rest,
-        predictions=prints,
+        predictions=fingerprints,
         copies=copies,
         first_losses=first,
         losses=losses,
     )
 
 
-def _told_apart(runs: Sequence[Any], read: Callable[[Any], Sequence[NDArray[Any]] | None]) -> Prints:
+def _told_apart(runs: Sequence[Any], read: Callable[[Any], Sequence[NDArray[Any]] | None]) -> Fingerprints:
     """Return a digest of each run's arrays: of their first values, or of all where runs agree in those.
 
     None where `read` has nothing, or NaN: what diverged is no evidence.
@@ -193,7 +193,7 @@ def _whole(arrays: Sequence[NDArray[Any]] | None) -> str | None:
     return digest_of(*arrays)
 
 
-def _weights(study: HoldsEvidence, runs: Sequence[Any], step: int | None) -> Prints:
+def _weights(study: HoldsEvidence, runs: Sequence[Any], step: int | None) -> Fingerprints:
     """Return the digest of each run's weights at a step, None where they were not recorded or the run diverged."""
 
     def read(run: Any) -> Sequence[NDArray[Any]] | None:
@@ -204,7 +204,7 @@ def _weights(study: HoldsEvidence, runs: Sequence[Any], step: int | None) -> Pri
     return _told_apart(runs, read)
 
 
-def _predictions(study: HoldsEvidence, ids: tuple[str, ...], split: str | None) -> tuple[Copies | None, Prints]:
+def _predictions(study: HoldsEvidence, ids: tuple[str, ...], split: str | None) -> tuple[Copies | None, Fingerprints]:
     recorded = [name for run in study.runs for name, step in run.predictions if step is None]
     wanted = split or ("test" if "test" in recorded or not recorded else recorded[0])
     try:
@@ -213,16 +213,16 @@ def _predictions(study: HoldsEvidence, ids: tuple[str, ...], split: str | None) 
         if recorded:  # of another split: the name is misspelt, or the wrong one
             raise
         return None, ()
-    copies, prints = copied_outputs(outputs)
-    known = dict(zip(outputs.run_ids, prints, strict=True))
+    copies, fingerprints = copied_outputs(outputs)
+    known = dict(zip(outputs.run_ids, fingerprints, strict=True))
     return copies.placed(outputs.run_ids, ids), tuple(known.get(name) for name in ids)
 
 
 def outputs_evidence(outputs: RunOutputs, most: int | None = None) -> RunEvidence:
     """Return the evidence in outputs of runs alone, of the first `most`: which of them are copies."""
-    copies, prints = copied_outputs(outputs, most)
+    copies, fingerprints = copied_outputs(outputs, most)
     ids = outputs.run_ids[:most]
-    return RunEvidence(run_ids=ids, configurations=("",) * len(ids), predictions=prints, copies=copies)
+    return RunEvidence(run_ids=ids, configurations=("",) * len(ids), predictions=fingerprints, copies=copies)
 
 
 def _losses(

@@ -296,7 +296,7 @@ def _autocorrelations() -> tuple[Floats, Floats]:
     true = np.arange(0.0, 1.0, 0.05)
     seen: list[float] = []
     for value in true:
-        law = np.convolve(value ** np.abs(np.arange(-200, 201)), filtered)
-        middle = len(law) // 2
-        seen.append(float(law[middle + 1] / law[middle]))
+        correlation = np.convolve(value ** np.abs(np.arange(-200, 201)), filtered)
+        middle = len(correlation) // 2
+        seen.append(float(correlation[middle + 1] / correlation[middle]))
     return np.array(seen), true

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..._reading.copies import Copies, equal_groups
 from ..._reading.sketches import CLOSE
 from .coincidences import can_tell, equal_losses, resolution
-from .evidence import ROLES, Prints, RunEvidence
+from .evidence import ROLES, Fingerprints, RunEvidence
 from .fluctuations import Floats, fluctuate_together
 
 POINTS = 50
@@ -138,7 +138,7 @@ def _copied(evidence: RunEvidence, groups: list[list[int]], how: str) -> Finding
     who = "1 pair of runs" if pairs == 1 else f"{pairs} pairs of runs"
     how = how.replace("have", "has", 1) if pairs == 1 else how
     what = f"{who} {how} ({_list(evidence, groups)}){_only_by(evidence, groups)}"
-    effect = f"{_shrinkage(groups, len(evidence.run_ids))}. Leave out all but one of each group."
+    effect = f"{_shrinkage(groups, len(evidence.run_ids))}. Exclude all but one of each group."
     return Finding("copied runs", "flaw", _names(evidence, groups), what, effect)
 
 
@@ -216,9 +216,9 @@ def first_losses_tell(evidence: RunEvidence) -> bool:
     return any(can_tell(values, steps) for _, values, steps in _first_losses(evidence))
 
 
-def _keyed(evidence: RunEvidence, prints: Prints) -> list[Any]:
+def _keyed(evidence: RunEvidence, fingerprints: Fingerprints) -> list[Any]:
     """Return the digests with the configuration: other configurations may well start from the same weights."""
-    pairs = zip(evidence.configurations, prints or [None] * len(evidence.run_ids), strict=True)
+    pairs = zip(evidence.configurations, fingerprints or [None] * len(evidence.run_ids), strict=True)
     return [None if digest is None else (name, digest) for name, digest in pairs]
 
 

@@ -1,4 +1,4 @@
-"""Does a metric track quality, or only tell architectures apart? Simpson's paradox over a corpus of models."""
+"""Does a metric track quality, or only distinguish architectures? Simpson's paradox over a corpus of models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MEANINGS = {
     "reversal": "Simpson's paradox: inside partitions the sign is the opposite",
     "mixed": "the signs over all models and inside partitions differ, but partitions disagree or are too small to say",
     "masked": "it tracks the target inside partitions, which pooling hides: a shape-like metric",
-    "aggregate_only": f"it tells partitions apart; inside them |tau| is below {NEGLIGIBLE:g}: a scale-like metric",
+    "aggregate_only": f"it distinguishes partitions; inside them |tau| is below {NEGLIGIBLE:g}: a scale-like metric",
     "not_shown_inside": "it goes with the target over all models; whether it does inside partitions is not shown",
     "consistent": "the same sign over all models and inside partitions",
     "none": "no association is shown",
@@ -199,9 +199,9 @@ def analyse_corpus(
 ) -> ParadoxAnalysis:
     """Return the analysis of every metric of a corpus (see `paradox`)."""
     if not corpus.metrics:
-        raise InputError("no metrics", "at least one column")
+        raise InputError("there are no metrics", "at least one column")
     if n_resamples is not None and n_resamples < 1:
-        raise InputError(f"n_resamples {n_resamples}", "at least 1")
+        raise InputError(f"got n_resamples {n_resamples}", "at least 1")
     found: list[MetricAnalysis] = []
     rng_of = _Draws(check_seed(seed), n_resamples, len(corpus.metrics))
     for name in corpus.metrics:
@@ -217,7 +217,7 @@ def analyse_corpus(
         n=len(corpus.target),
         n_resamples=drawn,
         excluded=corpus.excluded,
-        warnings=(*_reservations(corpus, partition, len(analyses), drawn), *_incomplete(analyses)),
+        warnings=(*_caveats(corpus, partition, len(analyses), drawn), *_incomplete(analyses)),
     )
 
 
@@ -328,7 +328,7 @@ def _incomplete(analyses: tuple[MetricAnalysis, ...]) -> list[str]:
     return [f"Judged without the models that have no finite value: {listed(lacking)}."] if lacking else []
 
 
-def _reservations(corpus: Corpus, partition: str, n_metrics: int, drawn: int) -> list[str]:
+def _caveats(corpus: Corpus, partition: str, n_metrics: int, drawn: int) -> list[str]:
     sizes = Counter(map(str, corpus.groups))
     notes: list[str] = []
     if len(sizes) < 2:

@@ -54,7 +54,7 @@ def corpus_of(
     hyperparameters: Sequence[str] = (),
     model: str | None = None,
 ) -> Corpus:
-    """Return the columns of a table; rows without a finite target or a partition are left out and named.
+    """Return the columns of a table; rows without a finite target or a partition are excluded and named.
 
     Raises
     ------

@@ -98,7 +98,7 @@ def grid_scores(
     mu, g = np.asarray(metric, dtype=np.float64), np.asarray(gap, dtype=np.float64)
     lengths = {len(mu), len(g), *(len(column) for column in hyperparameters.values())}
     if len(lengths) != 1 or len(mu) < 2 or not np.isfinite([mu, g]).all():
-        raise InputError(f"columns of lengths {sorted(lengths)}", "one length of at least two, and no NaN")
+        raise InputError(f"got columns of lengths {sorted(lengths)}", "one length of at least two, and no NaN")
     mu, g = snap(mu), snap(g)
     codes = {name: np.unique([_hashed(v) for v in column], return_inverse=True)[1]
              for name, column in hyperparameters.items()}  # fmt: skip

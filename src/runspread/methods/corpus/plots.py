@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .analysis import MetricAnalysis, ParadoxAnalysis
     from .associations import Association
 
-# Okabe-Ito, and markers that tell the partitions apart without colour.
+# Okabe-Ito, and markers that distinguish the partitions without colour.
 _COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999999")
 _MARKERS = "osD^vPX*"
 

@@ -154,17 +154,17 @@ def _influence(pairs: Pairs, members: Members) -> Floats:
 
 
 def _fisher(tau: float, error: float, members: Members) -> tuple[float, float]:
-    """Return tau on Fisher's scale with its standard error: the larger of the data's own and that of a normal law.
+    """Return tau on Fisher's scale with its standard error: the larger of the data's own and that of normal data.
 
     Fieller, Hartley and Pearson (1957): the variance of atanh(tau) is 0.437 / (n - 4). Groups count by their pairs.
     """
     if not np.isfinite(tau):
         return tau, float("nan")
     sizes = np.array([len(rows) for rows in members if len(rows) > 1], dtype=np.float64)
-    by_law = np.maximum(0.437 / (np.maximum(sizes, 5) - 4), 2 * (2 * sizes + 5) / (9 * sizes * (sizes - 1)))
+    by_formula = np.maximum(0.437 / (np.maximum(sizes, 5) - 4), 2 * (2 * sizes + 5) / (9 * sizes * (sizes - 1)))
     shares = sizes * (sizes - 1) / np.sum(sizes * (sizes - 1))
     tau = float(np.clip(tau, -0.999, 0.999))
-    return float(np.arctanh(tau)), max(float(np.sqrt(np.sum(shares**2 * by_law))), error / (1 - tau**2))
+    return float(np.arctanh(tau)), max(float(np.sqrt(np.sum(shares**2 * by_formula))), error / (1 - tau**2))
 
 
 def _interval(z: float, error: float, level: float) -> tuple[float, float]:

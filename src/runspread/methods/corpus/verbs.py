@@ -40,7 +40,7 @@ def paradox(
     spectra_options: SpectraOptions | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ParadoxAnalysis:
-    """Ask of each metric whether it tracks quality, or only tells architectures apart.
+    """Ask of each metric whether it tracks quality, or only distinguishes architectures.
 
     A metric can rise with accuracy over all models and fall with it among models of equal depth (Simpson's paradox).
     Every metric is set against the target overall, inside partitions and between them, with permutation tests that
@@ -129,7 +129,7 @@ def corpus_table(source: Any, *, spectra_options: SpectraOptions | None = None) 
     """
     studies = [source] if _is_study(source) else source
     if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):
-        raise InputError(f"a {type(source).__name__}", "studies, their spectra and their measures")
+        raise InputError(f"got a {type(source).__name__}", "studies, their spectra and their measures")
     return _merged(_corpora(studies, spectra_options or {}))
 
 
@@ -158,7 +158,7 @@ def _joined(row: dict[str, Any], rows: list[dict[str, Any]]) -> bool:
     """Put a row of measures into that of the same run; say whether there is one."""
     same = [other for other in rows if (other["study"], other["run"]) == (row["study"], row["run"])]
     if len(same) > 1:
-        raise InputError(f"run {row['run']} of {row['study']} {len(same)} times", "studies of different names")
+        raise InputError(f"run {row['run']} of {row['study']} occurs {len(same)} times", "studies of different names")
     for other in same:
         other |= row
     return bool(same)
@@ -169,7 +169,7 @@ def _table_of(source: Any, options: SpectraOptions) -> tuple[Table, list[_Corpus
     studies = [source] if _is_study(source) else source
     if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):
         if options:
-            raise InputError("spectra_options with a table", "them with studies alone")
+            raise InputError("got spectra_options with a table", "them with studies alone")
         return as_table(source), []
     corpora = _corpora(studies, options)
     return _merged(corpora), corpora
@@ -197,7 +197,9 @@ def _numeric(table: Table, taken: set[str]) -> tuple[list[str], list[str]]:
     names = [name for name, reason in reasons.items() if not reason]
     if not names:
         why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        raise InputError(f"no numeric column besides target and partition ({why or 'no other'})", "at least one metric")
+        raise InputError(
+            f"there is no numeric column besides target and partition ({why or 'no other'})", "at least one metric"
+        )
     others = [f"{name} ({reason})" for name, reason in reasons.items() if reason]
     return names, [f"No metrics, and not judged: {listed(others)}."] if others else []
 

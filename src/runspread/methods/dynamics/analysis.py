@@ -102,7 +102,7 @@ def dynamics(
     check_choice(direction, "direction", DIRECTIONS)
     if outcome is None and (threshold is not None or direction == "below"):
         given = f"threshold={threshold}" if threshold is not None else f"direction={direction!r}"
-        raise InputError(f"{given} without an outcome", "outcome= (--outcome), what says when a run has converged")
+        raise InputError(f"got {given} without an outcome", "outcome= (--outcome), what says when a run has converged")
     check_states(states)
     rules, fits = _rules(preset, settings)
     given = _Logged(metrics, outcome, *(settings.get(name) for name in ("columns", "steps", "lengths")))

@@ -185,7 +185,7 @@ def _in_units_of(first: PreparedSequences, second: PreparedSequences) -> Frames:
         raise InputError(f"the second runs lack {', '.join(missing)}", "the metrics of the first map")
     if first.standardize != second.standardize:
         raise InputError(
-            f"maps with standardize={first.standardize!r} and {second.standardize!r}",
+            f"got maps with standardize={first.standardize!r} and {second.standardize!r}",
             "one for both",
             "Call dynamics() on the second runs with the first one's.",
         )

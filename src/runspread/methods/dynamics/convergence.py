@@ -97,10 +97,10 @@ def convergence_of(
     rows = {str(run): values if isinstance(values, Curve) else np.asarray(values) for run, values in rows.items()}
     absent = [run for run in prepared.run_ids if run not in rows]
     if absent:
-        raise InputError(f"no outcome for {absent[0]}", "one per run")
+        raise InputError(f"there is no outcome for {absent[0]}", "one per run")
     given = all(not isinstance(rows[run], Curve) and np.ndim(rows[run]) == 0 for run in prepared.run_ids)
     if not given and threshold is None:
-        raise InputError("outcome curves without a threshold", "threshold=, slightly below the best value")
+        raise InputError("got outcome curves without a threshold", "threshold=, slightly below the best value")
     when: list[Any] = []
     for run, at, end in zip(prepared.run_ids, prepared.at, prepared.ends, strict=True):
         entries = logs.entries[run]

@@ -14,7 +14,7 @@ _TINY = 1e-9
 def expanded_interval(draws: Sequence[float], n: int, *, level: float = 0.95) -> tuple[float, float]:
     """Return the expanded percentile interval of bootstrap draws over `n` runs.
 
-    Percentile intervals are too narrow for few runs: they use the normal law and the divisor n. This one takes the
+    Percentile intervals are too narrow for few runs: they use normal quantiles and the divisor n. This one takes the
     quantiles further out that give the t interval with the divisor n − 1 for a mean.
 
     References

@@ -53,11 +53,11 @@ def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged
     """Read the metrics of a study's runs at the steps that they share within each run.
 
     By default the weight metrics that were logged are modelled, or where there are none everything but the outcome, as
-    far as it was logged often enough and together. A run that failed is left out; so is one that diverged, unless its
-    sound part is wanted and long enough.
+    far as it was logged often enough and together. A run that failed is excluded; so is one that diverged, unless its
+    intact part is wanted and long enough.
     """
     if outcome is not None and not isinstance(outcome, (str, Mapping)):
-        raise InputError("a list of outcomes for a study", "a metric's name, or a mapping from run id")
+        raise InputError("got a list of outcomes for a study", "a metric's name, or a mapping from run id")
     curves = study.metrics()
     names, dropped = _names(study, curves, metrics, outcome)
     wanted = dict.fromkeys([*names, outcome] if isinstance(outcome, str) else names)
@@ -75,7 +75,7 @@ def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged
             runs[run.id] = found
     if not runs:
         reason = excluded[0].reason if excluded else "no runs"
-        raise MissingDataError(f"no run with the metrics {', '.join(wanted)} ({reason})", "at least one")
+        raise MissingDataError(f"there is no run with the metrics {', '.join(wanted)} ({reason})", "at least one")
     logs = Logs(runs, names, True, {run: log.at for run, log in runs.items()}, dropped)
     crossed = {run: Curve(*read[outcome].of(run)) for run in runs} if isinstance(outcome, str) else {}
     return StudyLogs(logs, crossed, (*corrupt_shards(study), *excluded))
@@ -101,7 +101,7 @@ def _names(
 def _sound_rows(
     found: Log | str, names: Sequence[str], recorded: Sequence[str], error: str | None, *, keep: bool
 ) -> Log | str:
-    """Return what a diverged run logged before its first bad checkpoint, if that is wanted; or why it is left out."""
+    """Return what a diverged run logged before its first bad checkpoint, if that is wanted; or why it is excluded."""
     why = f" ({error})" if error else ""
     if isinstance(found, str):
         return f"diverged{why}; {found}"

@@ -259,14 +259,14 @@ def training_map(
 
     Notes
     -----
-    Transitions that no run makes are left out whatever their probability. Source: Hu et al. 2023, section 3.
+    Transitions that no run makes are excluded whatever their probability. Source: Hu et al. 2023, section 3.
     """
     frames = as_frames(sequences, model.n_metrics)
     capped = None
     if convergence is not None:
         index = np.asarray(convergence, dtype=np.int64)
         if index.shape != (len(frames),):
-            raise InputError(f"{index.shape} convergence times for {count(len(frames), 'run')}", "one per run")
+            raise InputError(f"got {index.shape} convergence times for {count(len(frames), 'run')}", "one per run")
         capped = np.where(index < 0, frames.lengths, index)
     return map_of(model, frames, capped, top=top)
 

@@ -121,7 +121,7 @@ def _parts(weights: Any, architecture: str | None, heads: int | None, stacked: b
     named = named_arrays(weights, stacked)
     if not hasattr(weights, "items") and not hasattr(weights, "named_parameters"):
         if architecture is not None:
-            raise InputError(f"architecture {architecture!r} with unnamed arrays", "a mapping of names to arrays")
+            raise InputError(f"got architecture {architecture!r} with unnamed arrays", "a mapping of names to arrays")
         return plain_parts(named.values())
     kinds = kinds_of(named, source)
     kind = guess_architecture(named) if architecture is None else architecture
@@ -132,7 +132,7 @@ def _metrics(parts: WeightParts, ddof: int) -> NDArray[np.float64]:
     """Return the metrics [14, runs]; a run with a non-finite weight is zeroed for the algebra and NaN in the answer."""
     groups = (parts.matrices, parts.filters, parts.biases)
     if not parts.matrices and not parts.filters:
-        raise InputError("only biases", "at least one weight matrix")
+        raise InputError("got only biases", "at least one weight matrix")
     runs = len((parts.matrices or parts.filters)[0])
     broken = np.zeros(runs, dtype=bool)
     for array in (a for group in groups for a in group):
@@ -161,7 +161,7 @@ def _layer_metrics(parts: WeightParts, ddof: int) -> NDArray[np.float64]:
 
 
 def _average(values: list[NDArray[np.float64]], runs: int) -> NDArray[np.float64]:
-    """Average over layers, leaving out those where the value is undefined (NaN)."""
+    """Average over layers, excluding those where the value is undefined (NaN)."""
     stack = np.array(values).reshape(-1, runs)
     count = np.sum(~np.isnan(stack), axis=0)
     return _ratio(np.nansum(stack, axis=0), count.astype(np.float64))

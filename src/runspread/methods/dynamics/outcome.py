@@ -84,7 +84,7 @@ class OutcomeRegression(Result):
             f"{p_text(self.f_pvalue)}); this describes finished runs and forecasts none."
         )
 
-    def reservations(self) -> tuple[str, ...]:
+    def caveats(self) -> tuple[str, ...]:
         """Return what the reader of the R² should know."""
         notes: list[str] = []
         if not self.reason:
@@ -140,14 +140,14 @@ def outcome_regression(
     shares, index = np.asarray(occupancy, dtype=np.float64), np.asarray(convergence, dtype=np.float64)
     size = np.asarray(lengths, dtype=np.float64)
     if shares.ndim != 2 or index.shape != (len(shares),) or size.shape != index.shape:
-        raise InputError(f"shapes {shares.shape}, {index.shape}, {size.shape}", "[runs, states], [runs], [runs]")
+        raise InputError(f"got shapes {shares.shape}, {index.shape}, {size.shape}", "[runs, states], [runs], [runs]")
     capped, done = np.where(index < 0, size, index), index >= 0
     rng = np.random.default_rng(check_seed(seed))
     only = None
     if done.any() and not done.all():
         only = _regress(shares[done], capped[done], size[done], permutations, rng, None)
     found = _regress(shares, capped, size, permutations, rng, only)
-    return replace(found, warnings=found.reservations())
+    return replace(found, warnings=found.caveats())
 
 
 def _regress(

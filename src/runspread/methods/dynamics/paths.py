@@ -90,7 +90,7 @@ def trajectory_dissimilarity(occupancy: ArrayLike, *, ground: str = "tv") -> flo
     if ground not in ("tv", "label"):
         raise InputError(f"unknown ground {ground!r}", "one of label, tv")
     if shares.ndim != 2:
-        raise InputError(f"occupancy of shape {shares.shape}", "[runs, states]")
+        raise InputError(f"got occupancy of shape {shares.shape}", "[runs, states]")
     if len(shares) < 2:
         return float("nan")
     values = 0.5 * shares if ground == "tv" else np.cumsum(shares, axis=1)[:, :-1]

@@ -198,7 +198,7 @@ def plot_convergence_by_route(result: TrainingDynamics, ax: Axes | None = None, 
         The axes drawn on: one dot per run (hollow: never converged, drawn at its length), a bar at the mean.
     """
     if result.capped is None or result.convergence is None:
-        raise InputError("dynamics without an outcome", "dynamics(..., outcome=...)")
+        raise InputError("got dynamics without an outcome", "dynamics(..., outcome=...)")
     groups, unit = _routes(result, most), result.prepared.unit
     ax = new_axes(ax, width=6.4, height=1.3 + 0.42 * len(groups))
     for row, (_, runs) in enumerate(groups):

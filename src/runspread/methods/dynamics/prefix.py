@@ -119,7 +119,7 @@ class PrefixPrediction(Result):
         """
         found = np.flatnonzero(np.isclose(self.fractions, self.fractions[0] if known is None else known))
         if not len(found):
-            raise InputError(f"known={known}", f"one of {', '.join(f'{share:g}' for share in self.fractions)}")
+            raise InputError(f"got known={known}", f"one of {', '.join(f'{share:g}' for share in self.fractions)}")
         chances = self.path_probability[found[0]]
         judged = np.flatnonzero(~np.isnan(chances[:, 0]))
         names = [route_text(route) for route in self.routes]
@@ -205,12 +205,12 @@ def predict_from_prefix(
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares < 1)).all():
-        raise InputError(f"fractions {list(fractions)}", "numbers between 0 and 1")
+        raise InputError(f"got fractions {list(fractions)}", "numbers between 0 and 1")
     if result.capped is None or result.convergence is None:
-        raise InputError("dynamics without an outcome", "dynamics(..., outcome=...)")
+        raise InputError("got dynamics without an outcome", "dynamics(..., outcome=...)")
     n = len(result.capped)
     if not 2 <= folds <= n:
-        raise InputError(f"{folds} folds for {n} runs", f"2 to {n}")
+        raise InputError(f"got {folds} folds for {n} runs", f"2 to {n}")
     settings: Any = {"seed": 0, **result.fit_options, "covariance": result.model.covariance, "restarts": 4, **options}
     known = np.array([_known(result, share) for share in shares])
     cut = np.array([np.median(result.capped[row > 0]) if (row > 0).any() else np.nan for row in known])
@@ -294,7 +294,7 @@ def _judged(held: Array, late: NDArray[np.bool_], taken: NDArray[np.int64]) -> d
     (slow, base), runs = held[:, :, :, 0], np.arange(len(taken))
     route, route_base = held[:, :, runs, 1 + taken]
     judged = ~np.isnan(slow)
-    # The base rate of a slow run is lower, as it is left out itself: alone it would put the AUC far below 0.5.
+    # The base rate of a slow run is lower, as it is excluded itself: alone it would put the AUC far below 0.5.
     raised = np.round(slow - base, 12)
     looks = sum(_has_interval(late[f, ok]) for f, ok in enumerate(judged))
     areas = np.array([_auc_interval(raised[f, ok], late[f, ok], looks) for f, ok in enumerate(judged)])

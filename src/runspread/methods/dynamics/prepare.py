@@ -1,4 +1,4 @@
-"""From raw metric logs to the sequences that are fitted: order, cut, set aside, standardise, and say what was done."""
+"""From raw metric logs to the sequences that are fitted: order, cut, exclude, standardise, and say what was done."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .reading import Log, Logs, read_logs
 from .redundant import copies, not_of_the_run
 
 SHORTEST = 10
-"""Checkpoints that a diverged run must keep to be cut instead of set aside."""
+"""Checkpoints that a diverged run must keep to be cut instead of excluded."""
 TOO_FEW = f", fewer than {SHORTEST} checkpoints before that"
 
 
@@ -115,7 +115,7 @@ class PreparedSequences(Result):
 
     def sentence(self) -> str:
         """Return how much was kept and what was not."""
-        lost = f"; {count(len(self.excluded), 'run')} set aside" if self.excluded else ""
+        lost = f"; {count(len(self.excluded), 'run')} excluded" if self.excluded else ""
         gone = (
             "; dropped: " + ", ".join(f"{name} ({why})" for name, why in self.dropped.items()) if self.dropped else ""
         )
@@ -165,7 +165,7 @@ def prepare_sequences(
         ``run``: every metric of every run to mean 0 and population standard deviation 1, as published: levels are
         gone, shapes remain. ``pooled``: with one mean and deviation for all runs, which a live run can be given too.
     redundant : {"drop", "keep"}
-        ``drop`` leaves out metrics that are the same in every run (an epoch, a schedule) or count up evenly, and copies
+        ``drop`` excludes metrics that are the same in every run (an epoch, a schedule) or count up evenly, and copies
         of others: what another metric, or a linear combination of others, gives but for a millionth of its variance.
 
     Returns
@@ -195,7 +195,7 @@ def prepared_logs(
     check_choice(standardize, "standardize", STANDARDIZATIONS)
     check_choice(redundant, "redundant", ("drop", "keep"))
     if first_n is not None and first_n < 1:
-        raise InputError(f"first_n={first_n}", "at least 1")
+        raise InputError(f"got first_n={first_n}", "at least 1")
     cadence = cadence_of([log.at for log in logs.runs.values()], known=logs.stepped)
     runs = {
         run: Log(log.at[rows], log.x[rows])
@@ -234,9 +234,7 @@ def prepared_logs(
         unit=cadence.unit,
         every=common_gap(at) if logs.stepped else None,
         excluded=tuple(Excluded(run, reason) for run, reason in logs.left_out.items()) + excluded,
-        warnings=_reservations(
-            constant, condition, dropped, cadence.note, alike=_all_copies(raw, at), solved=bool(copied)
-        ),
+        warnings=_caveats(constant, condition, dropped, cadence.note, alike=_all_copies(raw, at), solved=bool(copied)),
     )
 
 
@@ -246,7 +244,7 @@ def _without_unrecorded(
     """Drop metrics that are NaN at every checkpoint of every run (the bias metrics of a network without biases)."""
     empty = np.logical_and.reduce([np.isnan(log.x).all(axis=0) for log in runs.values()])
     if empty.all():
-        raise InputError("only NaN in every run", "at least one metric that was recorded")
+        raise InputError("got only NaN in every run", "at least one metric that was recorded")
     dropped = {name: "never recorded" for name, gone in zip(names, empty, strict=True) if gone}
     kept = tuple(name for name in names if name not in dropped)
     return kept, {run: Log(log.at, log.x[:, ~empty]) for run, log in runs.items()}, dropped
@@ -286,7 +284,9 @@ def _useless(
     """
     if raw.lengths.max() == 1:
         raise InputError(
-            f"one checkpoint a run of {words(names, most=3)}", "several", "Leave out of metrics= what was logged once."
+            f"got one checkpoint per run of {words(names, most=3)}",
+            "several",
+            "Drop from metrics= what was logged once.",
         )
     if standardize == "run":
         flat = is_constant(*of_runs).all(axis=0)
@@ -347,7 +347,7 @@ def _condition(covariance: Array, n: int) -> float:
     return float(values[-1] / values[0]) if values[0] > 0 else float("inf")
 
 
-def _reservations(
+def _caveats(
     constant: tuple[tuple[str, str], ...],
     condition: float,
     dropped: Mapping[str, str],

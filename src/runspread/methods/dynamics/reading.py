@@ -68,7 +68,7 @@ def read_logs(
     for name in wanted:
         check_choice(name, "metric", known)
     if not wanted:
-        raise InputError("no metrics", "at least one")
+        raise InputError("there are no metrics", "at least one")
     wanted, dropped = (wanted, dict[str, str]()) if metrics is not None else _numeric(source, wanted)
     tables = _cut({run: _as_array(run, log, known, wanted) for run, log in source.items()}, lengths)
     entries = {run: _entries(run, source[run], table, clock) for run, table in tables.items()}
@@ -86,7 +86,7 @@ def named_runs(sequences: Any) -> dict[str, Any]:
     pairs = sequences.items() if isinstance(sequences, Mapping) else ((f"run {i}", s) for i, s in enumerate(sequences))
     named = {str(run): log for run, log in pairs}
     if not named:
-        raise InputError("no runs", "at least one")
+        raise InputError("there are no runs", "at least one")
     return named
 
 
@@ -166,7 +166,7 @@ def _as_array(run: str, log: Any, known: Sequence[str], names: Sequence[str]) ->
             raise InputError(f"{run} has shape {array.shape}", f"[checkpoints, {len(known)} metrics]")
         array = array[:, [list(known).index(name) for name in names]]
     if not len(array):
-        raise InputError(f"{run} has no checkpoints", "at least one", "Leave empty runs out.")
+        raise InputError(f"{run} has no checkpoints", "at least one", "Exclude empty runs.")
     return array
 
 
@@ -176,7 +176,7 @@ def _cut(tables: dict[str, Array], lengths: ArrayLike | None) -> dict[str, Array
         return tables
     sizes = np.asarray(lengths, dtype=np.int64)
     if sizes.shape != (len(tables),) or sizes.min() < 1:
-        raise InputError(f"lengths {sizes.tolist()} for {len(tables)} runs", "one positive length a run")
+        raise InputError(f"got lengths {sizes.tolist()} for {len(tables)} runs", "one positive length per run")
     return {run: table[:size] for (run, table), size in zip(tables.items(), sizes, strict=True)}
 
 

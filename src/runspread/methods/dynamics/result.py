@@ -30,7 +30,7 @@ class TrainingDynamics(Result):
     Attributes
     ----------
     prepared : PreparedSequences
-        Standardised metrics and what was left out; ``prepared.unit`` says whether times count checkpoints or, for runs
+        Standardised metrics and what was excluded; ``prepared.unit`` says whether times count checkpoints or, for runs
         that were logged at different steps, training steps.
     selection : HmmSelection
         Number of states and the curves behind it.
@@ -160,7 +160,7 @@ class TrainingDynamics(Result):
 
     def _shape(self) -> str:
         n = len(self.map.paths)
-        lost = f" ({len(self.excluded)} set aside)" if self.excluded else ""
+        lost = f" ({len(self.excluded)} excluded)" if self.excluded else ""
         rest = f"; {self.n_unconverged} of {n} never converged" if self.n_unconverged else ""
         return f"{self._ways(n, lost)}{rest}{self._copies()}."
 
@@ -191,12 +191,12 @@ class TrainingDynamics(Result):
         return self.map.n_routes == 1 or not bool((self.visits == self.visits[0]).all())
 
     def _copies(self) -> str:
-        """Return which metrics were left out because others say the same."""
+        """Return which metrics were excluded because others say the same."""
         why = {name: reason for name, reason in self.prepared.dropped.items() if reason.startswith("a ")}
         if not why:
             return ""
         first = next(iter(why))
-        return f" ({first} left out as {why[first]})" if len(why) == 1 else f" (left out as copies: {listed([*why])})"
+        return f" ({first} excluded as {why[first]})" if len(why) == 1 else f" (excluded as copies: {listed([*why])})"
 
     def _detour_clause(self) -> str:
         if self.convergence is None:

@@ -105,7 +105,7 @@ def map_stability(
         States are matched to those of the result by the assignment that agrees on most checkpoints.
     """
     if bootstraps < 1:
-        raise InputError(f"bootstraps={bootstraps}", "at least 1")
+        raise InputError(f"got bootstraps={bootstraps}", "at least 1")
     frames, n_states = result.prepared.frames, result.model.n_states
     base = np.concatenate(result.map.paths)
     fitted = result.selection.model

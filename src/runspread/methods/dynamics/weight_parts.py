@@ -66,11 +66,11 @@ def named_arrays(source: Any, stacked: bool) -> Named:
     else:
         pairs = [(f"array {index}", _from_tensor(value)) for index, value in enumerate(source)]
     if not pairs:
-        raise InputError("no weights", "at least one array")
+        raise InputError("there are no weights", "at least one array")
     named = {name: (value if stacked else value[None]) for name, value in pairs if value is not None}
     runs = {value.shape[:1] for value in named.values()}
     if len(runs) > 1 or () in runs:
-        raise InputError(f"stacked weights with leading axes {sorted(runs)}", "one number of runs in front of each")
+        raise InputError(f"got stacked weights with leading axes {sorted(runs)}", "one number of runs in front of each")
     return _as_used(named)
 
 
@@ -162,7 +162,7 @@ def weight_parts(named: Named, architecture: str, heads: int | None, kinds: Mapp
         parts = _layer_parts(counted, kinds)
     if not parts.matrices and not parts.filters:
         raise InputError(
-            f"no {architecture} weights among {', '.join(list(named)[:8])}",
+            f"there are no {architecture} weights among {', '.join(list(named)[:8])}",
             "names that say what each array is (W_K, W_in, fc1.weight, query.weight, ...)",
             "Pass a list of the weight matrices instead.",
         )

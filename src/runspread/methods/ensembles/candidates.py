@@ -73,7 +73,7 @@ class Candidates:
         return tuple(self.members.outputs.run_ids[index] for index in self.valid)
 
     def only(self, ids: Collection[str], reason: str) -> Candidates:
-        """Return the candidates whose id is among `ids`, in the same order; the others are left out for `reason`."""
+        """Return the candidates whose id is among `ids`, in the same order; the others are excluded for `reason`."""
         wanted = set(ids)
         kept = np.array([name in wanted for name in self.ids], dtype=bool)
         if kept.all():
@@ -122,9 +122,9 @@ def read_candidates(
     kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
         What the numbers are, where neither they nor their source tell.
     nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out, or an error.
+        Whether runs with NaN, a positive infinity or a row without a finite entry are excluded, or an error.
     ignore_index : int, optional
-        Examples with this label are left out.
+        Examples with this label are excluded.
 
     Returns
     -------
@@ -327,7 +327,7 @@ def check_finite(alone: Floats, candidates: Candidates) -> None:
     """Raise if no candidate has a finite score alone."""
     if not np.isfinite(alone).any():
         raise InputError(
-            f"no candidate with a finite score: {len(candidates.members.invalid)} with unusable outputs, "
+            f"there is no candidate with a finite score: {len(candidates.members.invalid)} with unusable outputs, "
             f"{int(np.isinf(alone).sum())} with an infinite score",
             "at least one candidate that gives every true class some probability",
         )

@@ -31,7 +31,7 @@ class CandidateOptions(ReadingOptions, total=False):
     kind, nan
         As in `ReadingOptions`.
     ignore_index : int, optional
-        Examples with this label are left out.
+        Examples with this label are excluded.
     """
 
     ignore_index: int | None

@@ -48,7 +48,7 @@ class Diversity(Result):
     ensemble_accuracy : float
         Accuracy of the average of the distinct members.
     n_members, n_duplicates, n_examples : int
-        Distinct members, copies that were set aside, examples.
+        Distinct members, copies that were excluded, examples.
     """
 
     picture = ".plots:plot_diversity"
@@ -85,7 +85,7 @@ class Diversity(Result):
 
     def sentence(self) -> str:
         """Return the diversity in words."""
-        copies = f" ({self.n_duplicates} exact copies set aside)" if self.n_duplicates else ""
+        copies = f" ({self.n_duplicates} exact copies excluded)" if self.n_duplicates else ""
         if self.n_members == 1:
             return f"One distinct member{copies}: there is nothing to differ from, so every diversity is 0."
         return (
@@ -122,7 +122,7 @@ def diversity(
     kl_pairs : {"all", "i<j"}
         Pairs of the KL divergence; ``"i<j"`` is what the authors' code averages.
     ignore_index : int, optional
-        Examples with this label are left out.
+        Examples with this label are excluded.
     **reading
         Which `split` of a study is read, of what `kind` outputs are, and what `nan` in them means: see
         `ReadingOptions`.

@@ -148,7 +148,7 @@ def plot_diversity_against_score(
         Score on the vertical axis.
     """
     if not ensembles:
-        raise InputError("no ensembles", "at least one")
+        raise InputError("there are no ensembles", "at least one")
     ax = new_axes(ax)
     for number, (name, (scored, diverse)) in enumerate(ensembles.items()):
         colour, _, marker = STYLES[number % len(STYLES)]

@@ -131,7 +131,7 @@ class Scores(Result):
             return f"{self.accuracy:.2%} (standard error {self.accuracy_se:.2%})"
         reach = _Z**2 / (self.n_examples + _Z**2)
         low, high = (1 - reach, 1.0) if self.accuracy > 0 else (0.0, reach)
-        return f"{self.accuracy:.2%} (95% interval {low:.2%} to {high:.2%})"
+        return f"{self.accuracy:.2%} (95% CI {low:.2%} to {high:.2%})"
 
     def _votes(self) -> str:
         """Return the accuracy of predicted classes in words."""
@@ -168,7 +168,7 @@ def ensemble_scores(
     labels : array_like of int [examples] or path, optional
         True classes; taken from the source where it has them.
     weights : array_like [runs], mapping or EnsembleSelection, optional
-        Non-negative weights that sum to 1 (equal by default). Runs of weight zero are left out. A mapping from ids of
+        Non-negative weights that sum to 1 (equal by default). Runs of weight zero are excluded. A mapping from ids of
         runs to weights, or what `select_ensemble` returned, is matched by id, so that the outputs may be of other runs
         besides.
     n_bins : int
@@ -176,7 +176,7 @@ def ensemble_scores(
     closed : {"left", "right"}
         Which end of a bin belongs to it; matters only for confidences on an edge.
     ignore_index : int, optional
-        Examples with this label are left out.
+        Examples with this label are excluded.
     **reading
         Which `split` of a study is read, of what `kind` outputs are, and what `nan` in them means: see
         `ReadingOptions`.
@@ -223,7 +223,7 @@ def ensemble_probabilities(
     kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
         What the numbers are, where neither they nor their source tell.
     nan : {"exclude", "raise"}
-        Whether runs with NaN, a positive infinity or a row without a finite entry are left out with a
+        Whether runs with NaN, a positive infinity or a row without a finite entry are excluded with a
         `RunspreadWarning` that names them, or an error.
 
     Returns
@@ -236,14 +236,14 @@ def ensemble_probabilities(
     if members.invalid:
         named = "; ".join(f"{item.run} ({item.reason})" for item in members.excluded()[:5])
         left = count(len(members.invalid), "run")
-        warnings.warn(f"the average leaves out {left}: {named}", RunspreadWarning, stacklevel=3)
+        warnings.warn(f"the average excludes {left}: {named}", RunspreadWarning, stacklevel=3)
     return averaged
 
 
 def mean_probabilities(
     members: Members, weights: ArrayLike | Mapping[str, float] | EnsembleSelection | None = None
 ) -> Floats:
-    """Return the average probabilities of the members [examples, classes]; those left out are known afterwards."""
+    """Return the average probabilities of the members [examples, classes]; those excluded are known afterwards."""
     members.need_probabilities("averaged probabilities", "Votes are counted by scores and calibration.")
     running = _Running(members, _check_weights(weights, members), 1, "left")
     for member in members:
@@ -263,12 +263,12 @@ def _check_weights(weights: Any, members: Members) -> Floats | None:
     n_runs = len(ids)
     if array.shape != (n_runs,):
         raise InputError(
-            f"weights of shape {array.shape} for {n_runs} runs",
-            "one weight a run",
+            f"got weights of shape {array.shape} for {n_runs} runs",
+            "one weight per run",
             "A selection, or a mapping from ids to weights, is matched by id.",
         )
     if not (array >= 0).all() or abs(array.sum() - 1) > max(WEIGHT_TOLERANCE, 1e-15 * n_runs):
-        raise InputError(f"weights from {array.min():g}, summing to {array.sum()!r}", "non-negative weights, sum 1")
+        raise InputError(f"got weights from {array.min():g}, summing to {array.sum()!r}", "non-negative weights, sum 1")
     return array
 
 

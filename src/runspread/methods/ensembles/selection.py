@@ -231,7 +231,7 @@ def select_ensemble(
     early_stop : bool
         Stop when no candidate improves the score; the ensemble may then be smaller than `size`.
     folds : int
-        Parts for cross-validated selection, which measures the over-fitting; 0 to leave it out.
+        Parts for cross-validated selection, which measures the over-fitting; 0 for none.
     seed : int
         Seed of folds and random subsets. The selection itself is deterministic.
     **settings
@@ -304,7 +304,7 @@ def _result(pool: Candidates, settings: Settings, *, path: Indices, alone: Float
         n_examples=len(pool.labels),
         excluded=pool.excluded(),
         warnings=(
-            *_reservations(pool, rest["requested_size"]),
+            *_caveats(pool, rest["requested_size"]),
             *_useless(pool, settings.objective, alone),
             *_unfilled(settings, rest["stop_reason"]),
         ),
@@ -333,7 +333,7 @@ def _unfilled(settings: Settings, stop_reason: str) -> tuple[str, ...]:
     return ("runs were chosen again until the limit of steps: choosing without replacement fills the ensemble",)
 
 
-def _reservations(pool: Candidates, requested: int) -> tuple[str, ...]:
+def _caveats(pool: Candidates, requested: int) -> tuple[str, ...]:
     present = np.unique(pool.labels)
     said: list[tuple[bool | NDArray[np.bool_], str]] = [
         (

@@ -68,7 +68,7 @@ class EnsembleSizes(Result):
         """Return the result with one more curve [sizes], for example of deep ensembles; NaN where there is none."""
         values = np.asarray(scores, dtype=np.float64)
         if values.shape != self.sizes.shape:
-            raise InputError(f"{values.shape} scores for {len(self.sizes)} sizes", "one score per size")
+            raise InputError(f"got {values.shape} scores for {len(self.sizes)} sizes", "one score per size")
         return dataclasses.replace(self, curves={**self.curves, name: values})
 
     def table(self) -> Table:
@@ -111,7 +111,7 @@ def ensemble_sizes(
         As in `select_ensemble`: outputs on the examples that choose.
     report, report_labels
         Outputs of the same runs in the same order on the examples that score; a study brings both, and runs that have
-        only one of the two are left out.
+        only one of the two are excluded.
     sizes : sequence of int
         Distinct members.
     objective : {"nll", "brier", "error"}
@@ -130,7 +130,7 @@ def ensemble_sizes(
     check_choice(objective, "objective", OBJECTIVES)
     wanted = np.unique(check_integers(list(sizes), "sizes", 1, None))
     if report is None and not is_study(candidates):
-        raise InputError("no examples to report on", "report= and report_labels=, or a study")
+        raise InputError("there are no examples to report on", "report= and report_labels=, or a study")
     check_settings(settings, SizesSettings.__annotations__, ensemble_sizes)
     reading = reading_of(settings)
     choosing = read_candidates(candidates, labels, **reading)
@@ -189,7 +189,7 @@ def _same_runs(choosing: Candidates, scoring: Candidates, *, by_id: bool) -> tup
     one, other = choosing.only(both, NOT_SCORED), scoring.only(both, NOT_CHOSEN)
     if not both or one.ids != other.ids or not (by_id or len(choosing.members) == len(scoring.members)):
         raise InputError(
-            f"{len(choosing)} runs with usable outputs to choose from and {len(scoring)} to report on",
+            f"got {len(choosing)} runs with usable outputs to choose from and {len(scoring)} to report on",
             "the same runs in the same order",
         )
     return one, other

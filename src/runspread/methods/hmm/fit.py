@@ -59,7 +59,7 @@ def fit_hmm(
     """
     frames, settings = as_frames(sequences), settings_of(options, fit_hmm)
     if n_states < 1:
-        raise InputError(f"n_states={n_states}", "at least 1")
+        raise InputError(f"got n_states={n_states}", "at least 1")
     start = starting_points(frames, n_states, settings, initial)
     batch = fit_batch(frames, start, settings)
     if batch.failed.all():
@@ -95,11 +95,11 @@ def model_of(
         n_frames=len(frames.x),
         dead_states=tuple(int(k) for k in np.flatnonzero(batch.dead[best])),
         restarts=restarts,
-        warnings=_reservations(frames, params.start.shape[1], settings, batch, history),
+        warnings=_caveats(frames, params.start.shape[1], settings, batch, history),
     )
 
 
-def _reservations(
+def _caveats(
     frames: Frames, n_states: int, settings: Settings, batch: Batch, history: tuple[float, ...]
 ) -> tuple[str, ...]:
     free = count_parameters(n_states, frames.x.shape[1], settings.covariance)

@@ -49,7 +49,7 @@ class Settings:
         check_choice(self.kmeans, "kmeans", tuple(_KMEANS))
         for name, low in (("restarts", 1), ("iterations", 0)):
             if getattr(self, name) < low:
-                raise InputError(f"{name}={getattr(self, name)}", f"at least {low}")
+                raise InputError(f"got {name}={getattr(self, name)}", f"at least {low}")
         check_seed(self.seed)
 
     def prior_array(self, n_metrics: int) -> Array:
@@ -63,7 +63,7 @@ class Settings:
             return each * np.eye(n_metrics) if self.covariance == "full" else np.full(shape, each)
         prior = np.asarray(self.prior, dtype=np.float64)
         if prior.shape not in ((), shape):
-            raise InputError(f"a prior of shape {prior.shape}", f"one number or {shape}")
+            raise InputError(f"got a prior of shape {prior.shape}", f"one number or {shape}")
         return np.broadcast_to(prior, shape)
 
     def noise(self, frames: Frames) -> Array | None:
@@ -182,13 +182,13 @@ def _step(
         noise=settings.noise(frames),
     )
     broken = ~np.isfinite(total) | ~new.finite
-    sound = ~broken
-    batch.params.put(active[sound], new.take(sound))
-    batch.dead[active[sound]] = dead[sound]
+    finite = ~broken
+    batch.params.put(active[finite], new.take(finite))
+    batch.dead[active[finite]] = dead[finite]
     _mark_failed(batch, active[broken], stats.failed[broken], iteration)
-    for restart, value in zip(active[sound], total[sound], strict=True):
+    for restart, value in zip(active[finite], total[finite], strict=True):
         batch.history[restart].append(float(value))
-    return np.array([r for r in active[sound] if not _finished(batch.history[r], settings)], dtype=np.int64)
+    return np.array([r for r in active[finite] if not _finished(batch.history[r], settings)], dtype=np.int64)
 
 
 def _finished(history: list[float], settings: Settings) -> bool:
@@ -240,9 +240,9 @@ def check_initial(initial: Any, n_states: int, n_metrics: int, settings: Setting
     arrays: list[Array] = []
     for name, shape in shapes.items():
         if name not in initial:
-            raise InputError(f"initial parameters without {name}", ", ".join(shapes))
+            raise InputError(f"got initial parameters without {name}", ", ".join(shapes))
         array = np.asarray(initial[name], dtype=np.float64)
         arrays.append(array[None] if array.ndim == len(shape) else array)
         if arrays[-1].shape[1:] != shape or len(arrays[-1]) != len(arrays[0]):
-            raise InputError(f"initial {name} of shape {array.shape}", f"{shape} or (restarts, ...)")
+            raise InputError(f"got initial {name} of shape {array.shape}", f"{shape} or (restarts, ...)")
     return Parameters(*arrays).copy()

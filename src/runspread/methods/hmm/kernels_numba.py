@@ -176,7 +176,7 @@ def _log_sum(values: Array) -> float:
         return top
     total = 0.0
     for value in values:
-        if value - top > -40.0:  # what is left out is below 5e-18 of the sum
+        if value - top > -40.0:  # what is omitted is below 5e-18 of the sum
             total += np.exp(value - top)
     return top + np.log(total)
 

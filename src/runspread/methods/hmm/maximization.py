@@ -86,7 +86,7 @@ def _full_covariances(weight: Array, first: Array, second: Array, means: Array, 
 def _floored(covars: Array, floor: float, *, full: bool) -> Array:
     if not full:
         return np.maximum(covars, floor)
-    sound = np.isfinite(covars).all(axis=(-1, -2), keepdims=True)
-    values, vectors = np.linalg.eigh(np.where(sound, covars, np.eye(covars.shape[-1])))
+    finite = np.isfinite(covars).all(axis=(-1, -2), keepdims=True)
+    values, vectors = np.linalg.eigh(np.where(finite, covars, np.eye(covars.shape[-1])))
     lifted = (vectors * np.maximum(values, floor)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-    return np.where(sound & (values.min(axis=-1) < floor)[..., None, None], lifted, covars)
+    return np.where(finite & (values.min(axis=-1) < floor)[..., None, None], lifted, covars)

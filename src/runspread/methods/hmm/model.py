@@ -208,7 +208,7 @@ class HiddenMarkovModel(Result):
         """Return the model with state ``order[k]`` called ``k``; restarts keep their own labels."""
         index = np.asarray(order, dtype=np.int64)
         if sorted(index.tolist()) != list(range(self.n_states)):
-            raise InputError(f"order {index.tolist()}", f"a permutation of 0..{self.n_states - 1}")
+            raise InputError(f"got order {index.tolist()}", f"a permutation of 0..{self.n_states - 1}")
         params = self.parameters().permuted(index)
         renamed = np.argsort(index)
         return self._with(
@@ -295,7 +295,9 @@ class HiddenMarkovModel(Result):
         """Read a model back from ``to_dict``; the other restarts' parameters are not in it."""
         missing = {"startprob", "transmat", "means", "covars"} - set(data)
         if missing:
-            raise InputError(f"no {', '.join(sorted(missing))} in the record", "what HiddenMarkovModel.to_dict writes")
+            raise InputError(
+                f"there is no {', '.join(sorted(missing))} in the record", "what HiddenMarkovModel.to_dict writes"
+            )
         arrays = ("startprob", "transmat", "means", "covars", "center", "scale", "live_means", "live_covars")
         skipped = ("restarts", "excluded", "kind", "covariance")
         names = [field.name for field in fields(cls)]

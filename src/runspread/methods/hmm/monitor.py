@@ -67,7 +67,7 @@ class RunMonitor:
     -----
     Exact filtering in log space. Of runs that were standardised each on its own, `dynamics` estimates the states'
     emissions again in units common to all, because the mean and deviation of a live run are not known yet; where
-    runs differ more in level than states do, that tells states apart less well than
+    runs differ more in level than states do, that distinguishes states less well than
     ``dynamics(..., standardize="pooled")``. ``model.live_agreement`` says how well it does.
     """
 
@@ -79,7 +79,7 @@ class RunMonitor:
         self.model, self.horizon = model, horizon
         self.detours = tuple(detours or ())
         if any(not 0 <= state < model.n_states for state in self.detours):
-            raise InputError(f"detours {list(self.detours)}", f"states 0..{model.n_states - 1}")
+            raise InputError(f"got detours {list(self.detours)}", f"states 0..{model.n_states - 1}")
         self._clear = np.ones(model.n_states)
         self._clear[list(self.detours)] = 0.0
         self._density = density(model.parameters(), load_kernels())
@@ -122,7 +122,7 @@ class RunMonitor:
             metrics = [metrics.get(name, np.nan) for name in self.model.columns]
         row = np.asarray(metrics, dtype=np.float64)
         if row.shape != (self.model.n_metrics,):
-            raise InputError(f"a checkpoint of shape {row.shape}", f"({self.model.n_metrics},) metrics")
+            raise InputError(f"got a checkpoint of shape {row.shape}", f"({self.model.n_metrics},) metrics")
         if self.model.center is None or self.model.scale is None:
             return row
         return (row - self.model.center) / self.model.scale

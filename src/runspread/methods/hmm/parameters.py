@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 
-ONE_METRIC = "One metric a run has one column: [run[:, None] for run in runs]."
+ONE_METRIC = "One metric per run has one column: [run[:, None] for run in runs]."
 
 Array: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
@@ -185,7 +185,7 @@ def as_frames(sequences: Any, n_metrics: int | None = None) -> Frames:
         return sequences
     named = named_sequences(sequences)
     if not named:
-        raise InputError("no sequences", "at least one [checkpoints, metrics]")
+        raise InputError("there are no sequences", "at least one [checkpoints, metrics]")
     for name, array in named.items():
         width = n_metrics if n_metrics is not None else next(iter(named.values())).shape[-1:]
         _check_sequence(name, array, width if isinstance(width, int) else (*width, 0)[0])
@@ -199,7 +199,7 @@ def _check_sequence(name: str, array: NDArray[Any], n_metrics: int) -> None:
         shape = f"[checkpoints, {n_metrics or 'metrics'}]"
         raise InputError(f"{name} has shape {array.shape} and dtype {array.dtype}", f"numbers {shape}")
     if len(array) == 0:
-        raise InputError(f"{name} has no checkpoints", "at least one", "Leave empty runs out.")
+        raise InputError(f"{name} has no checkpoints", "at least one", "Exclude empty runs.")
     finite = np.isfinite(array)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]

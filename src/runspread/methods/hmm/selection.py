@@ -188,7 +188,7 @@ def split_runs(names: Sequence[str], fraction: float, seed: int) -> tuple[list[i
     nothing to hold out; with more, at least one run stays on either side.
     """
     if not 0 < fraction < 1:
-        raise InputError(f"validation_fraction={fraction}", "between 0 and 1")
+        raise InputError(f"got validation_fraction={fraction}", "between 0 and 1")
     order = np.array(sorted(range(len(names)), key=names.__getitem__))
     np.random.default_rng(np.random.SeedSequence([seed, len(names)])).shuffle(order)
     held = min(int(np.ceil(fraction * len(names))), len(names) - 1)
@@ -275,7 +275,7 @@ def select_hmm(
         model=model_of(batches[best], best_restart(scores[best]), fitted, settings, columns),
         training_runs=fitted.names,
         validation_runs=judged.names if validation else (),
-        warnings=_reservations(tried, best, scores, bic, len(frames) > 1, criterion=criterion),
+        warnings=_caveats(tried, best, scores, bic, len(frames) > 1, criterion=criterion),
     )
 
 
@@ -283,7 +283,7 @@ def check_states(states: Any) -> NDArray[np.int64]:
     """Return the numbers of states to try, ascending and each once."""
     if isinstance(states, (int, np.integer)):
         raise InputError(
-            f"states={states}",
+            f"got states={states}",
             "the numbers of states to try",
             f"states=[{states}] tries {states} alone, states=range(1, {states + 1}) all up to it."
             if states > 0
@@ -291,7 +291,7 @@ def check_states(states: Any) -> NDArray[np.int64]:
         )
     tried = np.unique(check_integers(list(states), "states", 1, None))
     if not len(tried):
-        raise InputError("no numbers of states", "at least one, such as states=[1, 2, 3]")
+        raise InputError("there are no numbers of states", "at least one, such as states=[1, 2, 3]")
     return tried
 
 
@@ -301,7 +301,7 @@ def _split(names: Sequence[str], criterion: str, fraction: float | None, seed: i
         return split_runs(names, HELD_OUT if fraction is None else fraction, seed)
     if fraction is not None:
         raise InputError(
-            f"validation_fraction={fraction} with criterion='bic'",
+            f"got validation_fraction={fraction} with criterion='bic'",
             "a criterion on held-out runs",
             "criterion='bic_mean' is the published one; 'bic' fits and judges all runs.",
         )
@@ -356,7 +356,7 @@ def _choose(criterion: str, scores: Array, aic: Array, bic: Array) -> int:
     return int(np.flatnonzero(values <= least + margin)[0])
 
 
-def _reservations(
+def _caveats(
     states: NDArray[np.int64],
     best: int,
     scores: Array,
@@ -383,5 +383,5 @@ def _reservations(
     lost = np.isnan(scores).sum(axis=1)
     if lost.any():
         counts = ", ".join(f"{n} with {k} states" for k, n in zip(states, lost, strict=True) if n)
-        notes.append(f"failed restarts (left out of means): {counts}")
+        notes.append(f"failed restarts (excluded from means): {counts}")
     return tuple(notes)

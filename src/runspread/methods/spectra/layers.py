@@ -20,7 +20,7 @@ from .singular_values import UNIT_ROUNDOFF, Solver, Spectrum, matrices_of, spect
 from .tails import Floats
 
 PARITY = "weightwatcher"
-_WW_THRESHOLD = 1e-5  # eigenvalues at or below are left out of WeightWatcher's fit, whatever the scale
+_WW_THRESHOLD = 1e-5  # eigenvalues at or below are excluded from WeightWatcher's fit, whatever the scale
 _WW_CONV_SCALE = float(np.sqrt(0.5))
 _SCALE_METRICS = {
     "norm", "log_norm", "spectral_norm", "log_spectral_norm", "alpha_weighted", "log_alpha_norm", "xmin", "sv_max",
@@ -247,7 +247,7 @@ def measured(
         blocks = matrices_of(array, input_size=input_size, **arguments) * _scale(kind, options)
         if np.iscomplexobj(blocks):
             raise InputError(
-                "n_shuffles with conv_mode='fft'", "'slices' or 'unfold'", "Entries there are not weights."
+                "got n_shuffles with conv_mode='fft'", "'slices' or 'unfold'", "Entries there are not weights."
             )
         if options.matched and kind == "conv" and blocks.shape[1] < blocks.shape[2]:
             blocks = np.ascontiguousarray(

@@ -121,7 +121,7 @@ def fit_marchenko_pastur(eigenvalues: ArrayLike, N: int, M: int, *, require_bulk
     if not values.size or not np.isfinite(values).all() or values[0] < 0 or values[-1] <= 0:
         raise InputError("eigenvalues that are not numbers >= 0, or all zero", "at least one positive")
     if N < M or M < 1:
-        raise InputError(f"N = {N}, M = {M}", "N >= M >= 1")
+        raise InputError(f"got N = {N}, M = {M}", "N >= M >= 1")
     ratio = N / M
     w = len(values) / float(np.sum(values))
     scaled = w * values

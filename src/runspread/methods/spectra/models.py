@@ -51,7 +51,7 @@ class ModelSpectra(Result):
     used : tuple of str
         Names of the layers used in the averages.
     skipped : dict of str to int
-        Number of layers left out of the averages, by reason.
+        Number of layers excluded from the averages, by reason.
     min_evals : int
         Smallest number of eigenvalues of a layer in the averages.
     parity : str or None
@@ -76,7 +76,7 @@ class ModelSpectra(Result):
     def __getitem__(self, name: str) -> LayerMetrics:
         found = [layer for layer in self.layers if name in (layer.name, *layer.aliases, *layer.made_of)]
         if not found:
-            raise InputError(f"no layer {name!r}", f"one of {', '.join(layer.name for layer in self.layers)}")
+            raise InputError(f"there is no layer {name!r}", f"one of {', '.join(layer.name for layer in self.layers)}")
         return next((layer for layer in found if layer.name == name), found[0])
 
     def table(self, *, all_tensors: bool = False) -> Table:
@@ -85,7 +85,7 @@ class ModelSpectra(Result):
         Parameters
         ----------
         all_tensors : bool
-            Biases and the state of training too, and for each tensor why it is left out or what it was made of.
+            Biases and the state of training too, and for each tensor why it is excluded or what it was made of.
         """
         rows = [layer for layer in self.layers if all_tensors or layer.status not in _WITHOUT_ROWS]
         columns: dict[str, list[Any]] = {
@@ -109,7 +109,7 @@ class ModelSpectra(Result):
         return Table({"metric": list(self.means), "mean": [*self.means.values()], "median": [*self.medians.values()]})
 
     def sentence(self) -> str:
-        """Say what the model's average exponent is, over which layers, and what was left out."""
+        """Say what the model's average exponent is, over which layers, and what was excluded."""
         left = in_words(self.skipped)
         if not any(layer.metrics for layer in self.layers):
             return f"No layer of {self.source} can be analysed{left}."
@@ -122,16 +122,16 @@ class ModelSpectra(Result):
             f"{self.source}{left}."
         )
         if not scale:
-            text += " Norms are left out: the scaling of the adapter is not known without its configuration."
+            text += " Norms are excluded: the scaling of the adapter is not known without its configuration."
         return (
             text + " It may rank models of one architecture and depth; it does not compare models of different depth."
         )
 
 
 def in_words(skipped: Mapping[str, int]) -> str:
-    """Return how many layers were left out of the averages and why, in brackets; empty where none was."""
+    """Return how many layers were excluded from the averages and why, in brackets; empty where none was."""
     left = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in skipped.items())
-    return f" ({left} left out)" if left else ""
+    return f" ({left} excluded)" if left else ""
 
 
 def analyse_tensors(
@@ -154,7 +154,7 @@ def analyse_tensors(
     tensors : iterable of WeightTensor
         Of one model.
     options : LayerOptions
-        What is computed a layer.
+        What is computed per layer.
     source : str
         How to call the model in sentences.
     min_evals : int
@@ -246,7 +246,7 @@ def _sorted_out(tensor: WeightTensor, options: LayerOptions, rules: _Rules) -> t
 
 
 def _weightwatcher_status(tensor: WeightTensor, options: LayerOptions) -> str:
-    """Return the status of a layer that WeightWatcher leaves out: only matrices and 2-D kernels, of certain sizes."""
+    """Return the status of a layer that WeightWatcher excludes: only matrices and 2-D kernels, of certain sizes."""
     if len(tensor.shape) not in (2, 4):
         return "unsupported"
     sizes = sorted(tensor.shape[:2])

@@ -82,7 +82,7 @@ def output_margins(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     scores = check_logits(logits, shape=(None, None)).astype(np.float64)
     truth = check_labels(labels, scores.shape[1])
     if len(truth) != len(scores):
-        raise InputError(f"{len(truth)} labels for {len(scores)} examples", "one label per example")
+        raise InputError(f"got {len(truth)} labels for {len(scores)} examples", "one label per example")
     rows = np.arange(len(truth))
     others = scores.copy()
     others[rows, truth] = -np.inf
@@ -138,7 +138,7 @@ def norm_measures(
     """
     matrices = _matrices(weights)
     if not matrices or n_train < 1:
-        raise InputError(f"{len(matrices)} weight matrices, {n_train} training examples", "at least one of each")
+        raise InputError(f"got {len(matrices)} weight matrices, {n_train} training examples", "at least one of each")
     spectral = np.array([float(np.linalg.norm(matrix, 2)) ** 2 for matrix in matrices.values()])
     frobenius = np.array([float(np.sum(matrix**2)) for matrix in matrices.values()])
     logs = _log_norms(spectral, frobenius, margin)

@@ -81,11 +81,11 @@ def spectra_of_model(source: ModelSource, options: Mapping[str, Any]) -> ModelSp
 def tensors_of(
     source: Any, kinds: Mapping[str, str] | None = None
 ) -> tuple[list[WeightTensor], str, Sequence[Excluded]]:
-    """Return the tensors of a source, what to call it, and what beside the model was left out."""
+    """Return the tensors of a source, what to call it, and what beside the model was excluded."""
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         if not path.exists():
-            raise InputError(f"no file or folder {path}", "safetensors weights")
+            raise InputError(f"there is no file or folder {path}", "safetensors weights")
         tensors, left_out = tensors_of_safetensors(path, kinds)
         return tensors, path.resolve().name, left_out
     if isinstance(source, TorchCheckpoint):
@@ -96,7 +96,7 @@ def tensors_of(
         torch_values = any(hasattr(value, "data_ptr") for value in source.values())
         return (tensors_of_state if torch_values else tensors_of_arrays)(source, kinds), "the weights", ()
     raise InputError(
-        f"a {type(source).__name__}",
+        f"got a {type(source).__name__}",
         "a path, a torch module, a mapping of name to array, or rs.methods.spectra.from_torch_checkpoint(path)",
     )
 
@@ -111,7 +111,7 @@ def torch_solver(device: str) -> Solver:
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r}, unusable here ({error})", "cpu, cuda, cuda:1 or auto") from error
+        raise InputError(f"got device {device!r}, unusable here ({error})", "cpu, cuda, cuda:1 or auto") from error
 
     def solve(blocks: NDArray[Any]) -> NDArray[np.float64]:
         on_device = torch.as_tensor(np.ascontiguousarray(blocks), device=device)

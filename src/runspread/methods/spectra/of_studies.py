@@ -102,7 +102,7 @@ def _steps(facts: list[Any], steps: Sequence[int | None] | str | None) -> list[i
     recorded = {step for run in facts for step in run.weights}
     if isinstance(steps, str):
         if steps != "all":
-            raise InputError(f"steps {steps!r}", "'all', or a sequence of steps")
+            raise InputError(f"got steps {steps!r}", "'all', or a sequence of steps")
         return [*sorted(step for step in recorded if step is not None), *([None] if None in recorded else [])]
     missing = [step for step in steps if step not in recorded]
     if missing:

@@ -137,7 +137,7 @@ def plot_shuffled(result: LayerMetrics, ax: Axes | None = None) -> Axes:
         Where to draw; a new figure when None.
     """
     if result.spectrum is None or result.shuffled is None:
-        raise InputError(f"layer {result.name} without a shuffle", "one analysed with n_shuffles=1 or more")
+        raise InputError(f"got layer {result.name} without a shuffle", "one analysed with n_shuffles=1 or more")
     ax = new_axes(ax)
     for values, style, color, label in (
         (result.spectrum.eigenvalues, "o", BLUE, "trained"), (result.shuffled, "x", ORANGE, "entries shuffled"),
@@ -272,7 +272,7 @@ def plot_quality_difference(result: QualityDifference, ax: Axes | None = None) -
     ax.axvline(0, color=GREY, linewidth=0.8)
     low, high = result.interval
     ax.errorbar([result.difference], [0], xerr=[[result.difference - low], [high - result.difference]], fmt="o",
-                color=BLUE, capsize=4, label="difference, 95 % interval")  # fmt: skip
+                color=BLUE, capsize=4, label="difference, 95% CI")  # fmt: skip
     ax.set(xlabel=f"{result.metric}: {result.second} minus {result.first}", yticks=[], ylim=(-1, 1))
     ax.spines["left"].set_visible(False)
     return finish(ax)

@@ -58,9 +58,9 @@ class PowerLawFit(Result):
     ties : {"distinct", "copies"}
         Whether equal values are one candidate or one each.
     raw_alpha : float or None
-        Exponent before the largest values were left out (`fit_without_fingers`).
+        Exponent before the largest values were excluded (`fit_without_fingers`).
     num_fingers : int
-        How many of the largest values were left out; WeightWatcher's count, one less, where its rule was asked for.
+        How many of the largest values were excluded; WeightWatcher's count, one less, where its rule was asked for.
     values : ndarray [n]
         The values, ascending.
     """
@@ -155,7 +155,7 @@ def fit_power_law(
     xmin : float, optional
         Start of the tail; chosen among the values when None.
     xmax : float or "max", optional
-        Upper end of the model: larger values are left out, and the distance is that to the bounded distribution.
+        Upper end of the model: larger values are excluded, and the distance is that to the bounded distribution.
         ``"max"`` is
         the largest value (the setting of the 2021 papers).
     min_tail : int
@@ -193,7 +193,7 @@ def fit_power_law(
     check_integers(bootstrap, "bootstrap", 0, None)
     ordered, top = _used(_positive(values), xmax)
     if rules.truncated_mle and top is None:
-        raise InputError("truncated_mle without xmax", "an upper end of the model", "Pass xmax='max'.")
+        raise InputError("got truncated_mle without xmax", "an upper end of the model", "Pass xmax='max'.")
     small = rules.small_sample == "weightwatcher" and len(ordered) < SMALL_SAMPLE
     options: dict[str, Any] = {
         "xmax": top, "bounded": rules.truncated_mle, "unbiased": small, "two_sided": rules.ks == "two_sided",
@@ -233,13 +233,13 @@ def _check_range(xmin_range: Any) -> None:
         return
     low, high = xmin_range if np.size(xmin_range) == 2 else (np.nan, np.nan)
     if not low <= high:
-        raise InputError(f"xmin_range {xmin_range}", "two numbers, the smaller first")
+        raise InputError(f"got xmin_range {xmin_range}", "two numbers, the smaller first")
 
 
 def _positive(values: ArrayLike) -> Floats:
     array = np.asarray(values, dtype=np.float64).ravel()
     if not array.size:
-        raise InputError("no values", "at least two positive numbers")
+        raise InputError("there are no values", "at least two positive numbers")
     bad = ~((array > 0) & np.isfinite(array))
     if bad.any():
         raise InputError(
@@ -258,7 +258,7 @@ def _used(ordered: Floats, xmax: float | str | None) -> tuple[Floats, float | No
         return ordered, float(ordered[-1])
     kept = ordered[ordered <= xmax]
     if not kept.size:
-        raise InputError(f"xmax {xmax} below every value", f"at least {ordered[0]:.4g}")
+        raise InputError(f"got xmax {xmax} below every value", f"at least {ordered[0]:.4g}")
     return kept, float(xmax)
 
 
@@ -282,7 +282,7 @@ def _fitted(
 def _fitted_at(start: PowerLawFit, xmin: float, options: dict[str, Any]) -> PowerLawFit:
     """Fit the tail that starts at `xmin`, which need not be one of the values."""
     if not xmin > 0:
-        raise InputError(f"xmin {xmin}", "a positive number")
+        raise InputError(f"got xmin {xmin}", "a positive number")
     tail = start.values[start.values >= xmin]
     if len(tail) < 2:
         return start

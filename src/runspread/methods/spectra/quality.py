@@ -36,7 +36,7 @@ class QualityDifference(Result):
     interval : tuple of float
         95 % t interval of the difference; NaN where runs do not differ in their changes.
     p_value : float
-        Of no difference, by the same t law: of the runs' changes (paired), or against the seed spread. It is below 5 %
+        Of no difference, by the same t test: of the runs' changes (paired), or against the seed spread. It is below 5 %
         exactly where the interval excludes zero.
     seed_sd : float
         Standard deviation over runs that differ in seeds alone.
@@ -88,7 +88,7 @@ class QualityDifference(Result):
                 f"deviation of seed noise {noise}."
             )
         return (
-            f"{differs} (95% interval {low:.3g} to {high:.3g}, p = {self.p_value:.3g}, {basis}): {more} seed noise, "
+            f"{differs} (95% CI {low:.3g} to {high:.3g}, p = {self.p_value:.3g}, {basis}): {more} seed noise, "
             f"whose standard deviation {noise}. It does not show that the better value generalises better."
         )
 
@@ -120,7 +120,7 @@ class StudySpectra(Result):
     depth : tuple of int
         Number of weight matrices and kernels of each run's network, embeddings aside.
     skipped : dict of str to int
-        Number of layers left out of the averages, of all runs and steps together, by reason.
+        Number of layers excluded from the averages, of all runs and steps together, by reason.
     """
 
     picture = ".plots:plot_study_spectra"
@@ -260,7 +260,9 @@ class StudySpectra(Result):
         column = len(self.steps) - 1 if step is None else self._place(step)
         spread, free = _pooled_sd(self.values(metric)[:, [column]], self._configurations())
         if not (free[0] > 0 and spread[0] > 0):
-            raise InputError("no two runs of equal hyperparameters", "at least two runs that differ in seeds alone")
+            raise InputError(
+                "there are no two runs of equal hyperparameters", "at least two runs that differ in seeds alone"
+            )
         from scipy.special import stdtr, stdtrit
 
         error = float(np.sqrt(2) * spread[0])
@@ -280,7 +282,7 @@ class StudySpectra(Result):
 
     def _place(self, step: int | None) -> int:
         if step not in self.steps:
-            raise InputError(f"step {step}", f"one of {', '.join(map(step_name, self.steps))}")
+            raise InputError(f"got step {step}", f"one of {', '.join(map(step_name, self.steps))}")
         return self.steps.index(step)
 
     def _configurations(self) -> NDArray[np.intp]:
@@ -294,7 +296,9 @@ def _value_of(model: float | ModelSpectra, metric: str, name: str) -> tuple[floa
     if isinstance(model, ModelSpectra):
         model, name = model.means[check_choice(metric, "metric", model.means)], model.source
     if not np.isfinite(model):
-        raise InputError(f"{metric} {model} of {name}", "a finite value", "Its spectra say which layers are too small.")
+        raise InputError(
+            f"{metric} of {name} is {model}", "a finite value", "Its spectra say which layers are too small."
+        )
     return float(model), name
 
 
@@ -317,7 +321,7 @@ def _pooled_sd(values: Floats, groups: NDArray[np.intp]) -> tuple[Floats, Floats
 
 
 def _paired_t(changes: Floats) -> tuple[float, tuple[float, float], float]:
-    """Return mean change, its 95 % interval and p-value by one t law; NaN where all runs change by the same."""
+    """Return mean change, its 95 % t interval and the p-value of that t test; NaN where all runs change by the same."""
     from scipy.special import stdtr, stdtrit
 
     n, mean = len(changes), float(np.mean(changes))

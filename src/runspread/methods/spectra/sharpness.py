@@ -307,7 +307,7 @@ def pac_bayes_measures(
         Number of training examples.
     """
     if not (sigma > 0 and sigma_magnitude > 0 and n_train > 0):
-        raise InputError(f"noise levels {sigma} and {sigma_magnitude}, {n_train} examples", "positive numbers")
+        raise InputError(f"got noise levels {sigma} and {sigma_magnitude}, {n_train} examples", "positive numbers")
     final, moved = _moves(weights, initial)
     e2, s2 = _EPSILON**2, sigma_magnitude**2
 

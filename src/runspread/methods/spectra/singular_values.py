@@ -190,7 +190,9 @@ def matrices_of(
     Blocks of kernels are in the order of groups, then of positions in row-major order.
     """
     if weight.ndim < 2 or 0 in weight.shape or weight.dtype.kind not in "fiub":
-        raise InputError(f"a weight of shape {weight.shape} and dtype {weight.dtype}", "at least two axes of numbers")
+        raise InputError(
+            f"got a weight of shape {weight.shape} and dtype {weight.dtype}", "at least two axes of numbers"
+        )
     array = weight.astype(np.float64)
     if layout == "stack":
         return array.reshape(-1, *array.shape[-2:])
@@ -220,7 +222,7 @@ def tensor_of_matrices(
 def _grouped(kernel: Floats, groups: int, *, transposed: bool) -> Floats:
     """Return a kernel as [groups, out/groups, in/groups, k1, ..., kd]."""
     if groups < 1 or kernel.shape[0] % groups:
-        raise InputError(f"{kernel.shape[0]} channels in {groups} groups", "a divisor of the first axis")
+        raise InputError(f"got {kernel.shape[0]} channels in {groups} groups", "a divisor of the first axis")
     split = kernel.reshape(groups, kernel.shape[0] // groups, *kernel.shape[1:])
     return np.swapaxes(split, 1, 2) if transposed else split
 
@@ -230,7 +232,7 @@ def _transfer(grouped: Floats, input_size: tuple[int, ...] | None) -> NDArray[An
     kernel = grouped.shape[3:]
     if input_size is None or len(input_size) != len(kernel) or any(np.less(input_size, kernel)):
         raise InputError(
-            f"input_size {input_size} for a kernel {kernel}",
+            f"got input_size {input_size} for a kernel {kernel}",
             "the grid of the layer's input, at least the kernel",
             "conv_mode='slices' needs none.",
         )

@@ -130,7 +130,7 @@ def svd_smoothing(
     """
     checked = [_checked_keep(one) for one in keep]
     if not checked:
-        raise InputError("nothing to keep", "at least one share or rule")
+        raise InputError("got nothing to keep", "at least one share or rule")
     factors = _Factors(weights, groups or {}, kinds or {}, stacked)
     return SmoothingResult(
         kept=tuple(one.replace("_", " ") if isinstance(one, str) else f"{one:.0%}" for one in checked),
@@ -143,7 +143,7 @@ def _checked_keep(keep: float | str) -> float | str:
     if isinstance(keep, str):
         return check_choice(keep, "rule", RULES[1:])
     if not 0 < keep <= 1:
-        raise InputError(f"keep {keep}", "a share above 0, at most 1, or the name of a rule")
+        raise InputError(f"got keep {keep}", "a share above 0, at most 1, or the name of a rule")
     return float(keep)
 
 
@@ -169,7 +169,7 @@ class _Factors:
                 runs = array if stacked else array[None]
                 self._layers[name] = [_Layer(run, layer.kind, groups.get(name, 1)) for run in runs]
         if not self._layers:
-            raise InputError("no weight matrices among the weights", "at least one array with two axes")
+            raise InputError("there are no weight matrices among the weights", "at least one array with two axes")
 
     def truncated(self, keep: float | str) -> dict[str, NDArray[Any]]:
         return dict(self._changed(keep))

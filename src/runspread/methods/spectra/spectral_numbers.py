@@ -116,7 +116,7 @@ def spectral_distance(first: ArrayLike, second: ArrayLike) -> float:
     """
     a, b = (np.sort(np.asarray(values, dtype=np.float64)) for values in (first, second))
     if a.shape != b.shape:
-        raise InputError(f"{a.size} and {b.size} eigenvalues", "two spectra of one length")
+        raise InputError(f"got {a.size} and {b.size} eigenvalues", "two spectra of one length")
     return _jensen_shannon(a / np.sum(a), b / np.sum(b), (a + b) / np.sum(a + b))
 
 
@@ -158,7 +158,7 @@ def fit_without_fingers(
     values : array_like [n]
         Positive.
     max_fingers : int
-        Largest number of values to leave out.
+        Largest number of values to exclude.
     threshold : float
         Fall in alpha from which a smaller sample is accepted.
     parity : bool

@@ -17,7 +17,7 @@ from .powerlaw import PowerLawFit, fit_power_law
 from .tails import Floats, first_of_equal
 
 ALTERNATIVES = ("truncated_power_law", "lognormal", "exponential", "stretched_exponential")
-_LOWEST = np.log(1e-307)  # log-likelihood of a value that a law calls impossible, as in `powerlaw`
+_LOWEST = np.log(1e-307)  # log-likelihood of a value that a distribution calls impossible, as in `powerlaw`
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -147,7 +147,7 @@ def fit_truncated_power_law(
         Start of the tail.
     select : {"power_law", "truncated"}
         Where xmin comes from when it is None: from the plain power law, or from the smallest Kolmogorov-Smirnov
-        distance of the truncated law itself over all candidates (a few milliseconds each).
+        distance of the truncated power law itself over all candidates (a few milliseconds each).
     min_tail : int
         Smallest tail allowed.
 
@@ -192,13 +192,13 @@ def compare_tails(fit: PowerLawFit, alternatives: tuple[str, ...] = ALTERNATIVES
     """
     if not isinstance(fit, PowerLawFit):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(
-            f"a {type(fit).__name__}",
+            f"got a {type(fit).__name__}",
             "a fitted power law",
             "Fit the values first. In Python: compare_tails(rs.methods.spectra.fit_power_law(values))",
         )
     _usable(fit)
     if fit.xmax is not None:
-        raise InputError(f"a power law with upper end {fit.xmax:.4g}", "one without", "Fit again without xmax.")
+        raise InputError(f"got a power law with upper end {fit.xmax:.4g}", "one without", "Fit again without xmax.")
     rows = [_compared(fit, check_choice(name, "alternative", ALTERNATIVES)) for name in alternatives]
     ratios, p_values, parameters = zip(*rows, strict=True)
     return TailComparison(
@@ -241,7 +241,7 @@ def _minimum(negative: Callable[[Floats], float], start: tuple[float, float]) ->
 
 
 def _lognormal(tail: Floats, xmin: float) -> tuple[Floats, dict[str, float]]:
-    """Fit in y = ln(x/xmin), where the law is ``exp(-a y - c y^2/2)`` and the power law is its limit c = 0."""
+    """Fit in y = ln(x/xmin), where the distribution is ``exp(-a y - c y^2/2)`` and the power law is its limit c = 0."""
     y = np.log(tail / xmin)
 
     def likelihoods(a: float, c: float) -> Any:
@@ -289,7 +289,7 @@ _LAWS: dict[str, Callable[[Floats, float], tuple[Floats, dict[str, float]]]] = {
 
 
 def _truncated(fit: PowerLawFit) -> TruncatedPowerLawFit:
-    """Fit the truncated law to the tail of `fit`."""
+    """Fit the truncated power law to the tail of `fit`."""
     from scipy.special import chdtrc
 
     tail, n = fit.tail, fit.n_tail
@@ -305,7 +305,7 @@ def _truncated(fit: PowerLawFit) -> TruncatedPowerLawFit:
     alpha, log_rate = (float(p) for p in _minimum(negative, (fit.alpha, -np.log(total / n))))
     rate = float(np.exp(log_rate))
     best = likelihood(alpha, rate)
-    gain = max(0.0, best - float(np.sum(_power_law_logs(fit))))  # the plain law is the limit of no cut-off
+    gain = max(0.0, best - float(np.sum(_power_law_logs(fit))))  # the plain power law is the limit of no cut-off
     below = first_of_equal(tail)
     survival = [log_upper_gamma(1 - alpha, rate * x) for x in tail[below]]
     model = -np.expm1(np.array(survival) - log_upper_gamma(1 - alpha, rate * fit.xmin))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_ROUNDING = 1e-10  # far below what single precision tells apart
+_ROUNDING = 1e-10  # far below what single precision distinguishes
 _BOUND_POINTS = 12  # values per tail at which its distance is bounded from below to begin with
 
 
@@ -78,7 +78,7 @@ class Tails:
         Branch and bound: the deviation at any value bounds a distance from below. Bounds start from a few values a
         tail; then the most promising tail is computed in full, and the value where it is farthest from its model
         tightens the bounds of all others, because neighbouring tails are far from theirs at the same place. What is
-        left out lies above the smallest distance found, so the minimum is exact.
+        excluded lies above the smallest distance found, so the minimum is exact.
         """
         last = len(self.values) - 1
         at = np.rint(np.linspace(0.0, 1.0, _BOUND_POINTS) * (last - rows)[:, None]).astype(np.intp) + rows[:, None]

@@ -54,7 +54,7 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     Returns
     -------
     ModelSpectra or StudySpectra
-        One row per tensor, or a weight that several tensors make (``made_of``), with a status: nothing is left out
+        One row per tensor, or a weight that several tensors make (``made_of``), with a status: nothing is excluded
         without a word. For a study, one row per run.
 
     Raises

@@ -142,10 +142,12 @@ def weight_distances(first: Mapping[str, ArrayLike], second: Mapping[str, ArrayL
     for name in sorted(a.keys() | b.keys()):
         if name not in a or name not in b or a[name].shape != b[name].shape:
             found = [str(x[name].shape) if name in x else "nothing" for x in (a, b)]
-            raise InputError(f"{name}: {' and '.join(found)}", "the same names and shapes in both")
+            raise InputError(
+                f"{name} is {found[0]} in one and {found[1]} in the other", "the same names and shapes in both"
+            )
     layers, others = layers_of_arrays(a), {tensor.name: tensor for tensor in layers_of_arrays(b)}
     if not layers:
-        raise InputError("no weight matrices among the weights", "at least one array with two axes")
+        raise InputError("there are no weight matrices among the weights", "at least one array with two axes")
     rows = np.array([_distances(tensor.load(), others[tensor.name].load(), tensor) for tensor in layers]).T
     return WeightDistances(
         layers=tuple(tensor.name for tensor in layers),

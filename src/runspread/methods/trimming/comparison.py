@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_integers, check_seed
+from ..._checks import check_choice, check_confidence_level, check_integers, check_seed
 from ..._reading.accepting import as_outputs
 from ..._reading.kinds import class_of, count_classes, middle_of
 from ..._reading.margins import Floats
@@ -46,8 +46,8 @@ class TrimmingScores(Result):
         Names of the scores.
     correlation, low, high : ndarray [scores]
         Spearman's rank correlation of each score with the level, and its percentile bootstrap interval over runs.
-    confidence : float
-        Coverage of that interval.
+    confidence_level : float
+        Confidence level of that interval.
     bin_of : ndarray of int [runs]
         Bin of each run by accuracy; the bins hold equally many runs, as far as ties allow.
     within_share, within_low, within_high : float
@@ -67,7 +67,7 @@ class TrimmingScores(Result):
     correlation: Floats
     low: Floats
     high: Floats
-    confidence: float
+    confidence_level: float
     bin_of: NDArray[np.int64]
     within_share: float
     within_low: float
@@ -120,7 +120,7 @@ class TrimmingScores(Result):
         if np.isnan(self.correlation[0]):
             return "has no rank correlation with accuracy, which all runs share"
         return (
-            f"has rank correlation {self.correlation[0]:+.2f} ({self.confidence:.0%} CI {self.low[0]:+.2f} to "
+            f"has rank correlation {self.correlation[0]:+.2f} ({self.confidence_level:.0%} CI {self.low[0]:+.2f} to "
             f"{self.high[0]:+.2f}) with accuracy"
         )
 
@@ -143,7 +143,7 @@ def trimming_scores(
     levels: TrimmingLevels | None = None,
     n_accuracy_bins: int = ACCURACY_BINS,
     n_bins: int = CALIBRATION_BINS,
-    confidence: float = CONFIDENCE_LEVEL,
+    confidence_level: float = CONFIDENCE_LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
     **reading: Unpack[ReadingOptions],
@@ -163,8 +163,8 @@ def trimming_scores(
         Bins by accuracy, inside which the spread of the level is given.
     n_bins : int
         Bins of the calibration error.
-    confidence : float
-        Coverage of the intervals.
+    confidence_level : float
+        Confidence level of the intervals.
     resamples : int
         Bootstrap resamples of the runs.
     seed : int
@@ -183,11 +183,10 @@ def trimming_scores(
     InputError
         Fewer than four runs with both a level and scores; no labels.
     """
-    named = ("levels", "n_accuracy_bins", "n_bins", "confidence", "resamples", "seed")
+    named = ("levels", "n_accuracy_bins", "n_bins", "confidence_level", "resamples", "seed")
     how = reading_of(reading, "trimming_scores", named)
     read, nan = _read(outputs, labels, how["split"], how["kind"]), how["nan"]
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence {confidence}", "a number between 0 and 1")
+    check_confidence_level(confidence_level)
     n_accuracy_bins = int(check_integers(n_accuracy_bins, "n_accuracy_bins", 1, None))
     resamples, seed = int(check_integers(resamples, "resamples", 1, None)), check_seed(seed)
     if levels is None:
@@ -196,14 +195,14 @@ def trimming_scores(
     wanted = set(levels.run_ids) & set(scored.run_ids)
     ids = tuple(run for run in scored.run_ids if run in wanted)
     if len(ids) < FEW_RUNS:
-        raise InputError(f"{len(ids)} runs with a level and scores", f"at least {FEW_RUNS}")
+        raise InputError(f"got {len(ids)} runs with a level and scores", f"at least {FEW_RUNS}")
     rows = [scored.run_ids.index(run) for run in ids]
     level = levels.mean[[levels.run_ids.index(run) for run in ids]]
     own = np.stack([scored.member_accuracy, scored.member_nll, scored.member_ece])[:, rows]
     values = np.vstack([own, churn(read, [read.run_ids.index(run) for run in ids])])
-    correlation, low, high = _rank_correlations(level, values, confidence, resamples, np.random.default_rng(seed))
+    correlation, low, high = _rank_correlations(level, values, confidence_level, resamples, np.random.default_rng(seed))
     bin_of = _equal_bins(snap(values[0]), n_accuracy_bins)
-    within = _within_limits(level, bin_of, confidence, resamples, np.random.default_rng((seed, 1)))
+    within = _within_limits(level, bin_of, confidence_level, resamples, np.random.default_rng((seed, 1)))
     return TrimmingScores(
         run_ids=ids,
         level=level,
@@ -212,7 +211,7 @@ def trimming_scores(
         correlation=correlation,
         low=low,
         high=high,
-        confidence=confidence,
+        confidence_level=confidence_level,
         bin_of=bin_of,
         within_share=_within_share(level, bin_of),
         within_low=within[0],
@@ -226,7 +225,9 @@ def trimming_scores(
 def _read(outputs: Any, labels: Any, split: str, kind: str) -> RunOutputs:
     read = as_outputs(outputs, labels, split=split, kind=kind)
     if len(read.shape) != 3:
-        raise InputError("predicted classes", "logits or probabilities", "Classes alone have no distribution of gaps.")
+        raise InputError(
+            "got predicted classes", "logits or probabilities", "Classes alone have no distribution of gaps."
+        )
     return read
 
 
@@ -290,11 +291,11 @@ def _churn_of(
 
 
 def _rank_correlations(
-    level: Floats, values: Floats, confidence: float, resamples: int, rng: np.random.Generator
+    level: Floats, values: Floats, confidence_level: float, resamples: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats]:
     """Return Spearman's correlation of each row of `values` with the level, and percentile bootstrap limits."""
     chosen = rng.integers(len(level), size=(resamples, len(level)))
-    tail = (1 - confidence) / 2
+    tail = (1 - confidence_level) / 2
     level, values = snap(level), np.array([snap(row) for row in values])
     found = [
         (spearman(level[None], row[None])[0], *_limits(spearman(level[chosen], row[chosen]), tail)) for row in values
@@ -335,7 +336,7 @@ def _within_share(level: Floats, bin_of: NDArray[np.int64]) -> float:
 
 
 def _within_limits(
-    level: Floats, bin_of: NDArray[np.int64], confidence: float, resamples: int, rng: np.random.Generator
+    level: Floats, bin_of: NDArray[np.int64], confidence_level: float, resamples: int, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Return percentile bootstrap limits of the share, over runs that keep their bins."""
     chosen = rng.integers(len(level), size=(resamples, len(level)))
@@ -352,4 +353,4 @@ def _within_limits(
     # Drawing from the runs shrinks both variances by the degrees of freedom that they have lost once already.
     scale = (n - 1) / max(n - len(numbers), 1)
     share = np.divide(scale * within, total, out=np.full(resamples, np.nan), where=total > 0)
-    return _limits(share, (1 - confidence) / 2)
+    return _limits(share, (1 - confidence_level) / 2)

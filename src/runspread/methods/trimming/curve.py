@@ -126,7 +126,9 @@ def trimming_curve(
     given = None if alphas is None else check_alphas(alphas)
     start = 0.0 if given is None else given[0]
     if start != 0 or np.ndim(candidate) != 1:
-        raise InputError(f"levels from {start:g} and a candidate of {np.ndim(candidate)} axes", "from 0, and one axis")
+        raise InputError(
+            f"got levels from {start:g} and a candidate of {np.ndim(candidate)} axes", "from 0, and one axis"
+        )
     pair = prepare(reference, candidate, mode)
     own = pair.candidates[0]
     level = float(trimming_level(pair.reference, own, threshold=threshold, epsilon=epsilon, mode=mode))

@@ -112,7 +112,7 @@ def trimmed_examples(
     candidates, references
         As in `trimming`: outputs of runs; the halves of the candidates serve each other without references.
     levels : TrimmingLevels
-        Levels of the same candidates and references; computed on disjoint halves of the examples when left out. Margin,
+        Levels of the same candidates and references; computed on disjoint halves of the examples when omitted. Margin,
         classes, clipping, reference and mode are those of the levels.
     seed : int
         Seed of the shuffles, and of the levels where they are made here.
@@ -172,8 +172,8 @@ def _trimmings(
     shuffled = np.zeros((SHUFFLES, tested.n_examples))
     for runs, statistic, reference in references:
         for run, values in zip(runs, tested.each(runs), strict=True):
-            law, output = merge(reference, values[statistic])
-            best = trimming_of(Pair(law, np.sort(output)[None], mode), float(own[run]))
+            pool, output = merge(reference, values[statistic])
+            best = trimming_of(Pair(pool, np.sort(output)[None], mode), float(own[run]))
             share = best.trimmed[np.searchsorted(best.values, output)]
             shares += share
             outputs += values[statistic]
@@ -188,7 +188,9 @@ def _as_levels(levels: TrimmingLevels, given: ScalarOptions) -> TrimmingSettings
         value: Any = given.get(name)
         if value is not None and value != known and (known is None or list(value) != list(known)):
             raise InputError(
-                f"{name} {value!r} with levels of {name} {known!r}", "the settings of the levels", f"Leave {name} out."
+                f"{name}={value!r} was given with levels of {name}={known!r}",
+                "the settings of the levels",
+                f"Omit {name}.",
             )
     whole: Any = {**given, **own}
     return whole
@@ -197,13 +199,13 @@ def _as_levels(levels: TrimmingLevels, given: ScalarOptions) -> TrimmingSettings
 def _check_same(levels: TrimmingLevels, tested: Scalars, pool: Scalars | None) -> None:
     """Raise an InputError unless the levels are those of these runs and examples."""
     if levels.run_ids != tested.run_ids:
-        raise InputError("levels of other runs", "levels of the same candidates, in the same order")
+        raise InputError("got levels of other runs", "levels of the same candidates, in the same order")
     parts = halves(len(tested.run_ids))
     sizes = [len(parts[1])] * len(parts[0]) + [len(parts[0])] * len(parts[1])
     expected = sizes if pool is None else [len(pool.run_ids)] * len(tested.run_ids)
     if levels.n_references.tolist() != expected:
         raise InputError(
-            f"levels against {levels.n_references[0]} reference runs, here {expected[0]}",
+            f"got levels against {levels.n_references[0]} reference runs, here {expected[0]}",
             "the references that the levels were made with",
         )
     statistics = 1 if levels.class_levels is None else len(levels.class_levels)
@@ -214,7 +216,7 @@ def _check_same(levels: TrimmingLevels, tested: Scalars, pool: Scalars | None) -
     )
     if statistics != tested.n_statistics or examples not in (None, tested.n_examples):
         raise InputError(
-            f"levels of {known} on {examples} examples, here {here} on {tested.n_examples}",
+            f"got levels of {known} on {examples} examples, here {here} on {tested.n_examples}",
             "levels of the same outputs",
         )
 
@@ -240,8 +242,8 @@ def _references(
         averaged = ensemble_of(source, others) if kind == "ensemble" else None
         here = trimmed[np.isin(trimmed, own)]
         for statistic in np.unique(deciding[here]).tolist():
-            law = next(source.blocks(statistic, others, len(others))) if averaged is None else averaged[statistic]
-            yield here[deciding[here] == statistic], statistic, np.sort(law, axis=None)
+            values = next(source.blocks(statistic, others, len(others))) if averaged is None else averaged[statistic]
+            yield here[deciding[here] == statistic], statistic, np.sort(values, axis=None)
 
 
 def _share_in_top(trimmed: Floats, fraction: float) -> float:

@@ -85,7 +85,7 @@ def check_resolution(
 ) -> tuple[float, int]:
     """Return the level of each of some tests that share `epsilon`, and how many exchanges it takes at least.
 
-    `copies` is the number of runs that are set aside as copies of others, for the error.
+    `copies` is the number of runs that are excluded as copies of others, for the error.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def check_resolution(
         No p-value can be as small as that: the runs or the permutations are too few.
     """
     level, possible = check_epsilon(epsilon) / tests, arrangements(n_old, n_new)
-    aside = f" ({copies} {'copy' if copies == 1 else 'copies'} set aside)" if copies else ""
+    aside = f" ({copies} {'copy' if copies == 1 else 'copies'} excluded)" if copies else ""
     runs = f"{n_old} old and {n_new} new runs{aside}"
     if 1 / possible > level * (1 + ROUNDING):
         each = (

@@ -106,7 +106,7 @@ def check_samples(sample: ArrayLike, name: str, axes: tuple[int, ...], mode: str
 def check_epsilon(epsilon: float) -> float:
     """Return a significance in (0, 1)."""
     if not 0 < epsilon < 1:
-        raise InputError(f"epsilon {epsilon}", "a number between 0 and 1")
+        raise InputError(f"got epsilon {epsilon}", "a number between 0 and 1")
     return float(epsilon)
 
 
@@ -119,17 +119,17 @@ def check_alphas(alphas: ArrayLike) -> Floats:
     """Return trimming levels as float64 [levels], ascending and in [0, 1)."""
     array = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
     if array.ndim != 1 or not array.size or not ((array >= 0) & (array < 1)).all() or (np.diff(array) < 0).any():
-        raise InputError(f"alphas {np.asarray(alphas)}", "ascending numbers from 0 up to, not including, 1")
+        raise InputError(f"got alphas {np.asarray(alphas)}", "ascending numbers from 0 up to, not including, 1")
     return array
 
 
 def check_alpha(alpha: ArrayLike) -> float:
     """Return one trimming level in [0, 1)."""
     if np.ndim(alpha):
-        raise InputError(f"alpha {np.asarray(alpha)}", "one number from 0 up to, not including, 1")
+        raise InputError(f"got alpha {np.asarray(alpha)}", "one number from 0 up to, not including, 1")
     value = float(np.asarray(alpha, dtype=np.float64))
     if not 0 <= value < 1:
-        raise InputError(f"alpha {value:g}", "a number from 0 up to, not including, 1")
+        raise InputError(f"got alpha {value:g}", "a number from 0 up to, not including, 1")
     return value
 
 
@@ -161,7 +161,7 @@ def threshold_terms(
     epsilon = check_epsilon(epsilon) / tests
     if isinstance(threshold, (int, float, np.number)):
         if not threshold >= 0:
-            raise InputError(f"threshold {threshold}", "a distance, 0 or more")
+            raise InputError(f"got threshold {threshold}", "a distance, 0 or more")
         return float(threshold), 0.0
     chosen = check_choice(default_threshold(threshold, mode), "threshold", THRESHOLDS)
     if chosen == "rigorous":

@@ -20,8 +20,8 @@ from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
 from .defaults import EPSILON, KINDS, MODE, REFERENCE, REPLICATES, TOLERANCE, Threshold, TrimmingSettings
 from .inputs import Inputs
-from .laws import Merged
 from .levels import beyond_reach, default_threshold, threshold_terms
+from .merged_values import MergedValues
 from .nodes import SLACK, distance, smallest_level
 from .records import ResampledSettings
 from .resampling import Counter, Draw, draw_examples, in_threads
@@ -161,7 +161,7 @@ class RepresentativeSize(Result):
             return f"M runs has no verdict, which takes {MIN_SUBSETS} subsets"
         if size is None:
             return f"up to {self.sizes[-1]} runs is neither shown to be representative nor ruled out"
-        within = f"{CONFIDENCE:.0%} interval {low} to {high or f'over {self.sizes[-1]}'}"
+        within = f"{CONFIDENCE:.0%} CI {low} to {high or f'over {self.sizes[-1]}'}"
         return f"{count(size, 'run')} or more is representative ({within})"
 
 
@@ -229,7 +229,7 @@ def representative_size(
     draws = draws * (replicates if resample is None else 1)
     n, m = len(draws[0][0]), len(draws[0][1])
     delta = threshold_terms(threshold, epsilon, n, m, MODE, len(scalars.values))
-    study = Subsets(scalars, [Merged.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
+    study = Subsets(scalars, [MergedValues.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
     levels, distances = study.compare_all(draws, rng, inputs)
     limits = share_limits((levels > tolerance + SLACK).sum(2), levels.shape[2])
     said = ResampledSettings(
@@ -269,9 +269,9 @@ def _check_settings(kinds: Sequence[str], tolerance: float) -> None:
     for kind in kinds:
         check_choice(kind, "kind", KINDS)
     if not kinds or len(set(kinds)) < len(kinds):
-        raise InputError(f"kinds {tuple(kinds)}", f"one or more of {', '.join(KINDS)}, each once")
+        raise InputError(f"got kinds {tuple(kinds)}", f"one or more of {', '.join(KINDS)}, each once")
     if not 0 <= tolerance < 1:
-        raise InputError(f"tolerance {tolerance}", "a level from 0 up to, not including, 1")
+        raise InputError(f"got tolerance {tolerance}", "a level from 0 up to, not including, 1")
 
 
 def _warnings(scalars: Scalars, subsets: int) -> tuple[str, ...]:
@@ -290,12 +290,12 @@ def _warnings(scalars: Scalars, subsets: int) -> tuple[str, ...]:
 def _check_sizes(sizes: Sequence[int] | None, n_runs: int) -> NDArray[np.int64]:
     largest = n_runs // 2
     if largest < 2:
-        raise InputError(f"{n_runs} usable runs", "at least 4: half of them form the pool")
+        raise InputError(f"got {n_runs} usable runs", "at least 4: half of them form the pool")
     if sizes is None:
         return np.unique(np.geomspace(1, largest, DEFAULT_SIZES).round().astype(np.int64))
     chosen = np.unique(check_integers(sizes, "sizes", 1, largest))
     if not chosen.size:
-        raise InputError("no sizes", "at least one")
+        raise InputError("there are no sizes", "at least one")
     return chosen
 
 
@@ -326,7 +326,7 @@ class Subsets:
     """Compares nested subsets of the runs with a pool of others."""
 
     scalars: Scalars
-    merged: list[Merged]
+    merged: list[MergedValues]
     sizes: NDArray[np.int64]
     kinds: tuple[str, ...]
     delta: tuple[float, float]
@@ -369,7 +369,7 @@ class Subsets:
 class Pooled:
     """The pool's distribution of one statistic on the candidates' examples, on the reference's, and on all."""
 
-    def __init__(self, merged: Merged, pool: NDArray[np.int64], draw: Draw, delta: tuple[float, float]) -> None:
+    def __init__(self, merged: MergedValues, pool: NDArray[np.int64], draw: Draw, delta: tuple[float, float]) -> None:
         n_examples = int(merged.example.max()) + 1
         self.merged, self.delta = merged, delta
         everything = np.ones(n_examples, dtype=np.int64)
@@ -388,9 +388,11 @@ class Pooled:
         """
         if averaged is None:
             positions = self.merged.of_runs(runs)
-            laws = [self.merged.average(positions, examples) for examples in self.examples]
+            few_values = [self.merged.average(positions, examples) for examples in self.examples]
         else:
-            laws = [self.merged.ensemble(averaged, examples) for examples in self.examples]
-        few = smallest_level(laws[0].nodes(self.masses[1], trimmed=True), self.delta)
-        pool = smallest_level(laws[1].nodes(self.masses[0], trimmed=False), self.delta)
-        return (float(few[0]), float(pool[0])), float(distance(laws[2].nodes(self.masses[2], trimmed=True), 1.0)[0])
+            few_values = [self.merged.ensemble(averaged, examples) for examples in self.examples]
+        few = smallest_level(few_values[0].nodes(self.masses[1], trimmed=True), self.delta)
+        pool = smallest_level(few_values[1].nodes(self.masses[0], trimmed=False), self.delta)
+        return (float(few[0]), float(pool[0])), float(
+            distance(few_values[2].nodes(self.masses[2], trimmed=True), 1.0)[0]
+        )

@@ -40,21 +40,21 @@ def draw_examples(
     if indices is not None:
         rows = check_integers(indices, "indices", 0, n_examples - 1)
         if rows.ndim != 2 or 0 in rows.shape:
-            raise InputError(f"indices of shape {rows.shape}", "[replicates, examples], not empty")
+            raise InputError(f"got indices of shape {rows.shape}", "[replicates, examples], not empty")
     elif resample is None:
         return [(np.arange(n_examples), np.arange(n_examples))]
     else:
         rows = _drawn_rows(n_examples, check_choice(resample, "resample", RESAMPLE), replicates, rng)
     half = rows.shape[1] // 2
     if half == 0:
-        raise InputError(f"{rows.shape[1]} example", "at least two, one for each half")
+        raise InputError(f"got {rows.shape[1]} example", "at least two, one for each half")
     return [(row[:half].astype(np.intp), row[half:].astype(np.intp)) for row in rows]
 
 
 def check_replicates(replicates: Any) -> None:
     """Raise an InputError unless `replicates` is a whole number from 1."""
     if not isinstance(replicates, (int, np.integer)) or replicates < 1:
-        raise InputError(f"{replicates} replicates", "a whole number from 1")
+        raise InputError(f"got {replicates} replicates", "a whole number from 1")
 
 
 def _drawn_rows(n_examples: int, resample: str, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -22,8 +22,8 @@ from .curve import curve_alphas
 from .defaults import ALLOWED, EPSILON, MODE, PERMUTATIONS, REFERENCE, TrimmingSettings
 from .exchanges import ROUNDING, Exchanges, check_resolution, exchanges
 from .inputs import Inputs
-from .laws import Merged
 from .levels import Pair, beyond_reach, check_alpha, threshold_terms
+from .merged_values import MergedValues
 from .nodes import SLACK, Nodes, distance, smallest_level
 from .records import NewRuns, OldRuns, SameTests, Settings
 from .resampling import Counter, in_threads
@@ -229,7 +229,7 @@ def _warnings(old: Scalars, new: Scalars, given: Sequence[int]) -> tuple[str, ..
         if copies := aside or runs.count_copies():
             notes.append(
                 f"{counted(copies, f'{name} run')} {'has' if copies == 1 else 'have'} exactly the outputs of another"
-                f"{', or nearly so, and count once' if aside else ': leave the copies out'}."
+                f"{', or nearly so, and count once' if aside else ': exclude the copies'}."
             )
     return tuple(notes)
 
@@ -260,7 +260,7 @@ def _nodes(old: Floats, new: Floats) -> Nodes:
 def _check_alike(old: Scalars, new: Scalars, threshold: str | float) -> None:
     if old.n_classes != new.n_classes:
         raise InputError(
-            f"old runs with {old.n_classes} classes and new ones with {new.n_classes}", "the same classes in both"
+            f"got old runs with {old.n_classes} classes and new ones with {new.n_classes}", "the same classes in both"
         )
     if threshold != "permutation":
         return
@@ -304,7 +304,7 @@ def _exchanged(
 def _distances(old: Scalars, new: Scalars, ways: Exchanges, inputs: Inputs) -> Floats:
     """Return the distance of the two sets under each arrangement [arrangements], the largest over the statistics."""
     n_old, n_new = len(old.run_ids), len(new.run_ids)
-    merged = [Merged.of(np.concatenate(pair)) for pair in zip(old.values, new.values, strict=True)]
+    merged = [MergedValues.of(np.concatenate(pair)) for pair in zip(old.values, new.values, strict=True)]
     weights = np.where(ways.new, n_old, -n_new)  # whole numbers, so that equal distances are equal
     total = n_old * n_new * old.values.shape[2]
 

@@ -194,7 +194,7 @@ def trimming(
     candidates : array_like, RunOutputs or study
         Logits [runs, examples, classes], or scalar outputs of a floating type [runs, examples].
     references : array_like, RunOutputs or study, optional
-        Other runs on the same examples, which make up the reference. When left out, the two halves of the
+        Other runs on the same examples, which make up the reference. When omitted, the two halves of the
         candidates serve each other: a run of the first half is compared with the second (the published design),
         and a run of the second half with the first.
     reference : {"mixture", "sampled", "ensemble", "single"}
@@ -259,7 +259,7 @@ def halves(n_runs: int) -> list[NDArray[np.intp]]:
 def _against_pool(tested: Scalars, pool: Scalars, design: Design, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
     if (tested.n_classes, tested.n_examples) != (pool.n_classes, pool.n_examples):
         raise InputError(
-            f"candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
+            f"got candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
         )
     check_same_examples(
         {"candidates": tested.labels, "references": pool.labels},
@@ -282,7 +282,7 @@ def _size(scalars: Scalars) -> str:
 
 def _across_halves(tested: Scalars, design: Design, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
     if len(tested.run_ids) < 2:
-        raise InputError("1 run", "at least two, or references", "A run needs others to be compared with.")
+        raise InputError("got 1 run", "at least two, or references", "A run needs others to be compared with.")
     first, second = parts = halves(len(tested.run_ids))
     counter = _counter(tested, parts, design, plan)
     levels = [_levels(tested, own, tested, other, design, plan, counter) for own, other in (parts, parts[::-1])]
@@ -305,7 +305,7 @@ def _levels(
     """
     if design.reference == "single" and len(other) != 1:
         raise InputError(
-            f"{len(other)} reference runs for reference='single'",
+            f"got {len(other)} reference runs for reference='single'",
             "exactly one",
             "Give one run as the references, on the command line as --against.",
         )
@@ -313,11 +313,11 @@ def _levels(
     levels: list[Floats] = []
     for number in range(tested.n_statistics):
         reference = next(pool.blocks(number, other, len(other))) if averaged is None else averaged[number]
-        law = Pool(_checked(reference, design.mode))
+        ordered = Pool(_checked(reference, design.mode))
         del reference  # sorted anew in the pool
         blocks = tested.blocks(number, own, block_size(tested.n_examples))
         candidates = (_checked(block, design.mode) for block in blocks)
-        levels.append(resampled_levels(candidates, law, plan, design.inputs.workers, counter))
+        levels.append(resampled_levels(candidates, ordered, plan, design.inputs.workers, counter))
     return np.stack(levels)
 
 
@@ -328,7 +328,7 @@ def ensemble_of(pool: Scalars, runs: NDArray[np.intp]) -> Floats:
 
 def _checked(values: Floats, mode: Mode) -> Floats:
     if mode == "published" and not np.isfinite(values).all():
-        raise InputError("infinite outputs", "finite ones in mode 'published'", "Use mode='step'.")
+        raise InputError("got infinite outputs", "finite ones in mode 'published'", "Use mode='step'.")
     return values
 
 

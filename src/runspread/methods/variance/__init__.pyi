@@ -12,61 +12,61 @@ from .estimate import variance
 from .independence import IndependenceTest, independence_test
 from .null import poisson_binomial_pmf
 from .pairs import PairDeviations, pair_deviations
+from .perturbation import PerturbationSensitivity, perturbation_sensitivity
 from .plan_results import GapPlan, RunPlan
 from .planning import plan
 from .plans import plan_gap, plan_runs, plan_superiority, plan_variance
-from .poke import PokeSensitivity, poke_sensitivity
 from .real import ScoreVariance, score_variance
 from .result import VarianceResult
-from .selection_model import SelectionModel, seed_selection_model
+from .selection_model import BestSeedModel, best_seed_model
 from .statistics import RunStatistics, run_statistics
-from .stopping import Look, StoppingRule, stopping_rule
+from .stopping import InterimLook, StoppingRule, stopping_rule
 from .sums import RunSums
 from .tasks import TwoGroupTasks, two_group_tasks
-from .transfer import seed_selection
-from .transfer_result import SeedSelection
+from .transfer import best_seed_selection
+from .transfer_result import BestSeedSelection
 
 __all__ = [
+    "BestSeedModel",
+    "BestSeedSelection",
     "CalibrationResult",
     "CompareOptions",
     "Comparison",
     "GapPlan",
     "IndependenceTest",
-    "Look",
+    "InterimLook",
     "PairDeviations",
+    "PerturbationSensitivity",
     "PlanOptions",
-    "PokeSensitivity",
     "RunAccuracies",
     "RunPlan",
     "RunStatistics",
     "RunSums",
     "ScoreVariance",
-    "SeedSelection",
-    "SelectionModel",
     "SourceComponents",
     "SourceGroups",
     "StoppingRule",
     "TwoGroupTasks",
     "VarianceOptions",
     "VarianceResult",
+    "best_seed_model",
+    "best_seed_selection",
     "calibration",
     "compare",
     "holm_adjust",
     "independence_test",
     "pair_deviations",
+    "perturbation_sensitivity",
     "plan",
     "plan_gap",
     "plan_runs",
     "plan_superiority",
     "plan_variance",
     "poisson_binomial_pmf",
-    "poke_sensitivity",
     "predicted_classes",
     "run_accuracies",
     "run_statistics",
     "score_variance",
-    "seed_selection",
-    "seed_selection_model",
     "sequential_boundaries",
     "sources",
     "stopping_rule",

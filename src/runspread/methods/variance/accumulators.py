@@ -23,7 +23,7 @@ class Segment(NamedTuple):
 
     start: int
     correct: NDArray[np.int64]
-    prints: NDArray[np.uint64]
+    fingerprints: NDArray[np.uint64]
     bits: NDArray[np.uint8] | None
     confusion: NDArray[np.unsignedinteger[Any]] | None
 
@@ -31,12 +31,12 @@ class Segment(NamedTuple):
 def claim(taken: list[tuple[int, int]], start: int, stop: int, declared: int | None) -> None:
     """Put positions of runs, which must be free, among those `taken`."""
     if start < 0 or (declared is not None and stop > declared):
-        raise InputError(f"runs {start} to {stop - 1}", f"positions below n_runs={declared}")
+        raise InputError(f"got runs {start} to {stop - 1}", f"positions below n_runs={declared}")
     place = bisect.bisect_left(taken, (start, stop))
     before = taken[place - 1] if place else (0, 0)
     after = taken[place] if place < len(taken) else (stop, stop)
     if before[1] > start or after[0] < stop:
-        raise InputError(f"runs {start} to {stop - 1} twice", "each run once")
+        raise InputError(f"got runs {start} to {stop - 1} twice", "each run once")
     if place and before[1] == start:  # runs mostly come one after the other: one span grows
         taken[place - 1] = (before[0], stop)
     else:
@@ -60,10 +60,10 @@ def summed(first: NDArray[np.int32] | None, second: NDArray[np.int32] | None, tu
 def checked_examples(labels: NDArray[np.int64] | None, n_examples: int | None) -> int:
     """Return the number of examples that labels or `n_examples` say, which must agree."""
     if labels is None and n_examples is None:
-        raise InputError("neither labels nor n_examples", "one of them")
+        raise InputError("got neither labels nor n_examples", "one of them")
     count = len(labels) if labels is not None else int(n_examples or 0)
     if count < 1 or (n_examples is not None and n_examples != count):
-        raise InputError(f"n_examples={n_examples} with {count} labels", "at least one example, and equal numbers")
+        raise InputError(f"got n_examples={n_examples} with {count} labels", "at least one example, and equal numbers")
     return count
 
 
@@ -73,20 +73,20 @@ def checked_half(first_half: ArrayLike | None, n_examples: int) -> NDArray[np.bo
         return np.arange(n_examples) % 2 == 0
     half = np.asarray(first_half)
     if half.shape != (n_examples,) or half.dtype != bool:
-        raise InputError(f"first_half of shape {half.shape} and dtype {half.dtype}", f"booleans [{n_examples}]")
+        raise InputError(f"got first_half of shape {half.shape} and dtype {half.dtype}", f"booleans [{n_examples}]")
     return half
 
 
 def predictions_of(
     outputs: RunOutputs, limit: int | None, nan: str | None, start: int
 ) -> tuple[NDArray[np.signedinteger[Any]], dict[int, str]]:
-    """Return predicted classes [runs, examples] and why runs among the given were left out, by position.
+    """Return predicted classes [runs, examples] and why runs among the given were excluded, by position.
 
-    Without `nan` undecided runs are left out; else they abstain, or are an error.
+    Without `nan` undecided runs are excluded; else they abstain, or are an error.
     """
     values, kind = np.concatenate(list(outputs.chunks())), kind_of(outputs)
     if limit is not None and values.ndim == 3 and values.shape[2] > limit:
-        raise InputError(f"outputs of {values.shape[2]} classes", f"at most n_classes={limit}")
+        raise InputError(f"got outputs of {values.shape[2]} classes", f"at most n_classes={limit}")
     predicted, undecided = run_classes(values, kind, limit)
     if undecided is None:
         return predicted, {}

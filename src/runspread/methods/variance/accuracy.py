@@ -81,8 +81,10 @@ class RunAccuracies(Result):
         if not self.sd_high:
             return ", while runs that are all alike cannot tell how far others differ"
         if not self.residual_sd:
-            return f", with no spread between runs shown, and up to {points(self.sd_high)} points not excluded"
-        return f", within {points(self.residual_sd)} points of the estimate (one standard deviation)"
+            return (
+                f", with no spread between runs shown, and up to {points(self.sd_high)} percentage points not excluded"
+            )
+        return f", within {points(self.residual_sd)} percentage points of the estimate (one standard deviation)"
 
 
 @opens("source")

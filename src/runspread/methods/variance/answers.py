@@ -48,7 +48,7 @@ class TForm(NamedTuple):
 class Discordant(NamedTuple):
     """The exact test of two models: examples that only the new one, and only the old one, gets right (McNemar).
 
-    Given how many examples tell the two models apart, the number that speaks for the new one is binomial; limits are
+    Given how many examples distinguish the two models, the number that speaks for the new one is binomial; limits are
     those of Clopper and Pearson.
     """
 
@@ -58,11 +58,11 @@ class Discordant(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Examples that tell the two models apart."""
+        """Examples that distinguish the two models."""
         return self.new + self.old
 
     def p_above(self, _: float, value: float) -> float:
-        """Return the one-sided p-value against a true difference of `value` or less; 0 where nothing tells them apart.
+        """Return the one-sided p-value against a true difference of `value` or less; 0 where nothing differs.
 
         There the t form alone knows how much may hide among examples that were not seen.
         """
@@ -148,15 +148,15 @@ class Asked(NamedTuple):
     def of(cls, level: float, not_worse: float | None, equivalent: float | None) -> Asked:
         """Return what is asked for after checks."""
         if not 0.5 < level < 1:
-            raise InputError(f"confidence_level={level}", "a number between 0.5 and 1, such as 0.95")
+            raise InputError(f"got confidence_level={level}", "a number between 0.5 and 1, such as 0.95")
         given = {NOT_WORSE: not_worse, EQUIVALENT: equivalent}
         given = {what: margin for what, margin in given.items() if margin is not None}
         if len(given) > 1:
-            raise InputError("both not_worse and equivalent", "one of them", "Equivalent within a margin is both.")
+            raise InputError("got both not_worse and equivalent", "one of them", "Equivalent within a margin is both.")
         for what, margin in given.items():
             if not 0 < margin < 1:
                 raise InputError(
-                    f"{what.replace(' ', '_')}={margin:g}",
+                    f"got {what.replace(' ', '_')}={margin:g}",
                     "a margin above 0 and below 1, as a fraction",
                     "0.005 is half a percentage point; that nothing at all is lost cannot be shown by any data.",
                 )

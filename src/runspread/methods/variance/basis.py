@@ -11,14 +11,14 @@ from ..._reading.options import DEFAULTS_OF_OUTCOMES
 from ..._results import Excluded
 from ..._words import listed
 from ...errors import InputError
-from .law import reservations_of_law, unlike_normal
 from .pilot import RANGE, SAFE, Arm, Floats, Spread
 from .power import Examples
 from .result import VarianceResult, points, root
+from .run_distribution import unlike_normal, warnings_of_distribution
 
 _FINE_TUNINGS = 5.0  # times the spread of independent errors at which fine-tunings were seen
 _FEW = 5  # runs of a pilot below which its range is wider than more runs cost
-_BITS = "Count the runs with keep_bits=True, or leave the copies out."
+_BITS = "Count the runs with keep_bits=True, or exclude the copies."
 _MOST_FROM_TWO = 1000  # runs that a plan from a pilot of two runs may ask for
 
 
@@ -45,7 +45,7 @@ class Basis:
     notes : tuple of str
         What the reader should know about the pilot.
     excluded : tuple of Excluded
-        Runs that the pilot left out.
+        Runs that the pilot excluded.
     """
 
     spread: Spread
@@ -150,12 +150,12 @@ def basis_of(
         raise InputError(" and ".join(given) or "nothing", "one of source, variance, or error with n_examples")
     numbers = tuple(0.0 if value is None else value for value in (variance, variance_b, tau2))
     if not all(0 <= value < math.inf for value in numbers):
-        raise InputError(f"variances {numbers}", "finite variances of zero or more")
+        raise InputError(f"got variances {numbers}", "finite variances of zero or more")
     if n_examples is not None and n_examples < 1:
-        raise InputError(f"n_examples={n_examples}", "one example or more")
+        raise InputError(f"got n_examples={n_examples}", "one example or more")
     told = [name for name, value in reading.items() if value is not None and not _as_usual(name, value)]
     if told and runs is None:
-        raise InputError(f"{listed(told)} beside {given[0]}", "a study or outputs of runs, to which they belong")
+        raise InputError(f"got {listed(told)} beside {given[0]}", "a study or outputs of runs, to which they belong")
     if runs is not None:
         found = _from_source(source, n_examples, reading, told)
     elif error is not None:
@@ -175,16 +175,16 @@ def _as_usual(name: str, value: Any) -> bool:
 
 def _a_priori(error: float, n_examples: int | None) -> Basis:
     if n_examples is None or not 0 <= error <= 1:
-        raise InputError(f"error={error} and n_examples={n_examples}", "an error rate and the size of the test set")
+        raise InputError(f"got error={error} and n_examples={n_examples}", "an error rate and the size of the test set")
     if not error:
         raise InputError(
-            f"error=0 with {n_examples} examples, from which no spread follows",
+            f"no spread follows from error=0 with {n_examples} examples",
             "the error rate that you expect, above 0",
             "No error seen on n examples leaves rates up to 3/n possible (95% bound): plan with that.",
         )
     variance = error / (2 * n_examples)
     about = f"standard deviation about {points(math.sqrt(variance))} points per run"
-    text = f"{about} if runs are calibrated and their errors independent"
+    text = f"{about} for calibrated runs with independent errors"
     note = "That spread is of calibrated runs with independent errors, err/(2n), and bounds nothing."
     return Basis(Spread(Arm(variance)), n_examples, math.nan, text, stretch=_FINE_TUNINGS, notes=(note,))
 
@@ -196,7 +196,7 @@ def _from_source(source: Any, n_examples: int | None, reading: Mapping[str, Any]
 
     if told and isinstance(source, (Comparison, VarianceResult)):
         raise InputError(
-            f"{listed(told)} beside a {type(source).__name__}",
+            f"got {listed(told)} beside a {type(source).__name__}",
             "the result alone",
             f"Give {'it' if len(told) == 1 else 'them'} to compare() or variance().",
         )
@@ -210,7 +210,7 @@ def _from_source(source: Any, n_examples: int | None, reading: Mapping[str, Any]
 def _of_comparison(found: Any, n_examples: int | None) -> Basis:
     if n_examples not in (None, found.n_examples):
         raise InputError(
-            f"n_examples={n_examples} with a comparison on {found.n_examples}",
+            f"got n_examples={n_examples} with a comparison on {found.n_examples}",
             "a comparison alone",
             "Give the runs of one configuration, whose spread can be carried to a test set of another size.",
         )
@@ -249,7 +249,7 @@ def _of_runs(found: VarianceResult, n_examples: int | None) -> Basis:
     else:
         arm = _carried(found, variance, wanted)
         text = (
-            f"standard deviation {points(root(arm.carried))} points per run on {wanted} examples, carried there from "
+            f"standard deviation {points(root(arm.carried))} points per run on {wanted} examples, carried from "
             f"{runs} runs on {found.n_examples}{_in_clusters(found.n_clusters)}"
         )
     if not max(arm.carried, arm.floor):
@@ -262,7 +262,7 @@ def _of_runs(found: VarianceResult, n_examples: int | None) -> Basis:
 def _notes(found: VarianceResult, accuracy: Floats) -> tuple[str, ...]:
     """Return the warnings of the pilot; on the distribution of its runs, what a plan makes of it."""
     odd = unlike_normal(accuracy)
-    of_intervals = reservations_of_law(found.outcomes.correct, found.n_examples, found.outcomes.run_ids)
+    of_intervals = warnings_of_distribution(found.outcomes.correct, found.n_examples, found.outcomes.run_ids)
     notes = tuple(note for note in found.warnings if note not in of_intervals)
     if len(accuracy) < found.n_runs:
         notes += (f"{found.n_runs} runs count as {len(accuracy)}, as some are copies.",)
@@ -283,7 +283,7 @@ def _carried(found: VarianceResult, variance: float, n_examples: int) -> Arm:
     """Return the variance on a test set of another size: the noise of the examples changes with their number."""
     if math.isnan(found.var_dist):
         raise InputError(
-            f"n_examples={n_examples} with {found.n_runs} runs on {found.n_examples} examples",
+            f"got n_examples={n_examples} with {found.n_runs} runs on {found.n_examples} examples",
             "two runs on two examples or more",
         )
     share, lift = found.n_examples / n_examples, 1 / _share_of_pairs(found)
@@ -295,12 +295,12 @@ def _carried(found: VarianceResult, variance: float, n_examples: int) -> Arm:
 
 
 def _one_run() -> InputError:
-    return InputError("one run", "two runs or more to know the variance", "Or plan from error= and n_examples=.")
+    return InputError("got one run", "two runs or more to know the variance", "Or plan from error= and n_examples=.")
 
 
 def _no_spread(runs: int) -> InputError:
     return InputError(
-        f"{runs} runs without any spread",
+        f"got {runs} runs without any spread",
         "a pilot whose runs differ: equal accuracies do not show that runs have no spread",
         "Train more runs of the pilot, or give the variance that you expect.",
     )

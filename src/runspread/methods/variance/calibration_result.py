@@ -219,10 +219,14 @@ class CalibrationResult(Result):
             rows["independent clusters, measured"] = self.measured.var_ind
         values = [100 * root(value) for value in rows.values()]
         return Table(
-            {"sd of independent errors": list(rows), "points": values, "over measured": [v / values[0] for v in values]}
+            {
+                "sd of independent errors": list(rows),
+                "percentage points": values,
+                "over measured": [v / values[0] for v in values],
+            }
             if values[0] > 0
-            else {"sd of independent errors": list(rows), "points": values},
-            formats={"points": ".4f", "over measured": ".2f"},
+            else {"sd of independent errors": list(rows), "percentage points": values},
+            formats={"percentage points": ".4f", "over measured": ".2f"},
             title="What calibration predicts",
         )
 
@@ -233,8 +237,9 @@ class CalibrationResult(Result):
         predicted = ""
         if not math.isnan(self.predicted.without_labels):
             predicted = (
-                f" Disagreement alone predicts {points(root(self.predicted.without_labels))} points of spread from "
-                f"independent errors, where {points(root(self._measured))} are measured{self._of_clusters()}."
+                f" Disagreement alone predicts {points(root(self.predicted.without_labels))} percentage points of "
+                f"spread from independent errors, where {points(root(self._measured))} are "
+                f"measured{self._of_clusters()}."
             )
         return (
             f"Two runs disagree on {self.disagreement.rate:.2%} of the examples and one run errs on {self.err:.2%} "
@@ -256,14 +261,15 @@ class CalibrationResult(Result):
     def _gap(self) -> str:
         """Say whether disagreement over- or understates the error, as far as the interval tells."""
         if math.isnan(self.disagreement.gap_low):
-            return f"the gap is {100 * self.disagreement.gap:+.2f} points, the same on every example"
+            return f"the gap is {100 * self.disagreement.gap:+.2f} percentage points, the same on every example"
         unit = "examples" if self.n_clusters is None else "clusters"
         low, high = f"{100 * self.disagreement.gap_low:+.2f}", f"{100 * self.disagreement.gap_high:+.2f}"
-        interval = f"{self.confidence_level:.0%} interval {low} to {high}, for new {unit}, these runs"
+        interval = f"{self.confidence_level:.0%} CI {low} to {high}, for new {unit}, these runs"
         if self.disagreement.gap_low <= 0 <= self.disagreement.gap_high:
-            return f"no gap is shown between them ({100 * self.disagreement.gap:+.2f} points, {interval})"
+            return f"no gap is shown between them ({100 * self.disagreement.gap:+.2f} percentage points, {interval})"
         word = "over" if self.disagreement.gap > 0 else "under"
-        return f"disagreement {word}states the error by {100 * abs(self.disagreement.gap):.2f} points ({interval})"
+        size = f"{100 * abs(self.disagreement.gap):.2f} percentage points"
+        return f"disagreement {word}states the error by {size} ({interval})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers under their keys; binned errors carry the number of bins."""

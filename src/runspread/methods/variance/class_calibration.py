@@ -16,7 +16,7 @@ from ..audit.auditing import audited
 from .calibration_result import CalibrationResult
 from .clusters import ClusterTotals, Grouping, clusters_of, few_clusters, mean_variance, single_groups, totals_of
 from .defaults import CONFIDENCE_LEVEL
-from .estimate import reservations
+from .estimate import caveats
 from .null import chi2_p_value
 from .statistics import RunStatistics, counted
 from .sums import number, ratio
@@ -58,7 +58,7 @@ def calibration(
     counting = {"keep_bits": True} if clusters is not None else {}
     statistics, outcomes = counted(source, labels, counting, n_classes=n_classes, **how)
     if statistics.labels is None:
-        raise InputError("statistics without labels", "RunStatistics(labels, ...)")
+        raise InputError("got statistics without labels", "RunStatistics(labels, ...)")
     votes = statistics.votes.astype(np.int64)
     numbers = _Votes(votes.sum(axis=0), statistics.labels, statistics.n_runs)
     grouping = None if clusters is None else clusters_of(clusters, outcomes, statistics.n_examples)
@@ -74,7 +74,7 @@ def calibration(
         bins=bins,
         confidence_level=confidence_level,
         excluded=statistics.excluded,
-        warnings=audited([source], (*reservations(statistics), *few_clusters(grouping))),
+        warnings=audited([source], (*caveats(statistics), *few_clusters(grouping))),
     )
 
 

@@ -2,14 +2,14 @@
 
 How a method takes clusters:
 
-1. ``grouping = Grouping.of(clusters, n_examples)`` checks the ids (one an example, none missing, two clusters or more).
+1. ``grouping = Grouping.of(clusters, n_examples)`` checks the ids (one per example, at least two clusters).
    Where examples were dropped, ``clusters_of(clusters, outcomes)`` does it from the ids of all examples.
-2. A number an example, such as the difference in success rate of two configurations:
+2. A number per example, such as the difference in success rate of two configurations:
    ``mean_variance(values, grouping)`` is the variance of its mean over clusters, with its degrees of freedom
-   (`evals.md` 2.1). With an example a cluster that is ``s^2/n`` and n - 1. Whole numbers are summed exactly.
+   (`evals.md` 2.1). With one example per cluster that is ``s^2/n`` and n - 1. Whole numbers are summed exactly.
 3. The spread between runs: ``totals_of(statistics, outcomes, grouping)`` goes through the correctness once more and
    returns integers; its ``sums`` is a `ClusterSums`, which is used wherever a `RunSums` is (``var_dist``, ``var_ind``,
-   ...): only pairs of examples in different clusters count (`variance.md` 2.6). With an example a cluster both agree
+   ...): only pairs of examples in different clusters count (`variance.md` 2.6). With one example per cluster both agree
    exactly. Its ``p_value``, ``se_null`` and ``jackknife`` are those of the distribution-wise variance.
 """
 
@@ -61,7 +61,7 @@ class Grouping:
         Raises
         ------
         InputError
-            Not one value an example, or values that are missing (the first and their number are named).
+            Not one value per example, or values that are missing (the first and their number are named).
         """
         array = _checked_ids(groups, n_examples, name)
         _, codes, sizes = np.unique(array, return_inverse=True, return_counts=True)
@@ -102,13 +102,13 @@ def _checked_ids(groups: ArrayLike, n_examples: int, name: str) -> NDArray[Any]:
     found = to_numpy(groups)
     array: NDArray[Any] = found if isinstance(found, np.ndarray) else np.asarray(found)
     if array.shape != (n_examples,):
-        raise InputError(f"{name} of shape {array.shape}", f"one value an example, ({n_examples},)")
+        raise InputError(f"got {name} of shape {array.shape}", f"one value per example, ({n_examples},)")
     missing = np.ma.getmaskarray(array) | _missing(np.ma.getdata(array))
     if missing.any():
         count, first = int(missing.sum()), int(np.argmax(missing))
         raise InputError(
             f"{count} of {n_examples} {name} {'is' if count == 1 else 'are'} missing, the first at example {first}",
-            "one value an example",
+            "one value per example",
             "Give an example that belongs to no group a value of its own.",
         )
     array = np.ma.getdata(array)
@@ -116,7 +116,7 @@ def _checked_ids(groups: ArrayLike, n_examples: int, name: str) -> NDArray[Any]:
         return array
     kinds = {type(value).__name__ for value in array.tolist()}
     if len(kinds) > 1 or kinds & {"dict", "list", "ndarray"}:
-        raise InputError(f"{name} of types {', '.join(sorted(kinds))}", "values of one kind, such as strings")
+        raise InputError(f"got {name} of types {', '.join(sorted(kinds))}", "values of one kind, such as strings")
     return array
 
 
@@ -157,7 +157,7 @@ def clusters_of(clusters: ArrayLike, outcomes: Any, n_examples: int) -> Grouping
         raise InputError(
             "clusters that are all the same",
             "two clusters or more",
-            "Leave clusters out if the examples are independent.",
+            "Omit clusters if the examples are independent.",
         )
     return grouping
 
@@ -406,5 +406,5 @@ def totals_of(statistics: RunStatistics, outcomes: Outcomes | None, grouping: Gr
     elif outcomes is not None:
         rows = (chunk.correct for chunk in outcomes.chunks())
     else:
-        raise InputError("statistics without bits", "keep_bits=True", "Clusters need them.")
+        raise InputError("got statistics without bits", "keep_bits=True", "Clusters need them.")
     return cluster_totals(rows, grouping, statistics.right)

@@ -23,8 +23,8 @@ from .comparison_words import pairing_note
 from .defaults import COMPARE, CONFIDENCE_LEVEL, CompareOptions
 from .difference import quantile
 from .dropped import dropped_note
-from .law import share_text, unseen_share
 from .pairing import Pairs, kept_bits, pair_runs
+from .run_distribution import share_text, unseen_share
 from .samples import SAMPLES_ARE, refuse_study
 from .shared import shared_runs
 from .sides import Side, both_sides
@@ -65,7 +65,7 @@ def compare(
         What the answer is to cover: other examples and other runs; other runs on these very examples; other examples,
         for the trained models at hand (which one run of each can answer).
     not_worse : float, optional
-        Ask whether the new one is not worse by more than this margin, a fraction: 0.005 is half a point.
+        Ask whether the new one is not worse by more than this margin, a fraction: 0.005 is half a percentage point.
     equivalent : float, optional
         Ask whether the two differ by less than this margin.
     clusters : array_like [examples], optional
@@ -135,14 +135,14 @@ def compare(
             *few_clusters(grouping),
         ),
     )
-    return replace(result, warnings=(*result.warnings, *pairing_note(result), *_of_law(result)))
+    return replace(result, warnings=(*result.warnings, *pairing_note(result), *_of_distribution(result)))
 
 
 def _are_samples(sources: tuple[Any, Any], settings: Mapping[str, Any]) -> bool:
     """Return whether the first axis holds samples of one model, after checks of what goes with that."""
     seeds = settings["seeds"]
     if seeds is not None and len(seeds) != 2:
-        raise InputError(f"seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed per run")
+        raise InputError(f"got seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed per run")
     samples = check_choice(settings["samples_are"], "samples_are", SAMPLES_ARE) == "samples"
     if samples:
         _refuse_for_samples(sources, pairing=settings["paired"] or seeds is not None)
@@ -161,18 +161,18 @@ def _refuse_for_samples(sources: tuple[Any, Any], *, pairing: bool) -> None:
     for source in sources:
         refuse_study(source)
     if pairing:
-        raise InputError("pairs of samples of two models", "runs", "Leave paired and seeds out, or samples_are.")
+        raise InputError("got pairs of samples of two models", "runs", "Omit paired and seeds, or samples_are.")
 
 
 def _dropped(correct: tuple[ArrayLike, ArrayLike] | None, old: Side, names: tuple[str, str]) -> tuple[str, ...]:
-    """Count and name the examples that were left out since a run of either lacks them."""
+    """Count and name the examples that were excluded since a run of either lacks them."""
     keep = getattr(old.outcomes, "examples", None)
     if correct is None or keep is None:
         return ()
     return dropped_note([np.ma.asanyarray(array) for array in correct], keep, names)
 
 
-def _of_law(result: Comparison) -> tuple[str, ...]:
+def _of_distribution(result: Comparison) -> tuple[str, ...]:
     """Say what an answer on the configurations assumes of their runs, and which failures it may miss."""
     if result.answered == "models":
         return ()
@@ -214,8 +214,8 @@ def _if_alike(names: tuple[str, str], fields: Mapping[str, Any], level: float) -
     alone = names[0 if fields["n_runs_a"] == 1 else 1]
     low, high = answer.interval(level)
     return (
-        f"If {alone} spread as the other does, the {level:.0%} interval for the configurations would be "
-        f"{100 * low:+.2f} to {100 * high:+.2f} points; a second run of it tells whether it does.",
+        f"If {alone} spread as the other does, the {level:.0%} CI for the configurations would be "
+        f"{100 * low:+.2f} to {100 * high:+.2f} percentage points; a second run of it tells whether it does.",
     )
 
 
@@ -234,5 +234,5 @@ def holm_adjust(p_values: ArrayLike) -> NDArray[np.float64]:
     """
     p = np.asarray(p_values, np.float64)
     if p.ndim != 1 or p.size == 0 or not bool(((p >= 0) & (p <= 1)).all()):
-        raise InputError(f"p-values {p}", "one axis of numbers from 0 to 1, not empty")
+        raise InputError(f"got p-values {p}", "one axis of numbers from 0 to 1, not empty")
     return holm_adjusted(p)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ..._checks import check_choice
 from ..._results import Part, Result, Table
 from .answers import EQUIVALENT, Answer, Asked
-from .law import unseen_share
+from .run_distribution import unseen_share
 from .sums import ratio
 
 QUESTIONS = ("distribution", "test-set", "models")
@@ -249,7 +249,7 @@ class Comparison(Result):
         }
         formats = dict.fromkeys(("difference", "low", "high"), f"+.{self.decimals}f") | {"p": ".3g"}
         old, new = self.names
-        title = f"{new} minus {old}, percentage points, {asked.level:.0%} intervals{self._at_margin()}"
+        title = f"{new} minus {old}, percentage points, {asked.level:.0%} CI{self._at_margin()}"
         return Table(columns, formats=formats, title=title)
 
     def _at_margin(self) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..._words import count, p_text
 from .answers import BETTER, EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE
-from .law import share_text
 from .pairing import PAIRING_LEVEL
+from .run_distribution import share_text
 
 if TYPE_CHECKING:
     from .comparison import Comparison

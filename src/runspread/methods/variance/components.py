@@ -73,7 +73,7 @@ class SourceGroups(Result):
     p_value: NDArray[np.float64]
 
     def table(self) -> Table:
-        """Return a row a group; standard deviations in percentage points."""
+        """Return one row per group; standard deviations in percentage points."""
         columns = {
             "varied": self.names,
             "runs": self.n_runs,
@@ -104,8 +104,8 @@ class SourceGroups(Result):
             f"{self.names[i]} alone {math.sqrt(self.f_ratio[i]):.0%} (p {self.p_value[i]:.2g})" for i in others
         )
         return (
-            f"Of the standard deviation of {points(math.sqrt(self.var_test[all_varied]))} points with all sources "
-            f"varied ({self.n_runs[all_varied]} runs, {self.n_examples} examples), one source at a time gives: "
+            f"Of the standard deviation of {points(math.sqrt(self.var_test[all_varied]))} percentage points with all "
+            f"sources varied ({self.n_runs[all_varied]} runs, {self.n_examples} examples), one source at a time gives: "
             f"{parts}; the other sources were fixed at one value, so another value may give another share."
         )
 
@@ -166,7 +166,7 @@ def sources(
         return crossed_components(checked_correct(np.asarray(correct)), roles)
     outcomes = as_outcomes(source, labels, correct=correct, **how)
     if outcomes.shape[0] < 2:
-        raise InputError(f"{outcomes.shape[0]} usable run", "two or more, which differ in a seed")
+        raise InputError(f"got {outcomes.shape[0]} usable run", "two or more, which differ in a seed")
     table = _seeds_of(source, outcomes, roles) if seeds is None else _seeds_given(seeds, outcomes, roles)
     vary = [axis for axis in range(len(roles)) if _codes(table[:, axis]).any()]
     table, roles = table[:, vary], [roles[axis] for axis in vary]
@@ -190,7 +190,7 @@ def _seeds_given(seeds: ArrayLike, outcomes: Outcomes, roles: Sequence[str]) -> 
     table = np.asarray(seeds)
     runs, kept = len(outcomes.keep), outcomes.shape[0]
     if table.ndim != 2 or table.shape[1] != len(roles) or len(table) not in (runs, kept):
-        raise InputError(f"seeds of shape {table.shape}", f"[runs, {len(roles)}], here ({runs}, {len(roles)})")
+        raise InputError(f"got seeds of shape {table.shape}", f"[runs, {len(roles)}], here ({runs}, {len(roles)})")
     return table[outcomes.keep] if len(table) == runs else table
 
 
@@ -202,7 +202,7 @@ def _predicted(outcomes: Outcomes) -> NDArray[Any] | None:
 def _seeds_of(source: Any, outcomes: Outcomes, roles: Sequence[str]) -> NDArray[Any]:
     """Return the seeds [runs, roles] that a study recorded for the runs it has outputs of."""
     if not hasattr(source, "runs"):
-        raise InputError("runs without seeds", "seeds= [runs, 3], a mapping of groups, or a study")
+        raise InputError("got runs without seeds", "seeds= [runs, 3], a mapping of groups, or a study")
     by_id = {run.id: run.seeds for run in source.runs}
     return np.array([[getattr(by_id[name], role) for role in roles] for name in outcomes.run_ids], object)
 
@@ -240,7 +240,7 @@ def _groups(seeds: NDArray[Any], roles: Sequence[str], reference: str) -> dict[s
     ]
     if not found or len(varied) < 3:
         raise InputError(
-            f"{len(varied)} runs in which all seeds vary, and groups for {', '.join(found) or 'no role'}",
+            f"got {len(varied)} runs in which all seeds vary, and groups for {', '.join(found) or 'no role'}",
             "three runs or more in each group, or a complete crossing",
             "Train studies with the other seeds fixed, for example vary=('init',) or --vary init, and give them "
             "together: rs.sources({'all': a, 'init': b}), or runspread sources all=A init=B.",
@@ -278,7 +278,7 @@ def _one_at_a_time(
     found = [_group(part, labels, reading) for part in groups.values()]
     if len({group.examples for group in found}) > 1 or min(group.runs for group in found) < 2:
         raise InputError(
-            f"groups of {[group.runs for group in found]} runs on {[group.examples for group in found]} examples",
+            f"got groups of {[group.runs for group in found]} runs on {[group.examples for group in found]} examples",
             "two runs or more in each group, on the same examples",
         )
     check_same_examples(

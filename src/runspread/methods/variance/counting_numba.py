@@ -52,9 +52,9 @@ def weighted_sums(correct: NDArray[np.bool_], weights: NDArray[np.int64]) -> NDA
 def fingerprints(outcomes: NDArray[Any]) -> NDArray[np.uint64]:
     """Return 64 bits for each row that equal rows share."""
     words = plain.words_of(outcomes)
-    prints = np.empty(len(words), np.uint64)
-    _fingerprints(words, plain.keys_of(words.shape[1]), prints)
-    return prints
+    fingerprints = np.empty(len(words), np.uint64)
+    _fingerprints(words, plain.keys_of(words.shape[1]), fingerprints)
+    return fingerprints
 
 
 def add_votes(
@@ -121,13 +121,13 @@ def _weighted_sums(correct: NDArray[np.uint8], weights: NDArray[np.uint32], tota
 
 
 @compiled
-def _fingerprints(words: NDArray[np.uint64], keys: NDArray[np.uint64], prints: NDArray[np.uint64]) -> None:
+def _fingerprints(words: NDArray[np.uint64], keys: NDArray[np.uint64], fingerprints: NDArray[np.uint64]) -> None:
     for row in range(words.shape[0]):
         total, values = np.uint64(0), words[row]
         for i in range(values.size):
             mixed = values[i] * plain.MULTIPLIER
             total += (mixed ^ (mixed >> np.uint64(32))) * keys[i]
-        prints[row] = total
+        fingerprints[row] = total
 
 
 @compiled

@@ -46,13 +46,13 @@ def fingerprints(outcomes: NDArray[Any]) -> NDArray[np.uint64]:
     hashing): two rows that differ share them with a probability of about 2^-58.
     """
     words = words_of(outcomes)
-    keys, prints = keys_of(words.shape[1]), np.empty(len(words), np.uint64)
+    keys, fingerprints = keys_of(words.shape[1]), np.empty(len(words), np.uint64)
     for start in range(0, len(words), _HASHED_ROWS):
         mixed = words[start : start + _HASHED_ROWS] * MULTIPLIER
         mixed ^= mixed >> np.uint64(32)
         mixed *= keys
-        prints[start : start + _HASHED_ROWS] = mixed.sum(axis=1)
-    return prints
+        fingerprints[start : start + _HASHED_ROWS] = mixed.sum(axis=1)
+    return fingerprints
 
 
 def words_of(outcomes: NDArray[Any]) -> NDArray[np.uint64]:

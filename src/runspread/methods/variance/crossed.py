@@ -85,9 +85,9 @@ class SourceComponents(Result):
         between = "all three" if len(self.roles) == 3 else "the two"
         return (
             f"Varying one source gives, of the variance with all sources varied (sd {points(root(self.total_test))} "
-            f"points, {cells} runs, {self.n_examples} examples): {parts}, each with the interactions it is part of; "
-            f"{self.comp_test[-1] / self.total_test:.0%} is the interaction of {between}. Few levels make these shares "
-            "rough."
+            f"percentage points, {cells} runs, {self.n_examples} examples): {parts}, each with the interactions it is "
+            f"part of; {self.comp_test[-1] / self.total_test:.0%} is the interaction of {between}. Few levels make "
+            "these shares rough."
         )
 
 
@@ -96,7 +96,7 @@ def crossed_components(correct: NDArray[np.bool_], roles: Sequence[str]) -> Sour
     *levels, examples = correct.shape
     if len(levels) != len(roles) or min(levels) < 2 or examples < 2:
         raise InputError(
-            f"correct of shape {correct.shape} for roles {', '.join(roles)}",
+            f"got correct of shape {correct.shape} for roles {', '.join(roles)}",
             "one axis per role with two seeds or more of each, and two examples",
         )
     test = _mean_squares(correct.mean(axis=-1)[..., None])[:, 0]

@@ -1,4 +1,4 @@
-"""Examples that are left out because a run lacks them: how many, which, and what difference it makes."""
+"""Examples that are excluded because a run lacks them: how many, which, and what difference it makes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMED = 3
 
 
 def dropped_examples(outcomes: Any) -> tuple[str, ...]:
-    """Return what to say of the examples that `outcomes` (see `as_outcomes`) leave out, if any."""
+    """Return what to say of the examples that `outcomes` (see `as_outcomes`) exclude, if any."""
     keep = getattr(outcomes, "examples", None)
     if keep is None or keep.all():
         return ()
@@ -41,7 +41,7 @@ def dropped_note(
         for name, (kept, every) in zip(names, means, strict=True)
     )
     return (
-        f"{len(gone)} of {len(keep)} examples {'was' if one else 'were'} left out because a run lacks "
+        f"{len(gone)} of {len(keep)} examples {'was' if one else 'were'} excluded because a run lacks "
         f"{'it' if one else 'them'} (example{'' if one else 's'} {which}{more}): {moved}.",
     )
 
@@ -61,6 +61,6 @@ def for_kept(values: ArrayLike, outcomes: Any, n_examples: int, name: str) -> Ar
         return values
     if array.shape != keep.shape:
         raise InputError(
-            f"{name} of shape {array.shape}", f"one value an example, ({len(keep)},), dropped ones included"
+            f"got {name} of shape {array.shape}", f"one value per example, ({len(keep)},), dropped ones included"
         )
     return array[keep]

@@ -18,11 +18,11 @@ from .clusters import Grouping, clusters_of, few_clusters, totals_of
 from .defaults import CONFIDENCE_LEVEL, GROUPS, VARIANCE, VarianceOptions
 from .dropped import dropped_examples, for_kept
 from .forms import Forms, SecondPass
-from .law import LEAST_RUNS, checked_law, reservations_of_law, unseen
 from .numbers import Settings, clustered_numbers, plain_numbers
 from .once import copies_of
 from .pairs import PairDeviations, scan_pairs
 from .result import DERIVED, VarianceResult
+from .run_distribution import LEAST_RUNS, checked_distribution, unseen, warnings_of_distribution
 from .samples import SAMPLES_ARE, of_samples
 from .selection import checked_counts
 from .statistics import RunStatistics, counted
@@ -40,7 +40,7 @@ def variance(
     correct: ArrayLike | None = None,
     confidence_level: float = CONFIDENCE_LEVEL,
     clusters: ArrayLike | None = None,
-    law: str = "normal",
+    distribution: str = "normal",
     **options: Unpack[VarianceOptions],
 ) -> VarianceResult:
     """Return how much of the spread in accuracy between runs of one configuration is real.
@@ -65,7 +65,7 @@ def variance(
         numbers, strings, anything that sorts. Estimates, intervals, p-value, halves and sentence then take clusters,
         not examples, for independent (spec 2.6); without, clustered examples make intervals far too short. Fewer than
         20 clusters say little about new ones.
-    law : {"normal", "any"}
+    distribution : {"normal", "any"}
         Distribution of accuracies over runs that the intervals of ``sd_interval``, sentence and table assume.
         ``"normal"`` is wrong where some trainings fail: a warning names outlying runs and two groups of runs. ``"any"``
         does not take accuracies as normal: it is the jackknife of the logarithm of the variance, and takes 30 runs. It
@@ -100,7 +100,9 @@ def variance(
     check_choice(asked["pairs"], "pairs", PAIR_POLICIES)
     counting = _counting(source, asked)
     statistics, outcomes = counted(source, labels, counting, correct=correct, **reading)
-    settings = Settings(confidence_level, checked_law(law, statistics.n_runs), checked_counts(asked["best_of"]))
+    settings = Settings(
+        confidence_level, checked_distribution(distribution, statistics.n_runs), checked_counts(asked["best_of"])
+    )
     grouping = None if clusters is None else clusters_of(clusters, outcomes, statistics.n_examples)
     notes = dropped_examples(outcomes)
     if check_choice(asked["samples_are"], "samples_are", SAMPLES_ARE) == "samples":
@@ -108,9 +110,9 @@ def variance(
     numbers = _numbers(statistics, outcomes, grouping, settings, asked)
     run_ids = () if outcomes is None else outcomes.run_ids
     copies = copies_of(source, statistics, outcomes)
-    notes += few_clusters(grouping) + _reservations(statistics, copies, run_ids, settings)
+    notes += few_clusters(grouping) + _caveats(statistics, copies, run_ids, settings)
     return VarianceResult.from_numbers(
-        numbers | {"run_ids": run_ids, "copies": copies.groups, "law": law},
+        numbers | {"run_ids": run_ids, "copies": copies.groups, "distribution": distribution},
         n_classes=statistics.known_classes,
         confidence_level=confidence_level,
         excluded=statistics.excluded,
@@ -123,7 +125,9 @@ def _counting(source: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     groups, first_half = asked["groups"], asked["first_half"]
     if isinstance(source, RunStatistics) and not (groups is None and first_half is None):
         raise InputError(
-            "groups or first_half with RunStatistics", "neither", "Give them to RunStatistics, which counts by them."
+            "got groups or first_half with RunStatistics",
+            "neither",
+            "Give them to RunStatistics, which counts by them.",
         )
     groups = GROUPS if groups is None else groups
     return {"groups": groups, "votes": False, "keep_bits": True, "first_half": first_half}
@@ -162,15 +166,15 @@ def _forms(statistics: RunStatistics, outcomes: Outcomes | None, asked: Mapping[
     return Forms.of(statistics.n_examples, **kept, priors=asked["priors"])
 
 
-def _reservations(
+def _caveats(
     statistics: RunStatistics, copies: Copies, run_ids: tuple[str, ...], settings: Settings
 ) -> tuple[str, ...]:
     """Return what the reader should know: what the assumed distribution hides, and what few runs do."""
     runs = copies.n_distinct
-    notes = reservations(statistics, runs)
-    if settings.law == "normal":
-        notes += reservations_of_law(statistics.correct, statistics.n_examples, run_ids)
-    if 1 < runs < LEAST_RUNS or settings.law == "any":
+    notes = caveats(statistics, runs)
+    if settings.distribution == "normal":
+        notes += warnings_of_distribution(statistics.correct, statistics.n_examples, run_ids)
+    if 1 < runs < LEAST_RUNS or settings.distribution == "any":
         notes += (unseen(runs, settings.level),)
     return notes
 
@@ -180,7 +184,7 @@ def _second(statistics: RunStatistics, forms: Forms) -> SecondPass | None:
     packed = statistics.packed
     if packed is None:
         if forms.asked:
-            raise InputError("statistics without bits", "keep_bits=True", "Weights and strata need them.")
+            raise InputError("got statistics without bits", "keep_bits=True", "Weights and strata need them.")
         return None
     return SecondPass(packed, statistics, forms)
 
@@ -193,7 +197,7 @@ def _pairs(statistics: RunStatistics, policy: str, threshold: float | None) -> P
     return scan_pairs(packed, statistics.n_examples, threshold=threshold)
 
 
-def reservations(statistics: RunStatistics, distinct: int | None = None) -> tuple[str, ...]:
+def caveats(statistics: RunStatistics, distinct: int | None = None) -> tuple[str, ...]:
     """Return what the reader should know about the runs, of which so many are distinct where that is known."""
     runs = statistics.n_runs if distinct is None else distinct
     notes = statistics.repeats

@@ -21,7 +21,7 @@ def checked_weights(weights: ArrayLike, n_examples: int) -> NDArray[np.float64]:
     """Return weights [examples] normalised to sum 1."""
     array = np.asarray(weights, np.float64)
     if array.shape != (n_examples,):
-        raise InputError(f"weights of shape {array.shape}", f"one weight an example, ({n_examples},)")
+        raise InputError(f"got weights of shape {array.shape}", f"one weight per example, ({n_examples},)")
     bad = ~(np.isfinite(array) & (array >= 0))
     if bad.any() or not array.sum() > 0:
         raise InputError(
@@ -51,7 +51,7 @@ class Forms:
         """Return the forms after checks."""
         groups = None if strata is None else Grouping.of(strata, n_examples, "strata")
         if priors is not None and groups is None:
-            raise InputError("priors without strata", "strata= with one stratum an example")
+            raise InputError("got priors without strata", "strata= with one stratum per example")
         shares = None
         if groups is not None:
             shares = checked_weights(groups.sizes if priors is None else priors, len(groups.sizes))

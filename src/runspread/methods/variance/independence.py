@@ -20,7 +20,7 @@ from ..audit.auditing import warns_of_seeds
 from .null import chi2_p_value, ks_statistic, poisson_binomial_pmf
 from .sums import ratio
 
-_FROM_LAW = 5000
+_FROM_PMF = 5000
 _LEVEL = 0.05
 
 
@@ -123,17 +123,17 @@ def independence_test(
     matrix = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     runs, examples = matrix.shape
     if runs < 2:
-        raise InputError("one run", "two runs or more")
+        raise InputError("got one run", "two runs or more")
     counts, right = matrix.sum(axis=1, dtype=np.int64), matrix.sum(axis=0, dtype=np.int64)
     p = right / runs
     f_ratio = ratio(float(counts.var(ddof=1)), float((p * (1 - p)).sum() * runs / (runs - 1)))
-    law = poisson_binomial_pmf(p)
-    distance = ks_statistic(counts, law)
+    pmf = poisson_binomial_pmf(p)
+    distance = ks_statistic(counts, pmf)
     spread, distances = counts.var(), np.empty(resamples)
     wider = 0
     for index in range(resamples):
         wider += bool(rng.permuted(matrix, axis=0).sum(axis=1).var() >= spread * (1 - 1e-12))
-        distances[index] = _null_distance(rng, runs, p, law)
+        distances[index] = _null_distance(rng, runs, p, pmf)
     return IndependenceTest(
         n_runs=runs,
         n_examples=examples,
@@ -148,9 +148,9 @@ def independence_test(
     )
 
 
-def _null_distance(rng: np.random.Generator, runs: int, p: NDArray[np.float64], law: NDArray[np.float64]) -> float:
+def _null_distance(rng: np.random.Generator, runs: int, p: NDArray[np.float64], pmf: NDArray[np.float64]) -> float:
     """Return the statistic of runs that err independently, with the distribution fitted anew."""
-    if runs >= _FROM_LAW:  # the fit hardly moves with so many runs
-        return ks_statistic(rng.choice(len(law), runs, p=law / law.sum()), law)
+    if runs >= _FROM_PMF:  # the fit hardly moves with so many runs
+        return ks_statistic(rng.choice(len(pmf), runs, p=pmf / pmf.sum()), pmf)
     drawn = rng.random((runs, len(p))) < p
     return ks_statistic(drawn.sum(axis=1), poisson_binomial_pmf(drawn.mean(axis=0)))

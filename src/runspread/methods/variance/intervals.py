@@ -85,7 +85,9 @@ def upper_end(sums: RunSums, two_way: float, level: float) -> float:
     return scaled_interval(value, degrees, level)[1] - lift * independent
 
 
-def any_law_interval(sums: RunSums, of_log: float, two_way: Callable[[float], float], level: float) -> Interval:
+def any_distribution_interval(
+    sums: RunSums, of_log: float, two_way: Callable[[float], float], level: float
+) -> Interval:
     """Return the interval of the distribution-wise variance that does not take accuracies as normal over runs.
 
     A t interval of the logarithm of the test-set variance, whose sampling variance over runs is the delete-one

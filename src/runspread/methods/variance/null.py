@@ -37,7 +37,7 @@ def poisson_binomial_pmf(p: ArrayLike) -> NDArray[np.float64]:
     """
     array = np.asarray(p, np.float64)
     if array.ndim != 1 or array.size == 0:
-        raise InputError(f"probabilities of shape {array.shape}", "one axis, not empty")
+        raise InputError(f"got probabilities of shape {array.shape}", "one axis, not empty")
     bad = ~((array >= 0) & (array <= 1))
     if bad.any():
         raise InputError(
@@ -45,16 +45,16 @@ def poisson_binomial_pmf(p: ArrayLike) -> NDArray[np.float64]:
             "numbers from 0 to 1",
         )
     open_ = array[(array > 0) & (array < 1)]
-    law = np.zeros(len(open_) + 1)
-    law[0] = 1.0
-    scratch = np.empty_like(law)
+    inner = np.zeros(len(open_) + 1)
+    inner[0] = 1.0
+    scratch = np.empty_like(inner)
     for k, q in enumerate(open_.tolist()):
-        np.multiply(law[: k + 1], q, out=scratch[: k + 1])
-        law[: k + 1] *= 1 - q
-        law[1 : k + 2] += scratch[: k + 1]
+        np.multiply(inner[: k + 1], q, out=scratch[: k + 1])
+        inner[: k + 1] *= 1 - q
+        inner[1 : k + 2] += scratch[: k + 1]
     pmf = np.zeros(len(array) + 1)
     shift = int((array == 1).sum())
-    pmf[shift : shift + len(law)] = law
+    pmf[shift : shift + len(inner)] = inner
     return pmf
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .clusters import ClusterSums, ClusterTotals, Grouping, mean_variance, single_groups
 from .intervals import (
-    any_law_interval,
+    any_distribution_interval,
     clustered_two_way_variance,
     fixed_interval,
     mean_interval,
@@ -20,8 +20,8 @@ from .intervals import (
     two_way_variance,
     upper_end,
 )
-from .law import log_jackknife
 from .null import chi2_p_value, ks_statistic, null_standard_error, poisson_binomial_pmf
+from .run_distribution import log_jackknife
 from .selection import best_of_gain, top_gain
 from .statistics import RunStatistics
 from .sums import RunSums, jackknife_examples, jackknife_groups, jackknife_runs, number, ratio
@@ -33,7 +33,7 @@ class Settings:
     """What was asked for: the level of the intervals, the distribution that they assume, and N of the best of N."""
 
     level: float
-    law: str
+    distribution: str
     best_of: tuple[int, ...]
 
 
@@ -104,7 +104,7 @@ def clustered_numbers(statistics: RunStatistics, totals: ClusterTotals, settings
         "se_mean_dist": root(max(of_items, of_items + number(sums.var_dist) / sums.n_runs)),
         "jack_runs_var": math.nan,
         "jack_grouped_var": math.nan,
-        "runs_jackknife": "none" if math.isnan(two_way) else "normal law",
+        "runs_jackknife": "none" if math.isnan(two_way) else "normal distribution",
     }
     every_second = np.arange(statistics.n_examples) % 2 == 0
     if np.array_equal(statistics.first_half, every_second):  # the default, which cuts through clusters
@@ -121,8 +121,8 @@ def _spread(
     fixed = fixed_interval(sums, settings.level)
     population = population_interval(sums, degrees, settings.level)
     said = (fixed[0], upper_end(sums, math.nan, settings.level)), (population[0], _upper_end(sums, two_way, settings))
-    if settings.law == "any":
-        said = _any_law(sums, statistics, sampling, two_way, settings.level)
+    if settings.distribution == "any":
+        said = _any_distribution(sums, statistics, sampling, two_way, settings.level)
     return {
         "var_ind": independent,
         "sd_ind": root(independent),
@@ -150,15 +150,15 @@ def _upper_end(sums: RunSums, two_way: float, settings: Settings) -> float:
     return math.nan if math.isnan(two_way) else upper_end(sums, two_way, settings.level)
 
 
-def _any_law(
+def _any_distribution(
     sums: RunSums, statistics: RunStatistics, sampling: _Sampling, two_way: float, level: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Return the intervals on this test set and on the population, not taking accuracies as normal over runs."""
     of_log = log_jackknife(statistics.correct.astype(np.float64))
-    fixed = any_law_interval(sums, of_log, lambda runs: runs, level)
+    fixed = any_distribution_interval(sums, of_log, lambda runs: runs, level)
     if math.isnan(two_way):
         return fixed, (math.nan, math.nan)
-    return fixed, any_law_interval(sums, of_log, lambda runs: sampling.two_way(sums, runs), level)
+    return fixed, any_distribution_interval(sums, of_log, lambda runs: sampling.two_way(sums, runs), level)
 
 
 def _mean(sums: RunSums, statistics: RunStatistics, grouping: Grouping, settings: Settings) -> dict[str, Any]:

@@ -38,14 +38,14 @@ def run_seeds(
     """Return what tells the seeds of each run: those given, or all that a study recorded; None where there are none."""
     if seeds is None:
         if outcomes is None or not hasattr(source, "runs"):
-            raise InputError(f"runs of {name} without seeds", "studies, or seeds=(a, b) with one seed per run")
+            raise InputError(f"got runs of {name} without seeds", "studies, or seeds=(a, b) with one seed per run")
         recorded = {run.id: tuple(run.seeds.to_dict().values()) for run in source.runs}
         rows = [recorded[run] for run in outcomes.run_ids]
     else:
         table = np.asarray(seeds)
         runs = statistics.n_runs if outcomes is None else len(outcomes.keep)
         if table.ndim not in (1, 2) or len(table) not in (runs, statistics.n_runs):
-            raise InputError(f"seeds of {name} of shape {table.shape}", f"({runs},), or ({runs}, roles)")
+            raise InputError(f"got seeds of {name} of shape {table.shape}", f"({runs},), or ({runs}, roles)")
         table = table.reshape(len(table), -1)
         rows = [tuple(row) for row in (table[outcomes.keep] if outcomes and len(table) == runs else table).tolist()]
     return [None if all(seed is None for seed in row) else row for row in rows]
@@ -58,8 +58,8 @@ def pair_runs(a: Keys, b: Keys, names: tuple[str, str]) -> Pairs:
         twice = [key for key, count in times.items() if count > 1]
         if twice:
             raise InputError(
-                f"{len(twice)} seeds with several runs in {name}, the first {twice[0]}",
-                "one run a seed, to know its partner",
+                f"got {len(twice)} seeds with several runs in {name}, the first {twice[0]}",
+                "one run per seed, to know its partner",
                 "Compare unpaired, or one configuration of each at a time.",
             )
     place = {key: at for at, key in enumerate(b) if key is not None}
@@ -160,7 +160,8 @@ def kept_bits(statistics: RunStatistics, name: str) -> NDArray[np.uint8]:
     """Return the correctness of every run in bits, or say that it was not kept."""
     if statistics.packed is None:
         raise InputError(
-            f"{name} without the correctness of each run", "at most 2^32 outcomes, or statistics with keep_bits=True"
+            f"got {name} without the correctness of each run",
+            "at most 2^32 outcomes, or statistics with keep_bits=True",
         )
     return statistics.packed
 

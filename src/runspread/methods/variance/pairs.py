@@ -144,7 +144,7 @@ def scan_pairs(
     runs = len(packed)
     threshold = default_pair_threshold(runs, examples) if threshold is None else threshold
     if not 0 <= threshold <= 1 or (sample is not None and sample < 1):
-        raise InputError(f"threshold={threshold} and sample={sample}", "a threshold from 0 to 1, at least one pair")
+        raise InputError(f"got threshold={threshold} and sample={sample}", "a threshold from 0 to 1, at least one pair")
     scan = _Scan(packed, examples, threshold)
     if sample is None:
         for start in range(0, examples, _BLOCK):

@@ -87,14 +87,14 @@ class RunPlan(Result):
             "low": [self.runs_low, math.nan, math.nan],
             "high": [self.runs_high, math.nan, math.nan],
         }
-        title = f"Runs of each configuration for a gap of {points(self.gap)} points"
+        title = f"Runs of each configuration for a gap of {points(self.gap)} percentage points"
         return Table(columns, formats=dict.fromkeys(list(columns)[1:], ",.0f"), title=title)
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         runs = range_of(self.degrees, self.runs_plugin, self.runs_low, self.runs_high, ",.0f", "runs")
         return (
-            f"A gap of {points(self.gap)} points needs {self.runs_needed:,} runs of each on this test set "
+            f"A gap of {points(self.gap)} percentage points needs {self.runs_needed:,} runs of each on this test set "
             f"({_asked(self.power, self.alpha)}; {self.basis}){runs}{self._beyond()}"
         )
 
@@ -165,7 +165,7 @@ class GapPlan(Result):
             "shown, if the spread is exact": (self.gap_plugin, math.nan, math.nan),
             "shown, distribution": (self.gap_needed_dist, math.nan, math.nan),
         }
-        names = ("gap in points", "low", "high")
+        names = ("gap in percentage points", "low", "high")
         columns = {name: [100 * row[at] for row in rows.values()] for at, name in enumerate(names)}
         title = f"Runs of each configuration: {self.runs}"
         return Table({"question": list(rows), **columns}, formats=dict.fromkeys(names, ".3f"), title=title)
@@ -176,12 +176,12 @@ class GapPlan(Result):
         if self.runs == 1:
             return (
                 f"One run of each configuration shows no gap: that takes two runs of one of them; differences below "
-                f"{points(self.gap_noise)} points are within noise (level {self.alpha:.0%}; {self.basis})."
+                f"{points(self.gap_noise)} percentage points are within noise (level {self.alpha:.0%}; {self.basis})."
             )
         dist = "" if math.isnan(self.gap_needed_dist) else f", of {points(self.gap_needed_dist)} on the distribution"
         return (
-            f"{self.runs} runs of each show a gap of {points(self.gap_needed)} points on this test set{dist} ({asked})"
-            f"{range_of(self.degrees, *self._ends, '.2f', 'points')}."
+            f"{self.runs} runs of each show a gap of {points(self.gap_needed)} percentage points on this test "
+            f"set{dist} ({asked}){range_of(self.degrees, *self._ends, '.2f', 'points')}."
         )
 
     @property

@@ -38,7 +38,7 @@ def plan_runs(
     Parameters
     ----------
     gap : float
-        True difference that is to be established, as a fraction: 0.001 is a tenth of a point.
+        True difference that is to be established, as a fraction: 0.001 is a tenth of a percentage point.
     source : VarianceResult, Comparison, or as for `variance`, optional
         Where the variance of a run comes from; copies count once. A `Comparison` also brings the second variance and
         `tau2`.
@@ -62,7 +62,7 @@ def plan_runs(
     36
     """
     if not 0 < gap < math.inf:
-        raise InputError(f"gap={gap}", "a positive difference of accuracies, as a fraction")
+        raise InputError(f"got gap={gap}", "a positive difference of accuracies, as a fraction")
     basis, alpha, power = _basis(plan_runs, source, labels, options)
     var_a, var_b = basis.spread.variances
     z = quantiles(alpha, power)
@@ -99,7 +99,11 @@ def _beyond_these(least: float) -> str:
     """Return what a plan for this test set leaves open on the distribution."""
     if math.isnan(least):
         return "On the distribution it can take more runs: a comparison of both configurations tells."
-    return f"On the distribution gaps below {points(least)} points cannot be shown with this test set." if least else ""
+    return (
+        f"On the distribution gaps below {points(least)} percentage points cannot be shown with this test set."
+        if least
+        else ""
+    )
 
 
 def _runs(gap: float, basis: Basis, alpha: float, power: float) -> dict[str, Any]:
@@ -141,7 +145,7 @@ def plan_gap(
         As for `plan_runs`.
     """
     if runs < 1:
-        raise InputError(f"runs={runs}", "at least one run of each")
+        raise InputError(f"got runs={runs}", "at least one run of each")
     basis, alpha, power = _basis(plan_gap, source, labels, options)
     var_a, var_b = basis.spread.variances
     total, z = (var_a + var_b) / runs, quantiles(alpha, power)
@@ -155,7 +159,7 @@ def plan_gap(
         gap_dist=math.nan if basis.examples is None else z * math.sqrt(total + basis.examples.variance),
         gap_noise=noise,
         **(_gaps(runs, basis, alpha, power) if runs > 1 else dict.fromkeys(_GAPS, math.nan)),
-        **basis.facts(f"Differences below {points(noise)} points are within noise." if runs > 1 else ""),
+        **basis.facts(f"Differences below {points(noise)} percentage points are within noise." if runs > 1 else ""),
     )
 
 
@@ -193,7 +197,7 @@ def plan_variance(ratio: float, *, alpha: float = 0.05, power: float = 0.8) -> i
     from scipy.special import chdtrc, chdtri
 
     if not ratio > 0:
-        raise InputError(f"ratio={ratio}", "a positive ratio of variances")
+        raise InputError(f"got ratio={ratio}", "a positive ratio of variances")
     _check_levels(alpha, power)
     return smallest(lambda runs: float(chdtrc(runs - 1, chdtri(runs - 1, alpha) / (1 + ratio))) >= power)
 
@@ -225,7 +229,7 @@ def plan_superiority(probability: float, *, alpha: float = 0.05, power: float = 
 
     check_choice(preset, "preset", PRESETS)
     if not 0.5 < probability <= (1 if preset == "paper" else math.nextafter(1, 0)):
-        raise InputError(f"probability={probability}", "a number above one half and below 1")
+        raise InputError(f"got probability={probability}", "a number above one half and below 1")
     _check_levels(alpha, power)
     if preset == "compare":
         return runs_for_welch(math.sqrt(2) * float(ndtri(probability)), 1.0, 1.0, alpha, power)
@@ -235,4 +239,4 @@ def plan_superiority(probability: float, *, alpha: float = 0.05, power: float = 
 
 def _check_levels(alpha: float, power: float) -> None:
     if not (0 < alpha < 1 and alpha < power < 1):
-        raise InputError(f"alpha={alpha} and power={power}", "0 < alpha < power < 1")
+        raise InputError(f"got alpha={alpha} and power={power}", "0 < alpha < power < 1")

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from .components import SourceComponents, SourceGroups
     from .plans import GapPlan, RunPlan
     from .result import VarianceResult
-    from .selection_model import SelectionModel
-    from .stopping import Look
-    from .transfer import SeedSelection
+    from .selection_model import BestSeedModel
+    from .stopping import InterimLook
+    from .transfer import BestSeedSelection
 
 
-def _bin_edges(counts: NDArray[np.int64], law: NDArray[np.float64]) -> NDArray[np.float64]:
+def _bin_edges(counts: NDArray[np.int64], pmf: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return edges half-way between counts, in equal steps; they cover the runs and all but 10^-6 of the mass."""
-    cumulative = np.cumsum(law)
+    cumulative = np.cumsum(pmf)
     low = min(int(counts.min()), int(np.searchsorted(cumulative, 5e-7)))
-    high = max(int(counts.max()), min(len(law) - 1, int(np.searchsorted(cumulative, 1 - 5e-7))))
+    high = max(int(counts.max()), min(len(pmf) - 1, int(np.searchsorted(cumulative, 1 - 5e-7))))
     step = max(1, math.ceil((high - low + 1) / min(40.0, max(8.0, 2.5 * math.sqrt(len(counts))))))
     return np.arange(low - 0.5, high + step + 0.5, step)
 
@@ -52,10 +52,10 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     """
     ax = new_axes(ax)
     result.require_runs()
-    law = poisson_binomial_pmf(result.outcomes.right / result.n_runs)
-    edges = _bin_edges(result.outcomes.correct, law)
+    pmf = poisson_binomial_pmf(result.outcomes.right / result.n_runs)
+    edges = _bin_edges(result.outcomes.correct, pmf)
     scale = 100 / result.n_examples
-    spread = "" if math.isnan(result.sd_test) else f": sd {100 * result.sd_test:.3g} points"
+    spread = "" if math.isnan(result.sd_test) else f": sd {100 * result.sd_test:.3g} percentage points"
     ax.hist(
         result.outcomes.correct * scale,
         bins=(edges * scale).tolist(),
@@ -65,10 +65,10 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
         linewidth=0.5,
         label=f"{result.n_runs} runs{spread}",
     )
-    mass = np.add.reduceat(np.append(law, 0.0), np.clip(np.ceil(edges[:-1]), 0, len(law)).astype(int))
+    mass = np.add.reduceat(np.append(pmf, 0.0), np.clip(np.ceil(edges[:-1]), 0, len(pmf)).astype(int))
     steps = np.repeat(edges, 2)[1:-1] * scale
     independent = result.forms.unclustered.get("sd_ind", result.sd_ind)
-    label = f"if errors were independent: sd {100 * independent:.3g} points"
+    label = f"if errors were independent: sd {100 * independent:.3g} percentage points"
     ax.plot(steps, np.repeat(mass * result.n_runs, 2), color=ORANGE, linewidth=1.8, label=label)
     ax.axvline(100 * result.mean_acc, color=GREY, linewidth=1, linestyle="--", label="mean")
     ax.set(xlabel="accuracy per run (%)", ylabel="runs")
@@ -91,22 +91,22 @@ def plot_quantiles(result: VarianceResult, ax: Axes | None = None) -> Axes:
         The axes drawn on. Dots on the line: independent errors explain the spread; a steeper course: more spread.
     """
     ax = new_axes(ax, width=4.6, height=4.2)
-    law, runs = 100 * result.quantiles.T
-    ax.plot(law, runs, "o", color=BLUE, markersize=5, alpha=_opacity(len(runs)), markeredgewidth=0)
-    ends = np.array([min(law.min(), runs.min()), max(law.max(), runs.max())])
+    expected, runs = 100 * result.quantiles.T
+    ax.plot(expected, runs, "o", color=BLUE, markersize=5, alpha=_opacity(len(runs)), markeredgewidth=0)
+    ends = np.array([min(expected.min(), runs.min()), max(expected.max(), runs.max())])
     ax.plot(ends, ends, color=ORANGE, linewidth=1.8, label="if errors were independent")
     ax.set(xlabel="quantile of the Poisson-binomial distribution (%)", ylabel="accuracy per run (%)")
     return finish(ax)
 
 
-def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = None) -> Axes:
+def plot_split_halves(result: VarianceResult | BestSeedSelection, ax: Axes | None = None) -> Axes:
     """Draw each run's accuracy on one half of the test set against that on the other.
 
     What is real shows on both halves: the slope of the line is the share of an advantage that transfers.
 
     Parameters
     ----------
-    result : VarianceResult or SeedSelection
+    result : VarianceResult or BestSeedSelection
         With two runs or more.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
@@ -117,12 +117,12 @@ def plot_split_halves(result: VarianceResult | SeedSelection, ax: Axes | None = 
         The axes drawn on.
     """
     from .result import VarianceResult
-    from .transfer import SeedSelection
+    from .transfer import BestSeedSelection
 
     if isinstance(result, VarianceResult) and min(result.halves.sizes) == 0:
-        raise InputError(f"{result.n_examples} example", "two or more, one in each half")
+        raise InputError(f"got {result.n_examples} example", "two or more, one in each half")
     ax = new_axes(ax, width=4.6, height=4.2)
-    if isinstance(result, SeedSelection):
+    if isinstance(result, BestSeedSelection):
         first, second = result.halves.first, result.halves.second
     else:
         first, second = result.halves.correct.T / np.array(result.halves.sizes)[:, None]
@@ -141,13 +141,13 @@ def _opacity(count: int) -> float:
     return float(np.clip(20 / math.sqrt(count), 0.08, 0.8))
 
 
-def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
+def plot_best_seed_selection(result: BestSeedSelection, ax: Axes | None = None) -> Axes:
     """Draw by how much the best of N runs looks better, and by how much it is better on fresh examples.
 
     Parameters
     ----------
-    result : SeedSelection
-        Of `seed_selection`.
+    result : BestSeedSelection
+        Of `best_seed_selection`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -162,10 +162,10 @@ def plot_seed_selection(result: SeedSelection, ax: Axes | None = None) -> Axes:
     gain, low, high = (np.maximum(value, 0.0) for value in (gain, 100 * result.fresh.low, 100 * result.fresh.high))
     ax.bar(at - 0.2, looks, 0.38, color="white", edgecolor=GREY, hatch="///", label="looks better by")
     ax.bar(at + 0.2, gain, 0.38, color=BLUE, label="is better by, on fresh examples")
-    ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{result.confidence_level:.0%} interval")
+    ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{result.confidence_level:.0%} CI")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(at, [f"best\nof {count}" for count in result.counts])
-    ax.set_ylabel("above the mean run (points)")
+    ax.set_ylabel("above the mean run (percentage points)")
     return finish(ax, 3)
 
 
@@ -212,7 +212,7 @@ def _draw_groups(result: SourceGroups, ax: Axes) -> None:
     ax.bar(at + 0.2, real, 0.38, yerr=reach, capsize=3, color=BLUE, label="real, on the distribution")
     names = zip(result.names, result.n_runs.tolist(), strict=True)
     ax.set_xticks(at, [f"{name}\n{runs} runs" for name, runs in names])
-    ax.set(xlabel="source of randomness varied", ylabel="sd of accuracy (points)")
+    ax.set(xlabel="source of randomness varied", ylabel="sd of accuracy (percentage points)")
 
 
 def _draw_components(result: SourceComponents, ax: Axes) -> None:
@@ -261,7 +261,7 @@ def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
         ax.set_xlim(min(shown[0], -110 * result.margin), max(shown[1], 110 * result.margin))
     ax.set_yticks(range(len(rows)), [name for _, name, *_ in rows])
     old, new = result.names
-    ax.set(ylim=(2.6, -0.6), xlabel=f"accuracy of {new} minus {old} (points, {level:.0%} interval)")
+    ax.set(ylim=(2.6, -0.6), xlabel=f"accuracy of {new} minus {old} (percentage points, {level:.0%} CI)")
     return finish(ax, legend=False)
 
 
@@ -295,13 +295,13 @@ def plot_run_accuracies(result: RunAccuracies, ax: Axes | None = None) -> Axes:
     return finish(ax)
 
 
-def plot_selection_model(result: SelectionModel, ax: Axes | None = None) -> Axes:
+def plot_best_seed_model(result: BestSeedModel, ax: Axes | None = None) -> Axes:
     """Draw how much better the best of N runs looks, and how much better it is on fresh data.
 
     Parameters
     ----------
-    result : SelectionModel
-        Of `seed_selection_model`, or ``seed_selection(...).model``.
+    result : BestSeedModel
+        Of `best_seed_model`, or ``best_seed_selection(...).model``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
 
@@ -316,17 +316,17 @@ def plot_selection_model(result: SelectionModel, ax: Axes | None = None) -> Axes
     ax.plot(counts, 100 * result.apparent_gain[order], "o-", color=GREY, label="looks better by")
     ax.plot(counts, 100 * result.fresh_gain[order], "s-", color=BLUE, label="is better by")
     ax.axhline(0, color="black", linewidth=0.8)
-    ax.set(xscale="log", xlabel="runs to pick the best from", ylabel="above the mean run (points)")
+    ax.set(xscale="log", xlabel="runs to pick the best from", ylabel="above the mean run (percentage points)")
     _plain_numbers(ax, x_only=True)
     return finish(ax)
 
 
-def plot_look(result: Look, ax: Axes | None = None) -> Axes:
+def plot_look(result: InterimLook, ax: Axes | None = None) -> Axes:
     """Draw what a look at the runs says, with its interval, beside what was asked for.
 
     Parameters
     ----------
-    result : Look
+    result : InterimLook
         Result of `stopping_rule` or `train_until`.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure when None.
@@ -337,7 +337,7 @@ def plot_look(result: Look, ax: Axes | None = None) -> Axes:
         The axes drawn on.
     """
     ax, scale, metric = new_axes(ax, height=2.2), result.rule.scale, result.rule.metric
-    unit = "points" if result.rule.in_points else "in its unit"
+    unit = "percentage points" if result.rule.in_points else "in its unit"
     ends = [scale * result.low, scale * result.high]
     ax.plot(ends, [0, 0], color=BLUE, linewidth=2.5, solid_capstyle="butt")
     ax.plot(scale * result.estimate, 0, "o", color=BLUE, markersize=8, label=f"{result.verdict}, {result.runs} runs")
@@ -396,7 +396,7 @@ def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
         ax.plot(counts, dist, color=ORANGE, linewidth=1.8, linestyle="--", label="the distribution")
     _draw_plan(result, ax)
     ax.set(xscale="log", yscale="log", xlabel="runs of each configuration")
-    ax.set_ylabel(f"gap shown with {result.power:.0%} power (points)")
+    ax.set_ylabel(f"gap shown with {result.power:.0%} power (percentage points)")
     _plain_numbers(ax)
     return finish(ax, 3 if not exact else 1)
 
@@ -412,7 +412,9 @@ def _draw_plan(result: RunPlan | GapPlan, ax: Axes) -> None:
         runs, gap = result.runs, 100 * result.gap_needed
         ends = {"yerr": [[max(0.0, gap - 100 * result.gap_low)], [max(0.0, 100 * result.gap_high - gap)]]}
     if not math.isnan(gap):
-        ax.errorbar(runs, gap, fmt="o", color="black", capsize=3, label=f"{runs:,} runs, {gap:.3g} points", **ends)
+        ax.errorbar(
+            runs, gap, fmt="o", color="black", capsize=3, label=f"{runs:,} runs, {gap:.3g} percentage points", **ends
+        )
 
 
 def _plain_numbers(ax: Axes, *, x_only: bool = False) -> None:

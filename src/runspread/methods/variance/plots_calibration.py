@@ -67,7 +67,7 @@ def plot_task_spread(result: TwoGroupTasks, ax: Axes | None = None) -> Axes:
     top = max(predicted.max(), measured.max()) * 1.04
     ax.plot([0, top], [0, top], color=ORANGE, linewidth=1.6, label="sqrt(err / 2n), calibrated and independent")
     ax.plot(predicted[order], binomial[order], color=GREY, linewidth=1.2, linestyle="--", label="binomial distribution")
-    ax.set(xlabel="sqrt(err / 2n) (points)", ylabel="sd of accuracy between runs (points)")
+    ax.set(xlabel="sqrt(err / 2n) (percentage points)", ylabel="sd of accuracy between runs (percentage points)")
     low = min(predicted.min(), measured.min()) * 0.9
     ax.set(xlim=(low, top), ylim=(low, max(top, binomial.max() * 1.03)))
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)

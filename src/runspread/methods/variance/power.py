@@ -69,7 +69,7 @@ def _over_scales(shift: Floats, critical: Floats, weights: Floats, degrees: int,
     """Return the mean of ``Phi(shift - critical u)`` over u, the root of a chi-square by its degrees of freedom."""
     from scipy.special import ndtr
 
-    nodes, masses = _scale_law(degrees, count)
+    nodes, masses = _scale_distribution(degrees, count)
     bounds, mass = np.outer(critical, nodes).ravel(), np.outer(weights, masses).ravel()
     return np.array([mass @ ndtr(value - bounds) for value in shift.tolist()])
 
@@ -88,7 +88,7 @@ def _over_normals(shift: Floats, critical: Floats, weights: Floats, degrees: int
 
 
 @functools.lru_cache(maxsize=256)
-def _scale_law(degrees: int, count: int) -> tuple[Floats, Floats]:
+def _scale_distribution(degrees: int, count: int) -> tuple[Floats, Floats]:
     """Return nodes and masses of ``sqrt(chi2 / degrees)`` between its extreme quantiles."""
     from scipy.special import gammainccinv, gammaincinv
 
@@ -102,7 +102,7 @@ def _scale_law(degrees: int, count: int) -> tuple[Floats, Floats]:
 
 
 @functools.lru_cache(maxsize=256)
-def _split_law(degrees_a: int, degrees_b: int, count: int) -> tuple[Floats, Floats]:
+def _split_distribution(degrees_a: int, degrees_b: int, count: int) -> tuple[Floats, Floats]:
     """Return nodes and masses of the first sum of squares' share of both, beta distributed, as the square of a sine."""
     from scipy.special import betainccinv, betaincinv
 
@@ -146,7 +146,7 @@ def welch_rejection(
 
     first, second = runs_a - 1, runs_b - 1
     degrees = first + second
-    share, mass = _split_law(first, second, nodes[0])
+    share, mass = _split_distribution(first, second, nodes[0])
     squares_a, squares_b = degrees * var_a * share / first, degrees * var_b * (1 - share) / second
     a, b = squares_a / runs_a, squares_b / runs_b
     unit = math.sqrt(var_a / runs_a + var_b / runs_b)
@@ -190,8 +190,8 @@ def distribution_power(
     from scipy.special import ndtr
 
     degrees = 2 * (runs - 1)
-    share, masses = _split_law(runs - 1, runs - 1, nodes[0])
-    scale, weights = _scale_law(degrees, 4 * nodes[1] if degrees < _FEW_DEGREES else nodes[1])
+    share, masses = _split_distribution(runs - 1, runs - 1, nodes[0])
+    scale, weights = _scale_distribution(degrees, 4 * nodes[1] if degrees < _FEW_DEGREES else nodes[1])
     a, b = 2 * var_a / runs * share, 2 * var_b / runs * (1 - share)
     squared = np.outer(a + b, scale**2)
     total = squared + examples.variance

@@ -82,7 +82,7 @@ class ScoreVariance(Result):
             "low": [math.nan, math.nan, self.sd_interval[0]],
             "high": [math.nan, math.nan, self.sd_interval[1]],
         }
-        return Table(columns, title=f"Standard deviations in units of the score, {self.confidence_level:.0%} interval")
+        return Table(columns, title=f"Standard deviations in units of the score, {self.confidence_level:.0%} CI")
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
@@ -134,11 +134,9 @@ def score_variance(
     check_confidence_level(confidence_level)
     values = np.asarray(scores, np.float64)
     if values.ndim != 2 or min(values.shape) < 2:
-        raise InputError(f"scores of shape {values.shape}", "[runs, examples], two or more of each")
+        raise InputError(f"got scores of shape {values.shape}", "[runs, examples], two or more of each")
     if not np.isfinite(values).all():
-        raise InputError(
-            f"{int((~np.isfinite(values)).sum())} scores that are not finite", "numbers", "Leave runs out."
-        )
+        raise InputError(f"{int((~np.isfinite(values)).sum())} scores that are not finite", "numbers", "Omit runs.")
     runs, examples = values.shape
     means = values.mean(axis=1)
     grouping = single_groups(examples) if clusters is None else clusters_of(clusters, None, examples)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ..._reading.copies import Copies
 from ..._results import Result, Table, to_plain
 from ...errors import InputError
-from .law import unseen_share
 from .null import poisson_binomial_pmf
 from .result_groups import Components, Distribution, Forms, Halves, Intervals, Jackknife, NullTest, Outcomes
+from .run_distribution import unseen_share
 from .sums import RunSums, sum_of_squares
 from .wording import points as points
 from .wording import refuse_beside_result as refuse_beside_result
@@ -119,7 +119,7 @@ class VarianceResult(Result):
         """Raise an InputError where the first axis holds samples of one model."""
         if self.samples_are == "samples":
             raise InputError(
-                "samples of one model", "runs", "Sample j of every example is no training: it has no accuracy."
+                "got samples of one model", "runs", "Sample j of every example is no training: it has no accuracy."
             )
 
     @property
@@ -137,9 +137,9 @@ class VarianceResult(Result):
     def quantiles(self) -> NDArray[np.float64]:
         """Poisson-binomial quantiles at (j - 1/2)/R, and the runs' accuracies in order [runs, 2]."""
         self.require_runs()
-        law = np.cumsum(poisson_binomial_pmf(self.outcomes.right / self.n_runs))
+        cumulative = np.cumsum(poisson_binomial_pmf(self.outcomes.right / self.n_runs))
         levels = (np.arange(self.n_runs) + 0.5) / self.n_runs
-        expected = np.minimum(np.searchsorted(law, levels), self.n_examples)
+        expected = np.minimum(np.searchsorted(cumulative, levels), self.n_examples)
         return np.stack([expected, np.sort(self.outcomes.correct)], axis=1) / self.n_examples
 
     @property
@@ -191,7 +191,7 @@ class VarianceResult(Result):
         return Table(
             {"spread": names, **{name: [100 * value for value in column] for name, column in scaled.items()}},
             formats=dict.fromkeys(scaled, ".3f"),
-            title=f"Standard deviations in percentage points, {self.confidence_level:.0%} intervals",
+            title=f"Standard deviations in percentage points, {self.confidence_level:.0%} CI",
         )
 
     def sentence(self) -> str:

@@ -65,7 +65,7 @@ class Intervals(Part):
         "var_pop_high": "ci_pop_hi",
         "mean_low": "ci_mean_lo",
         "mean_high": "ci_mean_hi",
-        "accuracies": "law",
+        "accuracies": "distribution",
     }
 
     sd_fixed: tuple[float, float] = (math.nan, math.nan)
@@ -152,7 +152,7 @@ class Jackknife(Part):
         Runs and examples combined, and the degrees of freedom (Satterthwaite).
     used : str
         Which variance over runs the population interval rests on: that of the jackknife, ``"delete one"`` or
-        ``"grouped"``, of the ``"normal law"`` (with clusters), or ``"none"``.
+        ``"grouped"``, of the ``"normal distribution"`` (with clusters), or ``"none"``.
     """
 
     keys: ClassVar = {

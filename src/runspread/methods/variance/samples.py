@@ -22,7 +22,9 @@ SAMPLES_ARE = ("runs", "samples")
 def refuse_study(source: Any) -> None:
     """Raise an InputError where runs of a study are called samples."""
     if hasattr(source, "runs"):
-        raise InputError("samples_are='samples' with a study", "its runs", "Their seeds say that they are trainings.")
+        raise InputError(
+            "got samples_are='samples' with a study", "its runs", "Their seeds say that they are trainings."
+        )
 
 
 def of_samples(

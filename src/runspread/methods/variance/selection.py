@@ -15,7 +15,7 @@ def checked_counts(counts: Sequence[int]) -> tuple[int, ...]:
     """Return numbers of runs to pick the best from."""
     numbers = tuple(int(count) for count in check_integers(list(counts), "numbers of runs to pick from", 1, None))
     if not numbers:
-        raise InputError("no numbers of runs to pick from", "at least one, such as (2, 5, 10)")
+        raise InputError("there are no numbers of runs to pick from", "at least one, such as (2, 5, 10)")
     return numbers
 
 

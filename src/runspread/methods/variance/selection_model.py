@@ -20,7 +20,7 @@ _STEP = _GRID[1] - _GRID[0]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SelectionModel(Result):
+class BestSeedModel(Result):
     """What the best of N runs is worth when accuracies are normal (spec 7).
 
     Attributes
@@ -43,7 +43,7 @@ class SelectionModel(Result):
         Expected advantage of the best `fraction` of many runs, on the examples that pick and on fresh ones.
     """
 
-    picture = ".plots:plot_selection_model"
+    picture = ".plots:plot_best_seed_model"
 
     sd: float
     lam: float
@@ -75,15 +75,15 @@ class SelectionModel(Result):
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         return (
-            f"The best of {self.counts[-1]} runs looks {points(self.apparent_gain[-1])} points better than the mean "
-            f"and is {points(self.fresh_gain[-1])} points better on fresh data, if accuracies are normal with standard "
-            f"deviation {points(self.sd)} points of which a share of {self.lam:.1%} is real."
+            f"The best of {self.counts[-1]} runs looks {points(self.apparent_gain[-1])} percentage points better than "
+            f"the mean and is {points(self.fresh_gain[-1])} points better on fresh data, if accuracies are normal with "
+            f"standard deviation {points(self.sd)} points of which a share of {self.lam:.1%} is real."
         )
 
 
-def seed_selection_model(
+def best_seed_model(
     sd: float, lam: float, counts: Sequence[int] = (2, 5, 10, 20, 50, 100), *, fraction: float = 0.25
-) -> SelectionModel:
+) -> BestSeedModel:
     """Return what picking the best of N runs is worth under normal accuracies.
 
     Parameters
@@ -98,15 +98,15 @@ def seed_selection_model(
         Which top share of many runs to say the same of.
     """
     if not sd >= 0 or not 0 <= lam <= 1:
-        raise InputError(f"sd={sd} and lam={lam}", "sd of zero or more, and a share from 0 to 1")
+        raise InputError(f"got sd={sd} and lam={lam}", "sd of zero or more, and a share from 0 to 1")
     if not 0 < fraction < 1:
-        raise InputError(f"fraction={fraction}", "a share of the runs, between 0 and 1")
+        raise InputError(f"got fraction={fraction}", "a share of the runs, between 0 and 1")
     counts = checked_counts(counts)
     top = mean_of_top(fraction)
     highest = np.array([_mean_of_largest(lambda x: x, count) for count in counts])
     above = _probabilities(lam, 1 - lam, counts)
     beats = _probabilities(lam, 2 - lam, counts)
-    return SelectionModel(
+    return BestSeedModel(
         sd=sd,
         lam=lam,
         counts=counts,

@@ -43,7 +43,7 @@ def shared_runs(old: Side, new: Side) -> tuple[str, ...]:
         )
     return (
         f"{count(len(both), 'run')} {'is' if len(both) == 1 else 'are'} in both configurations ({named}): the "
-        "difference and its interval are those of runs that are partly the same. Leave them out of one of the two.",
+        "difference and its interval are those of runs that are partly the same. Exclude them from one of the two.",
     )
 
 
@@ -51,6 +51,6 @@ def _keys(first: RunStatistics, second: RunStatistics) -> list[Any]:
     """Return what is equal where all outcomes of two runs are: correctness where both have kept it."""
     a, b = first.packed, second.packed
     if a is None or b is None:
-        return [*first.prints, *second.prints]
+        return [*first.fingerprints, *second.fingerprints]
     width = -(-first.n_examples // 8)
     return [row.tobytes() for packed in (a, b) for row in packed[:, :width]]

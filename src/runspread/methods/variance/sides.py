@@ -16,10 +16,10 @@ from ..._results import Excluded
 from ..._words import count
 from ...errors import InputError
 from ..audit.auditing import audited, partly_copied
-from .estimate import reservations
-from .law import odd_runs
+from .estimate import caveats
 from .once import copies_of, without_copies
 from .pairing import Keys, run_seeds
+from .run_distribution import odd_runs
 from .statistics import RunStatistics, counted
 
 
@@ -42,7 +42,7 @@ class Side:
     statistics : RunStatistics
         Of the runs that count: copies count once.
     told : bool
-        Whether copies could be set aside, so that the spread of the runs is known.
+        Whether copies could be excluded, so that the spread of the runs is known.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Side:
 
     @property
     def excluded(self) -> tuple[Excluded, ...]:
-        """Runs that are left out, with the name of the configuration."""
+        """Runs that are excluded, with the name of the configuration."""
         found = self.all_runs.excluded
         again = self._copied() if self.told else ()
         return tuple(Excluded(f"{self.label}: {item.run}", item.reason) for item in (*found, *again))
@@ -85,11 +85,11 @@ class Side:
         """Return what the reader should know about the runs."""
         studies = [] if self.bare else [self.source]
         if not self.told:
-            notes = audited(studies, reservations(self.all_runs))
-            notes += ("copies cannot be set aside without the correctness of each run: count with keep_bits=True.",)
+            notes = audited(studies, caveats(self.all_runs))
+            notes += ("copies cannot be excluded without the correctness of each run: count with keep_bits=True.",)
         else:
             copied = {self.run_ids[run] for group in self.copies.groups for run in group}
-            notes = audited(studies, (*reservations(self.statistics), *self._odd()), set_aside=copied)
+            notes = audited(studies, (*caveats(self.statistics), *self._odd()), set_aside=copied)
             notes += (*self._set_aside(), *(partly_copied(self.copies, self.run_ids) if self.bare else ()))
         return tuple(f"{self.name}: {note}" for note in notes)
 
@@ -98,7 +98,7 @@ class Side:
         if not again:
             return ()
         what = "is a copy of another" if again == 1 else "are copies of others"
-        return (f"copied runs: {count(again, 'run')} {what}, and left out: each training counts once.",)
+        return (f"copied runs: {count(again, 'run')} {what}, and excluded: each training counts once.",)
 
     @property
     def bare(self) -> bool:
@@ -128,7 +128,7 @@ def both_sides(
     Of `samples` of one model equal ones are no copies.
     """
     if correct is not None and (len(correct) != 2 or sources != (None, None)):
-        raise InputError("neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
+        raise InputError("got neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
     known = correct if correct is not None else (None, None)
     if correct is not None and reading["missing"] == "intersect":
         known = on_common_examples(*correct)
@@ -157,7 +157,7 @@ def _side(
     settings: Mapping[str, Any],
     samples: bool,
 ) -> Side:
-    """Return one configuration with its copies set aside."""
+    """Return one configuration with its copies excluded."""
     copies = Copies(statistics.n_runs) if samples else copies_of(source, statistics, outcomes)
     once: RunStatistics | None = statistics
     if copies.groups:
@@ -168,7 +168,7 @@ def _side(
 def _check_same_examples(old: Side, new: Side, split: str) -> None:
     counts = [side.statistics.n_examples for side in (old, new)]
     if counts[0] != counts[1]:
-        raise InputError(f"{old.label} on {counts[0]} examples and {new.label} on {counts[1]}", "the same examples")
+        raise InputError(f"{old.label} is on {counts[0]} examples and {new.label} on {counts[1]}", "the same examples")
     check_same_examples(
         {side.label: side.all_runs.labels for side in (old, new)},
         {side.label: examples_of(side.source, split) for side in (old, new)},

@@ -86,13 +86,13 @@ class RunStatistics:
         keep_confusion: bool = False,
     ) -> None:
         if keep_confusion and (labels is None or not votes):
-            raise InputError("confusion matrices without labels or votes", "labels=, and votes=True")
+            raise InputError("got confusion matrices without labels or votes", "labels=, and votes=True")
         self.keep_bits, self.keep_confusion = keep_bits, keep_confusion
         self.labels = None if labels is None else check_labels(labels, n_classes)
         self.n_examples = checked_examples(self.labels, n_examples)
         self.declared_runs = n_runs
         if groups < 1 or (n_runs is not None and n_runs < 1):
-            raise InputError(f"groups={groups} and n_runs={n_runs}", "at least one group and one run")
+            raise InputError(f"got groups={groups} and n_runs={n_runs}", "at least one group and one run")
         self.first_half = checked_half(first_half, self.n_examples)
         self.edges = group_edges(n_runs, min(groups, n_runs)) if n_runs else np.array([0, 0])
         self._class_limit = n_classes
@@ -126,7 +126,7 @@ class RunStatistics:
         """
         nan = check_nan(nan, abstain=True)
         if self.labels is None:
-            raise InputError("predictions without labels", "labels= at construction, or update_correct")
+            raise InputError("got predictions without labels", "labels= at construction, or update_correct")
         if np.shape(outputs)[:1] == (0,):
             return
         found = as_outputs(outputs, self.labels, kind=kind)
@@ -152,11 +152,11 @@ class RunStatistics:
         array = np.asarray(correct)
         width = -(-self.n_examples // 8) if packed else self.n_examples
         if array.ndim != 2 or array.shape[1] != width or (packed and array.dtype != np.uint8):
-            raise InputError(f"correct of shape {array.shape} and dtype {array.dtype}", f"[runs, {width}]")
+            raise InputError(f"got correct of shape {array.shape} and dtype {array.dtype}", f"[runs, {width}]")
         if self.keep_confusion:
-            raise InputError("correctness for confusion matrices", "predictions", "Call update.")
+            raise InputError("got correctness for confusion matrices", "predictions", "Call update.")
         if self._votes is not None and self._votes.any():
-            raise InputError("correctness after predictions", "one kind of outcome", "Pass votes=False for both.")
+            raise InputError("got correctness after predictions", "one kind of outcome", "Pass votes=False for both.")
         bits = np.unpackbits(array, axis=1, count=self.n_examples).view(bool) if packed else checked_correct(array)
         if len(bits):
             self._add(Outcome(bits, None), start)
@@ -202,10 +202,10 @@ class RunStatistics:
             and (self.keep_bits, self.keep_confusion) == (other.keep_bits, other.keep_confusion)
         )
         if not same:
-            raise InputError("statistics of another set of examples or another plan of runs", "the same arguments")
+            raise InputError("got statistics of another set of examples or another plan of runs", "the same arguments")
         labels = [labels for labels in (self.labels, other.labels) if labels is not None]
         if len(labels) == 1 or (labels and not np.array_equal(labels[0], labels[1])):
-            raise InputError("statistics with other labels", "the same examples in the same order")
+            raise InputError("got statistics with other labels", "the same examples in the same order")
 
     def _add(self, outcome: Outcome, start: int | None) -> None:
         """Count outcomes; whatever can fail is done before anything changes."""
@@ -215,7 +215,7 @@ class RunStatistics:
         claim(taken, start, start + len(correct), self.declared_runs)
         counting = load_counting(max(self.n_runs, self.declared_runs or 0) * self.n_examples)
         counts = counting.half_sums(correct, self.first_half)
-        prints = counting.fingerprints(correct if predicted is None else predicted)
+        fingerprints = counting.fingerprints(correct if predicted is None else predicted)
         confusion = None
         if self.keep_confusion and predicted is not None and self.labels is not None:
             size = max(self.n_classes, int(predicted.max()) + 1)
@@ -224,7 +224,7 @@ class RunStatistics:
         weighted = counting.weighted_sums(correct, counts.sum(axis=1))
         spans = [(*span, counting.column_sums(correct[span[2]])) for span in self._spans(start, len(correct))]
         self._thaw(None if predicted is None or self._class_limit is not None else int(predicted.max()) + 1)
-        self._segments.append(Segment(start, counts, prints, bits, confusion))
+        self._segments.append(Segment(start, counts, fingerprints, bits, confusion))
         self._taken = taken
         self._weighted += weighted
         if start == 0:
@@ -336,24 +336,24 @@ class RunStatistics:
         return self._half_runs[0], self._half_runs[1]
 
     @property
-    def prints(self) -> list[int]:
+    def fingerprints(self) -> list[int]:
         """A fingerprint of each run's outcomes: of the predictions, where they were counted, else of correctness."""
-        return self._joined("prints").tolist()
+        return self._joined("fingerprints").tolist()
 
     @property
     def duplicate_pairs(self) -> int:
         """Pairs of runs with identical outcomes (by a 64-bit fingerprint)."""
-        return sum(len(group) * (len(group) - 1) // 2 for group in equal_groups(self.prints))
+        return sum(len(group) * (len(group) - 1) // 2 for group in equal_groups(self.fingerprints))
 
     @property
     def copies(self) -> Copies:
         """Runs whose outcomes are identical beyond chance: they are one run."""
-        return copied_outcomes(self.prints, self.correct, self.right)
+        return copied_outcomes(self.fingerprints, self.correct, self.right)
 
     @property
     def repeats(self) -> tuple[str, ...]:
         """What to say of runs with identical outcomes; nothing without any."""
-        return identical_outcomes(self.prints, self.correct, self.right)
+        return identical_outcomes(self.fingerprints, self.correct, self.right)
 
     @property
     def sums(self) -> RunSums:
@@ -426,11 +426,11 @@ def counted(
     """
     if isinstance(source, RunStatistics):
         if labels is not None or reading.get("correct") is not None:
-            raise InputError("statistics with labels or correctness beside them", "one source")
+            raise InputError("got statistics with labels or correctness beside them", "one source")
         asked = [f"{name}={value!r}" for name, value in reading.items() if value != _ASKED_FOR_NOTHING.get(name, value)]
         if asked:
             raise InputError(
-                f"{' and '.join(asked)} with RunStatistics", "neither", "Give it where the outputs are counted."
+                f"got {' and '.join(asked)} with RunStatistics", "neither", "Give it where the outputs are counted."
             )
         source.require_complete()
         return source, None

@@ -17,8 +17,8 @@ from ..._results import Result, Table
 from ...errors import InputError
 from .._statistics import sample_variance
 from .boundaries import sequential_boundaries
-from .law import log_jackknife, share_text, unlike_normal, unseen_share
 from .power import welch_power
+from .run_distribution import log_jackknife, share_text, unlike_normal, unseen_share
 from .wording import points
 
 KINDS = ("gap", "se")
@@ -30,7 +30,7 @@ _NO_SPREAD = {"answered": False, "verdict": "undecided", "low": -math.inf, "high
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Look(Result):
+class InterimLook(Result):
     """What one look at the runs says.
 
     Attributes
@@ -118,7 +118,7 @@ class StoppingRule:
         without one, until there are runs enough to show a gap of `value` against another configuration with as many
         runs and as much spread.
     value : float
-        As a fraction (0.001 is a tenth of a point).
+        As a fraction (0.001 is a tenth of a percentage point).
     looks : tuple of int
         Numbers of runs at which to look.
     against : int
@@ -160,7 +160,7 @@ class StoppingRule:
     @property
     def unit(self) -> str:
         """The unit, after a number."""
-        return " points" if self.in_points else ""
+        return " percentage points" if self.in_points else ""
 
     def size(self, value: float) -> str:
         """Return an amount as it is shown, without its unit."""
@@ -182,7 +182,7 @@ class StoppingRule:
         """Return the number of runs at the first look beyond `runs`, None when there is none."""
         return next((look for look in self.looks if look > runs), None)
 
-    def look(self, accuracies: ArrayLike, baseline: ArrayLike | None = None) -> Look:
+    def look(self, accuracies: ArrayLike, baseline: ArrayLike | None = None) -> InterimLook:
         """Look at the accuracies of the runs so far.
 
         Parameters
@@ -201,21 +201,23 @@ class StoppingRule:
         values = _checked(accuracies, in_points=self.in_points)
         other = None if baseline is None else _checked(baseline, in_points=self.in_points)
         if (0 if other is None else len(other)) != self.against:
-            raise InputError(f"a baseline of {0 if other is None else len(other)} runs", f"{self.against}, as planned")
+            raise InputError(
+                f"got a baseline of {0 if other is None else len(other)} runs", f"{self.against}, as planned"
+            )
         number = int(np.searchsorted(self.looks, len(values), "right"))
         if not number:
-            raise InputError(f"{len(values)} runs", f"{self.looks[0]} or more, the first look")
+            raise InputError(f"got {len(values)} runs", f"{self.looks[0]} or more, the first look")
         values = values[: self.looks[number - 1]]
         last = number == len(self.looks)
         answer = self._spread(values) if other is None else self._difference(values, other, number)
         stops = last or answer["answered"]
-        return Look(
+        return InterimLook(
             rule=self,
             number=number,
             runs=len(values),
             mean_acc=float(values.mean()),
             next_runs=None if last else self.looks[number],
-            warnings=self._reservations(values, other, answer["answered"]) if other is None or stops else (),
+            warnings=self._caveats(values, other, answer["answered"]) if other is None or stops else (),
             **answer,
         )
 
@@ -236,7 +238,7 @@ class StoppingRule:
         }
 
     def _highest(self, values: NDArray[np.float64], *, guarded: bool) -> float:
-        """Return the upper bound of the variance: by the chi-square law, and `guarded` by the jackknife too.
+        """Return the upper bound of the variance: by the chi-square distribution, and `guarded` by the jackknife too.
 
         Equal accuracies bound nothing. The jackknife is that of the logarithm of the variance, with a t quantile; a
         single failing run, which it hangs on, leaves it without a bound.
@@ -259,7 +261,7 @@ class StoppingRule:
             return math.sqrt(variance / runs) <= self.value
         return welch_power(self.value, variance, variance, runs, runs, 0.05) >= self.power
 
-    def _reservations(
+    def _caveats(
         self, values: NDArray[np.float64], other: NDArray[np.float64] | None, answered: bool
     ) -> tuple[str, ...]:
         """Return what the reader should know where the rule stops: accuracies that are not normal, failures unseen."""
@@ -276,7 +278,7 @@ class StoppingRule:
         return tuple(note for note in notes if note)
 
     def _difference(self, values: NDArray[np.float64], other: NDArray[np.float64], number: int) -> dict[str, Any]:
-        """Give the repeated confidence interval of the difference (Jennison and Turnbull 1989), by a t law."""
+        """Give the repeated confidence interval of the difference (Jennison and Turnbull 1989), by a t distribution."""
         from scipy.special import ndtr, stdtrit
 
         first, second = _variances(values, other)
@@ -357,14 +359,12 @@ def stopping_rule(
     """
     kind, value = _goal(question, metric)
     if not 0 < alpha < power < 1:
-        raise InputError(f"alpha={alpha} and power={power}", "0 < alpha < power < 1")
+        raise InputError(f"got alpha={alpha} and power={power}", "0 < alpha < power < 1")
     if against and kind == "se":
-        raise InputError(
-            "a baseline for a standard error", "a question such as 'gap=0.1'", "Or leave the baseline out."
-        )
+        raise InputError("got a baseline for a standard error", "a question such as 'gap=0.1'", "Or omit the baseline.")
     if against and against < _LEAST_BASELINE:
         raise InputError(
-            f"a baseline of {against} runs",
+            f"got a baseline of {against} runs",
             f"{_LEAST_BASELINE} or more",
             "Train more of it: five or more tell far more.",
         )
@@ -398,7 +398,7 @@ def _goal(question: str, metric: str) -> tuple[str, float]:
     value = value / 100 if share else value
     if sign != "=" or not 0 < value < (1 if share else math.inf):
         unit = "percentage points" if share else f"the unit of {metric}"
-        raise InputError(f"question {question!r}", f"'gap=0.1' or 'se=0.02', in {unit}")
+        raise InputError(f"got question {question!r}", f"'gap=0.1' or 'se=0.02', in {unit}")
     return kind, value
 
 
@@ -407,15 +407,15 @@ def _first_look(failures: float, alpha: float, against: int, max_runs: int) -> i
     if not failures:
         return _FIRST
     if not 0 < failures < 1:
-        raise InputError(f"failures={failures}", "a share of the runs, such as 0.1")
+        raise InputError(f"got failures={failures}", "a share of the runs, such as 0.1")
     if against:
         raise InputError(
-            "failures with a baseline", "one of them", "Leave failures out: against a baseline outlying runs are named."
+            "got failures with a baseline", "one of them", "Omit failures: against a baseline outlying runs are named."
         )
     first = max(_FIRST, math.ceil(math.log(alpha / 2) / math.log1p(-failures)))
     if first > max_runs:
         raise InputError(
-            f"failures={failures:g} with max_runs={max_runs}",
+            f"got failures={failures:g} with max_runs={max_runs}",
             f"{first} runs or more, among which such failures would show",
             f"Allow max_runs={first}, or take accuracies as normal (failures=0).",
         )
@@ -440,8 +440,10 @@ def _checked(accuracies: ArrayLike, *, in_points: bool = True) -> NDArray[np.flo
     values = np.asarray(accuracies, np.float64)
     if not in_points:
         if values.ndim != 1 or not np.isfinite(values).all():
-            raise InputError(f"values of shape {values.shape}", "one finite number per run")
+            raise InputError(f"got values of shape {values.shape}", "one finite number per run")
         return values
     if values.ndim != 1 or not bool(((values >= 0) & (values <= 1)).all()):
-        raise InputError(f"accuracies of shape {values.shape}", "one number from 0 to 1 a run", "Not percentages.")
+        raise InputError(
+            f"got accuracies of shape {values.shape}", "one number from 0 to 1 per run", "Not percentages."
+        )
     return values

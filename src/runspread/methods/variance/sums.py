@@ -174,7 +174,7 @@ def group_edges(n_runs: int, groups: int) -> NDArray[np.int64]:
 def jackknife_groups(
     sums: RunSums, correct: NDArray[np.int64], right_by_group: NDArray[np.int64], edges: NDArray[np.int64]
 ) -> float:
-    """Return the jackknife variance of ``var_dist`` that leaves out one contiguous group of runs at a time.
+    """Return the jackknife variance of ``var_dist`` that excludes one contiguous group of runs at a time.
 
     Parameters
     ----------

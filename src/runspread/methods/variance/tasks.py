@@ -113,7 +113,7 @@ class TwoGroupTasks(Result):
         misses = times(self.binomial_error_ratio)
         return (
             f"Over {tasks} ({on}), sqrt(err/(2n)) explains {self.squared_correlation:.0%} of the variation of the "
-            f"standard deviation, and the binomial law misses the variances by {misses} the squared error. In "
+            f"standard deviation, and the binomial distribution misses the variances by {misses} the squared error. In "
             f"{self.n_real} of them the spread is shown to go beyond that of independent {self._unit}; predictions "
             "were collapsed, no network was trained on the tasks."
         )
@@ -155,7 +155,9 @@ def two_group_tasks(
     clusters: ArrayLike | None = settings["clusters"]
     if isinstance(source, RunStatistics):
         if clusters is not None:
-            raise InputError("clusters with RunStatistics", "predictions", "Pass the predictions of the runs instead.")
+            raise InputError(
+                "got clusters with RunStatistics", "predictions", "Pass the predictions of the runs instead."
+            )
         return _tasks(_checked_statistics(source, labels, n_classes), source.excluded)
     outcomes = as_outcomes(source, labels, n_classes=n_classes, **how)
     assert outcomes.labels is not None
@@ -195,10 +197,10 @@ def _clustered(
 
 def _checked_statistics(statistics: RunStatistics, labels: ArrayLike | None, n_classes: int | None) -> RunStatistics:
     if labels is not None or n_classes not in (None, statistics.n_classes):
-        raise InputError("labels or n_classes beside statistics", "those given to RunStatistics alone")
+        raise InputError("got labels or n_classes beside statistics", "those given to RunStatistics alone")
     statistics.require_complete()
     if not statistics.keep_confusion:
-        raise InputError("statistics without confusion matrices", "RunStatistics(labels, ..., keep_confusion=True)")
+        raise InputError("got statistics without confusion matrices", "RunStatistics(labels, ..., keep_confusion=True)")
     _check_size(statistics.n_classes)
     return statistics
 
@@ -237,7 +239,7 @@ def _size(outcomes: Outcomes, labels: NDArray[np.int64], n_classes: int | None) 
 
 def _check_size(n_classes: int) -> int:
     if not 2 <= n_classes <= _MOST_CLASSES:
-        raise InputError(f"{n_classes} classes", f"2 to {_MOST_CLASSES}: there are 2^(K-1) - 1 tasks")
+        raise InputError(f"got {n_classes} classes", f"2 to {_MOST_CLASSES}: there are 2^(K-1) - 1 tasks")
     return n_classes
 
 

@@ -1,4 +1,4 @@
-"""`seed_selection`: is a lucky seed better (spec 7)."""
+"""`best_seed_selection`: is a lucky seed better (spec 7)."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .intervals import scaled_interval
 from .once import without_copies
 from .result import VarianceResult, refuse_beside_result
 from .selection import best_of_gain, checked_counts
-from .selection_model import SelectionModel, mean_of_top, seed_selection_model
+from .selection_model import BestSeedModel, best_seed_model, mean_of_top
 from .statistics import counted
-from .transfer_result import SeedSelection
+from .transfer_result import BestSeedSelection
 
 _ROUNDING = 1e-9
 _LEAST_CLUSTERED = 4
@@ -31,7 +31,7 @@ _NOTHING = dict.fromkeys(("share", "share_low", "share_high"), math.nan)
 
 
 @opens("source")
-def seed_selection(
+def best_seed_selection(
     source: Any = None,
     labels: Any = None,
     *,
@@ -41,7 +41,7 @@ def seed_selection(
     first_half: ArrayLike | None = None,
     confidence_level: float | None = None,
     **reading: Unpack[OutcomeOptions],
-) -> SeedSelection:
+) -> BestSeedSelection:
     """Return what picking the best seed is worth on examples that did not pick it.
 
     Parameters
@@ -74,7 +74,7 @@ def seed_selection(
         refuse_beside_result(**beside, confidence_level=confidence_level)
         found = source
     else:
-        how, _ = divided(seed_selection, reading, DEFAULTS_OF_OUTCOMES, {})
+        how, _ = divided(best_seed_selection, reading, DEFAULTS_OF_OUTCOMES, {})
         settings = {
             "confidence_level": CONFIDENCE_LEVEL if confidence_level is None else confidence_level,
             "best_of": BEST_OF if counts is None else counts,
@@ -87,16 +87,18 @@ def seed_selection(
         raise InputError(
             f"a result in which {found.n_runs} runs are {len(found.distinct)}, as some are copies",
             "runs without copies",
-            "Give the runs themselves to seed_selection(), which counts copies once.",
+            "Give the runs themselves to best_seed_selection(), which counts copies once.",
         )
     if math.isnan(found.halves.covariance):
-        raise InputError(f"{found.n_runs} runs on {found.n_examples} examples", "two runs and two halves of examples")
+        raise InputError(
+            f"got {found.n_runs} runs on {found.n_examples} examples", "two runs and two halves of examples"
+        )
     numbers = found.halves.best_of if counts is None else checked_counts(counts)
     first, second = found.halves.correct.T / np.array(found.halves.sizes)[:, None]
     gains = np.array([best_of_gain(first, second, number) for number in numbers], np.float64).reshape(-1, 2)
     halves = {name: getattr(found.halves, name) for name in ("top_quarter_gain1", "top_quarter_gain2")}
     halves |= {"best_of_gain1": gains[:, 0], "best_of_gain2": gains[:, 1], "first": first, "second": second}
-    return SeedSelection.from_numbers(
+    return BestSeedSelection.from_numbers(
         _worth(found, numbers) | halves | {"slope_half": found.halves.slope},
         n_runs=len(found.distinct),
         n_examples=found.n_examples,
@@ -133,7 +135,7 @@ def _worth(found: VarianceResult, counts: tuple[int, ...]) -> dict[str, Any]:
     looks = found.sd_test / bias
     gain = picked_gain(found) / bias if found.n_clusters is None else _clustered_gain(found, bias)
     share = min(1.0, max(0.0, gain / looks)) if looks else 0.0
-    model = seed_selection_model(looks, share, counts)
+    model = best_seed_model(looks, share, counts)
     most = 1 - found.mean_acc
     gains = np.minimum(gain * model.e_max, most)
     model = replace(model, fresh_gain=gains, top_fresh_gain=min(gain * mean_of_top(model.fraction), most))
@@ -161,9 +163,9 @@ def _worth(found: VarianceResult, counts: tuple[int, ...]) -> dict[str, Any]:
     return worth | {name: np.full(len(counts), math.nan) for name in worth if name.startswith("fresh")} | _NOTHING
 
 
-def _model_at(real: float, noise: float, counts: tuple[int, ...]) -> SelectionModel:
+def _model_at(real: float, noise: float, counts: tuple[int, ...]) -> BestSeedModel:
     total = real + noise
-    return seed_selection_model(math.sqrt(total), real / total if total else 0.0, counts)
+    return best_seed_model(math.sqrt(total), real / total if total else 0.0, counts)
 
 
 def _sd_bias(runs: int) -> float:
@@ -184,7 +186,7 @@ def _clustered_gain(found: VarianceResult, bias: float) -> float:
     """Return the same where clusters are independent: ``s_H^2 / sigma``, each part unbiased by itself."""
     if found.n_runs < _LEAST_CLUSTERED:
         raise InputError(
-            f"{found.n_runs} runs on examples in clusters",
+            f"got {found.n_runs} runs on examples in clusters",
             f"{_LEAST_CLUSTERED} runs or more",
             "Train more runs: fewer have no estimate there.",
         )

@@ -1,4 +1,4 @@
-"""What `seed_selection` returns: what picking the best of several seeds is worth on fresh examples."""
+"""What `best_seed_selection` returns: what picking the best of several seeds is worth on fresh examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..._results import Part, Result, Table
 from ..._words import count
-from .selection_model import SelectionModel
+from .selection_model import BestSeedModel
 from .wording import points
 
 
@@ -49,18 +49,18 @@ class Transfer(Part):
     ----------
     share, share_low, share_high : float
         The share, and its interval.
-    model : SelectionModel
+    model : BestSeedModel
         The gains with the probabilities that the run picked is above the mean, beats a random run, is the best.
-    model_low, model_high : SelectionModel
+    model_low, model_high : BestSeedModel
         At the ends of the interval of what is real.
     """
 
     share: float
     share_low: float
     share_high: float
-    model: SelectionModel
-    model_low: SelectionModel
-    model_high: SelectionModel
+    model: BestSeedModel
+    model_low: BestSeedModel
+    model_high: BestSeedModel
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,7 +91,7 @@ class SeenOnHalves(Part):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SeedSelection(Result):
+class BestSeedSelection(Result):
     """What picking the best of several seeds is worth on fresh examples, as far as these runs tell.
 
     Estimates are unbiased for normal accuracies, at two runs as at many, unless they are cut to what is left to gain:
@@ -117,7 +117,7 @@ class SeedSelection(Result):
         What was seen on two halves of the test set: ``slope``, ``best_of_gain1``, ...
     """
 
-    picture = ".plots:plot_seed_selection"
+    picture = ".plots:plot_best_seed_selection"
     keys: ClassVar = {"confidence_level": "level"}
 
     n_runs: int
@@ -145,9 +145,7 @@ class SeedSelection(Result):
             "low": low,
             "high": high,
         }
-        title = (
-            f"Advantage over the mean run, percentage points, {self.confidence_level:.0%} interval on fresh examples"
-        )
+        title = f"Advantage over the mean run, percentage points, {self.confidence_level:.0%} CI on fresh examples"
         return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3f"), title=title)
 
     @property
@@ -162,11 +160,11 @@ class SeedSelection(Result):
             alike = f"they agree on all {count(self.n_examples, 'example')}, as copies of one run would"
             return f"{unknown}: {alike if self.n_runs > 1 else 'the others are copies of it'}."
         looks = (
-            f"the best of {self.counts[-1]} looks {points(self.apparent.gain[-1])} points better than the mean run on "
-            f"{count(self.n_examples, 'example')}"
+            f"the best of {self.counts[-1]} looks {points(self.apparent.gain[-1])} percentage points better than the "
+            f"mean run on {count(self.n_examples, 'example')}"
         )
         gain, low, high = (points(value) for value in self._possible[:, -1])
-        interval = f"{self.confidence_level:.0%} interval, estimate {gain}"
+        interval = f"{self.confidence_level:.0%} CI, estimate {gain}"
         if self.shown:
             return (
                 f"Part of a lucky seed's advantage transfers: {looks} and is {low} to {high} better on fresh ones "

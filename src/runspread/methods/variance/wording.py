@@ -46,7 +46,7 @@ def refuse_beside_result(**given: object) -> None:
     names = [name for name, value in given.items() if value is not None]
     if names:
         raise InputError(
-            f"{', '.join(names)} beside a VarianceResult",
+            f"got {', '.join(names)} beside a VarianceResult",
             "the result alone",
             "Give them to variance(), or the runs themselves.",
         )
@@ -63,9 +63,9 @@ def variance_sentence(result: VarianceResult) -> str:
     low, high = result.sd_interval
     covers = result.interval_covers
     others = "configurations" if covers != "runs" else f"{result.unit}s"
-    law = "not assuming normality" if result.intervals.accuracies == "any" else "assuming normality"
+    assumed = "not assuming normality" if result.intervals.accuracies == "any" else "assuming normality"
     real = how_much_is_real(result.sd_test, result.sd_ind, low, high, lambda value: f"{points(value)} are")
-    interval = f"{result.confidence_level:.0%} CI {points(low)} to {points(high)}, {law}"
+    interval = f"{result.confidence_level:.0%} CI {points(low)} to {points(high)}, {assumed}"
     return (
         f"Of the {points(result.sd_test)} percentage points of spread between {result.n_runs} runs, {real}: the "
         f"distribution-wise standard deviation is {points(result.sd_dist)} ({interval}); independent {_errors(result)} "
@@ -105,8 +105,8 @@ def _undefined(result: VarianceResult) -> str:
     """Say what one run, or one example, leaves open (the spread of independent errors is sqrt(err/(2n)), spec 4.3)."""
     about = points(math.sqrt((1 - result.mean_acc) / (2 * result.n_examples)))
     follows = (
-        f"The standard deviation between runs is about {about} points if errors are independent; fine-tunings were "
-        "seen at 1 to 5 times that."
+        f"The standard deviation between runs is about {about} percentage points if errors are independent; "
+        "fine-tunings were seen at 1 to 5 times that."
     )
     if result.mean_acc in (0.0, 1.0):
         follows = f"All are {'right' if result.mean_acc else 'wrong'}, from which nothing follows about other runs."
@@ -119,7 +119,7 @@ def _undefined(result: VarianceResult) -> str:
 def _of_samples(result: VarianceResult) -> str:
     spread = ""
     if not math.isnan(result.sd_ind):
-        spread = f" Sampling alone makes a single answer per example vary by {points(result.sd_ind)} points."
+        spread = f" Sampling alone makes a single answer per example vary by {points(result.sd_ind)} percentage points."
     return (
         f"{count(result.n_runs, 'sample')} of one model per example: accuracy {result.mean_acc:.2%} on "
         f"{_examples(result)} ({_mean_interval(result)}, for new {result.unit}s, of this model).{spread} Samples tell "

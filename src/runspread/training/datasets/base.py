@@ -35,7 +35,7 @@ class Split:
     def first(self, n: int, seed: int = 0) -> Split:
         """Return the first `n` examples, all of them when `n` is 0; with a seed, of an order drawn from it."""
         if n > len(self):
-            raise InputError(f"{n} examples asked for", f"at most the {len(self)} that are there")
+            raise InputError(f"{n} examples were asked for", f"at most the {len(self)} that are there")
         if seed:
             chosen = np.random.RandomState(seed).permutation(len(self))[: n or None]
             return Split(self.inputs[chosen], self.labels[chosen])
@@ -73,7 +73,7 @@ class Dataset:
         """Return a split, or say which there are."""
         if name not in self.splits:
             hint = "Hold examples out with validation=NUMBER in the recipe." if name == "validation" else ""
-            raise InputError(f"no split {name!r}", f"one of {', '.join(self.splits)}", hint)
+            raise InputError(f"there is no split {name!r}", f"one of {', '.join(self.splits)}", hint)
         return self.splits[name]
 
 
@@ -87,7 +87,7 @@ def make_dataset(train: Split, test: Split, n_classes: int, *, subset: Mapping[s
     held_out = subset["validation"]
     if not 0 <= held_out < len(train):
         raise InputError(
-            f"validation={held_out} of {len(train)} training examples", "fewer than there are, not negative"
+            f"got validation={held_out} of {len(train)} training examples", "fewer than there are, not negative"
         )
     if held_out:
         cut = len(train) - held_out

@@ -60,7 +60,7 @@ def _read_folder(data: str, split: str, pool: int) -> Split:
     folder = Path(data).expanduser()
     paths = sorted(folder.glob(f"{split}*.parquet")) if folder.is_dir() else []
     if not paths:
-        raise InputError(f"no {split}*.parquet in {folder}", "a folder with train*.parquet and test*.parquet")
+        raise InputError(f"there is no {split}*.parquet in {folder}", "a folder with train*.parquet and test*.parquet")
     key = _content_key(paths)
     cached = [cache_folder(folder) / f"{split}-{key}-{part}.npy" for part in ("images", "labels")]
     if not all(path.is_file() for path in cached):
@@ -107,7 +107,7 @@ def decode_table(tables: list[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64
             images.append(_decode(cell, len(images)))
     shapes = {image.shape for image in images}
     if len(shapes) != 1:
-        raise InputError(f"images of shapes {sorted(shapes)[:3]}", "images of one size and mode")
+        raise InputError(f"got images of shapes {sorted(shapes)[:3]}", "images of one size and mode")
     return np.stack(images), np.array(labels, np.int64)
 
 
@@ -116,7 +116,7 @@ def _columns(table: Any) -> tuple[str, str]:
     image = next((name for name in ("image", "img") if name in names), None)
     label = next((name for name in ("label", "labels", "fine_label") if name in names), None)
     if image is None or label is None:
-        raise InputError(f"columns {sorted(names)}", "image (a struct of bytes and path) and label")
+        raise InputError(f"got columns {sorted(names)}", "image (a struct of bytes and path) and label")
     return image, label
 
 
@@ -134,7 +134,7 @@ def _pooled(images: NDArray[Any], pool: int) -> NDArray[Any]:
         return images
     n, channels, height, width = images.shape
     if pool < 1 or height % pool or width % pool:
-        raise InputError(f"pool={pool} for images of {height} x {width}", "a divisor of height and width")
+        raise InputError(f"got pool={pool} for images of {height} x {width}", "a divisor of height and width")
     blocks = images.reshape(n, channels, height // pool, pool, width // pool, pool)
     return blocks.mean(axis=(3, 5), dtype=np.float32)
 

@@ -40,7 +40,8 @@ def load_text(data: str | None, *, length: int, test_share: float, mask_percent:
     cut = len(sequences) - round(test_share * len(sequences))
     if not 0 < cut < len(sequences) or not 0 < mask_percent < 100:
         raise InputError(
-            f"{len(sequences)} sequences of {length} characters, test_share={test_share}, mask_percent={mask_percent}",
+            f"got {len(sequences)} sequences of {length} characters, test_share={test_share} and "
+            f"mask_percent={mask_percent}",
             "sequences for training and for testing, some positions hidden and some not",
         )
     mask = len(alphabet)

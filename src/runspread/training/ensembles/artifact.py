@@ -40,14 +40,14 @@ class Ensemble:
 
     Attributes
     ----------
-    facts : EnsembleMetadata
+    metadata : EnsembleMetadata
         Members, weights, origin.
     log : EnsembleTraining or None
         Losses and bounds of the training, of a batch or hyper-batch ensemble of a recipe.
     """
 
-    def __init__(self, module: EnsembleModule, facts: EnsembleMetadata, log: EnsembleTraining | None = None) -> None:
-        self._module, self.facts, self.log = module, facts, log
+    def __init__(self, module: EnsembleModule, metadata: EnsembleMetadata, log: EnsembleTraining | None = None) -> None:
+        self._module, self.metadata, self.log = module, metadata, log
 
     @classmethod
     def of(
@@ -87,15 +87,15 @@ class Ensemble:
     @property
     def weights(self) -> NDArray[np.float64]:
         """Weights of the members; they sum to 1."""
-        return np.array([member["weight"] for member in self.facts.members])
+        return np.array([member["weight"] for member in self.metadata.members])
 
     @property
     def member_ids(self) -> tuple[str, ...]:
         """Ids of the members."""
-        return tuple(str(member["id"]) for member in self.facts.members)
+        return tuple(str(member["id"]) for member in self.metadata.members)
 
     def __len__(self) -> int:
-        return len(self.facts.members)
+        return len(self.metadata.members)
 
     def __repr__(self) -> str:
         return f"<ensemble of {len(self)}: {', '.join(self.member_ids)}>"
@@ -167,13 +167,13 @@ class Ensemble:
     def _checked_inputs(self, inputs: ArrayLike | Tensor) -> Tensor:
         """Return inputs as a tensor [examples, ...] of numbers, of the members' shape where that is known."""
         rows = inputs if isinstance(inputs, Tensor) else torch.as_tensor(_numbers(inputs))
-        found, known = tuple(rows.shape), self.facts.shape
+        found, known = tuple(rows.shape), self.metadata.shape
         if not found or (known is not None and found[1:] != tuple(known)):
             expected = "..." if known is None else ", ".join(map(str, known))
             hint = "Give one example as inputs[None]." if found and found == known else ""
-            raise InputError(f"inputs of shape {found}", f"(examples, {expected})", hint)
+            raise InputError(f"got inputs of shape {found}", f"(examples, {expected})", hint)
         if not len(rows):
-            raise InputError("no inputs", "at least one example")
+            raise InputError("there are no inputs", "at least one example")
         bad = int(torch.isnan(rows).sum())
         if bad:
             raise InputError(f"inputs hold {bad} NaN", "numbers", "A prediction from them would be NaN too.")
@@ -213,7 +213,7 @@ class Ensemble:
 
     def _facts_to_write(self, draft: Path) -> EnsembleMetadata:
         """Return the facts with the checksums of the files in `draft`, where the log is written too."""
-        facts = self.facts
+        facts = self.metadata
         if self.log is not None:
             write_tensors(draft / LOG, log_arrays(self.log))
             training = {**facts.training, **log_facts(self.log), "sha256": sha256(draft / LOG)}
@@ -265,9 +265,9 @@ class Ensemble:
         x = self._checked_inputs(example)
         if single is None and not isinstance(self._module.core, MemberStack):
             with suppress(InputError):  # code of somebody's own, which only the caller can give
-                single = _plain_network(self.facts, {})
-        found = measure_cost(self._module, x, repeats, single, kind=self.facts.conversion.kind)
-        self.facts = msgspec.structs.replace(self.facts, cost=found.facts())
+                single = _plain_network(self.metadata, {})
+        found = measure_cost(self._module, x, repeats, single, kind=self.metadata.conversion.kind)
+        self.metadata = msgspec.structs.replace(self.metadata, cost=found.facts())
         return found
 
 
@@ -277,7 +277,7 @@ def _numbers(inputs: ArrayLike) -> NDArray[Any]:
     except ValueError as error:  # rows of different lengths
         raise InputError(f"inputs that are no array ({error})", "one array [examples, ...]") from error
     if array.dtype.kind not in "fiub":
-        raise InputError(f"inputs of dtype {array.dtype}", "numbers")
+        raise InputError(f"got inputs of dtype {array.dtype}", "numbers")
     return array
 
 
@@ -329,7 +329,9 @@ def _templates(
         return [_built(facts, member.get("hyperparameters", {}), held) for member in facts.members]
     given = [network] * len(facts.members) if isinstance(network, nn.Module) else list(network)
     if len(given) != len(facts.members):
-        raise InputError(f"{len(given)} networks for {len(facts.members)} members", "one network, or one per member")
+        raise InputError(
+            f"got {len(given)} networks for {len(facts.members)} members", "one network, or one per member"
+        )
     return [materialised(one, facts.shape) for one in given]
 
 
@@ -337,7 +339,7 @@ def _built(facts: EnsembleMetadata, hyperparameters: dict[str, Any], held: Seque
     built = _plain_network(facts, hyperparameters, held)
     if built is None:
         raise InputError(
-            "an ensemble of a network of one's own",
+            "got an ensemble of a network of one's own",
             "network=, a module of the same architecture",
             _ASK,
         )

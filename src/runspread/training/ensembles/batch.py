@@ -258,7 +258,7 @@ def _refuse(recipe: Recipe) -> None:
     for what, wanted in lacking.items():
         if wanted:
             raise InputError(
-                f"a recipe with {what}",
+                f"got a recipe with {what}",
                 "cross-entropy on whole examples, for a fixed number of steps",
                 "Convert the network with runspread.nn and train it in a loop of your own.",
             )
@@ -283,7 +283,7 @@ def _tuned(network: nn.Module, hyper: bool, ranges: Mapping[str, Sequence[float]
     for name, pair in ranges.items():
         numbers: list[Any] = list(pair) if isinstance(pair, (tuple, list)) else []
         if len(numbers) != 2 or not all(isinstance(v, (int, float)) for v in numbers):
-            raise InputError(f"range {pair!r} of {name}", "two numbers, the lower one first")
+            raise InputError(f"got range {pair!r} of {name}", "two numbers, the lower one first")
         pairs[name] = tuple(numbers)
     return {"hyperparameters": layer_hyperparameters(network, **pairs)}
 
@@ -305,7 +305,7 @@ def _converted(
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of some options that JSON can hold; what is called is left out."""
+    """Return the part of some options that JSON can hold; what is called is omitted."""
     return json_safe({name: to_plain(value) for name, value in values.items() if not callable(value)})
 
 

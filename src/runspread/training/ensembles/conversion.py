@@ -62,7 +62,7 @@ def rebuild(conversion: Conversion, networks: Sequence[nn.Module], tensors: Mapp
         options = dict(conversion.options)
         space = [msgspec.convert(h, Hyperparameter) for h in options.pop("hyperparameters")]
         return filled(hyper_batch_ensemble(network, members, space, **options), tensors)
-    raise InputError(f"an ensemble of kind {conversion.kind!r}", "stack, batch or hyper-batch")
+    raise InputError(f"got an ensemble of kind {conversion.kind!r}", "stack, batch or hyper-batch")
 
 
 def _member(tensors: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:

@@ -171,7 +171,7 @@ def _weights_of(study: Study, run: RunMetadata) -> dict[str, NDArray[Any]]:
         return study.weights(run)
     except MissingDataError as error:
         raise MissingDataError(
-            f"no weights of {run.id}", "runs recorded with their weights", "Record with keep_weights=True."
+            f"there are no weights of {run.id}", "runs recorded with their weights", "Record with keep_weights=True."
         ) from error
 
 
@@ -179,7 +179,7 @@ def _weights_by_run(chosen: EnsembleSelection | Sequence[str]) -> dict[str, floa
     if isinstance(chosen, EnsembleSelection):
         return {chosen.run_ids[i]: float(chosen.weights[i]) for i in chosen.members}
     if isinstance(chosen, str) or not chosen or len(set(chosen)) < len(chosen):
-        raise InputError(f"members {chosen!r}", "a selection, or a list of different run ids")
+        raise InputError(f"got members {chosen!r}", "a selection, or a list of different run ids")
     return {name: 1 / len(chosen) for name in chosen}
 
 

@@ -24,7 +24,7 @@ class MemberStack(nn.Module):
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         if not members:
-            raise InputError("no members", "at least one network")
+            raise InputError("there are no members", "at least one network")
         self.networks = nn.ModuleList(members)
         self.eval()
 

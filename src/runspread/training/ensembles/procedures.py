@@ -270,7 +270,7 @@ def hyper_deep_ensemble(
     """
     check_choice(variant, "variant", VARIANTS)
     if not search:
-        raise InputError("an empty search space", "at least one hyperparameter")
+        raise InputError("got an empty search space", "at least one hyperparameter")
     work = _Work(recipe, search, out, seed, _divided(settings, HyperDeepSettings))
     own, size = work.own, int(check_integers(size, "size", 1, None))
     count = runs + size * (size - 1) if variant == "same-budget" else runs

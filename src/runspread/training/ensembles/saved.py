@@ -101,5 +101,5 @@ def check_weights(weights: ArrayLike | None, members: int) -> NDArray[np.float64
     """Return weights of members, equal ones where none are given; those that are no distribution are refused."""
     array = np.full(members, 1 / members) if weights is None else np.asarray(weights, dtype=np.float64)
     if array.shape != (members,) or not ((array >= 0) & (array <= 1)).all() or not abs(array.sum() - 1) <= 1e-9:
-        raise InputError(f"weights {array.tolist()} for {members} members", "one each, non-negative, sum 1")
+        raise InputError(f"got weights {array.tolist()} for {members} members", "one each, non-negative, sum 1")
     return array

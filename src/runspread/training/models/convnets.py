@@ -14,7 +14,9 @@ from .mlp import initialise
 
 def _channels(shape: tuple[int, ...]) -> int:
     if len(shape) != 3:
-        raise InputError(f"examples of shape {shape}", "images [channels, height, width]", "Use an MLP for vectors.")
+        raise InputError(
+            f"got examples of shape {shape}", "images [channels, height, width]", "Use an MLP for vectors."
+        )
     return shape[0]
 
 
@@ -37,7 +39,7 @@ class LeNet(nn.Module):
         self.conv2 = nn.Conv2d(6, 16, 5)
         side = [(size // 2 - 4) // 2 for size in shape[1:]]
         if min(side) < 1:
-            raise InputError(f"images of {shape[1]} x {shape[2]}", "at least 12 x 12 pixels for LeNet")
+            raise InputError(f"got images of {shape[1]} x {shape[2]}", "at least 12 x 12 pixels for LeNet")
         self.dense1 = nn.Linear(16 * math.prod(side), 120)
         self.drop1 = nn.Dropout()
         self.dense2 = nn.Linear(120, 84)
@@ -67,7 +69,7 @@ class VGG(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 1 or dense < 0 or min(shape[1:]) < 2**depth:
-            raise InputError(f"depth={depth}, dense={dense} for {shape[1]} x {shape[2]} pixels", "sizes that fit")
+            raise InputError(f"got depth={depth}, dense={dense} for {shape[1]} x {shape[2]} pixels", "sizes that fit")
         widths = [_channels(shape), *(width * 2**block for block in range(depth))]
         self.blocks = nn.ModuleList(_vgg_block(widths[k], widths[k + 1]) for k in range(depth))
         features = widths[-1] * math.prod(size // 2**depth for size in shape[1:])
@@ -254,7 +256,7 @@ class WideResNet(nn.Module):
     def __init__(self, shape: tuple[int, ...], outputs: int, *, depth: int, width: int) -> None:
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
-            raise InputError(f"depth={depth}", "4 plus a multiple of 6, at least 10")
+            raise InputError(f"got depth={depth}", "4 plus a multiple of 6, at least 10")
         blocks = (depth - 4) // 6
         self.stem = nn.Conv2d(_channels(shape), 16, 3, 1, 1, bias=False)
         widths = [16, 16 * width, 32 * width, 64 * width]

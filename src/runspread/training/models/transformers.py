@@ -31,7 +31,7 @@ class ModularTransformer(nn.Module):
     def __init__(self, vocabulary: int, *, width: int, heads: int, hidden: int, layer_norm: bool) -> None:
         super().__init__()
         if width % heads:
-            raise InputError(f"width={width} with heads={heads}", "a width that the heads divide")
+            raise InputError(f"got width={width} with heads={heads}", "a width that the heads divide")
         self.heads, self.size = heads, width // heads
         self.embed = nn.Parameter(torch.randn(vocabulary, width) / math.sqrt(width))
         self.position = nn.Parameter(torch.randn(3, width) / math.sqrt(width))
@@ -113,7 +113,7 @@ class MaskedEncoder(nn.Module):
     def __init__(self, vocabulary: int, positions: int, *, width: int, heads: int, depth: int) -> None:
         super().__init__()
         if width % heads:
-            raise InputError(f"width={width} with heads={heads}", "a width that the heads divide")
+            raise InputError(f"got width={width} with heads={heads}", "a width that the heads divide")
         self.embeddings = nn.Embedding(vocabulary, width)
         self.position_embeddings = nn.Parameter(0.02 * torch.randn(positions, width))
         self.embedding_norm = nn.LayerNorm(width)

@@ -133,9 +133,9 @@ def corruption_benchmark(
         check_choice(name, "corruption", OPERATORS)
     checked = check_labels(labels)
     if len(checked) != len(images):
-        raise InputError(f"{len(checked)} labels for {len(images)} images", "one label per image")
+        raise InputError(f"got {len(checked)} labels for {len(images)} images", "one label per image")
     if not names or not severities:
-        raise InputError(f"{len(names)} corruptions at {len(severities)} severities", "at least one of each")
+        raise InputError(f"got {len(names)} corruptions at {len(severities)} severities", "at least one of each")
 
     def score(x: NDArray[np.uint8]) -> Floats:
         found = [ensemble_scores(_of_members(predict(x)), checked, kind=kind) for predict in named.values()]
@@ -165,5 +165,5 @@ def _named(predictors: Any) -> dict[str, Predictor]:
     named = {str(name): getattr(one, "predict", one) for name, one in given.items()}
     wrong = [name for name, one in named.items() if not callable(one)]
     if wrong or not named:
-        raise InputError(f"predictors {', '.join(wrong) or '(none)'}", "functions of images, or ensembles")
+        raise InputError(f"got predictors {', '.join(wrong) or '(none)'}", "functions of images, or ensembles")
     return named

@@ -64,7 +64,7 @@ class OodDetection(Result):
             {
                 "measure": ["AUROC", "FPR at 95 % TPR"],
                 "value": [self.auroc, self.fpr_at_95_tpr],
-                "95 % interval": [f"{self.auroc_low:.4f} to {self.auroc_high:.4f}", "–"],
+                "95% CI": [f"{self.auroc_low:.4f} to {self.auroc_high:.4f}", "–"],
             },
             formats={"value": ".4f"},
         )
@@ -73,7 +73,7 @@ class OodDetection(Result):
         """Return the separation in words."""
         return (
             f"Confidence ({self.confidence.replace('_', ' ')}) separates {self.n_inside} test inputs from "
-            f"{self.n_outside} others with AUROC {self.auroc:.4f} (95 % interval over inputs {self.auroc_low:.4f} to "
+            f"{self.n_outside} others with AUROC {self.auroc:.4f} (95% CI over inputs {self.auroc_low:.4f} to "
             f"{self.auroc_high:.4f}) and accepts {self.fpr_at_95_tpr:.2%} of the others where it accepts 95 % of the "
             "test set. Other data may order methods differently."
         )
@@ -94,7 +94,7 @@ def ood_detection(
     kind : {"auto", "logits", "log-probabilities", "probabilities", "log-odds", "classes"}
         What the numbers are, where neither they nor their source tell.
     nan : {"exclude", "raise"}
-        Whether members with NaN, a positive infinity or a row without a finite entry are left out, or an error.
+        Whether members with NaN, a positive infinity or a row without a finite entry are excluded, or an error.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def ood_detection(
         Excluded(f"{name}: {item.run}", item.reason) for name, members in sets.items() for item in members.excluded()
     )
     if len(positive) < 2 or len(negative) < 2:
-        raise InputError(f"{len(positive)} inside and {len(negative)} outside", "at least two of each")
+        raise InputError(f"got {len(positive)} inside and {len(negative)} outside", "at least two of each")
     below, above = _placements(positive, negative), 1 - _placements(negative, positive)
     auroc = float(below.mean())
     error = float(np.sqrt(below.var(ddof=1) / len(below) + above.var(ddof=1) / len(above)))

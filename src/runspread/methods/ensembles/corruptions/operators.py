@@ -204,9 +204,11 @@ def corrupt(images: NDArray[Any], corruption: str, severity: int, *, seed: int =
 def _unit_range(images: NDArray[Any]) -> Images:
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
-        raise InputError(f"images of shape {images.shape}", "[images, 1 or 3 channels, height, width], at least one")
+        raise InputError(
+            f"got images of shape {images.shape}", "[images, 1 or 3 channels, height, width], at least one"
+        )
     if images.dtype == np.uint8:
         return images.astype(np.float32) / 255
     if images.dtype.kind != "f" or not (images.min() >= 0 and images.max() <= 1):
-        raise InputError(f"images of dtype {images.dtype}", "uint8, or floating point from 0 to 1")
+        raise InputError(f"got images of dtype {images.dtype}", "uint8, or floating point from 0 to 1")
     return images.astype(np.float32)

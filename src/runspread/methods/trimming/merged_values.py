@@ -1,4 +1,4 @@
-"""Two laws drawn from the same runs: a small one, and a large one whose values are sorted once."""
+"""Two distributions drawn from the same runs: a small one, and a large one whose values are sorted once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .resampling import Indices, cumulative_mass
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedValues:
     """All values of one statistic [runs, examples], sorted together.
 
     Attributes
@@ -40,7 +40,7 @@ class Merged:
     equal_up_to: float
 
     @classmethod
-    def of(cls, values: Floats) -> Merged:
+    def of(cls, values: Floats) -> MergedValues:
         """Sort the values."""
         order = np.argsort(values, axis=None)
         run, example = np.divmod(order, values.shape[1])
@@ -64,24 +64,24 @@ class Merged:
         """Return the positions of the values of some runs."""
         return np.flatnonzero(runs[self.run])
 
-    def average(self, positions: Indices, examples: NDArray[np.int64]) -> Small:
-        """Return the average of the distributions of the runs with values at `positions`, as a small law."""
+    def average(self, positions: Indices, examples: NDArray[np.int64]) -> FewValues:
+        """Return the average of the distributions of the runs with values at `positions`, as one with few values."""
         counts = examples[self.example[positions]]
         drawn = counts > 0
         there = positions[drawn]
-        return Small(self.start[there], self.stop[there], counts[drawn])
+        return FewValues(self.start[there], self.stop[there], counts[drawn])
 
-    def ensemble(self, values: Floats, examples: NDArray[np.int64]) -> Small:
-        """Return the law of values [examples] that are not among the merged ones, on some examples."""
+    def ensemble(self, values: Floats, examples: NDArray[np.int64]) -> FewValues:
+        """Return the distribution of values [examples] that are not among the merged ones, on some examples."""
         there = np.flatnonzero(examples)
         there = there[np.argsort(values[there])]
         left, right = ranks_among(self.values, values[there], self.equal_up_to)
-        return Small(left, right, examples[there])
+        return FewValues(left, right, examples[there])
 
 
 @dataclass(frozen=True)
-class Small:
-    """A law with few values: where they fall among the merged values, and how often each counts.
+class FewValues:
+    """A distribution with few values: where they fall among the merged values, and how often each counts.
 
     Attributes
     ----------
@@ -96,14 +96,14 @@ class Small:
     counts: NDArray[np.int64]
 
     def nodes(self, mass: Floats, *, trimmed: bool) -> Nodes:
-        """Return the nodes of this law and one with a cumulative mass over the merged values.
+        """Return the nodes of this distribution and one with a cumulative mass over the merged values.
 
         Parameters
         ----------
         mass : ndarray [merged values + 1]
-            The other law.
+            The other distribution.
         trimmed : bool
-            Whether this law is the candidate, which is trimmed, or the reference.
+            Whether this distribution is the candidate, which is trimmed, or the reference.
         """
         own = cumulative_mass(self.counts, int(self.counts.sum()))[None]
         build = candidate_nodes if trimmed else reference_nodes

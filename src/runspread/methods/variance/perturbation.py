@@ -1,4 +1,4 @@
-"""`poke_sensitivity`: how far a tiny change drives a training, beside what other seeds do (spec 6.3)."""
+"""`perturbation_sensitivity`: how far a tiny change drives a training, beside what other seeds do (spec 6.3)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from .sums import ratio
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class PokeSensitivity(Result):
+class PerturbationSensitivity(Result):
     """Share of predictions that a tiny change at one step of training changes, relative to other seeds.
 
     Attributes
     ----------
     n_pairs, n_repeats, n_fresh, n_examples : int
-        Pairs of a run and the same run poked, pairs of identical runs, runs of unrelated seeds, and examples.
+        Pairs of a run and the same run perturbed, pairs of identical runs, runs of unrelated seeds, and examples.
     by_pair : ndarray of float [pairs]
-        Share of the examples on which a run and the poked one predict differently.
-    poked, repeated, fresh : float
+        Share of the examples on which a run and the perturbed one predict differently.
+    perturbed, repeated, fresh : float
         Share of differing predictions: mean of `by_pair`, between identical runs, and between two runs of unrelated
         seeds.
     """
@@ -45,26 +45,26 @@ class PokeSensitivity(Result):
     n_fresh: int
     n_examples: int
     by_pair: NDArray[np.float64]
-    poked: float
+    perturbed: float
     repeated: float
     fresh: float
 
     @property
     def deterministic(self) -> bool:
-        """Whether identical runs gave identical predictions; otherwise nothing can be said of the poke."""
+        """Whether identical runs gave identical predictions; otherwise nothing can be said of the perturbation."""
         return self.repeated == 0
 
     @property
     def relative(self) -> float:
-        """``poked / fresh``: 0 for no effect, 1 for that of new seeds; NaN where training is not deterministic."""
-        return ratio(self.poked, self.fresh) if self.deterministic else math.nan
+        """``perturbed / fresh``: 0 for no effect, 1 for that of new seeds; NaN where training is not deterministic."""
+        return ratio(self.perturbed, self.fresh) if self.deterministic else math.nan
 
     def table(self) -> Table:
-        """Return the share of differing predictions between identical runs, poked runs and other seeds."""
+        """Return the share of differing predictions between identical runs, perturbed runs and other seeds."""
         columns = {
-            "between": ["identical runs", "a run and the poked one", "runs of unrelated seeds"],
+            "between": ["identical runs", "a run and the perturbed one", "runs of unrelated seeds"],
             "pairs": [self.n_repeats, self.n_pairs, self.n_fresh * (self.n_fresh - 1) // 2],
-            "predictions that differ": [self.repeated, self.poked, self.fresh],
+            "predictions that differ": [self.repeated, self.perturbed, self.fresh],
         }
         return Table(columns, formats={"predictions that differ": ".2%"})
 
@@ -74,38 +74,40 @@ class PokeSensitivity(Result):
         if not self.deterministic:
             return (
                 f"The training is not deterministic: identical runs differ in {self.repeated:.2%} of their predictions "
-                f"({count(self.n_repeats, 'pair')}, {count(self.n_examples, 'example')}), so the effect of the poke "
-                "cannot be separated from that."
+                f"({count(self.n_repeats, 'pair')}, {count(self.n_examples, 'example')}), so the effect of the "
+                "perturbation cannot be separated from that."
             )
         if math.isnan(self.relative):
-            return f"Runs of unrelated seeds predict the same, so there is nothing to compare the poke with ({size})."
+            same = "Runs of unrelated seeds predict the same"
+            return f"{same}, so there is nothing to compare the perturbation with ({size})."
         return (
-            f"The poke changes {self.poked:.2%} of the predictions, {self.relative:.2f} of the {self.fresh:.2%} on "
-            f"which two of {self.n_fresh} runs of unrelated seeds differ ({size}; identical runs predict the same)."
+            f"The perturbation changes {self.perturbed:.2%} of the predictions, {self.relative:.2f} of the "
+            f"{self.fresh:.2%} on which two of {self.n_fresh} runs of unrelated seeds differ ({size}; identical runs "
+            "predict the same)."
         )
 
 
-@opens("base", "repeated", "poked", "fresh")
+@opens("base", "repeated", "perturbed", "fresh")
 @warns_of_seeds(pooled=True)
-def poke_sensitivity(
+def perturbation_sensitivity(
     base: Any,
     repeated: Any,
-    poked: Any,
+    perturbed: Any,
     fresh: Any = None,
     **reading: Unpack[ReadingOptions],
-) -> PokeSensitivity:
+) -> PerturbationSensitivity:
     """Return how far a tiny change at one step drives a training, relative to new seeds (2304.01910, section 6).
 
-    First it is checked that identical runs give identical predictions: without that, a poke shows nothing.
+    First it is checked that identical runs give identical predictions: without that, a perturbation shows nothing.
 
     Parameters
     ----------
     base : array_like, RunOutputs or study
         Logits [runs, examples, classes] or predicted classes [runs, examples].
     repeated
-        The same runs trained again, in the same order; fewer will do, the first. Best in the way that the poked ones
-        were trained, for example from a file of weights, but without the poke.
-    poked
+        The same runs trained again, in the same order; fewer will do, the first. Best in the way that the perturbed
+        ones were trained, for example from a file of weights, but without the perturbation.
+    perturbed
         The same runs with a tiny change, in the same order: one weight times 1.001, say, whose input is not constantly
         zero (a pixel at the border is).
     fresh, optional
@@ -115,49 +117,51 @@ def poke_sensitivity(
 
     Returns
     -------
-    PokeSensitivity
+    PerturbationSensitivity
         Its ``relative`` is NaN, and the sentence says why, where training is not deterministic.
 
     Raises
     ------
     InputError
-        The sources differ in examples, or studies in the seeds of runs that are to be the same; there are fewer poked
-        runs than runs, or fewer than two fresh ones.
+        The sources differ in examples, or studies in the seeds of runs that are to be the same; there are fewer
+        perturbed runs than runs, or fewer than two fresh ones.
 
     Examples
     --------
     >>> import runspread as rs
     >>> base = [[0, 1, 1, 0], [0, 0, 1, 1]]
-    >>> rs.methods.variance.poke_sensitivity(base, base, [[0, 1, 1, 1], [0, 0, 1, 1]]).relative
+    >>> rs.methods.variance.perturbation_sensitivity(base, base, [[0, 1, 1, 1], [0, 0, 1, 1]]).relative
     0.25
     """
-    how, _ = divided(poke_sensitivity, reading, DEFAULTS, {})
+    how, _ = divided(perturbation_sensitivity, reading, DEFAULTS, {})
     nan = check_nan(how.pop("nan"), abstain=True)
-    sources = {"base": base, "repeated": repeated, "poked": poked, "fresh": base if fresh is None else fresh}
+    sources = {"base": base, "repeated": repeated, "perturbed": perturbed, "fresh": base if fresh is None else fresh}
     outputs = {name: as_outputs(source, **how) for name, source in sources.items()}
     _check_shapes(outputs)
-    for name in ("repeated", "poked"):
+    for name in ("repeated", "perturbed"):
         _check_seeds(name, (sources["base"], outputs["base"]), (sources[name], outputs[name]))
     classes, reasons = {}, {}
     for name, output in outputs.items():
         classes[name], reasons[name] = _classes(output, nan)
     repeats = _pairs(classes["base"], classes["repeated"], {*reasons["base"], *reasons["repeated"]})
-    by_pair = _pairs(classes["base"], classes["poked"], {*reasons["base"], *reasons["poked"]})
-    for name, shares in (("repeated", repeats), ("poked", by_pair)):
+    by_pair = _pairs(classes["base"], classes["perturbed"], {*reasons["base"], *reasons["perturbed"]})
+    for name, shares in (("repeated", repeats), ("perturbed", by_pair)):
         if not len(shares):
             left = (item for one in ("base", name) for item in excluded_by(outputs[one], reasons[one]))
             raise nothing_left(tuple(dict.fromkeys(left)), len(classes[name]))
     fresh_runs = np.delete(classes["fresh"], list(reasons["fresh"]), axis=0)
     if len(fresh_runs) < 2:
-        raise InputError(f"{count(len(fresh_runs), 'usable run')} of unrelated seeds", "two or more", "Pass fresh=.")
+        raise InputError(
+            f"got {count(len(fresh_runs), 'usable run')} of unrelated seeds", "two or more", "Pass fresh=."
+        )
     named = {name: excluded_by(output, reasons[name]) for name, output in outputs.items()}
-    return PokeSensitivity(
+    return PerturbationSensitivity(
         n_pairs=len(by_pair),
         n_repeats=len(repeats),
         n_fresh=len(fresh_runs),
         n_examples=classes["base"].shape[1],
         by_pair=by_pair,
-        poked=float(by_pair.mean()),
+        perturbed=float(by_pair.mean()),
         repeated=float(repeats.mean()),
         fresh=_disagreement(fresh_runs),
         excluded=tuple(dict.fromkeys(item for items in named.values() for item in items)),
@@ -173,16 +177,18 @@ def _pairs(first: NDArray[np.int64], second: NDArray[np.int64], lost: set[int]) 
 def _check_shapes(outputs: dict[str, RunOutputs]) -> None:
     shapes = {name: output.shape[:2] for name, output in outputs.items()}
     if len({examples for _, examples in shapes.values()}) > 1:
-        raise InputError(f"(runs, examples) {shapes}", "the same examples in the same order")
+        raise InputError(f"the numbers of runs and examples are {shapes}", "the same examples in the same order")
     check_same_examples(
         {name: output.labels for name, output in outputs.items()},
         {name: examples_of(output) for name, output in outputs.items()},
     )
     runs = {name: count for name, (count, _) in shapes.items()}
-    if runs["poked"] != runs["base"] or runs["repeated"] > runs["base"]:
-        raise InputError(f"numbers of runs {runs}", "as many poked runs as base, and at most as many repeated")
+    if runs["perturbed"] != runs["base"] or runs["repeated"] > runs["base"]:
+        raise InputError(
+            f"the numbers of runs are {runs}", "as many perturbed runs as base, and at most as many repeated"
+        )
     if runs["fresh"] < 2:
-        raise InputError(f"{count(runs['fresh'], 'run')} of unrelated seeds", "two or more", "Pass fresh=.")
+        raise InputError(f"got {count(runs['fresh'], 'run')} of unrelated seeds", "two or more", "Pass fresh=.")
 
 
 def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunOutputs]) -> None:
@@ -198,7 +204,7 @@ def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunO
     if wrong:
         at = wrong[0]
         raise InputError(
-            f"{count(len(wrong), 'run')} of {name} with other seeds than those of base, the first {second[at]} for "
+            f"got {count(len(wrong), 'run')} of {name} with other seeds than those of base, the first {second[at]} for "
             f"{first[at]}",
             "the same runs in the same order",
             "Train both with the same seed= and vary=.",
@@ -206,7 +212,7 @@ def _check_seeds(name: str, base: tuple[Any, RunOutputs], other: tuple[Any, RunO
 
 
 def _classes(outputs: RunOutputs, nan: str) -> tuple[NDArray[np.int64], dict[int, str]]:
-    """Return predicted classes [runs, examples], and why runs are to be left out, by position."""
+    """Return predicted classes [runs, examples], and why runs are to be excluded, by position."""
     found: list[NDArray[np.int64]] = []
     reasons: dict[int, str] = {}
     start = 0

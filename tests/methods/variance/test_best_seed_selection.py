@@ -1,4 +1,4 @@
-"""`seed_selection`: what it says a lucky seed is worth, against runs whose truth is known."""
+"""`best_seed_selection`: what it says a lucky seed is worth, against runs whose truth is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 import runspread as rs
 from runspread.errors import InputError
-from runspread.methods.variance import SeedSelection, seed_selection, seed_selection_model
+from runspread.methods.variance import BestSeedSelection, best_seed_model, best_seed_selection
 from runspread.methods.variance.transfer import picked_gain
 from tests.methods.variance.probit import MEAN, TAU, draw, draw_clustered, population_variance
 
@@ -24,12 +24,12 @@ def true_gain(beta: float, examples: int, count: int) -> float:
     again = multivariate_normal.cdf([h, h], cov=[[1, TAU**2 / (total + beta**2)], [TAU**2 / (total + beta**2), 1]])
     real = population_variance(beta)
     noise = (ndtr(h) - again - real) / examples
-    return seed_selection_model(1.0, 0.5, [count]).e_max[0] * real / math.sqrt(real + noise)
+    return best_seed_model(1.0, 0.5, [count]).e_max[0] * real / math.sqrt(real + noise)
 
 
-def picked(runs: int, beta: float, sets: int, examples: int = 150) -> list[SeedSelection]:
+def picked(runs: int, beta: float, sets: int, examples: int = 150) -> list[BestSeedSelection]:
     rng = np.random.default_rng([runs, int(10 * beta)])
-    return [seed_selection(correct=draw(rng, runs, examples, beta)[0]) for _ in range(sets)]
+    return [best_seed_selection(correct=draw(rng, runs, examples, beta)[0]) for _ in range(sets)]
 
 
 @pytest.mark.parametrize(("runs", "examples"), [(2, 3), (3, 2), (2, 4)])
@@ -85,8 +85,8 @@ def test_the_gain_is_that_of_examples_that_did_not_pick():
     result = rs.variance(correct=matrix)
     assert picked_gain(result) == pytest.approx(np.mean(terms), rel=1e-9)
     bias = np.random.default_rng(0).normal(size=(400_000, 6)).std(axis=1, ddof=1).mean()
-    expected = np.mean(terms) / bias * seed_selection_model(1.0, 0.5, [5]).e_max[0]
-    assert seed_selection(result, counts=[5]).fresh.gain[0] == pytest.approx(expected, rel=0.002)
+    expected = np.mean(terms) / bias * best_seed_model(1.0, 0.5, [5]).e_max[0]
+    assert best_seed_selection(result, counts=[5]).fresh.gain[0] == pytest.approx(expected, rel=0.002)
 
 
 def test_words_say_what_cannot_be_told():
@@ -100,7 +100,7 @@ def test_words_say_what_cannot_be_told():
     assert 0 < known.transfer.share_low < known.transfer.share < known.transfer.share_high <= 1
     assert len(known.table()) == 3
     for result in (unknown, known):
-        assert "%" not in result.sentence().replace("95% interval", "")
+        assert "%" not in result.sentence().replace("95% CI", "")
         assert "nan" not in result.sentence()
 
 
@@ -109,7 +109,7 @@ def test_runs_that_agree_say_nothing():
     rng = np.random.default_rng(0)
     one = rng.random((1, 300)) < 0.7
     for matrix in (np.tile([1, 0, 1, 1], (3, 1)), np.ones((4, 50), int), np.repeat(one, 2, axis=0)):
-        result = seed_selection(correct=matrix)
+        result = best_seed_selection(correct=matrix)
         for name in ("fresh_gain", "fresh_low", "fresh_high"):
             assert np.isnan(result.to_dict()[name]).all()
         assert not result.shown
@@ -123,20 +123,20 @@ def test_copies_are_no_further_runs():
     rng = np.random.default_rng(0)
     runs = rng.random((3, 300)) < np.array([[0.65], [0.7], [0.75]])
     copied = np.concatenate([runs[:1]] * 5 + [runs[1:]])
-    found, once = seed_selection(correct=copied), seed_selection(correct=runs)
+    found, once = best_seed_selection(correct=copied), best_seed_selection(correct=runs)
     assert found.n_runs == 3
     for name in ("apparent_gain", "fresh_gain", "fresh_low", "fresh_high"):
         np.testing.assert_allclose(found.to_dict()[name], once.to_dict()[name], rtol=1e-12)
     assert any("copies" in note for note in found.warnings)
     with pytest.raises(InputError, match="7 runs are 3"):
-        seed_selection(rs.variance(correct=copied))
+        best_seed_selection(rs.variance(correct=copied))
 
 
 def test_gains_are_possible_and_lie_in_their_intervals():
     """Estimates lay below their interval in 172 of 400 data sets, and its end above what is left to gain in 157."""
     rng = np.random.default_rng(1)
     for _ in range(60):
-        result = seed_selection(correct=rng.random((rng.integers(2, 12), rng.integers(4, 200))) < 0.8)
+        result = best_seed_selection(correct=rng.random((rng.integers(2, 12), rng.integers(4, 200))) < 0.8)
         if np.isnan(result.fresh.gain).any():
             continue
         accuracy = (
@@ -157,10 +157,12 @@ def test_every_estimate_has_an_interval():
     assert (result.apparent.low < result.apparent.gain).all()
     assert (result.apparent.gain < result.apparent.high).all()
     assert (result.transfer.model_low.p_above_mean <= result.transfer.model_high.p_above_mean).all()
-    wide = seed_selection(rs.variance(correct=draw(np.random.default_rng(0), 10, 100, 0.3)[0], confidence_level=0.99))
+    wide = best_seed_selection(
+        rs.variance(correct=draw(np.random.default_rng(0), 10, 100, 0.3)[0], confidence_level=0.99)
+    )
     assert wide.confidence_level == 0.99
     with pytest.raises(InputError, match="level"):
-        seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), confidence_level=0.9)
+        best_seed_selection(rs.variance(correct=np.eye(4, 50, dtype=int)), confidence_level=0.9)
 
 
 def test_clusters_that_share_errors_are_no_real_advantage():
@@ -169,10 +171,10 @@ def test_clusters_that_share_errors_are_no_real_advantage():
     gains, blind = [], []
     for _ in range(25):
         correct, _, clusters = draw_clustered(rng, 8, np.full(20, 8), 0.0, 0.8)
-        gains.append(seed_selection(correct=correct, clusters=clusters, counts=[5]).fresh.gain[0])
-        blind.append(seed_selection(correct=correct, counts=[5]).fresh.gain[0])
+        gains.append(best_seed_selection(correct=correct, clusters=clusters, counts=[5]).fresh.gain[0])
+        blind.append(best_seed_selection(correct=correct, counts=[5]).fresh.gain[0])
     error = np.std(gains, ddof=1) / math.sqrt(len(gains))
     assert abs(np.mean(gains)) < 4 * error
     assert np.mean(blind) > 4 * error
     with pytest.raises(InputError, match="4 runs or more"):
-        seed_selection(correct=correct[:3], clusters=clusters)
+        best_seed_selection(correct=correct[:3], clusters=clusters)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..._words import count, listed
 from .._statistics import deviations, sample_variance
 
-LAWS = ("any", "normal")
-LEAST_RUNS = 30  # of an interval for any law; below, rare kinds of run are too often unseen
+DISTRIBUTIONS = ("any", "normal")
+LEAST_RUNS = 30  # of an interval for any distribution; below, rare kinds of run are too often unseen
 _LEAST_OUTLYING, _OUTLYING_LEVEL = 6, 0.01
 # Critical values at 2.5 % of the largest standardised gap by number of runs, from 8 runs on: the largest over normal,
 # uniform, exponential, lognormal and t3 samples of 20,000 each. Other numbers take the row of the next smaller one.
@@ -141,7 +141,7 @@ def odd_runs(accuracy: NDArray[np.float64], step: float, run_ids: Sequence[str] 
     return f"{names} {'is an outlying run' if len(found) == 1 else 'are outlying runs'}"
 
 
-def reservations_of_law(counts: NDArray[np.int64], n_examples: int, run_ids: Sequence[str]) -> tuple[str, ...]:
+def warnings_of_distribution(counts: NDArray[np.int64], n_examples: int, run_ids: Sequence[str]) -> tuple[str, ...]:
     """Return what in the runs' correct counts speaks against intervals under a normal distribution, as sentences."""
     found = odd_runs(counts / n_examples, 1 / n_examples, run_ids)
     if not found:
@@ -149,7 +149,7 @@ def reservations_of_law(counts: NDArray[np.int64], n_examples: int, run_ids: Seq
     least = "" if len(counts) >= LEAST_RUNS else f", from {LEAST_RUNS} runs on"
     return (
         f"{found[0].upper() if found.startswith('the runs') else found[0]}{found[1:]}: the intervals take accuracies "
-        f"as normal over runs and may be far too short; law='any' does not take them so{least}.",
+        f"as normal over runs and may be far too short; distribution='any' does not take them so{least}.",
     )
 
 
@@ -162,16 +162,17 @@ def unlike_normal(values: NDArray[np.float64]) -> str:
     return found and f"{found}: accuracies may not be normal over runs."
 
 
-def checked_law(law: Any, n_runs: int) -> str:
+def checked_distribution(distribution: Any, n_runs: int) -> str:
     """Return a distribution that intervals may assume, with that many runs."""
     from ..._checks import check_choice
     from ...errors import InputError
 
-    check_choice(law, "law", LAWS)
-    if law == "any" and n_runs < LEAST_RUNS:
+    check_choice(distribution, "distribution", DISTRIBUTIONS)
+    if distribution == "any" and n_runs < LEAST_RUNS:
         raise InputError(
-            f"law='any' with {count(n_runs, 'run')}",
+            f"got distribution='any' with {count(n_runs, 'run')}",
             f"{LEAST_RUNS} runs or more",
-            "With fewer, rare kinds of run are too often unseen for any interval: pass law='normal', or train more.",
+            "With fewer, rare kinds of run are too often unseen for any interval: pass distribution='normal', or "
+            "train more.",
         )
-    return law
+    return distribution
