@@ -20,17 +20,22 @@ interrupted.
 
 def page() -> str:
     """Return the page: usage, help and options of every command."""
-    return "\n".join([HEAD, *(line for name in COMMANDS for line in _section(name))])
-
-
-def _section(name: str) -> Iterator[str]:
     context = click.Context(cli, info_name="runspread")
-    command = cli.get_command(context, name)
+    return "\n".join([HEAD, *(line for name in COMMANDS for line in _section(context, name))])
+
+
+def _section(context: click.Context, name: str) -> Iterator[str]:
+    assert isinstance(context.command, click.Group)
+    command = context.command.get_command(context, name)
     assert command is not None
     own = click.Context(command, parent=context, info_name=name)
-    yield f"## runspread {name}\n"
+    yield f"## {own.command_path}\n"
     yield f"```\n{command.get_usage(own).removeprefix('Usage: ')}\n```\n"
     yield from (f"{' '.join(part.split())}\n" for part in _quoted(command.help or "").split("\n\n"))
+    if isinstance(command, click.Group):
+        for inner in command.list_commands(own):
+            yield from _section(own, inner)
+        return
     yield "| option | what it does |"
     yield "|---|---|"
     records = [option.get_help_record(own) for option in command.params if isinstance(option, click.Option)]

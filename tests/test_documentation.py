@@ -173,6 +173,12 @@ def test_every_command_that_is_written_down_exists(page, words):
         return
     assert words[0] in COMMANDS, page
     command = cli.get_command(click.Context(cli), words[0])
+    if (
+        isinstance(command, click.Group) and words[1:] and words[1][0] not in "-["
+    ):  # a command of a command, such as gate try
+        assert words[1] in command.commands, page
+        command = command.commands[words[1]]
+    words = words[: words.index("--")] if "--" in words else words  # what follows is another's command
     known = {name for option in command.params for name in option.opts} | {"--help", "-h"}
     options = {word.partition("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
     assert options <= known, (page, options - known)

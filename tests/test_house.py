@@ -22,7 +22,7 @@ FLOORS = (  # a module imports from its own line and from those above it; names 
     ("_words", "_optional", "_cores", "_compiled", "errors", "_namespace", "_checks", "_results", "_plotting"),
     ("_reading",),
     ("methods",),
-    ("studies", "nn"),
+    ("studies", "nn", "campaigns"),
     ("importers",),
     ("training",),
     ("_report", "_cli", "plots", "testing"),

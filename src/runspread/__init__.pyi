@@ -1,7 +1,8 @@
 # The public namespace: read at run time too (lazy loading), so this is the one place where a name is put on top.
-from . import errors, importers, methods, nn, plots, studies, testing, training
+from . import campaigns, errors, importers, methods, nn, plots, studies, testing, training
 from ._reading.output_files import open_outputs
 from ._report.page import report
+from .campaigns.opening import gate
 from .errors import RunspreadError
 from .importers.verbs import import_runs
 from .methods.audit.auditing import audit
@@ -38,6 +39,7 @@ __all__ = [
     "Study",
     "audit",
     "calibration",
+    "campaigns",
     "compare",
     "create_study",
     "dynamics",
@@ -45,6 +47,7 @@ __all__ = [
     "ensemble_scores",
     "errors",
     "evaluations",
+    "gate",
     "hyper_deep_ensemble",
     "import_runs",
     "importers",

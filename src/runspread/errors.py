@@ -6,6 +6,7 @@
     ├── InputError (also ValueError)        an argument or an array is not what the function takes
     ├── MissingDependencyError (ImportError) an optional package is needed; names the extra to install
     ├── TrainingError                        a training could not start or finish
+    ├── LedgerError                          a ledger of a campaign was cut, edited, or is not one
     └── StudyError                           a study folder, or what is asked of it
         ├── NotAStudyError                   the folder holds no study
         ├── FormatVersionError               written by a newer runspread
@@ -24,6 +25,7 @@ __all__ = [
     "DuplicateRunError",
     "FormatVersionError",
     "InputError",
+    "LedgerError",
     "MissingDataError",
     "MissingDependencyError",
     "NotAStudyError",
@@ -70,6 +72,10 @@ class MissingDependencyError(RunspreadError, ImportError):
 
 class TrainingError(RunspreadError):
     """A training could not start or finish."""
+
+
+class LedgerError(RunspreadError):
+    """A ledger of a campaign was cut or edited, or cannot be written."""
 
 
 class StudyError(RunspreadError):

@@ -27,6 +27,7 @@ from .methods.evaluations.plots import (
     plot_evaluation_sources,
     plot_evaluations,
 )
+from .methods.gate.plots import plot_gate
 from .methods.scores.plots import (
     plot_score_comparison,
     plot_score_forest,
@@ -98,6 +99,7 @@ __all__ = [
     "plot_ensemble_sizes",
     "plot_evaluation_sources",
     "plot_evaluations",
+    "plot_gate",
     "plot_layer",
     "plot_look",
     "plot_map_comparison",

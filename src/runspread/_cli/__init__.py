@@ -35,6 +35,7 @@ _FIRST = (
     "summary",
     "compare",
     "rank",
+    "gate",
     "plan",
     "audit",
     "sources",

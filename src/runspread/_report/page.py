@@ -37,11 +37,15 @@ def report(study: Study, path: str | os.PathLike[str] | None = None, *, clusters
 
 def write_page(study: Study, sections: list[Section], path: str | os.PathLike[str] | None = None) -> Path:
     """Write sections that are built as the page of a study: see `report`."""
-    from ..studies.files import storage_errors, write_bytes
     from ..studies.layout import REPORT
 
-    target = study.path / REPORT if path is None else Path(path)
-    page = render(study, sections)
+    return write_text(study.path / REPORT if path is None else Path(path), render(study, sections))
+
+
+def write_text(target: Path, page: str) -> Path:
+    """Write a page in one step, so that a reader never sees half of it."""
+    from ..studies.files import storage_errors, write_bytes
+
     with storage_errors(f"writing {target}"):
         temporary = target.with_name(f".{target.name}.tmp")
         write_bytes(temporary, page.encode())
@@ -50,7 +54,12 @@ def write_page(study: Study, sections: list[Section], path: str | os.PathLike[st
 
 
 def render(study: Study, sections: list[Section]) -> str:
-    """Return the page as text."""
+    """Return the page of a study as text."""
+    return render_page(study.path.resolve().name, "How trainings of the same network differ.", sections)
+
+
+def render_page(name: str, about: str, sections: list[Section]) -> str:
+    """Return sections as the text of a page, under a name and a line about it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from .. import __version__
@@ -59,4 +68,4 @@ def render(study: Study, sections: list[Section]) -> str:
         loader=PackageLoader("runspread._report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     template = environment.get_template("page.html.jinja")
-    return template.render(name=study.path.resolve().name, sections=sections, version=__version__)
+    return template.render(name=name, about=about, sections=sections, version=__version__)

@@ -1,6 +1,6 @@
 from .._reading.outputs import RunOutputs
 from .._results import Excluded, Result, Table
-from . import audit, corpus, dynamics, ensembles, evaluations, hmm, scores, spectra, trimming, variance
+from . import audit, corpus, dynamics, ensembles, evaluations, gate, hmm, scores, spectra, trimming, variance
 
 __all__ = [
     "Excluded",
@@ -12,6 +12,7 @@ __all__ = [
     "dynamics",
     "ensembles",
     "evaluations",
+    "gate",
     "hmm",
     "scores",
     "spectra",

@@ -1,0 +1,7 @@
+from .attempts import Attempt
+from .gates import Gate
+from .ledger import Ledger
+from .opening import GateSettings
+from .seeds import SeedToRun
+
+__all__ = ["Attempt", "Gate", "GateSettings", "Ledger", "SeedToRun"]
