@@ -48,7 +48,7 @@ _FIRST = (
     "report",
 )
 COMMANDS = tuple(
-    dict.fromkeys((*_FIRST, *(module.replace("_", "-") for module in modules_that_define("command", __path__))))
+    dict.fromkeys((*_FIRST, *(name.strip("_").replace("_", "-") for name in modules_that_define("command", __path__))))
 )
 
 
