@@ -141,8 +141,11 @@ def test_pairs_are_used_where_their_correlation_is_shown():
 def test_two_groups_of_runs_are_warned_of():
     failing = [0.90, 0.91, 0.905, 0.895, 0.902, 0.41, 0.39, 0.40, 0.899, 0.903]
     found = compare_scores([0.5, 0.52, 0.51, 0.53], failing, metric="accuracy")
-    expected = "7 of 10 runs of new end near 0.902 and 3 near 0.4: mean and standard deviation describe neither."
-    assert expected in found.warnings
+    expected = "Mean and standard deviation mislead for new: 7 of 10 runs end near 0.902 and 3 near 0.4."
+    assert expected in found.sentence()
+    assert found.groups is not None
+    assert found.groups.share_new == 0.7
+    assert "are better than 0.6525: 70 points more (95% interval" in found.sentence()
 
 
 @pytest.mark.parametrize(

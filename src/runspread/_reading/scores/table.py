@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -108,7 +108,14 @@ class ScoreTable:
     def cell(self, arm: str, task: str | None = None, metric: str | None = None) -> ScoreCell:
         """Return the runs of an arm; without any, an empty cell."""
         place = Place(self.metrics[0] if metric is None else metric, self.tasks[0] if task is None else task, arm)
-        return self.cells.get(place) or empty_cell(arm)
+        found = self.cells.get(place)  # one without runs is not the same as none
+        return empty_cell(arm) if found is None else found
+
+    def only(self, metric: str) -> ScoreTable:
+        """Return the table of one metric."""
+        cells = {place: cell for place, cell in self.cells.items() if place.metric == metric}
+        tasks, arms = (tuple(dict.fromkeys(place[at] for place in cells)) for at in (1, 2))
+        return replace(self, metrics=(metric,), tasks=tasks, arms=arms, cells=cells)
 
     def lower_is_better(self, metric: str | None = None) -> bool:
         """Return whether lower is better; an error that asks where it is not known."""

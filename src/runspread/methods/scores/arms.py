@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..._results import Part
 from .._statistics import holm_adjusted
-from .forms import FEW, Arm, difference, pooled_sd
+from .forms import FEW, Arm, Form, difference, pooled_sd
 
 Floats = NDArray[np.float64]
 MOST_FOR_PAIRS = 200  # arms up to which all pairs are tested
@@ -47,9 +47,11 @@ class VersusBaseline(Part):
     vs_baseline : ndarray of int64 [others]
         Positions of the other arms.
     p_baseline, p_baseline_holm : ndarray of float64 [others]
-        The guarded p, and after Holm, by which the verdicts go.
+        The guarded p, and after the correction, by which the verdicts go.
     baseline_lo, baseline_hi : ndarray of float64 [others]
-        Simultaneous intervals (Bonferroni).
+        Simultaneous intervals (Bonferroni's, or Dunnett's).
+    correction : str
+        Holm, or Dunnett where one spread is shared by all arms.
     """
 
     vs_baseline: NDArray[np.int64]
@@ -57,6 +59,7 @@ class VersusBaseline(Part):
     p_baseline_holm: Floats
     baseline_lo: Floats
     baseline_hi: Floats
+    correction: str = "Holm"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,13 +96,35 @@ def all_pairs(values: Sequence[Floats], *, spread: str = "each", floors: Sequenc
         return AllPairs(pairs=np.zeros((0, 2), np.int64), p_pairs=none, p_pairs_holm=none, p_pairs_tukey=none)
     arms = arms_of(values, floors)
     pairs = list(itertools.combinations(range(len(arms)), 2))
-    p = np.array([difference(arms[i], arms[j], spread=spread).p() for i, j in pairs])
+    shared = shared_spread(arms) if spread == "shared" else None
+    p = np.array([difference(arms[i], arms[j], known=_form(arms[i], arms[j], shared)).p() for i, j in pairs])
     return AllPairs(
         pairs=np.array(pairs, np.int64).reshape(-1, 2),
         p_pairs=p,
         p_pairs_holm=holm_adjusted(p),
         p_pairs_tukey=_tukey(arms, pairs),
     )
+
+
+class SharedSpread(NamedTuple):
+    """One standard deviation of runs for all arms, and its degrees of freedom."""
+
+    sd: float
+    df: float
+
+
+def shared_spread(arms: Sequence[Arm]) -> SharedSpread:
+    """Return the spread that all arms share."""
+    sd = pooled_sd(*arms)
+    floored = any(arm.floor > 0 for arm in arms)  # equal accuracies: the noise of the examples is all that is known
+    return SharedSpread(0.0 if math.isnan(sd) and floored else sd, sum(arm.n - 1 for arm in arms))
+
+
+def _form(a: Arm, b: Arm, shared: SharedSpread | None) -> Form | None:
+    """Return the form of a difference under a shared spread; None where each arm has its own, or there is none."""
+    if shared is None or not shared.df > 0 or math.isnan(shared.sd):
+        return None
+    return Form(math.hypot(a.pooled_se(shared.sd), b.pooled_se(shared.sd)), shared.df)
 
 
 def _tukey(arms: Sequence[Arm], pairs: Sequence[tuple[int, int]]) -> Floats:
@@ -124,8 +149,11 @@ def versus_baseline(
     """Return each other arm less the baseline, with simultaneous intervals at `level`."""
     arms = arms_of(values, floors)
     others = [k for k in range(len(arms)) if k != baseline]
-    found = [difference(arms[baseline], arms[k], spread=spread) for k in others]
+    shared = shared_spread(arms) if spread == "shared" else None
+    found = [difference(arms[baseline], arms[k], known=_form(arms[baseline], arms[k], shared)) for k in others]
     p = np.array([one.p() for one in found])
+    if spread == "shared" and len(others) > 1 and not any(floors or ()) and min(arm.n for arm in arms) > 1:
+        return _dunnett(values, baseline, others, p, level)
     ends = np.array([one.interval(1 - (1 - level) / len(others)) for one in found]).reshape(-1, 2)
     return VersusBaseline(
         vs_baseline=np.array(others, np.int64),
@@ -136,6 +164,22 @@ def versus_baseline(
     )
 
 
+def _dunnett(values: Sequence[Floats], baseline: int, others: list[int], p: Floats, level: float) -> VersusBaseline:
+    """Return Dunnett's p and intervals; digits beyond the third hang on the seed of its quadrature, which is fixed."""
+    from scipy.stats import dunnett
+
+    found = dunnett(*(values[k] for k in others), control=values[baseline], random_state=0)
+    ends = found.confidence_interval(level)
+    return VersusBaseline(
+        vs_baseline=np.array(others, np.int64),
+        p_baseline=p,
+        p_baseline_holm=np.maximum(np.asarray(found.pvalue, np.float64), p),
+        baseline_lo=np.asarray(ends.low, np.float64),
+        baseline_hi=np.asarray(ends.high, np.float64),
+        correction="Dunnett",
+    )
+
+
 class _Many(NamedTuple):
     """Arms as arrays [arms], goodness upwards; `floor` is the least variance of each mean."""
 
@@ -143,6 +187,7 @@ class _Many(NamedTuple):
     good: Floats
     sd: Floats
     floor: Floats
+    shared: SharedSpread | None
 
 
 def maybe_best(
@@ -164,20 +209,21 @@ def maybe_best(
         np.array([-arm.mean if lower else arm.mean for arm in arms]),
         np.array([arm.sd for arm in arms]),
         np.square([arm.floor for arm in arms]),
+        shared_spread(arms) if spread == "shared" else None,
     )
     if len(arms) < 2:
         return np.ones(len(arms), bool)
     tail = (1 - level) / (len(arms) - 1)
     order = np.argsort(-many.good, kind="stable")
-    return np.array([not _is_beaten(many, at, order, tail, spread) for at in range(len(arms))])
+    return np.array([not _is_beaten(many, at, order, tail) for at in range(len(arms))])
 
 
-def _is_beaten(many: _Many, at: int, order: NDArray[np.intp], tail: float, spread: str) -> bool:
+def _is_beaten(many: _Many, at: int, order: NDArray[np.intp], tail: float) -> bool:
     """Whether some arm, the highest first, is shown to be better than that `at` this position."""
     above = order[many.good[order] > many.good[at]]
     for few in (above[:64], above[64:]):
         likely = few[_may_beat(many, at, few, tail)]
-        if len(likely) and bool(_one_sided(many, at, likely, spread).min() <= tail):
+        if len(likely) and bool(_one_sided(many, at, likely).min() <= tail):
             return True
     return False
 
@@ -189,6 +235,8 @@ def _may_beat(many: _Many, at: int, others: NDArray[np.intp], tail: float) -> ND
     """
     from scipy.special import ndtri
 
+    if many.shared is not None:
+        return np.ones(len(others), bool)
     n, m = many.n[at], many.n[others]
     own = many.sd[at] ** 2 if n > 1 else 0.0
     their = np.where(m > 1, many.sd[others] ** 2, 0.0)
@@ -208,10 +256,12 @@ def _least(many: _Many, at: int, others: NDArray[np.intp]) -> tuple[float, Float
     return float(many.floor[at]), many.floor[others]
 
 
-def _one_sided(many: _Many, at: int, others: NDArray[np.intp], spread: str) -> Floats:
+def _one_sided(many: _Many, at: int, others: NDArray[np.intp]) -> Floats:
     """Return the one-sided p that each of the others is better; 1 where no form applies."""
     from scipy.special import stdtr
 
+    if many.shared is not None:
+        return _one_sided_shared(many, many.shared, at, others)
     n, m, gap = many.n[at], many.n[others], many.good[others] - many.good[at]
     sd_a, sd_b = many.sd[at], many.sd[others]
     own, their = np.where(n > 1, sd_a**2, 0.0), np.where(m > 1, sd_b**2, 0.0)
@@ -227,8 +277,18 @@ def _one_sided(many: _Many, at: int, others: NDArray[np.intp], spread: str) -> F
     single = np.minimum(n, m) < 2
     guard = (n != m) & ((np.minimum(n, m) <= FEW) | (own == 0) | (their == 0))
     p = np.where(guard, np.maximum(welch, student), welch)
-    p = np.where(single | (spread == "shared"), student, p)
+    p = np.where(single, student, p)
     return np.where((shared > 0) & (n + m > 2), p, 1.0)
+
+
+def _one_sided_shared(many: _Many, shared: SharedSpread, at: int, others: NDArray[np.intp]) -> Floats:
+    """Return the same under one spread of all arms."""
+    from scipy.special import stdtr
+
+    if not shared.df > 0 or math.isnan(shared.sd):
+        return np.ones(len(others))
+    own, their = (np.maximum(shared.sd**2 / many.n[who], many.floor[who]) for who in (at, others))
+    return np.asarray(stdtr(shared.df, -(many.good[others] - many.good[at]) / np.sqrt(own + their)), np.float64)
 
 
 def heterogeneity(values: Sequence[Floats]) -> Heterogeneity:

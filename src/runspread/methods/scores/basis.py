@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from ..._checks import check_integers
 from ..._reading.scores.words import FRACTION, PERCENT, spoken
 from ..._results import Result
+from ..._words import count
 from ...errors import InputError
 
 Floats = NDArray[np.float64]
+_MOST_MODES = 2  # arms of two groups that a sentence describes
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,9 +30,12 @@ class ScoreResult(Result):
     rests_on : str
         The last sentence of `sentence`: what the answer rests on, and what more could be told. Empty where a method of
         this family was called by its own name.
+    modes : tuple of str
+        What `sentence` says of arms whose runs fall into two groups, of which mean and spread describe neither.
     """
 
     rests_on: str = ""
+    modes: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -40,11 +45,13 @@ class ScoreResult(Result):
 
 
 def _resting(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Return a sentence that ends with what it rests on."""
+    """Return a sentence that ends with arms of two groups, the first two of them, and with what it rests on."""
 
     @functools.wraps(sentence)
     def resting(self: ScoreResult) -> str:
-        return f"{sentence(self)} {self.rests_on}".strip()
+        more = len(self.modes) - _MOST_MODES
+        others = [f"So it is with {count(more, 'other arm')}."] if more > 0 else []
+        return " ".join([sentence(self), *self.modes[:_MOST_MODES], *others, self.rests_on]).strip()
 
     return resting
 

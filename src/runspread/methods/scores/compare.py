@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -20,13 +21,14 @@ from .basis import error_floor
 from .comparison import BothArms, Diverged, MeanDifference, ScoreComparison
 from .defaults import LEVEL, POWER
 from .effect import effect
-from .forms import Arm, Difference, Judged, both_forms, difference, judged
-from .modes import Shape, shape
+from .forms import Arm, Difference, Judged, both_forms, difference, holds, judged
+from .groups import GroupShares, dividing, group_shares
+from .modes import Shape, mode_words, shape
 from .one_arm import standard_deviation
 from .pairing import Pairing, pairing
 from .plans import runs_for_equivalence
 from .prior import Prior, atlas_prior, moderated_form
-from .ranks import rank_sum_p, ranks
+from .ranks import Ranks, drawn_arrangements_p, rank_sum_p, ranks, too_many_arrangements
 
 Floats = NDArray[np.float64]
 COMPARING: dict[str, Any] = {
@@ -35,6 +37,8 @@ COMPARING: dict[str, Any] = {
     "not_worse": None,
     "equivalent": None,
     "spread": "each",
+    "gap": None,
+    "threshold": None,
     "paired": False,
     "examples": None,
     "level": LEVEL,
@@ -51,6 +55,10 @@ class CompareSettings(ScoreReading, total=False):
     spread : {"each", "shared"}, atlas entry or (float, float)
         Each arm with its own spread (default), one spread for both, or what is known of it: the name of an entry of
         `atlas`, or a standard deviation and its degrees of freedom.
+    gap : float
+        True difference, above 0 in the unit of the metric, for which `runs_needed` is asked.
+    threshold : float
+        Value of the metric beyond which a run succeeds: the shares of such runs are compared too.
     paired : bool or "design"
         Whether to pair runs of equal seeds where their correlation is shown; "design" pairs them without that.
     examples : int
@@ -65,6 +73,8 @@ class CompareSettings(ScoreReading, total=False):
     not_worse: float
     equivalent: float
     spread: str | tuple[float, float]
+    gap: float
+    threshold: float
     paired: bool | str
     examples: int
     level: float
@@ -204,8 +214,10 @@ def _compared(
     order = ranks(a, b, level, lower=lower)
     if by_order:
         p, one = rank_sum_p(a, b), Difference(math.nan, (), "mann-whitney")
-        verdict = _judged_by_order(p, order.p_superior, margin, level)
+        verdict = _judged_by_order(p, order.p_superior, margin, level, asked)
     low, high = one.interval(level)
+    shapes = tuple(shape(x[np.isfinite(x)]) for x in (a, b))
+    groups = _groups(a, b, (shapes[0], shapes[1]), options["threshold"], level, lower=lower)
     return ScoreComparison(
         names={"old": names[0] or "old", "new": names[1] or "new"},
         metric=metric,
@@ -216,14 +228,14 @@ def _compared(
         arms=_both(old, new, examples),
         difference=MeanDifference(diff=one.value, lo=low, hi=high, p=p, form=one.name, df=one.df),
         forms=both_forms(old, new),
-        ranks=order,
+        ranks=_drawn(order, a, b),
         effect=effect(old, new, level),
-        judged=verdict,
-        asked=asked,
-        shown=verdict.verdict == asked or (asked == "not worse" and verdict.verdict == "better"),
-        runs_needed=_runs_needed(old, new, asked, margin, level),
+        judged=replace(verdict, gap=options["gap"]),
+        runs_needed=_runs_needed(old, new, asked, margin, options["gap"], level),
         diverging=_diverged([runs_of_cell(cell, table) for cell in cells]),
         paired=pairs,
+        groups=groups,
+        modes=_mode_words(names, (a, b), shapes, groups, level),
         old=a,
         new=b,
         excluded=tuple(item for item in table.excluded if _is_of(item.run, names, table)),
@@ -273,19 +285,33 @@ def _difference(old: Arm, new: Arm, spread: Any, pairs: Pairing | None) -> Diffe
     return difference(old, new, known=moderated_form(known, old, new))
 
 
-def _judged_by_order(p: float, share: float, margin: float | None, level: float) -> Judged:
+def _judged_by_order(p: float, share: float, margin: float | None, level: float, asked: str) -> Judged:
     """Return the verdict where diverged runs count as the worst and means do not exist."""
     nan, shown = math.nan, p <= 1 - level and share != 0.5
     verdict = ("better" if share > 0.5 else "worse") if shown else "undecided"
-    return Judged(margin=margin, p_not_worse=nan, p_equivalent=nan, lo_tost=nan, hi_tost=nan, verdict=verdict)
+    return Judged(
+        margin=margin,
+        p_not_worse=nan,
+        p_equivalent=nan,
+        lo_tost=nan,
+        hi_tost=nan,
+        verdict=verdict,
+        asked=asked,
+        shown=holds(verdict, asked),
+    )
 
 
-def _runs_needed(old: Arm, new: Arm, asked: str, margin: float | None, level: float) -> int | None:
-    """Return the runs of each that show the margin if both are equal; None without a margin or a spread."""
+def _runs_needed(old: Arm, new: Arm, asked: str, margin: float | None, gap: float | None, level: float) -> int | None:
+    """Return the runs of each that show the gap, or the margin if both are equal; None without either, or a spread."""
+    if gap is not None and (not gap > 0 or margin is not None):
+        found = f"gap is {gap}" if margin is None else "both gap= and a margin are given"
+        raise InputError(found, "one number above 0 in the unit of the metric")
     spreads = [arm.sd for arm in (old, new) if arm.sd > 0]
-    if margin is None or not spreads or not all(math.isfinite(sd) for sd in spreads):
+    if (margin is None and gap is None) or not spreads or not all(math.isfinite(sd) for sd in spreads):
         return None
     variances = [arm.sd**2 if arm.sd > 0 else max(spreads) ** 2 for arm in (old, new)]
+    if margin is None:
+        return runs_for_welch(gap or 0.0, variances[0], variances[1], 1 - level, POWER)
     if asked == "equivalent":
         return runs_for_equivalence(margin, variances[0], variances[1], 1 - level, POWER)
     return runs_for_welch(margin, variances[0], variances[1], 1 - level, POWER, sides=1)
@@ -305,8 +331,43 @@ def _warnings(names: tuple[str, ...], cells: list[ScoreCell]) -> list[str]:
     return [warning for name, cell in zip(names, cells, strict=True) for warning in arm_warnings(name, cell.values)]
 
 
+def _groups(
+    a: Floats, b: Floats, shapes: tuple[Shape, Shape], threshold: float | None, level: float, *, lower: bool
+) -> GroupShares | None:
+    """Return the shares beyond the threshold given, or where the runs fall apart; None without either."""
+    at = dividing(a, b, shapes) if threshold is None else float(threshold)
+    return None if at is None else group_shares(a, b, at, level, lower=lower)
+
+
+def _mode_words(
+    names: tuple[str, str],
+    both: tuple[Floats, Floats],
+    shapes: tuple[Shape, ...],
+    groups: GroupShares | None,
+    level: float,
+) -> tuple[str, ...]:
+    """Return what the sentence says of arms of two groups, and of shares of runs."""
+    found = [
+        word
+        for name, x, form in zip(names, both, shapes, strict=True)
+        for word in mode_words(name, x[np.isfinite(x)], form)
+    ]
+    if groups is not None:
+        called = (names[0] or "old", names[1] or "new")
+        found.append(groups.words(called, (len(both[0]), len(both[1])), level))
+    return tuple(found)
+
+
+def _drawn(order: Ranks, a: Floats, b: Floats) -> Ranks:
+    """Return the answers by order with p of arrangements where there are too many to count: drawn, and by ranks."""
+    if not too_many_arrangements(len(a), len(b)):
+        return order
+    means = drawn_arrangements_p(a, b) if np.isfinite(a).all() and np.isfinite(b).all() else math.nan
+    return replace(order, p_perm=means, p_mw=rank_sum_p(a, b))
+
+
 def arm_warnings(name: str, values: Floats, form: Shape | None = None) -> list[str]:
-    """Return reservations about the runs of one arm: groups (by `form`, where that is known), rounding, no spread."""
+    """Return reservations about the runs of one arm: rounding (by `form`, where that is known), no spread."""
     finite = values[np.isfinite(values)]
     found: list[str] = []
     if len(finite) < 2:
@@ -314,13 +375,6 @@ def arm_warnings(name: str, values: Floats, form: Shape | None = None) -> list[s
     form = shape(finite) if form is None else form
     sd = standard_deviation(finite)
     of = f" of {name}" if name else ""
-    if form.two_groups:
-        y = np.sort(finite)
-        low, high = y[: form.gap_at], y[form.gap_at :]
-        found.append(
-            f"{len(high)} of {len(finite)} runs{of} end near {high.mean():.4g} and {len(low)} near {low.mean():.4g}: "
-            "mean and standard deviation describe neither."
-        )
     rounded = form.resolution
     if np.ptp(finite) == 0:
         found.append(f"The runs{of} have no spread at all: are these different seeds?")

@@ -14,9 +14,10 @@ from .arm_runs import ArmRuns
 from .basis import ScoreResult
 from .effect import Effect
 from .forms import Forms, Judged
+from .groups import GroupShares
 from .pairing import Pairing
 from .paper import Paper, PaperColumn
-from .ranks import Ranks
+from .ranks import Ranks, too_many_arrangements
 
 Floats = NDArray[np.float64]
 
@@ -115,16 +116,14 @@ class ScoreComparison(Paper, ScoreResult):
         In standard deviations.
     judged : Judged
         Verdict and tests against a margin.
-    asked : str
-        better, not worse or equivalent.
-    shown : bool
-        Whether the verdict asked for holds.
     runs_needed : int or None
-        Runs of each that show the margin asked for in four cases of five, if both are equal; None without a margin.
+        Runs of each that show the gap or, if both are equal, the margin asked for in four cases of five; None without.
     diverging : Diverged
         Runs that diverged.
     paired : Pairing or None
         The paired form, where pairs were asked for.
+    groups : GroupShares or None
+        Shares of runs beyond a threshold, where one was given or the runs of an arm fall into two groups.
     old, new : ndarray of float64 [n]
         The runs.
     """
@@ -145,11 +144,10 @@ class ScoreComparison(Paper, ScoreResult):
     ranks: Ranks
     effect: Effect
     judged: Judged
-    asked: str
-    shown: bool
     runs_needed: int | None
     diverging: Diverged
     paired: Pairing | None
+    groups: GroupShares | None
     old: Floats
     new: Floats
 
@@ -166,19 +164,33 @@ class ScoreComparison(Paper, ScoreResult):
         below, above = high < -margin, low > margin
         return below or above if self.asked == "equivalent" else (above if self.lower_is_better else below)
 
+    @property
+    def asked(self) -> str:
+        """What was asked: better, not worse or equivalent."""
+        return self.judged.asked
+
+    @property
+    def shown(self) -> bool:
+        """Whether the verdict asked for holds."""
+        return self.judged.shown
+
     def table(self) -> Table:
         """Return each quantity with its interval, its p and the name of its test."""
         d, r, e = self.difference, self.ranks, self.effect
-        nan = math.nan
+        nan, drawn = math.nan, too_many_arrangements(len(self.old), len(self.new))
         rows = [
             ("difference of means", d.diff, d.lo, d.hi, d.p, d.form),
-            ("Hodges-Lehmann", r.hl, r.hl_lo, r.hl_hi, r.p_mw, "Mann-Whitney, exact"),
+            ("Hodges-Lehmann", r.hl, r.hl_lo, r.hl_hi, r.p_mw, "Mann-Whitney"),
             ("P(new better)", r.p_superior, r.p_superior_lo, r.p_superior_hi, nan, "Newcombe"),
             ("Hedges g", e.hedges_g, e.d_lo, e.d_hi, self.forms.p_student, "Student"),
-            ("arrangements of means", nan, nan, nan, r.p_perm, "permutation, exact"),
+            ("arrangements of means", nan, nan, nan, r.p_perm, f"permutation, {'drawn' if drawn else 'exact'}"),
         ]
         if not math.isnan(r.p_bm):
             rows.append(("ranks, unequal spread", nan, nan, nan, r.p_bm, "Brunner-Munzel"))
+        if self.groups is not None:
+            g = self.groups
+            beyond = f"share of runs better than {g.threshold:.4g}"
+            rows.append((beyond, g.share_diff, g.share_lo, g.share_hi, g.p_fisher, "Newcombe, Fisher"))
         names = ("quantity", "value", "low", "high", "p", "test")
         columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
         title = f"{self.names['new']} minus {self.names['old']}, {self.level:.0%} intervals"
@@ -255,6 +267,9 @@ def _undecided(one: ScoreComparison, amounts: Amounts, inside: str) -> str:
             "A third run of each narrows it more than any other test of these four numbers."
         )
     text = f"Undecided: the {amounts.name} of {new} is {apart} than that of {old} ({inside})."
+    if one.runs_needed is not None and one.judged.gap is not None:
+        gap = f"a gap of {amounts.margin(one.judged.gap)} takes {one.runs_needed:,} runs of each"
+        return f"{text} To be shown in four cases of five, {gap}."
     if one.runs_needed is not None:
         aim = "equivalence" if one.asked == "equivalent" else "that it is not worse"
         return f"{text} If both are equal, {one.runs_needed:,} runs of each show {aim} in four cases of five."

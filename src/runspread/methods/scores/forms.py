@@ -227,6 +227,12 @@ class Judged(Part):
         The interval that belongs to a margin: at 1 - 2 (1 - level).
     verdict : str
         better, worse, not worse, equivalent or undecided.
+    asked : str
+        better, not worse or equivalent.
+    shown : bool
+        Whether the verdict asked for holds.
+    gap : float or None
+        True difference for which runs are planned.
     """
 
     margin: float | None
@@ -235,6 +241,9 @@ class Judged(Part):
     lo_tost: float
     hi_tost: float
     verdict: str
+    asked: str = "better"
+    shown: bool = False
+    gap: float | None = None
 
 
 def judged(one: Difference, margin: float | None, level: float, asked: str, *, lower: bool) -> Judged:
@@ -265,11 +274,19 @@ def judged(one: Difference, margin: float | None, level: float, asked: str, *, l
     elif asked == "equivalent":
         candidates = {"equivalent": equivalent <= alpha, **candidates}
     low, high = one.interval(1 - 2 * alpha)
+    verdict = next((name for name, found in candidates.items() if found), "undecided")
     return Judged(
         margin=margin,
         p_not_worse=not_worse,
         p_equivalent=equivalent,
         lo_tost=low,
         hi_tost=high,
-        verdict=next((name for name, holds in candidates.items() if holds), "undecided"),
+        verdict=verdict,
+        asked=asked or "better",
+        shown=holds(verdict, asked or "better"),
     )
+
+
+def holds(verdict: str, asked: str) -> bool:
+    """Whether a verdict is the one asked for, or says more."""
+    return verdict == asked or (asked == "not worse" and verdict == "better")

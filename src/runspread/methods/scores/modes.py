@@ -220,6 +220,16 @@ def tail_share(value: float, quantiles: Floats, levels: Floats) -> float:
     return float(np.exp(np.interp(value, quantiles, np.log(levels))))
 
 
+def mode_words(name: str, x: Floats, form: Shape) -> list[str]:
+    """Return the sentence that an arm's mean misleads, where its runs [n] fall into two groups; else none."""
+    if not form.two_groups:
+        return []
+    y = np.sort(x)
+    low, high = y[: form.gap_at], y[form.gap_at :]
+    found = f"{len(high)} of {len(y)} runs end near {high.mean():.4g} and {len(low)} near {low.mean():.4g}"
+    return [f"Mean and standard deviation mislead{f' for {name}' * bool(name)}: {found}."]
+
+
 def shape(x: Floats) -> Shape:
     """Return whether the runs [n] fall into two groups; NaN below eight runs, or without any spread."""
     rounding = resolution(x)

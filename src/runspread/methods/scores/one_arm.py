@@ -169,6 +169,14 @@ def arm_intervals(x: Floats, level: float, floor: float = 0.0) -> ArmIntervals:
     )
 
 
+def bca_interval(x: Floats, level: float, seed: int = 0) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated bootstrap interval of the mean of runs [n] (9,999 resamples)."""
+    from scipy.stats import bootstrap
+
+    found = bootstrap((x,), np.mean, confidence_level=level, method="BCa", random_state=seed).confidence_interval
+    return float(found.low), float(found.high)
+
+
 def best_of(x: Floats, *, lower: bool) -> Floats:
     """Return the expected best of N runs drawn without replacement (unbiased; Tang et al. 2020), for N from 1 on.
 
@@ -239,23 +247,27 @@ def noncentrality_interval(t: float, degrees: int, level: float) -> tuple[float,
     return end((1 - level) / 2), end((1 + level) / 2)
 
 
-def against_target(x: Floats, target: float, level: float, *, lower: bool) -> Target:
-    """Return how the mean and the next run stand to a number; NaN where the runs have no spread."""
+def against_target(x: Floats, target: float, level: float, *, lower: bool, is_run: bool = False) -> Target:
+    """Return how the mean and the next run stand to a number; NaN where the runs have no spread.
+
+    Where the number is itself one run (`is_run`), the test counts its noise as that of the runs.
+    """
     from scipy.special import ndtr
 
     n, sign = len(x), -1 if lower else 1
     count = int(np.count_nonzero(sign * (x - target) > 0))
     low, high = share_interval(count, n, level)
     sd = standard_deviation(x)
-    t = p = better = rate = rate_lo = rate_hi = math.nan
+    tested = p = better = rate = rate_lo = rate_hi = math.nan
     if sd > 0:
         t = (mean_of(x) - target) / (sd / math.sqrt(n))
-        p, better = 2 * t_above(abs(t), n - 1), t_above(sign * t, n - 1)
+        tested = (mean_of(x) - target) / (sd * math.sqrt(1 + 1 / n)) if is_run else t
+        p, better = 2 * t_above(abs(tested), n - 1), t_above(sign * tested, n - 1)
         rate = float(ndtr(sign * t / math.sqrt(n)))
         ends = noncentrality_interval(sign * t, n - 1, level)
         rate_lo, rate_hi = (float(ndtr(value / math.sqrt(n))) for value in ends)
     return Target(
-        t_target=t,
+        t_target=tested,
         p_target=p,
         p_target_better=better,
         beat_count=count,

@@ -8,24 +8,26 @@ from dataclasses import dataclass
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreReading, ScoreTable, given_of, read_scores
-from ..._results import Table
+from ..._results import Part, Table
 from ..._words import listed
 from ...errors import InputError
 from .._statistics import holm_adjusted
-from .aggregates import TaskAggregates, task_aggregates
-from .amounts import Amounts
+from .aggregates import TaskAggregates, percentile_interval, profiles, t_boot_interval, task_aggregates
 from .arm_runs import ArmRuns, runs_of_cell
+from .bands import improvement_intervals, profile_bands
 from .basis import ScoreResult
 from .compare import checked_level
 from .defaults import GAMMA, LEVEL
 from .forms import Arm, pooled_sd
+from .modes import mode_words, shape
 from .one_arm import mean_of, standard_deviation, t_quantile
 from .paper import Paper, PaperColumn
+from .task_words import words_of_many, words_of_two
 from .tasks import TaskPairs, TaskRanks, cell_means, task_pairs, task_ranks
 
 Floats = NDArray[np.float64]
@@ -72,6 +74,24 @@ class TaskSettings(ScoreReading, total=False):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class TaskIntervals(Part):
+    """Intervals of the mean difference of every pair, for both questions.
+
+    Attributes
+    ----------
+    these_lo, these_hi : ndarray of float64 [pairs]
+        On these tasks.
+    like_lo, like_hi : ndarray of float64 [pairs]
+        On tasks like these.
+    """
+
+    these_lo: Floats
+    these_hi: Floats
+    like_lo: Floats
+    like_hi: Floats
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ScoreTasks(Paper, ScoreResult):
     """Arms over several tasks. Differences are of goodness: above 0, the second arm of a pair is better.
 
@@ -95,8 +115,8 @@ class ScoreTasks(Paper, ScoreResult):
         Goodness of each arm on each task: lower-is-better metrics have their sign changed.
     pairs : TaskPairs
         Every pair on these tasks and on tasks like them.
-    these_lo, these_hi, like_lo, like_hi : ndarray of float64 [pairs]
-        Intervals of the mean difference, for both questions.
+    intervals : TaskIntervals
+        Of the mean difference, for both questions.
     aggregates : TaskAggregates
         Mean, median, middle half and optimality gap of each arm.
     ranks : TaskRanks
@@ -120,10 +140,7 @@ class ScoreTasks(Paper, ScoreResult):
     cells: tuple[tuple[Floats, ...], ...]
     means: Floats
     pairs: TaskPairs
-    these_lo: Floats
-    these_hi: Floats
-    like_lo: Floats
-    like_hi: Floats
+    intervals: TaskIntervals
     aggregates: TaskAggregates
     ranks: TaskRanks
     verdicts: tuple[str, ...]
@@ -136,11 +153,11 @@ class ScoreTasks(Paper, ScoreResult):
             "new": [self.names[j] for _, j in p.pairs.tolist()],
             "old": [self.names[i] for i, _ in p.pairs.tolist()],
             "better by": p.diff,
-            "low (these)": self.these_lo,
-            "high (these)": self.these_hi,
+            "low (these)": self.intervals.these_lo,
+            "high (these)": self.intervals.these_hi,
             "p (these)": p.p_these,
-            "low (like)": self.like_lo,
-            "high (like)": self.like_hi,
+            "low (like)": self.intervals.like_lo,
+            "high (like)": self.intervals.like_hi,
             "p (like)": p.p_like_used,
             "verdict": list(self.verdicts),
         }
@@ -148,7 +165,64 @@ class ScoreTasks(Paper, ScoreResult):
 
     def sentence(self) -> str:
         """Return the verdict on these tasks and on tasks like them, of two arms; of more, which pairs are decided."""
-        return _of_two(self) if len(self.names) == 2 else _of_many(self)
+        return words_of_two(self) if len(self.names) == 2 else words_of_many(self)
+
+    def improvement(self) -> Table:
+        """Return for each pair the chance that a run of one arm beats one of the other, averaged over tasks.
+
+        Its interval ("t-boot") is of these tasks, by resampled runs.
+        """
+        low, high = improvement_intervals(self.cells, self.level)
+        pairs = [(i, j) for i in range(len(self.names)) for j in range(len(self.names)) if i != j]
+        columns: dict[str, list[Any]] = {
+            "arm": [self.names[i] for i, _ in pairs],
+            "beats": [self.names[j] for _, j in pairs],
+            "probability": [self.aggregates.p_improvement[i, j] for i, j in pairs],
+            "low": [low[i, j] for i, j in pairs],
+            "high": [high[i, j] for i, j in pairs],
+        }
+        return Table(columns, formats=dict.fromkeys(("probability", "low", "high"), ".3f"))
+
+    def profile(self, taus: ArrayLike) -> Table:
+        """Return the share of runs above each score, by arm, with bands that hold for one score at a time.
+
+        Parameters
+        ----------
+        taus : array_like of float [taus]
+            Scores, in the unit of `cells`.
+        """
+        at = np.asarray(taus, np.float64)
+        shares, (low, high) = profiles(self.cells, at)[0], profile_bands(self.cells, at, self.level)
+        columns: dict[str, list[Any]] = {
+            "arm": [name for name in self.names for _ in at],
+            "tau": np.tile(at, len(self.names)).tolist(),
+            "share": shares.ravel().tolist(),
+            "low": low.ravel().tolist(),
+            "high": high.ravel().tolist(),
+        }
+        return Table(columns, title=f"Bands: pointwise {self.level:.0%}")
+
+    def aggregate(self, kind: str = "mean", *, interval: str = "t-boot", gamma: float = GAMMA) -> Table:
+        """Return an aggregate over tasks of each arm, with its interval by resampled runs.
+
+        Parameters
+        ----------
+        kind : {"mean", "median", "iqm", "optimality_gap"}
+            Which; the middle half leaves out the best and the worst quarter of runs on tasks.
+        interval : {"t-boot", "percentile"}
+            "percentile" is rliable's, which covers too little at few runs.
+        gamma : float
+            Score from which the optimality gap counts nothing.
+        """
+        check_choice(interval, "interval", ("t-boot", "percentile"))
+        rows: list[tuple[float, float, float]] = []
+        for arm in self.cells:
+            value, low, high = t_boot_interval([arm], kind, self.level, gamma=gamma)
+            if interval == "percentile":
+                low, high = percentile_interval([arm], kind, self.level, gamma=gamma)
+            rows.append((value, low, high))
+        value, low, high = (list(column) for column in zip(*rows, strict=True))
+        return Table({"arm": self.names, kind: value, "low": low, "high": high}, title=f"{self.level:.0%} {interval}")
 
     def _paper(self) -> tuple[list[str], list[PaperColumn]]:
         columns = [
@@ -162,51 +236,6 @@ class ScoreTasks(Paper, ScoreResult):
             for at, task in enumerate(self.tasks)
         ]
         return list(self.names), columns
-
-
-def _of_two(one: ScoreTasks) -> str:
-    p, alpha, m = one.pairs, 1 - one.level, len(one.tasks)
-    diff, (old, new) = float(p.diff[0]), one.names
-    amounts = Amounts(one.metric, one.unit, float(one.these_hi[0] - one.these_lo[0]) / 2 or abs(diff) / 10 or 1.0)
-    side = "better" if diff > 0 else "worse"
-    these, like = bool(p.p_these[0] <= alpha), bool(p.p_like_used[0] <= alpha)
-    shown = "Yes" if side == "better" else "No"
-    start = {
-        (True, True): f"{shown}, on tasks like these {m}",
-        (True, False): f"{shown} on these {m} tasks, undecided on tasks like them",
-    }.get((these, like), f"Undecided, on these {m} tasks and on tasks like them")
-    wins = int((one.means[1] > one.means[0]).sum())
-    return (
-        f"{start}: {new} is {amounts.size(diff)} {side} than {old} on average (these tasks "
-        f"{_ends(amounts, one.these_lo[0], one.these_hi[0])}; tasks like these "
-        f"{_ends(amounts, one.like_lo[0], one.like_hi[0])}; {_runs(one)}). It is better on {wins} of the {m}."
-    )
-
-
-def _ends(amounts: Amounts, low: float, high: float) -> str:
-    words = amounts.interval(float(low), float(high))
-    return words.replace("lower", "worse").replace("higher", "better")
-
-
-def _runs(one: ScoreTasks) -> str:
-    low, high = one.n_runs
-    return f"{low} runs per task" if low == high else f"{low} to {high} runs per task"
-
-
-def _of_many(one: ScoreTasks) -> str:
-    decided = [
-        f"{one.names[j if word == 'better' else i]} over {one.names[i if word == 'better' else j]}"
-        for (i, j), word in zip(one.pairs.pairs.tolist(), one.verdicts, strict=True)
-        if word != "undecided"
-    ]
-    what = "tasks like these" if one.on == ON[0] else "these tasks"
-    pairs = len(one.verdicts)
-    text = f"better on {what}: {listed(decided, 4)}" if decided else f"no pair is decided on {what}"
-    top = one.names[int(np.argmax(one.aggregates.mean))]
-    return (
-        f"Of {len(one.names)} arms on {len(one.tasks)} tasks, {text} ({_runs(one)}; "
-        f"after Holm's correction over {pairs} pairs). {top} has the best mean."
-    )
 
 
 def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
@@ -247,8 +276,6 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
     cells = [[one.values for one in row] for row in runs]
     cells, unit, notes = _on_one_scale(cells, tasks, table, options["normalise"])
     pairs = task_pairs(cells)
-    t_these = np.array([t_quantile((1 + level) / 2, df) if df > 0 else math.nan for df in pairs.df_these])
-    t_like = t_quantile((1 + level) / 2, len(tasks) - 1)
     p = pairs.p_like_holm if on == ON[0] else holm_adjusted(pairs.p_these)
     counts = [len(x) for arm in cells for x in arm]
     return ScoreTasks(
@@ -263,16 +290,35 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
         cells=tuple(tuple(row) for row in cells),
         means=cell_means(cells),
         pairs=pairs,
-        these_lo=pairs.diff - t_these * pairs.se_these,
-        these_hi=pairs.diff + t_these * pairs.se_these,
-        like_lo=pairs.diff - t_like * pairs.se_like,
-        like_hi=pairs.diff + t_like * pairs.se_like,
+        intervals=_intervals(pairs, len(tasks), level),
         aggregates=task_aggregates(cells, options["gamma"]),
         ranks=task_ranks(cell_means(cells)),
         verdicts=tuple(_word(d, q, 1 - level) for d, q in zip(pairs.diff.tolist(), p.tolist(), strict=True)),
         n_runs=(min(counts), max(counts)),
         excluded=table.excluded,
         warnings=(*table.warnings, *warnings, *notes),
+        modes=_mode_words(arms, tasks, runs),
+    )
+
+
+def _intervals(pairs: TaskPairs, tasks: int, level: float) -> TaskIntervals:
+    t_these = np.array([t_quantile((1 + level) / 2, df) if df > 0 else math.nan for df in pairs.df_these])
+    t_like = t_quantile((1 + level) / 2, tasks - 1)
+    return TaskIntervals(
+        these_lo=pairs.diff - t_these * pairs.se_these,
+        these_hi=pairs.diff + t_these * pairs.se_these,
+        like_lo=pairs.diff - t_like * pairs.se_like,
+        like_hi=pairs.diff + t_like * pairs.se_like,
+    )
+
+
+def _mode_words(arms: Sequence[str], tasks: Sequence[str], runs: Sequence[Sequence[ArmRuns]]) -> tuple[str, ...]:
+    """Return what is said of arms whose runs on a task fall into two groups."""
+    return tuple(
+        word
+        for arm, row in zip(arms, runs, strict=True)
+        for task, one in zip(tasks, row, strict=True)
+        for word in mode_words(f"{arm} on {task}", one.finite, shape(one.finite))
     )
 
 

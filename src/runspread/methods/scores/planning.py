@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_keywords
+from ..._checks import check_choice, check_keywords
 from ..._results import Table
 from ..._words import count
 from ...errors import InputError
@@ -20,7 +20,7 @@ from .amounts import Amounts
 from .basis import ScoreResult
 from .defaults import LEVEL, MOST_RUNS, POWER
 from .one_arm import standard_deviation
-from .plans import equivalence_power
+from .plans import equivalence_power, runs_for_superiority, superiority_power
 from .prior import Prior, atlas_prior
 
 Floats = NDArray[np.float64]
@@ -30,6 +30,8 @@ PLANNING: dict[str, Any] = {
     "like": None,
     "not_worse": None,
     "equivalent": None,
+    "superior": None,
+    "spread": "shared",
     "runs": None,
     "n_old": None,
     "power": POWER,
@@ -42,13 +44,19 @@ class PlanSettings(TypedDict, total=False):
     """Keywords of `plan_scores`.
 
     pilot : array_like of float [n], or a sequence of them
-        Runs from which the spread is known, of one arm or of several, whose spreads are pooled.
+        Runs from which the spread is known, of one arm or of several.
     sd : float
         The standard deviation between runs, taken as exact.
     like : str or (float, float)
         A known spread: an entry of `atlas`, or a standard deviation and its degrees of freedom.
     not_worse, equivalent : float
         Margin above 0; plans for that question, at a true difference of `gap` (0 if left out).
+    superior : float
+        Share of pairs in which a run of new beats one of old, above one half and below 1: the runs that show that new
+        is better (Noether 1987). Nothing has to be known of the spread.
+    spread : {"shared", "each"}
+        Whether arms of a pilot spread alike, so that they are pooled (default), or each has a spread of its own: the
+        first is the old arm, the second the new one.
     runs : int
         Runs of each arm: the gap that they show is asked for.
     n_old : int
@@ -62,6 +70,8 @@ class PlanSettings(TypedDict, total=False):
     like: str | tuple[float, float]
     not_worse: float
     equivalent: float
+    superior: float
+    spread: str
     runs: int
     n_old: int
     power: float
@@ -75,15 +85,17 @@ class ScorePlan(ScoreResult):
     Attributes
     ----------
     question : str
-        better, not worse or equivalent.
+        better, not worse, equivalent, or superior: better by the share of pairs that its runs win.
     gap : float
         True difference that is planned for, or that `runs_assurance` runs show.
     margin : float or None
-        Of the question.
+        Of the question; of superior, that share.
     sd, df : float
         Standard deviation between runs, and its degrees of freedom (infinite where taken as exact).
     sd_upper : float
         Upper bound of it (80 %).
+    spread_old : tuple of float or None
+        The same standard deviation and degrees of freedom of the old arm, where each has its own.
     runs_plugin, runs_assurance, runs_upper : float
         Runs of each arm (of the new one, with `n_old`): if the standard deviation is exact; so that power is what was
         asked on average over what the pilot leaves open; at the upper bound. Infinite where none suffice, NaN where a
@@ -121,6 +133,7 @@ class ScorePlan(ScoreResult):
     unit: str = "plain"
     examples: int | None = None
     examples_needed: int | None = None
+    spread_old: tuple[float, float] | None = None
 
     def table(self) -> Table:
         """Return the three plans."""
@@ -142,6 +155,8 @@ class ScorePlan(ScoreResult):
         if math.isinf(self.runs_assurance):
             start = f"No number of new runs shows a gap of {gap} {cases}"
             return f"{start}: more than {self.n_old} runs of old are needed."
+        if self.question == "superior":
+            return f"{runs} {of} show that new is better, if its run wins {self.margin:.0%} of pairs, {cases}."
         if math.isnan(self.runs_assurance):
             return (
                 f"A pilot of {count(int(self.df) + 1, 'run')} is too small to plan with: run one more pilot first "
@@ -168,9 +183,13 @@ def _basis(plan: ScorePlan) -> str:
         return f"standard deviation between runs {_sd(plan)}, taken as exact"
     if plan.solved_for == "gap":
         return f"allowing for a standard deviation of {_sd(plan)} from {plan.df:.3g} degrees of freedom"
+    known, exactly = f"a standard deviation known from {plan.df:.3g}", f"it were exactly {_sd(plan)}"
+    if plan.spread_old is not None:
+        known = f"standard deviations known from {plan.spread_old[1]:.3g} and {plan.df:.3g}"
+        exactly = "they were exactly those of the pilots"
     return (
-        f"allowing for a standard deviation known from {plan.df:.3g} degrees of freedom; {_plain(plan.runs_plugin)} if "
-        f"it were exactly {_sd(plan)}, {_plain(plan.runs_upper)} to be safe"
+        f"allowing for {known} degrees of freedom; {_plain(plan.runs_plugin)} if {exactly}, "
+        f"{_plain(plan.runs_upper)} to be safe"
     )
 
 
@@ -210,28 +229,28 @@ def plan_scores(gap: float | None = None, **settings: Unpack[PlanSettings]) -> S
     for name, value in (("alpha", alpha), ("power", power)):
         if not 0 < value < 1:
             raise InputError(f"{name} is {value}", "a number between 0 and 1")
-    arm = _spread_of(options)
     question, margin = _question(options)
+    if question == "superior":
+        return _superior(margin or 0.0, alpha, power)
+    spread = _spread_of(options)
     if options["runs"] is not None:
-        return _gap_shown(arm, int(options["runs"]), alpha, power)
+        return _gap_shown(spread, int(options["runs"]), alpha, power)
     if gap is None and question == "better":
         raise InputError("no gap is given", "gap= or runs=", "Plan for a gap that would matter, not the one just seen.")
     true = 0.0 if gap is None else float(gap)
     if not math.isfinite(true) or (question == "better" and not true > 0):
         raise InputError(f"gap={true:g} is no difference to show", "one above 0, in the unit of the metric")
     solve = _solver(question, true, margin or 0.0, alpha, power, options["n_old"])
-    upper = float(arm.exceeded(np.array([1 - SAFE]))[0])
-    exact, safe = (solve(Spread(Arm(variance))) for variance in (arm.variance, upper))
-    runs = exact if math.isinf(arm.degrees) else solve(Spread(arm))
-    if arm.degrees <= 1 and runs > MOST_RUNS:
+    upper = spread.quantile(SAFE)
+    exact, safe = (solve(_exactly(spread, pair)) for pair in (spread.variances, upper))
+    runs = exact if spread.known else solve(spread)
+    if min(arm.degrees for arm in spread.arms) <= 1 and runs > MOST_RUNS:
         runs = safe = math.nan
     return ScorePlan(
         question=question,
         gap=true,
         margin=margin,
-        sd=math.sqrt(arm.variance),
-        df=arm.degrees,
-        sd_upper=math.sqrt(upper),
+        **_spread_facts(spread, upper),
         runs_plugin=exact,
         runs_assurance=runs,
         runs_upper=safe,
@@ -242,7 +261,56 @@ def plan_scores(gap: float | None = None, **settings: Unpack[PlanSettings]) -> S
     )
 
 
-def _spread_of(options: dict[str, Any]) -> Arm:
+def _exactly(spread: Spread, pair: tuple[float, float]) -> Spread:
+    """Return a spread as if its variances were exactly these."""
+    return Spread(Arm(pair[0]), None if spread.second is None else Arm(pair[1]))
+
+
+def _spread_facts(spread: Spread, upper: tuple[float, float]) -> dict[str, Any]:
+    """Return what a plan says of the standard deviation: of the new arm, and of the old one where it has its own."""
+    old, new = spread.arms
+    facts = {
+        "sd": math.sqrt(new.variance),
+        "df": new.degrees,
+        "sd_upper": math.sqrt(upper[1]),
+    }
+    return facts if spread.second is None else {**facts, "spread_old": (math.sqrt(old.variance), old.degrees)}
+
+
+def _superior(share: float, alpha: float, power: float) -> ScorePlan:
+    """Return the runs of each arm that show that the one which wins this share of pairs is better."""
+    runs, nan = float(runs_for_superiority(share, alpha, power)), math.nan
+    return ScorePlan(
+        question="superior",
+        gap=nan,
+        margin=share,
+        sd=nan,
+        df=math.inf,
+        sd_upper=nan,
+        runs_plugin=runs,
+        runs_assurance=runs,
+        runs_upper=runs,
+        n_old=None,
+        power=power,
+        alpha=alpha,
+        solved_for="runs",
+    )
+
+
+def _spread_of(options: dict[str, Any]) -> Spread:
+    """Return what is known of the variances of both arms: one that they share, or one of each."""
+    if check_choice(options["spread"], "spread", ("shared", "each")) == "shared":
+        return Spread(_shared(options))
+    arms = _pilots(options["pilot"]) if options["pilot"] is not None else []
+    if len(arms) != 2 or options["sd"] is not None:
+        raise InputError(
+            f"spread='each' is given with {count(len(arms), 'pilot')}", "runs of two arms", "Pass pilot=(old, new)."
+        )
+    first, second = (_shared({**options, "pilot": arm}) for arm in arms)
+    return Spread(first, second)
+
+
+def _shared(options: dict[str, Any]) -> Arm:
     """Return what is known of the variance between runs: exact, from a pilot, from elsewhere, or both of these."""
     if options["sd"] is not None:
         if not 0 < options["sd"] < math.inf:
@@ -264,19 +332,23 @@ def _spread_of(options: dict[str, Any]) -> Arm:
 
 def _pilot(pilot: ArrayLike) -> tuple[float, int]:
     """Return the sum of squares within the arms of a pilot and its degrees of freedom."""
-    nested: Any = list(pilot.values()) if isinstance(pilot, dict) else pilot
-    arms = [np.asarray(arm, np.float64) for arm in nested] if np.ndim(nested[0]) else [np.asarray(nested, np.float64)]
-    several = [arm for arm in arms if len(arm) > 1]
+    several = [arm for arm in _pilots(pilot) if len(arm) > 1]
     return (
         sum(standard_deviation(arm) ** 2 * (len(arm) - 1) for arm in several),
         sum(len(arm) - 1 for arm in several),
     )
 
 
+def _pilots(pilot: Any) -> list[Floats]:
+    """Return the arms of a pilot."""
+    nested: Any = list(pilot.values()) if isinstance(pilot, dict) else pilot
+    return [np.asarray(arm, np.float64) for arm in nested] if np.ndim(nested[0]) else [np.asarray(nested, np.float64)]
+
+
 def _question(options: dict[str, Any]) -> tuple[str, float | None]:
-    given = {name: options[name] for name in ("not_worse", "equivalent") if options[name] is not None}
+    given = {name: options[name] for name in ("not_worse", "equivalent", "superior") if options[name] is not None}
     if len(given) > 1:
-        raise InputError("both not_worse= and equivalent= are given", "one question")
+        raise InputError(f"both {'= and '.join(given)}= are given", "one question")
     for name, margin in given.items():
         if not margin > 0:
             raise InputError(f"{name} is {margin}", "a margin above 0")
@@ -311,6 +383,11 @@ def _expected(
     question: str, spread: Spread, runs: int, gap: float, margin: float, alpha: float, n_old: int | None
 ) -> float:
     """Return the power that is to be expected, over what is left open of the spread."""
+    if question == "superior":
+        return superiority_power(margin, runs, alpha)
+    if spread.second is not None:
+        rows = [(float(a), float(b)) for a, b in spread.draws]
+        return float(np.mean([_power(question, a, b, runs, gap, margin, alpha, n_old) for a, b in rows]))
     variances = spread.draws[:, 0]
     if question == "equivalent":
         return float(np.mean([equivalence_power(margin, v, v, runs, alpha, gap) for v in variances.tolist()]))
@@ -322,25 +399,40 @@ def _expected(
     return float(law.power(shift / np.sqrt(variances)).mean())
 
 
+def _power(
+    question: str,
+    var_old: float,
+    var_new: float,
+    runs: int,
+    gap: float,
+    margin: float,
+    alpha: float,
+    n_old: int | None,
+) -> float:
+    """Return the power under two known variances."""
+    if question == "equivalent":
+        return equivalence_power(margin, var_old, var_new, runs, alpha, gap)
+    sides, shift = (2, gap) if question == "better" else (1, gap + margin)
+    return welch_power(shift, var_old, var_new, runs if n_old is None else n_old, runs, alpha, sides=sides)
+
+
 def expected_power(plan: ScorePlan, runs: int) -> float:
     """Return the power that is to be expected of so many runs of each arm (of the new one, with `n_old`)."""
-    spread = Spread(Arm(plan.sd**2, plan.df))
+    new = Arm(plan.sd**2, plan.df)
+    old = plan.spread_old
+    spread = Spread(new) if old is None else Spread(Arm(old[0] ** 2, old[1]), new)
     return _expected(plan.question, spread, runs, plan.gap, plan.margin or 0.0, plan.alpha, plan.n_old)
 
 
-def _gap_shown(arm: Arm, runs: int, alpha: float, power: float) -> ScorePlan:
+def _gap_shown(spread: Spread, runs: int, alpha: float, power: float) -> ScorePlan:
     """Return the gap that a number of runs of each shows."""
     if runs < 2:
         raise InputError(f"runs is {runs}", "two or more")
-    upper = float(arm.exceeded(np.array([1 - SAFE]))[0])
-    gap = Spread(arm).gap(runs, alpha, power)
     return ScorePlan(
         question="better",
-        gap=gap,
+        gap=spread.gap(runs, alpha, power),
         margin=None,
-        sd=math.sqrt(arm.variance),
-        df=arm.degrees,
-        sd_upper=math.sqrt(upper),
+        **_spread_facts(spread, spread.quantile(SAFE)),
         runs_plugin=runs,
         runs_assurance=runs,
         runs_upper=runs,

@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from ..variance.power import smallest
 
 Floats = NDArray[np.float64]
@@ -58,3 +59,23 @@ def runs_for_equivalence(
 ) -> int:
     """Return the runs of each that show equivalence within a margin, at a true difference of `diff`."""
     return smallest(lambda runs: equivalence_power(margin, var_a, var_b, runs, alpha, diff) >= power)
+
+
+def runs_for_superiority(share: float, alpha: float, power: float) -> int:
+    """Return the runs of each that show which arm is better, where its run wins this share of pairs (Noether 1987).
+
+    At the two-sided level, as verdicts are two-sided.
+    """
+    from scipy.special import ndtri
+
+    if not 0.5 < share < 1:
+        raise InputError(f"superior is {share}", "a share of pairs above one half and below 1, such as 0.75")
+    z = float(-ndtri(alpha / 2) + ndtri(power))
+    return math.ceil((z / (math.sqrt(6) * (share - 0.5))) ** 2)
+
+
+def superiority_power(share: float, runs: int, alpha: float) -> float:
+    """Return the power that Noether's formula gives to `runs` runs of each."""
+    from scipy.special import ndtr, ndtri
+
+    return float(ndtr(math.sqrt(6 * runs) * (share - 0.5) + float(ndtri(alpha / 2))))

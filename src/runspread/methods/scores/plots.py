@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .ranking import ScoreRanking
-    from .summary import RunScores, ScoreModes
+    from .summary import RunScores
+    from .two_groups import ScoreModes
 
 Floats = NDArray[np.float64]
 MOST_ROWS = 40  # arms that a picture can name

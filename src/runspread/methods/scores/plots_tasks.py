@@ -52,8 +52,8 @@ def plot_score_tasks(result: ScoreTasks, ax: Axes | None = None) -> Axes:
         rows.append((task, one.value, *one.interval(result.level)))
     value = float(result.pairs.diff[0])
     rows += [
-        ("these tasks", value, float(result.these_lo[0]), float(result.these_hi[0])),
-        ("tasks like these", value, float(result.like_lo[0]), float(result.like_hi[0])),
+        ("these tasks", value, float(result.intervals.these_lo[0]), float(result.intervals.these_hi[0])),
+        ("tasks like these", value, float(result.intervals.like_lo[0]), float(result.intervals.like_hi[0])),
     ]
     measure = Measure(result.metric, result.unit, None)
     turned = ", sign changed" if result.lower_is_better else ""

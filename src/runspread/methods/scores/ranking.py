@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
-from ..._reading.scores.table import ScoreReading, given_of, read_scores
+from ..._reading.scores.table import ScoreCell, ScoreReading, given_of, read_scores
 from ..._results import Table
 from ..._words import count, listed
 from ...errors import InputError
@@ -23,10 +23,12 @@ from .basis import ScoreResult, error_floor
 from .compare import arm_warnings, checked_level, one_of_each
 from .defaults import LEVEL
 from .forms import Arm
+from .modes import Shape, mode_words, shape
 from .paper import Paper, PaperColumn
 from .winner import Winner, winner
 
 Floats = NDArray[np.float64]
+_MOST_NOTED, _FEW_RUNS = 50, 5  # arms whose runs are looked at; runs up to which a shared spread shows much more
 RANKING: dict[str, Any] = {"baseline": None, "spread": "each", "examples": None, "level": LEVEL}
 
 
@@ -118,11 +120,11 @@ class ScoreRanking(Paper, ScoreResult):
             for name, values in (
                 ("low", self.against.baseline_lo),
                 ("high", self.against.baseline_hi),
-                ("p (Holm)", self.against.p_baseline_holm),
+                (f"p ({self.against.correction})", self.against.p_baseline_holm),
             ):
                 columns[name] = [float(values[places[at]]) if at in places else math.nan for at in order]
             columns["verdict"] = [self.verdicts[places[at]] if at in places else "baseline" for at in order]
-        return Table(columns, formats={"mean": ".6g", "p (Holm)": ".3g"})
+        return Table(columns, formats={"mean": ".6g", "p (Holm)": ".3g", "p (Dunnett)": ".3g"})
 
     def sentence(self) -> str:
         """Return which arms may be best, and what the winner is worth; or what is shown against the baseline."""
@@ -144,19 +146,28 @@ def _best_words(one: ScoreRanking) -> str:
     inside = [at for at in np.argsort(-one.mean if not one.lower_is_better else one.mean) if one.maybe_best[at]]
     k, top = len(one.names), one.best.winner
     if len(inside) == k:
-        return (
+        text = (
             f"With {one.level:.0%} confidence none of the {k} arms can be ruled out as the best: {one.names[top]} has "
             f"the best mean {amounts.name}, {amounts.level(float(one.mean[top]))} ({_runs(one.n)})."
         )
+        return f"{text} {_luck_words(one, amounts)}".strip()
     shown = listed([f"{one.names[at]} ({amounts.level(float(one.mean[at]))})" for at in inside], most=4)
     if len(inside) == 1:
         return f"With {one.level:.0%} confidence {shown} has the best {amounts.name} of {k} arms ({_runs(one.n)})."
     text = f"With {one.level:.0%} confidence the best of {k} arms is among {len(inside)}: {shown} ({_runs(one.n)})."
+    return f"{text} {_luck_words(one, amounts)}".strip()
+
+
+def _luck_words(one: ScoreRanking, amounts: Amounts) -> str:
+    """Return what the best mean is worth without its luck; of two or three arms, a bound on that luck."""
+    k, top = len(one.names), one.best.winner
     if math.isnan(one.best.winner_lo):
-        return text
+        if not one.best.luck > 0:
+            return ""
+        return f"As the best of {k} it looks up to {amounts.rounded(one.best.luck)} better than it is, on average."
     ends = f"{amounts.level(one.best.winner_lo)} to {amounts.level(one.best.winner_hi)}"
     worth, whose = amounts.level(float(one.best.shrunk[top])), f"the {amounts.name} of {one.names[top]}"
-    return f"{text} Corrected for the luck of the best of {k}, {whose} is {worth} ({ends})."
+    return f"Corrected for the luck of the best of {k}, {whose} is {worth} ({ends})."
 
 
 def _baseline_words(one: ScoreRanking) -> str:
@@ -168,7 +179,8 @@ def _baseline_words(one: ScoreRanking) -> str:
     parts = [
         f"{listed(names, 4)} {'is' if len(names) == 1 else 'are'} {word}" for word, names in by_verdict.items() if names
     ]
-    holm = f", after Holm's correction over {count(len(others), 'comparison')}" if len(others) > 1 else ""
+    by = one.against.correction if one.against is not None else "Holm"
+    holm = f", after {by}'s correction over {count(len(others), 'comparison')}" if len(others) > 1 else ""
     return f"Against {one.baseline}, {'; '.join(parts)} ({_runs(one.n)}{holm})."
 
 
@@ -222,6 +234,12 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
     if baseline is not None:
         against = versus_baseline(values, names.index(check_choice(baseline, "arm", names)), level, **how)
     facts = [Arm.of(x) for x in values]
+    verdicts = _verdicts(against, facts, names, baseline, level, lower=lower)
+    shapes = [shape(x) for x in values] if len(names) <= _MOST_NOTED else []
+    notes = _warnings(table.arms, cells, dict(zip(names, shapes, strict=False)))
+    together = heterogeneity(values)
+    if spread == "each":
+        notes += _advice(facts, together, verdicts)
     return ScoreRanking(
         names=names,
         metric=metric,
@@ -235,12 +253,15 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
         maybe_best=maybe_best(values, level, lower=lower, **how),
         pairs=all_pairs(values, **how),
         against=against,
-        verdicts=_verdicts(against, facts, names, baseline, level, lower=lower),
-        together=heterogeneity(values),
+        verdicts=verdicts,
+        together=together,
         best=winner(values, level, lower=lower),
         baseline=baseline,
         excluded=table.excluded,
-        warnings=(*table.warnings, *_warnings(table.arms, cells, names, values)),
+        warnings=(*table.warnings, *notes),
+        modes=tuple(
+            word for name, x, form in zip(names, values, shapes, strict=False) for word in mode_words(name, x, form)
+        ),
     )
 
 
@@ -264,9 +285,15 @@ def _verdicts(
     return tuple(words)
 
 
-def _warnings(arms: Sequence[str], cells: dict[str, Any], names: Sequence[str], values: Sequence[Floats]) -> list[str]:
+def _warnings(arms: Sequence[str], cells: Mapping[str, ScoreCell], shapes: Mapping[str, Shape]) -> list[str]:
     empty = [arm for arm in arms if arm not in cells]
     found = [f"{listed(empty)} {'has' if len(empty) == 1 else 'have'} no runs with a value."] if empty else []
-    if len(names) <= 50:
-        found += [note for name, x in zip(names, values, strict=True) for note in arm_warnings(name, x)]
-    return found
+    return found + [note for name, form in shapes.items() for note in arm_warnings(name, cells[name].values, form)]
+
+
+def _advice(facts: Sequence[Arm], together: Heterogeneity, verdicts: Sequence[str]) -> list[str]:
+    """Return what few runs of several arms could show if all spread alike, which is not chosen unasked."""
+    if len(facts) < 3 or max(arm.n for arm in facts) > _FEW_RUNS or (verdicts and "undecided" not in verdicts):
+        return []
+    known = f" (Brown and Forsythe's p of equal spread is {together.p_levene:.2g})" if together.p_levene >= 0 else ""
+    return [f"So few runs show more with spread='shared', if it is known that all arms spread alike{known}."]

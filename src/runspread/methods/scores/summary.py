@@ -1,16 +1,16 @@
-"""`run_scores`: what each arm of a table of scores is; `score_modes`: are its runs of two kinds? (scores 2)."""
+"""`run_scores`: what each arm of a table of scores is (scores 2)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..._checks import check_keywords
+from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import Place, ScoreCell, ScoreReading, ScoreTable, given_of, read_scores
 from ..._results import Part, Table
@@ -21,13 +21,14 @@ from .arm_runs import ArmRuns, runs_of_cell
 from .basis import ScoreResult, error_floor
 from .compare import arm_warnings, checked_level
 from .defaults import LEVEL
-from .modes import Shape, shape
+from .modes import Shape, mode_words, shape
 from .one_arm import (
     ArmIntervals,
     Moments,
     Target,
     against_target,
     arm_intervals,
+    bca_interval,
     best_of,
     moments,
     outliers,
@@ -36,7 +37,15 @@ from .one_arm import (
 from .paper import Paper, PaperColumn
 
 Floats = NDArray[np.float64]
-DESCRIBING: dict[str, Any] = {"target": None, "examples": None, "level": LEVEL}
+DESCRIBING: dict[str, Any] = {
+    "target": None,
+    "target_is_run": False,
+    "threshold": None,
+    "interval": "t",
+    "examples": None,
+    "level": LEVEL,
+}
+_FEWEST_FOR_BCA = 20
 
 
 class SummarySettings(ScoreReading, total=False):
@@ -44,6 +53,13 @@ class SummarySettings(ScoreReading, total=False):
 
     target : float
         A number to compare the runs with, in the unit of the metric.
+    target_is_run : bool
+        Whether the target is itself one run of a method: its noise is then counted as that of the runs here.
+    threshold : float
+        Value beyond which a run succeeds: the share of such runs is given, with its interval.
+    interval : {"t", "bca"}
+        Of the mean: Student's t (default), or from 20 runs on the bootstrap's (bias-corrected and accelerated), which
+        covers less than it says below.
     examples : int
         Size of the test set that the accuracies are measured on: the intervals of means then count its noise, as if
         errors were independent.
@@ -52,8 +68,22 @@ class SummarySettings(ScoreReading, total=False):
     """
 
     target: float
+    target_is_run: bool
+    threshold: float
+    interval: str
     examples: int
     level: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Success(Part):
+    """Runs on the good side of a threshold, with Clopper and Pearson's interval of their share."""
+
+    threshold: float
+    success_count: int
+    success_rate: float
+    success_lo: float
+    success_hi: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -81,6 +111,8 @@ class ArmScores(Part):
     best_of : ndarray of float64 [n]
         Expected best of 1 .. n runs; of more than 3,000 runs, of the first ten million over n; empty where the
         direction is not known.
+    success : Success or None
+        Runs beyond the threshold, where one was given.
     outliers : ndarray of int64
         Positions of outliers, which are named and never removed.
     """
@@ -96,6 +128,7 @@ class ArmScores(Part):
     target: Target | None
     shape: Shape
     best_of: Floats
+    success: Success | None
     outliers: NDArray[np.int64]
 
     @property
@@ -190,8 +223,10 @@ def _about(found: RunScores, one: ArmScores) -> str:
     of = f" of {one.arm}" if one.arm else ""
     if n == 1:
         return f"One run{of} has {amounts.name} {m.mean:.6g}: one run says nothing about the spread between runs."
+    if one.success is not None:
+        return _success_words(one, one.success, found)
     if one.shape.two_groups and one.target is None:
-        return _two_groups_words(one.values, one.shape, found.level)
+        return _two_groups_words(one.values, one.shape, found.level, lower=bool(found.directions[one.metric]))
     text = (
         f"The mean {amounts.name}{of} is {amounts.level(m.mean)} ({found.level:.0%} interval "
         f"{amounts.level(ends.mean_lo)} to {amounts.level(ends.mean_hi)}; {count(n, 'run')})"
@@ -205,6 +240,14 @@ def _about(found: RunScores, one: ArmScores) -> str:
         return f"{text}. Two runs hardly measure a spread."
     spread = f"standard deviation between runs {m.sd:.2g} ({ends.sd_lo:.2g} to {ends.sd_hi:.2g} if runs are normal)"
     return f"{text}, with a {spread}."
+
+
+def _success_words(one: ArmScores, s: Success, found: RunScores) -> str:
+    return (
+        f"{s.success_count} of {count(one.moments.n, 'run')}{f' of {one.arm}' if one.arm else ''} are better than "
+        f"{s.threshold:g}: a run is so with probability {s.success_rate:.0%} ({found.level:.0%} interval "
+        f"{s.success_lo:.0%} to {s.success_hi:.0%})."
+    )
 
 
 def _about_several(found: RunScores) -> str:
@@ -262,6 +305,17 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
         level=level,
         excluded=table.excluded,
         warnings=(*table.warnings, *notes),
+        modes=_mode_words(arms, several=len(arms) > 1 or options["target"] is not None),
+    )
+
+
+def _mode_words(arms: Sequence[ArmScores], *, several: bool) -> tuple[str, ...]:
+    """Return what is said of arms of two groups, where the sentence on an arm alone does not say it."""
+    if not several:
+        return ()
+    names = [", ".join(name for name in (one.arm, one.task) if name) for one in arms]
+    return tuple(
+        word for name, one in zip(names, arms, strict=True) for word in mode_words(name, one.values, one.shape)
     )
 
 
@@ -286,16 +340,48 @@ def _arm(table: ScoreTable, place: Place, cell: ScoreCell, options: Mapping[str,
         stand_in=runs_of_cell(cell, table).stand_in,
         values=x,
         moments=moments(x),
-        target=None if target is None or not len(x) else _target(table, place, x, target, level),
-        intervals=arm_intervals(x, level, error_floor(x, options["examples"], table.units[place.metric], place.metric)),
+        target=None if target is None or not len(x) else _target(table, place, x, options, level),
+        intervals=_intervals(table, place, x, options, level),
         shape=form,
+        success=_success(table, place, x, options["threshold"], level),
         best_of=best_of(x, lower=table.lower_is_better(place.metric)) if known else np.zeros(0),
         outliers=np.zeros(0, np.int64) if form.two_groups else outliers(x),
     )
 
 
-def _target(table: ScoreTable, place: Place, x: Floats, target: float, level: float) -> Target:
-    return against_target(x, target, level, lower=table.lower_is_better(place.metric))
+def _intervals(table: ScoreTable, place: Place, x: Floats, options: Mapping[str, Any], level: float) -> ArmIntervals:
+    """Return the intervals of an arm, that of its mean as asked."""
+    found = arm_intervals(x, level, error_floor(x, options["examples"], table.units[place.metric], place.metric))
+    if check_choice(options["interval"], "interval", ("t", "bca")) == "t":
+        return found
+    if len(x) < _FEWEST_FOR_BCA or not np.ptp(x) or options["examples"] is not None:
+        raise InputError(
+            f"interval='bca' is given, and {place.arm or 'the arm'} has {count(len(x), 'run')}",
+            f"{_FEWEST_FOR_BCA} runs or more that differ, and no examples=",
+            "Leave interval= out: Student's interval covers what it says at any number of runs.",
+        )
+    low, high = bca_interval(x, level)
+    return replace(found, mean_lo=low, mean_hi=high)
+
+
+def _success(table: ScoreTable, place: Place, x: Floats, threshold: float | None, level: float) -> Success | None:
+    if threshold is None or not len(x):
+        return None
+    sign = -1.0 if table.lower_is_better(place.metric) else 1.0
+    number = int(np.count_nonzero(sign * (x - threshold) > 0))
+    low, high = share_interval(number, len(x), level)
+    return Success(
+        threshold=float(threshold),
+        success_count=number,
+        success_rate=number / len(x),
+        success_lo=low,
+        success_hi=high,
+    )
+
+
+def _target(table: ScoreTable, place: Place, x: Floats, options: Mapping[str, Any], level: float) -> Target:
+    lower, is_run = table.lower_is_better(place.metric), bool(options["target_is_run"])
+    return against_target(x, options["target"], level, lower=lower, is_run=is_run)
 
 
 def _outlier_warning(one: ArmScores, table: ScoreTable) -> list[str]:
@@ -304,111 +390,3 @@ def _outlier_warning(one: ArmScores, table: ScoreTable) -> list[str]:
     cell = table.cell(one.arm, one.task, one.metric)
     names = ", ".join(f"{cell.names[at].strip()} ({one.values[at]:.6g})" for at in one.outliers.tolist())
     return [f"{names} {'lies' if len(one.outliers) == 1 else 'lie'} far from the other runs."]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreModes(ScoreResult):
-    """Whether the runs of one arm fall into two groups.
-
-    Attributes
-    ----------
-    n : int
-        Runs.
-    values : ndarray of float64 [n]
-        The runs.
-    shape : Shape
-        The statistics and the verdict.
-    sizes, means, sds : tuple of float
-        Of the lower and the upper group, at the widest gap or at the threshold; empty without either.
-    share, share_lo, share_hi : float
-        Share of runs in the upper group, with Clopper and Pearson's interval.
-    threshold : float or None
-        Where the runs were divided, if that was given.
-    level : float
-        Of the interval.
-    """
-
-    picture = ".plots:plot_score_modes"
-
-    n: int
-    values: Floats
-    shape: Shape
-    sizes: tuple[int, ...]
-    means: tuple[float, ...]
-    sds: tuple[float, ...]
-    share: float
-    share_lo: float
-    share_hi: float
-    threshold: float | None
-    level: float
-
-    def table(self) -> Table:
-        """Return both groups."""
-        names = ["lower", "upper"][: len(self.sizes)]
-        return Table({"group": names, "n": self.sizes, "mean": self.means, "sd": self.sds})
-
-    def sentence(self) -> str:
-        """Return whether there are two groups; never that there is one."""
-        if self.threshold is not None:
-            return (
-                f"{self.sizes[1]} of {count(self.n, 'run')} lie above {self.threshold:g}: a run does so with "
-                f"probability {self.share:.0%} ({self.level:.0%} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
-            )
-        if self.n < 8:
-            return f"{count(self.n, 'run')} are too few to see two groups. It takes 8 or more."
-        if not self.shape.two_groups:
-            return f"No two groups are shown among {count(self.n, 'run')}. That there is one group is not shown either."
-        return (
-            f"Mean and standard deviation mislead here: of {self.n} runs {self.sizes[1]} end near {self.means[1]:.2g} "
-            f"and {self.sizes[0]} near {self.means[0]:.2g}. A run ends in the upper group with probability "
-            f"{self.share:.0%} ({self.level:.0%} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
-        )
-
-
-def score_modes(values: ArrayLike, *, threshold: float | None = None, confidence_level: float = LEVEL) -> ScoreModes:
-    """Return whether runs fall into two groups, so that mean and standard deviation describe neither.
-
-    Parameters
-    ----------
-    values : array_like of float [n]
-        One number per run; eight or more, unless a threshold is given.
-    threshold : float, optional
-        Where to divide the runs, instead of the widest gap.
-    confidence_level : float
-        Confidence level of the interval of the share.
-
-    Raises
-    ------
-    InputError
-        Values that are not finite, or none.
-
-    Examples
-    --------
-    >>> import runspread as rs
-    >>> scores = [0.90, 0.91, 0.89, 0.90, 0.92, 0.91, 0.90, 0.89, 0.91, 0.40, 0.41, 0.39]
-    >>> rs.methods.scores.score_modes(scores).shape.two_groups
-    True
-    """
-    x = np.asarray(values, np.float64).ravel()
-    if not len(x) or not np.isfinite(x).all():
-        raise InputError("the values are empty or not finite", "one finite number per run")
-    form, y = shape(x), np.sort(x)
-    at = form.gap_at if threshold is None else int(np.searchsorted(y, threshold, side="right"))
-    groups = (y[:at], y[at:]) if threshold is not None or form.two_groups else ()
-    share, ends = math.nan, (math.nan, math.nan)
-    if groups:
-        share, ends = len(groups[1]) / len(x), share_interval(len(groups[1]), len(x), checked_level(confidence_level))
-    facts = [moments(group) for group in groups]
-    return ScoreModes(
-        n=len(x),
-        values=x,
-        shape=form,
-        sizes=tuple(one.n for one in facts),
-        means=tuple(one.mean for one in facts),
-        sds=tuple(one.sd for one in facts),
-        share=share,
-        share_lo=ends[0],
-        share_hi=ends[1],
-        threshold=threshold,
-        level=confidence_level,
-    )

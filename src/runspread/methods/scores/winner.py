@@ -31,6 +31,8 @@ class Winner(Part):
         How far each mean is drawn to the middle (0: not at all, as below four arms), and the mean then.
     winner_lo, winner_hi : float
         Interval of the winner's true mean, after Morris (1983); NaN below four arms.
+    luck : float
+        Bound on how much better than it is the best of so many equal arms looks on average, in the unit of the metric.
     winner_loo : float
         Chosen on all runs but one and scored on that one, averaged; NaN where arms have different numbers of runs.
     """
@@ -42,6 +44,7 @@ class Winner(Part):
     winner_lo: float
     winner_hi: float
     winner_loo: float
+    luck: float
 
 
 def winner(values: Sequence[Floats], level: float, *, lower: bool) -> Winner:
@@ -72,7 +75,18 @@ def winner(values: Sequence[Floats], level: float, *, lower: bool) -> Winner:
         winner_lo=ends[0],
         winner_hi=ends[1],
         winner_loo=_left_out(values, sign),
+        luck=math.sqrt(float(noise.mean())) * expected_largest(k),
     )
+
+
+def expected_largest(k: int) -> float:
+    """Return the mean of the largest of k standard normal numbers."""
+    from scipy.special import log_ndtr
+
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    z = 10 * nodes
+    density = np.exp(-(z**2) / 2 + (k - 1) * log_ndtr(z)) / math.sqrt(2 * math.pi)
+    return float(k * 10 * (weights * z * density).sum())
 
 
 def _left_out(values: Sequence[Floats], sign: float) -> float:

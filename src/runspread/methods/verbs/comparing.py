@@ -11,6 +11,7 @@ from ..._results import Result
 from ...errors import InputError
 from ..scores.compare import COMPARING, compare_scores
 from ..scores.comparison import ScoreComparison
+from ..scores.metrics import ScoreMetrics, compare_metrics
 from ..scores.over_tasks import OVER_TASKS, ScoreTasks, compare_tasks
 from ..scores.ranking import ScoreRanking
 from ..variance.comparing import compare as compare_outputs
@@ -34,7 +35,7 @@ def compare(
     equivalent: float | None = None,
     confidence_level: float = CONFIDENCE_LEVEL,
     **options: Unpack[ComparingOptions],
-) -> Comparison | ScoreComparison | ScoreRanking | ScoreTasks:
+) -> Comparison | ScoreComparison | ScoreMetrics | ScoreRanking | ScoreTasks:
     """Return whether a new configuration is better than an old one, from whatever there is of their runs.
 
     Outputs per example are compared on these examples and on others like them (`methods.variance.compare`); one number
@@ -62,7 +63,7 @@ def compare(
 
     Returns
     -------
-    Comparison, ScoreComparison, ScoreRanking or ScoreTasks
+    Comparison, ScoreComparison, ScoreMetrics, ScoreRanking or ScoreTasks
         ``result.sentence()`` answers in words.
 
     Raises
@@ -118,15 +119,24 @@ def _of_outputs(
 
 def _of_scores(
     held: Scores, asked: Mapping[str, Any], options: Mapping[str, Any]
-) -> ScoreComparison | ScoreRanking | ScoreTasks:
+) -> ScoreComparison | ScoreMetrics | ScoreRanking | ScoreTasks:
     """Compare arms by one number per run."""
     table = read(held, options)
     own = {**some(options, {*COMPARING, *OVER_TASKS}), **direction_given(options, table)}
     own |= {key: arm_of(own[key], table.arms) for key in ("baseline", "new_arm") if own.get(key) is not None}
     level, on = asked["confidence_level"], asked["on"]
+    if len(table.metrics) > 1:
+        refuse(asked, ("on", "not_worse", "equivalent"), f"{len(table.metrics)} metrics: name one with metric=")
+        how = some(own, {*COMPARING, "lower_is_better"})
+        refuse(own, ("tasks", "normalise", "gamma", "gap", "threshold"), "several metrics")
+        return resting(compare_metrics(table, level=level, **how), "compare")
     margin = margins(some(asked, ("not_worse", "equivalent")), table, points=bool(options.get("points")))
     if len(table.tasks) > 1:
-        refuse({**margin, **some(own, ("spread", "paired", "examples"))}, own.keys() | margin.keys(), "several tasks")
+        refuse(
+            {**margin, **some(own, ("spread", "paired", "examples", "gap", "threshold"))},
+            own.keys() | margin.keys(),
+            "several tasks",
+        )
         question = {} if on is None else {"on": on}
         how = some(own, {*OVER_TASKS, "lower_is_better"})
         return resting(compare_tasks(table, level=level, **{**how, **question}), "compare")
@@ -134,7 +144,8 @@ def _of_scores(
         raise InputError(f"on={on!r} with one number per run", "outputs per example", "Drop on=.")
     refuse(own, ("tasks", "normalise", "gamma"), "one task")
     if len(table.arms) > 2 and own.get("new_arm") is None:
-        refuse({**margin, **some(own, ("paired",))}, ("not_worse", "equivalent", "paired"), f"{len(table.arms)} arms")
+        single = ("not_worse", "equivalent", "paired", "gap", "threshold")
+        refuse({**margin, **some(own, single)}, single, f"{len(table.arms)} arms")
         return ranked(Scores(table), None, {**options, **own}, level)
     how = some(own, {*COMPARING, "lower_is_better"})
     return resting(compare_scores(table, level=level, **margin, **how), "compare")

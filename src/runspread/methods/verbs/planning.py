@@ -120,7 +120,7 @@ def _one_metric(table: ScoreTable) -> str:
 
 def _asked(gap: float | None, runs: int | None, given: dict[str, Any]) -> ScorePlan:
     """Return the plan for a gap, a margin, or a number of runs."""
-    margin = given.get("not_worse") is not None or given.get("equivalent") is not None
+    margin = any(given.get(name) is not None for name in ("not_worse", "equivalent", "superior"))
     if gap is not None and runs is not None:
         raise InputError("both gap= and runs= are given", "one of them")
     if gap is None and runs is None and not margin:

@@ -54,7 +54,7 @@ class ComparingOptions(EvidenceOptions, total=False):
         Of outputs per example; see `methods.variance.compare`.
     paired : bool or "design"
         Whether to pair runs of equal seeds where a correlation is shown.
-    spread, tasks, normalise, gamma
+    spread, gap, threshold, tasks, normalise, gamma
         Of scores; see `methods.scores.compare_scores` and `compare_tasks`.
     """
 
@@ -65,9 +65,23 @@ class ComparingOptions(EvidenceOptions, total=False):
     samples_are: str
     paired: bool | str
     spread: str | tuple[float, float]
+    gap: float
+    threshold: float
     tasks: str
     normalise: Any
     gamma: float
+
+
+class SummarisingOptions(EvidenceOptions, total=False):
+    """Rarely needed keywords of `summary`: of reading, and these.
+
+    target_is_run, threshold, interval
+        Of scores; see `methods.scores.run_scores`.
+    """
+
+    target_is_run: bool
+    threshold: float
+    interval: str
 
 
 class RankingOptions(EvidenceOptions, total=False):
@@ -91,7 +105,7 @@ class PlanningOptions(EvidenceOptions, total=False):
 
     variance, variance_b, n_examples, error, tau2, clusters
         Of outputs per example.
-    sd, like, not_worse, equivalent, n_old
+    sd, like, spread, not_worse, equivalent, superior, n_old
         Of scores: what is known of the spread, a margin, and the runs of the old arm that are there.
     baseline : str
         The arm whose runs are the pilot; by default all arms are, with their spreads pooled.
@@ -108,7 +122,9 @@ class PlanningOptions(EvidenceOptions, total=False):
     sd: float
     like: str | tuple[float, float]
     not_worse: float
+    spread: str
     equivalent: float
+    superior: float
     n_old: int
     baseline: str
     alpha: float

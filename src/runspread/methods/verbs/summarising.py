@@ -6,10 +6,10 @@ from typing import Any, Unpack
 
 from ..._reading.evidence import OUTPUTS, Outputs, evidence
 from ..scores.defaults import LEVEL
-from ..scores.summary import RunScores, run_scores
+from ..scores.summary import DESCRIBING, RunScores, run_scores
 from .ranking import accuracies, without_outputs
 from .scores import direction_given, read, resting
-from .settings import SUMMARIES, EvidenceOptions, check, refuse
+from .settings import SUMMARIES, SummarisingOptions, check, refuse, some
 
 
 def summary(
@@ -18,7 +18,7 @@ def summary(
     *,
     target: float | None = None,
     confidence_level: float = LEVEL,
-    **options: Unpack[EvidenceOptions],
+    **options: Unpack[SummarisingOptions],
 ) -> RunScores:
     """Return mean, spread, intervals, the best of N, groups and outliers of the runs of each arm.
 
@@ -33,7 +33,7 @@ def summary(
         A number to compare the runs with, in the unit of the metric: a paper's value.
     confidence_level : float
         Of intervals.
-    **options : EvidenceOptions
+    **options : SummarisingOptions
         How the evidence is read.
 
     Raises
@@ -55,7 +55,6 @@ def summary(
     elif labels is not None:
         refuse({"labels": labels}, ("labels",), "one number per run")
     table = read(held, given, one_arm=True)
-    examples = {} if given.get("examples") is None else {"examples": given["examples"]}
-    aimed = {} if target is None else {"target": target}
-    found = run_scores(table, level=confidence_level, **aimed, **examples, **direction_given(given, table))
+    own = {**some(given, DESCRIBING), **({} if target is None else {"target": target})}
+    found = run_scores(table, level=confidence_level, **own, **direction_given(given, table))
     return resting(found, "summary", outputs=held.origin == OUTPUTS)

@@ -1,0 +1,61 @@
+"""What is said of arms over several tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..._words import listed
+from .amounts import Amounts
+
+if TYPE_CHECKING:
+    from .over_tasks import ScoreTasks
+
+
+def words_of_two(one: ScoreTasks) -> str:
+    """Return the verdict on two arms, on these tasks and on tasks like them."""
+    ends, p, alpha, m = one.intervals, one.pairs, 1 - one.level, len(one.tasks)
+    diff, (old, new) = float(p.diff[0]), one.names
+    amounts = Amounts(one.metric, one.unit, float(ends.these_hi[0] - ends.these_lo[0]) / 2 or abs(diff) / 10 or 1.0)
+    side = "better" if diff > 0 else "worse"
+    these, like = bool(p.p_these[0] <= alpha), bool(p.p_like_used[0] <= alpha)
+    shown = "Yes" if side == "better" else "No"
+    start = {
+        (True, True): f"{shown}, on tasks like these {m}",
+        (True, False): f"{shown} on these {m} tasks, undecided on tasks like them",
+    }.get((these, like), f"Undecided, on these {m} tasks and on tasks like them")
+    wins = int((one.means[1] > one.means[0]).sum())
+    return (
+        f"{start}: {new} is {amounts.size(diff)} {side} than {old} on average (these tasks "
+        f"{_ends(amounts, ends.these_lo[0], ends.these_hi[0])}; tasks like these "
+        f"{_ends(amounts, ends.like_lo[0], ends.like_hi[0])}; {_runs(one)}). "
+        f"It is better on {wins} of the {m}."
+    )
+
+
+def _ends(amounts: Amounts, low: float, high: float) -> str:
+    words = amounts.interval(float(low), float(high))
+    return words.replace("lower", "worse").replace("higher", "better")
+
+
+def _runs(one: ScoreTasks) -> str:
+    low, high = one.n_runs
+    return f"{low} runs per task" if low == high else f"{low} to {high} runs per task"
+
+
+def words_of_many(one: ScoreTasks) -> str:
+    """Return which pairs of several arms are decided."""
+    decided = [
+        f"{one.names[j if word == 'better' else i]} over {one.names[i if word == 'better' else j]}"
+        for (i, j), word in zip(one.pairs.pairs.tolist(), one.verdicts, strict=True)
+        if word != "undecided"
+    ]
+    what = one.on.replace("-", " ")
+    pairs = len(one.verdicts)
+    text = f"better on {what}: {listed(decided, 4)}" if decided else f"no pair is decided on {what}"
+    top = one.names[int(np.argmax(one.aggregates.mean))]
+    return (
+        f"Of {len(one.names)} arms on {len(one.tasks)} tasks, {text} ({_runs(one)}; "
+        f"after Holm's correction over {pairs} pairs). {top} has the best mean."
+    )

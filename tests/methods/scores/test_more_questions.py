@@ -1,0 +1,209 @@
+"""What beside the mean is asked of scores: metrics, groups of runs, a shared spread, the winner's luck, bands."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.scores import (
+    compare_metrics,
+    compare_scores,
+    compare_tasks,
+    plan_scores,
+    rank_scores,
+    run_scores,
+)
+from runspread.methods.scores.arms import all_pairs, maybe_best, versus_baseline
+from runspread.methods.scores.bands import improvement_intervals, profile_bands
+from runspread.methods.scores.groups import newcombe_difference
+from runspread.methods.scores.one_arm import bca_interval
+from runspread.methods.scores.plans import runs_for_superiority, superiority_power
+from runspread.methods.scores.ranks import arrangement_tests, drawn_arrangements_p
+from runspread.methods.scores.winner import expected_largest
+
+RNG = np.random.default_rng(5)
+TWO_METRICS = [
+    {"method": name, "seed": k, "accuracy": mean + k / 1000, "loss": 1 - mean + (k % 2) / 9}
+    for name, mean in (("old", 0.80), ("new", 0.82))
+    for k in range(4)
+]
+
+
+def test_several_metrics_with_one_correction():
+    found = compare_metrics(TWO_METRICS, metric=("accuracy", "loss"))
+    alone = [compare_scores(TWO_METRICS, metric=metric).difference.p for metric in ("accuracy", "loss")]
+    assert found.p_holm[0] == pytest.approx(min(1, 2 * alone[0]))
+    assert found.p_holm[1] == pytest.approx(alone[1])
+    assert found.verdicts == ("better", "undecided")
+    assert found.shown
+    assert not found.refuted
+    assert found.sentence() == (
+        "New is better than old by accuracy; undecided by loss (after Holm's correction over 2 metrics)."
+    )
+    assert found.table()["verdict"] == ["better", "undecided"]
+    assert rs.compare(TWO_METRICS, metric=("accuracy", "loss")).verdicts == found.verdicts
+    with pytest.raises(InputError, match="not_worse is given for several metrics"):
+        compare_metrics(TWO_METRICS, metric=("accuracy", "loss"), not_worse=0.1)
+    with pytest.raises(InputError, match="one metric"):
+        compare_metrics(TWO_METRICS, metric="loss")
+
+
+def test_shares_of_runs_beyond_a_threshold():
+    old, new = [0.9, 0.91, 0.4, 0.41, 0.39], [0.9, 0.92, 0.91, 0.9, 0.4]
+    found = compare_scores(old, new, metric="accuracy", threshold=0.8).groups
+    assert (found.share_old, found.share_new, found.threshold) == (0.4, 0.8, 0.8)
+    assert found.p_fisher == pytest.approx(stats.fisher_exact([[2, 3], [4, 1]]).pvalue)
+    assert newcombe_difference((48, 80), (56, 70), 0.95) == pytest.approx((0.0524, 0.3339), abs=5e-5)  # Newcombe 1998
+    assert newcombe_difference((0, 5), (0, 5), 0.95)[0] == pytest.approx(-newcombe_difference((0, 5), (0, 5), 0.95)[1])
+    loss = compare_scores([1.0, 0.2], [0.3, 0.1], metric="loss", threshold=0.5)
+    assert loss.groups.share_new == 1.0
+    assert loss.table()["quantity"][-1] == "share of runs better than 0.5"
+    assert compare_scores([1.0, 0.2], [0.3, 0.1], metric="loss").groups is None
+
+
+def test_runs_of_two_groups_are_said_in_every_sentence_with_a_mean():
+    failing = [0.90, 0.91, 0.905, 0.895, 0.902, 0.41, 0.39, 0.40, 0.899, 0.903]
+    arms = {"a": failing, "b": RNG.normal(0.5, 0.01, 10).tolist(), "c": RNG.normal(0.55, 0.01, 10).tolist()}
+    said = "Mean and standard deviation mislead for a: 7 of 10 runs end near 0.902 and 3 near 0.4."
+    assert said in rank_scores(arms, metric="accuracy").sentence()
+    assert said in run_scores(arms, metric="accuracy").sentence()
+    tasks = [
+        {"method": arm, "task": task, "seed": k, "accuracy": x}
+        for arm in "ab"
+        for task in "xy"
+        for k, x in enumerate(arms[arm])
+    ]
+    ends = dict.fromkeys("xy", (0.0, 1.0))
+    assert "mislead for a on x: 7 of 10 runs" in compare_tasks(tasks, metric="accuracy", normalise=ends).sentence()
+    losses = run_scores([1 - x for x in failing], metric="loss").sentence()
+    assert "A run ends in the better group with probability 70%" in losses
+
+
+def test_a_shared_spread_is_that_of_all_arms():
+    values = [RNG.normal(k, 1, 4) for k in (0.0, 0.2, 3.0)]
+    sd = math.sqrt(np.mean([x.var(ddof=1) for x in values]))
+    t = (values[1].mean() - values[0].mean()) / (sd * math.sqrt(2 / 4))
+    assert all_pairs(values, spread="shared").p_pairs[0] == pytest.approx(2 * stats.t.sf(abs(t), 9))
+    found = versus_baseline(values, 0, 0.95, spread="shared")
+    expected = stats.dunnett(values[1], values[2], control=values[0], random_state=0)
+    np.testing.assert_allclose(found.p_baseline_holm, np.maximum(expected.pvalue, found.p_baseline))
+    assert found.correction == "Dunnett"
+    ends = expected.confidence_interval(0.95)
+    np.testing.assert_allclose(found.baseline_lo, ends.low, rtol=1e-3)
+    ranking = rank_scores(dict(zip("abc", values, strict=True)), metric="return", spread="shared", baseline="a")
+    assert "after Dunnett's correction over 2 comparisons" in ranking.sentence()
+    assert "p (Dunnett)" in ranking.table().columns
+    goods = [x.mean() for x in values]
+    tail = 0.05 / 2
+    out = [any(stats.t.sf((b - a) / (sd * math.sqrt(2 / 4)), 9) <= tail for b in goods if b > a) for a in goods]
+    np.testing.assert_array_equal(maybe_best(values, 0.95, lower=False, spread="shared"), ~np.array(out))
+
+
+def test_few_runs_are_told_what_a_shared_spread_could_show():
+    arms = {name: RNG.normal(0, 1, 3).tolist() for name in "abcd"}
+    notes = " ".join(rank_scores(arms, metric="return").warnings)
+    assert "spread='shared', if it is known that all arms spread alike (Brown and Forsythe's p" in notes
+    assert not any("spread='shared'" in note for note in rank_scores(arms, metric="return", spread="shared").warnings)
+
+
+def test_the_luck_of_the_best_of_two_or_three():
+    assert [expected_largest(k) for k in (2, 3, 10)] == pytest.approx([0.5641896, 0.8462844, 1.5387527], abs=1e-6)
+    arms = {"a": [1.0, 2.0, 3.0], "b": [1.5, 2.5, 3.6], "c": [1.4, 2.4, 3.5]}
+    found = rank_scores(arms, metric="return")
+    sd = math.sqrt(np.mean([np.var(x, ddof=1) for x in arms.values()]))
+    assert found.best.luck == pytest.approx(sd / math.sqrt(3) * 0.8462843753)
+    assert "As the best of 3 it looks up to 0.505 better than it is, on average." in found.sentence()
+
+
+def test_plans_for_two_pilots_and_for_the_share_of_pairs():
+    pilot = np.array([90.0, 92.0, 88.0, 91.0, 94.0])
+    shared = plan_scores(2.0, pilot=(pilot, 2 * pilot))
+    each = plan_scores(2.0, pilot=(pilot, 2 * pilot), spread="each")
+    assert each.runs_plugin == shared.runs_plugin
+    assert each.runs_assurance > shared.runs_assurance
+    assert each.spread_old == pytest.approx((pilot.std(ddof=1), 4))
+    assert "standard deviations known from 4 and 4 degrees of freedom" in each.sentence()
+    with pytest.raises(InputError, match="spread='each' is given with 1 pilot"):
+        plan_scores(2.0, pilot=pilot, spread="each")
+    plan = plan_scores(superior=0.75)
+    assert plan.runs_assurance == runs_for_superiority(0.75, 0.05, 0.8) == 21
+    assert superiority_power(0.75, 21, 0.05) >= 0.8 > superiority_power(0.75, 20, 0.05)
+    assert "if its run wins 75% of pairs" in plan.sentence()
+    with pytest.raises(InputError, match="above one half"):
+        plan_scores(superior=0.4)
+
+
+def test_runs_are_needed_for_what_is_asked_and_for_nothing_else():
+    old, new = [1.0, 1.2, 0.9, 1.1], [1.05, 1.25, 0.95, 1.2]
+    assert compare_scores(old, new, metric="return").runs_needed is None
+    asked = compare_scores(old, new, metric="return", gap=0.1)
+    assert asked.runs_needed > 4
+    assert f"a gap of 0.1 takes {asked.runs_needed:,} runs of each" in asked.sentence()
+    with pytest.raises(InputError, match="gap is -1"):
+        compare_scores(old, new, metric="return", gap=-1.0)
+
+
+def test_a_target_that_is_one_run_and_runs_beyond_a_threshold():
+    x = np.array([3.277, 3.279, 3.278, 3.2765])
+    plain, single = (run_scores(x, metric="loss", target=3.28, target_is_run=is_run) for is_run in (False, True))
+    t = (x.mean() - 3.28) / (x.std(ddof=1) * math.sqrt(1 + 1 / 4))
+    assert single.arms[0].target.t_target == pytest.approx(t)
+    assert single.arms[0].target.p_target > plain.arms[0].target.p_target
+    found = run_scores(x, metric="loss", threshold=3.2785)
+    assert found.arms[0].success.success_count == 3
+    assert "3 of 4 runs are better than 3.2785: a run is so with probability 75%" in found.sentence()
+    assert rs.summary(x, metric="loss", threshold=3.2785).arms[0].success.success_rate == 0.75
+
+
+def test_a_bootstrap_interval_is_offered_from_twenty_runs_on():
+    x = RNG.exponential(size=25)
+    found = run_scores(x, metric="loss", interval="bca").arms[0].intervals
+    assert (found.mean_lo, found.mean_hi) == bca_interval(x, 0.95)
+    assert found.mean_hi - x.mean() > x.mean() - found.mean_lo
+    with pytest.raises(InputError, match=r"interval='bca' is given, and the arm has 19 runs. Expected 20 runs"):
+        run_scores(x[:19], metric="loss", interval="bca")
+
+
+def test_arrangements_are_drawn_where_there_are_too_many():
+    a, b = RNG.normal(size=7), RNG.normal(1, 1, 7)
+    exact, _ = arrangement_tests(a, b)
+    assert drawn_arrangements_p(a, b) == pytest.approx(exact, abs=4 * math.sqrt(exact / 9_999))
+    assert drawn_arrangements_p(b, a) == pytest.approx(exact, abs=4 * math.sqrt(exact / 9_999))
+    found = compare_scores(RNG.normal(size=15), RNG.normal(size=15), metric="return")
+    assert 0 < found.ranks.p_perm <= 1
+    assert found.ranks.p_mw == pytest.approx(stats.mannwhitneyu(found.old, found.new, method="exact").pvalue, rel=1e-9)
+    assert "permutation, drawn" in found.table()["test"]
+
+
+def cells(arms: int, tasks: int, runs: int, gap: float = 0.5):
+    rng = np.random.default_rng(1)
+    return [[rng.normal(gap * i, 1, runs) for _ in range(tasks)] for i in range(arms)]
+
+
+def test_bands_of_profiles_and_of_the_chance_to_improve():
+    found = cells(2, 5, 4)
+    low, high = profile_bands(found, [-1.0, 0.0, 1.0], 0.95)
+    share = np.mean([(x > 0).mean() for x in found[0]])
+    assert 0 <= low[0, 1] < share < high[0, 1] <= 1
+    low, high = improvement_intervals(found, 0.95)
+    np.testing.assert_allclose(low, 1 - high.T)
+    rows = [
+        {"method": f"m{i}", "task": f"t{k}", "seed": s, "return": x}
+        for i, arm in enumerate(found)
+        for k, runs in enumerate(arm)
+        for s, x in enumerate(runs)
+    ]
+    result = compare_tasks(rows, metric="return")
+    table = result.improvement()
+    assert table["arm"] == ["m0", "m1"]
+    assert table["low"][1] <= result.aggregates.p_improvement[1, 0] <= table["high"][1]
+    assert result.profile([0.0])["share"] == pytest.approx([np.mean([(x > 0).mean() for x in arm]) for arm in found])
+    mean = result.aggregate("iqm")
+    assert mean["low"][0] < mean["iqm"][0] < mean["high"][0]
+    narrow = result.aggregate("iqm", interval="percentile")
+    assert narrow["high"][0] - narrow["low"][0] < mean["high"][0] - mean["low"][0]
