@@ -65,6 +65,8 @@ def readable(path: Path) -> Generator[None]:
         raise InputError(f"the file {path} does not exist", "a table") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text in UTF-8 ({error.reason})", "a table", "Save it as UTF-8.") from error
+    except FileNotFoundError as error:
+        raise InputError(f"the file {path} does not exist", "a CSV or Parquet table") from error
     except (OSError, csv.Error, MemoryError, NotImplementedError, OverflowError) as error:
         raise InputError(f"{path} cannot be read ({error})", "a table") from error
     except ValueError as error:  # so does pyarrow say it
@@ -93,7 +95,7 @@ def _from_path(path: Path) -> Table:
 
 def _from_text(path: Path, file: Iterable[str], separator: str) -> Table:
     """Return the table of a file of text, some rows in memory at a time beside its columns."""
-    rows = csv.reader(file, delimiter=separator)
+    rows = csv.reader(file, delimiter=separator, strict=True)
     names = next((row for row in rows if row), None)
     if names is None:
         raise InputError(f"{path} is empty", "a header and one row per model")
