@@ -65,8 +65,6 @@ def readable(path: Path) -> Generator[None]:
         raise InputError(f"the file {path} does not exist", "a table") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text in UTF-8 ({error.reason})", "a table", "Save it as UTF-8.") from error
-    except FileNotFoundError as error:
-        raise InputError(f"the file {path} does not exist", "a CSV or Parquet table") from error
     except (OSError, csv.Error, MemoryError, NotImplementedError, OverflowError) as error:
         raise InputError(f"{path} cannot be read ({error})", "a table") from error
     except ValueError as error:  # so does pyarrow say it
