@@ -47,7 +47,7 @@ def test_every_module_with_a_command_is_one():
         for file in folder.glob("*.py")
         if re.search(r"^def command\(", file.read_text(), re.MULTILINE)
     }
-    assert {name.replace("-", "_") for name in COMMANDS} == there
+    assert {name.replace("-", "_") for name in COMMANDS} == {name.rstrip("_") for name in there}
     assert len(COMMANDS) == len(there)
 
 

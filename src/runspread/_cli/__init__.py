@@ -7,6 +7,7 @@ it is undecided, 2 where the command cannot answer (and why), 130 where it was i
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 import traceback
@@ -85,7 +86,7 @@ class _Commands(click.Group):
 
 
 def _module(command: str) -> str:
-    return "import_" if command == "import" else command.replace("-", "_")
+    return command.replace("-", "_") + "_" * keyword.iskeyword(command)
 
 
 def first_line(command: str) -> str:
