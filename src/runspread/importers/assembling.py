@@ -14,18 +14,16 @@ import numpy as np
 
 from .._words import count, listed
 from . import statuses
-from .curves import Resolved, raw_curves, resolved_curves
+from .curves import PLACEHOLDER, settle
 from .hyperparameters import belongs_to_the_run, configuration_id, flat, read_back, unique_keys
-from .limits import SourceProblem
 from .options import Options
-from .records import Curve, ImportedRun, Problem, RawRun, Source
+from .records import Curve, ImportedRun, Problem, RawRun, Resolved, Source
 from .seeds import IN_NAME, KEYS, ROLES, SPLIT_SEEDS, FoundSeeds, find_seeds, plain_key, seed_in_name
 
 LEFT_OUT = (
     "*_runtime", "*_per_second", "time/*", "_runtime", "_timestamp", "_step", "system/*", "system.*", "total_flos",
     "epoch",
 )  # fmt: skip
-PLACEHOLDER = "hp_metric"
 
 
 @dataclass
@@ -155,34 +153,21 @@ def wanted_metric(name: str, options: Options) -> bool:
 def _take(item: _Known, options: Options, found: Assembled) -> None:
     """Write down one run, or those that its log is split into; a problem names it and goes on."""
     raw = item.raw
-    try:
-        placeholders = [PLACEHOLDER] if _is_placeholder(raw) else []
-        parts = resolved_curves(raw.log, options.restarts or raw.restarts or "last", placeholders)
-    except SourceProblem as problem:
-        found.problems.append(Problem(raw.path, str(problem)))
-        return
-    for placeholder in placeholders:
-        raw.left_out[f"{placeholder} (the placeholder -1)"] += 1
-    for number, part in enumerate(parts):
+    settle(raw, options.restarts)
+    settled = raw.settled
+    assert settled is not None
+    if settled.refused:
+        found.problems.append(Problem(raw.path, settled.refused))
+    for number, part in enumerate(settled.parts):
         name = raw.id if not number else f"{raw.id}#{number + 1}"
-        whole = raw_curves(raw.log) if len(parts) == 1 else part.curves
-        found.runs.append(_written(item, name, part, whole, options, last=number == len(parts) - 1))
+        if settled.placeholder:
+            part.curves.pop(PLACEHOLDER, None)
+        found.runs.append(_written(item, name, part, options, last=number == len(settled.parts) - 1))
 
 
-def _is_placeholder(raw: RawRun) -> bool:
-    """Whether Lightning's ``hp_metric`` is what the logger writes when nobody sets it."""
-    if PLACEHOLDER not in raw.log.names:
-        return False
-    points = raw.log.points()
-    own = points.which == raw.log.names.index(PLACEHOLDER)
-    return bool((points.values[own] == -1).all() and (points.steps[own] == 0).all())
-
-
-def _written(
-    item: _Known, id: str, part: Resolved, whole: Mapping[str, Curve], options: Options, *, last: bool
-) -> ImportedRun:
+def _written(item: _Known, id: str, part: Resolved, options: Options, *, last: bool) -> ImportedRun:
     raw = item.raw
-    curves = {name: curve for name, curve in part.curves.items() if not (name == PLACEHOLDER and _is_placeholder(raw))}
+    curves = part.curves
     summary = dict(part.summary) | (dict(raw.summary) if last else {})
     summary |= {name: float(curve.values[0]) for name, curve in curves.items() if len(curve.values) == 1}
     status, evidence = _status(raw, curves, summary, last=last)
@@ -199,7 +184,7 @@ def _written(
         hyperparameters=hyperparameters,
         configuration=_configuration(item, options),
         curves=curves,
-        raw=whole,
+        raw=part.raw,
         summary=summary,
         status=status,
         evidence=evidence,

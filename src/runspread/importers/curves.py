@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,28 +10,52 @@ from numpy.typing import NDArray
 
 from .._words import count
 from .limits import SourceProblem
-from .records import NO_STEP, Curve, Log, Points
+from .records import NO_STEP, Curve, Log, Points, RawRun, Resolved, Settled
 
 RESTARTS = ("last", "first", "split", "refuse")
 
 
-@dataclass
-class Resolved:
-    """Curves of one run, or of one of those that a log was split into.
+PLACEHOLDER = "hp_metric"
 
-    Attributes
-    ----------
-    curves : dict of str to Curve
-        A value per step.
-    summary : dict of str to float
-        Points at negative steps.
-    notes : list of str
-        What was decided, with counts.
-    """
 
-    curves: dict[str, Curve] = field(default_factory=dict[str, Curve])
-    summary: dict[str, float] = field(default_factory=dict[str, float])
-    notes: list[str] = field(default_factory=list[str])
+def settle(run: RawRun, restarts: str | None) -> None:
+    """Put the curves of a run in order, and drop its log."""
+    if run.settled is not None:
+        return
+    found = Settled(placeholder=_is_placeholder(run.log))
+    try:
+        quiet = [PLACEHOLDER] if found.placeholder else []
+        found.parts = resolved_curves(run.log, restarts or run.restarts or "last", quiet)
+    except SourceProblem as problem:
+        found.refused = str(problem)
+    if len(found.parts) == 1:
+        found.parts[0].raw = raw_curves(run.log)
+    for part in found.parts:
+        _share(part)
+    if found.placeholder:
+        run.left_out[f"{PLACEHOLDER} (the placeholder -1)"] += 1
+    run.settled, run.log = found, Log()
+
+
+def _is_placeholder(log: Log) -> bool:
+    """Whether Lightning's ``hp_metric`` is what the logger writes when nobody sets it."""
+    if PLACEHOLDER not in log.names:
+        return False
+    points = log.points()
+    own = points.which == log.names.index(PLACEHOLDER)
+    return bool((points.values[own] == -1).all() and (points.steps[own] == 0).all())
+
+
+def _share(part: Resolved) -> None:
+    """Keep the points once where those that were written are those that count."""
+    for name, curve in part.curves.items():
+        raw = part.raw.get(name)
+        if raw is None or (
+            len(raw.steps) == len(curve.steps)
+            and np.array_equal(raw.steps, curve.steps)
+            and np.array_equal(raw.values, curve.values, equal_nan=True)
+        ):
+            part.raw[name] = curve
 
 
 def raw_curves(log: Log) -> dict[str, Curve]:

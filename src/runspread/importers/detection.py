@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from .curves import settle
 from .formats import Claim, Format, Taken
 from .limits import Clock, SourceProblem, is_pointer
 from .options import Options
@@ -61,7 +62,10 @@ def _read_tree(tree: Tree, formats: Sequence[Format], options: Options, problems
         for claim in claims:
             taken.add(claim)
         own = [run for claim in claims for run in _read_claim(kind, claim, options, problems)]
-        runs += kind.join(own)
+        joined = kind.join(own)
+        for run in joined:
+            settle(run, options.restarts)
+        runs += joined
     problems += _named_only(tree)
     return runs
 
@@ -73,6 +77,8 @@ def _read_claim(kind: Format, claim: Claim, options: Options, problems: list[Pro
         runs = kind.read(claim, options, Clock(options.limits))
         for run in runs:
             run.place = claim.folder.path
+            if kind.join is list:  # else what belongs together is settled together
+                settle(run, options.restarts)
         return runs
     except SourceProblem as problem:
         problems.append(Problem(where, str(problem)))

@@ -173,6 +173,37 @@ class Points(NamedTuple):
 
 
 @dataclass
+class Resolved:
+    """Curves of one run, or of one of those that a log was split into.
+
+    Attributes
+    ----------
+    curves : dict of str to Curve
+        A value per step.
+    raw : dict of str to Curve
+        The same as they were written.
+    summary : dict of str to float
+        Points at negative steps.
+    notes : list of str
+        What was decided, with counts.
+    """
+
+    curves: dict[str, Curve] = field(default_factory=dict[str, Curve])
+    raw: dict[str, Curve] = field(default_factory=dict[str, Curve])
+    summary: dict[str, float] = field(default_factory=dict[str, float])
+    notes: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class Settled:
+    """What became of a log: the parts that it was split into, usually one, or why it is refused."""
+
+    parts: list[Resolved] = field(default_factory=list[Resolved])
+    refused: str = ""
+    placeholder: bool = False  # whether Lightning's ``hp_metric`` was the one that nobody set
+
+
+@dataclass
 class RawRun:
     """A run as its reader found it, before seeds, hyperparameters and curves are put in order.
 
@@ -227,6 +258,7 @@ class RawRun:
     seeds_in_name: bool = False  # whether the name of its folder says the seed, as the format has no other place
     media: set[str] = field(default_factory=set[str])  # numbers that describe pictures and tables, and are no results
     place: Path = Path()  # the folder that it lies in
+    settled: Settled | None = None  # its curves, once they are in order; the log is dropped then
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .formats import Claim, Format, Taken
 from .limits import Clock, SourceProblem, decoded, opened, refuse_pointer
@@ -53,42 +56,48 @@ def _whole_lines(data: bytes) -> str:
 
 
 def _add_matches(run: RawRun, pattern: re.Pattern[str], text: str, options: Options, clock: Clock) -> None:
-    groups = list(pattern.groupindex)
+    """Add the points of all matches; a match without a whole step gives none."""
+    groups = dict(pattern.groupindex)
     axis = options.step if options.step in groups else next((name for name in _STEPS if name in groups), None)
-    metrics = [name for name in groups if name != axis]
-    if not metrics:
-        metrics = groups
-    add, count = run.log.add, 0
-    for found in pattern.finditer(text):
-        count += 1
-        if count % 4096 == 0:
-            clock.check()
-        step = NO_STEP if axis is None else _step(found[axis])
-        if step is None:
-            continue
-        for name in metrics:
-            cell = found[name]
-            if cell is None:
-                continue
-            number = _number(cell)
-            if number is None:
-                run.left_out[f"values of {name} that are no numbers"] += 1
-            else:
-                add(name, step, number)
+    metrics = [name for name in groups if name != axis] or list(groups)
+    found: list[Any] = pattern.findall(text)
+    clock.check()
+    if not found:
+        return
+    rows = found if pattern.groups > 1 else [(cell,) for cell in found]
+    columns = list(zip(*rows, strict=True))
+    steps = np.full(len(rows), NO_STEP) if axis is None else _steps(columns[groups[axis] - 1])
+    values = np.stack([_numbers(columns[groups[name] - 1], name, run) for name in metrics])
+    there = ~np.isnan(values.imag) & (steps >= NO_STEP)
+    numbers = np.array([run.log.number(name) for name in metrics], np.int32)
+    at_row, at_metric = np.nonzero(there.T)
+    run.log.extend(numbers[at_metric], steps[at_row], values.real[at_metric, at_row])
 
 
-def _step(cell: str | None) -> int | None:
-    if cell is not None and cell.isdigit() and len(cell) < 19:
-        return int(cell)
-    number = number_of_text(cell) if cell is not None else None
-    return int(number) if number is not None and math.isfinite(number) and number == int(number) else None
-
-
-def _number(cell: str) -> float | None:
+def _steps(cells: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return whole steps; what is none is below all steps."""
     try:
-        return float(cell.rstrip(".,;:"))
+        return np.array([int(cell) for cell in cells], np.int64)
+    except (ValueError, OverflowError):
+        found = [number_of_text(cell) for cell in cells]
+        whole = [number is not None and number.is_integer() and abs(number) < 2**62 for number in found]
+        pairs = zip(found, whole, strict=True)
+        return np.array([int(number or 0) if fine else NO_STEP - 1 for number, fine in pairs], np.int64)
+
+
+def _numbers(cells: tuple[str, ...], name: str, run: RawRun) -> NDArray[np.complex128]:
+    """Return values; the imaginary part is NaN where a cell holds none."""
+    try:
+        return np.array([float(cell) for cell in cells]).astype(np.complex128)
     except ValueError:
-        return number_of_text(cell)
+        pass
+    found = np.zeros(len(cells), np.complex128)
+    for row, cell in enumerate(cells):
+        number = number_of_text(cell.rstrip(".,;:"))
+        found[row] = complex(0, np.nan) if number is None else complex(number, 0)
+        if number is None and cell:
+            run.left_out[f"values of {name} that are no numbers"] += 1
+    return found
 
 
 FORMAT = Format("text", "plain text, read with --pattern", find, read)

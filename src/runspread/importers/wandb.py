@@ -6,10 +6,10 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .formats import Claim, Format, Taken, list_files
 from .limits import Clock, SourceProblem, opened
@@ -41,16 +41,16 @@ def find(tree: Tree, taken: Taken, options: Options) -> list[Claim]:
 
 
 class _Reader:
-    """Takes the records of one file for a run."""
+    """Takes the records of one file for a run; rows of the history are kept as flat lists."""
 
     def __init__(self, run: RawRun) -> None:
         self.run = run
         self.exit: int | None = None
-        self.rows: list[tuple[int, float, list[tuple[str, float]]]] = []
-
-    def latest(self) -> float | None:
-        """Return when the last row was logged."""
-        return max((time for _, time, _ in self.rows if time == time), default=None)
+        self.names: dict[bytes, int] = {}
+        self.which: list[int] = []  # number of the metric of each value
+        self.values: list[float] = []
+        self.ends: list[int] = []  # how many values there are after each row
+        self.steps: list[int] = []
 
     def take(self, data: bytes) -> None:
         """Take one record."""
@@ -58,7 +58,7 @@ class _Reader:
             if wire != 2:
                 continue
             if number == 2:
-                self._history(value)
+                self._whole_row(value)
             elif number == 3:
                 self._summary(value)
             elif number == 5:
@@ -68,42 +68,57 @@ class _Reader:
             elif number == 18:
                 self.exit = int(fields_of(value).get(1, 0))
 
+    def _whole_row(self, data: bytes) -> None:
+        """Take a row, or nothing of it."""
+        before = len(self.which)
+        try:
+            self._history(data)
+        except BadRecordError:
+            del self.which[before:], self.values[before:]
+            raise
+
     def _history(self, data: bytes) -> None:
-        step, time = NO_STEP, float("nan")
-        found: list[tuple[str, float]] = []
-        at, end = 0, len(data)
+        step, at, end = NO_STEP, 0, len(data)
         while at < end:
-            key = data[at]
-            if key >= 0x80:
-                _, at = varint(data, at)
-                raise BadRecordError
-            length, at = varint(data, at + 1)
+            key, length = data[at], data[at + 1] if at + 1 < end else 0
+            at += 2
+            if length >= 0x80:
+                length, at = varint(data, at - 1)
             value = data[at : at + length]
             at += length
             if key == 0x0A:
-                self._item(value, found)
+                self._item(value)
             elif key == 0x12:
                 step = signed(fields_of(value).get(1, 0))
-        axis = next((number for name, number in found if name == "_step"), None)
-        if step == NO_STEP and axis is not None:
-            step = int(axis)
-        time = next((number for name, number in found if name == "_timestamp"), time)
-        self.rows.append((step, time, [item for item in found if item[0] not in _OWN]))
+            else:
+                raise BadRecordError
+        self.steps.append(step)
+        self.ends.append(len(self.which))
 
-    def _item(self, data: bytes, found: list[tuple[str, float]]) -> None:
+    def _item(self, data: bytes) -> None:
         """Add the numbers of one item; the common form, a key and a short number, is read without its parser."""
         length = data[1] if len(data) > 1 else 0x80
-        if data[:1] == b"\n" and length < 0x80 and data[2 + length : 4 + length] == b"\x82\x01":
-            size = data[4 + length]
-            text = data[5 + length :]
-            if size < 0x80 and len(text) == size:
-                try:
-                    found.append((data[2 : 2 + length].decode(), float(text)))
-                    return
-                except ValueError:
-                    pass
+        at = 4 + length
+        if length < 0x80 and data[0] == 0x0A and data[at - 2 : at] == b"\x82\x01" and len(data) == at + 1 + data[at]:
+            try:
+                value = float(data[at + 1 :])
+            except ValueError:
+                pass
+            else:
+                self._put(data[2 : at - 2], value)
+                return
+        found: list[tuple[str, float]] = []
         name, value = _key_and_value(data)
         self._flatten(name, value, found)
+        for key, number in found:
+            self._put(key.encode(), number)
+
+    def _put(self, name: bytes, value: float) -> None:
+        number = self.names.get(name)
+        if number is None:
+            number = self.names[name] = len(self.names)
+        self.which.append(number)
+        self.values.append(value)
 
     def _flatten(self, name: str, value: Any, found: list[tuple[str, float]], depth: int = 0) -> None:
         if isinstance(value, dict) and depth < 20:
@@ -244,43 +259,83 @@ def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
             run.notes.append(f"{path.name}: {problem}")
     if path.lstat().st_size <= 7:
         run.notes.append(f"{path.name} has {path.lstat().st_size} bytes: nothing was flushed before the run was killed")
-    _add_rows(run, reader.rows, options)
-    _say_status(run, reader, options)
+    rows = _Rows(reader)
+    _add_rows(run, rows, options)
+    _say_status(run, reader.exit, rows, options)
     _add_config_file(run, folder, options)
     list_files(run, folder)
     return [run]
 
 
-def _add_rows(run: RawRun, rows: list[tuple[int, float, list[tuple[str, float]]]], options: Options) -> None:
+class _Rows:
+    """The history of one file as arrays: number of the metric, value and row of each point, step of each row."""
+
+    def __init__(self, reader: _Reader) -> None:
+        self.names = [name.decode("utf-8", errors="replace") for name in reader.names]
+        self.which, self.values = np.array(reader.which, np.int32), np.array(reader.values, np.float64)
+        counts = np.diff(np.array([0, *reader.ends], np.int64))
+        self.row = np.repeat(np.arange(len(counts)), counts)[: len(self.which)]
+        self.which, self.values = self.which[: len(self.row)], self.values[: len(self.row)]
+        self.steps = np.array(reader.steps, np.int64)
+        logged = self.column("_step")
+        lacking = (self.steps == NO_STEP) & ~np.isnan(logged)
+        self.steps[lacking] = logged[lacking].astype(np.int64)
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return a metric's value in each row, NaN where there is none."""
+        found = np.full(len(self.steps), np.nan)
+        if name in self.names:
+            own = self.which == self.names.index(name)
+            found[self.row[own]] = self.values[own]
+        return found
+
+    def used(self) -> NDArray[np.bool_]:
+        """Return which points are of metrics, and not W&B's own."""
+        own = np.array([name.startswith(_OWN) for name in self.names], bool)
+        return ~own[self.which] if len(self.names) else np.zeros(0, bool)
+
+
+def _add_rows(run: RawRun, rows: _Rows, options: Options) -> None:
     """Add the rows of a history, on a logged step where every row has one that does not decrease."""
-    axis = _axis(rows, options)
-    for step, time, items in rows:
-        at = step if axis is None else int(next(number for name, number in items if name == axis))
-        for name, number in items:
-            if name != axis:
-                run.log.add(name, at, number, time)
+    used = rows.used()
+    axis = _axis(rows, used, options)
+    steps = rows.steps
     if axis is not None:
         run.notes.append(f"{axis} is the step, not the count of calls")
+        column = rows.column(axis)
+        steps = np.where(np.isnan(column), NO_STEP, column).astype(np.int64)
+        used &= rows.which != rows.names.index(axis)
+    there = np.flatnonzero(used)
+    numbers = np.zeros(len(rows.names), np.int32)
+    for number in np.unique(rows.which[there]).tolist():
+        numbers[number] = run.log.number(rows.names[number])
+    run.log.extend(
+        numbers[rows.which[there]],
+        steps[rows.row[there]],
+        rows.values[there],
+        rows.column("_timestamp")[rows.row[there]],
+    )
 
 
-def _axis(rows: list[tuple[int, float, list[tuple[str, float]]]], options: Options) -> str | None:
-    used = [dict(items) for _, _, items in rows if items]
+def _axis(rows: _Rows, used: NDArray[np.bool_], options: Options) -> str | None:
+    needed = np.unique(rows.row[used])
     for name in (options.step,) if options.step else (*_AXES, "epoch"):
-        values = [row.get(name) for row in used]
-        if not values or any(value is None or value != value or value != int(value) for value in values):
+        values = rows.column(name)[needed]
+        if not len(values) or not bool(np.isfinite(values).all()) or bool((values != np.floor(values)).any()):
             continue
-        whole = [int(value) for value in values if value is not None]
-        if all(a <= b for a, b in pairwise(whole)) and whole[0] >= 0 and whole[-1] > whole[0]:
+        if values[0] >= 0 and values[-1] > values[0] and bool((np.diff(values) >= 0).all()):
             return name
     return None
 
 
-def _say_status(run: RawRun, reader: _Reader, options: Options) -> None:
-    if reader.exit is not None:
-        run.status = FINISHED if reader.exit == 0 else CRASHED
-        run.evidence = f"exit code {reader.exit}"
-    else:
-        run.status, run.evidence = running_or_killed(run.files, options.stale, "no exit record", reader.latest())
+def _say_status(run: RawRun, code: int | None, rows: _Rows, options: Options) -> None:
+    if code is not None:
+        run.status = FINISHED if code == 0 else CRASHED
+        run.evidence = f"exit code {code}"
+        return
+    times = rows.column("_timestamp")
+    latest = float(np.nanmax(times)) if np.isfinite(times).any() else None
+    run.status, run.evidence = running_or_killed(run.files, options.stale, "no exit record", latest)
 
 
 def _add_config_file(run: RawRun, folder: Folder, options: Options) -> None:
