@@ -267,6 +267,17 @@ def test_05_a_wandb_file_is_cut_at_a_block(tmp_path):
     assert steps.tolist() == list(range(len(steps)))
 
 
+def test_05_numbers_that_describe_media_are_no_results(tmp_path):
+    table = {"_type": "table-file", "ncols": 5, "nrows": 10, "path": "media/x.json"}
+    nested = b"".join(w.item("", value, nested=("preds", key)) for key, value in table.items())
+    records = [w.history(0, loss=1.0, pictures=table), w.field(2, nested + w.item("loss", 0.5)), w.exit_record(0)]
+    w.wandb_file(tmp_path / "run-20240101_000000-m", "m", records)
+    run = only(rs.import_runs(tmp_path))
+    assert run.taken() == ["loss"]
+    assert run.raw["preds.nrows"].values.tolist() == [10]
+    assert run.raw["pictures.ncols"].values.tolist() == [5]
+
+
 def test_06_without_steps_the_order_is_the_step(tmp_path):
     w.event_file(tmp_path / "tb", w.curve_events("loss", [(0, float(k)) for k in range(10)]))
     lines = [f"{k}" for k in range(5)]

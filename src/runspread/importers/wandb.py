@@ -46,6 +46,7 @@ class _Reader:
     def __init__(self, run: RawRun) -> None:
         self.run = run
         self.exit: int | None = None
+        self.media: set[str] = set()  # beginnings of names that describe pictures and tables
         self.names: dict[bytes, int] = {}
         self.which: list[int] = []  # number of the metric of each value
         self.values: list[float] = []
@@ -122,16 +123,17 @@ class _Reader:
 
     def _flatten(self, name: str, value: Any, found: list[tuple[str, float]], depth: int = 0) -> None:
         if isinstance(value, dict) and depth < 20:
-            before = len(found)
             for key, item in value.items():
                 self._flatten(f"{name}.{key}", item, found, depth + 1)
             if "_type" in value:
-                self.run.media.update(key for key, _ in found[before:])
+                self.media.add(f"{name}.")
                 self.run.left_out[f"media of type {str(value['_type'])[:40]}"] += 1
             return
         number = number_of(value)
         if number is not None:
             found.append((name, number))
+        elif name.endswith("._type"):
+            self.media.add(name.removesuffix("_type"))
         elif not name.endswith(("_type", "path", "sha256")):
             self.run.left_out[f"values of {name} that are no numbers"] += 1
 
@@ -260,6 +262,7 @@ def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
     if path.lstat().st_size <= 7:
         run.notes.append(f"{path.name} has {path.lstat().st_size} bytes: nothing was flushed before the run was killed")
     rows = _Rows(reader)
+    run.media = {name for name in (*rows.names, *run.summary) if name.startswith(tuple(reader.media))}
     _add_rows(run, rows, options)
     _say_status(run, reader.exit, rows, options)
     _add_config_file(run, folder, options)
