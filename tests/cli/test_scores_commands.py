@@ -364,6 +364,42 @@ def test_kinds_are_not_mixed(tmp_path, studies):
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("method,model,loss\na,x,0.1\na,x,0.2\nb,y,0.2\nb,y,0.21\n", ("--metric", "loss")),
+        ("who,loss\na,0.1\na,0.12\nb,0.2\nb,0.3\n", ("--metric", "loss")),
+        ("method,loss\na,0.1\na,0.12\nb,0.2\nb,0.3\n", ()),
+        ("method,score,result\na,1,0.1\na,2,0.12\nb,1,0.2\nb,1,0.3\n", ("--lower-is-better",)),
+        ("method,seed,step,epoch,loss\na,1,1,1,0.1\na,2,1,1,0.2\nb,1,1,1,0.2\nb,2,1,1,0.21\n", ("--metric", "loss")),
+        ("method,id,name,loss\na,1,x,0.1\na,2,y,0.2\nb,1,z,0.2\nb,2,u,0.21\n", ("--metric", "loss")),
+        ("method,seed,trial,loss\na,1,1,0.1\na,2,1,0.2\nb,1,1,0.2\nb,2,1,0.21\n", ("--metric", "loss")),
+        ("method,task,data,loss\na,1,1,0.1\na,1,1,0.2\nb,1,1,0.2\nb,1,1,0.21\n", ("--metric", "loss")),
+        ("method,seed,loss\na,1,0.1\na,1,0.2\na,2,0.3\nb,1,0.2\nb,2,0.21\n", ("--metric", "loss")),
+        ("method,speed\na,0.1\na,0.12\nb,0.2\nb,0.3\n", ("--metric", "speed")),
+        ("method,loss,acc\na,0.1,1\na,0.12,2\nb,0.2,3\nb,0.3,4\n", ("--metric", "los")),
+    ],
+)
+def test_the_option_that_an_error_names_helps(tmp_path, text, words):
+    """The hint of every error about columns is an option that can be typed as it stands."""
+    (tmp_path / "t.csv").write_text(text)
+    command = ["compare", tmp_path / "t.csv", *words]
+    said = invoke(*command)
+    assert said.exit_code == 2
+    near = re.search(r"Did you mean '(\w+)'", said.stderr)
+    hint = re.search(r"(--[\w-]+)( (?!or)\w+)?", said.stderr)
+    if near:
+        command[-1] = near[1]
+    else:
+        command += [hint[1], *(hint[2] or "").split()]
+    assert invoke(*command).exit_code in (0, 1, 3), said.stderr
+
+
+def test_a_named_metric_is_a_column_though_others_may_hold_values(tmp_path):
+    (tmp_path / "t.csv").write_text("method,score,result,loss\na,1,2,0.1\na,1,2,0.2\nb,1,2,0.4\nb,1,2,0.5\n")
+    assert facts("compare", tmp_path / "t.csv", "--metric", "loss")["diff"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
     ("name", "content", "found"),
     [
         ("a.csv", b"\xff\xfem\x00e\x00", "is no text in UTF-8"),

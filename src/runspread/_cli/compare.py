@@ -12,7 +12,7 @@ from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
-from .scores import Asked, asked, finish, latex_option, reading_options, rows_option
+from .scores import Asked, asked, finish, latex_option, normalise_option, reading_options, rows_option
 from .show import json_option, level_option, plot_option, show, split_option
 from .statuses import SHOWN
 
@@ -60,6 +60,7 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
     metavar="each|shared|NAME",
     help="Whether each arm of scores spreads on its own, all alike, or as an entry of the atlas. [default: each]",
 )
+@normalise_option
 @reading_options
 @clusters_option
 @labels_option
@@ -73,15 +74,12 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
 def command(
     a: str,
     b: str | None,
-    baseline: str | None,
-    new_arm: str | None,
     split: str,
     level: float,
     on: str | None,
     not_worse: float | None,
     equivalent: float | None,
     paired: bool,
-    spread: str | None,
     reading: dict[str, Any],
     clusters: str | None,
     labels: str | None,
@@ -91,6 +89,7 @@ def command(
     rows: int,
     latex: bool,
     as_json: bool,
+    **chosen: str | None,
 ) -> None:
     """Whether the new runs are better than the old; exit status 1: worse is shown, 3: undecided.
 
@@ -106,17 +105,16 @@ def command(
 
     found = asked((a,) if b is None else (a, b), reading, split, labels)
     questions = {"on": on, "not_worse": not_worse, "equivalent": equivalent, "confidence_level": level}
-    arms = {name: value for name, value in (("baseline", baseline), ("new_arm", new_arm)) if value is not None}
-    pairs = {"paired": True} if paired else {}
+    how: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    how |= {"paired": True} if paired else {}
     named = {} if b is None else {"names": _names(a, b)}
     if found.scores:
-        known = {} if spread is None else {"spread": spread}
-        result = rs.compare(*found.sources, **questions, **found.options, **arms, **pairs, **known, **named)
+        result = rs.compare(*found.sources, **questions, **found.options, **how, **named)
         finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)
-    refuse_ignored("on outputs per example", "spread", "latex", "diverged", "examples")
+    refuse_ignored("on outputs per example", "spread", "normalise", "latex", "diverged", "examples")
     questions |= {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
-    how = {"kind": kind, "samples_are": samples_are, "clusters": read_clusters(clusters, a)}
-    result = rs.compare(*found.sources, **questions, **_without_points(found), **arms, **pairs, **how, **named)
+    how |= {"kind": kind, "samples_are": samples_are, "clusters": read_clusters(clusters, a)}
+    result = rs.compare(*found.sources, **questions, **_without_points(found), **how, **named)
     if not isinstance(result, rs.methods.variance.Comparison):
         finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)
     show_verdict(result, on or ON[0], as_json=as_json, plot=plot)

@@ -10,7 +10,7 @@ import click
 from .choosing import choosing_runs
 from .compare import ON_TASKS
 from .opening import kind_option, labels_option, refuse_ignored
-from .scores import asked, finish, latex_option, reading_options, rows_option
+from .scores import asked, finish, latex_option, normalise_option, reading_options, rows_option
 from .show import json_option, level_option, plot_option, split_option
 
 
@@ -19,6 +19,7 @@ from .show import json_option, level_option, plot_option, split_option
 @click.option("--baseline", metavar="ARM", help="Compare each other arm with this one.")
 @click.option("--on", type=click.Choice(ON_TASKS), help="What the answer covers, with several tasks.")
 @click.option("--spread", type=click.Choice(("each", "shared")), help="Each arm spreads on its own, or all alike.")
+@normalise_option
 @level_option
 @reading_options
 @split_option
@@ -32,8 +33,6 @@ from .show import json_option, level_option, plot_option, split_option
 def command(
     sources: tuple[str, ...],
     baseline: str | None,
-    on: str | None,
-    spread: str | None,
     level: float,
     reading: dict[str, Any],
     split: str,
@@ -43,6 +42,7 @@ def command(
     rows: int,
     latex: bool,
     as_json: bool,
+    **chosen: str | None,
 ) -> None:
     """Which of several arms may be the best; exit status 3: more than one.
 
@@ -55,7 +55,7 @@ def command(
     import runspread as rs
 
     found = asked(sources, reading, split, labels)
-    given: dict[str, Any] = {name: value for name, value in (("on", on), ("spread", spread)) if value is not None}
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if found.scores:
         refuse_ignored("on one number per run", "kind")
     else:

@@ -23,7 +23,7 @@ from .opening import is_outputs, open_chosen, open_sources, refuse_ignored, type
 from .show import save_plot, show
 from .statuses import status_of, verdict_of
 
-OF_TABLES = ("value", "seed", "task", "at", "repeats", "diverged", "lower_is_better")
+OF_TABLES = ("value", "seed", "task", "step", "run", "at", "repeats", "diverged", "lower_is_better")
 OF_SCORES = (*OF_TABLES, "metric", "examples", "spread")
 _OF_OUTPUTS = ("labels", "kind", "clusters", "samples_are")
 
@@ -60,6 +60,8 @@ _READING = (
     click.option("--value", metavar="COLUMN", help="Column of the scores. [default: found by name: value, score, ...]"),
     click.option("--seed", metavar="COLUMN", help="Column of the seeds. [default: found by name]"),
     click.option("--task", metavar="COLUMN|TASK", help="Column of the tasks, or one task to keep."),
+    click.option("--step", metavar="COLUMN", help="Column of the training steps. [default: found by name]"),
+    click.option("--run", metavar="COLUMN", help="Column of the ids of runs. [default: found by name]"),
     click.option(
         "--at", metavar="last|best|STEP", callback=_step, help="Which step of each run counts. [default: the last]"
     ),
@@ -84,7 +86,7 @@ _READING = (
         help="Size of the test set that accuracies are measured on; its noise is counted, as of independent errors.",
     ),
 )
-_NAMES = ("by", "metric", "value", "seed", "task", "at", "repeats", "diverged", "lower_is_better", "examples")
+_NAMES = ("by", "metric", *OF_TABLES, "examples")
 
 
 def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,6 +105,11 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
+normalise_option: Callable[..., Any] = click.option(
+    "--normalise",
+    type=click.Choice(("none", "baseline")),
+    help="How scores of several tasks come to one scale: as they are, or in the spread of the baseline's runs.",
+)
 rows_option: Callable[..., Any] = click.option(
     "--rows", default=30, show_default=True, help="Number of rows of the table to print (0: none, -1: all)."
 )

@@ -79,18 +79,23 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
     taken = {name for role in NAMES if role != "metric" for name in as_names(given.get(role))}
     for name in taken:
         check_column(name, names)
-    found = {role: _found(role, names, given, taken) for role in NAMES}
     wanted = as_names(given.get("metric"))
+    wide = given.get("value") is None and bool(wanted) and all(name in names for name in wanted)
+    taken |= set(wanted) if wide else set()
+    found = {role: None if wide and role == "value" else _found(role, names, given, taken) for role in NAMES}
     values = _wide(table, found, wanted)
     if found["value"] is None and not values:
+        likely = next((name for name in names if names_a_metric(name) and not _is_an_error(name)), "...")
         raise InputError(
-            f"none of the columns {', '.join(names)} is known to hold values",
-            "one",
-            "Name it: value='...' or metric='...'.",
+            f"none of the columns {', '.join(names)} is known to hold values", "one", f"Name it: metric={likely!r}."
         )
     by = as_names(given.get("by")) or as_names(found["by"])
     if not by and not one_arm:
-        raise InputError(f"none of the columns {', '.join(names)} is known to name arms", "one", "Name it: by=.")
+        used = {*wanted, *(name for name in found.values() if name is not None)}
+        likely = next((name for name in names if name not in used), "...")
+        raise InputError(
+            f"none of the columns {', '.join(names)} is known to name arms", "one", f"Name it: by={likely!r}."
+        )
     metric = None if values else found["metric"]
     used = {*by, *values.values(), *(found[role] for role in NAMES if role not in ("by", "metric")), metric}
     rest = [name for name in names if name not in used]
@@ -127,11 +132,11 @@ def _found(role: str, names: Sequence[str], given: Mapping[str, Any], taken: set
     known = NAMES[role].split()
     candidates = [name for name in names if plain(name) in known and name not in taken]
     if len(candidates) > 1:
-        option = "where" if role == "metric" else role
+        hint = f"Name it: {role}={candidates[0]!r}; the columns are {', '.join(names)}."
+        if role == "metric":
+            hint = "Rename the column that does not hold the names of metrics."
         raise InputError(
-            f"{len(candidates)} columns may be the {_CALLED.get(role, role)}: {', '.join(candidates)}",
-            "one",
-            f"Name it: {option}={candidates[0]!r}; the columns are {', '.join(names)}.",
+            f"{len(candidates)} columns may be the {_CALLED.get(role, role)}: {', '.join(candidates)}", "one", hint
         )
     return candidates[0] if candidates else None
 
