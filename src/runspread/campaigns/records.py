@@ -169,6 +169,6 @@ def looks_of(setup: Setup, kind: str, spent: float, confirm_runs: int) -> tuple[
 
 
 def setup_of(event: dict[str, Any]) -> Setup:
-    """Return the settings in the first event of a ledger; names that a later version added are left out."""
+    """Return the settings in the first event of a ledger; names that a later version added are excluded."""
     known = {name: event[name] for name in Setup.__dataclass_fields__ if name in event}
     return Setup(**known)

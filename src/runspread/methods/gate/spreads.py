@@ -40,7 +40,7 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Noise:
     Parameters
     ----------
     runs : mapping of str to sequence of float
-        State to the finite outcomes of its runs. Leave out runs whose outcome decided that they are here: the first
+        State to the finite outcomes of its runs. Exclude runs whose outcome decided that they are here: the first
         run of a kept try was chosen for being low.
 
     Returns
