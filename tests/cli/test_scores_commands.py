@@ -429,3 +429,59 @@ def test_settings_that_vary_in_wide_tables_are_warned_of(tmp_path):
     assert "Runs of a differ in lr (0.3 and 0.1): their spread is not of seeds alone." in text
     assert "train_time" not in text  # a measurement
     assert "The column acc_stderr is ignored" in text
+
+
+# ------------------------------------------------------------------ several metrics, groups of runs, plans of shares
+
+
+def test_several_metrics_are_corrected_together():
+    found = facts("compare", UNTIDY, "--task", "letters")
+    assert [one["metric"] for one in found["comparisons"]] == ["test_loss", "accuracy"]
+    assert found["verdicts"] == ["better", "better"]
+    said = invoke("compare", UNTIDY, "--task", "letters")
+    assert said.exit_code == 0
+    assert "After Holm's correction over 2 metrics, mixed is better than plain by test loss and accuracy." in " ".join(
+        said.output.split()
+    )
+    assert invoke("compare", UNTIDY, "--task", "letters", "--baseline", "mixed").exit_code == 1
+    margin = invoke("compare", UNTIDY, "--task", "letters", "--not-worse", 1)
+    assert margin.exit_code == 2
+    assert "--not-worse has no effect on 2 metrics: name one with --metric" in margin.stderr
+
+
+def test_the_runs_that_a_gap_takes_and_the_shares_beyond_a_threshold(table):
+    path = table(old=[0.90, 0.91, 0.905], new=[0.905, 0.903, 0.908])
+    assert (
+        facts("compare", path, "--metric", "accuracy", "--gap", 1)["runs_needed"]
+        == (facts("compare", path, "--metric", "accuracy", "--gap", 1)["runs_needed"])
+    )
+    assert facts("compare", path, "--metric", "accuracy", "--gap", 1)["runs_needed"] < 30
+    assert invoke("compare", path, "--metric", "accuracy", "--threshold", 0.904).exit_code == 3
+    assert invoke("summary", path, "--metric", "accuracy", "--threshold", 0.904).exit_code == 0
+    assert invoke("plan", "--superior", 0.75).exit_code == 0
+    assert invoke("plan", path, "--metric", "accuracy", "--gap", 1, "--spread", "each").exit_code == 0
+
+
+def test_a_plan_is_drawn(table, tmp_path):
+    path = table(old=[0.90, 0.91, 0.905], new=[0.905, 0.903, 0.908])
+    drawn = invoke("plan", path, "--metric", "accuracy", "--gap", 1, "--plot", tmp_path / "plan.png")
+    assert drawn.exit_code == 0, drawn.output
+    assert (tmp_path / "plan.png").exists()
+
+
+def test_statuses_over_tasks(tmp_path):
+    lines = ["method,task,seed,accuracy"]
+    for arm, gain in (("old", 0.0), ("new", 0.03), ("same", 0.0)):
+        lines += [
+            f"{arm},{task},{seed},{0.6 + 0.05 * at + gain + 0.001 * ((7 * seed + 3 * at + len(arm)) % 5)}"
+            for at, task in enumerate("wxyz")
+            for seed in range(3)
+        ]
+    (tmp_path / "tasks.csv").write_text("\n".join(lines))
+    words = ("compare", tmp_path / "tasks.csv", "--metric", "accuracy", "--baseline")
+    assert invoke(*words, "old", "--new", "new").exit_code == 0
+    assert invoke(*words, "new", "--new", "old").exit_code == 1
+    assert invoke(*words, "old", "--new", "same").exit_code == 3
+    assert invoke(*words, "old").exit_code == 0  # one of both is better
+    assert invoke(*words, "new").exit_code == 1
+    assert invoke(*words, "old", "--new", "new", "--on", "these-tasks", "--normalise", "baseline").exit_code == 0

@@ -60,6 +60,10 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
     metavar="each|shared|NAME",
     help="Whether each arm of scores spreads on its own, all alike, or as an entry of the atlas. [default: each]",
 )
+@click.option(
+    "--gap", type=float, help="Say how many runs show this true difference: points of an accuracy, else its unit."
+)
+@click.option("--threshold", type=float, help="Compare too the shares of runs that are better than this value.")
 @normalise_option
 @reading_options
 @clusters_option
@@ -89,7 +93,7 @@ def command(
     rows: int,
     latex: bool,
     as_json: bool,
-    **chosen: str | None,
+    **chosen: str | float | None,
 ) -> None:
     """Whether the new runs are better than the old; exit status 1: worse is shown, 3: undecided.
 
@@ -111,7 +115,7 @@ def command(
     if found.scores:
         result = rs.compare(*found.sources, **questions, **found.options, **how, **named)
         finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)
-    refuse_ignored("on outputs per example", "spread", "normalise", "latex", "diverged", "examples")
+    refuse_ignored("on outputs per example", "spread", "gap", "threshold", "normalise", "latex", "diverged", "examples")
     questions |= {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
     how |= {"kind": kind, "samples_are": samples_are, "clusters": read_clusters(clusters, a)}
     result = rs.compare(*found.sources, **questions, **_without_points(found), **how, **named)

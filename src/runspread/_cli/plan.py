@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from .._reading.scores.files import TABLES
+from .._results import Result
 from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .opening import kind_option, labels_option, open_sources, refuse_ignored
 from .scores import OF_SCORES, asked, reading_options
-from .show import json_option, show, split_option
+from .show import json_option, plot_option, save_plot, show, split_option
 
-_PILOT = ("sd", "like")
+_PILOT = ("sd", "like", "superior", "spread")
 _MARGINS = ("not_worse", "equivalent")
 
 
@@ -34,6 +37,17 @@ _MARGINS = ("not_worse", "equivalent")
 @click.option("--old-runs", "n_old", type=click.IntRange(min=2), help="Runs of the old arm that are there already.")
 @click.option("--sd", type=float, help="Standard deviation of scores between runs, for planning without a pilot.")
 @click.option("--like", metavar="NAME", help="A known spread: an entry of the atlas.")
+@click.option(
+    "--superior",
+    type=float,
+    metavar="SHARE",
+    help="Plan to show that a new run is the better one in this share of pairs.",
+)
+@click.option(
+    "--spread",
+    type=click.Choice(("shared", "each")),
+    help="Whether the arms of a pilot spread alike. [default: shared]",
+)
 @click.option("--error", type=float, help="Error rate in percent, for planning without a study.")
 @click.option("--alpha", default=0.05, show_default=True, help="Two-sided significance level of the test.")
 @click.option("--power", default=0.8, show_default=True, help="Probability of detecting the gap.")
@@ -43,6 +57,7 @@ _MARGINS = ("not_worse", "equivalent")
 @kind_option
 @clusters_option
 @choosing_runs
+@plot_option("Draw the plan into this file.")
 @json_option
 def command(
     study: str | None,
@@ -51,10 +66,6 @@ def command(
     not_worse: float | None,
     equivalent: float | None,
     against: str | None,
-    baseline: str | None,
-    n_old: int | None,
-    sd: float | None,
-    like: str | None,
     error: float | None,
     alpha: float,
     power: float,
@@ -63,7 +74,9 @@ def command(
     labels: str | None,
     kind: str,
     clusters: str | None,
+    plot: Path | None,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Sample size for a given gap, or the gap that a given number of runs can detect.
 
@@ -73,17 +86,17 @@ def command(
     """
     import runspread as rs
 
-    _check_question(gap, runs, not_worse, equivalent)
+    _check_question(gap, runs, not_worse, equivalent, chosen["superior"])
     test: dict[str, Any] = {"gap": gap, "runs": runs, "alpha": alpha, "power": power}
-    known: dict[str, Any] = {"not_worse": not_worse, "equivalent": equivalent, "n_old": n_old, "sd": sd, "like": like}
-    known = {name: value for name, value in known.items() if value is not None} | (
-        {"baseline": baseline} if baseline else {}
-    )
+    known = {name: value for name, value in chosen.items() if value is not None}
+    known |= {
+        name: value for name, value in (("not_worse", not_worse), ("equivalent", equivalent)) if value is not None
+    }
     held = None if study is None else _scores(study, reading, split, labels)
     if held is not None or (study is None and known.keys() & {*_PILOT, *_MARGINS}):
         refuse_ignored("with one number per run", "against", "error", "kind", "clusters")
         source, options = held if held is not None else (None, {})
-        show(rs.plan(source, **test, **options, **known), as_json=as_json)
+        _show(rs.plan(source, **test, **options, **known), plot, as_json=as_json)
         return
     refuse_ignored("without one number per run", *_MARGINS, *_PILOT, "n_old", "baseline", *_without_examples())
     if gap is not None and not 0 < gap < 100:
@@ -95,7 +108,12 @@ def command(
         raise InputError("both a study and --error were given", "a study, or --error with --examples")
     else:
         facts = _of_runs(study, against, labels, clusters, how) | {"n_examples": examples}
-    show(rs.plan(**{**test, "gap": None if gap is None else gap / 100}, **facts), as_json=as_json)
+    _show(rs.plan(**{**test, "gap": None if gap is None else gap / 100}, **facts), plot, as_json=as_json)
+
+
+def _show(result: Result, plot: Path | None, *, as_json: bool) -> None:
+    save_plot(result, plot)
+    show(result, as_json=as_json)
 
 
 def _check_question(gap: float | None, runs: int | None, *margins: float | None) -> None:
@@ -120,10 +138,6 @@ def _scores(study: str, reading: dict[str, Any], split: str, labels: str | None)
 
 
 def _may_be_scores(study: str, reading: dict[str, Any]) -> bool:
-    from pathlib import Path
-
-    from .._reading.scores.files import TABLES
-
     return Path(study).suffix in TABLES or "metric" in reading
 
 

@@ -10,22 +10,28 @@ SHOWN = {True: 0, False: 1, None: 3}
 def status_of(result: Any) -> int:
     """Return the exit status of a result; 0 of one that asks for no verdict.
 
-    Of several comparisons (arms against a baseline, pairs of arms over tasks) 0 where one is better, else 1 where one
-    is worse.
+    Of several arms against a baseline 0 where one is better, else 1 where one is worse; without a baseline 0 where one
+    arm is better than all others.
     """
-    if hasattr(result, "verdicts"):
-        return _of_several(result)
     if hasattr(result, "refuted"):
         return SHOWN[True if result.shown else False if result.refuted else None]
+    if hasattr(result, "verdicts"):
+        return _of_several(result)
     return SHOWN[result.shown] if hasattr(result, "shown") else 0
 
 
 def _of_several(result: Any) -> int:
     """Return the status of verdicts on several arms; without a baseline, of whether one arm is the best."""
-    words = tuple(result.verdicts)
+    words = _against_the_first(result) if hasattr(result, "tasks") else tuple(result.verdicts)
     if not words:
         return 0 if int(result.maybe_best.sum()) == 1 else 3
     return 0 if "better" in words else 1 if "worse" in words else 3
+
+
+def _against_the_first(result: Any) -> tuple[str, ...]:
+    """Return the verdicts over tasks on each other arm against the first, which is the baseline where one was named."""
+    pairs = zip(result.pairs.pairs.tolist(), result.verdicts, strict=True)
+    return tuple(word for (old, _), word in pairs if old == 0)
 
 
 def verdict_of(result: Any) -> str:

@@ -16,6 +16,9 @@ from .show import json_option, level_option, plot_option, split_option
 @click.command("summary")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="TABLE_OR_RUNS...")
 @click.option("--target", type=float, help="A number to compare the runs with, in the unit of the metric.")
+@click.option("--target-is-run", is_flag=True, help="The target is one run of a method, with noise of its own.")
+@click.option("--threshold", type=float, help="Say which share of runs is better than this value.")
+@click.option("--interval", type=click.Choice(("t", "bca")), help="Interval of means: bca needs 20 runs. [default: t]")
 @level_option
 @reading_options
 @split_option
@@ -29,6 +32,9 @@ from .show import json_option, level_option, plot_option, split_option
 def command(
     sources: tuple[str, ...],
     target: float | None,
+    target_is_run: bool,
+    threshold: float | None,
+    interval: str | None,
     level: float,
     reading: dict[str, Any],
     split: str,
@@ -50,6 +56,8 @@ def command(
     if found.scores:
         refuse_ignored("on one number per run", "kind")
     given: dict[str, Any] = {} if found.scores else {"kind": kind}
+    more = {"target_is_run": target_is_run or None, "threshold": threshold, "interval": interval}
+    given |= {name: value for name, value in more.items() if value is not None}
     names = [Path(path).resolve().stem for path in sources]
     source = found.sources[0] if len(sources) == 1 else dict(zip(names, found.sources, strict=True))
     result = rs.summary(source, target=target, confidence_level=level, **found.options, **given)

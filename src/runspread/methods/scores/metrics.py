@@ -91,8 +91,8 @@ class ScoreMetrics(ScoreResult):
         if by_verdict["undecided"]:
             parts.append(f"undecided by {listed(by_verdict['undecided'], 4)}")
         excluded = f" {count(len(self.excluded), 'value')} excluded." if self.excluded else ""
-        over = f"after Holm's correction over {count(len(self.comparisons), 'metric')}"
-        return f"{new[:1].upper()}{new[1:]} is {'; '.join(parts)} ({over}).{excluded}"
+        over = f"After Holm's correction over {count(len(self.comparisons), 'metric')}"
+        return f"{over}, {new} is {'; '.join(parts)}.{excluded}"
 
 
 def compare_metrics(source: Any, **settings: Unpack[CompareSettings]) -> ScoreMetrics:

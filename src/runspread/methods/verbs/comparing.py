@@ -22,7 +22,8 @@ from .scores import arm_of, direction_given, margins, read, resting
 from .settings import COMPARISONS, OF_TABLES, ComparingOptions, check, refuse, some
 
 _NAMED = ("labels", "on", "not_worse", "equivalent", "confidence_level")
-_ONLY_SCORES = (*OF_TABLES, "spread", "examples", "tasks", "normalise", "gamma", "diverged", "at", "lower_is_better")
+_OF_MEANS = ("spread", "gap", "threshold", "examples", "tasks", "normalise", "gamma")
+_ONLY_SCORES = (*OF_TABLES, *_OF_MEANS, "diverged", "at", "lower_is_better")
 
 
 def compare(
@@ -128,12 +129,13 @@ def _of_scores(
     if len(table.metrics) > 1:
         refuse(asked, ("on", "not_worse", "equivalent"), f"{len(table.metrics)} metrics: name one with metric=")
         how = some(own, {*COMPARING, "lower_is_better"})
-        refuse(own, ("tasks", "normalise", "gamma", "gap", "threshold"), "several metrics")
+        refuse(own, ("tasks", "normalise", "gamma", "gap", "threshold"), "several metrics: name one with metric=")
         return resting(compare_metrics(table, level=level, **how), "compare")
-    margin = margins(some(asked, ("not_worse", "equivalent")), table, points=bool(options.get("points")))
+    asked_margins = {**some(asked, ("not_worse", "equivalent")), "gap": own.pop("gap", None)}
+    margin = margins(asked_margins, table, points=bool(options.get("points")))
     if len(table.tasks) > 1:
         refuse(
-            {**margin, **some(own, ("spread", "paired", "examples", "gap", "threshold"))},
+            {**margin, **some(own, ("spread", "paired", "examples", "threshold"))},
             own.keys() | margin.keys(),
             "several tasks",
         )

@@ -23,8 +23,18 @@ from ..variance.planning import plan as plan_outputs
 from .scores import margins, pilot_of, read, resting
 from .settings import OF_TABLES, PLANS, PlanningOptions, check, refuse, some
 
-_ONLY_SCORES = (*OF_TABLES, "sd", "like", "n_old", "not_worse", "equivalent", "diverged", "at", "lower_is_better")
-_OF_SPREAD = ("sd", "like")
+_OF_SPREAD = ("sd", "like", "superior")
+_ONLY_SCORES = (
+    *OF_TABLES,
+    *_OF_SPREAD,
+    "spread",
+    "n_old",
+    "not_worse",
+    "equivalent",
+    "diverged",
+    "at",
+    "lower_is_better",
+)
 _OF_VARIANCE = ("variance", "variance_b", "error", "tau2", "correct", "clusters")
 
 
