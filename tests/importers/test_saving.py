@@ -584,3 +584,37 @@ def test_a_study_says_where_its_runs_came_from(tmp_path, out):
     assert study.run_names == {"k": "wise-tree-3"}
     assert study.runs.table()["source status"] == ["finished"]
     assert (next(out.rglob("provenance.json")).read_text()).count("host") == 0
+
+
+def test_the_report_and_info_say_what_an_imported_study_can_answer(tmp_path, out):
+    for number in range(4):
+        rows = w.epochs([1 / (k + 1 + number) for k in range(12)])
+        w.lightning_version(tmp_path, rows, f"seed: {number}\n", number=number)
+    study = rs.import_runs(tmp_path).save(out)
+    page = study.report().read_text()
+    for words in ("4 runs were imported from lightning", "--predictions", "3 of 8 questions", "What can be asked"):
+        assert words in page, words
+    shown = CliRunner().invoke(cli, ["info", str(out)])
+    assert "imported     lightning 4" in shown.output
+
+
+def test_dynamics_follows_metrics_of_unequal_cadence(tmp_path, out):
+    """A test accuracy that was logged once, and a learning rate logged at other steps, stop nobody."""
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        rows = "".join(f"{k},{10 * k + 9},{2 / (k + 2) + rng.normal() / 50},,\n" for k in range(30))
+        rows += "".join(f",{50 * k},,{0.1 / (k + 1)},\n" for k in range(6)) + "29,300,,,0.9\n"
+        w.lightning_version(
+            tmp_path, "epoch,step,val_loss,lr-SGD,test_acc\n" + rows, f"seed: {number}\n", number=number
+        )
+    result = rs.dynamics(rs.import_runs(tmp_path).save(out), states=[2])
+    assert result.sentence()
+
+
+def test_a_version_that_goes_on_where_another_ended_is_proposed(tmp_path):
+    w.lightning_version(tmp_path, w.epochs([1.0, 0.5, 0.25]), "seed: 1\n")
+    rows = "epoch,step,val_loss\n3,31,0.2\n4,39,0.1\n"
+    w.lightning_version(tmp_path, rows, "seed: 1\n", number=1)
+    w.lightning_version(tmp_path, rows, "seed: 2\n", number=2)
+    runs = rs.import_runs(tmp_path)
+    assert ["resumed" in " ".join(run.notes) for run in runs] == [False, True, False]

@@ -39,11 +39,13 @@ def facts_of(study: Any) -> dict[str, Any]:
     for run in runs:
         for split, value in run.accuracy.items():
             accuracies.setdefault(split, []).append(value)
+    formats = Counter(str(run.source["format"]) for run in runs if run.source is not None)
     return {
         "study": str(study.path),
         "recipe": (study.recipe or {}).get("name"),
         "runs": len(runs),
         "status": dict(Counter(run.status for run in runs)),
+        **({"imported": dict(formats)} if formats else {}),
         "corrupt": sorted(study.corrupt),
         "predictions": _recorded(runs, lambda run: dict.fromkeys(split for split, _ in run.predictions)),
         "metrics": _recorded(runs, lambda run: run.metrics),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # nothing for it. The sections of other methods follow: a function `section` beside the method's `command`.
 SECTIONS = (
     "runspread._report.sections:trained",
+    "runspread._report.imported:answers",
     "runspread._report.sections:accuracy",
     "runspread._report.sections:curves",
     "runspread._report.variance:audit",

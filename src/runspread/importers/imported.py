@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
+import numpy as np
+
 from .._results import Excluded, Result, Table
 from .._words import count, listed
 from . import statuses
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from ..studies.study import Study
 
 _MOST_METRICS = 8  # columns of `table`
+_SMALLER = ("loss", "error", "perplexity", "nll", "mse", "mae", "rmse")
+_LARGER = ("acc", "f1", "auc", "score", "reward", "return", "bleu", "precision", "recall")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,10 +88,11 @@ class ImportedRuns(Result):
         )
 
     def table(self) -> Table:
-        """Return a row per run: id, format, status, seeds, hyperparameters that vary, last values of the metrics."""
+        """Return a row per run: id, where, format, status, seeds, hyperparameters that vary, last and best values."""
         runs = self.runs
         columns: dict[str, Sequence[Any]] = {
-            "run": [run.id for run in runs],
+            "id": [run.id for run in runs],
+            "where": [run.source.path for run in runs],
             "format": [run.source.format for run in runs],
             "status": [run.status for run in runs],
         }
@@ -99,6 +104,9 @@ class ImportedRuns(Result):
             ]
         for name in self._shown_metrics():
             columns[f"last {name}"] = [_last(run, name) for run in runs]
+            best = [_best(run, name) for run in runs]
+            if best != columns[f"last {name}"] and any(value is not None for value in best):
+                columns[f"best {name}"] = best
         return Table(columns)
 
     def varying(self) -> list[str]:
@@ -229,6 +237,17 @@ def _word(status: str) -> str:
 def _last(run: ImportedRun, name: str) -> float | None:
     curve = run.curves.get(name)
     return float(curve.values[-1]) if curve is not None and len(curve.values) else run.summary.get(name)
+
+
+def _best(run: ImportedRun, name: str) -> float | None:
+    """Return the best value of a metric whose direction its name says; NaN is none."""
+    curve, low = run.curves.get(name), name.lower()
+    if curve is None or not np.isfinite(curve.values).any():
+        return None
+    finite = curve.values[np.isfinite(curve.values)]
+    if any(word in low for word in _SMALLER):
+        return float(finite.min())
+    return float(finite.max()) if any(word in low for word in _LARGER) else None
 
 
 def _facts(run: ImportedRun) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def _is_version(folder: Folder) -> bool:
     events = any(map(is_event_file, folder.files))
     if _HPARAMS in folder.files:
         return _CSV in folder.files or events or _VERSION.match(folder.name) is not None
-    return _CSV in folder.files and _VERSION.match(folder.name) is not None and _has_steps(folder.path / _CSV)
+    return _CSV in folder.files and _has_steps(folder.path / _CSV)
 
 
 def _has_steps(path: Path) -> bool:
@@ -130,4 +130,29 @@ def _add_events(run: RawRun, folder: Folder, options: Options, clock: Clock) -> 
         run.log.join(part._replace(segments=part.segments * 0), other.log.names)
 
 
-FORMAT = Format("lightning", "metrics.csv or event files beside hparams.yaml, in version_N (Lightning)", find, read)
+def join(runs: list[RawRun]) -> list[RawRun]:
+    """Say which version may be the one before it, resumed: it is proposed, and not done."""
+    before: dict[str, RawRun] = {}
+    for run in runs:
+        parent, _, name = run.path.rpartition("/")
+        earlier = before.get(parent)
+        if earlier is not None and _VERSION.match(name) and _continues(earlier, run):
+            run.notes.append(
+                f"it may be {earlier.path} resumed: equal hyperparameters, and it begins where that one ended; to have "
+                "one run, import them apart and say so"
+            )
+        before[parent] = run
+    return runs
+
+
+def _continues(earlier: RawRun, run: RawRun) -> bool:
+    first, second = earlier.log.points().steps, run.log.points().steps
+    if not (len(first) and len(second)) or not earlier.config or earlier.config != run.config:
+        return False
+    epoch = int(first.max()) - int(first.min()) + 1
+    return 0 < int(second.min()) - int(first.max()) <= epoch
+
+
+FORMAT = Format(
+    "lightning", "metrics.csv with step and epoch, or event files beside hparams.yaml (Lightning)", find, read, join
+)

@@ -54,13 +54,17 @@ class Clock:
     def check(self) -> None:
         """Raise if the time is over."""
         if time.process_time() > self._until:
-            raise SourceProblem(f"reading it takes over {self.limits.seconds:g} s of processor time (a limit)")
+            raise SourceProblem(
+                f"reading it takes over {self.limits.seconds:g} s of processor time (a limit: --limit seconds=NUMBER)"
+            )
 
     def take(self, size: int) -> None:
         """Count bytes that are kept, and raise if they are too many, or the time is over."""
         self._bytes += size
         if self._bytes > self.limits.memory_bytes:
-            raise SourceProblem(f"it holds more than {self.limits.memory_bytes:,} bytes (a limit)")
+            raise SourceProblem(
+                f"it holds more than {self.limits.memory_bytes:,} bytes (a limit: --limit memory_bytes=NUMBER)"
+            )
         self.check()
 
 
