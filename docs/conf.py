@@ -36,6 +36,7 @@ _TITLES = {
     "runspread.methods.ensembles": "Ensembles",
     "runspread.methods.scores": "Scores of runs",
     "runspread.importers": "Importers",
+    "runspread.live": "Recording other trainings live",
     "runspread.methods.gate": "Rules and certificates of a campaign",
     "runspread.training": "Training",
     "runspread.studies": "Studies",

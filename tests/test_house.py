@@ -24,6 +24,7 @@ FLOORS = (  # a module imports from its own line and from those above it; names 
     ("methods",),
     ("studies", "nn", "campaigns"),
     ("importers",),
+    ("live",),
     ("training",),
     ("_report", "_cli", "plots", "testing"),
 )

@@ -1,5 +1,5 @@
 # The public namespace: read at run time too (lazy loading), so this is the one place where a name is put on top.
-from . import campaigns, errors, importers, methods, nn, plots, studies, testing, training
+from . import campaigns, errors, importers, live, methods, nn, plots, studies, testing, training
 from ._reading.output_files import open_outputs
 from ._report.page import report
 from .campaigns.opening import gate
@@ -51,6 +51,7 @@ __all__ = [
     "hyper_deep_ensemble",
     "import_runs",
     "importers",
+    "live",
     "load_ensemble",
     "methods",
     "nn",

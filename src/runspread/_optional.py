@@ -20,6 +20,8 @@ _EXTRAS = {
     "ray": "ray",
     "submitit": "slurm",
     "yaml": "import",
+    "lightning": "lightning",
+    "transformers": "huggingface",
 }
 
 

@@ -657,7 +657,7 @@ def test_23_limits_of_time_and_memory(tmp_path):
     w.lightning_version(tmp_path / "b", w.epochs([1.0, 2.0]))
     runs = rs.import_runs(tmp_path, limits=rs.importers.Limits(memory_bytes=10_000))
     assert runs.ids == ("b/version_0",)
-    assert "more than 10,000 bytes (a limit)" in str(runs.problems[0])
+    assert "more than 10,000 bytes (a limit: --limit memory_bytes=NUMBER)" in str(runs.problems[0])
     with pytest.raises(InputError, match="processor time"):
         rs.import_runs(tmp_path, limits=rs.importers.Limits(seconds=0.0))
 

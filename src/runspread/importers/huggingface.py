@@ -22,7 +22,7 @@ _STATE, _ARGS = "trainer_state.json", "training_args.bin"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)\Z")
 _RESULTS = ("all_results.json", "train_results.json", "eval_results.json", "test_results.json")
 # Of all arguments those that say what was trained; the others say where, when and how it was logged.
-_TOLD = (
+TOLD = (
     "learning_rate", "per_device_train_batch_size", "num_train_epochs", "max_steps", "weight_decay", "warmup_steps",
     "warmup_ratio", "lr_scheduler_type", "optim", "gradient_accumulation_steps", "adam_beta1", "adam_beta2",
     "adam_epsilon", "max_grad_norm", "label_smoothing_factor", "fp16", "bf16", "gradient_checkpointing",
@@ -147,7 +147,7 @@ def _find_arguments(run: RawRun, owner: Folder, holders: list[Folder], options: 
                 )
             where = "the model card"
         arguments |= card
-    for key in _TOLD:
+    for key in TOLD:
         if key in arguments:
             run.config[key] = arguments[key]
     run.has_config = bool(run.config)

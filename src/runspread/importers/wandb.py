@@ -256,7 +256,7 @@ def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
                 except BadRecordError:
                     run.left_out["unreadable records"] += 1
         except SourceProblem as problem:
-            if "is no W&B" in str(problem) or "(a limit)" in str(problem):
+            if "is no W&B" in str(problem) or "(a limit" in str(problem):
                 raise
             run.notes.append(f"{path.name}: {problem}")
     if path.lstat().st_size <= 7:
