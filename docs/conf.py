@@ -44,7 +44,7 @@ _TITLES = {
     "runspread.nn": "Layers and ensembles in one network",
     "runspread.plots": "Plots",
     "runspread.errors": "Errors",
-    "runspread.testing": "Contracts for code of your own",
+    "runspread.testing": "Tests of training code, and contracts",
 }
 _PAGES = Path(__file__).parent / "api"
 _PAGES.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@ from .climbing import decide
 from .exact import permutation_p, sign_flip_p, welch_min_p
 from .history import expected_best, noise_of_chance
 from .looks import Look, certificate_looks, confirmation_level, confirmation_levels
+from .regression import Limits, Tested, regression_limits, regression_test
 from .spreads import Noise, noise, noise_warnings
 from .status import GateStatus, TryRow
 from .tolerance import tolerance_factor
@@ -11,9 +12,11 @@ __all__ = [
     "Bounds",
     "Claim",
     "GateStatus",
+    "Limits",
     "Look",
     "Noise",
     "Sides",
+    "Tested",
     "TryRow",
     "certificate_looks",
     "claim_of",
@@ -26,6 +29,8 @@ __all__ = [
     "noise_of_chance",
     "noise_warnings",
     "permutation_p",
+    "regression_limits",
+    "regression_test",
     "sign_flip_p",
     "stand_in",
     "tolerance_factor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from ...errors import InputError
 
@@ -40,11 +41,16 @@ def tolerance_factor(baseline_runs: int, new_runs: int, false_red: float, *, sur
     Regions, 2009, section 2.2). A level that holds on average over baselines would not hold for the one that a
     repository has: with 10 runs, 5 % of baselines would give 5 % false alarms or more at a level of 1 %.
     """
-    from scipy.stats import nct, norm
-
     if baseline_runs < 2 or new_runs < 1:
         raise InputError(f"a baseline of {baseline_runs} and {new_runs} new runs", "at least 2, and 1")
     if not 0 < false_red < 1:
         raise InputError(f"the rate of false alarms is {false_red}", "a number between 0 and 1")
+    return _factor(baseline_runs, new_runs, false_red, sure)
+
+
+@lru_cache(256)
+def _factor(baseline_runs: int, new_runs: int, false_red: float, sure: float) -> float:
+    from scipy.stats import nct, norm
+
     shift = float(norm.isf(false_red)) * math.sqrt(baseline_runs / new_runs)
     return float(nct.ppf(sure, baseline_runs - 1, shift)) / math.sqrt(baseline_runs)

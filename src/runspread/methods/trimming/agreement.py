@@ -40,7 +40,7 @@ class Agreement:
         right = None if old.right is None or new.right is None else np.concatenate([old.right, new.right])
         scalar = right is None and old.is_single
         answers = np.concatenate([runs.values[0] if scalar else runs.votes for runs in (old, new)])
-        return cls(_differences(answers), right, answers.shape[1])
+        return cls(differences(answers), right, answers.shape[1])
 
     def statistics(self, new: Rows) -> Floats:
         """Return how far apart old and new runs are under each arrangement [arrangements].
@@ -77,7 +77,7 @@ class Agreement:
         return total / pairs if pairs else np.full(len(first), np.nan)
 
 
-def _differences(answers: NDArray[Any]) -> Numbers:
+def differences(answers: NDArray[Any]) -> Numbers:
     """Return how far apart the answers [runs, examples] of each pair of runs are [runs, runs]."""
     scalar = answers.dtype.kind == "f"
     kind: Any = np.float64 if scalar else np.int64

@@ -1,0 +1,217 @@
+"""Tests of training code against a baseline: one run, then more where it looks worse; red as rarely as is said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import InputError
+from .tolerance import tolerance_factor
+
+FALSE_RED, MOST_RUNS, SEEN = 0.01, 4, 0.9
+NEAR_THE_END = 0.1  # accuracies within this of 0 or 1 are judged on the scale of arcsin sqrt
+FAR = 4.0  # robust standard deviations from the median, where a run of a baseline is warned of
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far above a baseline's mean new runs may lie, in its standard deviations.
+
+    Attributes
+    ----------
+    first : float
+        For the first run; infinite where there is one stage alone.
+    then : float
+        For the mean of the fresh runs after it.
+    fresh : int
+        How many those are.
+    """
+
+    first: float
+    then: float
+    fresh: int
+
+    def seen(self) -> float:
+        """Return the shift, in standard deviations of a run, that turns a test red in nine cases of ten."""
+        from scipy.optimize import brentq
+        from scipy.stats import norm
+
+        def missed(shift: float) -> float:
+            first = float(norm.sf(self.first - shift)) if math.isfinite(self.first) else 1.0
+            return first * float(norm.sf((self.then - shift) * math.sqrt(self.fresh))) - SEEN
+
+        return float(brentq(missed, 0.0, 100.0))
+
+
+def regression_limits(baseline_runs: int, false_red: float = FALSE_RED, *, max_runs: int = MOST_RUNS) -> Limits:
+    """Return the limits of a test in two stages: a run that is too bad is followed by fresh ones, whose mean decides.
+
+    Parameters
+    ----------
+    baseline_runs : int
+        Runs of the baseline.
+    false_red : float
+        Largest share of red tests where nothing changed, in 95 % of baselines of normal runs.
+    max_runs : int
+        Runs of a red test: 1 and the others afterwards. 1: one stage.
+
+    Returns
+    -------
+    Limits
+        Each stage has the square root of the rate: fresh runs are independent given the baseline, and both limits are
+        exceeded most by the same baselines, so the rates multiply.
+    """
+    if max_runs == 1:
+        return Limits(-math.inf, tolerance_factor(baseline_runs, 1, false_red), 1)
+    each = math.sqrt(false_red)
+    return Limits(
+        tolerance_factor(baseline_runs, 1, each), tolerance_factor(baseline_runs, max_runs - 1, each), max_runs - 1
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The scale on which runs are judged: larger is worse, accuracies near 0 or 1 through arcsin sqrt.
+
+    Attributes
+    ----------
+    higher : bool
+        Whether larger outcomes are better.
+    stretched : bool
+        Whether outcomes are shares whose spread depends on where they lie.
+    """
+
+    higher: bool
+    stretched: bool
+
+    @classmethod
+    def of(cls, values: Floats, *, higher: bool) -> Scale:
+        """Return the scale of a baseline."""
+        mean, shares = float(values.mean()), bool(((values >= 0) & (values <= 1)).all())
+        return cls(higher, higher and shares and not NEAR_THE_END < mean < 1 - NEAR_THE_END)
+
+    def losses(self, values: Sequence[float] | Floats, margin: float = 0.0) -> Floats:
+        """Return outcomes so that larger is worse, bettered by a margin; infinite where a run failed."""
+        raw = np.asarray(values, dtype=np.float64)
+        better = raw + margin if self.higher else raw - margin
+        if self.stretched:
+            better = np.arcsin(np.sqrt(np.clip(better, 0, 1)))
+        return np.where(np.isfinite(raw), -better if self.higher else better, np.inf)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """How a test ended.
+
+    Attributes
+    ----------
+    red : bool
+        Whether the new runs are shown to be worse.
+    outcomes : tuple of float
+        Of the new runs: the first, then the fresh ones.
+    judged : tuple of float
+        Of the runs that decided.
+    far : float
+        How far their mean lies above that of the baseline, in its standard deviations.
+    limit : float
+        How far it may.
+    """
+
+    red: bool
+    outcomes: tuple[float, ...]
+    judged: tuple[float, ...]
+    far: float
+    limit: float
+
+
+def check_values(values: Sequence[float] | Floats, least: int = 5) -> Floats:
+    """Return the outcomes of a baseline.
+
+    Raises
+    ------
+    InputError
+        There are too few, one is not finite, or all are equal.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or len(found) < least:
+        raise InputError(f"the baseline has {found.size} runs", f"{least} or more, better 10", "Update it.")
+    if not np.isfinite(found).all():
+        raise InputError("a run of the baseline failed", "finite outcomes", "Mend the training first, then update it.")
+    if np.ptp(found) == 0:
+        raise InputError(
+            f"all {len(found)} runs of the baseline are {found[0]:.9g}",
+            "runs that differ",
+            "The training is deterministic, or the seed is not used: test it with assert_reproducible.",
+        )
+    return found
+
+
+def far_values(values: Floats) -> Floats:
+    """Return the runs of a baseline that lie far from the others, which make its spread too large."""
+    apart = np.abs(values - np.median(values))
+    spread = 1.4826 * float(np.median(apart))
+    return values[apart > FAR * spread] if spread > 0 else values[:0]
+
+
+def regression_test(
+    new: Callable[[], float] | Sequence[float],
+    baseline: Sequence[float] | Floats,
+    *,
+    higher: bool = False,
+    margin: float = 0.0,
+    false_red: float = FALSE_RED,
+    max_runs: int = MOST_RUNS,
+) -> Tested:
+    """Say whether new runs are shown to be worse than a baseline.
+
+    Parameters
+    ----------
+    new : callable or sequence of float
+        Returns the outcome of another fresh run; or all outcomes, which are judged in one stage. A run that is not
+        finite failed, and is worse than every other.
+    baseline : sequence of float
+        Outcomes of its runs, 5 or more.
+    higher : bool
+        Whether larger is better.
+    margin : float
+        By how much they may be worse, in the unit of the outcome.
+    false_red : float
+        Largest share of red tests where nothing changed.
+    max_runs : int
+        Runs of a red test.
+
+    Returns
+    -------
+    Tested
+        Whether it is red, and by what.
+
+    Notes
+    -----
+    A tolerance bound, not a test at a level that holds on average over baselines: see `tolerance_factor`.
+    """
+    values = check_values(baseline)
+    scale = Scale.of(values, higher=higher)
+    losses = scale.losses(values)
+    mean, sd = float(losses.mean()), float(losses.std(ddof=1))
+
+    def far(outcomes: Sequence[float]) -> float:
+        return (float(scale.losses(outcomes, margin).mean()) - mean) / sd
+
+    if not callable(new):
+        given = [float(value) for value in new]
+        if not given:
+            raise InputError("there are no new runs", "one or more outcomes")
+        limit = tolerance_factor(len(values), len(given), false_red)
+        return Tested(far(given) > limit, tuple(given), tuple(given), far(given), limit)
+    limits = regression_limits(len(values), false_red, max_runs=max_runs)
+    first = [float(new())]
+    if max_runs == 1 or far(first) <= limits.first:
+        limit = limits.then if max_runs == 1 else limits.first
+        return Tested(far(first) > limit, tuple(first), tuple(first), far(first), limit)
+    fresh = [float(new()) for _ in range(limits.fresh)]
+    return Tested(far(fresh) > limits.then, (*first, *fresh), tuple(fresh), far(fresh), limits.then)
