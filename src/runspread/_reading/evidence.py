@@ -126,9 +126,9 @@ def _of_numbers(found: Sequence[tuple[Any, str]], names: Sequence[str]) -> Score
 def _of_studies(studies: Mapping[str, Any], given: Mapping[str, Any]) -> Scores | Outputs:
     """Return the outputs of studies where there are some and no metric is named; else their scalars."""
     arms, split, metric = arms_of_study(studies, given.get("by")), given.get("split", "test"), given.get("metric")
-    if metric is None and all(has_outputs(study, split) for study in arms.values()):
+    if metric is None and all(has_outputs(study) for study in arms.values()):
         return Outputs(arms)
-    metrics = (metric,) if isinstance(metric, str) else tuple(metric or (only_metric(arms, split),))
+    metrics = (metric,) if isinstance(metric, str) else tuple(metric or (only_metric(arms),))
     table = scores_of(arms, metrics, split, given.get("at", "last"))
     columns = {"by": "arm", "value": "value", "seed": "seed", "run": "run", "metric": metrics}
     return Scores(table, columns, STUDY, studies=tuple(arms.values()))

@@ -214,7 +214,9 @@ def test_a_study_is_divided_by_a_hyperparameter(shelf):
 
 
 def test_a_study_without_outputs_names_its_metrics(shelf):
-    with pytest.raises(InputError, match=r"logged were train_loss, val_loss.* Pass metric='train_loss'"):
+    with pytest.raises(
+        InputError, match=r"the runs have no outputs; logged were train_loss, val_loss.* Pass metric='train_loss'"
+    ):
         rs.compare(shelf["bare"], by="lr")
     assert rs.compare(shelf["bare"], by="lr", metric="val_loss").verdict() == "worse"
     whole = rs.summary(shelf["bare"], metric="val_loss")
@@ -222,6 +224,11 @@ def test_a_study_without_outputs_names_its_metrics(shelf):
     assert any("differ in lr (0.1 and 0.3)" in note for note in whole.warnings)
     with pytest.raises(InputError, match=r"no run has a metric 'vall_loss'\. Expected one of train_loss and val_loss"):
         rs.compare(shelf["bare"], by="lr", metric="vall_loss")
+
+
+def test_another_split_is_asked_for_by_those_that_there_are(shelf):
+    with pytest.raises(rs.errors.MissingDataError, match="test"):
+        rs.compare(shelf["a"], shelf["b"], split="tset")
 
 
 def test_runs_of_a_study_that_diverged_are_named(tmp_path):

@@ -15,20 +15,21 @@ ACCURACY = "accuracy"
 _KNOWN = frozenset(word for words in NAMES.values() for word in words.split())
 
 
-def has_outputs(study: Any, split: str) -> bool:
-    """Whether a run of a study has outputs on a split; one that cannot tell is taken to have."""
+def has_outputs(study: Any) -> bool:
+    """Whether a run of a study has outputs, on any split; one that cannot tell is taken to have."""
     runs = list(study.runs)
-    return not runs or any((split, None) in getattr(run, "predictions", ((split, None),)) for run in runs)
+    return not runs or any(getattr(run, "predictions", True) for run in runs)
 
 
-def only_metric(studies: Mapping[str, Any], split: str) -> str:
+def only_metric(studies: Mapping[str, Any]) -> str:
     """Return the one metric that was logged; raise where there is none, or a choice."""
     names = sorted({name for study in studies.values() for name in study.metrics()})
     if len(names) == 1:
         return names[0]
-    found = f"there are no outputs on split {split!r}"
     logged = f"logged were {', '.join(names)}" if names else "no metric was logged either"
-    raise InputError(f"{found}; {logged}", "outputs, or one metric", f"Pass metric={names[0]!r}." if names else "")
+    raise InputError(
+        f"the runs have no outputs; {logged}", "outputs, or one metric", f"Pass metric={names[0]!r}." if names else ""
+    )
 
 
 def arms_of_study(studies: Mapping[str, Any], by: Any) -> dict[str, Any]:

@@ -86,7 +86,9 @@ def compare(
     sources = (a,) if b is None else (a, b)
     held = evidence(sources, options)
     if isinstance(held, Scores):
-        refuse({"labels": labels}, ("labels",), "one number per run")
+        if labels is not None:
+            hint = "Drop labels=; of the predicted classes of one run, pass x[None]."
+            raise InputError("labels= has no effect on one number per run", hint=hint)
         return _of_scores(held, asked, options)
     return _of_outputs(held, b is None, labels, asked, options)
 
