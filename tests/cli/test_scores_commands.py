@@ -482,3 +482,17 @@ def test_statuses_over_tasks(tmp_path):
     assert invoke(*words, "old").exit_code == 0  # one of both is better
     assert invoke(*words, "new").exit_code == 1
     assert invoke(*words, "old", "--new", "new", "--on", "these-tasks", "--normalise", "baseline").exit_code == 0
+
+
+def test_words_of_one_point_and_of_options(table, tmp_path):
+    path = table(a=[90.0, 90.5, 91.0], b=[91.0, 92.0, 92.5], c=[90.1, 90.2, 90.9])
+    assert "show a gap of 1 point in four cases" in invoke("plan", path, "--metric", "accuracy", "--gap", 1).output
+    ranked = " ".join(invoke("rank", path, "--metric", "accuracy").output.split())
+    assert "warning: So few runs show more with --spread shared" in ranked
+    (tmp_path / "tasks.csv").write_text(
+        "method,task,score\n"
+        + "".join(f"{m},{t},{b * k}\n" for m in "ab" for t, b in (("x", 1), ("y", 100)) for k in range(6))
+    )
+    scales = invoke("compare", tmp_path / "tasks.csv", "--higher-is-better")
+    assert scales.exit_code == 2
+    assert "Pass --normalise baseline, or normalise={task: (low, high), ...}" in scales.stderr

@@ -28,7 +28,7 @@ def in_options(text: str, command: click.Command) -> str:
     """Return a text in which keywords that are options of a command are written as such."""
     options = {option.name: option for option in command.params if isinstance(option, click.Option)}
     names = "|".join(sorted((name for name in options if name), key=len, reverse=True))
-    text = re.sub(rf"(?<![\w-])({names}){_VALUE}", lambda match: _option(options[match[1]], match[2]), text)
+    text = re.sub(rf"(?<![\w-])({names})(?!=[{{(\[]){_VALUE}", lambda match: _option(options[match[1]], match[2]), text)
     return re.sub(r"\brs\.(summary|compare|rank|plan)\b", r"runspread \1", text)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,7 +19,7 @@ from .._reading.scores.files import TABLES
 from .._results import Result
 from ..errors import InputError
 from .choosing import where_asked
-from .hints import hints_in_options
+from .hints import hints_in_options, in_options
 from .opening import is_outputs, open_chosen, open_sources, refuse_ignored, typed
 from .show import save_plot, show
 from .statuses import status_of, verdict_of
@@ -161,6 +162,8 @@ def _of_tables(paths: Sequence[str]) -> dict[str, Any]:
 def finish(result: Result, *, as_json: bool, latex: bool, plot: Path | None, rows: int = -1) -> NoReturn:
     """Draw, print and leave with the status of the verdict."""
     save_plot(result, plot)
+    command = click.get_current_context().command
+    result = replace(result, warnings=tuple(in_options(note, command) for note in result.warnings))
     if latex:
         _print_latex(result)
     else:

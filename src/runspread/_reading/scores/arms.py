@@ -121,8 +121,9 @@ def _judged(rows: Rows, directions: Mapping[str, bool | None]) -> NDArray[np.int
     for row in np.flatnonzero(kind == INFINITE).tolist():
         metric = rows.places[int(rows.place[row])].metric
         if (rows.value[row] > 0) != direction(metric, directions[metric]):
-            found = f"{rows.name(row)} (row {rows.at[row] + 1}) has {rows.value[row]}, better than anything"
-            raise InputError(found, "a finite value")
+            name, at = rows.name(row), f"row {rows.at[row] + 1}"
+            called = name if name.endswith(at) else f"{name} ({at})"
+            raise InputError(f"{called} has {rows.value[row]}, better than anything", "a finite value")
         kind[row] = DIVERGED
     return kind
 

@@ -50,24 +50,24 @@ class Amounts(NamedTuple):
         size = abs(self.scale * value)
         return f"{size:.{decimals_for(self.scale * self.half)}f}" if size < _LARGE else f"{size:.4g}"
 
-    @property
-    def _of(self) -> str:
-        return " points" if self.unit in (FRACTION, PERCENT) else ""
+    def _with_unit(self, text: str) -> str:
+        unit = "point" if text == "1" else "points"
+        return f"{text} {unit}" if self.unit in (FRACTION, PERCENT) else text
 
     def size(self, value: float) -> str:
         """Return the size of a difference with its unit; one that rounds to 0 and is not gets a digit of its own."""
         text = self.plain(value)
         if value and not float(text):
             text = f"{abs(self.scale * value):.1g}"
-        return text + self._of
+        return self._with_unit(text)
 
     def margin(self, value: float) -> str:
         """Return a margin as it was given, with its unit."""
-        return f"{self.scale * value:g}{self._of}"
+        return self._with_unit(f"{self.scale * value:g}")
 
     def rounded(self, value: float) -> str:
         """Return an amount to three significant digits, with its unit."""
-        return f"{self.scale * value:.3g}{self._of}"
+        return self._with_unit(f"{self.scale * value:.3g}")
 
     def apart(self, value: float) -> str:
         """Return a difference in words: 0.6 points higher."""

@@ -122,7 +122,7 @@ def margins(given: Mapping[str, float | None], table: ScoreTable, *, points: boo
     for name, value in known.items():
         if not 0 < value < 100:
             hint = "1 is one percentage point."
-            raise InputError(f"{name} is {value:g}", "percentage points between 0 and 100", hint)
+            raise InputError(f"{name}={value:g} is out of range", "percentage points between 0 and 100", hint)
     return {name: value / 100 for name, value in known.items()}
 
 
