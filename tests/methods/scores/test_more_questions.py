@@ -43,7 +43,7 @@ def test_several_metrics_with_one_correction():
     assert found.shown
     assert not found.refuted
     assert found.sentence() == (
-        "New is better than old by accuracy; undecided by loss (after Holm's correction over 2 metrics)."
+        "After Holm's correction over 2 metrics, new is better than old by accuracy; undecided by loss."
     )
     assert found.table()["verdict"] == ["better", "undecided"]
     assert rs.compare(TWO_METRICS, metric=("accuracy", "loss")).verdicts == found.verdicts
