@@ -43,6 +43,25 @@ def test_not_worse_and_equivalent(folder, monkeypatch, new, options, status, ver
         assert f"Verdict: {verdict} on this test set (exit status {status})" in found.output
 
 
+@pytest.mark.parametrize(
+    ("on", "place"),
+    [("distribution", "on the distribution"), ("models", "for these models"), ("test-set", "on this test set")],
+)
+def test_what_the_answer_covers(folder, monkeypatch, on, place):
+    monkeypatch.chdir(folder)
+    words = ["same", "old.npy", "worse.npy", "--labels", "y.npy", "--not-worse", "2", "--on", on]
+    found = CliRunner().invoke(cli, words)
+    assert found.exit_code == 1, found.output
+    assert f"Verdict: worse {place}" in found.output
+
+
+def test_what_it_covers_is_of_margins_alone(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    found = CliRunner().invoke(cli, ["same", "old.npy", "again.npy", "--labels", "y.npy", "--on", "models"])
+    assert found.exit_code == 2
+    assert "--on has no effect without --not-worse or --equivalent" in found.output
+
+
 def test_the_level_is_epsilon(folder, monkeypatch):
     monkeypatch.chdir(folder)
     words = ("same", "old.npy", "again.npy", "--labels", "y.npy", "--not-worse", "3", "--epsilon", "0.1", "--json")

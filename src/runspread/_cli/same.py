@@ -9,7 +9,7 @@ import click
 
 from ..methods.trimming import defaults
 from .choosing import choosing_runs
-from .compare import fraction, show_verdict
+from .compare import ON, fraction, show_verdict
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, show, split_option
@@ -47,6 +47,14 @@ from .trimming import number_or_name
 @click.option(
     "--equivalent", type=float, metavar="M", help="Ask whether the accuracies differ by less than M percentage points."
 )
+@click.option(
+    "--on",
+    type=click.Choice(ON),
+    default="test-set",
+    show_default=True,
+    help="What the answer to --not-worse or --equivalent covers: new runs on these examples (test-set), on new ones "
+    "too (distribution), or these models on new examples (models).",
+)
 @split_option
 @labels_option
 @kind_option
@@ -59,6 +67,7 @@ def command(
     threshold: str,
     not_worse: float | None,
     equivalent: float | None,
+    on: str,
     labels: str | None,
     as_json: bool,
     **options: Any,
@@ -69,7 +78,7 @@ def command(
     the predictions example by example. Exit status 0: no difference is shown. 1: a difference is shown. 2: there are
     too few runs to show one.
 
-    With --not-worse or --equivalent, the test compares accuracies on these examples instead, at level EPSILON. Exit
+    With --not-worse or --equivalent, the test compares accuracies instead, at level EPSILON. Exit
     status 0: the answer is yes. 1: the opposite is shown. 3: undecided.
 
     OLD and NEW are study folders, or outputs of runs trained elsewhere: .npy, .npz or .safetensors files, or folders or
@@ -85,22 +94,23 @@ def command(
     before, after = open_sources((old, new), labels)
     if not_worse is not None or equivalent is not None:
         margins = {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
-        _by_margin(before, after, margins, options, as_json=as_json)
+        _by_margin(before, after, margins, on, options, as_json=as_json)
+    refuse_ignored("without --not-worse or --equivalent", "on")
     found = rs.same(before, after, threshold=limit, progress=counted(), **options)
     show(found, as_json=as_json)
     sys.exit(0 if found.same else 1)
 
 
 def _by_margin(
-    before: Any, after: Any, margins: dict[str, float | None], options: dict[str, Any], *, as_json: bool
+    before: Any, after: Any, margins: dict[str, float | None], on: str, options: dict[str, Any], *, as_json: bool
 ) -> None:
-    """Answer by a margin on accuracies, on these examples, and exit."""
+    """Answer by a margin on accuracies, and exit."""
     import runspread as rs
 
     distributions = ("alpha", "threshold", "permutations", "margin", "classes", "clip", "seed")
     refuse_ignored("with --not-worse or --equivalent, which compare accuracies", *distributions)
     level, reading = 1 - options["epsilon"], {"split": options["split"], "kind": options["kind"]}
     found = rs.methods.variance.compare(
-        before, after, names=("old", "new"), on="test-set", confidence_level=level, **margins, **reading
+        before, after, names=("old", "new"), on=on, confidence_level=level, **margins, **reading
     )
-    show_verdict(found, "test-set", as_json=as_json)
+    show_verdict(found, on, as_json=as_json)
