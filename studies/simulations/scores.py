@@ -111,14 +111,14 @@ def intervals(sets: int) -> Iterator[Promise]:
 
 
 def superiority(sets: int) -> Iterator[Promise]:
-    """Cover the chance that a new run is better."""
-    for number, (n, gap) in enumerate([(n, gap) for n in (3, 5, 10) for gap in (0.0, 1.0)]):
+    """Cover the chance that a new run is better: of few runs 90 % and more, as few values of it are possible."""
+    for number, (n, gap) in enumerate([(n, gap) for n in (2, 3, 5, 10) for gap in (0.0, 1.0)]):
         rng, true, hits = np.random.default_rng([43, number]), 0.5 * math.erfc(-gap / 2), []
         for _ in range(sets):
             a, b = draw(rng, n), draw(rng, n) + gap
             low, high = newcombe_interval(pairs_above(a, b) / n**2, n, n, 0.95)
             hits.append(low <= true <= high)
-        yield promise("interval of P(new better) covers", f"{n} runs each, {gap:g} sd apart", (0.92, 1.0), hits)
+        yield promise("interval of P(new better) covers", f"{n} runs each, {gap:g} sd apart", (0.9, 1.0), hits)
 
 
 def groups(sets: int) -> Iterator[Promise]:

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .aggregates import AT_ONCE, improvement, profiles, resampled
+from .groups import wilson
 from .one_arm import t_quantile
+from .ranks import newcombe_interval
 from .tasks import Cells, cell_noise, satterthwaite
 
 Floats = NDArray[np.float64]
@@ -21,6 +23,8 @@ def profile_bands(
     """Return both ends of the pointwise bands of performance profiles [arms, taus].
 
     Each threshold has an interval of its own at the confidence level: that all of them hold together is not claimed.
+    Resampled runs ("t-boot") say nothing where all or none of the runs lie above a threshold, and too little near to
+    it, so that a band is at least as wide as Wilson's of as many runs.
 
     Parameters
     ----------
@@ -36,7 +40,15 @@ def profile_bands(
     at = np.asarray(taus, np.float64)
     values, _ = profiles(cells, at)
     reach = np.stack([_reach([arm], _shares(at), confidence_level, draws, seed) for arm in cells])
-    return np.clip(values - reach, 0, 1), np.clip(values + reach, 0, 1)
+    z = t_quantile((1 + confidence_level) / 2, math.inf)
+    ends = [[wilson(share, runs, z) for share in row] for row, runs in zip(values.tolist(), _sizes(cells), strict=True)]
+    low, high = np.moveaxis(np.array(ends).reshape(*values.shape, 2), -1, 0)
+    return np.clip(np.minimum(values - reach, low), 0, 1), np.clip(np.maximum(values + reach, high), 0, 1)
+
+
+def _sizes(cells: Cells) -> list[float]:
+    """Return of how many runs the mean over tasks of shares of runs is worth, for each arm."""
+    return [len(arm) ** 2 / sum(1 / len(x) for x in arm) for arm in cells]
 
 
 def _shares(at: Floats) -> Callable[[Sequence[Sequence[Floats]]], Floats]:
@@ -53,6 +65,9 @@ def improvement_intervals(
 ) -> tuple[Floats, Floats]:
     """Return both ends of the intervals of the chance that arm i beats arm j [arms, arms], averaged over tasks.
 
+    By resampled runs ("t-boot"), and at least as wide as Newcombe's, as arms that lie apart in all runs leave resamples
+    nothing to say.
+
     Parameters
     ----------
     cells : sequence of sequence of ndarray of float [arms][tasks][n]
@@ -67,7 +82,10 @@ def improvement_intervals(
     for i in range(k):
         for j in range(i):
             reach = float(_reach([cells[i], cells[j]], _wins, confidence_level, draws, seed))
-            low[i, j], high[i, j] = max(0.0, value[i, j] - reach), min(1.0, value[i, j] + reach)
+            share, tasks = float(value[i, j]), len(cells[i])
+            sizes = [tasks / sum(1 / len(x) for x in arm) for arm in (cells[i], cells[j])]
+            least, most = newcombe_interval(share, sizes[0], sizes[1], confidence_level, tasks)
+            low[i, j], high[i, j] = max(0.0, min(share - reach, least)), min(1.0, max(share + reach, most))
             low[j, i], high[j, i] = 1 - high[i, j], 1 - low[i, j]
     return low, high
 

@@ -84,12 +84,12 @@ def newcombe_difference(old: tuple[int, int], new: tuple[int, int], level: float
     """Return Newcombe's interval of a difference of shares, new minus old; each is a count of a number."""
     z = t_quantile((1 + level) / 2, math.inf)
     p, q = old[0] / old[1], new[0] / new[1]
-    (p_low, p_high), (q_low, q_high) = (_wilson(count, n, z) for count, n in (old, new))
+    (p_low, p_high), (q_low, q_high) = (wilson(p, old[1], z), wilson(q, new[1], z))
     return q - p - math.hypot(q - q_low, p_high - p), q - p + math.hypot(q_high - q, p - p_low)
 
 
-def _wilson(count: int, n: int, z: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share."""
-    share, spread = count / n, z * z / n
+def wilson(share: float, n: float, z: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share of n, z normal standard deviations to each side."""
+    spread = z * z / n
     half = z * math.sqrt(share * (1 - share) / n + spread / (4 * n))
     return (share + spread / 2 - half) / (1 + spread), (share + spread / 2 + half) / (1 + spread)

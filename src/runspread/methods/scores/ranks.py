@@ -160,15 +160,15 @@ def rank_sum_p(a: Floats, b: Floats) -> float:
     return float(counts[few, np.abs(sums - middle) >= abs(seen - middle)].sum() / counts[few].sum())
 
 
-def newcombe_interval(share: float, n_a: int, n_b: int, level: float) -> tuple[float, float]:
-    """Return Newcombe's interval (2006, method 5) of the chance that a new run is better."""
+def newcombe_interval(share: float, n_a: float, n_b: float, level: float, tasks: int = 1) -> tuple[float, float]:
+    """Return Newcombe's interval (2006, method 5) of the chance that a new run is better, on average over tasks."""
     from scipy.optimize import brentq
 
     z = _normal_quantile((1 + level) / 2)
     n = (n_a + n_b) / 2 - 1
 
     def excess(at: float) -> float:
-        variance = at * (1 - at) * (1 + n * ((1 - at) / (2 - at) + at / (1 + at))) / (n_a * n_b)
+        variance = at * (1 - at) * (1 + n * ((1 - at) / (2 - at) + at / (1 + at))) / (n_a * n_b * tasks)
         return abs(share - at) - z * math.sqrt(max(variance, 0.0))
 
     tiny = 1e-9
