@@ -28,15 +28,15 @@ FIVE, AT_LEAST = (0.0, 0.05), (0.95, 1.0)
 
 def promises(scale: float) -> Iterator[Promise]:
     """Yield the rows of this family; `scale` multiplies the number of data sets."""
-    sets = max(100, round(1000 * scale))
+    sets = max(60, round(600 * scale))
     yield from shared(sets)
     yield from best_of_several(sets)
-    yield from metrics(max(50, round(400 * scale)))
+    yield from metrics(max(30, round(200 * scale)))
     yield from shares(sets)
-    yield from over_tasks(max(50, round(300 * scale)))
+    yield from over_tasks(max(30, round(150 * scale)))
     yield from priors(sets)
     yield from single(sets)
-    yield from plans(max(20, round(60 * scale)))
+    yield from plans(4 if scale >= 1 else 3)
 
 
 def _normal(mean: float, sd: float = 1.0) -> float:
@@ -51,8 +51,8 @@ def shared(sets: int) -> Iterator[Promise]:
         for at in range(sets):
             values = [scale * rng.normal(size=n) for scale in np.linspace(1, ratio, k)]
             kept.append(bool(maybe_best(values, 0.95, lower=False, spread="shared")[0]))
-            tukey.append(bool((all_pairs(values, spread="shared").p_pairs_tukey <= 0.05).any()))
-            if at < sets // 2:  # its quadrature takes long
+            if at < sets // 6:  # their quadratures take long
+                tukey.append(bool((all_pairs(values, spread="shared").p_pairs_tukey <= 0.05).any()))
                 found = versus_baseline(values, 0, 0.95, spread="shared")
                 dunnett.append(bool((found.p_baseline_holm <= 0.05).any()))
         setting = f"{k} equal arms of {n} runs, spread='shared'{f', sd 1 to {ratio:g}' * (ratio != 1)}"
@@ -161,27 +161,30 @@ def single(sets: int) -> Iterator[Promise]:
         yield promise("equal arms are said to differ, diverged='worst'", f"{n} runs each, 20 % diverge", FIVE, wrong)
     for number, n in enumerate((15, 30)):
         rng, wrong = np.random.default_rng([68, number]), []
-        for _ in range(max(50, sets // 4)):
+        for _ in range(max(50, sets // 8)):
             found = compare_scores(rng.normal(size=n), rng.normal(size=n), metric="return")
             wrong.append(found.ranks.p_perm <= 0.05)
         yield promise("the permutation p of equal arms is at most 5 %, drawn", f"{n} runs each", FIVE, wrong)
 
 
-def plans(sets: int) -> Iterator[Promise]:
-    """Have the power asked for on average over pilots, and where new wins a share of pairs."""
-    for number, (n, m) in enumerate(((5, 5), (3, 10))):
-        rng, shown = np.random.default_rng([69, number]), []
-        for _ in range(sets):
-            pilot = (rng.normal(size=n), 2 * rng.normal(size=m))
-            plan = plan_scores(2.0, pilot=pilot, spread="each")
+def plans(parts: int) -> Iterator[Promise]:
+    """Have the power asked for on average over pilots, at equally likely spreads of both, and by a share of pairs."""
+    from scipy.special import chdtri
+
+    rng, shown, n = np.random.default_rng(69), [], 5
+    spreads = np.sqrt(chdtri(n - 1, (np.arange(parts) + 0.5) / parts) / (n - 1))
+    shape = np.array([-1.0, -0.5, 0.0, 0.5, 1.0]) / math.sqrt(2.5 / 4)
+    for old in spreads:
+        for new in 2 * spreads:
+            plan = plan_scores(2.0, pilot=(old * shape, new * shape), spread="each")
             power = welch_power(2.0, 1.0, 4.0, int(plan.runs_assurance), int(plan.runs_assurance), 0.05)
-            shown += (rng.random(50) < power).tolist()
-        setting = f"pilots of {n} and {m} runs, spread='each', new spreads twice as much"
-        yield promise("a planned comparison shows the gap", setting, (0.77, 0.88), shown)
+            shown += (rng.random(100) < power).tolist()
+    setting = "pilots of 5 runs, spread='each', new spreads twice as much"
+    yield promise("a planned comparison shows the gap", setting, (0.77, 0.88), shown)
     for number, share in enumerate((0.7, 0.8, 0.9)):
         rng, runs = np.random.default_rng([70, number]), int(plan_scores(superior=share).runs_assurance)
         gap = math.sqrt(2) * _quantile(share)
-        shown = (rng.random(50 * sets) < welch_power(gap, 1.0, 1.0, runs, runs, 0.05)).tolist()
+        shown = (rng.random(1000) < welch_power(gap, 1.0, 1.0, runs, runs, 0.05)).tolist()
         yield promise("a comparison planned by the share of pairs", f"new wins {share:.0%}", (0.78, 1.0), shown)
 
 
