@@ -24,6 +24,7 @@ from .methods.ensembles.plots_corruptions import plot_corruptions, plot_ood
 from .methods.evaluations.plots import (
     plot_consistency,
     plot_deciding_items,
+    plot_evaluation_plan,
     plot_evaluation_sources,
     plot_evaluations,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "plot_diversity",
     "plot_diversity_against_score",
     "plot_ensemble_sizes",
+    "plot_evaluation_plan",
     "plot_evaluation_sources",
     "plot_evaluations",
     "plot_gate",

@@ -40,6 +40,7 @@ _FIRST = (
     "plan",
     "audit",
     "sources",
+    "evaluations",
     "spectra",
     "paradox",
     "dynamics",

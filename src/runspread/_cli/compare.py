@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .._reading.scores.files import TABLES
-from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
+from .evaluations import finish_models, hold_answers
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
 from .scores import Asked, asked, finish, latex_option, normalise_option, reading_options, rows_option
-from .show import json_option, level_option, plot_option, show, split_option
+from .show import fraction, json_option, level_option, plot_option, show, split_option
 from .statuses import SHOWN
 
 if TYPE_CHECKING:
@@ -107,7 +107,19 @@ def command(
     """
     import runspread as rs
 
-    found = asked((a,) if b is None else (a, b), reading, split, labels)
+    paths = (a,) if b is None else (a, b)
+    if hold_answers(*paths):
+        margins = {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
+        own = {
+            "on": on,
+            "confidence_level": level,
+            "baseline": chosen["baseline"],
+            "clusters": clusters,
+            **margins,
+            **reading,
+        }
+        finish_models(paths, own, as_json=as_json, latex=latex, plot=plot)
+    found = asked(paths, reading, split, labels)
     questions = {"on": on, "not_worse": not_worse, "equivalent": equivalent, "confidence_level": level}
     how: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     how |= {"paired": True} if paired else {}
@@ -148,12 +160,3 @@ def show_verdict(result: Comparison, on: str, *, as_json: bool, plot: Path | Non
     if not as_json:
         click.echo(f"\nVerdict: {result.verdict()} {PLACES[on]} (exit status {status})")
     sys.exit(status)
-
-
-def fraction(points: float | None, option: str) -> float | None:
-    """Return a margin as a fraction."""
-    if points is None:
-        return None
-    if not 0 < points < 100:
-        raise InputError(f"{option} is {points:g}", "percentage points between 0 and 100, such as 0.5")
-    return points / 100

@@ -12,12 +12,14 @@ from .._results import Result
 from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
+from .evaluations import COSTS, cost_options, hold_answers, planned
 from .opening import kind_option, labels_option, open_sources, refuse_ignored
 from .scores import OF_SCORES, asked, reading_options
 from .show import json_option, plot_option, save_plot, show, split_option
 
 _PILOT = ("sd", "like", "superior", "spread")
 _MARGINS = ("not_worse", "equivalent")
+_NOT_OF_ANSWERS = (*_PILOT, *_MARGINS, "runs", "against", "baseline", "n_old", "error", "split", "kind")
 
 
 @click.command("plan")
@@ -51,6 +53,7 @@ _MARGINS = ("not_worse", "equivalent")
 @click.option("--error", type=float, help="Error rate in percent, for planning without a study.")
 @click.option("--alpha", default=0.05, show_default=True, help="Two-sided significance level of the test.")
 @click.option("--power", default=0.8, show_default=True, help="Probability of detecting the gap.")
+@cost_options
 @reading_options
 @split_option
 @labels_option
@@ -81,11 +84,21 @@ def command(
     """Sample size for a given gap, or the gap that a given number of runs can detect.
 
     STUDY is a pilot: a table with one number per run (.csv, .tsv, .parquet, .jsonl), a file with one number a line, a
-    study folder, or a .npy or .safetensors file of outputs. Without one, plans from --sd or --like, or from an error
-    rate and the size of the test set: runspread plan --error 5 --examples 10000 --gap 0.1
+    study folder, a .npy or .safetensors file of outputs, or logs of evaluations, for which trainings, items and samples
+    are planned by their costs. Without one, plans from --sd or --like, or from an error rate and the size of the test
+    set: runspread plan --error 5 --examples 10000 --gap 0.1
     """
     import runspread as rs
 
+    costs = {name: chosen.pop(name) for name in COSTS}
+    if study is not None and hold_answers(study):
+        refuse_ignored("with logs of evaluations", *_NOT_OF_ANSWERS)
+        named = reading | ({"clusters": clusters} if clusters is not None else {})
+        found = planned((study,), {"gap": gap, "alpha": alpha, "power": power, **costs}, named)
+        save_plot(found, plot)
+        show(found, as_json=as_json)
+        return
+    refuse_ignored("without logs of evaluations", *COSTS)
     _check_question(gap, runs, not_worse, equivalent, chosen["superior"])
     test: dict[str, Any] = {"gap": gap, "runs": runs, "alpha": alpha, "power": power}
     known = {name: value for name, value in chosen.items() if value is not None}

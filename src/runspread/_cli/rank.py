@@ -9,6 +9,7 @@ import click
 
 from .choosing import choosing_runs
 from .compare import ON_TASKS
+from .evaluations import finish_models, hold_answers
 from .opening import kind_option, labels_option, refuse_ignored
 from .scores import asked, finish, latex_option, normalise_option, reading_options, rows_option
 from .show import json_option, level_option, plot_option, split_option
@@ -54,6 +55,9 @@ def command(
     """
     import runspread as rs
 
+    if hold_answers(*sources):
+        own = {"on": chosen.get("on"), "confidence_level": level, "baseline": baseline, **reading}
+        finish_models(sources, own, as_json=as_json, latex=latex, plot=plot)
     found = asked(sources, reading, split, labels)
     given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if found.scores:

@@ -9,10 +9,10 @@ import click
 
 from ..methods.trimming import defaults
 from .choosing import choosing_runs
-from .compare import ON, fraction, show_verdict
+from .compare import ON, show_verdict
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
-from .show import json_option, show, split_option
+from .show import fraction, json_option, show, split_option
 from .trimming import number_or_name
 
 

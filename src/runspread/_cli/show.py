@@ -165,3 +165,12 @@ def show_data(data: Any) -> None:
     plain = json_safe(to_plain(data))
     if not collected(plain):
         click.echo(json.dumps(plain, indent=2, allow_nan=False))
+
+
+def fraction(points: float | None, option: str) -> float | None:
+    """Return a margin as a fraction."""
+    if points is None:
+        return None
+    if not 0 < points < 100:
+        raise InputError(f"{option} is {points:g}", "percentage points between 0 and 100, such as 0.5")
+    return points / 100

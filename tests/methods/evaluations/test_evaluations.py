@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -277,12 +278,13 @@ def test_real_samples_in_any_order_and_more_power_than_runs_have():
     shuffled = np.stack([column[rng.permutation(10)] for column in a.T], axis=1)
     first, second = (rs.evaluations({"A": one, "B": b}, samples_are="samples").differences[0] for one in (a, shuffled))
     assert (first.p, first.lo) == (pytest.approx(second.p), pytest.approx(second.lo))
-    for samples in (1, 2):
+    a, b = (held[name].astype(float) for name in ("gpt_3_5_turbo", "gpt_4"))
+    for samples in (1, 2):  # as runs: 0.19
         found = 0
-        for _ in range(10):
+        for _ in range(20):
             some = {n: x[rng.permutation(10)[:samples]] for n, x in (("A", a), ("B", b))}
             found += rs.evaluations(some, samples_are="samples").verdict == "better"
-        assert found >= 5
+        assert found >= 10
 
 
 @pytest.mark.slow  # scipy.stats takes seconds to import
@@ -297,3 +299,46 @@ def test_the_exact_tests_are_those_of_scipy():
     for one, other in ((0, 0), (3, 9), (5, 5), (0, 6)):
         found = mcnemar(np.repeat([0.0, 1.0], [one, other]), np.repeat([1.0, 0.0], [one, other]))
         assert found.exact_p == pytest.approx(binomtest(min(one, other), one + other).pvalue if one + other else 1)
+
+
+def test_clustered_errors_are_those_of_statsmodels():
+    """Of a regression on a constant, with clusters of unequal size; ours is unbiased, theirs what they print."""
+    api = pytest.importorskip("statsmodels.api", reason="statsmodels is not installed")
+    array = answers(7, seeds=1, samples=1)[0, :, 0]
+    passages = np.repeat(np.arange(12), np.arange(12) % 9 + 1)[: len(array)]
+    found = rs.evaluations({"A": array}, clusters=passages).models[0]
+    fit = api.OLS(array, np.ones(len(array))).fit(cov_type="cluster", cov_kwds={"groups": passages})
+    assert found.variances.se_cr1 == pytest.approx(float(fit.bse[0]), rel=1e-9)
+    assert found.se > 0
+
+
+ODD = re.compile(r"told (from|apart)|tells? \w* ?apart|\blaws?\b|\bnan\b|\binf\b|run\(s\)|\b1 (items|models|samples)\b")
+
+
+def said() -> list[str]:
+    """What results of many kinds say, sentence by sentence."""
+    single = {name: array[:1] for name, array in BOTH.items()}
+    many = {f"M{k}": answers(k, items=40) for k in range(4)}
+    found = [
+        rs.evaluations(BOTH),
+        rs.evaluations(BOTH, on="samples"),
+        rs.evaluations(BOTH, on="test-set", not_worse=0.05),
+        rs.evaluations(rows_of(BOTH), clusters="passage", equivalent=0.4),
+        rs.evaluations(single),
+        rs.evaluations({"A": single["A"][:, :, :1]}),
+        rs.evaluations({"A": np.random.default_rng(0).normal(size=(2, 30))}),
+        rs.evaluations(many),
+        rs.evaluations(many, baseline="M0"),
+        rs.evaluations({"A": np.zeros((1, 8)), "B": np.ones((1, 8))}),
+    ]
+    texts = [one.sentence() for one in found]
+    texts += [part.sentence() for one in found for part in (one.sources, one.consistency)]
+    texts += [one.deciding_items.sentence() for one in found if one.deciding_items is not None]
+    texts += [note for one in found for note in one.warnings]
+    return [sentence for text in texts for sentence in re.split(r"(?<=[a-z)])\. ", text)]
+
+
+def test_sentences_are_short_and_plain():
+    for text in said():
+        assert len(text.split()) <= 45, text
+        assert not ODD.search(text), text

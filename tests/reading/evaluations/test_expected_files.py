@@ -136,7 +136,7 @@ def test_helm():
         assert found[model] == (20, 40, pytest.approx(values["exact_match"], abs=EXACT))
     assert len(answers.prompts) == values["trials"]
     left = sum(one["perturbed_rows_left_out"] for one in EXPECTED["helm"]["models"].values())
-    assert any(f"Left out: {left} perturbed instances." in note for note in answers.notes)
+    assert any(f"Excluded: {left} perturbed instances." in note for note in answers.notes)
 
 
 def test_tests_of_programs():
@@ -173,3 +173,15 @@ def test_what_the_specification_says_of_real_files():
     assert [round(100 * value, 1) for value in (items.lo, items.hi)] == [-6.9, 6.9]
     assert [round(100 * value, 1) for value in (repositories.lo, repositories.hi)] == [-4.2, 4.2]
     assert round(repositories.df, 1) == 4.8
+
+
+@pytest.mark.skipif(not ZSTANDARD, reason="no package that reads Zstandard")
+@pytest.mark.parametrize("metric", ["match", "closeness"])
+def test_errors_that_inspect_prints_are_ours_without_clusters(metric):
+    """Equal where they mean the same: independent questions, one checkpoint, answers to a question averaged."""
+    for path in sorted((FOLDER / "inspect_made").glob("*.json")):
+        scores = json.loads(path.read_text())["results"]["scores"]
+        printed = next(one["metrics"]["stderr"]["value"] for one in scores if one["name"] == metric)
+        found = rs.evaluations(path, metric=metric, clusters="passage").models[0].variances
+        assert found.se_unclustered == pytest.approx(printed, rel=1e-9)
+        assert found.var_items**0.5 != pytest.approx(printed, rel=1e-3)

@@ -333,3 +333,46 @@ def test_a_json_log_is_read_a_sample_at_a_time(tmp_path):
     tracemalloc.stop()
     assert (len(found), found.score.mean()) == (400, 0.5)
     assert peak < 6e6
+
+
+def test_files_beside_those_that_are_read_are_no_answers(tmp_path):
+    """SWE-bench counts by repository and HELM's display files look like answers, and are none."""
+    (tmp_path / "resolved_by_repo.json").write_text(json.dumps({"a/b": {"resolved": 3, "total": 5}}))
+    display = [{"instance_id": "id0", "train_trial_index": 0, "stats": {"exact_match": 1.0}}]
+    (tmp_path / "display_predictions.json").write_text(json.dumps(display))
+    with pytest.raises(InputError, match="no answers in"):
+        read_evals(tmp_path)
+
+
+def test_lists_that_name_what_was_not_resolved_have_a_denominator(tmp_path):
+    lists = {"resolved": ["a__b-1"], "unresolved": ["a__b-2", "a__b-3"], "no_generation": ["a__b-4"]}
+    folder = tmp_path / "agent" / "results"
+    folder.mkdir(parents=True)
+    (folder / "results.json").write_text(json.dumps(lists))
+    found = read_evals(tmp_path)
+    assert (found.models, len(found), found.score.sum()) == (("agent",), 4, 1)
+
+
+def test_a_question_that_stands_for_its_id_is_not_kept(tmp_path):
+    rows = [{"model": "a", "question": f"{i} SECRET" * 30, "correct": i % 2} for i in range(10)]
+    found = rs.evaluations(rows)
+    assert found.models[0].counts.n_items == 10
+    (tmp_path / "x.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    assert "SECRET" not in repr(read_evals(tmp_path).items)
+
+
+def test_parquet_tables(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    columns = {"model": ["a"] * 6, "item": list(range(6)), "answer": ["SECRET"] * 6, "score": [0.0, 1.0] * 3}
+    pytest.importorskip("pyarrow.parquet").write_table(arrow.table(columns), tmp_path / "x.parquet")
+    found = read_evals(tmp_path / "x.parquet")
+    assert (len(found), found.score.mean()) == (6, 0.5)
+
+
+def test_old_results_name_the_weights(tmp_path):
+    lm_run(tmp_path, [lm_line(1, 1.0), lm_line(2, 0.0)], config={"model": "hf", "model_args": "pretrained=org/m,x=1"})
+    results = tmp_path / "results_2026-01-01T00-00-00.json"
+    held = json.loads(results.read_text())
+    del held["model_name"]
+    results.write_text(json.dumps(held))
+    assert read_evals(tmp_path).models == ("org/m",)

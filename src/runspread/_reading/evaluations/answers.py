@@ -37,7 +37,7 @@ class Answers:
     problems : tuple of Excluded
         Files and rows that could not be read, with the reason.
     notes : tuple of str
-        What was assumed, and what was left out.
+        What was assumed, and what was excluded.
     defines_items : bool
         Whether the source defines which items there are, so that a missing one is a failure.
     cluster_name : str
@@ -115,7 +115,7 @@ class Gathering:
     notes : dict of str to None
         What was assumed, each once, in order.
     counts : Counter
-        What was left out, by what it is called in the singular.
+        What was excluded, by what it is called in the singular.
     defines_items : bool
         See `Answers`.
     cluster_name : str
@@ -204,7 +204,7 @@ class Gathering:
         columns = {name: np.frombuffer(codes, np.int64).copy() for name, codes in self._codes.items()}
         keep = self._distinct(columns, np.frombuffer(self._score, np.float64))
         for what, number in self.counts.items():
-            self.note(f"Left out: {count(number, *what.split('|'))}.")
+            self.note(f"Excluded: {count(number, *what.split('|'))}.")
         return Answers(
             models=names["models"].names(),
             tasks=names["tasks"].names(),

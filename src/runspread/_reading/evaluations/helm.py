@@ -20,7 +20,7 @@ _METRICS = (
 
 def is_stats(record: Any) -> bool:
     """Whether a record is an instance with its statistics."""
-    return isinstance(record, Mapping) and "instance_id" in record and "stats" in record
+    return isinstance(record, Mapping) and "instance_id" in record and isinstance(record.get("stats"), list)
 
 
 def read_stats(file: OneFile) -> None:

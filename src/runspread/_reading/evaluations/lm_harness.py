@@ -106,7 +106,7 @@ def _model(file: OneFile, results: Mapping[str, Any]) -> str:
     given = named(file.options["by"], file.path, results, results.get("config"))
     if given is not None:
         return given
-    name = results.get("model_name") or _step(results, "config", "model")
+    name = results.get("model_name") or _pretrained(results) or _step(results, "config", "model")
     if not name:
         return file.path.parent.name
     if not _step(results, "config", "model_args"):
@@ -115,6 +115,12 @@ def _model(file: OneFile, results: Mapping[str, Any]) -> str:
             "a key of the results."
         )
     return str(name)
+
+
+def _pretrained(results: Mapping[str, Any]) -> str | None:
+    """Return the name of the weights in the arguments, which old results have instead of the model's."""
+    found = re.search(r"(?:pretrained|model)=([^,]+)", str(_step(results, "config", "model_args")))
+    return found[1] if found else None
 
 
 def _draw(results: Mapping[str, Any], task: str) -> str:

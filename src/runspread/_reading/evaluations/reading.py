@@ -19,7 +19,7 @@ from .answers import Answers, Gathering
 from .json_stream import LARGEST, JsonStream
 from .one_file import OneFile
 from .options import DEFAULTS, EvaluationReading, checked, cluster_name
-from .tidy import looks_tidy, read_rows, rows_of
+from .tidy import Columns, looks_tidy, read_rows, rows_of
 
 _TABLES = (".csv", ".tsv", ".parquet")
 _SUFFIXES = (".eval", ".json", ".jsonl", *_TABLES)
@@ -90,7 +90,7 @@ def _read_file(file: OneFile, seen: dict[bytes, str], *, asked: bool) -> None:
             return
         digest = _digest(file.path)
         if digest in seen and not file.options["seed"]:
-            file.problem(f"the same bytes as {seen[digest]}: left out")
+            file.problem(f"the same bytes as {seen[digest]}: excluded")
             return
         seen[digest] = file.path.name
         reader(file)
@@ -133,23 +133,24 @@ def reader_of(path: Path, options: Mapping[str, Any]) -> Reader | None:
             raise InputError(f"{path.name} is no zip of samples", "a log of Inspect")
         return inspect_logs.read_zip
     if path.suffix in _TABLES:
-        return partial(_read_table) if looks_tidy(_names_of(path), options) else _refuse_table(path, options)
+        return partial(_read_table) if looks_tidy(columns_of(path), options) else _refuse_table(path, options)
     if path.suffix == ".jsonl":
         return _reader_of_lines(path, options)
     return _reader_of_json(path) if path.suffix == ".json" else None
 
 
 def _read_table(file: OneFile) -> None:
-    read_rows(rows_of(file.path), file.gathering, file.options, file.path.name, file.number)
+    found = Columns(columns_of(file.path), file.options).found if file.path.suffix in _TABLES else {}
+    needed = list(dict.fromkeys(name for name in found.values() if name is not None))
+    read_rows(rows_of(file.path, needed), file.gathering, file.options, file.path.name, file.number)
 
 
 def _refuse_table(path: Path, options: Mapping[str, Any]) -> None:
-    from .tidy import Columns
-
-    Columns(_names_of(path), options)  # says what the table lacks
+    Columns(columns_of(path), options)  # says what the table lacks
 
 
-def _names_of(path: Path) -> list[str]:
+def columns_of(path: Path) -> list[str]:
+    """Return the names of the columns of a table."""
     if path.suffix == ".parquet":
         return list(require("pyarrow.parquet", "reading a Parquet table").ParquetFile(path).schema_arrow.names)
     with path.open(newline="", encoding="utf-8-sig") as lines:

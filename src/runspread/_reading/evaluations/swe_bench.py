@@ -9,7 +9,7 @@ from ...errors import InputError
 from .one_file import OneFile
 from .options import cluster_of, item_list, named
 
-_ATTEMPTED = ("generated", "with_logs", "applied", "no_generation", "no_logs")
+_ATTEMPTED = ("generated", "with_logs", "applied", "resolved", "unresolved", "no_generation", "no_logs")
 _IDS = ("submitted_ids", "completed_ids", "resolved_ids", "unresolved_ids", "empty_patch_ids", "error_ids")
 
 
@@ -28,14 +28,14 @@ def is_instance(record: Any) -> bool:
     return (
         isinstance(record, Mapping)
         and bool(record)
-        and all(isinstance(one, Mapping) and "resolved" in one for one in record.values())
+        and all(isinstance(one, Mapping) and isinstance(one.get("resolved"), bool) for one in record.values())
     )
 
 
 def read_list(file: OneFile, record: Mapping[str, Any]) -> None:
     """Read a list of resolved instances; what was tried comes from `items`, or from lists that say so."""
     every = item_list(file.options["items"])
-    if every is None and record.get("generated"):  # all that have a patch; without it failures are not listed
+    if every is None and (record.get("generated") or "unresolved" in record):  # else failures are not listed
         every = [*dict.fromkeys(str(one) for name in _ATTEMPTED for one in record.get(name, []))]
     if every is None:
         raise InputError(

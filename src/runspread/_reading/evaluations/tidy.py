@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ ROLES = {
 }
 _OPTIONS = {"by": "model", "seed": "seed", "clusters": "cluster", "prompt": "prompt", "metric": "score"}
 _BATCH = 50_000
+_LONGEST = 80  # characters of an id
 
 
 class Columns:
@@ -103,7 +105,7 @@ def read_rows(
             "seed": _text(columns.cell(row, "seed")),
             "prompt": _text(columns.cell(row, "prompt")),
         }
-        model, item = _text(columns.cell(row, "model")) or "model", _text(item)
+        model, item = _text(columns.cell(row, "model")) or "model", _short(_text(item))
         cluster = _cluster(columns, row, item, options)
         sample = columns.cell(row, "sample")
         if sample is None:
@@ -145,36 +147,41 @@ def _scores(columns: Columns, row: Mapping[str, Any], item: Any) -> list[float]:
     return [1.0] * int(right) + [0.0] * int(n - right)
 
 
+def _short(item: str) -> str:
+    """Return the id of an item; of a question that stands for its id a digest, as no question is kept."""
+    return item if len(item) <= _LONGEST else hashlib.sha256(item.encode()).hexdigest()[:16]
+
+
 def _text(value: Any) -> str:
     if value is None:
         return ""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def rows_of(source: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a table in memory or of a file, some at a time."""
+def rows_of(source: Any, columns: list[str] | None = None) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a table in memory or of a file, some at a time; of Parquet the `columns` alone."""
     if isinstance(source, Path):
-        yield from _rows_of_file(source)
+        yield from _rows_of_file(source, columns)
         return
     if hasattr(source, "columns") and not isinstance(source, Table):
         names = [str(name) for name in source.columns]
-        columns: list[Any] = [list(source[name]) for name in source.columns]
+        values: list[Any] = [list(source[name]) for name in source.columns]
     else:
         held: Mapping[Any, Any] = source.columns if isinstance(source, Table) else source
-        names, columns = [str(name) for name in held], [list(values) for values in held.values()]
-    if len({len(values) for values in columns}) > 1:
+        names, values = [str(name) for name in held], [list(one) for one in held.values()]
+    if len({len(one) for one in values}) > 1:
         raise InputError("columns of different lengths", "one value a row in each")
-    for values in zip(*columns, strict=True):
-        yield dict(zip(names, values, strict=True))
+    for row in zip(*values, strict=True):
+        yield dict(zip(names, row, strict=True))
 
 
-def _rows_of_file(path: Path) -> Iterator[Mapping[str, Any]]:
+def _rows_of_file(path: Path, columns: list[str] | None) -> Iterator[Mapping[str, Any]]:
     if path.suffix in (".csv", ".tsv"):
         with path.open(newline="", encoding="utf-8-sig") as lines:
             yield from csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ",")
     elif path.suffix == ".parquet":
         file = require("pyarrow.parquet", "reading a Parquet table").ParquetFile(path)
-        for batch in file.iter_batches(_BATCH):
+        for batch in file.iter_batches(_BATCH, columns=columns):
             yield from batch.to_pylist()
     else:
         yield from records(path)

@@ -208,7 +208,7 @@ def _warnings(grid: Grid, scores: tuple[ModelScore, ...], gaps: tuple[ModelDiffe
         left = one.counts.n_left_out
         if left > MOST_MISSING * (one.counts.n_items + left):
             found.append(
-                f"{one.model}: {count(left, 'item')} without a score left out; its mean is {one.worst:.1%} if all are "
+                f"{one.model}: {count(left, 'item')} without a score excluded; its mean is {one.worst:.1%} if all are "
                 f"wrong, {one.best:.1%} if all are right."
             )
         if one.se > 0 and abs(one.mean_rows - one.mean) > 0.1 * one.se and len(grid.answers.tasks) == 1:

@@ -33,7 +33,7 @@ class ModelGrid:
     prompts : int
         That the model was asked with.
     answers, lost : int
-        Answers with a score, and attempts without one that were left out.
+        Answers with a score, and attempts without one that were excluded.
     mean_rows : float
         Mean of all answers, whichever the item.
     """

@@ -10,10 +10,12 @@ import numpy as np
 from ..._plotting import BLUE, GREY, ORANGE, STYLES, finish, new_axes
 from ...errors import InputError
 from .bars import bar_of, interval
+from .budget import power_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from .budget import EvaluationPlan
     from .consistency import Consistency, Rate
     from .deciding import DecidingItems
     from .result import Evaluations, ModelScore
@@ -158,4 +160,38 @@ def plot_deciding_items(result: DecidingItems, ax: Axes | None = None) -> Axes:
     if beyond.any():
         ax.plot(at[beyond], result.d[order][beyond], "s", color=ORANGE, markersize=4, label="beyond noise")
     ax.set(xlabel="items, in order", ylabel=f"{result.new} - {result.old}")
+    return finish(ax)
+
+
+def plot_evaluation_plan(result: EvaluationPlan, ax: Axes | None = None) -> Axes:
+    """Draw the power of the cheapest designs against the number of items.
+
+    Parameters
+    ----------
+    result : EvaluationPlan
+        What `plan_evals` returned.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure when None.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The axes drawn on.
+    """
+    if not result.designs:
+        raise InputError("no design suffices, so there is none to draw", hint="Plan for a larger gap.")
+    ax = new_axes(ax)
+    most = 2 * max(one.items for one in result.designs)
+    items = np.unique(np.geomspace(2, most, 60).astype(int)).tolist()
+    for at, one in enumerate(result.designs):
+        colour, line, marker = STYLES[at % len(STYLES)]
+        power = [
+            100 * power_of(result.known.spreads, result.gap, result.alpha, one.seeds, int(n), one.samples)
+            for n in items
+        ]
+        label = f"{one.seeds} x {one.samples}, cost {one.cost:,.4g}"
+        ax.plot(items, power, color=colour, linestyle=line, label=label)
+        ax.plot([one.items], [100 * one.power], marker, color=colour)
+    ax.axhline(100 * result.power, color=GREY, linewidth=0.8)
+    ax.set(xlabel="items (trainings x samples above)", ylabel="power (%)", ylim=(0, 100))
     return finish(ax)

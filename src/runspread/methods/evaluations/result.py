@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._results import Part, Result, Table
+from ..._words import count
 from .bars import Variances
 from .consistency import Consistency
 from .deciding import DecidingItems
@@ -23,7 +24,7 @@ class Counts(Part):
     n_items, n_clusters, n_seeds, n_prompts, n_answers : int
         Items, clusters of them (items without clusters), trainings, prompts, answers with a score.
     n_left_out : int
-        Items, or attempts, without a score that were left out.
+        Items, or attempts, without a score that were excluded.
     """
 
     n_items: int
@@ -51,7 +52,7 @@ class ModelScore(Part):
     mean_rows : float
         Mean of all answers, which weighs items by their number of samples.
     worst, best : float
-        Mean with every item that was left out wrong, and right.
+        Mean with every item that was excluded wrong, and right.
     variances : Variances
         By where they come from.
     counts : Counts
@@ -194,7 +195,7 @@ class Evaluations(Result):
     """
 
     picture = ".plots:plot_evaluations"
-    excluded_noun = "problem"
+    says_excluded = True
 
     question: Asked
     models: tuple[ModelScore, ...]
@@ -251,7 +252,8 @@ class Evaluations(Result):
 
     def sentence(self) -> str:
         """Return the answer, its interval, and what it does not cover."""
-        return answer(self)
+        text, problems = answer(self), len(self.excluded)
+        return f"{text} {count(problems, 'problem')} with files or rows: see `excluded`." if problems else text
 
     def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
         r"""Return a LaTeX table for the package booktabs: a model a row, bold what may be the best.

@@ -13,7 +13,7 @@ from .cells import Cells, Codes, Floats
 
 Set = frozenset[str]
 NOTHING: Set = frozenset()
-_JACKKNIFE = 30  # groups of clusters that are left out in turn suffice
+_JACKKNIFE = 30  # groups of clusters that are deleted in turn suffice
 
 
 class Pairs(NamedTuple):
@@ -142,7 +142,7 @@ def seed_interval(level_means: Floats, inter: float, level: float) -> tuple[floa
 
 
 def jackknifed(levels: Levels, cells: Cells, cluster: Codes, names: Sequence[str]) -> dict[str, Floats]:
-    """Return each component, and its share (``share_...``), with groups of clusters left out in turn [groups].
+    """Return each component, and its share (``share_...``), with groups of clusters deleted in turn [groups].
 
     `cluster` [items] is the number of each item's cluster, or of the item.
     """

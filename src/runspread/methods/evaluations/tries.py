@@ -23,7 +23,7 @@ def _checked(n: ArrayLike, c: ArrayLike, k: int) -> tuple[NDArray[np.int64], NDA
         raise InputError(
             f"k={k} with {int(samples.min())} samples of an item",
             "k from 1 to the number of samples",
-            "More tries than samples cannot be told from these answers.",
+            "More tries than samples are not known from these answers.",
         )
     if (right < 0).any() or (right > samples).any():
         raise InputError("more right answers than answers, or fewer than none", "0 to n right answers")

@@ -33,7 +33,11 @@ def answer(one: Evaluations) -> str:
 
 
 def _unit(one: Evaluations, value: float) -> str:
-    return f"{100 * value:.1f}" if one.in_unit else f"{value:.4g}"
+    """Return a number in points with one decimal, small ones with two figures, or in the unit of the scores."""
+    if not one.in_unit:
+        return f"{value:.4g}"
+    points = 100 * value
+    return f"{points:.2g}" if 1e-9 < abs(points) < 0.05 else f"{points + 0.0:.1f}"
 
 
 def _level(one: Evaluations) -> str:
@@ -89,7 +93,7 @@ def _of_two(one: Evaluations, gap: ModelDifference) -> str:
         return f"{text} {rest}".strip()
     if gap.verdict in ("not worse", "equivalent"):
         return f"{_within(one, gap)} {where}{trained}. {rest}".strip()
-    text = f"Undecided: {gap.new} - {gap.old} = {_signed(one, gap.diff)}{points} ({ends}) {where}{trained}."
+    text = f"Undecided: {gap.new} - {gap.old} = {_unit(one, gap.diff)}{points} ({ends}) {where}{trained}."
     if not math.isnan(gap.smallest_gap):
         text = f"{text} {least[:1].upper()}{least[1:]}."
     return f"{text} {rest}".strip()
@@ -105,11 +109,7 @@ def _within(one: Evaluations, gap: ModelDifference) -> str:
     if gap.verdict == "equivalent":
         what = f"within {margin} of {gap.old}"
     interval = f"{round(100 * (2 * level - 1), 6):g} % interval {ends}"
-    return f"{gap.new} is {what}: {_signed(one, gap.diff)}{points} ({interval})"
-
-
-def _signed(one: Evaluations, value: float) -> str:
-    return f"{100 * value:.1f}" if one.in_unit else f"{value:.4g}"
+    return f"{gap.new} is {what}: {_unit(one, gap.diff)}{points} ({interval})"
 
 
 def _of_many(one: Evaluations) -> str:

@@ -9,6 +9,7 @@ from ..._reading.evidence import Outputs, Scores, evidence
 from ..._reading.options import DEFAULTS_OF_OUTCOMES
 from ..._results import Result
 from ...errors import InputError
+from ..evaluations.result import Evaluations
 from ..scores.compare import COMPARING, compare_scores
 from ..scores.comparison import ScoreComparison
 from ..scores.metrics import ScoreMetrics, compare_metrics
@@ -17,6 +18,7 @@ from ..scores.ranking import ScoreRanking
 from ..variance.comparing import compare as compare_outputs
 from ..variance.comparison import QUESTIONS, Comparison
 from ..variance.defaults import COMPARE, CONFIDENCE_LEVEL
+from .answers import are_answers, evaluated
 from .ranking import ranked
 from .scores import arm_of, direction_given, margins, read, resting
 from .settings import COMPARISONS, OF_TABLES, ComparingOptions, check, refuse, some
@@ -36,12 +38,13 @@ def compare(
     equivalent: float | None = None,
     confidence_level: float = CONFIDENCE_LEVEL,
     **options: Unpack[ComparingOptions],
-) -> Comparison | ScoreComparison | ScoreMetrics | ScoreRanking | ScoreTasks:
+) -> Comparison | ScoreComparison | ScoreMetrics | ScoreRanking | ScoreTasks | Evaluations:
     """Return whether a new configuration is better than an old one, from whatever there is of their runs.
 
     Outputs per example are compared on these examples and on others like them (`methods.variance.compare`); one number
     per run by the mean of the runs (`methods.scores.compare_scores`), several arms with a baseline or for the best
-    (`rank_scores`), several tasks on these and on tasks like them (`compare_tasks`). The sentence says which.
+    (`rank_scores`), several tasks on these and on tasks like them (`compare_tasks`); logs of evaluations by item
+    (`evaluations`). The sentence says which.
 
     Parameters
     ----------
@@ -64,7 +67,7 @@ def compare(
 
     Returns
     -------
-    Comparison, ScoreComparison, ScoreMetrics, ScoreRanking or ScoreTasks
+    Comparison, ScoreComparison, ScoreMetrics, ScoreRanking, ScoreTasks or Evaluations
         ``result.sentence()`` answers in words.
 
     Raises
@@ -84,6 +87,8 @@ def compare(
     if options.get("correct") is not None or a is None or isinstance(a, Result):
         return _outputs(a, b, labels, asked, options)
     sources = (a,) if b is None else (a, b)
+    if are_answers(*sources):
+        return evaluated(sources, {**options, **asked, "labels": labels})
     held = evidence(sources, options)
     if isinstance(held, Scores):
         if labels is not None:

@@ -14,12 +14,14 @@ from ..._reading.scores.words import FRACTION, PERCENT
 from ..._results import Result
 from ..._words import listed
 from ...errors import InputError
+from ..evaluations.budget import EvaluationPlan
 from ..scores.basis import error_floor
 from ..scores.comparison import ScoreComparison
 from ..scores.planning import PLANNING, ScorePlan, plan_scores
 from ..variance.defaults import PLAN
 from ..variance.plan_results import GapPlan, RunPlan
 from ..variance.planning import plan as plan_outputs
+from .answers import are_answers, planned
 from .scores import margins, pilot_of, read, resting
 from .settings import OF_TABLES, PLANS, PlanningOptions, check, refuse, some
 
@@ -40,7 +42,7 @@ _OF_VARIANCE = ("variance", "variance_b", "error", "tau2", "correct", "clusters"
 
 def plan(
     source: Any = None, *, gap: float | None = None, runs: int | None = None, **options: Unpack[PlanningOptions]
-) -> RunPlan | GapPlan | ScorePlan:
+) -> RunPlan | GapPlan | ScorePlan | EvaluationPlan:
     """Return how many runs of each configuration a question takes, or the gap that a number of runs can show.
 
     Parameters
@@ -58,7 +60,7 @@ def plan(
 
     Returns
     -------
-    RunPlan, GapPlan or ScorePlan
+    RunPlan, GapPlan, ScorePlan, or EvaluationPlan from answers of evaluations
 
     Raises
     ------
@@ -76,6 +78,9 @@ def plan(
     check(options, PLANS, "plan", ("gap", "runs"))
     if isinstance(source, ScoreComparison):
         source = {name: source.new if at == "new" else source.old for at, name in source.names.items()}
+    if source is not None and are_answers(source):
+        refuse({"runs": runs}, ("runs",), "answers of evaluations")
+        return planned(source, gap, options)
     margin = options.get("not_worse") is not None or options.get("equivalent") is not None
     known = any(options.get(name) is not None for name in _OF_SPREAD)
     held = None if source is None or isinstance(source, Result) else evidence((source,), options)

@@ -9,10 +9,12 @@ from ..._reading.evidence import OUTPUTS, Outputs, Scores, evidence
 from ..._reading.options import DEFAULTS_OF_OUTCOMES
 from ..._results import Excluded
 from ...errors import InputError
+from ..evaluations.result import Evaluations
 from ..scores.defaults import LEVEL
 from ..scores.over_tasks import OVER_TASKS, ScoreTasks, compare_tasks
 from ..scores.ranking import RANKING, ScoreRanking, rank_scores
 from ..variance.accuracy import run_accuracies
+from .answers import are_answers, evaluated
 from .scores import arm_of, direction_given, read, resting
 from .settings import OF_TABLES, RANKINGS, RankingOptions, check, refuse, some
 
@@ -26,14 +28,14 @@ def rank(
     baseline: str | None = None,
     confidence_level: float = LEVEL,
     **options: Unpack[RankingOptions],
-) -> ScoreRanking | ScoreTasks:
+) -> ScoreRanking | ScoreTasks | Evaluations:
     """Return which of several arms may be the best, and how each differs from a baseline.
 
     Parameters
     ----------
     source : table, mapping, study or path
         A table with an arm a row; a mapping of arm to its scores, its outputs or its study; or a study that ``by=``
-        divides. Outputs are ranked by accuracy.
+        divides. Outputs are ranked by accuracy, models in logs of evaluations by item.
     labels : array_like of int [examples], optional
         True classes, for outputs.
     baseline : str, optional
@@ -45,7 +47,7 @@ def rank(
 
     Returns
     -------
-    ScoreRanking, or ScoreTasks for several tasks
+    ScoreRanking, ScoreTasks for several tasks, or Evaluations
 
     Raises
     ------
@@ -60,6 +62,8 @@ def rank(
     [False, True, True]
     """
     check(options, RANKINGS, "rank", ("labels", "baseline", "confidence_level"))
+    if are_answers(source):
+        return evaluated((source,), {**options, "baseline": baseline, "confidence_level": confidence_level})
     held = evidence((source,), options)
     return ranked(held, labels, {**options, "baseline": baseline}, confidence_level)
 

@@ -1,0 +1,105 @@
+"""Chances of several tries, and plans: against enumeration and simulation."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import runspread as rs
+from runspread.errors import InputError
+from runspread.methods.evaluations import Spreads, pass_at_k, plan_evals
+from runspread.methods.evaluations.budget import power_of
+
+RNG = np.random.default_rng(0)
+ANSWERS = (RNG.random((3, 40, 6)) < np.linspace(0.1, 0.9, 40)[:, None]).astype(float)
+KNOWN = Spreads(seed=0.0004, item=0.05, inter=0.01, decode=0.1)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_tries_of_a_checkpoint_are_all_choices_of_samples(every):
+    found = pass_at_k({"A": ANSWERS}, [2, 3], every=every)
+    for one in found.models:
+        choices = [ANSWERS[..., list(some)] for some in itertools.combinations(range(6), one.k)]
+        right = [array.min(axis=2) if every else array.max(axis=2) for array in choices]
+        assert one.value == pytest.approx(np.mean(right), rel=1e-12)
+        assert one.lo < one.value < one.hi
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_tries_across_trainings_are_all_choices_of_trainings(every):
+    found = pass_at_k({"A": ANSWERS}, 2, every=every, across="seeds").models[0]
+    p = ANSWERS.mean(axis=2) if every else 1 - ANSWERS.mean(axis=2)
+    pairs = [p[a] * p[b] for a, b in itertools.combinations(range(3), 2)]
+    chance = np.mean(pairs)
+    assert found.value == pytest.approx(chance if every else 1 - chance, rel=1e-12)
+
+
+def test_more_tries_than_samples_are_refused():
+    with pytest.raises(InputError, match="40 of 40 items of A with fewer than 7 samples"):
+        pass_at_k({"A": ANSWERS}, 7)
+    with pytest.raises(InputError, match="with fewer than 4 trainings"):
+        pass_at_k({"A": ANSWERS}, 4, across="seeds")
+    with pytest.raises(InputError, match="not all 0 or 1"):
+        pass_at_k({"A": ANSWERS / 2}, 1)
+
+
+def test_items_with_too_few_samples_are_counted():
+    rows = [{"model": "A", "item": i, "score": k % 2} for i in range(50) for k in range(2 if i == 0 else 5)]
+    one = pass_at_k(rows, 3).models[0]
+    assert (one.n_items, one.n_left_out) == (49, 1)
+
+
+def test_two_models_are_paired():
+    other = np.clip(ANSWERS + (RNG.random(ANSWERS.shape) < 0.2), 0, 1)
+    gap = pass_at_k({"A": ANSWERS, "B": other}, 2).differences[0]
+    assert (gap.old, gap.new, gap.k) == ("A", "B", 2)
+    assert gap.lo < gap.diff < gap.hi
+
+
+def test_a_plan_names_designs_with_their_cost_and_power():
+    plan = plan_evals(gap=0.05, spreads=KNOWN, cost={"training": 50, "sample": 0.01})
+    costs = [one.cost for one in plan.designs]
+    assert costs == sorted(costs)
+    best = plan.designs[0]
+    assert best.cost == pytest.approx(2 * best.seeds * 50 + 2 * best.seeds * best.items * best.samples * 0.01)
+    assert all(one.power >= 0.8 for one in plan.designs)
+    fewer = power_of(KNOWN, 0.05, 0.05, best.seeds, best.items - 1, best.samples)
+    assert fewer < 0.8
+    assert plan.sentence().startswith("To decide a gap of 5 points in 80 of 100 cases: ")
+    mpl.use("agg")
+    plt.close(plan.plot().figure)
+
+
+def test_what_no_design_can_do_is_said():
+    plan = plan_evals(gap=0.02, spreads=KNOWN._replace(seed=0.01), items_max=500)
+    assert plan.designs == ()
+    assert "No design shows a gap of 2 points" in plan.sentence()
+    some = plan_evals(gap=0.03, spreads=KNOWN._replace(seed=0.0003))
+    least = math.ceil(2 * 0.0003 / (0.03 / 2.801585) ** 2)
+    assert some.fewest_seeds == least
+    assert f"fewer than {least} trainings" in some.sentence()
+
+
+def test_a_pilot_is_planned_for_at_its_upper_bound():
+    pilot = {"A": ANSWERS, "B": np.roll(ANSWERS, 3, axis=1)}
+    plan = plan_evals(pilot, 0.1)
+    assert plan.known.spreads.seed >= plan.known.estimated.seed
+    assert "as 3 trainings leave it" in plan.sentence()
+    single = plan_evals({name: array[:1] for name, array in pilot.items()}, 0.1)
+    assert single.on == "models"
+    assert single.designs[0].seeds == 1
+    with pytest.raises(InputError, match="one training run"):
+        plan_evals({name: array[:1] for name, array in pilot.items()}, 0.1, on="distribution")
+    with pytest.raises(InputError, match="neither a pilot nor spreads"):
+        plan_evals(gap=0.1)
+    with pytest.raises(InputError, match="gap is None"):
+        plan_evals(pilot)
+
+
+def test_names_that_are_called_so_are_public():
+    assert {"pass_at_k", "plan_evals", "read_evals"} <= set(rs.methods.evaluations.__all__)
