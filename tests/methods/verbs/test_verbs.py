@@ -340,6 +340,7 @@ def test_examples_are_of_accuracies(metric):
         (lambda: rs.plan([0.4], metric="loss", gap=0.1), "no arm of the pilot has two runs"),
         (lambda: rs.plan(OLD, metric="loss", gap=0.1, error=0.1), "error= has no effect on one number per run"),
         (lambda: rs.compare(OLD), "the table has one arm"),
+        (lambda: rs.compare(OLD, NEW, metric="loss", by="lr"), "by= has no effect on sources that are one arm each"),
         (lambda: rs.compare("nowhere.csv"), "nowhere.csv does not exist"),
     ],
 )
@@ -401,3 +402,14 @@ def test_a_gap_that_is_none(gap):
 def test_huge_numbers_are_written_short():
     found = rs.compare([1e308, 1.1e308, 1.05e308], [1.2e308, 1.4e308, 1.3e308], metric="loss")
     assert len(found.sentence()) < 400
+
+
+def test_an_arm_that_spreads_more_is_named_in_a_plan():
+    """Its runs make the pooled spread larger, and the plan with it."""
+    rng = np.random.default_rng(0)
+    arms = {f"arm {k}": rng.normal(3.28, 0.001, 6).tolist() for k in range(8)}
+    assert not rs.plan(arms, metric="val_loss", gap=0.002).warnings
+    wild = rs.plan({**arms, "wild": rng.normal(3.28, 0.02, 6).tolist()}, metric="val_loss", gap=0.002)
+    assert len(wild.warnings) == 1
+    assert wild.warnings[0].startswith("wild (")
+    assert "times) spreads more than the other arms together" in wild.warnings[0]

@@ -22,7 +22,7 @@ from ..variance.defaults import PLAN
 from ..variance.plan_results import GapPlan, RunPlan
 from ..variance.planning import plan as plan_outputs
 from .answers import are_answers, planned
-from .scores import margins, pilot_of, read, resting
+from .scores import margins, odd_spreads, pilot_of, read, resting
 from .settings import OF_TABLES, PLANS, PlanningOptions, check, refuse, some
 
 _OF_SPREAD = ("sd", "like", "superior")
@@ -110,7 +110,7 @@ def _of_scores(held: Scores | None, gap: float | None, runs: int | None, options
     table = read(held, options, one_arm=True)
     metric = _one_metric(table)
     pilot = pilot_of(table, options.get("baseline"))
-    if given.get("sd") is None and max(map(len, pilot)) < 2:
+    if given.get("sd") is None and max(map(len, pilot.values())) < 2:
         raise InputError("no arm of the pilot has two runs", "two or more, to know a spread", "Pass sd= or like=.")
     points = bool(options.get("points"))
     amounts = margins(
@@ -119,8 +119,9 @@ def _of_scores(held: Scores | None, gap: float | None, runs: int | None, options
         points=points,
     )
     given |= {name: value for name, value in amounts.items() if name != "gap"}
-    found = _asked(amounts.get("gap"), runs, {**given, "pilot": pilot})
-    found = replace(found, metric=metric, unit=table.units[metric], excluded=table.excluded, warnings=table.warnings)
+    found = _asked(amounts.get("gap"), runs, {**given, "pilot": list(pilot.values())})
+    notes = (*table.warnings, *odd_spreads(pilot))
+    found = replace(found, metric=metric, unit=table.units[metric], excluded=table.excluded, warnings=notes)
     return resting(_on_examples(found, pilot, table, options), "plan")
 
 
@@ -147,7 +148,7 @@ def _asked(gap: float | None, runs: int | None, given: dict[str, Any]) -> ScoreP
 
 
 def _on_examples(
-    found: ScorePlan, pilot: list[list[float]], table: ScoreTable, options: Mapping[str, Any]
+    found: ScorePlan, pilot: Mapping[str, list[float]], table: ScoreTable, options: Mapping[str, Any]
 ) -> ScorePlan:
     """Return the plan on a test set of known size, whose noise more runs do not reduce."""
     given = [int(options[name]) for name in ("examples", "n_examples") if options.get(name) is not None]
@@ -157,7 +158,7 @@ def _on_examples(
 
     metric, examples = table.metrics[0], given[0]
     unit = table.units[metric]
-    floor = error_floor(np.array([value for arm in pilot for value in arm]), examples, unit, metric)
+    floor = error_floor(np.array([value for arm in pilot.values() for value in arm]), examples, unit, metric)
     if unit not in (FRACTION, PERCENT) or found.solved_for == "gap":
         reach = _reach(found) * math.sqrt(2) * floor
         return replace(found, examples=examples, gap=max(found.gap, reach))

@@ -21,6 +21,7 @@ from ..._reading.scores.table import ScoreTable, read_scores
 from ..._reading.scores.words import FRACTION
 from ..._reading.tables import as_table
 from ..._results import Table
+from ..._words import listed
 from ...errors import InputError
 from ..audit.auditing import audited
 from ..scores.basis import ScoreResult
@@ -34,6 +35,7 @@ _BEYOND = {
     "plan": "whether it takes more runs or more examples",
 }
 _TELLS = {"summary": "variance"}  # the verb on outputs that tells it; else compare, of two arms
+_ODD = 0.01  # p over all arms below which one is shown to spread more than the others
 _ASSUMED = (
     "The scores have no name of a metric: higher is taken to be better. Pass metric='...', or lower_is_better=True."
 )
@@ -48,6 +50,8 @@ def read(held: Scores, given: Mapping[str, Any], *, one_arm: bool = False) -> Sc
         refuse(given, OF_TABLES, "the scalars of a study")
     else:
         refuse(given, ("split",), "one number per run")
+        if "by" in held.reading:
+            refuse(given, ("by",), "sources that are one arm each")
     reading = {**some(given, READING), **held.reading}
     source = held.source
     if held.origin not in (STUDY, OUTPUTS) and given.get("task") is not None:
@@ -150,8 +154,33 @@ def direction_given(given: Mapping[str, Any], table: ScoreTable) -> dict[str, An
     return {} if given.get("lower_is_better") is None else {"lower_is_better": table.lower_is_better()}
 
 
-def pilot_of(table: ScoreTable, baseline: str | None) -> list[list[float]]:
-    """Return the finite runs of each arm on each task, or of the baseline alone."""
+def pilot_of(table: ScoreTable, baseline: str | None) -> dict[str, list[float]]:
+    """Return the finite runs of each arm on each task, or of the baseline alone, by name."""
     arm = arm_of(baseline, table.arms)
-    cells = [cell.values for place, cell in table.cells.items() if arm in (None, place.arm)]
-    return [[value for value in values.tolist() if math.isfinite(value)] for values in cells]
+    cells = {place: cell.values for place, cell in table.cells.items() if arm in (None, place.arm)}
+    return {
+        f"{place.arm}{f' on {place.task}' if place.task else ''}": [v for v in values.tolist() if math.isfinite(v)]
+        for place, values in cells.items()
+    }
+
+
+def odd_spreads(pilot: Mapping[str, Sequence[float]]) -> list[str]:
+    """Return a warning of arms that spread more than the others together, which the pooled spread hides.
+
+    By the F test of each against the rest, at 1 % over all arms (Bonferroni).
+    """
+    from scipy.special import fdtrc
+
+    known = {name: np.asarray(values) for name, values in pilot.items() if len(values) > 1}
+    squares = {name: float(np.square(x - x.mean()).sum()) for name, x in known.items()}
+    total, degrees = sum(squares.values()), sum(len(x) - 1 for x in known.values())
+    odd: list[str] = []
+    for name, x in known.items():
+        own, rest = squares[name] / (len(x) - 1), total - squares[name]
+        others = degrees - (len(x) - 1)
+        if others > 0 and rest > 0 and float(fdtrc(len(x) - 1, others, own / (rest / others))) * len(known) <= _ODD:
+            odd.append(f"{name} ({math.sqrt(own / (rest / others)):.1f} times)")
+    if not odd:
+        return []
+    spread = "spreads" if len(odd) == 1 else "spread"
+    return [f"{listed(odd, 4)} {spread} more than the other arms together, and add to the spread that is planned with."]
