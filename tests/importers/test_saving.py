@@ -422,6 +422,11 @@ def test_tables_in_memory():
         rs.importers.from_table({"seed": [0, 1], "x": [1, 2]})
 
 
+def test_a_sample_of_a_history_is_said(tmp_path):
+    (tmp_path / "export.csv").write_text("_step,val_loss\n0,1\n3,0.5\n4,0.25\n9,0.125\n")
+    assert "samples the history" in " ".join(only(rs.importers.from_table(tmp_path / "export.csv")).notes)
+
+
 def test_paths_with_the_same_ids_are_told_apart(tmp_path):
     for name in ("a", "b"):
         w.lightning_version(tmp_path / name, w.epochs([1.0, 0.5]))
@@ -456,6 +461,20 @@ def test_predictions_by_a_pattern(predicted, out):
     assert len(rs.open_study(out.parent / "two").predictions("test")) == 3
 
 
+def test_predictions_that_are_asked_for_later_are_added(predicted, out):
+    root, labels, _ = predicted
+    rs.import_runs(root).save(out)
+    asked = {"predictions": {"test": "test_logits.npy"}}
+    study, saved = save_runs(rs.import_runs(root, **asked), out, {"test": labels})
+    assert (len(saved.grown), saved.new) == (3, [])
+    assert study.predictions("test").shape == (3, 200, 3)
+    before = snapshot(out)
+    _, saved = save_runs(rs.import_runs(root, **asked), out, {"test": labels})
+    assert len(saved.same) == 3
+    rs.import_runs(root).save(out)  # without predictions again: nothing is lost
+    assert snapshot(out) == before
+
+
 def test_predictions_that_do_not_fit_are_named_and_the_run_kept(predicted, out):
     root, labels, logits = predicted
     np.save(root / "version_1" / "test_logits.npy", logits[1][:100])
@@ -467,6 +486,9 @@ def test_predictions_that_do_not_fit_are_named_and_the_run_kept(predicted, out):
     assert any("version_1: the predictions in test_logits.npy are left out" in text for text in texts)
     assert any("version_2: test accuracy of the predictions is" in text and "another order" in text for text in texts)
     assert len(study.runs) == 3
+    before = snapshot(out)
+    save_runs(runs, out, {"test": labels})
+    assert snapshot(out) == before
     with pytest.raises(InputError, match=r"no file of a run is named nothing\.npy"):
         rs.import_runs(root, predictions={"test": "nothing.npy"}).save(out)
 
@@ -543,7 +565,8 @@ def test_the_command_shows_before_it_writes(tmp_path, out):
     done = runner.invoke(cli, ["import", str(tmp_path), "--out", str(out), "--json"])
     assert done.exit_code == 0, done.output
     assert len(json.loads(done.output)["new"]) == 10
-    again = runner.invoke(cli, ["import", str(tmp_path), "--out", str(out)])
+    again = runner.invoke(cli, ["import", str(tmp_path), "--out", str(out), "--report"])
+    assert (out / "report.html").read_text().count("What was imported")
     assert "0 new, 10 there already" in again.output
     strict = runner.invoke(cli, ["import", str(tmp_path), "--out", str(out), "--strict"])
     assert strict.exit_code == 2

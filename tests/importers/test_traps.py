@@ -752,3 +752,35 @@ def test_26_no_personal_data_in_any_file_of_the_study(tmp_path):
     written = b"".join(path.read_bytes() for path in study.path.rglob("*") if path.is_file())
     for word in (b"alice", b"secret-host", b"@example", b"secret.py"):
         assert word not in written, word
+
+
+# ------------------------------------------------------------------ older layouts, and other steps
+
+
+def test_dvclive_of_before(tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "loss.tsv").write_text("timestamp\tstep\tloss\n1700000000000\t0\t1.5\n1700000001000\t1\t0.5\n")
+    (tmp_path / "logs.json").write_text('{"step": 1, "loss": 0.5, "test_acc": 0.75}')
+    run = only(rs.import_runs(tmp_path))
+    assert run.source.format == "dvclive"
+    assert run.curves["loss"].values.tolist() == [1.5, 0.5]
+    assert run.curves["loss"].times.tolist() == [1.7e9, 1.7e9 + 1]
+    assert run.summary["test_acc"] == 0.75
+
+
+def test_another_column_is_the_step(tmp_path):
+    w.lightning_version(tmp_path, "epoch,step,loss\n0,7,1.0\n1,15,0.5\n")
+    assert only(rs.import_runs(tmp_path, step="epoch")).curves["loss"].steps.tolist() == [0, 1]
+    records = [w.history(k, loss=1.0, samples=32 * k, global_step=8 * k) for k in range(4)]
+    w.wandb_file(tmp_path / "w" / "run-20240101_000000-g", "g", [*records, w.exit_record(0)])
+    assert rs.import_runs(tmp_path)["g"].curves["loss"].steps.tolist() == [0, 8, 16, 24]
+    assert rs.import_runs(tmp_path, step="samples")["g"].curves["loss"].steps.tolist() == [0, 32, 64, 96]
+
+
+def test_mlflow_lines_of_every_version(tmp_path):
+    place = w.mlflow_run(tmp_path, "7" * 32, metrics={})
+    (place / "metrics" / "old").write_text("1700000000000 0.5\n1700000001000 0.25\n")
+    (place / "metrics" / "new").write_text("1700000000000 0.5 3 data abc m-1\n1700000001000 nan 4 data abc m-1\n")
+    run = only(rs.import_runs(tmp_path))
+    assert run.curves["old"].steps.tolist() == [0, 1]
+    assert run.curves["new"].steps.tolist() == [3, 4]

@@ -64,6 +64,7 @@ def _span(_: click.Context, parameter: click.Parameter, text: str) -> float:
 @click.option("--verify", is_flag=True, help="Check the checksums of all data, where a format has them.")
 @click.option("--limit", "limits", metavar="NAME=NUMBER", multiple=True, callback=_pairs,
               help="Change a limit: depth, files, record_bytes, memory_bytes, seconds.")  # fmt: skip
+@click.option("--report", is_flag=True, help="Write the report of the study as well.")
 @click.option("--strict", is_flag=True, help="Exit with status 2 if there is any problem.")
 @json_option
 @click.pass_context
@@ -74,6 +75,7 @@ def command(
     format: str | None,
     dry_run: bool,
     strict: bool,
+    report: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -92,7 +94,7 @@ def command(
 
     labels = options.pop("labels")
     if dry_run:
-        refuse_ignored("with --dry-run, which writes nothing", "out")
+        refuse_ignored("with --dry-run, which writes nothing", "out", "report")
     found = import_runs(list(paths), format=format, **_settings(options))
     problems = list(found.problems)
     done: dict[str, Any] = {}
@@ -103,6 +105,8 @@ def command(
         study, saved = save_runs(found, out, labels)
         problems += saved.problems
         text = summary_of(saved, study)
+        if report:
+            text += f"\nwrote {study.report()}"
         done = {"study": str(study.path), "new": saved.new, "same": saved.same, "grown": saved.grown,
                 "changed": saved.changed}  # fmt: skip
     if as_json:

@@ -21,8 +21,9 @@ def find(tree: Tree, taken: Taken, options: Options) -> list[Claim]:
     del options
     claims: list[Claim] = []
     for folder in taken.free(tree.top):
-        curves = _curves(folder)
-        if curves and ("metrics.json" in folder.files or folder.name == "dvclive"):
+        inside = any(claim.folder.path in folder.path.parents for claim in claims[-1:])
+        curves = [] if inside else _curves(folder)
+        if curves:
             claims.append(Claim(folder, curves))
     return claims
 
@@ -61,6 +62,8 @@ def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
         _add_curve(run, folder, path, clock)
     if "metrics.json" in folder.files:
         _add_summary(run, folder.path / "metrics.json", options)
+    elif folder.parent is not None and f"{folder.name}.json" in folder.parent.files:  # as older versions did
+        _add_summary(run, folder.parent.path / f"{folder.name}.json", options)
     _add_parameters(run, folder, options)
     list_files(run, folder)
     return [run]

@@ -160,8 +160,8 @@ def _find_arguments(run: RawRun, owner: Folder, holders: list[Folder], options: 
     if order is not None:
         run.config["data_seed"] = order
     run.notes.append(
-        f"the seed is that of {where}: whether it made the initial weights depends on the model being made after it "
-        "was set"
+        f"the seed is that of {where}; that it made the initial weights is assumed: it did if the model was made after "
+        "it was set"
     )
 
 

@@ -54,7 +54,7 @@ def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
     run.seeds_in_name = True
     _read_hparams(run, folder, options)
     if _CSV in folder.files:
-        read_csv(run, folder.path / _CSV, clock)
+        read_csv(run, folder.path / _CSV, clock, options.step)
     events = event_files(folder)
     if events:
         _add_events(run, folder, options, clock)
@@ -84,14 +84,14 @@ def _read_hparams(run: RawRun, folder: Folder, options: Options) -> None:
         run.notes.append(f"{_HPARAMS} holds Python objects, which are not read")
 
 
-def read_csv(run: RawRun, path: Path, clock: Clock) -> None:
-    """Add the rows of ``metrics.csv`` to a run's log."""
+def read_csv(run: RawRun, path: Path, clock: Clock, axis: str | None = None) -> None:
+    """Add the rows of ``metrics.csv`` to a run's log, on its column ``step`` or another one that is asked for."""
     run.files.append(path)
     names, rows = rows_of(path, clock)
     if "step" not in names:
         raise SourceProblem(f"{path.name} has no column step")
-    at, cells, skipped = names.index("step"), Cells(run, path.name), 0
-    columns = [(k, name) for k, name in enumerate(names) if k != at and name != "epoch"]
+    at, cells, skipped = names.index(axis if axis in names else "step"), Cells(run, path.name), 0
+    columns = [(k, name) for k, name in enumerate(names) if k != at and name not in ("epoch", "step")]
     for row in rows:
         step = step_of(row[at]) if at < len(row) else None
         if step is None:

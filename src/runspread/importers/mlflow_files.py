@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from .records import RawRun, relative
 from .walking import Folder, Tree
 
 _LARGEST = 256 * 2**20
+_ID = re.compile(r"^run_(?:id|uuid): *['\"]?([^\s'\"]+)", re.MULTILINE)
 
 
 def find(tree: Tree, taken: Taken, options: Options) -> list[Claim]:
@@ -50,7 +52,8 @@ def _head(folder: Folder) -> str:
 def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
     """Return the run of one folder."""
     folder, facts = claim.folder, claim.facts
-    id = str(facts.get("run_id") or facts.get("run_uuid"))
+    found = _ID.search(_head(folder))  # as text: an id of digits alone is no number
+    id = found[1] if found else str(facts.get("run_id") or facts.get("run_uuid"))
     run = RawRun(id, "mlflow", folder.relative, text_only=True, files=[folder.path / "meta.yaml"], has_config=True)
     tags = _texts(folder, "tags", run, options)
     run.name = str(facts.get("run_name") or tags.get("mlflow.runName") or "")

@@ -59,6 +59,10 @@ class Predictions:
                 "a pattern below each run's folder, or below the root, such as '*/test_logits.npy'",
             )
 
+    def splits_of(self, run: ImportedRun) -> set[str]:
+        """Return the splits of which a run has a file of predictions."""
+        return {split for id, split in self._files if id == run.id}
+
     def add(self, run: ImportedRun, record: RunRecord) -> None:
         """Add a run's predictions to its record; what does not fit is named, and the run kept without it."""
         for split in sorted({split for id, split in self._files if id == run.id}):

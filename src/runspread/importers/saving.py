@@ -154,20 +154,42 @@ def _records_to_write(
             yield _record(run, found, predictions, saved)
             continue
         old = study.runs[run.id]
-        if (old.source or {}).get("digest") == run.source.digest:
+        same = (old.source or {}).get("digest") == run.source.digest
+        if same and not _may_add(old, run, found, predictions):
             saved.same.append(run.id)
             continue
-        what = _changed_points(old, run, metrics, cache)
+        what = "" if same else _changed_points(old, run, metrics, cache)
         if what:
             saved.changed.append(run.id)
             saved.problems.append(
                 Problem(run.id, f"{what} differs from what was imported before: the study keeps the old record")
             )
             continue
-        saved.grown.append(run.id)
         record = _record(run, found, predictions, saved)
+        if same and not _adds(old, record):
+            saved.same.append(run.id)
+            continue
+        lost = {split for split, _ in old.predictions} - {split for split, _ in record.predictions}
+        if lost:
+            note = f"its log grew, so the earlier predictions on {', '.join(sorted(lost))} are not those of its end"
+            saved.problems.append(Problem(run.id, f"{note}: name them again with --predictions"))
+        saved.grown.append(run.id)
         record.supersedes = study.shard_of(run.id)
         yield record
+
+
+def _may_add(old: Any, run: ImportedRun, found: ImportedRuns, predictions: Predictions) -> bool:
+    """Whether this import may take something of a run that an earlier one left: predictions, weights, metrics."""
+    splits = predictions.splits_of(run) - {split for split, _ in old.predictions}
+    weights = found.options.weights == "final" and not old.weights
+    return bool(splits or weights or {_clean(name) for name in run.taken()} - set(old.metrics))
+
+
+def _adds(old: Any, record: RunRecord) -> bool:
+    """Whether a record of the same log holds more than the old one, and nothing less."""
+    new = set(record.predictions), set(record.weights), set(record.metrics)
+    there = set(old.predictions), set(old.weights), set(old.metrics)
+    return new != there and all(old_part <= part for old_part, part in zip(there, new, strict=True))
 
 
 def _changed_points(old: Any, run: ImportedRun, metrics: Mapping[str, Any], cache: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import InputError
 from .formats import Claim, Format, Taken
 from .limits import Clock, SourceProblem
@@ -29,6 +31,7 @@ _METRIC = re.compile(
     r"ece|iou|dice|r2|^test|^val|^eval|metric|value",
     re.IGNORECASE,
 )
+_RESULT = re.compile(r"acc(uracy)?$|loss$|score$|_f1$|auc$|reward$", re.IGNORECASE)  # a whole number may be one
 _REASONS = ("error", "reason", "failed", "failure", "gate_failed", "exception", "traceback")
 
 
@@ -195,7 +198,18 @@ def _read_table(path: Path, name: str, options: Options, clock: Clock) -> list[R
     for run in runs:
         run.files = [path]
         run.path = name
+        _say_sampled(run, names)
     return runs
+
+
+def _say_sampled(run: RawRun, names: Sequence[str]) -> None:
+    """Say that a table of W&B's steps with uneven gaps may be a sample of the history."""
+    steps = np.unique(run.log.points().steps)
+    if {"_step", "Step"} & set(names) and len(steps) > 2 and len(np.unique(np.diff(steps))) > 1:
+        run.notes.append(
+            "its steps are uneven: an export of W&B samples the history (500 rows by default), so points may be "
+            "missing; the run-ID.wandb file has all of them"
+        )
 
 
 # ------------------------------------------------------------------ JSON files
@@ -219,7 +233,8 @@ def run_of_json(path: Path, id: str, options: Options) -> RawRun:
 def _take_entry(run: RawRun, key: str, value: Any, wanted: Any) -> None:
     number = number_of(value) if isinstance(value, (int, float)) else None
     asked = wanted is not None and key in ([wanted] if isinstance(wanted, str) else wanted)
-    is_result = isinstance(value, float) and plain_key(key) not in KEYS
+    is_whole = isinstance(value, int) and not isinstance(value, bool) and _RESULT.search(key) is not None
+    is_result = (isinstance(value, float) or is_whole) and plain_key(key) not in KEYS
     if number is not None and (asked or (wanted is None and is_result)):
         run.summary[key] = number
     elif key.lower() in ("history", "curves", "log_history") and isinstance(value, dict):
