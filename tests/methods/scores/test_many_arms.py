@@ -103,6 +103,9 @@ def test_tasks_that_cannot_be_averaged_are_named():
         compare_tasks(scaled, metric="return", value="accuracy")
     by_noise = compare_tasks(scaled, metric="return", value="accuracy", normalise="baseline")
     assert any("hardly measure" in note for note in by_noise.warnings)
+    by_rank = compare_tasks(scaled, metric="return", value="accuracy", normalise="rank")
+    assert by_rank.verdicts == ("better",)
+    assert by_rank.means.sum(axis=0) == pytest.approx(np.ones(6))
     ends = {task: (0.0, 1.0) if task in "abc" else (0.0, 50.0) for task in "abcdef"}
     assert compare_tasks(scaled, metric="return", value="accuracy", normalise=ends).verdicts == ("better",)
 

@@ -207,3 +207,11 @@ def test_bands_of_profiles_and_of_the_chance_to_improve():
     assert mean["low"][0] < mean["iqm"][0] < mean["high"][0]
     narrow = result.aggregate("iqm", interval="percentile")
     assert narrow["high"][0] - narrow["low"][0] < mean["high"][0] - mean["low"][0]
+
+
+def test_few_runs_that_decide_nothing_are_told_of_known_spreads():
+    old, new = [1.0, 1.2, 0.9], [1.05, 1.25, 0.95]
+    assert any("known from elsewhere" in note for note in compare_scores(old, new, metric="return").warnings)
+    known = compare_scores(old, new, metric="return", spread=(0.01, 20))
+    assert not any("known from elsewhere" in note for note in known.warnings)
+    assert not any("elsewhere" in note for note in compare_scores(old, [9.0, 9.1, 9.2], metric="return").warnings)

@@ -31,6 +31,7 @@ from .prior import Prior, atlas_prior, moderated_form
 from .ranks import Ranks, drawn_arrangements_p, rank_sum_p, ranks, too_many_arrangements
 
 Floats = NDArray[np.float64]
+_FEW_RUNS = 5  # of each up to which a spread that is known from elsewhere shows much more
 COMPARING: dict[str, Any] = {
     "baseline": None,
     "new_arm": None,
@@ -239,7 +240,7 @@ def _compared(
         old=a,
         new=b,
         excluded=tuple(item for item in table.excluded if _is_of(item.run, names, table)),
-        warnings=(*table.warnings, *_unpaired(pairs), *_warnings(names, cells)),
+        warnings=(*table.warnings, *_unpaired(pairs), *_warnings(names, cells), *_advice(verdict, old, new, options)),
     )
 
 
@@ -325,6 +326,15 @@ def _diverged(arms: list[ArmRuns]) -> Diverged:
     if bad_old or bad_new:
         p = float(fisher_exact(np.array([[bad_old, all_old - bad_old], [bad_new, all_new - bad_new]]))[1])
     return Diverged(diverged=(bad_old, all_old, bad_new, all_new), p_diverged=p, stand_in=arms[0].stand_in)
+
+
+def _advice(verdict: Judged, old: Arm, new: Arm, options: dict[str, Any]) -> list[str]:
+    """Return what decides with few runs, where it is known: never chosen unasked."""
+    few = max(old.n, new.n) <= _FEW_RUNS and options["spread"] == "each" and math.isfinite(old.mean + new.mean)
+    if verdict.verdict != "undecided" or not few:
+        return []
+    known = "spread=(standard deviation, degrees of freedom), or the name of an entry of the atlas"
+    return [f"Where the spread of such runs is known from elsewhere, {known}, decides with fewer of them."]
 
 
 def _warnings(names: tuple[str, ...], cells: list[ScoreCell]) -> list[str]:

@@ -55,9 +55,10 @@ class TaskSettings(ScoreReading, total=False):
         What the verdict is about.
     tasks : {"common", "raise"}
         What to do with tasks on which an arm has no runs: leave them out and name them (default), or an error.
-    normalise : {"none", "baseline"} or mapping of task to (low, high)
+    normalise : {"none", "baseline", "rank"} or mapping of task to (low, high)
         How scores of different scales become one: not at all (default), in standard deviations of the baseline's runs,
-        or between two scores of each task, such as chance and perfect.
+        by the share of the runs of a task that a run is better than (which hangs on the arms that are compared), or
+        between two scores of each task, such as chance and perfect.
     gamma : float
         Score from which the optimality gap counts nothing; default 1.
     level : float
@@ -367,7 +368,9 @@ def _on_one_scale(
         ends = [_ends_of(how, task) for task in tasks]
         scaled = [[(x - low) / (high - low) for x, (low, high) in zip(arm, ends, strict=True)] for arm in cells]
         return scaled, "plain", []
-    check_choice(how, "normalisation", ("none", "baseline"))
+    check_choice(how, "normalisation", ("none", "baseline", "rank"))
+    if how == "rank":
+        return _by_rank([[sign * x for x in arm] for arm in cells]), "plain", []
     if how == "none":
         warnings = _check_scales(cells, tasks)
         return [[sign * x for x in arm] for arm in cells], table.units[table.metrics[0]], warnings
@@ -379,6 +382,17 @@ def _on_one_scale(
     few = min(len(x) for x in cells[0]) < _FEWEST_FOR_UNIT
     note = "The unit is the spread of the baseline's runs, which fewer than 5 runs per task hardly measure."
     return scaled, "plain", [note] if few else []
+
+
+def _by_rank(cells: list[list[Floats]]) -> list[list[Floats]]:
+    """Return for each run the share of the runs on its task that it is better than, ties half [arms][tasks][n]."""
+    from scipy.stats import rankdata
+
+    columns: list[list[Floats]] = []
+    for task in zip(*cells, strict=True):
+        together = (rankdata(np.concatenate(task)) - 0.5) / sum(map(len, task))
+        columns.append(np.split(together, np.cumsum([len(x) for x in task])[:-1]))
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _ends_of(how: Mapping[str, tuple[float, float]], task: str) -> tuple[float, float]:
