@@ -103,3 +103,26 @@ def test_a_pilot_is_planned_for_at_its_upper_bound():
 
 def test_names_that_are_called_so_are_public():
     assert {"pass_at_k", "plan_evals", "read_evals"} <= set(rs.methods.evaluations.__all__)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seeds", "items", "samples", "lost"), [(2, 20, 1, 0.0), (3, 30, 5, 0.0), (3, 30, 5, 0.3)])
+def test_components_are_right_on_average(seeds, items, samples, lost):
+    """Within four standard errors of the truth, also where cells are missing."""
+    from runspread.methods.evaluations.cells import cells_of
+    from runspread.methods.evaluations.spread import Levels, factors_of
+
+    rng = np.random.default_rng(seeds + items)
+    truth = {"seed": 0.05, "item": 0.5, "item.seed": 0.1 + 0.3 * (samples == 1)}
+    found = []
+    for _ in range(400):
+        cells = rng.normal(0, truth["seed"] ** 0.5, (seeds, 1)) + rng.normal(0, truth["item"] ** 0.5, items)
+        cells = cells + rng.normal(0, 0.1**0.5, (seeds, items))
+        scores = cells[..., None] + rng.normal(0, 0.3**0.5, (seeds, items, samples))
+        s, i, k = (axis.ravel() for axis in np.indices(scores.shape))
+        keep = (rng.random((seeds, items)) >= lost)[s, i]
+        one = cells_of(s[keep], np.zeros_like(s[keep]), i[keep], scores[s, i, k][keep])
+        found.append(Levels(factors_of(one, None)).spread(one.mean, one.noise, one.decode).parts)
+    for name, value in truth.items():
+        values = np.array([parts[name] for parts in found])
+        assert abs(values.mean() - value) < 4 * values.std() / len(values) ** 0.5

@@ -376,3 +376,43 @@ def test_old_results_name_the_weights(tmp_path):
     del held["model_name"]
     results.write_text(json.dumps(held))
     assert read_evals(tmp_path).models == ("org/m",)
+
+
+def test_a_table_in_several_files_is_the_same_table(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        {"model": m, "seed": f"{m}{s}", "item": i, "score": int(rng.random() < 0.4 + 0.1 * s)}
+        for m in "ab"
+        for s in range(3)
+        for i in range(30)
+        for _ in range(2)
+    ]
+    for part in range(3):
+        lines = [json.dumps(row) for row in rows[part::3]]
+        (tmp_path / f"{part}.jsonl").write_text("\n".join(lines))
+    one, several = rs.evaluations(rows), rs.evaluations(tmp_path, baseline="a")
+    for name in ("diff", "lo", "hi", "p"):
+        assert getattr(one.differences[0], name) == pytest.approx(getattr(several.differences[0], name), rel=1e-12)
+
+
+def test_without_a_package_for_zstandard_the_error_says_what_to_do(tmp_path, monkeypatch):
+    from runspread._reading.evaluations import zstandard
+
+    def absent(_: bytes) -> bytes:
+        raise ImportError
+
+    for name in ("_standard", "_zstandard", "_arrow"):
+        monkeypatch.setattr(zstandard, name, absent)
+    path = inspect_log(tmp_path / "a.eval", [[match("C")], [match("I")]])
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo("header.json")
+        with pytest.raises(rs.errors.MissingDependencyError, match=r"pip install zstandard.*inspect log convert"):
+            zstandard.unpacked(archive, info)
+
+
+def test_by_model_is_the_model_whatever_a_format_calls_it(tmp_path):
+    """In results of lm-evaluation-harness `model` is the loader, the same for all."""
+    for name in ("org/one", "org/two"):
+        lm_run(tmp_path / name.replace("/", "_"), [lm_line(1, 1.0), lm_line(2, float(len(name) % 2))], name=name)
+    (tmp_path / "agent.run.json").write_text(json.dumps({"submitted_ids": ["a__b-1"], "resolved_ids": []}))
+    assert set(read_evals(tmp_path, by="model").models) == {"org/one", "org/two", "agent"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..._results import Excluded
 from ...errors import InputError
 from .answers import Gathering
 from .values import score_of
@@ -46,6 +47,10 @@ class OneFile:
         Where its answers go.
     options : dict
         How it is read.
+    digest : bytes
+        Of its content.
+    seen : dict
+        File in which the same bytes were answers of the same model and training.
     means : Means
         Of its answers.
     """
@@ -54,10 +59,14 @@ class OneFile:
     number: int
     gathering: Gathering
     options: dict[str, Any]
+    digest: bytes
+    seen: dict[Any, Path]
     means: Means = field(default_factory=Means)
 
     def add(self, model: str, item: Any, value: Any, *, sample: Any = 0, **others: Any) -> None:
         """Add an answer; a value that is no score is a problem."""
+        if self.is_copy(model, others.get("seed", ""), others.get("prompt", "")):
+            return
         try:
             score = score_of(value)
         except InputError as error:
@@ -65,6 +74,16 @@ class OneFile:
             return
         self.means.add((others.get("task", ""), item), score)
         self.gathering.add(model, item, score, sample=(self.number, sample), **others)
+
+    def is_copy(self, *whose: str) -> bool:
+        """Whether another file of the same bytes has answers of the same model, training and prompt; says so once."""
+        first = self.seen.setdefault((self.digest, *whose), self.path)
+        if first == self.path:
+            return False
+        note = Excluded(self.path.name, f"the same bytes as {first.name}: excluded")
+        if note not in self.gathering.problems:
+            self.gathering.problems.append(note)
+        return True
 
     def problem(self, what: str) -> None:
         """Name what could not be read of it."""

@@ -68,6 +68,8 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
     options = {**DEFAULTS, **given}
     check_choice(options["missing"], "way to take missing items", MISSING)
     check_choice(options["samples_are"], "meaning of samples", ("samples", "runs"))
+    if options["by"] == "model":  # what every source has by itself, under a name of its own
+        options["by"] = None
     return options
 
 

@@ -52,9 +52,9 @@ def read_evals(paths: Any, **options: Unpack[EvaluationReading]) -> Answers:
     check_keywords(options, DEFAULTS, "reading")
     how = checked(options)
     gathering, given = Gathering(cluster_name=cluster_name(how["clusters"])), _paths(paths)
-    seen: dict[bytes, str] = {}
+    seen: dict[Any, Path] = {}
     for number, (path, asked) in enumerate(_files(given)):
-        _read_file(OneFile(path, number, gathering, how), seen, asked=asked)
+        _read_file(OneFile(path, number, gathering, how, _digest(path), seen), asked=asked)
     if not len(gathering):
         raise _nothing(given, gathering)
     answers = gathering.answers()
@@ -80,7 +80,7 @@ def _files(given: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
             yield path, True
 
 
-def _read_file(file: OneFile, seen: dict[bytes, str], *, asked: bool) -> None:
+def _read_file(file: OneFile, *, asked: bool) -> None:
     """Read a file of any kind; one that cannot be read is a problem, and the others are read."""
     try:
         reader = reader_of(file.path, file.options)
@@ -88,11 +88,6 @@ def _read_file(file: OneFile, seen: dict[bytes, str], *, asked: bool) -> None:
             if asked:
                 file.problem("no log and no table of answers")
             return
-        digest = _digest(file.path)
-        if digest in seen and not file.options["seed"]:
-            file.problem(f"the same bytes as {seen[digest]}: excluded")
-            return
-        seen[digest] = file.path.name
         reader(file)
     except RunspreadError as error:
         file.problem(str(error))
@@ -140,6 +135,8 @@ def reader_of(path: Path, options: Mapping[str, Any]) -> Reader | None:
 
 
 def _read_table(file: OneFile) -> None:
+    if file.is_copy():
+        return
     found = Columns(columns_of(file.path), file.options).found if file.path.suffix in _TABLES else {}
     needed = list(dict.fromkeys(name for name in found.values() if name is not None))
     read_rows(rows_of(file.path, needed), file.gathering, file.options, file.path.name, file.number)
