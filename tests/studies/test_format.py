@@ -14,13 +14,14 @@ import pytest
 from safetensors.numpy import load_file
 
 import runspread as rs
+from runspread._reading.plain_files import sealed
 from runspread.studies import layout
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "format.md").read_text()
 PACKAGE = Path(rs.__file__).parent
 FILES = [layout.STUDY, layout.LABELS, layout.SHARD, layout.METRICS, layout.PREDICTIONS, layout.DIGEST, layout.WEIGHTS,
          layout.PROVENANCE, layout.CHECKSUMS, layout.PLAN_OF_LOOKS, layout.REPORT]  # fmt: skip
-FOLDERS = [layout.SHARDS, layout.CACHE]
+FOLDERS = [layout.SHARDS, layout.CACHE, layout.DAMAGED]
 
 
 def section(title: str) -> str:
@@ -67,7 +68,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_draws_every_file_and_no_other():
     drawn = re.findall(r"^ +(\S+)  +\S", section("A study").partition("```")[2].partition("```")[0], re.MULTILINE)
-    expected = [*FILES, f"{layout.CACHE}/", f"{layout.SHARDS}/<id>/"]
+    expected = [*FILES, f"{layout.CACHE}/", f"{layout.DAMAGED}/", f"{layout.SHARDS}/<id>/"]
     assert sorted(drawn) == sorted(expected)
 
 
@@ -164,7 +165,7 @@ def test_what_is_older_is_migrated_step_by_step(monkeypatch):
     monkeypatch.setitem(layout.MIGRATIONS, (layout.StudyMetadata, 1), seeds_by_role)
     monkeypatch.setitem(layout.MIGRATIONS, (layout.StudyMetadata, 2), another)
     for version, expected in ((1, ("test", "from 1", "from 2")), (2, ("test", "from 2")), (3, ("test",))):
-        data = json.dumps({"version": version, "splits": ["test"]}).encode()
+        data = sealed(json.dumps({"version": version, "splits": ["test"]}).encode())
         assert layout.decoded(data, layout.StudyMetadata, Path("study.json")).splits == expected
 
 

@@ -30,6 +30,7 @@ _FIRST = (
     "recipes",
     "info",
     "verify",
+    "repair",
     "variance",
     "trimming",
     "same",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .show import json_option, show, whole_study_argument
@@ -9,15 +11,24 @@ from .show import json_option, show, whole_study_argument
 
 @click.command("verify")
 @whole_study_argument
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also compare arrays with what is said of their runs, the index with the shards, and ensembles in the folder.",
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, study: str, as_json: bool) -> None:
+def command(ctx: click.Context, study: str, deep: bool, as_json: bool) -> None:
     """Compare every file of a study with its checksum, and its labels with those of its shards.
+
+    STUDY may also be the folder of a saved ensemble.
 
     Exit status 0: all agree. 1: some do not.
     """
+    from ..studies.checking import holds_ensemble, verify_ensemble
     from ..studies.opening import verify_folder
 
-    found = verify_folder(study)
+    place = Path(study)
+    found = verify_ensemble(place) if holds_ensemble(place) else verify_folder(place, deep=deep)
     show(found, as_json=as_json)
     ctx.exit(0 if found.ok else 1)

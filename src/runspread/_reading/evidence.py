@@ -49,15 +49,12 @@ class Scores:
         numbers (sequences without a name of a metric), table, study (a metric of it), or outputs (their accuracies).
     excluded : tuple of Excluded
         Runs that were excluded before.
-    studies : tuple
-        Those that the scores are of, one an arm.
     """
 
     source: Any
     reading: dict[str, Any] = field(default_factory=dict[str, Any])
     origin: str = TABLE
     excluded: tuple[Excluded, ...] = ()
-    studies: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def _of_studies(studies: Mapping[str, Any], given: Mapping[str, Any]) -> Scores 
     metrics = (metric,) if isinstance(metric, str) else tuple(metric or (only_metric(arms),))
     table = scores_of(arms, metrics, split, given.get("at", "last"))
     columns = {"by": "arm", "value": "value", "seed": "seed", "run": "run", "metric": metrics}
-    return Scores(table, columns, STUDY, studies=tuple(arms.values()))
+    return Scores(table, columns, STUDY)
 
 
 def _looked_at(source: Any) -> tuple[str, Any]:

@@ -8,7 +8,6 @@ import os
 import sys
 import weakref
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,9 @@ def map_tensors(path: Path, *, memmap: bool = False) -> dict[str, NDArray[Any]]:
     return {name: file[name] for name in file.entries}
 
 
-def unreadable(path: Path, error: BaseException) -> CorruptShardError | StorageError:
+def unreadable(
+    path: Path, error: BaseException, expected: str = "a complete safetensors file"
+) -> CorruptShardError | StorageError:
     """Return what an error while reading a file means: the file's fault, or this machine's."""
     if is_of_the_machine(error):
         return StorageError(
@@ -99,7 +100,7 @@ def unreadable(path: Path, error: BaseException) -> CorruptShardError | StorageE
         hint = "Check the permissions and the disk: the file itself need not be damaged."
     else:
         hint = "`runspread verify` names every corrupt shard. Move those away, and train or copy them again."
-    return CorruptShardError(f"{path} cannot be read ({error})", "a complete safetensors file", hint)
+    return CorruptShardError(f"{path} cannot be read ({error})", expected, hint)
 
 
 def contents(path: Path) -> Any:
@@ -144,8 +145,3 @@ def quick_sum(data: Any) -> str:
         return f"{zlib.crc32(raw):08x}"
     blocks = np.frombuffer(raw[:whole], "<u8").reshape(-1, _BLOCK // _ROW, _ROW // 8)
     return f"{zlib.crc32(raw[whole:], zlib.crc32(np.add.reduce(blocks, axis=1))):08x}"
-
-
-def wrong_sums(file: TensorFile, sums: Mapping[str, str]) -> list[str]:
-    """Return the names of the arrays whose quick sums differ from those that were noted; empty is the header."""
-    return [name for name, known in sums.items() if (name and name not in file.entries) or file.sum_of(name) != known]

@@ -61,8 +61,6 @@ def readable(path: Path) -> Generator[None]:
     try:
         regular_size(path)
         yield
-    except FileNotFoundError:
-        raise InputError(f"the file {path} does not exist", "a table") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text in UTF-8 ({error.reason})", "a table", "Save it as UTF-8.") from error
     except (OSError, csv.Error, MemoryError, NotImplementedError, OverflowError) as error:

@@ -44,12 +44,11 @@ def write_page(study: Study, sections: list[Section], path: str | os.PathLike[st
 
 def write_text(target: Path, page: str) -> Path:
     """Write a page in one step, so that a reader never sees half of it."""
-    from ..studies.files import storage_errors, write_bytes
+    from ..studies.files import storage_errors
+    from ..studies.publishing import publish_file
 
     with storage_errors(f"writing {target}"):
-        temporary = target.with_name(f".{target.name}.tmp")
-        write_bytes(temporary, page.encode())
-        temporary.replace(target)
+        publish_file(target, page.encode(errors="replace"))
     return target
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
-import shutil
-import uuid
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from .._reading.plain_files import read_whole, regular_size, sealed
 from ..errors import StorageError
-from .layout import CHECKSUMS
+from .layout import CHECKSUMS, PROVENANCE, SHARD
+from .publishing import flush, names_in, write_bytes
 
-
-class FolderExistsError(Exception):
-    """Another process published the folder first; who publishes says what that means, so it never gets to a user."""
+_UNLISTED = {CHECKSUMS, PROVENANCE}
 
 
 def refuse_existing(target: Path) -> None:
@@ -48,18 +45,25 @@ def storage_errors(action: str) -> Generator[None]:
         ) from error
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, seal: bool = True) -> None:
     """Write a record or plain data as indented JSON, in the order of its fields, and flush it to disk."""
-    encoded = msgspec.json.encode(value)
-    write_bytes(path, msgspec.json.format(encoded, indent=1) + b"\n")
+    write_bytes(path, json_bytes(value, seal=seal))
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file and flush it to disk."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def json_bytes(value: Any, *, seal: bool = True) -> bytes:
+    """Return a record or plain data as indented JSON; with a seal, its last name is a sum of the whole file."""
+    plain = msgspec.to_builtins(value, str_keys=True)
+    if seal:
+        plain.pop("crc32", None)
+    data = msgspec.json.format(msgspec.json.encode(plain), indent=1) + b"\n"
+    return sealed(data) if seal else data
+
+
+def tensor_bytes(tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays as the bytes of a safetensors file."""
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -73,18 +77,13 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     flush(path)
 
 
-def flush(path: Path) -> None:
-    """Flush a file or a folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def checksums(folder: Path, names: list[str]) -> bytes:
     """Return the SHA-256 sums of files in `folder` in the format of ``sha256sum``."""
-    return "".join(f"{sha256(folder / name)}  {name}\n" for name in sorted(names)).encode()
+    return _lines({name: sha256(folder / name) for name in names})
+
+
+def _lines(sums: Mapping[str, str]) -> bytes:
+    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
 
 
 def sha256(path: Path) -> str:
@@ -101,41 +100,23 @@ def sha256_bytes(data: bytes) -> str:
 def wrong_files(folder: Path) -> list[str]:
     """Return what differs from the checksums in `folder`, one phrase per file; empty when all is well."""
     try:
-        lines = (folder / CHECKSUMS).read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        data = read_whole(folder / CHECKSUMS)
+        listed = {name: known for known, _, name in (line.partition("  ") for line in data.decode().splitlines())}
+        there = set(names_in(folder))
+    except (OSError, ValueError) as error:
         return [f"{CHECKSUMS} cannot be read ({error})"]
-    problems: list[str] = []
-    for line in lines:
-        expected, _, name = line.partition("  ")
+    problems = [f"{CHECKSUMS} does not list {name}" for name in sorted(there - listed.keys() - _UNLISTED)]
+    problems += [f"{CHECKSUMS} lists no {name}" for name in (SHARD,) if name not in listed]
+    found: dict[str, str] = {}
+    for name in sorted(listed):
         try:
-            if "/" in name or sha256(folder / name) != expected:
-                problems.append(f"{name} differs from its checksum")
+            if Path(name).name != name or (folder / name).is_symlink():
+                raise OSError(errno.EINVAL, "it lies elsewhere")
+            regular_size(folder / name)
+            found[name] = sha256(folder / name)
+            problems += [f"{name} differs from its checksum"] * (found[name] != listed[name])
         except OSError as error:
             problems.append(f"{name} cannot be read ({error.strerror})")
+    if not problems and data != _lines(found):
+        problems.append(f"{CHECKSUMS} is not as it was written")
     return problems
-
-
-@contextmanager
-def published_folder(target: Path) -> Generator[Path]:
-    """Yield a temporary sibling of `target` to fill; on success it becomes `target` in one rename.
-
-    Raises
-    ------
-    FolderExistsError
-        There is a `target` already. It wins, and the new folder is thrown away: shards never change.
-    """
-    temporary = target.parent / f".tmp-{uuid.uuid4().hex}"
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        flush(temporary)
-        try:
-            temporary.rename(target)
-            flush(target.parent)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            raise FolderExistsError(str(target)) from error
-    finally:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(temporary)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from .._reading.plain_files import UnfitJsonError, check_depth, decode_json, parse_json, seal_holds
 from ..errors import FormatVersionError
 from .records import Seeds, Status
 
@@ -27,18 +28,22 @@ METRICS, PREDICTIONS, DIGEST, WEIGHTS = (
     "weights.safetensors",
 )
 CACHE, PLAN_OF_LOOKS, REPORT = ".cache", "until.json", "report.html"
+DAMAGED = "damaged"  # a folder, to which `repair` moves what cannot be used
 
 FORMAT_VERSION = 2  # the newest that is read
+STUDY_FORMAT = "runspread-study"
 
 
 class StudyMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """The content of ``study.json``."""
 
-    format: str = "runspread-study"
-    version: int = 1
+    format: str = STUDY_FORMAT
+    version: int = 2
     recipe: dict[str, Any] | None = None
     splits: tuple[str, ...] = ()
     example_ids: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    crc32: str = ""
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -109,7 +114,8 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`
     says what the predictions ``<split>[@<step>]`` are, where it has to be said: ``"log-probabilities"``,
-    ``"log-odds"``, ``"logits"``, or ``"classes"``, which lie in the digest (version 2).
+    ``"log-odds"``, ``"logits"``, or ``"classes"``, which lie in the digest (version 2). `sums` holds for each file of
+    arrays the quick sums of its header (under "") and of its arrays, which are compared when these are read.
     """
 
     version: int
@@ -118,6 +124,8 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     labels: dict[str, str]
     example_ids: dict[str, str] = {}
     kinds: dict[str, str] = {}
+    sums: dict[str, dict[str, str]] = {}
+    crc32: str = ""
 
 
 # ---------------------------------------------------------------------- versions
@@ -132,8 +140,9 @@ def version_of(kinds: Mapping[Any, str], *, imported: bool = False) -> int:
     return 2 if kinds or imported else 1
 
 
-class _Version(msgspec.Struct):
-    version: int = 1
+class _Head(msgspec.Struct):
+    version: int
+    format: str = STUDY_FORMAT
 
 
 _Metadata = TypeVar("_Metadata", StudyMetadata, ShardMetadata)
@@ -146,18 +155,35 @@ def decoded(data: bytes, kind: type[_Metadata], path: Path) -> _Metadata:
     ------
     FormatVersionError
         A newer runspread wrote it.
-    msgspec.MsgspecError, UnicodeDecodeError
-        It is not what was written.
+    UnfitJsonError
+        It is not what was written: no JSON of this kind, or another sum than it says of itself.
     """
-    version = msgspec.json.decode(data, type=_Version).version
-    refuse_newer(version, FORMAT_VERSION, path)
-    steps = [step for old in range(version, FORMAT_VERSION) if (step := MIGRATIONS.get((kind, old)))]
-    if not steps:
-        return msgspec.json.decode(data, type=kind)
-    content: dict[str, Any] = msgspec.json.decode(data)
-    for step in steps:
-        content = step(content)
-    return msgspec.convert(content, kind)
+    head = decode_json(data, _Head)
+    refuse_newer(head.version, FORMAT_VERSION, path)
+    if head.version < 1 or head.format != STUDY_FORMAT:
+        raise UnfitJsonError(f"format {head.format!r} of version {head.version}")
+    holds = seal_holds(data)
+    if holds is False or (holds is None and kind is StudyMetadata and head.version > 1):
+        raise UnfitJsonError("it differs from the sum that it holds of itself")
+    steps = [step for old in range(head.version, FORMAT_VERSION) if (step := MIGRATIONS.get((kind, old)))]
+    if steps or kind is StudyMetadata:  # a single file, where no name may be there twice
+        content: dict[str, Any] = parse_json(data)
+        for step in steps:
+            content = step(content)
+        return converted(content, kind)
+    facts = decode_json(data, kind)
+    if isinstance(facts, ShardMetadata):
+        for run in facts.runs:
+            check_depth(run.hyperparameters)
+    return facts
+
+
+def converted(content: Mapping[str, Any], kind: type[_Metadata]) -> _Metadata:
+    """Return plain values as a kind of metadata."""
+    try:
+        return msgspec.convert(content, kind)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise UnfitJsonError(str(error)) from error
 
 
 def refuse_newer(version: int, newest: int, path: Path) -> None:

@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_choice, check_labels, check_mapping
 from .._reading.safetensors import map_tensors
 from .._words import count, listed
-from ..errors import CorruptShardError, NotAStudyError, RunspreadWarning, StudyError
-from .files import storage_errors, write_json, write_tensors
-from .layout import LABELS, PREDICTIONS, SHARDS, STUDY, StudyMetadata, decoded, holds_study, labels_key
+from ..errors import CorruptShardError, RunspreadWarning, StudyError
+from .creating import begin_study
+from .layout import LABELS, StudyMetadata, holds_study
 from .records import examples_digest
+from .shards import labels_digest
 from .study import Study
-from .verify import Verification, verify_study
+from .verify import Verification, read_plan, verify_study, wrong_labels
 
 
 def create_study(
@@ -67,8 +68,6 @@ def create_study(
             "a new folder",
             "Continue it with exist_ok=True, or choose another folder.",
         )
-    if not there and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudyError(f"{folder} is not empty and holds no study", "a new or empty folder")
     given = {
         check_choice(name, "split with example ids", labels): ids
         for name, ids in check_mapping(example_ids, "example_ids").items()
@@ -78,16 +77,12 @@ def create_study(
         recipe=None if recipe is None else dict(check_mapping(recipe, "recipe")),
         splits=tuple(labels),
         example_ids=examples,
+        labels={name: labels_digest(array) for name, array in labels.items()},
     )
-    if there:
+    if there or not begin_study(folder, facts, labels):  # or another process was first, in the meantime
+        if not exist_ok:
+            raise StudyError(f"{folder} already holds a study", "a new folder", "Continue it with exist_ok=True.")
         return _same_plan(open_study(folder), facts, labels)
-    with storage_errors(f"creating the study {folder}"):
-        (folder / SHARDS).mkdir(parents=True, exist_ok=True)
-        if labels:
-            write_tensors(folder / LABELS, labels)
-        temporary = folder / f".{STUDY}"
-        write_json(temporary, facts)
-        temporary.rename(folder / STUDY)
     return Study(folder, facts, labels)
 
 
@@ -109,13 +104,16 @@ def _same_plan(study: Study, facts: StudyMetadata, labels: Mapping[str, NDArray[
     return study
 
 
-def open_study(path: str | os.PathLike[str]) -> Study:
+def open_study(path: str | os.PathLike[str], *, check: bool = True) -> Study:
     """Open a study.
 
     Parameters
     ----------
     path : str or path
         The study's folder.
+    check : bool
+        Whether arrays are compared with their quick sums when they are first read: runs of a shard that differs are
+        then excluded, by name.
 
     Raises
     ------
@@ -127,47 +125,38 @@ def open_study(path: str | os.PathLike[str]) -> Study:
         The labels that it was created with are missing or not readable.
     """
     folder = Path(path)
-    facts = _read_study(folder)
-    study = Study(folder, facts, _read_labels(folder) if facts.splits else {})
+    facts = read_plan(folder)
+    study = Study(folder, facts, _read_labels(folder, facts) if facts.splits else {}, check=check)
     if study.corrupt:
         warnings.warn(_corrupt_message(study), RunspreadWarning, stacklevel=2)
     return study
 
 
-def verify_folder(path: str | os.PathLike[str]) -> Verification:
-    """Verify a study that need not open: its labels may be lost.
+def verify_folder(path: str | os.PathLike[str], *, deep: bool = False) -> Verification:
+    """Verify a study that need not open: its plan or its labels may be lost.
 
     Parameters
     ----------
     path : str or path
         The study's folder.
+    deep : bool
+        Whether to compare arrays with what is said of them, the index with the shards, and ensembles in the folder too.
     """
-    folder = Path(path)
-    return verify_study(folder, _read_study(folder).splits)
+    return verify_study(Path(path), deep=deep)
 
 
-def _read_study(folder: Path) -> StudyMetadata:
-    try:
-        return decoded((folder / STUDY).read_bytes(), StudyMetadata, folder / STUDY)
-    except OSError as error:
-        raise NotAStudyError(
-            f"{folder} holds no study ({f'no {STUDY}' if folder.is_dir() else 'no such folder'})",
-            "a folder that runspread made",
-            "Make one with rs.create_study, rs.train or `runspread train`.",
-        ) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise NotAStudyError(f"{folder / STUDY} cannot be read ({error})", "the metadata of a study") from error
-
-
-def _read_labels(folder: Path) -> dict[str, NDArray[np.int64]]:
+def _read_labels(folder: Path, facts: StudyMetadata) -> dict[str, NDArray[np.int64]]:
+    hint = f"Restore it: runspread repair {folder} takes it from a shard, for every shard also holds the labels."
     try:
         labels = map_tensors(folder / LABELS)
     except CorruptShardError as error:
-        hint = (
-            f"Restore it from a copy; the {PREDICTIONS} of every shard also hold the labels ({labels_key('<split>')})."
-        )
         raise CorruptShardError(error.found, "the labels that the study was created with", hint) from error
-    return {name: array.astype(np.int64) for name, array in labels.items()}
+    for name in facts.splits:
+        if problem := wrong_labels(labels.get(name), facts.labels.get(name)):
+            raise CorruptShardError(
+                f"{folder / LABELS} {problem} of split {name!r}", "the labels that the study was created with", hint
+            )
+    return {name: labels[name].astype(np.int64) for name in facts.splits}
 
 
 def _corrupt_message(study: Study) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from .._reading.kinds import look_like_probabilities
 from .._reading.outputs import CHUNK_BYTES
 from .._results import Excluded
 from .._words import count
-from ..errors import MissingDataError, StudyError
+from ..errors import CorruptShardError, MissingDataError, RunspreadWarning, StudyError
 from .layout import place_of
 from .shards import ShardRows, read_curves, read_labels, read_predictions
 
@@ -48,6 +49,7 @@ class Predictions:
         excluded = [Excluded(f"shard {name}", "corrupt") for name in corrupt]
         for part in parts:
             self._add(part, excluded)
+        self._parts = [part for part in self._parts if self._is_intact(part, excluded)]
         self.excluded: tuple[Excluded, ...] = tuple(excluded)
         if not self._parts:
             raise MissingDataError(*_nothing_recorded(parts, split, step))
@@ -74,6 +76,17 @@ class Predictions:
                 kept.append(row)
         if kept:
             self._parts.append(part.keep(kept))
+
+    def _is_intact(self, part: ShardRows, excluded: list[Excluded]) -> bool:
+        """Read what is needed of a shard once; runs of a corrupt one are excluded by name."""
+        kind = part.facts.kinds.get(place_of(self.split, self.step))
+        try:
+            read_labels(part, self.split, kind)
+            read_predictions(part, self.split, self.step, kind)
+        except CorruptShardError as error:
+            excluded += [Excluded(run.id, f"corrupt shard {part.folder.name}: {error.found}") for run in part.runs]
+            return False
+        return True
 
     def _check_labels_agree(self) -> None:
         first = self._parts[0]
@@ -234,8 +247,11 @@ class Metrics(Mapping[str, Curves]):
         if name not in self._names:
             known = f"one of {', '.join(self._names)}" if self._names else "a study with logged metrics"
             raise MissingDataError(f"no run has a metric {name!r}", known)
-        parts = [part.keep(rows) for part in self._parts if (rows := _rows_with(part, name))]
-        pieces = [read_curves(part, name) for part in parts]
+        logged = [part.keep(rows) for part in self._parts if (rows := _rows_with(part, name))]
+        read = [(part, curves) for part in logged if (curves := _curves_or_warning(part, name)) is not None]
+        if not read:
+            raise MissingDataError(f"every shard with the metric {name!r} is corrupt", "an intact one")
+        parts, pieces = [part for part, _ in read], [curves for _, curves in read]
         points = max(values.shape[1] for _, values, _ in pieces)
         return Curves(
             name,
@@ -244,6 +260,16 @@ class Metrics(Mapping[str, Curves]):
             np.concatenate([_padded(values, points, np.nan) for _, values, _ in pieces]),
             np.concatenate([lengths for _, _, lengths in pieces]),
         )
+
+
+def _curves_or_warning(part: ShardRows, name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+    """Return curves of a shard; None, with a warning that counts its runs, where it is corrupt."""
+    try:
+        return read_curves(part, name)
+    except CorruptShardError as error:
+        runs = count(len(part.runs), "run")
+        warnings.warn(f"Excluded {runs} of the corrupt shard {part.folder.name}: {error.found}", RunspreadWarning, 2)
+        return None
 
 
 def _joined(pieces: list[NDArray[Any]]) -> NDArray[Any]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import operator
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -145,6 +145,38 @@ def run_id(seeds: Seeds, hyperparameters: Mapping[str, Any]) -> str:
             "Convert arrays and objects to plain values, for example with float(x) or str(x).",
         ) from error
     return digest(text.encode())
+
+
+def readable(record: RunRecord) -> RunRecord:
+    """Return a run whose names and texts can be written: a run that was trained is kept, whatever it is called.
+
+    What is no text in UTF-8, such as the name of a file in another encoding, is spelled with backslashes.
+    """
+    return replace(
+        record,
+        id=_spelled(record.id),
+        hyperparameters=_plain(record.hyperparameters),
+        error=None if record.error is None else _spelled(record.error),
+        metrics={_spelled(name): curve for name, curve in record.metrics.items()},
+        predictions={(_spelled(split), step): value for (split, step), value in record.predictions.items()},
+        kinds={(_spelled(split), step): kind for (split, step), kind in record.kinds.items()},
+        labels={_spelled(split): labels for split, labels in record.labels.items()},
+        weights={step: {_spelled(name): w for name, w in held.items()} for step, held in record.weights.items()},
+        example_ids={_spelled(split): _spelled(ids) for split, ids in record.example_ids.items()},
+        source=_plain(record.source),
+    )
+
+
+def _spelled(text: str) -> str:
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return _spelled(value)
+    if isinstance(value, Mapping):
+        return {_spelled(str(name)): _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def attempt_name(name: str, attempt: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._reading.kinds import class_of, why_unusable
-from .._reading.safetensors import map_tensors
+from .._reading.plain_files import UnfitJsonError, read_whole
+from .._reading.safetensors import TensorFile, unreadable
 from ..errors import CorruptShardError, InputError, MissingDataError
-from .files import (
-    FolderExistsError,
-    checksums,
-    published_folder,
-    sha256_bytes,
-    storage_errors,
-    write_bytes,
-    write_json,
-    write_tensors,
-)
+from .files import checksums, sha256_bytes, storage_errors, write_json, write_tensors
 from .layout import (
     CHECKSUMS,
     DIGEST,
+    LABELS,
     METRICS,
     PREDICTIONS,
     PROVENANCE,
@@ -49,6 +42,7 @@ from .layout import (
     version_of,
     weight_key,
 )
+from .publishing import FolderExistsError, published_folder, write_bytes
 from .records import RunRecord
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -80,24 +74,35 @@ def write_shard(
         with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
             for name, tensors in files.items():
                 write_tensors(folder / name, tensors)
+            facts = msgspec.structs.replace(facts, sums={name: sums_of(folder / name) for name in files})
             write_json(folder / SHARD, facts)
             write_json(folder / PROVENANCE, dict(provenance))
             sums = checksums(folder, [SHARD, *files])
             write_bytes(folder / CHECKSUMS, sums)
     except FolderExistsError:
-        return _holds(target, facts, sums)
+        return holds(target, facts, sums)
     return True
 
 
-def _holds(folder: Path, facts: ShardMetadata, sums: bytes) -> bool:
+def sums_of(file: Path) -> dict[str, str]:
+    """Return the quick sums of a file of arrays: of its header, and of each array."""
+    held = TensorFile(file)
+    return {name: held.sum_of(name) for name in ("", *held.entries)}
+
+
+def holds(folder: Path, facts: ShardMetadata, sums: bytes) -> bool:
     """Whether a shard has these facts and checksums; its position in the study is no part of a run."""
     try:
-        there = msgspec.structs.replace(read_facts(folder), position=facts.position)
-        sums_there = (folder / CHECKSUMS).read_bytes()
+        there, sums_there = read_facts(folder), (folder / CHECKSUMS).read_bytes()
     except (CorruptShardError, OSError):
         return False
-    same_facts = msgspec.json.encode(there) == msgspec.json.encode(facts)
+    same_facts = _of_runs(there) == _of_runs(facts)
     return same_facts and _sums_of_arrays(sums_there) == _sums_of_arrays(sums)
+
+
+def _of_runs(facts: ShardMetadata) -> bytes:
+    """Return what a shard says of its runs: without its place in the study, and sums that older versions lack."""
+    return msgspec.json.encode(msgspec.structs.replace(facts, position=0, sums={}, crc32=""))
 
 
 def _sums_of_arrays(sums: bytes) -> list[bytes]:
@@ -116,13 +121,9 @@ def read_facts(folder: Path) -> ShardMetadata:
     """
     path = folder / SHARD
     try:
-        return decoded(path.read_bytes(), ShardMetadata, path)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise CorruptShardError(
-            f"{path} cannot be read ({error})",
-            "the metadata of a shard",
-            "`runspread verify` names every corrupt shard. Move those away, and train or copy them again.",
-        ) from error
+        return decoded(read_whole(path), ShardMetadata, path)
+    except (OSError, UnfitJsonError, MemoryError) as error:
+        raise unreadable(path, error, "the metadata of a shard") from error
 
 
 def _shard_facts(
@@ -304,6 +305,75 @@ def _rows(records: Sequence[RunRecord], of: Callable[[RunRecord], NDArray[Any] |
 # ---------------------------------------------------------------------- reading
 
 
+class Arrays:
+    """Arrays of a study that were read since it was opened: small ones are kept, and none is checked twice.
+
+    Parameters
+    ----------
+    check : bool
+        Whether arrays are compared with their quick sums when they are first read.
+    """
+
+    def __init__(self, check: bool = True) -> None:
+        self.check = check
+        self._kept: dict[tuple[str, str, str], NDArray[Any]] = {}
+        self._checked: set[tuple[str, str, str]] = set()
+        self._left = _KEPT_BYTES
+
+    def of(self, part: ShardRows, file: str, key: str, held: TensorFile | None = None) -> NDArray[Any]:
+        """Return an array of a shard.
+
+        Raises
+        ------
+        CorruptShardError
+            The file cannot be read, lacks the array, or holds another one than was written.
+        """
+        at = part.folder.name, file, key
+        if at in self._kept:
+            return self._kept[at]
+        held = held or TensorFile(part.folder / file)
+        if key not in held.entries:
+            raise CorruptShardError(
+                f"{part.folder} lacks {key}, which its {SHARD} lists", hint=_verify_hint(part.folder)
+            )
+        if self.check and at not in self._checked:
+            _compare(held, part, file, key)
+            self._checked.add(at)
+        array = held[key]
+        if array.nbytes <= min(_SMALL, self._left):
+            self._left -= array.nbytes
+            self._kept[at] = array = np.array(array)
+            array.flags.writeable = False
+        return array
+
+
+def _compare(held: TensorFile, part: ShardRows, file: str, key: str) -> None:
+    known = part.facts.sums.get(file, {})  # of shards that older versions wrote there are none
+    wrong = [name for name in ("", key) if name in known and held.sum_of(name) != known[name]]
+    wrong += ["the list of its arrays"] if known and {"", *held.entries} != known.keys() else []
+    if wrong:
+        raise CorruptShardError(
+            f"{part.folder / file} differs from what was written ({wrong[0] or 'its header'})",
+            "the file as written",
+            _verify_hint(part.folder),
+        )
+    if key in held.entries and file != LABELS and not key.startswith((labels_key(""), "steps/")):
+        runs = held.entries[key].shape[:1]
+        if runs != (len(part.facts.runs),):
+            raise CorruptShardError(
+                f"{part.folder / file} has {key} of {runs[0] if runs else 'no'} runs, where its {SHARD} lists "
+                f"{len(part.facts.runs)}",
+                hint=_verify_hint(part.folder),
+            )
+
+
+def _verify_hint(folder: Path) -> str:
+    return f"Check the study: runspread verify {folder.parent.parent}"
+
+
+_KEPT_BYTES, _SMALL = 2**26, 2**17  # of small arrays that an open study keeps, and of one
+
+
 @dataclass(frozen=True, eq=False)
 class ShardRows:
     """The rows of one shard that a reader reads."""
@@ -311,6 +381,7 @@ class ShardRows:
     folder: Path
     facts: ShardMetadata
     rows: tuple[int, ...]
+    arrays: Arrays = field(default_factory=Arrays)
 
     @property
     def runs(self) -> tuple[RunMetadata, ...]:
@@ -319,11 +390,11 @@ class ShardRows:
 
     def keep(self, rows: list[int]) -> ShardRows:
         """Return the part with fewer rows."""
-        return ShardRows(self.folder, self.facts, tuple(rows))
+        return ShardRows(self.folder, self.facts, tuple(rows), self.arrays)
 
-    def tensors(self, file: str) -> dict[str, NDArray[Any]]:
-        """Return the shard's arrays in `file`, memory-mapped."""
-        return map_tensors(self.folder / file)
+    def array(self, file: str, key: str) -> NDArray[Any]:
+        """Return one of the shard's arrays, read-only."""
+        return self.arrays.of(self, file, key)
 
     def select(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return the rows of `array`: a view where they are consecutive."""
@@ -333,21 +404,20 @@ class ShardRows:
 
 def read_predictions(part: ShardRows, split: str, step: int | None, kind: str | None) -> NDArray[Any]:
     """Return the predictions of all runs of the shard, as a view of the file."""
-    return tensor_of(part, part.tensors(prediction_file(kind)), prediction_key(split, step, kind))
+    return part.array(prediction_file(kind), prediction_key(split, step, kind))
 
 
 def read_labels(part: ShardRows, split: str, kind: str | None) -> NDArray[np.int64]:
     """Return the labels beside predictions of a kind."""
-    return tensor_of(part, part.tensors(prediction_file(kind)), labels_key(split)).astype(np.int64)
+    return part.array(prediction_file(kind), labels_key(split)).astype(np.int64)
 
 
 def read_curves(part: ShardRows, name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return steps and values [runs, points] of a metric, and the number of points of each run, which all logged it."""
-    tensors = part.tensors(METRICS)
-    at_values, at_lengths, at_steps = metric_keys(name)
-    values, steps = part.select(tensor_of(part, tensors, at_values)), tensor_of(part, tensors, at_steps)
+    values, lengths, steps = (part.array(METRICS, key) for key in metric_keys(name))
+    values = part.select(values)
     steps = np.broadcast_to(steps, values.shape) if steps.ndim == 1 else part.select(steps)
-    return steps, values, part.select(tensor_of(part, tensors, at_lengths))
+    return steps, values, part.select(lengths)
 
 
 def read_weights(part: ShardRows, run: RunMetadata, step: int | None) -> dict[str, NDArray[Any]]:
@@ -359,17 +429,7 @@ def read_weights(part: ShardRows, run: RunMetadata, step: int | None) -> dict[st
             f"one of: {recorded}" if recorded else "a run with weights",
             "" if recorded else "Record them with run.weights(model), or train with keep_weights=True.",
         )
-    prefix = weight_key(step, "")
-    row = part.facts.runs.index(run)
-    tensors = part.tensors(WEIGHTS)
-    return {name.removeprefix(prefix): array[row] for name, array in tensors.items() if name.startswith(prefix)}
-
-
-def tensor_of(part: ShardRows, tensors: Mapping[str, NDArray[Any]], key: str) -> NDArray[Any]:
-    """Return an array that the metadata of the shard promise."""
-    if key not in tensors:
-        raise CorruptShardError(
-            f"{part.folder} lacks {key}, which its {SHARD} lists",
-            hint=f"Check the study: runspread verify {part.folder.parent.parent}",
-        )
-    return tensors[key]
+    prefix, row = weight_key(step, ""), part.facts.runs.index(run)
+    held = TensorFile(part.folder / WEIGHTS)
+    names = [name for name in held.entries if name.startswith(prefix)]
+    return {name.removeprefix(prefix): part.arrays.of(part, WEIGHTS, name, held)[row] for name in names}

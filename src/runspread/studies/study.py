@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,14 +17,15 @@ from .._checks import check_choice, check_mapping
 from ..errors import CorruptShardError, DuplicateRunError, InputError, StudyError
 from .attempts import counting_places, free_name
 from .choosing import chosen_runs, groups_of, labels_of
-from .files import FolderExistsError, published_folder, storage_errors
-from .index import read_index, write_index
+from .files import storage_errors
+from .index import read_index, stamps_of, write_index
 from .layout import CHECKSUMS, SHARDS, RunMetadata, ShardMetadata, StudyMetadata, place_of, shard_folder
+from .publishing import FolderExistsError, clear_leftovers, copy_plain, published_folder
 from .readers import Metrics, Predictions
 from .recorder import RunRecorder
-from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, digest, run_id
+from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, digest, readable, run_id
 from .runs import Runs
-from .shards import ShardRows, read_facts, read_predictions, read_weights, write_shard
+from .shards import Arrays, ShardRows, holds, read_facts, read_predictions, read_weights, write_shard
 from .verify import Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
@@ -46,8 +46,11 @@ class Study:
         Digest of the examples' ids, of splits that were created with them.
     """
 
-    def __init__(self, path: Path, facts: StudyMetadata, splits: dict[str, NDArray[np.int64]]) -> None:
+    def __init__(
+        self, path: Path, facts: StudyMetadata, splits: dict[str, NDArray[np.int64]], *, check: bool = True
+    ) -> None:
         self.path = path
+        self._arrays, self._cleared = Arrays(check), False
         self.recipe = facts.recipe
         self.splits = splits
         self.example_ids = facts.example_ids
@@ -63,18 +66,17 @@ class Study:
 
     def refresh(self) -> None:
         """Look at the folder again: runs that another process published since appear."""
-        index = read_index(self.path) if not self._shards else self._shards
-        folder = self.path / SHARDS
-        names = sorted(e.name for e in os.scandir(folder) if not e.name.startswith(".")) if folder.is_dir() else []
+        stamps = stamps_of(self.path)
+        index = read_index(self.path, stamps) if not self._shards else self._shards
         self.corrupt: dict[str, str] = {}
-        found = {name: index[name] if name in index else self._read(name) for name in names}
+        found = {name: index[name] if name in index else self._read(name) for name in stamps}
         self._shards = {name: facts for name, facts in found.items() if facts is not None}
         self._arranged: tuple[Runs, list[ShardRows]] | None = None
         self._part_of: dict[str, ShardRows] | None = None
         self._columns: dict[str, tuple[int, str]] = {}
         self._kept = {run.id for facts in self._shards.values() for run in facts.runs if run.status != "failed"}
         if len(self._shards.keys() - index.keys()) >= INDEX_AFTER or index.keys() - self._shards.keys():
-            write_index(self.path, self._shards)
+            write_index(self.path, self._shards, stamps)
 
     def _read(self, name: str) -> ShardMetadata | None:
         try:
@@ -89,7 +91,7 @@ class Study:
             ordered = sorted(self._shards.items(), key=lambda item: (item[1].position, item[0]))
             places = counting_places(ordered, self._chosen)
             parts = [
-                ShardRows(shard_folder(self.path, name), facts, rows)
+                ShardRows(shard_folder(self.path, name), facts, rows, self._arrays)
                 for name, facts in ordered
                 if (rows := tuple(row for row in range(len(facts.runs)) if (name, row) in places))
             ]
@@ -203,7 +205,7 @@ class Study:
 
     def verify(self) -> Verification:
         """Compare every file of every shard with its checksum, and the labels; the result names what is corrupt."""
-        return verify_study(self.path, tuple(self.splits))
+        return verify_study(self.path)
 
     def columns_of(self, split: str) -> tuple[int, str] | None:
         """Return how many columns completed runs' outputs on a split have (0: classes alone), and a shard with such."""
@@ -222,7 +224,7 @@ class Study:
                 yield 0, name
             elif at is not None:
                 with suppress(CorruptShardError):  # another shard can tell
-                    part = ShardRows(shard_folder(self.path, name), facts, ())
+                    part = ShardRows(shard_folder(self.path, name), facts, (), self._arrays)
                     yield read_predictions(part, *at, None).shape[-1], name
 
     # ------------------------------------------------------------------ writing
@@ -304,6 +306,8 @@ class Study:
             raise InputError("there are no runs to publish", "at least one run")
         check_choice(dtype, "dtype", ("float16", "float32"))
         at = len(self._kept) if position is None else position
+        self._clear_leftovers()
+        records = [readable(record) for record in records]
         name = self._shard_name(records)
         while not write_shard(shard_folder(self.path, name), records, position=at, dtype=dtype, provenance=provenance):
             self.refresh()  # another process was first: with attempts that failed, or with the runs themselves
@@ -320,6 +324,13 @@ class Study:
         self._kept |= {run.id for run in self._shards[name].runs if run.status != "failed"}
         self._arranged = self._part_of = None
         return name
+
+    def _clear_leftovers(self) -> None:
+        """Take away, once, what killed processes left where this one is going to write."""
+        if not self._cleared:
+            self._cleared = True
+            for folder in (self.path, self.path / SHARDS):
+                clear_leftovers(folder)
 
     def _shard_name(self, records: Sequence[RunRecord]) -> str:
         """Return the shard's id; an attempt gets a new one where one of the two failed, or cannot be read."""
@@ -363,7 +374,7 @@ class Study:
             try:
                 target, source = (shard_folder(study.path, name) for study in (self, other))
                 with storage_errors(f"copying shard {name}"), published_folder(target) as folder:
-                    shutil.copytree(source, folder, dirs_exist_ok=True)
+                    copy_plain(source, folder)
             except FolderExistsError:  # another process was first: with the same, or this says what differs
                 self.refresh()
                 _same_shard(self, other, name)
@@ -425,7 +436,7 @@ def _same_shard(ours: Study, theirs: Study, name: str) -> bool:
         )
     if name not in ours._shards:
         return False
-    sums = [(shard_folder(study.path, name) / CHECKSUMS).read_bytes() for study in (ours, theirs)]
-    if sums[0] != sums[1]:
+    sums = (shard_folder(theirs.path, name) / CHECKSUMS).read_bytes()
+    if not holds(shard_folder(ours.path, name), theirs._shards[name], sums):
         raise DuplicateRunError(f"shard {name} differs between the studies", "equal shards, or different runs")
     return True

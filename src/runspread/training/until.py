@@ -13,15 +13,16 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 
 from .._checks import check_keywords
-from .._reading.plain_files import UnfitJsonError, read_json
+from .._reading.plain_files import UnfitJsonError, parse_json, read_whole, seal_holds
 from .._reading.scores.studies import values_of
 from .._reading.scores.words import MOST_OF_FRACTION, is_share
 from ..errors import InputError, StudyError
 from ..methods.audit.auditing import audit_warnings
 from ..methods.variance.stopping import InterimLook, StoppingRule, stopping_rule
-from ..studies.files import storage_errors, write_json
+from ..studies.files import json_bytes, storage_errors
 from ..studies.layout import PLAN_OF_LOOKS
 from ..studies.opening import open_study
+from ..studies.publishing import publish_file
 from ..studies.study import Study
 from .execution import Execution
 from .recipes import Recipe
@@ -196,7 +197,11 @@ def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
         return
     try:
         with storage_errors(f"reading {path}"):
-            kept: dict[str, Any] = read_json(path, dict[str, Any])
+            data = read_whole(path)
+        kept: dict[str, Any] = parse_json(data, dict[str, Any])
+        if seal_holds(data) is False or ("version" in kept and seal_holds(data) is None):
+            raise UnfitJsonError("it differs from the sum that it holds of itself")
+        kept = {key: value for key, value in kept.items() if key not in ("version", "crc32")}
     except UnfitJsonError as error:
         raise StudyError(f"{path} cannot be read ({error})", "the plan of looks of an earlier training") from error
     differ = [
@@ -216,8 +221,7 @@ def _check_plan(folder: Path, plan: dict[str, Any]) -> None:
 def _keep_plan(folder: Path, plan: dict[str, Any]) -> None:
     if not (folder / PLAN_OF_LOOKS).exists():
         with storage_errors(f"writing {folder / PLAN_OF_LOOKS}"):
-            write_json(folder / f".{PLAN_OF_LOOKS}", plan)
-            (folder / f".{PLAN_OF_LOOKS}").rename(folder / PLAN_OF_LOOKS)
+            publish_file(folder / PLAN_OF_LOOKS, json_bytes({"version": 2, **plan}))
 
 
 def _check_same_examples(study: Study, baseline: Study, split: str) -> None:

@@ -244,26 +244,6 @@ def test_runs_of_a_study_that_diverged_are_named(tmp_path):
     assert "One run of lr=0.3 diverged and is left out" in found.sentence()
 
 
-def test_one_study_is_not_compared_with_itself(shelf):
-    with pytest.raises(InputError, match="old and new hold the same 5 values of val_loss"):
-        rs.compare(shelf["a"], shelf["a"], metric="val_loss")
-
-
-def test_scalars_of_a_study_carry_what_the_audit_finds(tmp_path):
-    """As every method that takes runs: here two runs are one."""
-    study = rs.create_study(tmp_path / "s", splits={"test": LABELS})
-    rng = np.random.default_rng(0)
-    losses = rng.random((6, 5))
-    losses[1] = losses[0]
-    for seed, own in enumerate(losses.tolist()):
-        with study.record(seeds=seed, hyperparameters={"lr": 0.1}) as run:
-            for step, loss in enumerate(own):
-                run.log(step, val_loss=loss)
-    warnings = rs.summary(study, metric="val_loss").warnings
-    assert set(rs.audit(study).warnings) <= set(warnings)
-    assert rs.audit(study).warnings
-
-
 def test_a_plan_from_a_study(shelf):
     assert isinstance(rs.plan(shelf["a"], gap=0.05), RunPlan)
     scalar = rs.plan(shelf["a"], gap=0.01, metric="val_loss")

@@ -23,7 +23,6 @@ from ..._reading.tables import as_table
 from ..._results import Table
 from ..._words import listed
 from ...errors import InputError
-from ..audit.auditing import audited
 from ..scores.basis import ScoreResult
 from .settings import OF_OUTPUTS, OF_TABLES, refuse, some
 
@@ -61,12 +60,7 @@ def read(held: Scores, given: Mapping[str, Any], *, one_arm: bool = False) -> Sc
     if held.origin == OUTPUTS:  # accuracies on one test set are often equal
         equal = suspicions(found.cells)
         found = replace(found, warnings=tuple(note for note in found.warnings if note not in equal))
-    found = replace(
-        found,
-        excluded=(*held.excluded, *found.excluded),
-        warnings=audited(held.studies, found.warnings, pooled=False),
-    )
-    _refuse_copies(held, found)
+    found = replace(found, excluded=(*held.excluded, *found.excluded))
     return _directed(found) if held.origin == NUMBERS else found
 
 
@@ -89,22 +83,6 @@ def _one_task(source: Any, reading: dict[str, Any]) -> tuple[Table, dict[str, An
     if task in table.columns or len(columns) != 1:
         return table, reading
     return table, {**reading, "task": columns[0], "where": {**(reading.get("where") or {}), columns[0]: task}}
-
-
-def _refuse_copies(held: Scores, table: ScoreTable) -> None:
-    """Raise where two arms that are studies hold the same runs: nothing differs between them."""
-    if held.origin != STUDY:
-        return
-    seen: dict[tuple[str, str, bytes], str] = {}
-    for place, cell in table.cells.items():
-        key = (place.metric, place.task, np.sort(cell.values).tobytes())
-        other = seen.setdefault(key, place.arm)
-        if other != place.arm and len(cell) > 1:
-            raise InputError(
-                f"{other} and {place.arm} hold the same {len(cell)} values of {place.metric}",
-                "runs of their own for each arm",
-                "Are they one study?",
-            )
 
 
 def _directed(table: ScoreTable) -> ScoreTable:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,12 +20,13 @@ from ...errors import InputError
 from ...nn import BatchEnsemble, EnsembleTraining
 from ...nn._dropout import dropout_active
 from ...studies.files import refuse_existing, sha256, storage_errors, write_json, write_tensors
+from ...studies.publishing import FolderExistsError, clear_leftovers, published_folder
 from ...studies.records import Seeds
 from ..build import materialised
 from .conversion import conversion_of, rebuild
 from .cost import EnsembleCost, count_parameters, measure_cost
 from .members import EnsembleModule, MemberStack
-from .saved import FACTS, LOG, TENSORS, EnsembleMetadata, as_saved, check_weights, checked_tensors, read_facts
+from .saved import FACTS, LOG, TENSORS, VERSION, EnsembleMetadata, as_saved, check_weights, checked_tensors, read_facts
 from .training_log import log_arrays, log_facts, read_log
 
 _ASK = "Pass network=, a module of the same architecture: code that a file names is never run."
@@ -200,15 +199,15 @@ class Ensemble:
         """
         target = Path(folder)
         refuse_existing(target)
-        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         with storage_errors(f"saving the ensemble to {target}"):
-            draft.mkdir(parents=True)
+            clear_leftovers(target.parent)
             try:
-                write_tensors(draft / TENSORS, _tensors(self._module))
-                write_json(draft / FACTS, self._facts_to_write(draft))
-                draft.rename(target)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+                with published_folder(target) as draft:
+                    write_tensors(draft / TENSORS, _tensors(self._module))
+                    write_json(draft / FACTS, self._facts_to_write(draft))
+            except FolderExistsError:
+                refuse_existing(target)
+                raise
         return target
 
     def _facts_to_write(self, draft: Path) -> EnsembleMetadata:
@@ -219,7 +218,7 @@ class Ensemble:
             training = {**facts.training, **log_facts(self.log), "sha256": sha256(draft / LOG)}
             facts = msgspec.structs.replace(facts, training=training)
         cost = {**count_parameters(self._module.core), **facts.cost}
-        return msgspec.structs.replace(facts, cost=cost, sha256=sha256(draft / TENSORS))
+        return msgspec.structs.replace(facts, version=VERSION, cost=cost, sha256=sha256(draft / TENSORS))
 
     def to_onnx(self, path: str | os.PathLike[str], example: ArrayLike | Tensor) -> Path:
         """Write the ensemble as an ONNX file (needs ``runspread[onnx]``).

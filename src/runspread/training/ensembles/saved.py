@@ -11,14 +11,14 @@ import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._reading.plain_files import UnfitJsonError, read_json
+from ..._reading.plain_files import UnfitJsonError, parse_json, read_whole, seal_holds
 from ..._reading.safetensors import map_tensors
 from ...errors import CorruptShardError, InputError, NotAStudyError, RunspreadError
 from ...studies.files import sha256
 from ...studies.layout import refuse_newer
 from .conversion import Conversion
 
-FORMAT, VERSION = "runspread-ensemble", 1
+FORMAT, VERSION = "runspread-ensemble", 2
 FACTS, TENSORS, LOG = "ensemble.json", "weights.safetensors", "training.safetensors"
 
 
@@ -89,9 +89,13 @@ def read_facts(path: Path) -> EnsembleMetadata:
     if not (path / FACTS).is_file():
         raise NotAStudyError(f"{path} holds no {FACTS}", "a folder that Ensemble.save wrote")
     try:
-        head: Any = read_json(path / FACTS)
+        data = read_whole(path / FACTS)
+        head: Any = parse_json(data)
         if head.get("format") == FORMAT and isinstance(head.get("version"), int):
             refuse_newer(head["version"], VERSION, path / FACTS)
+        holds = seal_holds(data)
+        if holds is False or (holds is None and head.get("version") != 1) or head.get("format") != FORMAT:
+            raise UnfitJsonError("it differs from the sum that it holds of itself")
         return msgspec.convert(head, EnsembleMetadata)
     except (OSError, UnfitJsonError, msgspec.MsgspecError, AttributeError) as error:
         raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error
