@@ -45,6 +45,27 @@ def finish(ax: Axes, columns: int = 2, *, legend: bool = True) -> Axes:
     return ax
 
 
+def plain_texts(drawing: Any) -> None:
+    """Let no text of a figure be read as mathematics: a metric may be called ``$a$``.
+
+    Labels of ticks stay what their formatters make of numbers; those that are names have their dollars escaped.
+    """
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter
+
+    ticks: set[int] = set()
+    for ax in drawing.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            for formatter in (axis.get_major_formatter(), axis.get_minor_formatter()):
+                if isinstance(formatter, FixedFormatter):
+                    formatter.seq = [name.replace("$", r"\$") for name in formatter.seq]
+            every = (*axis.get_major_ticks(), *axis.get_minor_ticks())
+            ticks |= {id(label) for tick in every for label in (tick.label1, tick.label2)}
+    for text in drawing.findobj(Text):
+        if id(text) not in ticks:
+            text.set_parse_math(False)
+
+
 def plot_accuracy(accuracies: Sequence[float], ax: Axes | None = None) -> Axes:
     """Draw the accuracy of every run as a dot, with mean and one standard deviation to either side.
 

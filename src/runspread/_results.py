@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
-from ._words import count
+from ._words import count, visible
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Table:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return "–"
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return str(value)
+            return visible(str(value))
         return format(value, self.formats.get(column, "" if isinstance(value, int) else ".4g"))
 
     def is_numeric(self, column: str) -> bool:
@@ -118,12 +118,12 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = RichTable(title=self.title or None, box=box.SIMPLE_HEAD, title_justify="left")
+        table = RichTable(title=visible(self.title) or None, box=box.SIMPLE_HEAD, title_justify="left")
         for name in self.columns:
             if self.is_numeric(name):
-                table.add_column(Text(name), justify="right")
+                table.add_column(Text(visible(name)), justify="right")
             else:  # what a row is known by is folded, not cut, where there is no room
-                table.add_column(Text(name), overflow="fold")
+                table.add_column(Text(visible(name)), overflow="fold")
         for row in self.rows():
             cells = (self.format_cell(name, value) for name, value in zip(self.columns, row, strict=True))
             table.add_row(*(Text(cell) for cell in cells))
@@ -249,8 +249,12 @@ class Result:
             instead = f"Instead, {self.no_picture}." if self.no_picture else ""
             raise InputError(f"{type(self).__name__} has no picture", hint=instead)
         module, _, function = self.picture.partition(":")
+        from ._plotting import plain_texts
+
         drawn_by = importlib.import_module(module, type(self).__module__.rpartition(".")[0])
-        return getattr(drawn_by, function)(self, ax)
+        drawn = getattr(drawn_by, function)(self, ax)
+        plain_texts(drawn.figure)
+        return drawn
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain Python values (arrays become nested lists), those of groups beside the others."""
@@ -275,7 +279,7 @@ class Result:
         return facts | {key: value.summary_dict() for key, value in flat_fields(self) if isinstance(value, Result)}
 
     def __str__(self) -> str:
-        return f"{self.sentence()}\n\n{self.table()}"
+        return visible(f"{self.sentence()}\n\n{self.table()}")
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.warnings)

@@ -8,6 +8,25 @@ from collections.abc import Sequence
 RENAMED_KEYWORDS = {"confidence": "confidence_level", "law": "distribution", "level": "confidence_level"}
 
 
+def visible(text: str) -> str:
+    """Return text in which what moves a cursor, or turns the direction of reading, is spelled out; lines stay lines."""
+    return text if text.isascii() and text.isprintable() else text.translate(_SPELLED)
+
+
+class _Spelled(dict[int, str]):
+    """What is printed instead of a character, as `str.translate` asks."""
+
+    def __missing__(self, code: int) -> str:
+        control = (code < 32 and code not in (9, 10)) or 0x7F <= code < 0xA0
+        directs = 0x2028 <= code <= 0x202E or 0x2066 <= code <= 0x2069
+        odd = control or directs or 0xD800 <= code < 0xE000  # half characters, which no terminal takes
+        self[code] = chr(code).encode("unicode_escape").decode() if odd else chr(code)
+        return self[code]
+
+
+_SPELLED = _Spelled()
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun, in the singular for 1."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

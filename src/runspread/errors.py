@@ -20,6 +20,8 @@
 
 from __future__ import annotations
 
+from ._words import visible
+
 __all__ = [
     "CorruptShardError",
     "DuplicateRunError",
@@ -59,7 +61,7 @@ class RunspreadError(Exception):
     def __str__(self) -> str:
         expected = f"Expected {self.expected}" if self.expected else ""
         stopped = [part if part.endswith((".", "?")) else f"{part}." for part in (self.found, expected) if part]
-        return " ".join([*stopped, *([self.hint] if self.hint else [])])
+        return visible(" ".join([*stopped, *([self.hint] if self.hint else [])]))
 
 
 class InputError(RunspreadError, ValueError):

@@ -18,8 +18,10 @@ from typing import Any
 import click
 
 from .._namespace import modules_that_define
-from .._words import RENAMED_KEYWORDS
+from .._words import RENAMED_KEYWORDS, visible
 from ..errors import RunspreadError
+from .interrupts import INTERRUPTED, handle_signals
+from .printing import say, show_usage_error
 
 # In the order of the help; others follow. A command is the function `command` of a module here, imported when it is
 # called; its line in the list is the first of that function's docstring.
@@ -79,8 +81,11 @@ class _Commands(click.Group):
                 said = f"No such option {error.option_name!r}: it is called {new!r}."
                 raise click.NoSuchOption(error.option_name, said, ctx=error.ctx) from None
             raise
+        except click.ClickException as error:
+            vars(error)["message"] = visible(error.message)  # arguments may be names of files that somebody sent
+            raise
         except RunspreadError as error:
-            click.echo(f"error: {error}", err=True)
+            say(f"error: {error}", err=True)
             ctx.exit(2)
         except BrokenPipeError:  # click would exit with 1, which is an answer
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
@@ -102,7 +107,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked and not ctx.resilient_parsing:
         from .. import __version__
 
-        click.echo(f"runspread {__version__}")
+        say(f"runspread {__version__}")
         ctx.exit()
 
 
@@ -115,11 +120,12 @@ def cli() -> None:
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
-    click.echo(f"warning: {message}", err=True)
+    say(f"warning: {message}", err=True)
 
 
 def main() -> None:
     """Run the command line; only a command's own answer is exit status 1."""
+    handle_signals()
     warnings.showwarning = _show_warning  # a reader of the terminal has no use for our file names and line numbers
     sys.exit(_status())
 
@@ -131,10 +137,12 @@ def _status() -> int:
         if isinstance(stopped.__cause__, EOFError):  # click takes any for the end of what was typed
             traceback.print_exception(stopped.__cause__)
             return 2
-        return 130
+        return INTERRUPTED
+    except KeyboardInterrupt:  # outside of a command
+        return INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        show_usage_error(error)
         return error.exit_code
     except Exception:
-        traceback.print_exc()
+        say(traceback.format_exc(), err=True)
         return 2

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from ..errors import InputError, RunspreadError
+from .printing import say
 
 _WHERE, _BY, _NAMES, _JSON = (f"runspread.{name}" for name in ("where", "by", "names", "json"))
 _WORST_FIRST = (1, 3, 2)  # what several answers amount to: a difference that is shown, then one left open, then none
@@ -78,12 +79,12 @@ def _once_a_value(call: Callable[[], Any], by: str, path: str, *, as_json: bool)
             statuses.add(int((stop.code if isinstance(stop, SystemExit) else stop.exit_code) or 0))
         except RunspreadError as error:
             statuses.add(2)
-            click.echo(f"error: {name}: {error}", err=True)
+            say(f"error: {name}: {error}", err=True)
             parts[""] = {"error": str(error)}
         if as_json:
             parts[name] = parts.pop("", None)
     if as_json:
-        click.echo(json.dumps(parts, indent=2, allow_nan=False))
+        say(json.dumps(parts, indent=2, allow_nan=False))
     sys.exit(next((status for status in (*_WORST_FIRST, *sorted(statuses, reverse=True)) if status in statuses), 0))
 
 

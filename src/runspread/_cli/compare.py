@@ -12,6 +12,7 @@ from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .evaluations import finish_models, hold_answers
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
+from .printing import say
 from .scores import Asked, asked, finish, latex_option, normalise_option, reading_options, rows_option
 from .show import fraction, json_option, level_option, plot_option, show, split_option
 from .statuses import SHOWN
@@ -158,5 +159,5 @@ def show_verdict(result: Comparison, on: str, *, as_json: bool, plot: Path | Non
     show(result, as_json=as_json)
     status = SHOWN[result.shown]
     if not as_json:
-        click.echo(f"\nVerdict: {result.verdict()} {PLACES[on]} (exit status {status})")
+        say(f"\nVerdict: {result.verdict()} {PLACES[on]} (exit status {status})")
     sys.exit(status)

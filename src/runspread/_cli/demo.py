@@ -6,6 +6,7 @@ import time
 
 import click
 
+from .printing import say
 from .progress import duration, training_progress
 
 
@@ -30,6 +31,6 @@ def command(out: str, runs: int) -> None:
     with training_progress() as progress:
         study = rs.train("digits-mlp", runs=runs, out=out, progress=progress)
     trained = time.perf_counter() - started
-    click.echo(f"{len(study.runs)} runs in {study.path} ({duration(trained)})")
-    click.echo(rs.variance(study).sentence())
-    click.echo(f"wrote {study.report()}")
+    say(f"{len(study.runs)} runs in {study.path} ({duration(trained)})")
+    say(rs.variance(study).sentence())
+    say(f"wrote {study.report()}")

@@ -10,6 +10,7 @@ import click
 
 from ..methods.ensembles import defaults
 from .opening import kind_option, labels_option, open_source
+from .printing import say
 from .show import json_option, one_study_argument, refuse_written, show, show_cost
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def command(
     if out is not None and recipe is not None:
         made = rs.training.make_ensemble(opened, chosen, data=data)
         show_cost(made, recipe, split, as_json=as_json)
-        click.echo(f"wrote {made.save(out)}", err=as_json)
+        say(f"wrote {made.save(out)}", err=as_json)
 
 
 def _how_to_record(study: Study, split: str) -> str:

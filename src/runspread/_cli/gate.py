@@ -12,6 +12,7 @@ from ..methods.gate.climbing import RUNS
 from ..methods.gate.defaults import ALPHA, RULE
 from ..methods.gate.looks import TESTS
 from .gate_runs import answer, certify, ledger_option, opened, say_next, try_command
+from .printing import say
 from .show import json_option, show, show_data
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def init(ledger: str, command_: str | None, one_writer: bool, **settings: Any) -
         raise InputError(f"{ledger} is there already", "a new ledger", "Name another with --ledger.")
     given: dict[str, Any] = {**settings, "command": command_, "one_writer": one_writer}
     rs.gate(ledger, **{name: value for name, value in given.items() if value not in (None, ())})
-    click.echo(f"{ledger}: run the start first, then its changes, with runspread gate try.")
+    say(f"{ledger}: run the start first, then its changes, with runspread gate try.")
 
 
 command.add_command(try_command)
@@ -124,7 +125,7 @@ def status(ledger: str, one_writer: bool, as_json: bool) -> None:
         return
     show(found, as_json=False, n_runs=40)
     for line in _facts(gate):
-        click.echo(line)
+        say(line)
 
 
 def _facts(gate: Gate) -> list[str]:
@@ -163,7 +164,7 @@ def import_(table: str, metric: str, higher: bool, ledger: str, one_writer: bool
     gate = rs.gate(ledger, metric=found, higher=higher, one_writer=one_writer)
     adopt(gate, rows, os.fspath(table))
     for line in history_sentences(rows, higher=higher):
-        click.echo(line)
+        say(line)
 
 
 @command.command("report")
@@ -173,4 +174,4 @@ def report(out: str | None, ledger: str, one_writer: bool) -> None:
     """Write a page that shows the climb, the noise, and what is certified and what is not."""
     from .._report.gate import write_gate_page
 
-    click.echo(f"wrote {write_gate_page(opened(ledger, one_writer), out)}")
+    say(f"wrote {write_gate_page(opened(ledger, one_writer), out)}")

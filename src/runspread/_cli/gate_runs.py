@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ..errors import InputError
+from .printing import say
 from .show import json_option, show_data
 
 if TYPE_CHECKING:
@@ -220,8 +221,8 @@ def _facts(options: dict[str, Any]) -> dict[str, Any]:
 
 def say_next(seed: SeedToRun) -> None:
     """Print a seed, and on standard error what it is for."""
-    click.echo(f"{seed.role}: run {seed.state} with seed {int(seed)}", err=True)
-    click.echo(int(seed))
+    say(f"{seed.role}: run {seed.state} with seed {int(seed)}", err=True)
+    say(int(seed))
 
 
 def answer(
@@ -244,12 +245,12 @@ def answer(
             facts["next"] = {"seed": int(wanted), "state": wanted.state, "role": wanted.role}
         show_data(facts)
     elif wanted is not None:
-        click.echo(f"{decision or 'run'}: {why}" if why else "run it", err=True)
+        say(f"{decision or 'run'}: {why}" if why else "run it", err=True)
         say_next(wanted)
     elif decision in ("certified", "not certified", "constant"):
-        click.echo(status.claim.sentence())
+        say(status.claim.sentence())
         for note in status.claim.warnings:
-            click.echo(f"warning: {note}", err=True)
+            say(f"warning: {note}", err=True)
     else:
-        click.echo(f"{decision}: {why}" if why else decision or "nothing was tried")
+        say(f"{decision}: {why}" if why else decision or "nothing was tried")
     sys.exit(FAILED_RUN if failed else STATUS.get(decision, NEEDS_A_RUN))

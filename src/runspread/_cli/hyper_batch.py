@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .opening import refuse_ignored
+from .printing import say
 from .progress import step_progress
 from .show import json_option, refuse_written, show, show_cost
 
@@ -88,4 +89,4 @@ def command(
     show(found, as_json=as_json)
     if out is not None:
         show_cost(found.ensemble, chosen, found.report_split, as_json=as_json)
-        click.echo(f"wrote {found.ensemble.save(out)}", err=as_json)
+        say(f"wrote {found.ensemble.save(out)}", err=as_json)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .printing import say
 from .progress import training_progress
 from .show import json_option, refuse_written, show, show_cost
 
@@ -89,4 +90,4 @@ def command(
     if ship is not None:
         made = found.ensemble(recipe=chosen if ":" in chosen.model else None)
         show_cost(made, chosen, found.report_split, as_json=as_json)
-        click.echo(f"wrote {made.save(ship)}", err=as_json)
+        say(f"wrote {made.save(ship)}", err=as_json)

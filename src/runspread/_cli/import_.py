@@ -9,6 +9,7 @@ import click
 from .._reading.kinds import KINDS
 from .._words import count
 from .opening import refuse_ignored
+from .printing import say
 from .show import json_option, show_data, show_runs
 
 _RESTARTS = ("last", "first", "split", "refuse")
@@ -137,17 +138,17 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print(found: Any, problems: list[Any], text: str, *, details: bool) -> None:
-    click.echo(found.sentence())
+    say(found.sentence())
     show_runs(found.table(), -1 if details else 20, from_both_ends=True)
     for line in found.details() if details else ():
-        click.echo(line)
+        say(line)
     for warning in found.warnings:
-        click.echo(f"warning: {warning}")
+        say(f"warning: {warning}")
     for problem in problems[:20]:
-        click.echo(f"problem: {problem}")
+        say(f"problem: {problem}")
     if len(problems) > 20:
-        click.echo(f"and {count(len(problems) - 20, 'more problem')} (--json lists all)")
+        say(f"and {count(len(problems) - 20, 'more problem')} (--json lists all)")
     if text:
-        click.echo(text)
+        say(text)
     if not details:
-        click.echo(found.lacks())
+        say(found.lacks())

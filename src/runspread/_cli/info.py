@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from .opening import open_chosen
+from .printing import say
 from .show import json_option, runs_option, show_data, show_runs, study_argument
 
 
@@ -29,7 +30,7 @@ def command(study: str, n_runs: int, as_json: bool) -> None:
 def print_facts(facts: dict[str, Any]) -> None:
     """Print what `facts_of` returned, one line per fact."""
     for name, value in facts.items():
-        click.echo(f"{name:12s} {_text(value)}")
+        say(f"{name:12s} {_text(value)}")
 
 
 def facts_of(study: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
+from .printing import rewrite, say
 
 if TYPE_CHECKING:
     from ..training.progress import TrainingProgress
@@ -72,12 +72,12 @@ def _lines() -> Callable[[TrainingProgress], None]:
         nonlocal last_time, last_text, told
         if now.message != told:
             told = now.message
-            click.echo(told, err=True)
+            say(told, err=True)
         text = describe(now)
         due = time.monotonic() - last_time >= LINE_EVERY or now.runs_done == now.runs_total
         if due and text != last_text:
             last_time, last_text = time.monotonic(), text
-            click.echo(text, err=True)
+            say(text, err=True)
 
     return update
 
@@ -86,7 +86,7 @@ def counted(what: str = "") -> Callable[[int, int], None] | None:
     """Return what says on a terminal how many of how many (of what) are done; None where there is no terminal."""
     if not sys.stderr.isatty():
         return None
-    return lambda done, total: click.echo(f"\r{done} of {total} {what}".rstrip(), nl=done == total, err=True)
+    return lambda done, total: rewrite(f"{done} of {total} {what}".rstrip(), last=done == total)
 
 
 def describe(now: TrainingProgress) -> str:

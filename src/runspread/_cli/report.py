@@ -8,6 +8,7 @@ import click
 
 from .clusters import clusters_option, read_clusters
 from .opening import open_chosen
+from .printing import say
 from .show import one_study_argument
 
 
@@ -27,11 +28,11 @@ def command(study: str, output: str | None, clusters: str | None) -> None:
 
     opened = open_chosen(study)
     sections = build_sections(opened, clusters=read_clusters(clusters, study))
-    click.echo(f"wrote {write_page(opened, sections, output)}")
+    say(f"wrote {write_page(opened, sections, output)}")
     missing: dict[str, list[str]] = {}
     for section in sections:
         if section.error is not None:
             missing.setdefault(str(section.error), []).append(section.title)
     for reason, titles in missing.items():
-        click.echo(f"not available: {', '.join(titles)}: {reason}", err=True)
+        say(f"not available: {', '.join(titles)}: {reason}", err=True)
     sys.exit(2 if any(isinstance(section.error, StudyError) for section in sections) else 0)

@@ -21,6 +21,7 @@ from ..errors import InputError
 from .choosing import where_asked
 from .hints import hints_in_options, in_options
 from .opening import is_outputs, open_chosen, open_sources, refuse_ignored, typed
+from .printing import say
 from .show import save_plot, show
 from .statuses import status_of, verdict_of
 
@@ -171,7 +172,7 @@ def finish(result: Result, *, as_json: bool, latex: bool, plot: Path | None, row
     status = status_of(result)
     words = verdict_of(result)
     if words and not (as_json or latex):
-        click.echo(f"\nVerdict: {words} (exit status {status})")
+        say(f"\nVerdict: {words} (exit status {status})")
     sys.exit(status)
 
 
@@ -183,5 +184,5 @@ def _print_latex(result: Result) -> None:
     if typed("as_json"):
         raise InputError("both --latex and --json were given", "one of them")
     for line in (result.sentence(), *(f"warning: {note}" for note in result.warnings)):
-        click.echo(f"% {line}")
-    click.echo(text(), nl=False)
+        say(f"% {line}")
+    say(text(), nl=False)

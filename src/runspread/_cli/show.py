@@ -13,6 +13,7 @@ import click
 from .._results import Result, Table, json_safe, relabelled, to_plain
 from ..errors import InputError
 from .choosing import choosing_runs, collected, file_of_value, grouping_runs, run_names
+from .printing import plain_console, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,10 +84,8 @@ def save_plot(result: Result, file: Path | None) -> None:
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console: as wide as the terminal, or wide enough for a table in a pipe."""
-    from rich.console import Console
-
-    output = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return output if output.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+    output = plain_console(stderr=stderr, highlight=False, soft_wrap=False)
+    return output if output.is_terminal else plain_console(stderr=stderr, highlight=False, width=160)
 
 
 def show(result: Result, *, as_json: bool, n_runs: int | None = None, option: str = "--runs") -> None:
@@ -141,7 +140,7 @@ def show_runs(table: Table, n_runs: int, *, from_both_ends: bool = False, option
     show_table(table.take([*range(shown - last), *range(total - last, total)]), cut_after=shown - last if last else 0)
     if 0 < shown < total:
         between = " between the two ends" if last else ""
-        click.echo(f"... and {total - shown} more{between} ({option} -1 lists all)")
+        say(f"... and {total - shown} more{between} ({option} -1 lists all)")
 
 
 def refuse_written(folder: str | None) -> None:
@@ -157,14 +156,14 @@ def show_cost(ensemble: Ensemble, recipe: Recipe, split: str, *, as_json: bool) 
     import runspread as rs
 
     inputs, _ = rs.training.load_split(recipe, split)
-    click.echo(ensemble.cost(inputs[:TIMED]).sentence(), err=as_json)
+    say(ensemble.cost(inputs[:TIMED]).sentence(), err=as_json)
 
 
 def show_data(data: Any) -> None:
     """Print plain data as strict JSON."""
     plain = json_safe(to_plain(data))
     if not collected(plain):
-        click.echo(json.dumps(plain, indent=2, allow_nan=False))
+        say(json.dumps(plain, indent=2, allow_nan=False))
 
 
 def fraction(points: float | None, option: str) -> float | None:

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from ..training.execution import EXECUTORS
+from .printing import say
 from .progress import training_progress
 from .show import json_option
 
@@ -196,16 +197,16 @@ def _summarise(study: Any, look: Any, as_json: bool) -> None:
     none_completed = not study.runs.count("completed")
     if none_completed:
         first = study.runs[0]
-        click.echo(f"No run completed: run {first.id} {first.status} ({first.error}).", err=True)
+        say(f"No run completed: run {first.id} {first.status} ({first.error}).", err=True)
     if as_json:
         show_data(facts if look is None else facts | {"until": look.to_dict()})
         return
     if look is not None:
-        click.echo(look.sentence())
+        say(look.sentence())
         for warning in look.warnings:
-            click.echo(f"warning: {warning}")
+            say(f"warning: {warning}")
     print_facts(facts)
     if none_completed:
-        click.echo("next: train with other hyperparameters into another folder, for example a smaller --set lr=...")
+        say("next: train with other hyperparameters into another folder, for example a smaller --set lr=...")
     else:
-        click.echo(f"next: runspread variance {study.path}, runspread report {study.path}")
+        say(f"next: runspread variance {study.path}, runspread report {study.path}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,11 +63,21 @@ def render(study: Study, sections: list[Section]) -> str:
 def render_page(name: str, about: str, sections: list[Section]) -> str:
     """Return sections as the text of a page, under a name and a line about it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     from .. import __version__
 
     environment = Environment(
         loader=PackageLoader("runspread._report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    script = resources.files("runspread._report").joinpath("sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = environment.get_template("page.html.jinja")
-    return template.render(name=name, about=about, sections=sections, version=__version__)
+    return template.render(
+        name=name,
+        about=about,
+        sections=sections,
+        version=__version__,
+        script=Markup(script),  # the page's own, and by its sum the only one that a browser runs
+        script_sum=f"sha256-{digest}",
+    )

@@ -122,6 +122,9 @@ def _build(entry: str, study: Study, clusters: ArrayLike | None) -> Section | No
         return None
     except RunspreadError as error:
         return Section(name.capitalize(), f"Not available: {error}", error=error)
+    except Exception as error:  # one section never takes the page with it
+        said = RunspreadError(f"{type(error).__name__}: {error}", hint="Please report this: the other sections stand.")
+        return Section(name.capitalize(), f"Not available: {said}", error=said)
 
 
 def figure(
@@ -148,10 +151,13 @@ def figure(
     import matplotlib as mpl
     from matplotlib.figure import Figure as Drawing
 
+    from .._plotting import plain_texts
+
     style: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": shows, "font.size": 9.5, "axes.titlesize": 10.5}
     with mpl.rc_context(style):  # the salt keeps ids of one page apart and the same every time
         drawing = Drawing(figsize=size, layout="constrained")
         draw(drawing.subplots())
+        plain_texts(drawing)
         buffer = io.StringIO()
         drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     svg = buffer.getvalue()

@@ -76,7 +76,8 @@ def stored_index(study: Path) -> Indexed:
 
 def write_index(study: Path, shards: Mapping[str, ShardMetadata], stamps: Stamps) -> None:
     """Write the cache, if the disk lets us."""
-    data = msgspec.msgpack.encode({name: (stamps[name], facts) for name, facts in shards.items() if name in stamps})
-    with suppress(OSError):  # a study on a read-only disk is merely slower to open
+    known = {name: (stamps[name], facts) for name, facts in shards.items() if name in stamps}
+    with suppress(OSError, OverflowError):  # a study on a read-only disk is merely slower to open
+        data = msgspec.msgpack.encode(known)
         index_path(study).parent.mkdir(exist_ok=True)
         publish_file(index_path(study), b"%08x" % zlib.crc32(data) + data)

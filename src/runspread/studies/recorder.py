@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import socket
 import time
@@ -237,13 +238,25 @@ def provenance(started: float) -> dict[str, Any]:
     from .. import __version__
 
     return {
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
+        "started": _clock(started),
+        "seconds": _finite(round(time.time() - started, 3)),
         "host": socket.gethostname(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "runspread": __version__,
     }
+
+
+def _clock(seconds: float) -> str | None:
+    """Return a time as text; None where the clock says what is no time: a run is not lost over that."""
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _finite(seconds: float) -> float | None:
+    return seconds if math.isfinite(seconds) else None
 
 
 def _columns(columns: int) -> str:

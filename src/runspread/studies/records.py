@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._checks import to_numpy
+from .._reading.plain_files import parse_json
 from ..errors import InputError
 
 Status = Literal["completed", "diverged", "failed"]
+_DEEPEST = 8  # levels of nesting in hyperparameters, so that a record of them stays within what is read
 STATUSES: tuple[Status, ...] = ("completed", "diverged", "failed")
 
 
@@ -138,7 +140,9 @@ def run_id(seeds: Seeds, hyperparameters: Mapping[str, Any]) -> str:
     facts = {"seeds": seeds.to_dict(), "hyperparameters": dict(hyperparameters)}
     try:
         text = json.dumps(facts, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
+        parse_json(text, depth=_DEEPEST)
+        msgspec.msgpack.encode(_plain(facts))  # which takes no whole number beyond 64 bits, as few readers do
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise InputError(
             f"the hyperparameters cannot be written as JSON ({error})",
             "strings, finite numbers, booleans, None, or lists of them",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import (
@@ -21,6 +22,7 @@ from typing import Any
 from .._optional import require
 from .progress import LostWorkerError, Scoreboard, tick_in_file
 from .shards import ShardJob, TaskCache, run_job
+from .watching import end_with
 
 _POLL_SECONDS = 0.25
 
@@ -142,7 +144,7 @@ class Processes(Place):
 
     def executor(self) -> Executor:
         """See `Place`."""
-        return self._loky.ProcessPoolExecutor(self.workers)
+        return self._loky.ProcessPoolExecutor(self.workers, initializer=end_with, initargs=(os.getpid(),))
 
     def work(self, number: int, job: ShardJob) -> Callable[[], str]:
         """See `Place`."""
