@@ -49,7 +49,10 @@ class Predictions:
         excluded = [Excluded(f"shard {name}", "corrupt") for name in corrupt]
         for part in parts:
             self._add(part, excluded)
-        self._parts = [part for part in self._parts if self._is_intact(part, excluded)]
+        held = list(self._parts)
+        self._parts = [part for part in held if self._is_intact(part, excluded)]
+        if held and not self._parts:
+            self._read(held[0])  # which says what is wrong
         self.excluded: tuple[Excluded, ...] = tuple(excluded)
         if not self._parts:
             raise MissingDataError(*_nothing_recorded(parts, split, step))
@@ -77,12 +80,16 @@ class Predictions:
         if kept:
             self._parts.append(part.keep(kept))
 
-    def _is_intact(self, part: ShardRows, excluded: list[Excluded]) -> bool:
-        """Read what is needed of a shard once; runs of a corrupt one are excluded by name."""
+    def _read(self, part: ShardRows) -> None:
+        """Read what is needed of a shard once."""
         kind = part.facts.kinds.get(place_of(self.split, self.step))
+        read_labels(part, self.split, kind)
+        read_predictions(part, self.split, self.step, kind)
+
+    def _is_intact(self, part: ShardRows, excluded: list[Excluded]) -> bool:
+        """Whether a shard can be read; runs of one that is corrupt are excluded by name."""
         try:
-            read_labels(part, self.split, kind)
-            read_predictions(part, self.split, self.step, kind)
+            self._read(part)
         except CorruptShardError as error:
             excluded += [Excluded(run.id, f"corrupt shard {part.folder.name}: {error.found}") for run in part.runs]
             return False

@@ -26,7 +26,18 @@ from ..build import materialised
 from .conversion import conversion_of, rebuild
 from .cost import EnsembleCost, count_parameters, measure_cost
 from .members import EnsembleModule, MemberStack
-from .saved import FACTS, LOG, TENSORS, VERSION, EnsembleMetadata, as_saved, check_weights, checked_tensors, read_facts
+from .saved import (
+    FACTS,
+    LOG,
+    TENSORS,
+    VERSION,
+    EnsembleMetadata,
+    as_saved,
+    check_weights,
+    checked_tensors,
+    read_facts,
+    saved_weights,
+)
 from .training_log import log_arrays, log_facts, read_log
 
 _ASK = "Pass network=, a module of the same architecture: code that a file names is never run."
@@ -315,7 +326,7 @@ def load_ensemble(
         scaling = (tensors.pop("scaling/mean"), tensors.pop("scaling/std"))
         core = rebuild(facts.conversion, _templates(facts, network, tensors), tensors)
         margin = (facts.recipe or {}).get("loss") == "hinge"
-        weights = check_weights([member["weight"] for member in facts.members], len(facts.members))
+        weights = saved_weights(facts.members, path / FACTS)
     return Ensemble(EnsembleModule(core, weights.tolist(), scaling, margin=margin), facts, log)
 
 

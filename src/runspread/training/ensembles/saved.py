@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,7 @@ def as_saved(file: Path) -> Generator[None]:
     """Turn what goes wrong with facts that nobody saved so into an error that names the file."""
     try:
         yield
-    except RunspreadError as error:
-        if isinstance(error, InputError) and error.found.startswith("weights ["):
-            raise CorruptShardError(f"{file} gives {error.found}", error.expected) from error
+    except RunspreadError:
         raise
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError) as error:
         raise CorruptShardError(
@@ -99,6 +97,14 @@ def read_facts(path: Path) -> EnsembleMetadata:
         return msgspec.convert(head, EnsembleMetadata)
     except (OSError, UnfitJsonError, msgspec.MsgspecError, AttributeError) as error:
         raise CorruptShardError(f"{path / FACTS} cannot be read ({error})", "the file as saved") from error
+
+
+def saved_weights(members: Sequence[Mapping[str, Any]], file: Path) -> NDArray[np.float64]:
+    """Return the weights of members as a file gives them."""
+    try:
+        return check_weights([member["weight"] for member in members], len(members))
+    except InputError as error:
+        raise CorruptShardError(f"{file}: {error.found}", error.expected) from error
 
 
 def check_weights(weights: ArrayLike | None, members: int) -> NDArray[np.float64]:
