@@ -35,6 +35,7 @@ _TITLES = {
     "runspread.methods.hmm": "Hidden Markov models",
     "runspread.methods.ensembles": "Ensembles",
     "runspread.methods.scores": "Scores of runs",
+    "runspread.methods.verbs": "Keywords of the verbs on top",
     "runspread.importers": "Importers",
     "runspread.live": "Recording other trainings live",
     "runspread.methods.gate": "Rules and certificates of a campaign",

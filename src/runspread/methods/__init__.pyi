@@ -1,6 +1,6 @@
 from .._reading.outputs import RunOutputs
 from .._results import Excluded, Result, Table
-from . import audit, corpus, dynamics, ensembles, evaluations, gate, hmm, scores, spectra, trimming, variance
+from . import audit, corpus, dynamics, ensembles, evaluations, gate, hmm, scores, spectra, trimming, variance, verbs
 
 __all__ = [
     "Excluded",
@@ -18,4 +18,5 @@ __all__ = [
     "spectra",
     "trimming",
     "variance",
+    "verbs",
 ]

@@ -62,7 +62,7 @@ def compare(
         a percentage point is 0.005 of fractions and 0.5 of percent.
     confidence_level : float
         Confidence level of tests and intervals.
-    **options : ComparingOptions
+    **options : methods.verbs.ComparingOptions
         How the evidence is read, and what only one kind of it knows.
 
     Returns

@@ -55,7 +55,7 @@ def plan(
         point. Not the difference that a pilot happened to show.
     runs : int, optional
         Runs of each configuration. Exactly one of `gap` and `runs` is given; neither with a margin.
-    **options : PlanningOptions
+    **options : methods.verbs.PlanningOptions
         What is known of the spread, the margin, and how the pilot is read.
 
     Returns

@@ -42,7 +42,7 @@ def rank(
         An arm to compare each other one with.
     confidence_level : float
         Of the set of arms that may be best, and of intervals.
-    **options : RankingOptions
+    **options : methods.verbs.RankingOptions
         How the evidence is read.
 
     Returns

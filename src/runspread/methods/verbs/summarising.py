@@ -33,7 +33,7 @@ def summary(
         A number to compare the runs with, in the unit of the metric: a paper's value.
     confidence_level : float
         Of intervals.
-    **options : SummarisingOptions
+    **options : methods.verbs.SummarisingOptions
         How the evidence is read.
 
     Raises
