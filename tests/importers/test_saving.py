@@ -483,7 +483,7 @@ def test_predictions_that_do_not_fit_are_named_and_the_run_kept(predicted, out):
     runs = rs.import_runs(root, predictions={"test": "test_logits.npy"})
     study, saved = save_runs(runs, out, {"test": labels})
     texts = [str(problem) for problem in saved.problems]
-    assert any("version_1: the predictions in test_logits.npy are left out" in text for text in texts)
+    assert any("version_1: the predictions in test_logits.npy are excluded" in text for text in texts)
     assert any("version_2: test accuracy of the predictions is" in text and "another order" in text for text in texts)
     assert len(study.runs) == 3
     before = snapshot(out)

@@ -433,7 +433,7 @@ def test_14_one_name_for_all_parents_and_deleted_runs(tmp_path, out):
     assert sorted(runs.ids) == ["1" * 32, "2" * 32, "3" * 32]
     assert runs["1" * 32].status == "empty"
     assert runs["2" * 32].parent == "1" * 32
-    assert "2 runs deleted in the tracker are left out" in runs.sentence()
+    assert "2 runs deleted in the tracker are excluded" in runs.sentence()
     assert len(runs.save(out / "out").runs) == 2
 
 

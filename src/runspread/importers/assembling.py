@@ -34,7 +34,7 @@ class Assembled:
     problems: list[Problem] = field(default_factory=list[Problem])
     ignored: list[str] = field(default_factory=list[str])  # keys that are no part of a configuration
     notes: list[str] = field(default_factory=list[str])
-    deleted: list[str] = field(default_factory=list[str])  # runs that their tracker keeps as deleted: left out
+    deleted: list[str] = field(default_factory=list[str])  # runs that their tracker keeps as deleted: excluded
 
 
 @dataclass

@@ -121,7 +121,7 @@ def resolved_curves(log: Log, restarts: str, passive: Sequence[str] = ()) -> lis
 
 
 def _with_steps(log: Log, found: Resolved) -> Points:
-    """Return the points with whole steps from 0: those without a step by their order, negative ones set aside."""
+    """Return the points with whole steps from 0: the order where there is none, and no negative ones."""
     points = log.points()
     steps = points.steps.copy()
     stepless: list[str] = []

@@ -139,7 +139,7 @@ class ImportedRuns(Result):
         text += f" Seeds known of {sum(bool(run.seeds) for run in kept)} of {len(kept)}."
         deleted = sum(item.reason != statuses.EMPTY for item in self.excluded)
         if deleted:
-            text += f" {count(deleted, 'run')} deleted in the tracker {'is' if deleted == 1 else 'are'} left out."
+            text += f" {count(deleted, 'run')} deleted in the tracker {'is' if deleted == 1 else 'are'} excluded."
         if self.problems:
             text += f" {count(len(self.problems), 'problem')}, the first: {self.problems[0]}."
         return text
@@ -164,7 +164,7 @@ class ImportedRuns(Result):
         }
 
     def details(self) -> list[str]:
-        """Return what a person needs to see before believing: seeds, keys, metrics, and what is left out."""
+        """Return what a person needs to see before believing: seeds, keys, metrics, and what is excluded."""
         return [*_lines(self), self.lacks()]
 
     def save(
@@ -295,7 +295,7 @@ def _lines(found: ImportedRuns) -> Iterator[str]:
     for run in found.runs:
         left.update(run.left_out)
     if left:
-        yield f"left out: {listed([f'{number} of {what}' for what, number in left.most_common(12)], 12)}"
+        yield f"excluded: {listed([f'{number} of {what}' for what, number in left.most_common(12)], 12)}"
     for run in found.runs:
         for note in run.notes:
             yield f"{run.id}: {note}"

@@ -60,7 +60,7 @@ def read(claim: Claim, options: Options, clock: Clock) -> list[RawRun]:
                 run.log.add(column, step, number)
     cells.finish()
     if skipped:
-        run.notes.append(f"{skipped} rows of {path.name} have no whole epoch: left out")
+        run.notes.append(f"{skipped} rows of {path.name} have no whole epoch: excluded")
     _add_config(run, folder, options)
     if sum(other.lower().endswith(_SUFFIXES) for other in folder.files) == 1:
         list_files(run, folder)

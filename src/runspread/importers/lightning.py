@@ -103,7 +103,7 @@ def read_csv(run: RawRun, path: Path, clock: Clock, axis: str | None = None) -> 
                 run.log.add(name, step, number)
     cells.finish()
     if skipped:
-        run.notes.append(f"{skipped} rows of {path.name} have no whole step: left out")
+        run.notes.append(f"{skipped} rows of {path.name} have no whole step: excluded")
 
 
 def _add_events(run: RawRun, folder: Folder, options: Options, clock: Clock) -> None:

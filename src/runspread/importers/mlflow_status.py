@@ -14,7 +14,7 @@ _READ = {"FINISHED": FINISHED, "FAILED": CRASHED, "KILLED": KILLED}
 
 
 def say_status(run: RawRun, status: Any, options: Options, newest: float | None, *, deleted: bool) -> None:
-    """Fill in a run's status; one that is deleted is left out by whoever reads on."""
+    """Fill in a run's status; one that is deleted is excluded by whoever reads on."""
     said = str(status)
     said = _NAMES.get(int(said), said) if said.isdigit() else said
     run.evidence = f"status {said}"

@@ -21,7 +21,7 @@ _WORDS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 def literals_of_pickle(path: Path, limits: Limits) -> dict[str, Any]:
     """Return the attributes whose value is a literal, of the one object in a file of ``torch.save``.
 
-    A value that is anything else, or a key that stands twice with two values, is left out.
+    A value that is anything else, or a key that stands twice with two values, is excluded.
     """
     try:
         return _literals(_pickle_in(path, limits))

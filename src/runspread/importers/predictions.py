@@ -70,7 +70,7 @@ class Predictions:
             try:
                 self._add(run, record, split, path)
             except (RunspreadError, SourceProblem, OSError, ValueError) as error:
-                self.problems.append(Problem(run.id, f"the predictions in {path.name} are left out: {error}"))
+                self.problems.append(Problem(run.id, f"the predictions in {path.name} are excluded: {error}"))
 
     def _add(self, run: ImportedRun, record: RunRecord, split: str, path: Path) -> None:
         outputs, own = read_outputs(path, self.limits, self.kind)

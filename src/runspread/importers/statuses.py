@@ -14,7 +14,7 @@ from .walking import newest
 FINISHED, CRASHED, KILLED, RUNNING, EMPTY, UNKNOWN, DIVERGED = (
     "finished", "crashed", "killed", "running", "empty", "unknown", "diverged",
 )  # fmt: skip
-DELETED = "deleted"  # in the tracker: left out, and counted
+DELETED = "deleted"  # in the tracker: excluded, and counted
 STATUSES = (FINISHED, CRASHED, KILLED, RUNNING, DIVERGED, UNKNOWN, EMPTY)
 SHORTER = 0.9  # of the largest last step of its group
 

@@ -79,7 +79,7 @@ class Cells:
         for column, example in self._bad.items():
             shown = example if len(example) <= 40 else example[:37] + "..."
             self.run.left_out[f"values of {column} that are no numbers"] += self._counts[column]
-            self.run.notes.append(f"{self.file}: {column} holds {shown!r}, which is no number: left out")
+            self.run.notes.append(f"{self.file}: {column} holds {shown!r}, which is no number: excluded")
 
 
 def step_of(text: str) -> int | None:

@@ -1,4 +1,4 @@
-"""Tables and JSON files: a row a run, a row a run and step, or a file a run."""
+"""Tables and JSON files: one row per run, one row per run and step, or one file per run."""
 
 from __future__ import annotations
 
