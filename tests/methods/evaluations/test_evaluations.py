@@ -342,3 +342,26 @@ def test_sentences_are_short_and_plain():
     for text in said():
         assert len(text.split()) <= 45, text
         assert not ODD.search(text), text
+
+
+def test_studies_of_classifiers_are_models(tmp_path):
+    rng = np.random.default_rng(5)
+    labels = rng.integers(0, 3, 120)
+    for name, gain in (("old", 1.0), ("new", 1.6)):
+        study = rs.create_study(tmp_path / name, splits={"test": labels})
+        for seed in range(4):
+            with study.record(seeds={"init": seed, "order": seed}) as run:
+                run.predictions("test", gain * np.eye(3)[labels] + rng.normal(size=(120, 3)))
+    paths = [tmp_path / "old", tmp_path / "new"]
+    found = rs.evaluations(paths)
+    assert [one.model for one in found.models] == ["old", "new"]
+    for path, one in zip(paths, found.models, strict=True):
+        old = rs.variance(rs.open_study(path))
+        assert one.mean == pytest.approx(old.mean_acc, rel=1e-12)
+        assert 4 * (one.variances.var_seeds - one.variances.var_inter) == pytest.approx(old.var_dist, rel=1e-9)
+    assert rs.evaluations(rs.open_study(paths[0])).models[0].mean == found.models[0].mean
+
+
+def test_outputs_without_labels_are_no_scores():
+    with pytest.raises(InputError, match="Pass labels="):
+        rs.evaluations({"A": np.random.default_rng(0).normal(size=(3, 20, 4))})

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import to_numpy
-from ..._results import Table
+from ..._results import Excluded, Table
 from ...errors import InputError
 from ..correctness import as_outcomes
+from ..opening import opened
+from ..outputs import RunOutputs
+from ..protocols import is_study
+from ..study_folders import is_study_folder
 from ..tables import as_table
 from .answers import Answers, Gathering
 from .options import checked, cluster_name
@@ -36,6 +41,7 @@ def as_answers(source: Any, labels: Any = None, **options: Any) -> Answers:
     **options : EvaluationReading
         How they are read.
     """
+    source = _as_models(source)
     if isinstance(source, Answers):
         answers = source
         if options.get("clusters") is not None:
@@ -49,6 +55,16 @@ def as_answers(source: Any, labels: Any = None, **options: Any) -> Answers:
     else:
         answers = _of_table(source, options)
     return _as_runs(answers) if options.get("samples_are") == "runs" else answers
+
+
+def _as_models(source: Any) -> Any:
+    """Return studies, and outputs of runs, as models by name; all else as it is."""
+    if is_study(source) or isinstance(source, RunOutputs):
+        return {"model": source}
+    paths = [source] if isinstance(source, (str, os.PathLike)) else source if _are_paths(source) else []
+    if paths and all(is_study_folder(Path(one)) for one in paths):
+        return {Path(one).resolve().name: opened(one) for one in paths}
+    return source
 
 
 def _of_files(source: Any, options: Mapping[str, Any]) -> Answers:
@@ -89,27 +105,34 @@ def _of_table(source: Any, options: Mapping[str, Any]) -> Answers:
 def _of_models(source: Mapping[Any, Any], labels: Any, options: Mapping[str, Any]) -> Answers:
     if not source:
         raise InputError("no models", "a mapping of model to its scores")
-    arrays = {str(name): _scores(name, one, labels) for name, one in source.items()}
+    problems: list[Excluded] = []
+    arrays = {str(name): _scores(name, one, labels, problems) for name, one in source.items()}
     if options.get("samples_are") == "samples":  # the first axis, of one checkpoint
         arrays = {name: _as_samples(name, array) for name, array in arrays.items()}
     items = {array.shape[1] for array in arrays.values()}
     if len(items) > 1:
         sizes = ", ".join(f"{name} {array.shape[1]}" for name, array in arrays.items())
         raise InputError(f"models with other numbers of items ({sizes})", "the same items, in the same order")
-    answers = _joined(arrays, items.pop())
+    answers = replace(_joined(arrays, items.pop()), problems=tuple(problems))
     clusters = options.get("clusters")
     return answers if clusters is None else _clustered(answers, clusters)
 
 
-def _scores(name: Any, one: Any, labels: Any) -> NDArray[np.float64]:
-    """Return scores [runs, items, samples] of one model."""
+def _scores(name: Any, one: Any, labels: Any, problems: list[Excluded]) -> NDArray[np.float64]:
+    """Return scores [runs, items, samples] of one model, and name runs that were excluded."""
     found = to_numpy(one)
-    if not isinstance(found, (np.ndarray, list, tuple)) or labels is not None:
+    outputs = not isinstance(found, (np.ndarray, list, tuple)) or labels is not None
+    if outputs:
         outcomes = as_outcomes(one, labels)
+        problems += [Excluded(f"{name}: {item.run}", item.reason) for item in outcomes.excluded]
         found = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     array = np.asarray(found, np.float64)
     if array.ndim not in (1, 2, 3) or not array.size:
         raise InputError(f"the scores of {name} have shape {array.shape}", _AXES)
+    if array.ndim == 3 and not outputs and not ((array >= 0) & (array <= 1) | np.isnan(array)).all():
+        raise InputError(
+            f"{name} has three axes and values beyond 0..1", _AXES, "Pass labels= where these are outputs."
+        )
     array = array[None] if array.ndim == 1 else array
     return array[..., None] if array.ndim == 2 else array
 
