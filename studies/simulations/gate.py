@@ -1,9 +1,9 @@
-"""Hill climbs and their certificates, and tests of training code.
+"""Hill climbs and their certificates.
 
 Campaigns have 100 tries; outcomes are losses in standard deviations of one run. Laws: t is Student's with 3 degrees;
 failing has one run in twenty that gives no outcome; skewed is exponential; in unequal the spread of each state is
 lognormal (0.5). Half harm: half of the tries that do not help are worse (exponential, mean 2). Repeated: seven tries in
-ten are changes that were tried before. Tests of training code have one baseline each, which is used for ever.
+ten are changes that were tried before.
 """
 
 from __future__ import annotations

@@ -106,11 +106,11 @@ def assert_not_worse(run: Run | Sequence[float], baseline: Baseline, *, margin: 
     ------
     AssertionError
         It is not shown: they are worse, or the runs are too few to say. A training that is worse by the margin passes
-        in at most ``baseline.false_red`` of cases.
+        in at most ``baseline.false_red`` of cases, on average over baselines.
     InputError
         The margin is not above 0, or there are too few runs.
     """
-    from ..methods.scores.forms import Arm, difference, judged
+    from ..methods.gate.regression import shown_not_worse
 
     if baseline.update:
         _update(run, baseline)
@@ -129,8 +129,7 @@ def assert_not_worse(run: Run | Sequence[float], baseline: Baseline, *, margin: 
             if failed
             else f"{baseline.name}: 1 new run cannot show that it is not worse"
         )
-    one = difference(Arm.of(values), Arm.of(np.array(new)))
-    found = judged(one, margin, 1 - baseline.false_red, "not worse", lower=not baseline.higher)
+    found = shown_not_worse(new, values, margin, level=baseline.false_red, higher=baseline.higher)
     if found.verdict not in ("not worse", "better"):
         repeat = f"Repeat: pytest --stochastic-seed {baseline.first_seed}"
         said = "is worse" if found.verdict == "worse" else "is not shown to be not worse"

@@ -3,7 +3,7 @@ from .climbing import decide
 from .exact import permutation_p, sign_flip_p, welch_min_p
 from .history import expected_best, noise_of_chance
 from .looks import Look, certificate_looks, confirmation_level, confirmation_levels
-from .regression import Limits, Tested, regression_limits, regression_test
+from .regression import Limits, Tested, regression_limits, regression_test, shown_not_worse
 from .spreads import Noise, noise, noise_warnings
 from .status import GateStatus, TryRow
 from .tolerance import tolerance_factor
@@ -31,6 +31,7 @@ __all__ = [
     "permutation_p",
     "regression_limits",
     "regression_test",
+    "shown_not_worse",
     "sign_flip_p",
     "stand_in",
     "tolerance_factor",

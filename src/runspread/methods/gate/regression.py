@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
+from ..scores.forms import Arm, Difference, Judged, judged, student_form, welch_form
 from .tolerance import tolerance_factor
 
 FALSE_RED, MOST_RUNS, SEEN = 0.01, 4, 0.9
 NEAR_THE_END = 0.1  # accuracies within this of 0 or 1 are judged on the scale of arcsin sqrt
+GRID = 60  # quantiles of the mean and of the standard deviation of a baseline
 FAR = 4.0  # robust standard deviations from the median, where a run of a baseline is warned of
 Floats = NDArray[np.float64]
 
@@ -30,22 +33,37 @@ class Limits:
         For the mean of the fresh runs after it.
     fresh : int
         How many those are.
+    baseline_runs : int
+        Runs of the baseline.
     """
 
     first: float
     then: float
     fresh: int
+    baseline_runs: int
 
     def seen(self) -> float:
-        """Return the shift, in standard deviations of a run, that turns a test red in nine cases of ten."""
-        from scipy.optimize import brentq
-        from scipy.stats import norm
+        """Return the shift, in the baseline's standard deviations, that turns a test red in nine cases of ten.
 
-        def missed(shift: float) -> float:
-            first = float(norm.sf(self.first - shift)) if math.isfinite(self.first) else 1.0
-            return first * float(norm.sf((self.then - shift) * math.sqrt(self.fresh))) - SEEN
+        On average over baselines of normal runs, whose mean and standard deviation are not the true ones.
+        """
+        return _seen(self)
 
-        return float(brentq(missed, 0.0, 100.0))
+
+@lru_cache(256)
+def _seen(limits: Limits) -> float:
+    from scipy.optimize import brentq
+    from scipy.stats import chi2, norm
+
+    middles, n = (np.arange(GRID) + 0.5) / GRID, limits.baseline_runs
+    mean = norm.ppf(middles)[:, None] / math.sqrt(n)
+    sd = np.sqrt(chi2.ppf(middles, n - 1) / (n - 1))[None]
+
+    def missed(shift: float) -> float:
+        first = norm.sf(mean + (limits.first - shift) * sd) if math.isfinite(limits.first) else 1.0
+        return float((first * norm.sf((mean + (limits.then - shift) * sd) * math.sqrt(limits.fresh))).mean()) - SEEN
+
+    return float(brentq(missed, 0.0, 1000.0))
 
 
 def regression_limits(baseline_runs: int, false_red: float = FALSE_RED, *, max_runs: int = MOST_RUNS) -> Limits:
@@ -67,11 +85,10 @@ def regression_limits(baseline_runs: int, false_red: float = FALSE_RED, *, max_r
         exceeded most by the same baselines, so the rates multiply.
     """
     if max_runs == 1:
-        return Limits(-math.inf, tolerance_factor(baseline_runs, 1, false_red), 1)
-    each = math.sqrt(false_red)
-    return Limits(
-        tolerance_factor(baseline_runs, 1, each), tolerance_factor(baseline_runs, max_runs - 1, each), max_runs - 1
-    )
+        return Limits(-math.inf, tolerance_factor(baseline_runs, 1, false_red), 1, baseline_runs)
+    each, fresh = math.sqrt(false_red), max_runs - 1
+    first, then = (tolerance_factor(baseline_runs, runs, each) for runs in (1, fresh))
+    return Limits(first, then, fresh, baseline_runs)
 
 
 @dataclass(frozen=True)
@@ -215,3 +232,31 @@ def regression_test(
         return Tested(far(first) > limit, tuple(first), tuple(first), far(first), limit)
     fresh = [float(new()) for _ in range(limits.fresh)]
     return Tested(far(fresh) > limits.then, (*first, *fresh), tuple(fresh), far(fresh), limits.then)
+
+
+def shown_not_worse(
+    new: Sequence[float], baseline: Sequence[float] | Floats, margin: float, *, level: float, higher: bool = False
+) -> Judged:
+    """Say whether new runs are shown to be worse than a baseline by less than a margin.
+
+    Parameters
+    ----------
+    new, baseline : sequence of float
+        Finite outcomes; two new ones or more.
+    margin : float
+        Above 0, in the unit of the outcome.
+    level : float
+        Of the one-sided test.
+    higher : bool
+        Whether larger is better.
+
+    Returns
+    -------
+    Judged
+        With its verdict. Student's form and Welch's have to agree: a small level finds Welch's too sure of few new runs
+        against many.
+    """
+    old, arm = Arm.of(np.asarray(baseline, dtype=np.float64)), Arm.of(np.asarray(new, dtype=np.float64))
+    forms = [form for form in (student_form(old, arm), welch_form(old, arm)) if not math.isnan(form.se)]
+    one = Difference(arm.mean - old.mean, tuple(forms), "guarded")
+    return judged(one, margin, 1 - level, "not worse", lower=not higher)
