@@ -365,3 +365,34 @@ def test_studies_of_classifiers_are_models(tmp_path):
 def test_outputs_without_labels_are_no_scores():
     with pytest.raises(InputError, match="Pass labels="):
         rs.evaluations({"A": np.random.default_rng(0).normal(size=(3, 20, 4))})
+
+
+@pytest.mark.parametrize("on", ["distribution", "models", "test-set", "samples"])
+def test_answers_without_any_spread_leave_a_bar_of_every_kind(on):
+    old, new = np.zeros((3, 20, 2)), np.ones((3, 20, 2))
+    found = rs.evaluations({"A": old, "B": new}, on=on)
+    gap = found.differences[0]
+    assert gap.verdict == "better"
+    assert (gap.diff, gap.hi) == (1, 1)
+    assert 0.5 < gap.lo < 0.9
+    assert "nan" not in found.sentence()
+    few = rs.evaluations({"A": old[:, :5], "B": new[:, :5]}, on=on)
+    assert few.verdict == "undecided"
+    same = rs.evaluations({"A": new, "B": new}, on=on, equivalent=0.05)
+    assert same.verdict == "undecided"
+    assert same.differences[0].lo < -0.05
+
+
+def test_what_allows_no_statement_says_why():
+    with pytest.raises(InputError, match="one item, answered once"):
+        rs.evaluations({"A": [1.0]})
+    with pytest.raises(InputError, match="clusters that are all the same"):
+        rs.evaluations({"A": [0, 1, 0, 1]}, clusters=["x"] * 4)
+    rows = [{"task": "t", "item": i, "score": i % 2} for i in range(10)] + [{"task": "u", "item": 0, "score": 1}]
+    with pytest.raises(InputError, match=r"benchmark with one item, u.*clusters='task'"):
+        rs.evaluations(rows)
+    assert rs.evaluations(rows, clusters="task").models[0].counts.n_items == 11
+    with pytest.raises(InputError, match="without a single score"):
+        rs.evaluations({"A": [math.nan] * 4})
+    with pytest.raises(InputError, match="infinite"):
+        rs.evaluations({"A": [math.inf, 1, 0]})

@@ -97,7 +97,7 @@ def evaluations(
     level = check_confidence_level(options["confidence_level"])
     reading = {name: value for name, value in settings.items() if name in READING}
     grid = grid_of(as_answers(source, labels, **reading), checked(reading)["missing"])
-    how = How(_covered(grid, on), level, asked, margin, options["prompts"] == "random")
+    how = How(_covered(grid, on), level, asked, margin, options["prompts"] == "random", grid.bounded)
     return _evaluated(grid, how, _pairs(grid, baseline), baseline)
 
 
@@ -115,7 +115,7 @@ def _asked(not_worse: float | None, equivalent: float | None) -> tuple[str, floa
 def _covered(grid: Grid, on: str | None) -> str:
     """Return what the answer covers: what was asked for if the data allow it, else the widest that they do."""
     seeds = min(model.seeds for model in grid.models)
-    groups = len(np.unique(grid.cluster_codes))
+    groups = min(_groups(grid))
     repeats = all(model.cells.repeats for model in grid.models)
     allowed = {
         "distribution": seeds > 1 and groups > 1,
@@ -126,12 +126,33 @@ def _covered(grid: Grid, on: str | None) -> str:
     if on is None:
         found = next((name for name in ON if allowed[name]), None)
         if found is None:
-            raise InputError("one item, answered once", "two items or more")
+            raise _too_few(grid)
         return found
     check_choice(on, "on", ON)
     if not allowed[on]:
         raise InputError(*_REFUSALS[on])
     return on
+
+
+def _groups(grid: Grid) -> list[int]:
+    """Return the number of items, or of clusters of them, of each benchmark."""
+    every = np.ones(len(grid.task_of), bool)
+    return [len(grouping) for _, grouping in grid.strata(every)]
+
+
+def _too_few(grid: Grid) -> InputError:
+    """Return why nothing can be said about new items."""
+    if len(_groups(grid)) > 1:
+        tasks = grid.answers.tasks
+        few = [name for name, number in zip(tasks, _groups(grid), strict=True) if number < 2]
+        return InputError(
+            f"a benchmark with one item, {few[0]}",
+            "two or more in each",
+            "Pass clusters='task' to pool the benchmarks.",
+        )
+    if len(grid.task_of) > 1:
+        return InputError("clusters that are all the same", "two clusters or more", "Leave out clusters=.")
+    return InputError("one item, answered once", "two items or more")
 
 
 _REFUSALS = {

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ..scores.forms import Difference, judged
 from ..scores.one_arm import t_quantile
-from .bars import Bar, Variances, bar_of, effective_items, interval, is_constant, together
+from ..variance.clusters import Grouping
+from .bars import Bar, Variances, bar_of, effective_items, interval, together
 from .defaults import FEW_DISCORDANT, FEW_ITEMS, POWER
 from .differences import add_two, difference_of, mcnemar
 from .grid import Grid, ModelGrid, stratified
@@ -28,6 +29,7 @@ class How(NamedTuple):
     asked: str
     margin: float | None
     random_prompts: bool
+    bounded: bool = False  # whether differences lie within -1..1
 
 
 class Pair(NamedTuple):
@@ -37,6 +39,7 @@ class Pair(NamedTuple):
     new: ModelGrid
     rows: NDArray[np.bool_]
     variances: Variances
+    value: float  # mean difference
     one: Difference
     discordant: Discordant
     forced: bool  # too few equal differences for any verdict
@@ -142,11 +145,12 @@ def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, only: NDArray[
         samples = Bar(total, total**2 / below if below > 0 else 1.0)
     found = _with_prompts(_variances(d, strata, levels, how, samples), prompts, how)
     value = stratified(d, strata)
-    one, forced = difference_of(value, _bar(found, how.on)), False
-    if how.on == "models" and is_constant(d[rows]) and len(strata) == 1:
-        more = add_two(d[rows], strata[0][1])
+    bar, forced = _bar(found, how.on), False
+    one = difference_of(value, bar)
+    if not one.forms and bar.df > 0:  # no spread is no certainty
+        more = add_two(d[rows], Grouping.of(grid.cluster_codes[rows], int(rows.sum())))
         one, forced = difference_of(more.value, more.bar), int(rows.sum()) < FEW_ITEMS
-    return Pair(old, new, rows, found, one, _discordant(grid, old, new, rows), forced)
+    return Pair(old, new, rows, found, value, one, _discordant(grid, old, new, rows), forced)
 
 
 def _discordant(grid: Grid, old: ModelGrid, new: ModelGrid, rows: NDArray[np.bool_]) -> Discordant:
@@ -176,14 +180,14 @@ def judged_pair(pair: Pair, p_holm: float, how: How, compared: int) -> ModelDiff
         word = "not worse" if held else "undecided"
     if pair.forced:
         word = "undecided"
-    lo, hi = one.interval(how.level)
-    lo_all, hi_all = one.interval(1 - alpha / compared)
-    bar = _bar(pair.variances, how.on)
+    lo, hi = _within(one.interval(how.level), how)
+    lo_all, hi_all = _within(one.interval(1 - alpha / compared), how)
+    bar = Bar(one.forms[0].se ** 2, one.forms[0].df) if one.forms else Bar(math.nan, math.nan)
     missing = [~np.isnan(other.x) & np.isnan(model.x) for model, other in ((pair.old, pair.new), (pair.new, pair.old))]
     return ModelDifference(
         old=pair.old.name,
         new=pair.new.name,
-        diff=float(one.value) if not is_constant(pair.new.x[pair.rows] - pair.old.x[pair.rows]) else _mean_gap(pair),
+        diff=pair.value,
         lo=lo,
         hi=hi,
         p=p_of(pair),
@@ -204,8 +208,9 @@ def judged_pair(pair: Pair, p_holm: float, how: How, compared: int) -> ModelDiff
     )
 
 
-def _mean_gap(pair: Pair) -> float:
-    return float((pair.new.x - pair.old.x)[pair.rows].mean())
+def _within(ends: tuple[float, float], how: How) -> tuple[float, float]:
+    """Return an interval without what no difference can be."""
+    return (max(-1.0, ends[0]), min(1.0, ends[1])) if how.bounded else ends
 
 
 def smallest_gap(bar: Bar, alpha: float, power: float = POWER) -> float:

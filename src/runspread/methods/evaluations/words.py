@@ -84,7 +84,8 @@ def _of_two(one: Evaluations, gap: ModelDifference) -> str:
     if one.question.on in ("distribution", "test-set"):
         same = f"{seeds[0]} trainings each" if len(set(seeds)) == 1 else f"{listed(seeds)} trainings"
         trained = f", averaged over {same}"
-    least = f"a gap under {_unit(one, gap.smallest_gap)}{points} would be missed one time in five"
+    shown = min(gap.smallest_gap, 1.0) if one.in_unit else gap.smallest_gap
+    least = f"a gap under {_unit(one, shown)}{points} would be missed one time in five"
     rest = _not_covered(one, scores)
     if gap.verdict in ("better", "worse"):
         p = p_text(gap.p)
