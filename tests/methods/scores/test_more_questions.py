@@ -98,6 +98,9 @@ def test_a_shared_spread_is_that_of_all_arms():
     ranking = rank_scores(dict(zip("abc", values, strict=True)), metric="return", spread="shared", baseline="a")
     assert "after Dunnett's correction over 2 comparisons" in ranking.sentence()
     assert "p (Dunnett)" in ranking.table().columns
+    flat = versus_baseline([np.ones(3)] * 3, 0, 0.95, spread="shared")
+    assert flat.correction == "Holm"
+    assert np.isnan(flat.p_baseline).all()
     goods = [x.mean() for x in values]
     tail = 0.05 / 2
     out = [any(stats.t.sf((b - a) / (sd * math.sqrt(2 / 4)), 9) <= tail for b in goods if b > a) for a in goods]
@@ -215,3 +218,11 @@ def test_few_runs_that_decide_nothing_are_told_of_known_spreads():
     known = compare_scores(old, new, metric="return", spread=(0.01, 20))
     assert not any("known from elsewhere" in note for note in known.warnings)
     assert not any("elsewhere" in note for note in compare_scores(old, [9.0, 9.1, 9.2], metric="return").warnings)
+
+
+def test_groups_among_runs_of_which_some_diverged():
+    failing = [0.90, 0.91, 0.905, 0.895, 0.902, 0.41, 0.39, 0.40, 0.899, 0.903, math.nan]
+    found = compare_scores(failing, [0.9, 0.91, 0.92], metric="accuracy", diverged="worst")
+    assert found.groups.threshold == pytest.approx(0.6525)
+    assert found.groups.share_old == pytest.approx(7 / 11)
+    assert "7 of 10 runs end near 0.902" in found.sentence()

@@ -152,7 +152,8 @@ def versus_baseline(
     shared = shared_spread(arms) if spread == "shared" else None
     found = [difference(arms[baseline], arms[k], known=_form(arms[baseline], arms[k], shared)) for k in others]
     p = np.array([one.p() for one in found])
-    if spread == "shared" and len(others) > 1 and not any(floors or ()) and min(arm.n for arm in arms) > 1:
+    single = any(arm.n < 2 or arm.floor > 0 for arm in arms)
+    if shared is not None and shared.sd > 0 and len(others) > 1 and not single:
         return _dunnett(values, baseline, others, p, level)
     ends = np.array([one.interval(1 - (1 - level) / len(others)) for one in found]).reshape(-1, 2)
     return VersusBaseline(

@@ -72,7 +72,7 @@ def group_shares(a: Floats, b: Floats, threshold: float, level: float, *, lower:
 
 def dividing(a: Floats, b: Floats, shapes: tuple[Shape, Shape]) -> float | None:
     """Return where the runs of two arms fall apart: the middle of the gap; None where neither has two groups."""
-    parted = [x for x, form in zip((a, b), shapes, strict=True) if form.two_groups]
+    parted = [x[np.isfinite(x)] for x, form in zip((a, b), shapes, strict=True) if form.two_groups]
     if not parted:
         return None
     y = np.sort(np.concatenate(parted))
