@@ -662,6 +662,19 @@ def test_23_limits_of_time_and_memory(tmp_path):
         rs.import_runs(tmp_path, limits=rs.importers.Limits(seconds=0.0))
 
 
+def test_23_numbers_that_are_no_steps(tmp_path):
+    records = [w.history(None, _step=step, loss=1.0) for step in (0, 1e300, 2)]
+    w.wandb_file(tmp_path / "run-20240101_000000-s", "s", [*records, w.exit_record(0)])
+    w.sacred_run(tmp_path, 1, metrics={"loss": [1.0, 0.5]})
+    text = (tmp_path / "1" / "metrics.json").read_text()
+    (tmp_path / "1" / "metrics.json").write_text(text.replace("[0, 1]", f"[0, {10**30}]"))
+    w.lightning_version(tmp_path, w.epochs([1.0, 2.0]))
+    runs = rs.import_runs(tmp_path)
+    assert "version_0" in runs.ids
+    assert len(runs["s"].curves["loss"].values) == 3
+    assert str(runs.problems[0]).startswith("1: its curves cannot be put in order")
+
+
 def test_23_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "trainer_state.json")
     w.lightning_version(tmp_path, w.epochs([1.0, 2.0]))

@@ -28,6 +28,8 @@ def settle(run: RawRun, restarts: str | None) -> None:
         found.parts = resolved_curves(run.log, restarts or run.restarts or "last", quiet)
     except SourceProblem as problem:
         found.refused = str(problem)
+    except (ArithmeticError, ValueError, LookupError, MemoryError) as error:
+        found.refused = f"its curves cannot be put in order ({type(error).__name__}: {error})"
     if len(found.parts) == 1:
         found.parts[0].raw = raw_curves(run.log)
     for part in found.parts:

@@ -9,6 +9,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .limits import Limits, SourceProblem, read_text
 
 _WORDS = {
@@ -19,6 +21,9 @@ MISSING = ("", "na", "n/a", "none", "null", "<na>")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
 _ONE = re.compile(r"\[+\s*([^\[\],\s]+)\s*\]+\Z")  # an array of one element, as NumPy prints it
 _DEEPEST = 100
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NESTED = np.array([(chr(code) in "[{") - (chr(code) in "]}") for code in range(256)], np.int32)
+_BLOCK = 2**22  # characters whose depth is counted at once
 
 
 def number_of(value: Any) -> float | None:
@@ -99,19 +104,17 @@ def parsed_json(text: str, name: str) -> Any:
 
 
 def _refuse_deep(text: str, name: str) -> None:
-    """Raise before a parser runs out of stack."""
+    """Raise before a parser, or what follows it, runs out of stack."""
     if text.count("[") + text.count("{") <= _DEEPEST:
         return
-    depth = deepest = 0
-    for mark in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text):
-        first = mark[0][0]
-        if first in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > _DEEPEST:
-                raise SourceProblem(f"{name} is nested more than {_DEEPEST} deep (a limit)")
-        elif first in "]}":
-            depth -= 1
+    plain = np.frombuffer(_STRING.sub("", text).encode("ascii", errors="replace"), np.uint8)
+    depth = 0
+    for start in range(0, len(plain), _BLOCK):
+        part = plain[start : start + _BLOCK]
+        reached = depth + np.cumsum(_NESTED[part])
+        if int(reached.max()) > _DEEPEST:
+            raise SourceProblem(f"{name} is nested more than {_DEEPEST} deep (a limit)")
+        depth = int(reached[-1])
 
 
 def plain_of_pickled_json(value: Any, left_out: Counter[str], depth: int = 0) -> Any:

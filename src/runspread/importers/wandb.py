@@ -281,7 +281,7 @@ class _Rows:
         self.which, self.values = self.which[: len(self.row)], self.values[: len(self.row)]
         self.steps = np.array(reader.steps, np.int64)
         logged = self.column("_step")
-        lacking = (self.steps == NO_STEP) & ~np.isnan(logged)
+        lacking = (self.steps == NO_STEP) & (np.abs(logged) < 2**62)  # not NaN either
         self.steps[lacking] = logged[lacking].astype(np.int64)
 
     def column(self, name: str) -> NDArray[np.float64]:
