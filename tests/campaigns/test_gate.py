@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread.campaigns import Gate
+from runspread.campaigns import Gate, merge_ledgers
 from runspread.campaigns.histories import adopt, history_sentences, read_history
 from runspread.errors import InputError
 
@@ -430,3 +430,47 @@ def test_a_table_that_is_no_history_is_refused(tmp_path, text, said):
 
 def _events(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# ---------------------------------------------------------------------- two machines
+
+
+def test_trap_13_ledgers_of_two_machines_become_one(path, tmp_path):
+    first, other = begun(path), begun(tmp_path / "b.gate.jsonl")
+    assert climb(first, "a1", [0.8, 0.7]) == "keep"
+    assert climb(other, "b1", [0.9, 0.95]) == "keep"
+    assert climb(other, "b2", [0.2, 0.3]) == "keep"
+    gate = merge_ledgers([path, tmp_path / "b.gate.jsonl"], tmp_path / "both.gate.jsonl")
+    status = gate.status()
+    assert (status.start, status.kept, status.bar) == ("start", "b2", pytest.approx(0.25))
+    assert status.cost.runs == 10
+    assert {row.name for row in status.attempts} == {"start", "a1", "b1", "b2"}
+    assert json.loads(rs.gate(tmp_path / "both.gate.jsonl").status().to_json()) == json.loads(status.to_json())
+    assert gate.certify(trained({"start": 1.0, "b2": 0.2})).certified
+
+
+def test_ledgers_that_share_a_seed_are_refused(path, tmp_path):
+    begun(path)
+    copy = tmp_path / "copy.gate.jsonl"
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="both have the seed"):
+        merge_ledgers([path, copy], tmp_path / "both.gate.jsonl")
+
+
+def test_ledgers_of_two_kinds_are_refused(path, tmp_path):
+    begun(path)
+    other = rs.gate(tmp_path / "b.gate.jsonl", metric="accuracy")
+    climb(other, "start", [1.0, 1.1])
+    with pytest.raises(InputError, match="has metric 'accuracy'"):
+        merge_ledgers([path, other.ledger.path], tmp_path / "both.gate.jsonl")
+    with pytest.raises(InputError, match="two or more"):
+        merge_ledgers([path], tmp_path / "both.gate.jsonl")
+
+
+def test_a_ledger_with_a_certificate_comes_first(path, tmp_path):
+    begun(path)
+    other = improved(tmp_path / "b.gate.jsonl")
+    other.certify(trained({"start": 1.0, "better": 0.2}), interim=True)
+    with pytest.raises(InputError, match="has a certificate of its own"):
+        merge_ledgers([path, other.ledger.path], tmp_path / "both.gate.jsonl")
+    assert merge_ledgers([other.ledger.path, path], tmp_path / "both.gate.jsonl").claim().certified

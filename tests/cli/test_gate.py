@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 
@@ -30,7 +31,8 @@ def gate(*words: str) -> Result:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("runspread.campaigns.gates.new_name", lambda: "test")  # the same seeds every time
+    numbers = itertools.count()
+    monkeypatch.setattr("runspread.campaigns.gates.new_name", lambda: f"test{next(numbers)}")  # the same seeds always
     (tmp_path / "train.py").write_text(TRAIN)
     return tmp_path
 
@@ -106,6 +108,7 @@ def test_the_keys_of_json_are_all_there(begun):
     [
         (["false", "{seed}"], 4, "exit status 1"),
         (["sh", "-c", "sleep 30; echo {seed}"], 4, "timed out after 0.3 s"),
+        (["sh", "-c", "(sleep 30)& echo {seed}"], 4, "timed out after 0.3 s"),  # what it started outlives it
         (["echo", "loss", "{seed}", "2"], 2, "holds 2 numbers"),
         (["sh", "-c", "echo done; : {seed}"], 2, "holds no number"),
         (["sh", "-c", ": {seed}"], 2, "which is empty, holds no number"),
@@ -182,6 +185,17 @@ def test_import_and_report(folder):
     for heading in ("What may be claimed", "The climb claims nothing", "Noise", "Cost"):
         assert heading in page
     assert "Nothing may be claimed yet" in page
+
+
+def test_merge(begun):
+    for name in ("a", "b"):
+        ledger = ["--ledger", f"{name}.gate.jsonl"]
+        assert gate("init", "--metric", "val_loss", *ledger).exit_code == 0
+        for value in ("1.0", "1.1"):
+            gate("try", "start", "--value", value, *ledger)
+    done = gate("merge", "a.gate.jsonl", "b.gate.jsonl", "--out", "both.gate.jsonl")
+    assert done.exit_code == 0, done.output
+    assert "Nothing may be claimed yet" in done.stdout
 
 
 def test_void(begun):

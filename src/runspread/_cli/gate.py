@@ -167,6 +167,16 @@ def import_(table: str, metric: str, higher: bool, ledger: str, one_writer: bool
         say(line)
 
 
+@command.command("merge")
+@click.argument("ledgers", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="The new ledger.")
+def merge(ledgers: tuple[str, ...], out: str) -> None:
+    """Write ledgers of two machines into a new one, by time; refuses ledgers that share a seed."""
+    from ..campaigns.merging import merge_ledgers
+
+    click.echo(f"wrote {out}: {merge_ledgers(ledgers, out).status().sentence()}")
+
+
 @command.command("report")
 @click.option("--out", type=click.Path(dir_okay=False), help="Where to write; by default beside the ledger.")
 @ledger_option

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,13 +197,13 @@ def _copied(child: subprocess.Popen[str]) -> str:
 
 
 def _end(child: subprocess.Popen[str]) -> None:
-    """End a process and those that it started."""
-    if child.poll() is None:
-        if sys.platform == "win32":
-            child.kill()
-        else:
+    """End a process and those that it started, which may outlive it and keep its output open."""
+    if sys.platform == "win32":
+        child.kill()
+    else:
+        with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+    child.wait()
 
 
 def outcome_of(done: Finished, reading: Reading, guards: Sequence[str]) -> tuple[float, dict[str, float]]:
