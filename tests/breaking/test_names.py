@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,6 +100,12 @@ def test_no_command_moves_the_terminal(command, study, tmp_path, monkeypatch):
             result = CliRunner().invoke(cli, [command, path, *more])
             said = re.sub(r"\r\d+ of \d+[^\n]*", "", result.output)
             assert not MOVES.search(said), (command, MOVES.search(said))
+
+
+def test_one_place_prints():
+    folder = Path(rs.__file__).parent / "_cli"
+    others = [path.name for path in folder.glob("*.py") if "click.echo(" in path.read_text()]
+    assert others == ["printing.py"]
 
 
 def test_results_and_errors_that_are_printed_move_no_terminal(study):

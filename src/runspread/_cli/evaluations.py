@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ..errors import InputError
+from .printing import say
 from .show import fraction, json_option, level_option, plot_option, save_plot, show
 from .statuses import status_of
 
@@ -100,7 +101,7 @@ def command(
     if options["page"] is not None:
         _write_page(_models(result, "--report"), options["page"])
     if latex:
-        click.echo(_models(result, "--latex").to_latex())
+        say(_models(result, "--latex").to_latex())
     else:
         show(result, as_json=as_json)
         if not as_json:
@@ -150,7 +151,7 @@ def finish_models(
     result = rs.evaluations(list(paths), **{name: one for name, one in given.items() if one is not None})
     save_plot(result, plot)
     if latex:
-        click.echo(result.to_latex())
+        say(result.to_latex())
     else:
         show(result, as_json=as_json)
     sys.exit(status_of(result) if result.differences else 0)
@@ -174,7 +175,7 @@ def _models(result: Result, option: str) -> Evaluations:
 def _write_page(result: Evaluations, path: str) -> None:
     from .._report.evaluations import write_evaluations_page
 
-    click.echo(f"wrote {write_evaluations_page(result, path)}", err=True)
+    say(f"wrote {write_evaluations_page(result, path)}", err=True)
 
 
 def _show_parts(result: Result) -> None:
@@ -184,7 +185,7 @@ def _show_parts(result: Result) -> None:
     if isinstance(result, Evaluations):
         parts = [result.sources.sentence(), result.consistency.sentence()]
         parts += [result.deciding_items.sentence()] if result.deciding_items is not None else []
-        click.echo("\n" + "\n\n".join(parts))
+        say("\n" + "\n\n".join(parts))
 
 
 def _status(result: Result | Evaluations, *, asked: bool) -> int:

@@ -115,7 +115,7 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`
     says what the predictions ``<split>[@<step>]`` are, where it has to be said: ``"log-probabilities"``,
     ``"log-odds"``, ``"logits"``, or ``"classes"``, which lie in the digest (version 2). `sums` holds for each file of
-    arrays the quick sums of its header (under "") and of its arrays, which are compared when these are read.
+    arrays the quick sums of its header and of its arrays, in their order there, which are compared when these are read.
     """
 
     version: int
@@ -124,7 +124,7 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     labels: dict[str, str]
     example_ids: dict[str, str] = {}
     kinds: dict[str, str] = {}
-    sums: dict[str, dict[str, str]] = {}
+    sums: dict[str, str] = {}
     crc32: str = ""
 
 

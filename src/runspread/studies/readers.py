@@ -49,7 +49,7 @@ class Predictions:
         excluded = [Excluded(f"shard {name}", "corrupt") for name in corrupt]
         for part in parts:
             self._add(part, excluded)
-        held = list(self._parts)
+        held = self._with_labels(list(self._parts), excluded)
         self._parts = [part for part in held if self._is_intact(part, excluded)]
         if held and not self._parts:
             self._read(held[0])  # which says what is wrong
@@ -80,18 +80,29 @@ class Predictions:
         if kept:
             self._parts.append(part.keep(kept))
 
+    def _with_labels(self, parts: list[ShardRows], excluded: list[Excluded]) -> list[ShardRows]:
+        """Return the shards from the first on whose labels can be read; every other has the same, by its digest."""
+        for number, part in enumerate(parts):
+            try:
+                read_labels(part, self.split, part.facts.kinds.get(place_of(self.split, self.step)))
+            except CorruptShardError as error:
+                if number == len(parts) - 1:
+                    raise
+                excluded += _of_corrupt(part, error)
+            else:
+                return parts[number:]
+        return parts
+
     def _read(self, part: ShardRows) -> None:
-        """Read what is needed of a shard once."""
-        kind = part.facts.kinds.get(place_of(self.split, self.step))
-        read_labels(part, self.split, kind)
-        read_predictions(part, self.split, self.step, kind)
+        """Read what is needed of a shard once; its labels are those of the others, or that is an error of its own."""
+        read_predictions(part, self.split, self.step, part.facts.kinds.get(place_of(self.split, self.step)))
 
     def _is_intact(self, part: ShardRows, excluded: list[Excluded]) -> bool:
         """Whether a shard can be read; runs of one that is corrupt are excluded by name."""
         try:
             self._read(part)
         except CorruptShardError as error:
-            excluded += [Excluded(run.id, f"corrupt shard {part.folder.name}: {error.found}") for run in part.runs]
+            excluded += _of_corrupt(part, error)
             return False
         return True
 
@@ -267,6 +278,10 @@ class Metrics(Mapping[str, Curves]):
             np.concatenate([_padded(values, points, np.nan) for _, values, _ in pieces]),
             np.concatenate([lengths for _, _, lengths in pieces]),
         )
+
+
+def _of_corrupt(part: ShardRows, error: CorruptShardError) -> list[Excluded]:
+    return [Excluded(run.id, f"corrupt shard {part.folder.name}: {error.found}") for run in part.runs]
 
 
 def _curves_or_warning(part: ShardRows, name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:

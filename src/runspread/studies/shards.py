@@ -23,7 +23,6 @@ from .files import checksums, sha256_bytes, storage_errors, write_json, write_te
 from .layout import (
     CHECKSUMS,
     DIGEST,
-    LABELS,
     METRICS,
     PREDICTIONS,
     PROVENANCE,
@@ -84,10 +83,10 @@ def write_shard(
     return True
 
 
-def sums_of(file: Path) -> dict[str, str]:
-    """Return the quick sums of a file of arrays: of its header, and of each array."""
+def sums_of(file: Path) -> str:
+    """Return the quick sums of a file of arrays, as one text: of its header, and of each array in its order."""
     held = TensorFile(file)
-    return {name: held.sum_of(name) for name in ("", *held.entries)}
+    return " ".join(held.sum_of(name) for name in ("", *held.entries))
 
 
 def holds(folder: Path, facts: ShardMetadata, sums: bytes) -> bool:
@@ -348,16 +347,17 @@ class Arrays:
 
 
 def _compare(held: TensorFile, part: ShardRows, file: str, key: str) -> None:
-    known = part.facts.sums.get(file, {})  # of shards that older versions wrote there are none
-    wrong = [name for name in ("", key) if name in known and held.sum_of(name) != known[name]]
-    wrong += ["the list of its arrays"] if known and {"", *held.entries} != known.keys() else []
+    known = part.facts.sums.get(file, "").split()  # of shards that older versions wrote there are none
+    wrong = ["its header"] if known and (held.sum_of("") != known[0] or len(known) != 1 + len(held.entries)) else []
+    if known and not wrong and held.sum_of(key) != known[1 + list(held.entries).index(key)]:
+        wrong = [key]
     if wrong:
         raise CorruptShardError(
-            f"{part.folder / file} differs from what was written ({wrong[0] or 'its header'})",
+            f"{part.folder / file} differs from what was written ({wrong[0]})",
             "the file as written",
             _verify_hint(part.folder),
         )
-    if key in held.entries and file != LABELS and not key.startswith((labels_key(""), "steps/")):
+    if not key.startswith((labels_key(""), "steps/")):
         runs = held.entries[key].shape[:1]
         if runs != (len(part.facts.runs),):
             raise CorruptShardError(
