@@ -113,7 +113,7 @@ def _of_models(source: Mapping[Any, Any], labels: Any, options: Mapping[str, Any
     if len(items) > 1:
         sizes = ", ".join(f"{name} {array.shape[1]}" for name, array in arrays.items())
         raise InputError(f"models with other numbers of items ({sizes})", "the same items, in the same order")
-    answers = replace(_joined(arrays, items.pop()), problems=tuple(problems))
+    answers = replace(_joined(arrays, items.pop()), problems=tuple(problems), notes=_three_axes(arrays))
     clusters = options.get("clusters")
     return answers if clusters is None else _clustered(answers, clusters)
 
@@ -121,20 +121,23 @@ def _of_models(source: Mapping[Any, Any], labels: Any, options: Mapping[str, Any
 def _scores(name: Any, one: Any, labels: Any, problems: list[Excluded]) -> NDArray[np.float64]:
     """Return scores [runs, items, samples] of one model, and name runs that were excluded."""
     found = to_numpy(one)
-    outputs = not isinstance(found, (np.ndarray, list, tuple)) or labels is not None
-    if outputs:
+    if not isinstance(found, (np.ndarray, list, tuple)) or labels is not None:
         outcomes = as_outcomes(one, labels)
         problems += [Excluded(f"{name}: {item.run}", item.reason) for item in outcomes.excluded]
         found = np.concatenate([chunk.correct.copy() for chunk in outcomes.chunks()])
     array = np.asarray(found, np.float64)
     if array.ndim not in (1, 2, 3) or not array.size:
         raise InputError(f"the scores of {name} have shape {array.shape}", _AXES)
-    if array.ndim == 3 and not outputs and not ((array >= 0) & (array <= 1) | np.isnan(array)).all():
-        raise InputError(
-            f"{name} has three axes and values beyond 0..1", _AXES, "Pass labels= where these are outputs."
-        )
     array = array[None] if array.ndim == 1 else array
     return array[..., None] if array.ndim == 2 else array
+
+
+def _three_axes(arrays: Mapping[str, NDArray[np.float64]]) -> tuple[str, ...]:
+    """Return a note where scores might be outputs of classifiers."""
+    odd = [name for name, one in arrays.items() if one.shape[2] > 1 and (np.nanmin(one) < 0 or np.nanmax(one) > 1)]
+    if not odd:
+        return ()
+    return (f"{odd[0]} is taken for scores [runs, items, samples]: outputs of classifiers need labels=.",)
 
 
 def _as_samples(name: str, array: NDArray[np.float64]) -> NDArray[np.float64]:
