@@ -100,7 +100,7 @@ def test_a_failed_try_is_dropped_and_stays(path):
 def test_a_try_before_the_start_is_finished_is_refused(path):
     gate = rs.gate(path, metric="loss")
     climb(gate, "start", [1.0])
-    with pytest.raises(InputError, match="'start', has 1 runs"):
+    with pytest.raises(InputError, match="'start', has 1 run, which is too few"):
         gate.attempt("next")
 
 

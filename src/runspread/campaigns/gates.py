@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from .._words import count
 from ..errors import InputError
 from ..methods.gate.claims import Claim
 from ..methods.gate.status import GateStatus
@@ -101,8 +102,9 @@ class Gate:
             found = next((one for one in campaign.tried if one.name == name and not one.decision), None)
             if found is None:
                 if campaign.start is not None and campaign.kept is None:
+                    so_far = count(len(campaign.start.runs), "run")
                     raise InputError(
-                        f"the start, {campaign.start.name!r}, has {len(campaign.start.runs)} runs, which is too few",
+                        f"the start, {campaign.start.name!r}, has {so_far}, which is too few",
                         "the runs of the start before the first try",
                         f"Run the start first: runspread gate try {campaign.start.name!r}",
                     )

@@ -63,9 +63,9 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     tests = config.stash.get(_TESTS, 0)
     if not tests:
         return []
-    each = _level(config)
+    each, what = _level(config), "1 test" if tests == 1 else f"{tests} tests, each"
     return [
-        f"stochastic: {tests} tests, each falsely red in at most {100 * each:.3g} % of commits, seeds of "
+        f"stochastic: {what} falsely red in at most {100 * each:.3g} % of commits, seeds of "
         f"{_first_seed(config)} (--stochastic-seed)"
     ]
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._words import count
 from ...errors import InputError
 from ..scores.forms import Arm, Difference, Judged, judged, student_form, welch_form
 from .tolerance import tolerance_factor
@@ -156,7 +157,7 @@ def check_values(values: Sequence[float] | Floats, least: int = 5) -> Floats:
     """
     found = np.asarray(values, dtype=np.float64)
     if found.ndim != 1 or len(found) < least:
-        raise InputError(f"the baseline has {found.size} runs", f"{least} or more, better 10", "Update it.")
+        raise InputError(f"the baseline has {count(found.size, 'run')}", f"{least} or more, better 10", "Update it.")
     if not np.isfinite(found).all():
         raise InputError("a run of the baseline failed", "finite outcomes", "Mend the training first, then update it.")
     if np.ptp(found) == 0:

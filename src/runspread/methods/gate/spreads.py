@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..._results import Part
+from ..._words import count
 from .._statistics import sample_variance
 
 FAR, ENOUGH_DF = 5.0, 4  # pooled standard deviations of a run that failed; degrees of freedom of an estimate
@@ -69,7 +70,7 @@ def noise_warnings(runs: Mapping[str, Sequence[float]], found: Noise) -> list[st
     """Return what a reader of the noise should know, a sentence each."""
     notes = list[str]()
     if found.noise_df < ENOUGH_DF:
-        notes.append(f"The noise rests on {found.noise_df} degrees of freedom: run the start 4 times.")
+        notes.append(f"The noise rests on {count(found.noise_df, 'degree')} of freedom: run the start 4 times.")
     if found.spread_p < SPREADS_DIFFER:
         spreads = [float(np.std(values, ddof=1)) for values in runs.values() if len(values) >= 3]
         notes.append(f"The spread differs by state: {min(spreads):.3g} to {max(spreads):.3g}.")
