@@ -232,7 +232,7 @@ REPLACED = {  # what a user reads has one word for one thing
     r"[Rr]eservations?\b": "caveats",
     r"; expected\b": "Expected",
 }
-NOT_YET = ("methods/evaluations/", "_reading/evaluations/", "methods/scores/", "_reading/scores/")
+NOT_YET = ("methods/scores/", "_reading/scores/")
 
 
 def test_words_that_were_replaced_do_not_come_back():

@@ -151,7 +151,7 @@ def _too_few(grid: Grid) -> InputError:
             "Pass clusters='task' to pool the benchmarks.",
         )
     if len(grid.task_of) > 1:
-        return InputError("clusters that are all the same", "two clusters or more", "Leave out clusters=.")
+        return InputError("clusters that are all the same", "two clusters or more", "Drop clusters=.")
     return InputError("one item, answered once", "two items or more")
 
 
