@@ -21,6 +21,7 @@ Header = tuple[tuple[int, ...], np.dtype[Any]]
 
 _NPY_HEADER = 65_536  # bytes
 _SAFETENSORS_HEADER = 100 * 2**20  # of the format
+_MOST_AXES = 32
 _UNPACKED, _RATIO = 2**30, 100  # of compressed arrays: larger ones that were packed tighter are refused
 
 
@@ -41,7 +42,7 @@ def npy_header(stream: IO[bytes], size: int) -> Header:
         raise ValueError(f"version {version} of the .npy format")
     try:
         shape, _, dtype = readers[version](stream, max_header_size=_NPY_HEADER)
-    except (RecursionError, MemoryError, OverflowError, TypeError) as error:
+    except Exception as error:  # whatever Python says of a header that is no literal
         raise ValueError(f"a header that cannot be read ({type(error).__name__})") from error
     if dtype.hasobject:
         raise ValueError("an array of Python objects, which would have to be unpickled")
@@ -142,8 +143,13 @@ def tensor_entries(header: bytes, size: int, sizes: Mapping[str, int]) -> tuple[
     end = 0
     for name, entry in sorted(found.items(), key=lambda item: item[1].data_offsets):
         begin, after = entry.data_offsets
-        if min(entry.shape, default=0) < 0 or begin != end or not begin <= after <= size:
-            raise ValueError(f"{name} lies outside the file, or over another array")
+        if (
+            len(entry.shape) > _MOST_AXES
+            or min(entry.shape, default=0) < 0
+            or begin != end
+            or not begin <= after <= size
+        ):
+            raise ValueError(f"{name} has no possible shape, or lies outside the file or over another array")
         known = sizes.get(entry.dtype)
         if known is not None and after - begin != math.prod(entry.shape) * known:
             raise ValueError(f"{name} has {after - begin} bytes for {entry.dtype} of shape {entry.shape}")

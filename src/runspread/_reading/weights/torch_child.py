@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _DEEPEST = 8  # nested containers
+_UNPACKED, _RATIO = 2**26, 100  # bytes of tensors: more that came of less are refused
 # What training loops (PyTorch's tutorials, Lightning, timm, mmengine, fairseq, DeepSpeed, ...) keep the model under.
 _MODEL = {
     "state_dict", "model_state_dict", "model_state", "model", "module", "net", "net_state_dict", "network", "params",
@@ -112,7 +113,7 @@ def convert(source: str, target: Path) -> None:
         if refused is None:
             raise
         sys.exit(f"it holds a pickled {refused[1]}: a whole module or another object, not tensors alone")
-    tensors: dict[str, Any] = {}
+    unpacked, tensors = 0, dict[str, Any]()
     names: dict[Any, str] = {}
     facts: dict[str, Any] = {"order": [], "aliases": {}, "left_out": {}, "unread": {}}
     for name, tensor in model_tensors(loaded, "", facts["left_out"]):
@@ -126,6 +127,9 @@ def convert(source: str, target: Path) -> None:
         if why:
             facts["unread"][name] = (list(tensor.shape), str(tensor.dtype).removeprefix("torch."), why)
         else:
+            unpacked += tensor.numel() * tensor.element_size()
+            if unpacked > _UNPACKED and unpacked > _RATIO * Path(source).stat().st_size:
+                sys.exit(f"its tensors unpack to more than {_RATIO} times its size")
             tensors[name] = (tensor.dequantize() if tensor.is_quantized else tensor).contiguous().clone()
     if not names:
         left = ", ".join(facts["left_out"])
