@@ -68,7 +68,7 @@ def test_an_untidy_table():
     assert said.exit_code == 0
     text = " ".join(said.output.split())
     assert "Yes, mixed is better than plain: its test loss is 0.0260 lower (95% interval 0.0165 to 0.0355 lower" in text
-    assert "One run of plain and one of mixed diverged and are left out, and one run of mixed has no value." in text
+    assert "One run of plain and one of mixed diverged and are excluded, and one run of mixed has no value." in text
     assert "1 row that repeats another is dropped" in text
 
 

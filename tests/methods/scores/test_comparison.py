@@ -26,7 +26,7 @@ def test_the_messy_table_by_the_numbers_of_the_specification():
     assert found.verdict() == "better"
     assert found.sentence() == (
         "Yes, new is better than base: its validation loss is 0.0155 lower (95% interval 0.0048 to 0.0262 lower; "
-        "4 runs each; lower is better). One run of base and one of new diverged and are left out, and one run of new "
+        "4 runs each; lower is better). One run of base and one of new diverged and are excluded, and one run of new "
         "has no value."
     )
     worst = compare_scores(REAL / "messy.csv", metric="val_loss", where={"task": "mnist"}, diverged="worst")

@@ -78,7 +78,7 @@ def test_tasks_in_columns_with_holes_and_diverged_runs():
     assert cells["old"][1] == "--"
     assert cells["new"][0].startswith(r"\textbf{")
     assert cells["new"][1].startswith("1.5")
-    assert r"$^{\dagger}$Diverged and left out: 1 of 3 runs of old (x\&y)." in text
+    assert r"$^{\dagger}$Diverged and excluded: 1 of 3 runs of old (x\&y)." in text
     stand_in = run_scores(rows, metric="val_loss", diverged=9.0).to_latex()
     assert "Diverged and counted as 9: 1 of 3 runs of old" in stand_in
     tasks = compare_tasks([{**row, "val_loss": row["val_loss"]} for row in _two_tasks()], metric="val_loss")

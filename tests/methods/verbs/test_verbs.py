@@ -241,7 +241,7 @@ def test_runs_of_a_study_that_diverged_are_named(tmp_path):
                     run.diverged("NaN loss")
     found = rs.compare(study, by="lr", metric="val_loss")
     assert found.diverging.diverged == (0, 4, 1, 4)
-    assert "One run of lr=0.3 diverged and is left out" in found.sentence()
+    assert "One run of lr=0.3 diverged and is excluded" in found.sentence()
 
 
 def test_a_plan_from_a_study(shelf):
@@ -352,7 +352,7 @@ def test_text_in_percent_and_single_numbers_are_scores():
 def test_runs_that_diverged_are_of_the_arm_that_they_are_of():
     """The name of one arm begins with that of the other."""
     arms = {"new": [0.9, 0.91, math.nan], "new big": [0.8, math.nan, math.nan]}
-    assert "One run of new and two of new big diverged and are left out." in rs.compare(arms, metric="loss").sentence()
+    assert "One run of new and two of new big diverged and are excluded." in rs.compare(arms, metric="loss").sentence()
     stood_in = rs.compare(arms, metric="loss", diverged=2.0)
     assert "One run of new and two of new big diverged and count as 2." in stood_in.sentence()
     assert stood_in.to_dict()["stand_in"] == 2
@@ -361,7 +361,7 @@ def test_runs_that_diverged_are_of_the_arm_that_they_are_of():
 def test_runs_without_the_step_are_said_to_be_left_out():
     rows = [{"method": m, "seed": s, "step": t, "loss": 1 / t + s / 10} for m in "ab" for s in (1, 2) for t in (1, 2)]
     rows = [row for row in rows if (row["method"], row["seed"], row["step"]) != ("b", 2, 2)]
-    assert "One run of b is left out (no step 2)." in rs.compare(rows, metric="loss", at=2).sentence()
+    assert "One run of b is excluded (no step 2)." in rs.compare(rows, metric="loss", at=2).sentence()
 
 
 def test_pairs_that_are_not_used_are_said_so():

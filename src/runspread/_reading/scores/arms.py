@@ -34,7 +34,7 @@ class ScoreCell:
     at : ndarray of int64 [n]
         Row of each.
     n_diverged, n_missing : int
-        Runs without a finite value, and without any; left out unless `diverged` says else.
+        Runs without a finite value, and without any; excluded unless `diverged` says else.
     """
 
     arm: str
@@ -63,7 +63,7 @@ def empty_cell(arm: str) -> ScoreCell:
 def cells_of(
     rows: Rows, diverged: str | float, directions: Mapping[str, bool | None]
 ) -> tuple[dict[Place, ScoreCell], list[Excluded]]:
-    """Return the runs by place, and those that are left out."""
+    """Return the runs by place, and those that are excluded."""
     if isinstance(diverged, str):
         check_choice(diverged, "way to take diverged runs", ("exclude", "worst", "raise"))
     kind, value = _judged(rows, directions), rows.value.copy()

@@ -50,7 +50,7 @@ class ScoreReading(TypedDict, total=False):
     repeats : {"raise", "mean", "first", "last"}
         What several values of one run mean; default an error.
     diverged : {"exclude", "worst", "raise"} or float
-        What a run without a finite value means: left out and named (default), worse than every other, an error, or a
+        What a run without a finite value means: excluded and named (default), worse than every other, an error, or a
         value that stands in.
     lower_is_better : bool
         Where the name of the metric does not tell.
@@ -85,9 +85,9 @@ class ScoreTable:
     directions : mapping of str to bool or None
         By metric: whether lower is better; None where it is not known.
     excluded : tuple of Excluded
-        Runs that were left out.
+        Runs that were excluded.
     warnings : tuple of str
-        Reservations.
+        Caveats.
     diverged : str or float
         What a run without a finite value stands for.
     duplicates : int

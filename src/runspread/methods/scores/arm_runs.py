@@ -22,7 +22,7 @@ class ArmRuns(Part):
     n_diverged : int
         Runs without a finite value.
     stand_in : float or None
-        What stands for those among the values; None where they are left out.
+        What stands for those among the values; None where they are excluded.
     """
 
     values: NDArray[np.float64]

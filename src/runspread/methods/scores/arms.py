@@ -17,7 +17,7 @@ from .forms import FEW, Arm, Form, difference, pooled_sd
 
 Floats = NDArray[np.float64]
 MOST_FOR_PAIRS = 200  # arms up to which all pairs are tested
-_STUDENTIZED = 50  # arms up to which Tukey's law is integrated
+_STUDENTIZED = 50  # arms up to which Tukey's distribution is integrated
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -230,9 +230,9 @@ def _is_beaten(many: _Many, at: int, order: NDArray[np.intp], tail: float) -> bo
 
 
 def _may_beat(many: _Many, at: int, others: NDArray[np.intp], tail: float) -> NDArray[np.bool_]:
-    """Return which of the others a normal law would show to be better by Welch's or by Student's error.
+    """Return which of the others a normal distribution would show to be better by Welch's or by Student's error.
 
-    The t law has heavier tails, so that no other one can be shown: its integral is taken for few pairs only.
+    The t distribution has heavier tails, so that no other one can be shown: its integral is taken for few pairs only.
     """
     from scipy.special import ndtri
 

@@ -377,7 +377,7 @@ def _drawn(order: Ranks, a: Floats, b: Floats) -> Ranks:
 
 
 def arm_warnings(name: str, values: Floats, form: Shape | None = None) -> list[str]:
-    """Return reservations about the runs of one arm: rounding (by `form`, where that is known), no spread."""
+    """Return caveats about the runs of one arm: rounding (by `form`, where that is known), no spread."""
     finite = values[np.isfinite(values)]
     found: list[str] = []
     if len(finite) < 2:

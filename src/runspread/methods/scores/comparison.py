@@ -80,7 +80,7 @@ class Diverged(Part):
     p_diverged : float
         Fisher's exact p of equal rates; NaN where none diverged.
     stand_in : float or None
-        What stands for those among the values; None where they are left out.
+        What stands for those among the values; None where they are excluded.
     """
 
     diverged: tuple[int, int, int, int]
@@ -328,21 +328,21 @@ def _diverged_words(one: ScoreComparison) -> str:
     if stand_in is not None and counts[0] + counts[2]:
         named = {one.names["old"]: counts[0], one.names["new"]: counts[2]}
         said = _said(named, f"diverged and {{counts}} as {stand_in:g}")
-        return f"{said}. {_left_out(one)}".strip()
-    return _left_out(one)
+        return f"{said}. {_excluded_runs(one)}".strip()
+    return _excluded_runs(one)
 
 
-def _left_out(one: ScoreComparison) -> str:
-    """Return which runs are left out, and why."""
+def _excluded_runs(one: ScoreComparison) -> str:
+    """Return which runs are excluded, and why."""
     owners = [_owner(item.run, one) for item in one.excluded]
-    rest = {"diverged": "diverged and {are} left out", "no value": "{have} no value"}
+    rest = {"diverged": "diverged and {are} excluded", "no value": "{have} no value"}
     parts: list[str] = []
     for reason in dict.fromkeys(item.reason for item in one.excluded):
         own = [name for name, item in zip(owners, one.excluded, strict=True) if item.reason == reason]
         named = {name: own.count(name) for name in one.names.values()}
-        parts.append(_said(named, rest.get(reason, f"{{are}} left out ({reason})")))
+        parts.append(_said(named, rest.get(reason, f"{{are}} excluded ({reason})")))
     text = ", and ".join([parts[0], *(part[:1].lower() + part[1:] for part in parts[1:])]) if parts else ""
-    return f"{text}{'' if 'left out' in text else ', left out'}." if text else ""
+    return f"{text}{'' if 'excluded' in text else ', excluded'}." if text else ""
 
 
 def _owner(run: str, one: ScoreComparison) -> str:

@@ -92,10 +92,10 @@ def _equal_sides(y: Floats, below: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def dip_statistic(x: Floats) -> float:
-    """Return Hartigan's dip: the least distance of the empirical law from one with a single mode (1985).
+    """Return Hartigan's dip: the least distance of the empirical distribution from one with a single mode (1985).
 
     The interval that holds the mode shrinks to where the greatest convex minorant and the least concave majorant of the
-    empirical law lie furthest apart, until what is outside it is as far from its own hull.
+    empirical distribution lie furthest apart, until what is outside it is as far from its own hull.
     """
     y = np.sort(x)
     n, low, high, dip = len(y), 0, len(y) - 1, 1.0
@@ -181,7 +181,7 @@ def _share(y: Floats, a: int, k: int, b: int) -> float:
 
 
 def _beyond(y: Floats, corners: list[int], side: int) -> float:
-    """Return how far the empirical law lies from its hull between these corners, in half steps, at least 1."""
+    """Return how far the empirical distribution lies from its hull between these corners, in half steps, at least 1."""
     furthest = 1.0
     for a, b in itertools.pairwise(corners):
         width = float(y[b] - y[a])

@@ -19,7 +19,7 @@ _OUTLIER_LEVEL, _FEWEST_FOR_OUTLIERS = 0.01, 6
 _SMALL, _LARGE = 1e-150, 1e150  # beyond, squares leave the range of doubles
 _MANY = 60  # runs above which binomials are taken as logarithms
 _ALL_SIZES, _MOST_WORK = 2000, 10**7  # runs up to which every number of them has a best; runs times numbers beyond
-_FOLDS = 30  # a run is left out of the best of N where its weight falls below exp(-30)
+_FOLDS = 30  # a run is dropped from the best of N where its weight falls below exp(-30)
 _MOST_OUTLIERS = 2000  # that are looked for among many runs
 
 
@@ -136,7 +136,7 @@ def moments(x: Floats) -> Moments:
 
 @functools.lru_cache(maxsize=4096)
 def t_quantile(probability: float, degrees: float) -> float:
-    """Return the quantile of Student's t; of the normal law at infinite degrees."""
+    """Return the quantile of Student's t; of the normal distribution at infinite degrees."""
     from scipy.special import ndtri, stdtrit
 
     return float(ndtri(probability)) if math.isinf(degrees) else float(stdtrit(degrees, probability))
@@ -223,8 +223,8 @@ def share_interval(count: int, n: int, level: float) -> tuple[float, float]:
 
 def noncentral_above(value: float, degrees: int, noncentrality: float) -> float:
     """Return the probability that a noncentral t is above `value`, by quadrature (SciPy's is NaN far out)."""
-    law = Rejection(np.array([value]), np.ones(1), degrees, 1.0, 1, _NODES)
-    return float(law.power(noncentrality)[0])
+    rejection = Rejection(np.array([value]), np.ones(1), degrees, 1.0, 1, _NODES)
+    return float(rejection.power(noncentrality)[0])
 
 
 def noncentrality_interval(t: float, degrees: int, level: float) -> tuple[float, float]:

@@ -353,7 +353,7 @@ def _common(table: ScoreTable, arms: Sequence[str], how: str) -> tuple[tuple[str
             "two or more",
             "Keep one task and use rs.compare.",
         )
-    warnings = [f"Left out, since an arm has no runs there: {listed(lost)}."] if lost else []
+    warnings = [f"Excluded, since an arm has no runs there: {listed(lost)}."] if lost else []
     if len(complete) == 2:
         warnings.append("Two tasks say little about tasks like them: the test has one degree of freedom.")
     return complete, warnings

@@ -284,7 +284,7 @@ def _footnote(arms: Sequence[str], columns: Sequence[PaperColumn]) -> list[str]:
                 text = f"{cell.n_diverged} of {count(cell.n_all, 'run')} of {escaped(arm or 'the arm')}{where}"
                 parts.setdefault(cell.stand_in, []).append(text)
     words = [
-        f"Diverged and {'left out' if value is None else f'counted as {value:g}'}: {'; '.join(texts)}."
+        f"Diverged and {'excluded' if value is None else f'counted as {value:g}'}: {'; '.join(texts)}."
         for value, texts in parts.items()
     ]
     return [rf"\par\smallskip\footnotesize {_DAGGER}{' '.join(words)}"] if words else []

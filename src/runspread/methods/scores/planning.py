@@ -50,7 +50,7 @@ class PlanSettings(TypedDict, total=False):
     like : str or (float, float)
         A known spread: an entry of `atlas`, or a standard deviation and its degrees of freedom.
     not_worse, equivalent : float
-        Margin above 0; plans for that question, at a true difference of `gap` (0 if left out).
+        Margin above 0; plans for that question, at a true difference of `gap` (0 if not given).
     superior : float
         Share of pairs in which a run of new beats one of old, above one half and below 1: the runs that show that new
         is better (Noether 1987). Nothing has to be known of the spread.
@@ -395,8 +395,8 @@ def _expected(
     old = runs if n_old is None else n_old
     if len(variances) == 1:
         return welch_power(shift, variances[0], variances[0], old, runs, alpha, sides=sides)
-    law = welch_rejection(1.0, 1.0, old, runs, alpha, sides=sides)
-    return float(law.power(shift / np.sqrt(variances)).mean())
+    rejection = welch_rejection(1.0, 1.0, old, runs, alpha, sides=sides)
+    return float(rejection.power(shift / np.sqrt(variances)).mean())
 
 
 def _power(

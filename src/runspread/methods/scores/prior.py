@@ -23,7 +23,7 @@ _ONE_SERIES = 4.0  # degrees at most of a single series as a prior for another r
 
 
 class Prior(NamedTuple):
-    """A scaled inverse chi-square law of the variance of runs.
+    """A scaled inverse chi-square distribution of the variance of runs.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ def fit_prior(sds: ArrayLike, degrees: ArrayLike) -> Prior:
     Parameters
     ----------
     sds, degrees : array_like of float [groups]
-        Standard deviation and degrees of freedom (runs less one) of each group; those without spread are left out.
+        Standard deviation and degrees of freedom (runs less one) of each group; those without spread are excluded.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from .one_arm import mean_of
 
 Floats = NDArray[np.float64]
 MOST_ARRANGEMENTS = 20_000
-_EXACT_PAIRS = 1_600  # pairs of runs up to which the law of the rank sum is counted
+_EXACT_PAIRS = 1_600  # pairs of runs up to which the distribution of the rank sum is counted
 _MOST_PAIRS = 10**7  # of runs that are held at once
 _MOST_LEFT, _TURNS = 10**6, 16  # differences among which one is looked up; after so many turns, as many as are held
 _FEWEST_FOR_BM = 10
@@ -140,7 +140,7 @@ def drawn_arrangements_p(a: Floats, b: Floats, draws: int = 9_999, seed: int = 0
 def rank_sum_p(a: Floats, b: Floats) -> float:
     """Return Mann and Whitney's two-sided p with midranks, counted exactly for up to 1,600 pairs of runs.
 
-    Beyond, the normal law with the variance that ties leave and a correction for continuity.
+    Beyond, the normal distribution with the variance that ties leave and a correction for continuity.
     """
     from scipy.special import ndtr
     from scipy.stats import rankdata

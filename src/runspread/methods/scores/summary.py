@@ -97,7 +97,7 @@ class ArmScores(Part):
     n_diverged : int
         Runs without a finite value.
     stand_in : float or None
-        What stands for those among the values; None where they are left out.
+        What stands for those among the values; None where they are excluded.
     values : ndarray of float64 [n]
         The runs; none where an arm lost all of them.
     moments : Moments

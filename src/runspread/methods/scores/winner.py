@@ -90,7 +90,7 @@ def expected_largest(k: int) -> float:
 
 
 def _left_out(values: Sequence[Floats], sign: float) -> float:
-    """Return the mean score, on a run left out, of the arm that is best on the others; ties share."""
+    """Return the mean score, on a run held out, of the arm that is best on the others; ties share."""
     n = len(values[0])
     if n < 2 or any(len(x) != n for x in values):
         return math.nan
