@@ -61,6 +61,8 @@ def readable(path: Path) -> Generator[None]:
     try:
         regular_size(path)
         yield
+    except FileNotFoundError as error:
+        raise InputError(f"the file {path} does not exist", "a table") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no text in UTF-8 ({error.reason})", "a table", "Save it as UTF-8.") from error
     except (OSError, csv.Error, MemoryError, NotImplementedError, OverflowError) as error:
@@ -72,8 +74,6 @@ def readable(path: Path) -> Generator[None]:
 
 
 def _from_path(path: Path) -> Table:
-    if not path.is_file():
-        raise InputError(f"the file {path} does not exist", "a CSV or Parquet table")
     if path.suffix == ".parquet":
         read = require("pyarrow.parquet", "reading a Parquet table").read_table(path)
         _refuse_twins(read.column_names, str(path))

@@ -93,7 +93,7 @@ def test_both_questions_over_tasks():
 
 def test_tasks_that_cannot_be_averaged_are_named():
     holes = [row for row in rows() if (row["method"], row["task"]) != ("new", "c")]
-    assert any("Left out" in note and "c" in note for note in compare_tasks(holes, metric="accuracy").warnings)
+    assert any("Excluded" in note and "c" in note for note in compare_tasks(holes, metric="accuracy").warnings)
     with pytest.raises(InputError, match="no runs on c"):
         compare_tasks(holes, metric="accuracy", tasks="raise")
     with pytest.raises(InputError, match="1 of 1 tasks"):

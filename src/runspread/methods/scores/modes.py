@@ -37,7 +37,7 @@ class Shape(Part):
         Runs below that gap; -1 where there is none.
     p_gap, p_dip : float
         Shares of samples with one mode that have at least as large a statistic, between 0.002 and 0.5 (both are bounds
-        there), the largest over five laws for the gap.
+        there), the largest over five distributions for the gap.
     two_groups : bool
         Whether either is at most 0.025. False does not mean that there is one group.
     """

@@ -209,7 +209,7 @@ class ScoreTasks(Paper, ScoreResult):
         Parameters
         ----------
         kind : {"mean", "median", "iqm", "optimality_gap"}
-            Which; the middle half leaves out the best and the worst quarter of runs on tasks.
+            Which; the middle half excludes the best and the worst quarter of runs on tasks.
         interval : {"t-boot", "percentile"}
             "percentile" is rliable's, which covers too little at few runs.
         gamma : float
