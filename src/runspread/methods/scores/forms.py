@@ -18,7 +18,7 @@ FEW = 3  # runs of an arm up to which Welch's form alone rejects too often again
 
 
 class Form(NamedTuple):
-    """One t form of a difference: its standard error, and its degrees of freedom (infinite: the normal distribution)."""
+    """One t form of a difference: its standard error, and its degrees of freedom (infinite if normal)."""
 
     se: float
     df: float
