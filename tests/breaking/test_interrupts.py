@@ -105,8 +105,9 @@ def test_one_interrupt_is_polite_and_the_same_command_goes_on(tmp_path, number):
 def test_two_interrupts_end_at_once_without_a_crash():
     code = (
         "import time\nfrom runspread._cli.interrupts import handle_signals\n"
-        "handle_signals()\nprint('begun', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('once', flush=True)\n    time.sleep(60)\n"
+        "handle_signals()\n"
+        "try:\n    print('begun', flush=True)\n    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    print('once', flush=True)\n    time.sleep(60)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()

@@ -198,7 +198,7 @@ def stress(gate: Gate, writers: int, tries: int, kills: int) -> None:
 
     running = {number: begin(number) for number in range(writers)}
     while kills:
-        time.sleep(rng.uniform(0.01, 0.05))
+        time.sleep(rng.uniform(0.005, 0.03))
         number = rng.choice(list(running))
         if running[number].is_alive():
             running[number].kill()
@@ -228,7 +228,7 @@ def stress(gate: Gate, writers: int, tries: int, kills: int) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="processes are killed by a signal")
 def test_writers_that_are_killed_lose_nothing(gate):
-    stress(gate, writers=4, tries=20, kills=3)
+    stress(gate, writers=4, tries=60, kills=3)
 
 
 @pytest.mark.slow

@@ -117,7 +117,7 @@ def test_normalisation_is_folded_and_groups_are_kept(tmp_path, monkeypatch):
     )
     recipe = rs.recipe("digits-mlp", model="model.py:net", epochs=1, record="none")
     study = rs.train(recipe, runs=1, out=tmp_path / "s", workers=1)
-    found = study_measures(study, noise=False).metrics
+    found = study_measures(study, recipe=recipe, noise=False).metrics
     weights = study.weights(study.runs[0])
     scale = weights["2.weight"] / np.sqrt(weights["2.running_var"] + 1e-5)
     folded = [weights["1.weight"] * scale[:, None, None, None], weights["4.weight"], weights["7.weight"]]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread._reading.plain_files import sealed
 from runspread.errors import InputError, StudyError
 from runspread.training import Recipe, TrainingProgress
 
@@ -71,7 +72,8 @@ def test_a_study_from_before_a_field_was_added_goes_on(tmp_path):
     rs.train(tiny(), runs=2, out=tmp_path / "s")
     spec = json.loads((tmp_path / "s" / "study.json").read_text())
     del spec["recipe"]["label_smoothing"], spec["recipe"]["model_options"]["init"]
-    (tmp_path / "s" / "study.json").write_text(json.dumps(spec))
+    del spec["crc32"]
+    (tmp_path / "s" / "study.json").write_bytes(sealed(json.dumps(spec).encode()))
     assert len(rs.train(tiny(), runs=3, out=tmp_path / "s").runs) == 3
     with pytest.raises(StudyError, match=r"label_smoothing is 0\.0 there and 0\.5 here"):
         rs.train(tiny(label_smoothing=0.5), runs=3, out=tmp_path / "s")

@@ -47,10 +47,10 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def cost_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of a plan's costs."""
     added = (
-        click.option("--cost-training", type=float, metavar="C", help="Of a plan: what a training costs (0)."),
-        click.option("--cost-item", type=float, metavar="C", help="Of a plan: what a new item costs (0)."),
-        click.option("--cost-sample", type=float, metavar="C", help="Of a plan: what an answer costs (1)."),
-        click.option("--items-max", type=int, metavar="N", help="Of a plan: items that there are."),
+        click.option("--cost-training", type=float, metavar="C", help="Cost of a training, in a plan [default: 0]."),
+        click.option("--cost-item", type=float, metavar="C", help="Cost of a new item, in a plan [default: 0]."),
+        click.option("--cost-sample", type=float, metavar="C", help="Cost of an answer, in a plan [default: 1]."),
+        click.option("--items-max", type=int, metavar="N", help="Largest number of items, in a plan."),
     )
     for option in reversed(added):
         command = option(command)

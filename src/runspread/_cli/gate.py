@@ -174,7 +174,7 @@ def merge(ledgers: tuple[str, ...], out: str) -> None:
     """Write ledgers of two machines into a new one, by time; refuses ledgers that share a seed."""
     from ..campaigns.merging import merge_ledgers
 
-    click.echo(f"wrote {out}: {merge_ledgers(ledgers, out).status().sentence()}")
+    say(f"wrote {out}: {merge_ledgers(ledgers, out).status().sentence()}")
 
 
 @command.command("report")

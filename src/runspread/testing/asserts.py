@@ -47,6 +47,24 @@ def assert_no_regression(run: Run | Sequence[float], baseline: Baseline, *, marg
     Notes
     -----
     Green does not say that nothing got worse: what is printed says how large a shift would have been seen.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> old = np.random.default_rng(0).normal(0.9, 0.01, 10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     baseline = rs.testing.write_baseline(
+    ...         Path(folder) / "accuracy.json", old, range(10), metric="accuracy", higher=True
+    ...     )
+    >>> found = rs.testing.assert_no_regression([0.90, 0.89, 0.91], baseline)
+    accuracy: not shown to be worse (0.11 sd, limit 2.4 sd).
+    >>> rs.testing.assert_no_regression([0.40, 0.41, 0.39], baseline)
+    Traceback (most recent call last):
+        ...
+    AssertionError: ...
     """
     if baseline.update:
         _update(run, baseline)
@@ -227,6 +245,11 @@ def assert_learns(run: Callable[[int], tuple[int, int]], chance: float, *, seed:
     ------
     AssertionError
         The run is compatible with chance.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.testing.assert_learns(lambda seed: (90, 100), chance=0.1)
     """
     from scipy.stats import binom
 

@@ -172,6 +172,18 @@ def write_baseline(
     ------
     InputError
         It is too large for a repository.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import runspread as rs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "loss.json"
+    ...     losses = [0.31, 0.29, 0.30, 0.32, 0.28]
+    ...     made = rs.testing.write_baseline(file, losses, range(5), metric="loss", higher=False)
+    ...     rs.testing.read_baseline(file, metric="loss").values == made.values
+    True
     """
     from ..methods.gate.regression import check_values
 

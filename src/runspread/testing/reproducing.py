@@ -60,6 +60,15 @@ def assert_seeds_differ(run: Run, seeds: Sequence[int] = (0, 1)) -> None:
     ------
     AssertionError
         Two runs are equal.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.testing.assert_seeds_differ(lambda seed: 1 / (seed + 1))
+    >>> rs.testing.assert_seeds_differ(lambda seed: 0.5)
+    Traceback (most recent call last):
+        ...
+    AssertionError: ...
     """
     if len(set(seeds)) < 2:
         raise InputError(f"the seeds are {list(seeds)}", "two that differ")

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import runspread as rs
+from runspread._reading.plain_files import sealed
 from runspread.errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StorageError
 from runspread.methods.ensembles import ensemble_probabilities, select_ensemble
 from runspread.training import Ensemble, load_split, make_ensemble
@@ -143,13 +144,18 @@ def test_a_changed_or_newer_file_is_refused(ensemble, tmp_path):
     with pytest.raises(NotAStudyError):
         rs.load_ensemble(tmp_path)
     facts = json.loads((folder / "ensemble.json").read_text())
-    (folder / "ensemble.json").write_text(json.dumps({**facts, "version": 99}))
+    with pytest.raises(CorruptShardError, match="differs from the sum"):
+        edited = (folder / "ensemble.json").read_bytes()
+        (folder / "ensemble.json").write_bytes(edited.replace(b'"version"', b'"versioN"'))
+        rs.load_ensemble(folder)
+    del facts["crc32"]
+    (folder / "ensemble.json").write_bytes(sealed(json.dumps({**facts, "version": 99}).encode()))
     with pytest.raises(FormatVersionError, match="99"):
         rs.load_ensemble(folder)
     (folder / "ensemble.json").write_text(json.dumps(facts)[:-5])
     with pytest.raises(CorruptShardError):
         rs.load_ensemble(folder)
-    (folder / "ensemble.json").write_text(json.dumps(facts))
+    (folder / "ensemble.json").write_bytes(sealed(json.dumps(facts).encode()))
     raw = bytearray((folder / "weights.safetensors").read_bytes())
     raw[-1] ^= 1
     (folder / "weights.safetensors").write_bytes(raw)
@@ -160,12 +166,13 @@ def test_a_changed_or_newer_file_is_refused(ensemble, tmp_path):
 def test_code_that_a_file_names_is_never_run(ensemble, tmp_path):
     folder = ensemble.save(tmp_path / "shipped")
     facts = json.loads((folder / "ensemble.json").read_text())
+    del facts["crc32"]  # who means harm writes the right sum
     marker = tmp_path / "run"
     (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')")
     for place in (facts["recipe"], facts["members"][0]["hyperparameters"]):
         before = dict(place)
         place["model"] = f"{tmp_path / 'evil.py'}:build"
-        (folder / "ensemble.json").write_text(json.dumps(facts))
+        (folder / "ensemble.json").write_bytes(sealed(json.dumps(facts).encode()))
         with pytest.raises(InputError, match="network="):
             rs.load_ensemble(folder)
         assert not marker.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._reading.copies import Copies, copied_outputs, digest_of
 from ..._reading.outputs import ArrayOutputs, RunOutputs
 from ..._reading.protocols import HoldsEvidence
-from ...errors import InputError, MissingDataError
+from ...errors import CorruptShardError, InputError, MissingDataError, RunspreadWarning
 
 ROLES = ("init", "order", "augment")
 _HEAD = 256  # values of a parameter that mostly differ between runs
@@ -237,7 +238,7 @@ def _losses(
     first = np.full((len(ids), len(names)), np.nan)
     best, found = (False, 0), None
     for column, name in enumerate(names):
-        curves = metrics[name]
+        curves = _intact(metrics, name)
         first[:, column] = _by_run(curves.run_ids, _first_values(curves.values)[:, None], ids)[:, 0]
         rows, points = _shared(curves)
         rank = (not any(word in name.lower() for word in HELD_OUT), len(rows) * points)
@@ -245,6 +246,16 @@ def _losses(
             at_rows = tuple(curves.run_ids[row] for row in rows)
             best, found = rank, _by_run(at_rows, curves.values[rows, :points].astype(np.float64), ids)
     return (first if names else None), found
+
+
+def _intact(metrics: Mapping[str, Any], name: str) -> Any:
+    """Return the curves of a metric; a corrupt shard is an error here, as runs are compared with each other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RunspreadWarning)
+        try:
+            return metrics[name]
+        except RunspreadWarning as warning:
+            raise CorruptShardError(str(warning), "an intact shard") from warning
 
 
 def _shared(curves: Any) -> tuple[NDArray[np.intp], int]:
