@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -797,3 +798,12 @@ def test_mlflow_lines_of_every_version(tmp_path):
     run = only(rs.import_runs(tmp_path))
     assert run.curves["old"].steps.tolist() == [0, 1]
     assert run.curves["new"].steps.tolist() == [3, 4]
+
+
+def test_a_long_cell_is_read_and_the_limit_of_the_process_is_left(tmp_path):
+    before = csv.field_size_limit()
+    text = "run,step,loss,note\n" + "".join(f"a,{i},{0.5 - i / 100},{'x' * 200_000}\n" for i in range(3))
+    (tmp_path / "t.csv").write_text(text)
+    found = rs.importers.from_table(tmp_path / "t.csv")
+    assert len(found.runs) == 1
+    assert csv.field_size_limit() == before

@@ -13,6 +13,7 @@ from .records import RawRun
 from .values import is_missing, number_of_text
 
 _LARGEST = 256 * 2**20
+_LONGEST_CELL = 2**20
 
 
 def rows_of(path: Path, clock: Clock, delimiter: str | None = None) -> tuple[list[str], Iterator[list[str]]]:
@@ -29,13 +30,26 @@ def rows_of(path: Path, clock: Clock, delimiter: str | None = None) -> tuple[lis
     text = decoded(data).replace("\0", "")
     if delimiter is None:
         delimiter = "\t" if path.suffix == ".tsv" else _delimiter(text)
-    csv.field_size_limit(2**20)
-    lines = iter(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    lines = _parsed(text, delimiter)
     try:
         names = next((row for row in lines if row and not row[0].startswith("#")), [])
     except csv.Error as error:
         raise SourceProblem(f"{path.name} is no table ({error})") from error
     return [name.strip() for name in names], _rows(lines, path, clock, len(names), ended=text.endswith(("\n", "\r")))
+
+
+def _parsed(text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yield the rows of a text; the limit of a cell is the process's, and is given back after each."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    while True:
+        before = csv.field_size_limit(_LONGEST_CELL)
+        try:
+            row = next(reader, None)
+        finally:
+            csv.field_size_limit(before)
+        if row is None:
+            return
+        yield row
 
 
 def _delimiter(text: str) -> str:
