@@ -557,7 +557,7 @@ def test_the_command_shows_before_it_writes(tmp_path, out):
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "trainer_state.json").write_text("no")
     runner = CliRunner()
-    shown = runner.invoke(cli, ["import", str(tmp_path), "--dry-run"])
+    shown = runner.invoke(cli, ["import", str(tmp_path), "--out", str(out), "--dry-run"])
     assert shown.exit_code == 0, shown.output
     for words in ("10 runs in", "seed keys: ", "metrics: val_loss (10 runs)", "problem: broken"):
         assert words in shown.output, words

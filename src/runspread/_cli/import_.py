@@ -95,7 +95,7 @@ def command(
 
     labels = options.pop("labels")
     if dry_run:
-        refuse_ignored("with --dry-run, which writes nothing", "out", "report")
+        refuse_ignored("with --dry-run, which writes nothing", "report")
     found = import_runs(list(paths), format=format, **_settings(options))
     problems = list(found.problems)
     done: dict[str, Any] = {}
