@@ -49,7 +49,7 @@ docs: install
 
 # The wheel and the source archive, and the wheel tried in an empty environment, with torch and without.
 dist: install
-	$(BIN)/python tests/built_package.py
+	$(BIN)/python tests/built_package.py --demo
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build

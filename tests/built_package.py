@@ -1,7 +1,7 @@
 """Build the source archive and the wheel, and use the wheel in an empty environment: `make dist`.
 
 What an editable installation cannot show: a file that the wheel lacks, a dependency that nobody declared, a version
-that differs from the package's. The environment holds what `pip install runspread` brings, then the `train` extra.
+that differs from the package's. With `--demo` also what the `train` extra brings, and the demo.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ def main() -> None:
             sys.exit(f"{wheel.name} says that its version is {version}")
         say(call([binaries / "python", "-W", "error", "-c", WITHOUT_TORCH], place).strip())
         say(call([binaries / "runspread", "demo", "--out", "no"], place, status=2).strip())
-        call([*install, f"{wheel}[train]"], place)
-        say(call([binaries / "runspread", "demo", "--out", "study", "--runs", "16"], place).strip())
+        if "--demo" in sys.argv:
+            call([*install, f"{wheel}[train]"], place)
+            say(call([binaries / "runspread", "demo", "--out", "study", "--runs", "16"], place).strip())
     say(f"{wheel.name} works in an empty environment")
 
 
