@@ -95,6 +95,8 @@ def test_odd_headers_of_numpy_are_refused_in_words(tmp_path, shape):
     for name in ("x.npy", "x.npz"):
         with pytest.raises(RunspreadError):
             rs.variance(rs.open_outputs(tmp_path / name, np.arange(4) % 2))
+    with pytest.raises(RunspreadError, match=r"x\.npy cannot be read"):  # where it is asked what the file holds
+        rs.compare(tmp_path / "x.npy", [0.1, 0.2], metric="loss")
 
 
 def test_archives_that_unpack_to_far_more_are_refused(tmp_path):

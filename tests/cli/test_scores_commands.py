@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -164,6 +165,16 @@ def test_statuses_of_several_arms(table):
     assert invoke("rank", two, "--metric", "accuracy").exit_code == 3
     assert invoke("rank", two, "--metric", "accuracy", "--baseline", "a").exit_code == 3
     assert invoke("summary", two, "--metric", "accuracy").exit_code == 0
+
+
+def test_arrays_of_one_number_per_run_are_taken_as_in_python(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("old.npy", np.array([0.412, 0.398, 0.405, 0.401]))
+    np.save("new.npy", np.array([0.391, 0.380, 0.388, 0.395]))
+    found = invoke("compare", "old.npy", "new.npy", "--metric", "loss")
+    assert found.output.startswith("Yes, new is better than old")
+    assert "of each arm show a gap of 0.01" in invoke("plan", "old.npy", "--metric", "loss", "--gap", 0.01).output
+    assert "(95% interval" in invoke("summary", "old.npy").output
 
 
 def test_margins_of_accuracies_are_points_and_of_losses_their_unit(table):

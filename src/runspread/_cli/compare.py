@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from .._reading.scores.files import TABLES
+from .._reading.scores.files import holds_scores
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .evaluations import finish_models, hold_answers
@@ -140,9 +140,8 @@ def command(
 def _names(a: str, b: str) -> tuple[str, str]:
     """Return what the two are called: their folders, or their files, those of scores without ending."""
     places = [Path(path).resolve() for path in (a, b)]
-    first, second = (place.stem if place.suffix in TABLES else place.name for place in places)
-    names = (first, second)
-    return names if names[0] != names[1] else ("A", "B")
+    first, second = (place.stem if holds_scores(str(place)) else place.name for place in places)
+    return (first, second) if first != second else ("A", "B")
 
 
 def _without_points(found: Asked) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .._reading.scores.files import TABLES
+from .._reading.scores.files import holds_scores
 from .._results import Result
 from ..errors import InputError
 from .choosing import choosing_runs
@@ -143,15 +143,12 @@ def _without_examples() -> list[str]:
 def _scores(study: str, reading: dict[str, Any], split: str, labels: str | None) -> tuple[Any, dict[str, Any]] | None:
     """Return the source and the keywords of its reading, where it holds one number per run."""
     known = {name: value for name, value in reading.items() if name != "examples"}
-    found = asked((study,), known, split, labels) if _may_be_scores(study, known) else None
+    may_be = "metric" in reading or holds_scores(study)
+    found = asked((study,), known, split, labels) if may_be else None
     if found is None or not found.scores:
         return None
     examples = {"n_examples": reading["examples"]} if "examples" in reading else {}
     return found.sources[0], {**found.options, **examples}
-
-
-def _may_be_scores(study: str, reading: dict[str, Any]) -> bool:
-    return Path(study).suffix in TABLES or "metric" in reading
 
 
 def _a_priori(error: float | None, examples: int | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from .._reading.scores.files import TABLES
+from .._reading.scores.files import holds_scores
 from .._results import Result
 from ..errors import InputError
 from .choosing import where_asked
@@ -132,7 +132,7 @@ class Asked(NamedTuple):
 
 def asked(paths: Sequence[str], reading: dict[str, Any], split: str, labels: str | None) -> Asked:
     """Return what the sources are, opened, and the keywords of the verbs that go with them."""
-    tables = [Path(path).suffix in TABLES for path in paths]
+    tables = [holds_scores(path) for path in paths]
     if all(tables):
         return Asked(tuple(paths), True, {**_of_tables(paths), **reading, "points": True})
     if any(tables):

@@ -20,7 +20,7 @@ from .._results import Excluded, Table
 from ..errors import InputError
 from .opening import is_path, opened
 from .protocols import is_study
-from .scores.files import TABLES, are_numbers, numbers_at, stacked
+from .scores.files import TABLES, are_numbers, array_at, numbers_at, stacked
 from .scores.studies import arms_of_study, has_outputs, only_metric, scores_of
 from .study_folders import is_study_folder
 
@@ -158,11 +158,8 @@ def _at_path(path: Path, source: Any) -> tuple[str, Any]:
     if path.suffix in TABLES:
         numbers = numbers_at(path)
         return (TABLE, source) if numbers is None else (NUMBERS, numbers)
-    if path.suffix == ".npy" and path.is_file():
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        if array.ndim == 1 and array.dtype.kind == "f":
-            return NUMBERS, (array.tolist(), "")
-    return OUTPUTS, source
+    array = array_at(path)
+    return (OUTPUTS, source) if array is None else (NUMBERS, (array, ""))
 
 
 def _of_mapping(source: Mapping[Any, Any]) -> tuple[str, Any]:

@@ -345,6 +345,11 @@ def _load(path: Path, name: str | None) -> NDArray[Any]:
         return load_npz(path, [str(name)])[str(name)]
 
 
+def npy_array(path: Path) -> NDArray[Any]:
+    """Return the array of a .npy file, as a view of the file; an InputError where it cannot be read."""
+    return _mapped(path)[None]
+
+
 def _mapped(path: Path) -> Mapping[str | None, NDArray[Any]]:
     """Return the arrays of a .npy or .safetensors file, as views of the file."""
     if path.suffix == ".npy":

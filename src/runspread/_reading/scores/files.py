@@ -1,4 +1,4 @@
-"""Files of scores: one number a line, and several tables of one arm each."""
+"""Files of scores: one number a line, an array of them, and several tables of one arm each."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from ..._results import Table
 from ...errors import InputError
+from ..output_files import npy_array
 from ..tables import as_table, readable
 from .cells import NUMBER, read_cell
 
@@ -34,6 +35,19 @@ def numbers_at(path: Path) -> tuple[list[Any], str] | None:
         if text and not _is_number(text):
             raise InputError(f"line {number} of {path} is {text!r}", "one number a line")
     return [_plain(text) for text in values], head
+
+
+def array_at(path: Path) -> list[float] | None:
+    """Return the numbers of a .npy file with one per run; None for all else."""
+    if path.suffix != ".npy" or not path.is_file():
+        return None
+    array = npy_array(path)
+    return array.tolist() if array.ndim == 1 and array.dtype.kind == "f" else None
+
+
+def holds_scores(path: str) -> bool:
+    """Whether a path is, by its ending, that of a table of scores, or of an array with one number per run."""
+    return Path(path).suffix in TABLES or array_at(Path(path)) is not None
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
