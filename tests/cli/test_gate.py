@@ -202,3 +202,40 @@ def test_void(begun):
     gate("try", "next", "--value", "0.5")
     assert gate("void", "2", "--reason", "the disk was full").exit_code == 0
     assert gate("void", "2", "--reason", " ").exit_code == 2
+
+
+def certified_by_hand(begun, better: float, *options: str) -> Result:
+    """Report every run of a certificate by hand, at a mean of 1 for the start, and return the last answer."""
+    done, noise = gate("certify", *options), itertools.cycle([0.0, 0.01, 0.02, 0.03, 0.04])
+    while done.exit_code == 3:
+        mean = 1.0 if "run start" in done.stderr else better
+        done = gate("certify", "--value", str(mean + next(noise)), "--seed", done.stdout.strip())
+    return done
+
+
+@pytest.mark.parametrize(("better", "status", "said"), [(0.5, 0, "Certified: "), (1.5, 1, "Not certified after ")])
+def test_an_interim_certificate_answers_for_itself(begun, better, status, said):
+    """It answered with the decision on the last try: a drop after a certificate that holds, a keep after one not."""
+    for name, value in (("better", "0.1"), ("other", "9.0" if better < 1 else "0.05")):
+        gate("try", name, "--state", name, "--value", value)
+        gate("try", name, "--value", value)
+    done = certified_by_hand(begun, better, "--interim")
+    assert (done.exit_code, done.stdout[: len(said)]) == (status, said)
+    assert gate("keep?").exit_code == 1 - status  # of the last try
+
+
+def test_runs_that_do_not_vary_are_no_verdict_and_the_climb_goes_on(begun):
+    gate("try", "better", "--state", "better", "--run")
+    done = gate("certify", "--", "sh", "-c", "echo 1.0; : {seed} {state}")
+    assert done.exit_code == 2
+    assert "do not vary" in done.stdout
+    assert gate("try", "worse", "--state", "worse", "--run").exit_code == 1
+    assert gate("keep?").exit_code == 1
+
+
+def test_keep_prints_the_seed_that_is_wanted_and_hands_out_no_other(begun):
+    first = gate("try", "better", "--state", "better", "--value", "0.1")
+    asked = gate("keep?")
+    assert asked.exit_code == 3
+    assert asked.stdout == first.stdout
+    assert gate("keep?").stdout == first.stdout

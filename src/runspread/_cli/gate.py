@@ -79,8 +79,11 @@ command.add_command(certify)
 @json_option
 def keep(ledger: str, one_writer: bool, as_json: bool) -> None:
     """Say what became of the last try; the exit status is the decision."""
+    from ..campaigns.attempts import Attempt
+
     gate = opened(ledger, one_writer)
-    answer(gate, gate.status(), as_json=as_json)
+    last = Attempt(gate, len(gate.campaign.tried) - 1) if gate.campaign.tried else None
+    answer(gate, gate.status(), as_json=as_json, attempt=last, wanted=last and last.waiting)
 
 
 @command.command("next-seed")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..campaigns.commands import Reading
     from ..campaigns.gates import Gate
     from ..campaigns.seeds import SeedToRun
-    from ..methods.gate.status import GateStatus
+    from ..methods.gate.status import Asked, GateStatus
 
 LEDGER = "runspread.gate.jsonl"
 STATUS = {"start": 0, "keep": 0, "certified": 0, "drop": 1, "not certified": 1, "constant": 2}
@@ -154,6 +154,8 @@ def certify(against: str, interim: bool, ledger: str, one_writer: bool, as_json:
     and --seed. With --run, or a command after --, which must take {seed} and {state}, it trains all of them. Without
     --interim this is final: the campaign is closed.
     """
+    from ..campaigns.summaries import asked_of_certificate
+
     gate = opened(ledger, one_writer)
     words = _words(gate, options["run"])
     if words and not any("{state}" in word for word in words):
@@ -173,8 +175,9 @@ def certify(against: str, interim: bool, ledger: str, one_writer: bool, as_json:
     while words and (seed := gate.wanted()) is not None:
         value, facts = _trained(gate, words, seed, _reading(gate, options), options["timeout"])
         gate.report(value, int(seed), state=seed.state, **facts)
-    seed = gate.wanted()
-    answer(gate, gate.status(), as_json=as_json, wanted=seed)
+    seed, trial = gate.wanted(), gate.campaign.certificate
+    assert trial is not None
+    answer(gate, gate.status(), as_json=as_json, asked=asked_of_certificate(trial), wanted=seed)
 
 
 def _words(gate: Gate, run: bool) -> list[str]:
@@ -230,15 +233,20 @@ def answer(
     status: GateStatus,
     *,
     as_json: bool,
+    asked: Asked | None = None,
     attempt: Attempt | None = None,
     wanted: SeedToRun | None = None,
     failed: bool = False,
 ) -> NoReturn:
-    """Say the decision, or which run is wanted, and exit with the status of it."""
-    decision, why = status.asked.decision, status.asked.why
+    """Say the decision, or which run is wanted, and exit with the status of it.
+
+    The decision is that of the certificate that was `asked` about, of the `attempt`, or the last of all.
+    """
+    asked = asked or status.asked
+    decision, why = asked.decision, asked.why
     if attempt is not None:
         decision, why = attempt.decision, attempt.why
-        wanted = attempt.next_seed() if decision not in STATUS else None
+        wanted = None if decision in STATUS else attempt.next_seed() if wanted is None else wanted
     if as_json:
         facts = status.to_dict() | {"decision": decision, "why": why}
         if wanted is not None:

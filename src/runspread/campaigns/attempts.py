@@ -61,6 +61,14 @@ class Attempt:
         """Whether it was kept."""
         return self.decision in ("start", "keep")
 
+    @property
+    def waiting(self) -> SeedToRun | None:
+        """The seed that was handed out last, while its run is not reported."""
+        campaign, tried = self.gate.campaign, self._tried
+        if tried.decision or tried.waiting is None or campaign.confirming(tried):
+            return None
+        return SeedToRun(tried.waiting, tried.state, self._role(campaign, tried))
+
     def next_seed(self) -> SeedToRun | None:
         """Return the next seed to run, with its ``.state``; None when the try is decided.
 

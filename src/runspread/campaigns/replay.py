@@ -123,8 +123,8 @@ class Campaign:
             self.trials.append(Trial(event["trial"], **facts, looks=looks, attempt=event.get("attempt")))
             self.wealth -= event["spent"]
             return
-        trial = self.trials[event["trial"]]
-        trial.verdict, trial.p, trial.at = event["verdict"], event.get("p") or math.nan, event["look"] + 1
+        trial, p = self.trials[event["trial"]], event.get("p")
+        trial.verdict, trial.p, trial.at = event["verdict"], math.nan if p is None else float(p), event["look"] + 1
         trial.judged = event["look"] + 1
         refunded = trial.verdict == CONSTANT or (trial.certified and trial.kind != FINAL)
         self.wealth = max(self.wealth + (trial.spent if refunded else 0.0), 0.0)

@@ -11,7 +11,7 @@ from ..methods.gate.climbing import CONFIRM as CONFIRMING
 from ..methods.gate.looks import certificate_looks
 from ..methods.gate.spreads import noise_warnings
 from ..methods.gate.status import Asked, Cost, GateStatus, TryRow
-from .records import CONFIRM, FINAL, Trial, Tried
+from .records import CONFIRM, END, START, Trial, Tried
 from .replay import CONSTANT, Campaign
 from .states import environment
 
@@ -77,15 +77,20 @@ def _row(tried: Tried) -> TryRow:
 
 def _asked(campaign: Campaign) -> Asked:
     trial = campaign.certificate
-    if trial is not None and (trial.open or trial.kind == FINAL):
-        slot = next(trial.waiting(), None)
-        state = {"start": trial.start, "end": trial.end}
-        wanted = {"seed": slot.seed, "state": state[slot.side], "role": "certificate"} if slot else {}
-        return Asked(decision=trial.verdict, why=_progress(trial), next=wanted)
+    if trial is not None and (trial.open or campaign.closed):
+        return asked_of_certificate(trial)
     tried = campaign.tried[-1] if campaign.tried else None
     if tried is None:
         return Asked(next={})
     return Asked(decision=decision_of(campaign, tried), why=tried.why, next=_next(campaign, tried))
+
+
+def asked_of_certificate(trial: Trial) -> Asked:
+    """Return how a certificate stands, and which of its runs was handed out and is not reported."""
+    slot = next(trial.waiting(), None)
+    state = {START: trial.start, END: trial.end}
+    wanted = {"seed": slot.seed, "state": state[slot.side], "role": "certificate"} if slot else {}
+    return Asked(decision=trial.verdict, why=_progress(trial), next=wanted)
 
 
 def decision_of(campaign: Campaign, tried: Tried) -> str:
@@ -100,6 +105,8 @@ def _next(campaign: Campaign, tried: Tried) -> dict[str, Any]:
 
 
 def _progress(trial: Trial) -> str:
+    if trial.verdict == CONSTANT:
+        return "the runs do not vary"
     if not trial.open:
         return f"p = {trial.p:.2g} at look {trial.judged} of {len(trial.looks)}"
     done = sum(slot.run is not None for slot in trial.slots)
