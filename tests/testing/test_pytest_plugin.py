@@ -165,6 +165,34 @@ def test_same_distribution_sees_both_directions(baseline):
         assert_same_distribution([0.5], baseline)
 
 
+def test_same_distribution_refuses_what_it_could_never_call_different(baseline):
+    """Twice the smaller of two one-sided p-values: 10 and 3 runs reach 2 / 286, not 1 / 286, and would stay green."""
+    far = [loss(seed, 9.0) for seed in range(3)]
+    with pytest.raises(AssertionError, match=r"p = 0\.007"):
+        assert_same_distribution(far, baseline)
+    with pytest.raises(InputError, match=r"p-values down to 0\.007"):
+        assert_same_distribution(far, replace(baseline, false_red=0.005))
+
+
+@pytest.mark.parametrize(
+    "outputs", [np.full((8, 20), 0.9), np.full((8, 20), 300), np.zeros((8, 2, 2), int), [math.nan] * 8, 0.5]
+)
+def test_same_distribution_refuses_what_are_no_classes_or_outcomes(tmp_path, outputs):
+    """Probabilities were cut to whole numbers, 0 for all of them, and so all alike."""
+    old = np.random.default_rng(0).integers(2, size=(8, 20))
+    made = write_baseline(tmp_path / "a.json", old.mean(1), range(8), predictions=old, metric="accuracy")
+    with pytest.raises(InputError):
+        assert_same_distribution(outputs, made)
+
+
+def test_one_new_run_does_not_say_how_far_runs_differ(tmp_path):
+    """With 1 of 120 runs the statistic is unknown, and no number of it is at least what was seen: p = 0, always red."""
+    old = np.random.default_rng(0).integers(2, size=(120, 20))
+    made = write_baseline(tmp_path / "a.json", np.linspace(0.4, 0.6, 120), range(120), predictions=old)
+    with pytest.raises(InputError, match="2 or more"):
+        assert_same_distribution(old[:1], made)
+
+
 def test_same_distribution_sees_answers_that_are_permuted_among_examples(tmp_path):
     rng = np.random.default_rng(0)
     labels = rng.integers(10, size=400)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .._words import count
 from ..errors import InputError, RunspreadWarning
 from ..methods.gate.regression import Tested, check_values, far_values, regression_limits, regression_test
-from .baselines import RUNS, Baseline, elsewhere, write_baseline
+from .baselines import RUNS, Baseline, check_classes, elsewhere, write_baseline
 
 Run = Callable[[int], float]
 
@@ -186,10 +186,12 @@ def assert_same_distribution(outputs: ArrayLike, baseline: Baseline) -> None:
         return
     _warn(baseline)
     if new.ndim == 2:
-        p, what = _p_by_example(new, baseline), f"answers on {new.shape[1]} examples"
+        p, what = _p_by_example(check_classes(new), baseline), f"answers on {new.shape[1]} examples"
+    elif new.ndim != 1 or not np.isfinite(new).all():
+        raise InputError(f"the new runs have outcomes of shape {new.shape}", "finite ones [runs], or [runs, examples]")
     else:
         values = check_values(baseline.values)
-        _check_reach(len(values), len(new), baseline.false_red)
+        _check_reach(len(values), len(new), baseline.false_red, math.comb(len(values) + len(new), len(new)) / 2)
         p, what = min(1.0, 2 * min(permutation_p(values, new), permutation_p(-values, -new))), baseline.metric
     if p <= baseline.false_red:
         meant = "If the change is meant: pytest --update-baselines"
@@ -202,26 +204,27 @@ def assert_same_distribution(outputs: ArrayLike, baseline: Baseline) -> None:
 def _p_by_example(new: np.ndarray, baseline: Baseline) -> float:
     """Return the p-value of equal answers example by example, over all exchanges of runs."""
     from ..methods.trimming.agreement import Agreement, differences
-    from ..methods.trimming.exchanges import exchanges
+    from ..methods.trimming.exchanges import arrangements, exchanges
 
     old = baseline.answers()
     if old is None:
         raise InputError("the baseline has no predictions", "predicted classes", "Update it with predictions.")
     if old.shape[1:] != new.shape[1:]:
         raise InputError(f"{new.shape[1]} new examples and {old.shape[1]} of the baseline", "the same examples")
-    _check_reach(len(old), len(new), baseline.false_red)
+    if len(new) < 2:
+        raise InputError("there is 1 new run", "2 or more, which say how far runs differ by themselves")
+    _check_reach(len(old), len(new), baseline.false_red, arrangements(len(old), len(new)))
     least = max(999, math.ceil(2 / baseline.false_red))
     ways = exchanges(len(old), len(new), least, np.random.default_rng(baseline.first_seed))
     both = np.concatenate([old.astype(np.int64), new.astype(np.int64)])
     return ways.p_value(Agreement(differences(both), None, both.shape[1]).statistics(ways.new))
 
 
-def _check_reach(old: int, new: int, level: float) -> None:
-    from ..methods.trimming.exchanges import arrangements
-
-    if 1 / arrangements(old, new) > level:
+def _check_reach(old: int, new: int, level: float, ways: float) -> None:
+    """Raise where the smallest p-value, one in so many ways, is above the level: no difference could be shown."""
+    if 1 / ways > level:
         raise InputError(
-            f"{old} runs of the baseline and {new} new ones give p-values down to {1 / arrangements(old, new):.2g}",
+            f"{old} runs of the baseline and {new} new ones give p-values down to {1 / ways:.2g}",
             f"p-values down to {level:g}",
             "Use more new runs.",
         )

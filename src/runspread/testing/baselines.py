@@ -214,11 +214,26 @@ def write_baseline(
 def _packed(predictions: ArrayLike | None) -> dict[str, Any]:
     if predictions is None:
         return {}
-    array = np.asarray(predictions)
-    if array.ndim != 2 or array.dtype.kind not in "iub" or array.min() < 0 or array.max() > 255:
-        raise InputError(f"predictions have shape {array.shape}", "classes from 0 to 255 [runs, examples]")
+    array = check_classes(predictions)
     data = base64.b64encode(zlib.compress(array.astype(np.uint8).tobytes(), 9)).decode()
     return {"predictions": data, "shape": array.shape}
+
+
+def check_classes(predictions: ArrayLike) -> NDArray[Any]:
+    """Return predicted classes [runs, examples].
+
+    Raises
+    ------
+    InputError
+        They are of another shape, or no classes: of probabilities cut to whole numbers nothing would be left.
+    """
+    array = np.asarray(predictions)
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "iub" or array.min() < 0 or array.max() > 255:
+        raise InputError(
+            f"predictions have shape {array.shape} and type {array.dtype}",
+            "classes from 0 to 255 as whole numbers [runs, examples]",
+        )
+    return array
 
 
 def config_digest(config: Mapping[str, Any] | str | None) -> str:
