@@ -177,6 +177,35 @@ def test_items_of_one_model_alone_are_counted_and_left_out():
     assert failed.models[1].mean == pytest.approx(found.models[1].worst)
 
 
+def test_an_item_without_a_score_is_counted_once():
+    rows = [{"model": "A", "item": i, "sample": k, "score": float(i % 2)} for i in range(40) for k in range(2)]
+    for row in rows:
+        if row["item"] < 3 or (row["item"] == 7 and row["sample"] == 1):
+            row["score"] = math.nan
+    found = rs.evaluations(rows)
+    one = found.models[0]
+    assert (one.counts.n_items, one.counts.n_left_out) == (37, 4)
+    assert (one.worst, one.best) == (pytest.approx(18.5 / 40), pytest.approx(22 / 40))
+    assert any("3 items and 1 attempt without a score excluded; its mean is 46.2% if all" in w for w in found.warnings)
+    points = rs.evaluations([{**row, "score": 100 * row["score"]} for row in rows])
+    assert math.isnan(points.models[0].worst)
+    assert any(note == "A: 3 items and 1 attempt without a score excluded." for note in points.warnings)
+
+
+def test_what_is_missing_counts_inside_its_benchmark():
+    rows = [
+        {"model": "A", "task": t, "item": i, "score": float(i % 2)}
+        for t, n in (("s", 20), ("b", 980))
+        for i in range(n)
+    ]
+    for row in rows[:10]:
+        row["score"] = math.nan
+    found = rs.evaluations(rows)
+    one = found.models[0]
+    assert (one.mean, one.worst, one.best) == (0.5, pytest.approx((0.25 + 0.5) / 2), pytest.approx((0.75 + 0.5) / 2))
+    assert any("10 items without a score excluded" in note for note in found.warnings)
+
+
 def test_samples_that_depend_on_the_item_are_told():
     """Retries: hard items have more answers, so that the mean of rows is not that of items."""
     rows = [

@@ -13,7 +13,7 @@ from ..._checks import check_choice, check_confidence_level, check_settings
 from ..._reading.evaluations.arrays import as_answers
 from ..._reading.evaluations.options import DEFAULTS as READING
 from ..._reading.evaluations.options import EvaluationReading, checked
-from ..._words import count
+from ..._words import count, listed
 from ...errors import InputError
 from .._statistics import holm_adjusted
 from .consistency import consistency_of
@@ -226,12 +226,7 @@ def _warnings(grid: Grid, scores: tuple[ModelScore, ...], gaps: tuple[ModelDiffe
         noun = grid.answers.cluster_name
         found.append(f"{count(clusters, noun, plural(noun))}: little can be said about new {plural(noun)}.")
     for one in scores:
-        left = one.counts.n_left_out
-        if left > MOST_MISSING * (one.counts.n_items + left):
-            found.append(
-                f"{one.model}: {count(left, 'item')} without a score excluded; its mean is {one.worst:.1%} if all are "
-                f"wrong, {one.best:.1%} if all are right."
-            )
+        found += _left_out(one, len(grid.task_of))
         if one.se > 0 and abs(one.mean_rows - one.mean) > 0.1 * one.se and len(grid.answers.tasks) == 1:
             found.append(
                 f"{one.model}: the mean of all answers is {one.mean_rows:.4g}, that of items {one.mean:.4g}: the "
@@ -244,3 +239,17 @@ def _warnings(grid: Grid, scores: tuple[ModelScore, ...], gaps: tuple[ModelDiffe
     if len({model.seeds > 1 for model in grid.models}) > 1:
         found.append("Some models have one training: the answer covers these checkpoints, not new trainings.")
     return found
+
+
+def _left_out(one: ModelScore, items: int) -> list[str]:
+    """Return what to say where more than two in a hundred of a model's `items`, or as much of its mean, is missing."""
+    absent = items - one.counts.n_items
+    attempts = one.counts.n_left_out - absent
+    rounding = 1e-9
+    if max(absent / items, 0.0 if math.isnan(one.best) else one.best - one.worst) <= MOST_MISSING + rounding:
+        return []
+    lost = [count(absent, "item")] * (absent > 0) + [count(attempts, "attempt")] * (attempts > 0)
+    text = f"{one.model}: {listed(lost)} without a score excluded"
+    if math.isnan(one.best):
+        return [f"{text}."]
+    return [f"{text}; its mean is {one.worst:.1%} if all are wrong, {one.best:.1%} if all are right."]

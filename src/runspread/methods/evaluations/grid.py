@@ -33,7 +33,9 @@ class ModelGrid:
     prompts : int
         That the model was asked with.
     answers, lost : int
-        Answers with a score, and attempts without one that were excluded.
+        Answers with a score, and attempts without one that were excluded although their items have other answers.
+    worst, best : ndarray of float64 [items]
+        Mean of each item with all that has no score wrong, and right.
     mean_rows : float
         Mean of all answers, whichever the item.
     """
@@ -46,6 +48,8 @@ class ModelGrid:
     prompts: int
     answers: int
     lost: int
+    worst: Floats
+    best: Floats
     mean_rows: float
 
     @property
@@ -107,11 +111,8 @@ def grid_of(answers: Answers, missing: str) -> Grid:
         raise InputError("answers without a single score", "scores")
     if np.isinf(kept.score).any():
         raise InputError("infinite scores", "numbers")
-    models = tuple(
-        _model(kept, code, lost=0 if failures else int(lost[answers.model == code].sum()))
-        for code in range(len(answers.models))
-        if (kept.model == code).any()
-    )
+    asked = kept if failures else answers
+    models = tuple(_model(kept, asked, code) for code in range(len(answers.models)) if (kept.model == code).any())
     if failures:
         models = tuple(_filled(one) for one in models)
     cluster = None if (answers.cluster_of < 0).all() else _clusters(answers.cluster_of)
@@ -134,22 +135,35 @@ def _clusters(found: Codes) -> Codes:
     return codes
 
 
-def _model(answers: Answers, code: int, lost: int) -> ModelGrid:
-    own = answers.take(answers.model == code)
+def _model(answers: Answers, asked: Answers, code: int) -> ModelGrid:
+    """Return one model from its answers with a score, and from all that it was `asked`."""
+    own, every = (one.take(one.model == code) for one in (answers, asked))
     _, seed = renumbered(own.seed)
     cells = cells_of(seed, own.prompt, own.item, own.score)
     items, seeds, prompts = len(answers.items), int(seed.max()) + 1, len(answers.prompts)
+    x, lost = cells.item_means(items), np.isnan(every.score)
+    worst, best = (_with_all(every, x, value) for value in (0.0, 1.0))
     return ModelGrid(
         name=answers.models[code],
         cells=cells,
-        x=cells.item_means(items),
+        x=x,
         by_seed=cells.by(cells.seed, seeds, items),
         by_prompt=cells.by(cells.prompt, prompts, items),
         prompts=len(np.unique(cells.prompt)),
         answers=len(own),
-        lost=lost,
+        lost=int((lost & ~np.isnan(x)[every.item]).sum()),
+        worst=worst,
+        best=best,
         mean_rows=float(own.score.mean()),
     )
+
+
+def _with_all(asked: Answers, x: Floats, value: float) -> Floats:
+    """Return the mean of each item if all that has no score has this one; `x` are those of what has a score."""
+    lost = np.isnan(asked.score)
+    if lost.any():
+        x = cells_of(asked.seed, asked.prompt, asked.item, np.where(lost, value, asked.score)).item_means(len(x))
+    return np.where(np.isnan(x), value, x)
 
 
 def _filled(one: ModelGrid) -> ModelGrid:
@@ -160,9 +174,9 @@ def _filled(one: ModelGrid) -> ModelGrid:
 
     absent = np.isnan(one.x)
     asked = ~np.isnan(one.by_prompt).all(axis=1, keepdims=True)
-    return replace(
-        one, x=zero(one.x, absent), by_seed=zero(one.by_seed, absent), by_prompt=zero(one.by_prompt, absent & asked)
-    )
+    x = zero(one.x, absent)
+    seeds, prompts = zero(one.by_seed, absent), zero(one.by_prompt, absent & asked)
+    return replace(one, x=x, by_seed=seeds, by_prompt=prompts, worst=x, best=x)
 
 
 def stratified(values: Floats, strata: list[tuple[NDArray[np.intp], Grouping]]) -> float:

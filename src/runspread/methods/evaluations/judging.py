@@ -91,9 +91,8 @@ def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
     mean, bar = stratified(model.x, strata), _bar(found, how.on)
     most = model.answers if grid.binary and how.on == "models" else math.inf
     lo, hi = interval(mean, bar, how.level, found.n_clusters, bounded=grid.bounded, most=most)
-    absent = len(rows) - int(rows.sum())
-    items = int(rows.sum())
-    total = items + absent
+    items, every = int(rows.sum()), grid.strata(np.ones_like(rows))
+    worst, best = (stratified(one, every) if grid.bounded else math.nan for one in (model.worst, model.best))
     return ModelScore(
         model=model.name,
         mean=mean,
@@ -103,8 +102,8 @@ def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
         df=bar.df,
         n_eff=effective_items(mean, bar.variance, found.n_clusters, most) if grid.bounded else math.nan,
         mean_rows=model.mean_rows,
-        worst=mean * items / total,
-        best=(mean * items + absent) / total,
+        worst=worst,
+        best=best,
         variances=found,
         counts=Counts(
             n_items=items,
@@ -112,7 +111,7 @@ def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
             n_seeds=model.seeds,
             n_prompts=model.prompts,
             n_answers=model.answers,
-            n_left_out=absent + model.lost,
+            n_left_out=len(rows) - items + model.lost,
         ),
     )
 

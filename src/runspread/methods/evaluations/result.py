@@ -24,7 +24,7 @@ class Counts(Part):
     n_items, n_clusters, n_seeds, n_prompts, n_answers : int
         Items, clusters of them (items without clusters), trainings, prompts, answers with a score.
     n_left_out : int
-        Items, or attempts, without a score that were excluded.
+        Items without a score, and attempts without one at other items, that were excluded.
     """
 
     n_items: int
@@ -52,7 +52,7 @@ class ModelScore(Part):
     mean_rows : float
         Mean of all answers, which weighs items by their number of samples.
     worst, best : float
-        Mean with every item that was excluded wrong, and right.
+        Mean with all that was excluded wrong, and right; NaN where scores are not within 0..1.
     variances : Variances
         By where they come from.
     counts : Counts
