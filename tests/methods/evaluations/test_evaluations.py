@@ -159,6 +159,67 @@ def test_several_models_are_corrected_for_their_number():
     assert "Against M0" in based.sentence()
 
 
+def test_the_leader_of_too_few_items_is_not_said_to_be_better():
+    """Eight equal differences decide nothing, whether of two models or of the leader from all others."""
+    few = {"A": np.zeros(8), "B": np.ones(8), "C": np.zeros(8)}
+    found = rs.evaluations(few)
+    assert {gap.verdict for gap in found.differences} == {"undecided"}
+    assert found.may_be_best == ("A", "B", "C")
+    many = rs.evaluations({name: np.repeat(one, 5) for name, one in few.items()})
+    assert many.may_be_best == ("B",)
+    assert "better than every other model (Holm over 2 comparisons with it)" in many.sentence()
+
+
+def test_a_margin_is_corrected_for_the_number_of_models_too():
+    """The margin lies between where one comparison shows it and where five do."""
+    models = {f"M{k}": answers(10 + k, seeds=1) for k in range(6)}
+    for new in list(models)[1:]:
+        pair = rs.evaluations({"M0": models["M0"], new: models[new]}).differences[0]
+        half = pair.hi - pair.diff
+        margin = 0.9 * half - pair.diff
+        if margin <= 0.01:
+            continue
+        one = rs.evaluations({"M0": models["M0"], new: models[new]}, not_worse=margin).differences[0]
+        assert one.verdict == "not worse"
+        several = rs.evaluations(
+            {"M0": models["M0"], **{f"copy{k}": models[new] for k in range(5)}}, baseline="M0", not_worse=margin
+        )
+        assert {gap.verdict for gap in several.differences} == {"undecided"}
+        assert several.differences[0].p_not_worse == pytest.approx(one.p_not_worse)
+        return
+    pytest.fail("no pair to try")
+
+
+def test_what_is_not_better_or_worse_hangs_on_nothing():
+    same = {"A": answers(1, items=400), "B": answers(5, items=400)}
+    for margin in ({"equivalent": 0.1}, {"not_worse": 0.1}):
+        found = rs.evaluations(same, on="models", **margin)
+        assert found.verdict not in ("better", "worse")
+        assert found.deciding_items.fewest is None
+        assert "no verdict of better or worse on B against A to overturn" in found.deciding_items.sentence()
+    better = rs.evaluations({"A": BOTH["A"], "B": BOTH["B"]}, on="models", equivalent=0.9)
+    assert better.verdict == "equivalent"
+    assert better.deciding_items.fewest is None
+
+
+def test_a_verdict_hangs_on_at_least_one_item_and_leaves_one():
+    for d in ([0.5, 0.5001], [0.5, 0.5001, 0.50005]):
+        found = rs.evaluations({"A": np.zeros(len(d)), "B": np.array(d)})
+        assert found.verdict == "better"
+        assert found.deciding_items.fewest == len(d) - 1
+
+
+def test_the_deciding_items_are_those_of_the_corrected_verdict():
+    a, b = np.zeros(60), np.zeros(60)
+    b[:7] = 1
+    alone = rs.evaluations({"A": a, "B": b})
+    assert (alone.verdict, alone.deciding_items.fewest is None) == ("better", False)
+    models = {"A": a, "B": b, **{f"C{k}": np.roll(a, k) for k in range(6)}}
+    several = rs.evaluations(models, baseline="A")
+    assert several.differences[0].verdict == "undecided"
+    assert several.deciding_items.fewest is None
+
+
 def test_one_training_of_some_models_answers_for_checkpoints():
     found = rs.evaluations({"A": answers(1), "B": answers(2, seeds=1)})
     assert found.question.on == "models"

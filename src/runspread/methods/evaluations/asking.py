@@ -17,10 +17,10 @@ from ..._words import count, listed
 from ...errors import InputError
 from .._statistics import holm_adjusted
 from .consistency import consistency_of
-from .deciding import deciding_items
+from .deciding import deciding_items, fewest_items
 from .defaults import FEW_CLUSTERS, LEVEL, MOST_MISSING, ON
 from .grid import Grid, ModelGrid, grid_of
-from .judging import How, decided, judged_pair, p_of, pair_of, score_of_model
+from .judging import How, decided, judged_pair, margin_p, p_of, pair_of, score_of_model
 from .result import Asked, Evaluations, ModelDifference, ModelScore
 from .shares import sources_of
 from .words import plural
@@ -179,14 +179,24 @@ def _pairs(grid: Grid, baseline: str | None) -> list[tuple[ModelGrid, ModelGrid]
 def _evaluated(grid: Grid, how: How, compared: list[tuple[ModelGrid, ModelGrid]], baseline: str | None) -> Evaluations:
     answers = grid.answers
     pairs = [pair_of(grid, old, new, how) for old, new in compared]
-    holm = holm_adjusted(np.array([p_of(pair) for pair in pairs])) if pairs else np.zeros(0)
+    p = np.array([p_of(pair) for pair in pairs])
     scores = tuple(score_of_model(grid, model, how) for model in grid.models)
-    gaps = tuple(judged_pair(pair, p, how, len(pairs)) for pair, p in zip(pairs, holm.tolist(), strict=True))
+    gaps = tuple(
+        judged_pair(pair, p_holm, p_margin, how, len(pairs))
+        for pair, p_holm, p_margin in zip(
+            pairs,
+            holm_adjusted(p).tolist(),
+            holm_adjusted(np.array([margin_p(pair, how) for pair in pairs])).tolist(),
+            strict=True,
+        )
+    )
     decides = None
     if pairs:
-        first = pairs[0]
-        still = partial(decided, grid, first.old, first.new, how)
-        decides = deciding_items(grid, first.old, first.new, first.rows, how.level, still)
+        first, fewest = pairs[0], None
+        if gaps[0].verdict in ("better", "worse"):
+            still = partial(decided, grid, first.old, first.new, how, p[1:])
+            fewest = fewest_items(first.new.x - first.old.x, first.rows, still)
+        decides = deciding_items(grid, first.old, first.new, first.rows, how.level, fewest)
     return Evaluations(
         question=Asked(
             on=how.on,
@@ -214,8 +224,9 @@ def _may_be_best(grid: Grid, scores: tuple[ModelScore, ...], how: How) -> tuple[
     """Return the models that are not shown to be below the leader, by tests corrected for their number (Holm)."""
     at = max(range(len(scores)), key=lambda one: scores[one].mean)
     others = [model for model in grid.models if model.name != scores[at].model]
-    p = np.array([p_of(pair_of(grid, model, grid.models[at], how)) for model in others])
-    below = {model.name for model, one in zip(others, holm_adjusted(p).tolist(), strict=True) if one <= 1 - how.level}
+    pairs = [pair_of(grid, model, grid.models[at], how) for model in others]
+    holm = holm_adjusted(np.array([p_of(pair) for pair in pairs])).tolist()
+    below = {pair.old.name for pair, p in zip(pairs, holm, strict=True) if p <= 1 - how.level and not pair.forced}
     return tuple(one.model for one in scores if one.model not in below)
 
 

@@ -41,7 +41,7 @@ class DecidingItems(Result):
     without : ndarray of float64 [clusters]
         Mean difference without the cluster.
     fewest : int or None
-        How few items have to go for the verdict to be undecided; None where it is undecided.
+        How few items have to go for the verdict to be undecided; None where it is not better or worse.
     all_right, all_wrong : int
         Items that both models always, and never solve: they tell nothing here.
     level : float
@@ -84,7 +84,7 @@ class DecidingItems(Result):
         """Return what the verdict hangs on, and which items differ beyond noise."""
         total = len(self.items)
         if self.fewest is None:
-            start = f"Nothing to overturn: {self.new} against {self.old} is undecided on {count(total, 'item')}."
+            start = f"There is no verdict of better or worse on {self.new} against {self.old} to overturn."
         else:
             most = "one that says" if self.fewest == 1 else "ones that say"
             hangs = f"The verdict hangs on {self.fewest} of {count(total, 'item')}"
@@ -105,12 +105,9 @@ def deciding_items(
     new: ModelGrid,
     rows: NDArray[np.bool_],
     level: float,
-    decided: Callable[[NDArray[np.bool_]], int],
+    fewest: int | None,
 ) -> DecidingItems:
-    """Return which of the common items `rows` [items] decide.
-
-    `decided` says of some items [items] whether they show that the new model is better (1), worse (-1), or neither (0).
-    """
+    """Return which of the common items `rows` [items] decide; `fewest` is what `fewest_items` found."""
     items, d = np.flatnonzero(rows), (new.x - old.x)[rows]
     grouping = Grouping.of(grid.cluster_codes[items], len(items))
     p = _item_p(grid, old, new, items)
@@ -130,7 +127,7 @@ def deciding_items(
         p_adjusted=benjamini_hochberg(p),
         contribution=sums / len(d),
         without=without,
-        fewest=fewest_items(new.x - old.x, rows, decided),
+        fewest=fewest,
         all_right=int((both == 1).all(axis=0).sum()),
         all_wrong=int((both == 0).all(axis=0).sum()),
         level=level,
@@ -145,13 +142,15 @@ def fewest_items(d: Floats, rows: NDArray[np.bool_], decided: Callable[[NDArray[
     """Return how few of the items `rows`, those that speak most for the verdict, leave it undecided when they go.
 
     None where nothing is decided with all of them. The number is found by halving: each item that goes takes from it.
+    `decided` says of some items [items] whether they show that the new model is better (1), worse (-1), or neither (0);
+    one item alone never does.
     """
     sign = decided(rows)
     if not sign:
         return None
     items = np.flatnonzero(rows)
     order = items[np.argsort(-sign * d[items], kind="stable")]
-    low, high = 0, len(order) - 2  # decided without `low`, undecided without `high`
+    low, high = 0, len(order) - 1  # decided without `low`, undecided without `high`
     while high - low > 1:
         middle = (low + high) // 2
         kept = np.zeros_like(rows)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from ..scores.forms import Difference, judged
+from .._statistics import holm_adjusted
+from ..scores.forms import Difference, Judged, judged
 from ..scores.one_arm import t_quantile
 from ..variance.clusters import Grouping
 from .bars import Bar, Variances, bar_of, effective_items, interval, together
@@ -116,12 +117,18 @@ def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
     )
 
 
-def decided(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, rows: NDArray[np.bool_]) -> int:
-    """Return 1 if these items [items] alone show that the new model is better, -1 for worse, 0 for neither."""
+def decided(
+    grid: Grid, old: ModelGrid, new: ModelGrid, how: How, others: NDArray[np.float64], rows: NDArray[np.bool_]
+) -> int:
+    """Return 1 if these items [items] alone show that the new model is better, -1 for worse, 0 for neither.
+
+    `others` are the p-values of the other comparisons [comparisons - 1], which the correction counts as they stand.
+    """
     if len(np.unique(grid.cluster_codes[rows])) < 2:
         return 0
     pair = pair_of(grid, old, new, how, rows)
-    return int(np.sign(pair.one.value)) if p_of(pair) <= 1 - how.level and not pair.forced else 0
+    p = holm_adjusted(np.append(p_of(pair), others))[0]
+    return int(np.sign(pair.one.value)) if p <= 1 - how.level and not pair.forced else 0
 
 
 def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, only: NDArray[np.bool_] | None = None) -> Pair:
@@ -169,16 +176,30 @@ def p_of(pair: Pair) -> float:
     return p
 
 
-def judged_pair(pair: Pair, p_holm: float, how: How, compared: int) -> ModelDifference:
-    """Return the verdict on a pair, one of `compared`, whose corrected p is `p_holm`."""
-    one, alpha = pair.one, 1 - how.level
-    verdict = judged(one, how.margin, how.level, how.asked, lower=False)
-    word = verdict.verdict
-    if word in ("better", "worse") and not p_holm <= alpha:
-        held = how.asked == "not worse" and verdict.p_not_worse <= alpha
-        word = "not worse" if held else "undecided"
-    if pair.forced:
-        word = "undecided"
+def margin_p(pair: Pair, how: How) -> float:
+    """Return the p of the question with a margin; NaN without one."""
+    found = _judged(pair, how)
+    return found.p_equivalent if how.asked == "equivalent" else found.p_not_worse
+
+
+def _judged(pair: Pair, how: How) -> Judged:
+    return judged(pair.one, how.margin, how.level, how.asked, lower=False)
+
+
+def _verdict(pair: Pair, p: float, p_margin: float, how: How) -> str:
+    """Return the verdict by p-values that are corrected for the number of comparisons."""
+    if pair.forced or not pair.one.forms:
+        return "undecided"
+    alpha, word = 1 - how.level, "undecided"
+    if p <= alpha and pair.one.value:
+        word = "better" if pair.one.value > 0 else "worse"
+    says_more = how.asked == "equivalent" or word != "better"
+    return how.asked if p_margin <= alpha and says_more else word
+
+
+def judged_pair(pair: Pair, p_holm: float, p_margin: float, how: How, compared: int) -> ModelDifference:
+    """Return the verdict on a pair, one of `compared`, by its corrected p-values of no difference and of the margin."""
+    one, alpha, found = pair.one, 1 - how.level, _judged(pair, how)
     lo, hi = _within(one.interval(how.level), how)
     lo_all, hi_all = _within(one.interval(1 - alpha / compared), how)
     bar = Bar(one.forms[0].se ** 2, one.forms[0].df) if one.forms else Bar(math.nan, math.nan)
@@ -195,9 +216,9 @@ def judged_pair(pair: Pair, p_holm: float, how: How, compared: int) -> ModelDiff
         hi_all=hi_all,
         se=one.forms[0].se if one.forms else 0.0,
         df=one.df,
-        p_not_worse=verdict.p_not_worse,
-        p_equivalent=verdict.p_equivalent,
-        verdict=word,
+        p_not_worse=found.p_not_worse,
+        p_equivalent=found.p_equivalent,
+        verdict=_verdict(pair, p_holm, p_margin, how),
         smallest_gap=smallest_gap(bar, alpha),
         n_items=int(pair.rows.sum()),
         lacks_old=int(missing[0].sum()),

@@ -99,9 +99,10 @@ class ModelDifference(Part):
     se, df : float
         Of what the interval covers.
     p_not_worse, p_equivalent : float
-        One-sided p-values against the margin; NaN without.
+        One-sided p-values against the margin, not corrected; NaN without.
     verdict : str
-        better, worse, not worse, equivalent or undecided, of the new one.
+        better, worse, not worse, equivalent or undecided, of the new one, by p-values corrected for the number of
+        comparisons.
     smallest_gap : float
         A true gap that such data show in four cases of five.
     n_items : int

@@ -115,17 +115,19 @@ def _within(one: Evaluations, gap: ModelDifference) -> str:
 
 def _of_many(one: Evaluations) -> str:
     """Return who may be the best of several models, or who is better than the baseline."""
-    where, compared = COVERS[one.question.on], len(one.differences)
+    where = COVERS[one.question.on]
     if one.question.baseline is not None:
         groups = {word: [gap.new for gap in one.differences if gap.verdict == word] for word in _ORDER}
         told = [f"{word}: {listed(names)}" for word, names in groups.items() if names]
-        text = f"Against {one.question.baseline}, {'; '.join(told)} (Holm over {compared} comparisons) {where}."
+        tests = count(len(one.differences), "comparison")
+        text = f"Against {one.question.baseline}, {'; '.join(told)} (Holm over {tests}) {where}."
     else:
         leader = max(one.models, key=lambda score: score.mean)
         best = listed(one.may_be_best)
         first = f"{leader.model} leads with {_unit(one, leader.mean)}{' %' if one.in_unit else ''}"
         if len(one.may_be_best) == 1:
-            text = f"{first} and is better than every other model (Holm over {compared} comparisons) {where}."
+            tests = count(len(one.models) - 1, "comparison with it", "comparisons with it")
+            text = f"{first} and is better than every other model (Holm over {tests}) {where}."
         else:
             text = f"{first}, and the best may be {best}: no test separates them {where}."
         text += " The leader's mean is chosen on these questions, and so too high on average."
