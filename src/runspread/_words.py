@@ -32,6 +32,11 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def percent(share: float) -> str:
+    """Return a share as it was given, such as a confidence level: 95%, 97.5%, 99.9%."""
+    return f"{round(100 * share, 6):g}%"
+
+
 def listed(names: Sequence[object], most: int = 6) -> str:
     """Return ``a``, ``a and b``, ``a, b and c``; of more than `most`, how many others there are."""
     words = [str(name) for name in names]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.scores import compare_scores
 from tests.conftest import SHARED
@@ -154,7 +155,7 @@ def test_two_groups_of_runs_are_warned_of():
         ({"not_worse": 0.0}, "not_worse=0 asks for no margin. Expected one above 0"),
         ({"equivalent": -1.0}, "equivalent=-1 asks for no margin. Expected one above 0"),
         ({"equivalent": 1.0, "not_worse": 1.0}, "one question"),
-        ({"level": 0.3}, "between 0.5 and 1"),
+        ({"confidence_level": 0.3}, "between 0.5 and 1"),
         ({"equivalent": 0.6}, "Write 0.006"),
         ({"baseline": "odl"}, "Did you mean 'old'"),
         ({"margn": 1.0}, "compare_scores keyword"),
@@ -172,3 +173,16 @@ def test_more_than_two_arms_ask_for_a_choice():
         compare_scores(arms, metric="return")
     found = compare_scores(arms, metric="return", baseline="a", new_arm="c")
     assert found.names == {"old": "a", "new": "c"}
+
+
+@pytest.mark.parametrize(("level", "words"), [(0.999, "99.9% interval"), (0.975, "97.5% interval")])
+def test_a_confidence_level_is_said_as_it_was_given(level, words):
+    a, b = [0.50, 0.52, 0.51, 0.53], [0.60, 0.62, 0.61, 0.63]
+    how = {"metric": "accuracy", "confidence_level": level}
+    found = [rs.compare(a, b, **how), rs.summary(a, **how)]
+    for one in found:
+        assert one.confidence_level == level
+        assert one.to_dict()["level"] == level
+        assert words in one.sentence()
+        assert words in one.table().title
+    assert f"With {words.removesuffix(' interval')} confidence" in rs.rank({"a": a, "b": b}, **how).sentence()

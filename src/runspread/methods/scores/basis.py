@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class ScoreResult(Result):
     modes : tuple of str
         What `sentence` says of arms whose runs fall into two groups, of which mean and spread describe neither.
     """
+
+    keys: ClassVar = {"confidence_level": "level"}
 
     rests_on: str = ""
     modes: tuple[str, ...] = ()

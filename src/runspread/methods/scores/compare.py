@@ -42,7 +42,7 @@ COMPARING: dict[str, Any] = {
     "threshold": None,
     "paired": False,
     "examples": None,
-    "level": LEVEL,
+    "confidence_level": LEVEL,
 }
 
 
@@ -65,7 +65,7 @@ class CompareSettings(ScoreReading, total=False):
     examples : int
         Size of the test set that the accuracies are measured on: the variance of an arm's mean is then at least that
         of independent errors on so many examples.
-    level : float
+    confidence_level : float
         Of intervals; default 0.95.
     """
 
@@ -78,7 +78,7 @@ class CompareSettings(ScoreReading, total=False):
     threshold: float
     paired: bool | str
     examples: int
-    level: float
+    confidence_level: float
 
 
 def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[CompareSettings]) -> ScoreComparison:
@@ -110,7 +110,7 @@ def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[Co
     check_keywords(settings, {**COMPARING, **READING}, "compare_scores")
     options: dict[str, Any] = {**COMPARING, **settings}
     asked, margin = _asked(options)
-    level = checked_level(options["level"])
+    level = checked_level(options["confidence_level"])
     reading: dict[str, Any] = {name: value for name, value in settings.items() if name in READING}
     table = read_scores(old if new is None else {"old": _sequence(old), "new": _sequence(new)}, **reading)
     one_of_each(table)
@@ -225,7 +225,7 @@ def _compared(
         unit=unit,
         lower_is_better=lower,
         direction_found=found,
-        level=level,
+        confidence_level=level,
         arms=_both(old, new, examples),
         difference=MeanDifference(diff=one.value, lo=low, hi=high, p=p, form=one.name, df=one.df),
         forms=both_forms(old, new),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part, Table
+from ..._words import percent
 from .amounts import Amounts, runs_of_both
 from .arm_runs import ArmRuns
 from .basis import ScoreResult
@@ -102,8 +103,8 @@ class ScoreComparison(Paper, ScoreResult):
         Direction of the metric.
     direction_found : bool
         Whether the direction was read from the name of the metric.
-    level : float
-        Of intervals; every test is one at 1 - level.
+    confidence_level : float
+        Of intervals; every test is one at 1 - confidence_level.
     arms : BothArms
         Runs, mean and standard deviation of each.
     difference : MeanDifference
@@ -137,7 +138,7 @@ class ScoreComparison(Paper, ScoreResult):
     unit: str
     lower_is_better: bool
     direction_found: bool
-    level: float
+    confidence_level: float
     arms: BothArms
     difference: MeanDifference
     forms: Forms
@@ -193,7 +194,7 @@ class ScoreComparison(Paper, ScoreResult):
             rows.append((beyond, g.share_diff, g.share_lo, g.share_hi, g.p_fisher, "Newcombe, Fisher"))
         names = ("quantity", "value", "low", "high", "p", "test")
         columns = {name: [row[at] for row in rows] for at, name in enumerate(names)}
-        title = f"{self.names['new']} minus {self.names['old']}, {self.level:.0%} intervals"
+        title = f"{self.names['new']} minus {self.names['old']}, {percent(self.confidence_level)} intervals"
         return Table(columns, formats={"value": ".5g", "low": ".5g", "high": ".5g", "p": ".3g"}, title=title)
 
     def arm_runs(self) -> dict[str, ArmRuns]:
@@ -212,7 +213,7 @@ class ScoreComparison(Paper, ScoreResult):
         """Return which of both arms may be the better one, by the test of the verdict."""
         old, new = self.names["old"], self.names["new"]
         d = self.difference
-        if d.p <= 2 * (1 - self.level) and d.diff:  # one-sided at 1 - level
+        if d.p <= 2 * (1 - self.confidence_level) and d.diff:  # one-sided at 1 - level
             return frozenset({new if (d.diff < 0) == self.lower_is_better else old})
         return frozenset({old, new})
 
@@ -238,7 +239,7 @@ def _answer(one: ScoreComparison) -> str:
     inside = _inside(one, amounts)
     if verdict == "equivalent":
         within = amounts.margin(one.judged.margin or 0.0)
-        certain = " A difference smaller than that is certain." if one.difference.p <= 1 - one.level else ""
+        certain = " A difference smaller than that is certain." if one.difference.p <= 1 - one.confidence_level else ""
         same = f"{new} and {old} have the same mean {amounts.name}"
         return f"Yes, within {within}: {same}, {apart} for {new} ({inside}).{certain}"
     if verdict == "not worse":
@@ -251,7 +252,7 @@ def _answer(one: ScoreComparison) -> str:
 
 def _not_worse(one: ScoreComparison, amounts: Amounts, how: str) -> str:
     """Return that the new arm is not worse by the margin, and whether it is worse by less for certain."""
-    certain = one.difference.p <= 1 - one.level
+    certain = one.difference.p <= 1 - one.confidence_level
     rest = "It is worse for certain, by less." if certain else "That it is equally good is not shown."
     margin = amounts.margin(one.judged.margin or 0.0)
     start = f"Yes, {one.names['new']} is not worse than {one.names['old']} by more than {margin}"
@@ -279,9 +280,9 @@ def _undecided(one: ScoreComparison, amounts: Amounts, inside: str) -> str:
 def _inside(one: ScoreComparison, amounts: Amounts) -> str:
     """Return interval, runs and direction, as they stand in brackets."""
     by_margin = one.judged.verdict in ("equivalent", "not worse")
-    level = 1 - 2 * (1 - one.level) if by_margin else one.level
+    level = 1 - 2 * (1 - one.confidence_level) if by_margin else one.confidence_level
     ends = (one.judged.lo_tost, one.judged.hi_tost) if by_margin else (one.difference.lo, one.difference.hi)
-    parts = [f"{round(100 * level, 6):g}% interval {amounts.interval(*ends)}", _runs(one)]
+    parts = [f"{percent(level)} interval {amounts.interval(*ends)}", _runs(one)]
     if one.direction_found:
         parts.append("lower is better" if one.lower_is_better else "higher is better")
     if one.arms.examples is not None:
@@ -314,9 +315,9 @@ def _no_spread(one: ScoreComparison) -> str:
 def _by_order(one: ScoreComparison) -> str:
     word = {"better": "Yes, {new} is better than {old}", "worse": "No, {new} is worse than {old}"}
     start = word.get(one.judged.verdict, "Undecided between {new} and {old}").format(**one.names)
-    r = one.ranks
+    r, level = one.ranks, percent(one.confidence_level)
     return (
-        f"{start}: a run of the former is the better one in {r.p_superior:.0%} of pairs ({one.level:.0%} interval "
+        f"{start}: a run of the former is the better one in {r.p_superior:.0%} of pairs ({level} interval "
         f"{r.p_superior_lo:.0%} to {r.p_superior_hi:.0%}; {_runs(one)}). "
         "Diverged runs count as the worst, so that only the order of runs is compared."
     )

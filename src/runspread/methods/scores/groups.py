@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part
+from ..._words import percent
 from .modes import Shape, gap_statistic
 from .one_arm import t_quantile
 
@@ -47,7 +48,7 @@ class GroupShares(Part):
             apart = f"{-100 * self.share_diff:.0f} points fewer"
         return (
             f"{new} of {counts[1]} runs of {names[1]} and {old} of {counts[0]} of {names[0]} are better than "
-            f"{self.threshold:.4g}: {apart} ({level:.0%} interval {100 * self.share_lo:.0f} to "
+            f"{self.threshold:.4g}: {apart} ({percent(level)} interval {100 * self.share_lo:.0f} to "
             f"{100 * self.share_hi:.0f}; Fisher's exact p = {self.p_fisher:.2g})."
         )
 

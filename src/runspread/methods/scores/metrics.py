@@ -14,7 +14,7 @@ from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import given_of, read_scores
 from ..._reading.scores.words import spoken
 from ..._results import Table
-from ..._words import count, listed
+from ..._words import count, listed, percent
 from ...errors import InputError
 from .._statistics import holm_adjusted
 from .basis import ScoreResult
@@ -39,8 +39,8 @@ class ScoreMetrics(ScoreResult):
         Two-sided p of no difference, after Holm's correction over metrics.
     verdicts : tuple of str [metrics]
         better, worse or undecided by these.
-    level : float
-        Of intervals; all verdicts together err in at most 1 - level of cases.
+    confidence_level : float
+        Of intervals; all verdicts together err in at most 1 - confidence_level of cases.
     """
 
     says_excluded = True
@@ -50,7 +50,7 @@ class ScoreMetrics(ScoreResult):
     comparisons: tuple[ScoreComparison, ...]
     p_holm: Floats
     verdicts: tuple[str, ...]
-    level: float
+    confidence_level: float
 
     @property
     def shown(self) -> bool:
@@ -73,7 +73,8 @@ class ScoreMetrics(ScoreResult):
             "p (Holm)": self.p_holm.tolist(),
             "verdict": list(self.verdicts),
         }
-        title = f"{self.names['new']} minus {self.names['old']}, {self.level:.0%} intervals of one metric each"
+        level = percent(self.confidence_level)
+        title = f"{self.names['new']} minus {self.names['old']}, {level} intervals of one metric each"
         return Table(columns, formats={"p (Holm)": ".3g"}, title=title)
 
     def sentence(self) -> str:
@@ -138,7 +139,7 @@ def compare_metrics(source: Any, **settings: Unpack[CompareSettings]) -> ScoreMe
         comparisons=found,
         p_holm=p,
         verdicts=verdicts,
-        level=found[0].level,
+        confidence_level=found[0].confidence_level,
         excluded=table.excluded,
         warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
     )
@@ -146,6 +147,6 @@ def compare_metrics(source: Any, **settings: Unpack[CompareSettings]) -> ScoreMe
 
 def _word(one: ScoreComparison, p: float) -> str:
     """Return the verdict by a metric after the correction."""
-    if not p <= 1 - one.level or one.judged.verdict == "undecided":
+    if not p <= 1 - one.confidence_level or one.judged.verdict == "undecided":
         return "undecided"
     return one.judged.verdict

@@ -14,7 +14,7 @@ from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreReading, ScoreTable, given_of, read_scores
 from ..._results import Part, Table
-from ..._words import listed
+from ..._words import listed, percent
 from ...errors import InputError
 from .._statistics import holm_adjusted
 from .aggregates import TaskAggregates, percentile_interval, profiles, t_boot_interval, task_aggregates
@@ -39,7 +39,7 @@ OVER_TASKS: dict[str, Any] = {
     "tasks": "common",
     "normalise": "none",
     "gamma": GAMMA,
-    "level": LEVEL,
+    "confidence_level": LEVEL,
 }
 _FEWEST_FOR_UNIT = 5  # runs of the baseline on a task below which its spread is a poor unit
 _SCALES_DIFFER = 0.01  # p below which the spread of runs is shown to differ between tasks
@@ -61,7 +61,7 @@ class TaskSettings(ScoreReading, total=False):
         between two scores of each task, such as chance and perfect.
     gamma : float
         Score from which the optimality gap counts nothing; default 1.
-    level : float
+    confidence_level : float
         Of intervals; default 0.95.
     """
 
@@ -71,7 +71,7 @@ class TaskSettings(ScoreReading, total=False):
     tasks: str
     normalise: str | Mapping[str, tuple[float, float]]
     gamma: float
-    level: float
+    confidence_level: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -104,7 +104,7 @@ class ScoreTasks(Paper, ScoreResult):
         Name of the metric; its unit, plain after normalisation.
     lower_is_better : bool
         Direction of the metric.
-    level : float
+    confidence_level : float
         Of intervals.
     on : str
         What the verdict is about.
@@ -135,7 +135,7 @@ class ScoreTasks(Paper, ScoreResult):
     metric: str
     unit: str
     lower_is_better: bool
-    level: float
+    confidence_level: float
     on: str
     runs: tuple[tuple[ArmRuns, ...], ...]
     cells: tuple[tuple[Floats, ...], ...]
@@ -173,7 +173,7 @@ class ScoreTasks(Paper, ScoreResult):
 
         Its interval ("t-boot") is of these tasks, by resampled runs.
         """
-        low, high = improvement_intervals(self.cells, self.level)
+        low, high = improvement_intervals(self.cells, self.confidence_level)
         pairs = [(i, j) for i in range(len(self.names)) for j in range(len(self.names)) if i != j]
         columns: dict[str, list[Any]] = {
             "arm": [self.names[i] for i, _ in pairs],
@@ -193,7 +193,7 @@ class ScoreTasks(Paper, ScoreResult):
             Scores, in the unit of `cells`.
         """
         at = np.asarray(taus, np.float64)
-        shares, (low, high) = profiles(self.cells, at)[0], profile_bands(self.cells, at, self.level)
+        shares, (low, high) = profiles(self.cells, at)[0], profile_bands(self.cells, at, self.confidence_level)
         columns: dict[str, list[Any]] = {
             "arm": [name for name in self.names for _ in at],
             "tau": np.tile(at, len(self.names)).tolist(),
@@ -201,7 +201,7 @@ class ScoreTasks(Paper, ScoreResult):
             "low": low.ravel().tolist(),
             "high": high.ravel().tolist(),
         }
-        return Table(columns, title=f"Bands: pointwise {self.level:.0%}")
+        return Table(columns, title=f"Bands: pointwise {percent(self.confidence_level)}")
 
     def aggregate(self, kind: str = "mean", *, interval: str = "t-boot", gamma: float = GAMMA) -> Table:
         """Return an aggregate over tasks of each arm, with its interval by resampled runs.
@@ -218,12 +218,15 @@ class ScoreTasks(Paper, ScoreResult):
         check_choice(interval, "interval", ("t-boot", "percentile"))
         rows: list[tuple[float, float, float]] = []
         for arm in self.cells:
-            value, low, high = t_boot_interval([arm], kind, self.level, gamma=gamma)
+            value, low, high = t_boot_interval([arm], kind, self.confidence_level, gamma=gamma)
             if interval == "percentile":
-                low, high = percentile_interval([arm], kind, self.level, gamma=gamma)
+                low, high = percentile_interval([arm], kind, self.confidence_level, gamma=gamma)
             rows.append((value, low, high))
         value, low, high = (list(column) for column in zip(*rows, strict=True))
-        return Table({"arm": self.names, kind: value, "low": low, "high": high}, title=f"{self.level:.0%} {interval}")
+        return Table(
+            {"arm": self.names, kind: value, "low": low, "high": high},
+            title=f"{percent(self.confidence_level)} {interval}",
+        )
 
     def _paper(self) -> tuple[list[str], list[PaperColumn]]:
         columns = [
@@ -266,7 +269,7 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
     """
     check_keywords(settings, {**OVER_TASKS, **READING}, "compare_tasks")
     options: dict[str, Any] = {**OVER_TASKS, **settings}
-    level, on = checked_level(options["level"]), check_choice(options["on"], "question", ON)
+    level, on = checked_level(options["confidence_level"]), check_choice(options["on"], "question", ON)
     table = read_scores(source, **given_of(settings))
     metric = table.metrics[0]
     if len(table.metrics) > 1:
@@ -285,7 +288,7 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
         metric=metric,
         unit=unit,
         lower_is_better=table.lower_is_better(),
-        level=level,
+        confidence_level=level,
         on=on,
         runs=runs,
         cells=tuple(tuple(row) for row in cells),

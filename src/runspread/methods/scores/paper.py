@@ -70,7 +70,7 @@ class _Style(NamedTuple):
 class Paper:
     """What results of scores have that can be a table of a paper."""
 
-    level: float
+    confidence_level: float
 
     def _paper(self) -> tuple[list[str], list[PaperColumn]]:
         """Return the arms, in the order of the rows, and the columns."""
@@ -109,7 +109,7 @@ class Paper:
         """
         check_choice(pm, "pm", PLUS_MINUS)
         arms, columns = self._paper()
-        return _table(arms, columns, _Style(self.level, pm, siunitx), caption, label)
+        return _table(arms, columns, _Style(self.confidence_level, pm, siunitx), caption, label)
 
 
 def escaped(text: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
 from ..._reading.scores.words import FRACTION, PERCENT, spoken
+from ..._words import percent
 from ...errors import InputError
 from .amounts import Amounts
 from .arm_runs import ArmRuns
@@ -67,7 +68,7 @@ def plot_scores(
     several = len({one.task for one in arms}) > 1
     rows = {(f"{one.arm}, {one.task}" if several else one.arm): one.runs for one in arms}
     measure = Measure(chosen, result.units[chosen], result.directions[chosen])
-    ax = draw_strip(rows, measure, result.level, ax, target=result.target)
+    ax = draw_strip(rows, measure, result.confidence_level, ax, target=result.target)
     if len(metrics) > 1 and metric is None:
         ax.set_title(f"{spoken(chosen)}, the first of {len(metrics)} metrics", loc="left", fontsize=9, pad=26)
     return ax
@@ -89,7 +90,7 @@ def plot_score_comparison(result: ScoreComparison, ax: Axes | None = None) -> Ax
         The axes drawn on.
     """
     measure = Measure(result.metric, result.unit, result.lower_is_better)
-    return draw_strip(result.arm_runs(), measure, result.level, ax)
+    return draw_strip(result.arm_runs(), measure, result.confidence_level, ax)
 
 
 def plot_score_ranking(result: ScoreRanking, ax: Axes | None = None) -> Axes:
@@ -112,7 +113,9 @@ def plot_score_ranking(result: ScoreRanking, ax: Axes | None = None) -> Axes:
     order = np.argsort(result.mean if result.lower_is_better else -result.mean, kind="stable").tolist()
     rows = {result.names[at]: result.runs[at] for at in order}
     out = frozenset(result.names[at] for at in order if not result.maybe_best[at])
-    return draw_strip(rows, Measure(result.metric, result.unit, result.lower_is_better), result.level, ax, out=out)
+    return draw_strip(
+        rows, Measure(result.metric, result.unit, result.lower_is_better), result.confidence_level, ax, out=out
+    )
 
 
 def plot_score_forest(result: ScoreRanking | ScoreComparison, ax: Axes | None = None) -> Axes:
@@ -134,16 +137,16 @@ def plot_score_forest(result: ScoreRanking | ScoreComparison, ax: Axes | None = 
     """
     measure = Measure(result.metric, result.unit, result.lower_is_better)
     if isinstance(result, ScoreComparison):
-        one, judged, level = result.difference, result.judged, result.level
+        one, judged, level = result.difference, result.judged, result.confidence_level
         ends = (one.lo, one.hi)
         if judged.margin is not None:  # the interval that belongs to a margin
             ends, level = (judged.lo_tost, judged.hi_tost), 1 - 2 * (1 - level)
         row = (result.names["new"], one.diff, *ends)
         less = f"less that of {result.names['old']}"
-        return draw_forest([row], measure, less, ax, margin=judged.margin, level=f"{level:.0%} interval")
+        return draw_forest([row], measure, less, ax, margin=judged.margin, level=f"{percent(level)} interval")
     if result.against is None or result.baseline is None:
         raise InputError("no baseline was named", "differences from one", "Pass baseline= to rank_scores.")
-    level = f"{'simultaneous ' * (len(result.names) > 2)}{result.level:.0%} interval"
+    level = f"{'simultaneous ' * (len(result.names) > 2)}{percent(result.confidence_level)} interval"
     return draw_forest(_forest_rows(result), measure, f"less that of {result.baseline}", ax, level=level)
 
 
@@ -245,7 +248,7 @@ def _draw_arm(
         x, scatter, "o", color=colour, markersize=5, alpha=0.65, markeredgewidth=0, label="one run" if first else None
     )
     ends = arm_intervals(x, level)
-    at, name = row + _BESIDE, f"mean with {level:.0%} interval" if first else None
+    at, name = row + _BESIDE, f"mean with {percent(level)} interval" if first else None
     if math.isfinite(ends.mean_lo) and len(x) == len(runs.values):
         ax.plot([ends.mean_lo, ends.mean_hi], [at, at], color=ORANGE, linewidth=1.8, solid_capstyle="butt")
         ax.plot(mean_of(x), at, "D", color=ORANGE, markersize=5, label=name)

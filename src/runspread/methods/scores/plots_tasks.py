@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._plotting import GREY, STYLES, finish, new_axes
+from ..._words import percent
 from ...errors import InputError
 from .aggregates import profiles
 from .bands import profile_bands, rank_probabilities
@@ -49,7 +50,7 @@ def plot_score_tasks(result: ScoreTasks, ax: Axes | None = None) -> Axes:
     rows: list[tuple[str, float, float, float]] = []
     for at, task in enumerate(result.tasks):
         one = difference(*(Arm.of(arm[at]) for arm in result.cells))
-        rows.append((task, one.value, *one.interval(result.level)))
+        rows.append((task, one.value, *one.interval(result.confidence_level)))
     value = float(result.pairs.diff[0])
     rows += [
         ("these tasks", value, float(result.intervals.these_lo[0]), float(result.intervals.these_hi[0])),
@@ -58,7 +59,9 @@ def plot_score_tasks(result: ScoreTasks, ax: Axes | None = None) -> Axes:
     measure = Measure(result.metric, result.unit, None)
     turned = ", sign changed" if result.lower_is_better else ""
     less = f"of {new} less that of {old}{turned}"
-    return draw_forest(rows, measure, less, ax, level=f"{result.level:.0%} interval", bold_from=len(result.tasks))
+    return draw_forest(
+        rows, measure, less, ax, level=f"{percent(result.confidence_level)} interval", bold_from=len(result.tasks)
+    )
 
 
 def plot_profile(result: ScoreTasks, ax: Axes | None = None) -> Axes:
@@ -83,7 +86,7 @@ def plot_profile(result: ScoreTasks, ax: Axes | None = None) -> Axes:
     room = 0.03 * float(np.ptp(values))
     taus = np.linspace(values.min() - room, values.max() + room, _THRESHOLDS)
     shares, _ = profiles(result.cells, taus)
-    low, high = profile_bands(result.cells, taus, result.level)
+    low, high = profile_bands(result.cells, taus, result.confidence_level)
     for at, (name, (colour, line, _)) in enumerate(zip(result.names, STYLES, strict=False)):
         ax.fill_between(taus, low[at], high[at], color=colour, alpha=0.15, linewidth=0, step="mid")
         ax.step(taus, shares[at], where="mid", color=colour, linestyle=line, linewidth=1.8, label=name)
@@ -93,7 +96,7 @@ def plot_profile(result: ScoreTasks, ax: Axes | None = None) -> Axes:
     ax.text(
         0.99,
         0.97,
-        f"{sign}bands: pointwise {result.level:.0%}",
+        f"{sign}bands: pointwise {percent(result.confidence_level)}",
         ha="right",
         va="top",
         fontsize=8,

@@ -14,7 +14,7 @@ from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreCell, ScoreReading, given_of, read_scores
 from ..._results import Table
-from ..._words import count, listed
+from ..._words import count, listed, percent
 from ...errors import InputError
 from .amounts import Amounts
 from .arm_runs import ArmRuns, runs_of_cell
@@ -29,7 +29,7 @@ from .winner import Winner, winner
 
 Floats = NDArray[np.float64]
 _MOST_NOTED, _FEW_RUNS = 50, 5  # arms whose runs are looked at; runs up to which a shared spread shows much more
-RANKING: dict[str, Any] = {"baseline": None, "spread": "each", "examples": None, "level": LEVEL}
+RANKING: dict[str, Any] = {"baseline": None, "spread": "each", "examples": None, "confidence_level": LEVEL}
 
 
 class RankSettings(ScoreReading, total=False):
@@ -42,14 +42,14 @@ class RankSettings(ScoreReading, total=False):
     examples : int
         Size of the test set that the accuracies are measured on, whose noise is then counted, as if errors were
         independent.
-    level : float
+    confidence_level : float
         Of intervals and of the set of arms that may be best; default 0.95.
     """
 
     baseline: str
     spread: str
     examples: int
-    level: float
+    confidence_level: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,14 +64,14 @@ class ScoreRanking(Paper, ScoreResult):
         Name of the metric; fraction, percent or plain.
     lower_is_better : bool
         Direction.
-    level : float
+    confidence_level : float
         Of intervals and of the set.
     runs : tuple of ArmRuns [arms]
         The runs of each.
     n, mean, sd : ndarray of float64 [arms]
         Runs, mean and standard deviation of each.
     maybe_best : ndarray of bool [arms]
-        Arms that may be the best: the truly best one is among them with probability `level`.
+        Arms that may be the best: the truly best one is among them with probability `confidence_level`.
     pairs : AllPairs
         Tests of all pairs.
     against : VersusBaseline or None
@@ -92,7 +92,7 @@ class ScoreRanking(Paper, ScoreResult):
     metric: str
     unit: str
     lower_is_better: bool
-    level: float
+    confidence_level: float
     runs: tuple[ArmRuns, ...]
     n: NDArray[np.int64]
     mean: Floats
@@ -144,17 +144,17 @@ def _half(one: ScoreRanking) -> float:
 def _best_words(one: ScoreRanking) -> str:
     amounts = Amounts(one.metric, one.unit, _half(one))
     inside = [at for at in np.argsort(-one.mean if not one.lower_is_better else one.mean) if one.maybe_best[at]]
-    k, top = len(one.names), one.best.winner
+    k, top, level = len(one.names), one.best.winner, percent(one.confidence_level)
     if len(inside) == k:
         text = (
-            f"With {one.level:.0%} confidence none of the {k} arms can be ruled out as the best: {one.names[top]} has "
+            f"With {level} confidence none of the {k} arms can be ruled out as the best: {one.names[top]} has "
             f"the best mean {amounts.name}, {amounts.level(float(one.mean[top]))} ({_runs(one.n)})."
         )
         return f"{text} {_luck_words(one, amounts)}".strip()
     shown = listed([f"{one.names[at]} ({amounts.level(float(one.mean[at]))})" for at in inside], most=4)
     if len(inside) == 1:
-        return f"With {one.level:.0%} confidence {shown} has the best {amounts.name} of {k} arms ({_runs(one.n)})."
-    text = f"With {one.level:.0%} confidence the best of {k} arms is among {len(inside)}: {shown} ({_runs(one.n)})."
+        return f"With {level} confidence {shown} has the best {amounts.name} of {k} arms ({_runs(one.n)})."
+    text = f"With {level} confidence the best of {k} arms is among {len(inside)}: {shown} ({_runs(one.n)})."
     return f"{text} {_luck_words(one, amounts)}".strip()
 
 
@@ -193,7 +193,8 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
     """Return which of several arms may be the best, and how each differs from a baseline.
 
     An arm is out where another one is shown to be better, at a level shared among its comparisons, so that the truly
-    best arm stays with probability `level` (multiple comparisons with the best, Hsu 1981, in its Bonferroni form).
+    best arm stays with probability `confidence_level` (multiple comparisons with the best, Hsu 1981, in its Bonferroni
+    form).
 
     Parameters
     ----------
@@ -216,7 +217,10 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
     """
     check_keywords(settings, {**RANKING, **READING}, "rank_scores")
     options: dict[str, Any] = {**RANKING, **settings}
-    level, spread = checked_level(options["level"]), check_choice(options["spread"], "spread", ("each", "shared"))
+    level, spread = (
+        checked_level(options["confidence_level"]),
+        check_choice(options["spread"], "spread", ("each", "shared")),
+    )
     table = read_scores(source, **given_of(settings))
     one_of_each(table)
     cells = {arm: table.cell(arm) for arm in table.arms if len(table.cell(arm))}
@@ -245,7 +249,7 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
         metric=metric,
         unit=unit,
         lower_is_better=lower,
-        level=level,
+        confidence_level=level,
         runs=tuple(runs_of_cell(cell, table) for cell in cells.values()),
         n=np.array([one.n for one in facts]),
         mean=np.array([one.mean for one in facts]),

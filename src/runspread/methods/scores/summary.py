@@ -14,7 +14,7 @@ from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import Place, ScoreCell, ScoreReading, ScoreTable, given_of, read_scores
 from ..._results import Part, Table
-from ..._words import count
+from ..._words import count, percent
 from ...errors import InputError
 from .amounts import Amounts
 from .arm_runs import ArmRuns, runs_of_cell
@@ -43,7 +43,7 @@ DESCRIBING: dict[str, Any] = {
     "threshold": None,
     "interval": "t",
     "examples": None,
-    "level": LEVEL,
+    "confidence_level": LEVEL,
 }
 _FEWEST_FOR_BCA = 20
 
@@ -63,7 +63,7 @@ class SummarySettings(ScoreReading, total=False):
     examples : int
         Size of the test set that the accuracies are measured on: the intervals of means then count its noise, as if
         errors were independent.
-    level : float
+    confidence_level : float
         Of intervals; default 0.95.
     """
 
@@ -72,7 +72,7 @@ class SummarySettings(ScoreReading, total=False):
     threshold: float
     interval: str
     examples: int
-    level: float
+    confidence_level: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -151,7 +151,7 @@ class RunScores(Paper, ScoreResult):
         Whether lower is better, by metric; None where it is not known.
     target : float or None
         Number that the runs are compared with.
-    level : float
+    confidence_level : float
         Of intervals.
     """
 
@@ -161,7 +161,7 @@ class RunScores(Paper, ScoreResult):
     units: dict[str, str]
     directions: dict[str, bool | None]
     target: float | None
-    level: float
+    confidence_level: float
 
     def table(self) -> Table:
         """Return a row for each arm, task and metric."""
@@ -183,7 +183,11 @@ class RunScores(Paper, ScoreResult):
             if not any(columns[name]):
                 del columns[name]
         numbers = ("mean", "low", "high", "sd", "median", "best")
-        return Table(columns, formats=dict.fromkeys(numbers, ".6g"), title=f"{self.level:.0%} intervals of the mean")
+        return Table(
+            columns,
+            formats=dict.fromkeys(numbers, ".6g"),
+            title=f"{percent(self.confidence_level)} intervals of the mean",
+        )
 
     def _best(self, one: ArmScores) -> float:
         """Return the best run of an arm; NaN where the direction is not known."""
@@ -226,14 +230,16 @@ def _about(found: RunScores, one: ArmScores) -> str:
     if one.success is not None:
         return _success_words(one, one.success, found)
     if one.shape.two_groups and one.target is None:
-        return _two_groups_words(one.values, one.shape, found.level, lower=bool(found.directions[one.metric]))
+        return _two_groups_words(
+            one.values, one.shape, found.confidence_level, lower=bool(found.directions[one.metric])
+        )
     text = (
-        f"The mean {amounts.name}{of} is {amounts.level(m.mean)} ({found.level:.0%} interval "
+        f"The mean {amounts.name}{of} is {amounts.level(m.mean)} ({percent(found.confidence_level)} interval "
         f"{amounts.level(ends.mean_lo)} to {amounts.level(ends.mean_hi)}; {count(n, 'run')})"
     )
     if one.target is not None and found.target is not None:
         t = one.target
-        shown = "better" if t.p_target_better <= 1 - found.level else "not shown to be better"
+        shown = "better" if t.p_target_better <= 1 - found.confidence_level else "not shown to be better"
         beat = f"{t.beat_count} of the {n} runs beat that number"
         return f"{text}, and it is {shown} than {found.target:g} (one-sided p = {t.p_target_better:.2g}). {beat}."
     if n == 2:
@@ -243,9 +249,10 @@ def _about(found: RunScores, one: ArmScores) -> str:
 
 
 def _success_words(one: ArmScores, s: Success, found: RunScores) -> str:
+    level = percent(found.confidence_level)
     return (
         f"{s.success_count} of {count(one.moments.n, 'run')}{f' of {one.arm}' if one.arm else ''} are better than "
-        f"{s.threshold:g}: a run is so with probability {s.success_rate:.0%} ({found.level:.0%} interval "
+        f"{s.threshold:g}: a run is so with probability {s.success_rate:.0%} ({level} interval "
         f"{s.success_lo:.0%} to {s.success_hi:.0%})."
     )
 
@@ -265,7 +272,7 @@ def _two_groups_words(values: Floats, form: Shape, level: float, *, lower: bool 
     return (
         f"Mean and standard deviation mislead here: of {len(y)} runs {len(high)} end near {high.mean():.2g} and "
         f"{len(low)} near {low.mean():.2g}. A run ends in the better group with probability {len(good) / len(y):.0%} "
-        f"({level:.0%} interval {ends[0]:.0%} to {ends[1]:.0%})."
+        f"({percent(level)} interval {ends[0]:.0%} to {ends[1]:.0%})."
     )
 
 
@@ -292,7 +299,7 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
     """
     check_keywords(settings, {**DESCRIBING, **READING}, "run_scores")
     options: dict[str, Any] = {**DESCRIBING, **settings}
-    level = checked_level(options["level"])
+    level = checked_level(options["confidence_level"])
     table = read_scores(_as_source(source), one_arm=True, **given_of(settings))
     arms = [_arm(table, place, cell, options, level) for place, cell in table.cells.items()]
     notes = [note for one in arms for note in arm_warnings(one.arm, one.values, one.shape)]
@@ -302,7 +309,7 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
         units=dict(table.units),
         directions=dict(table.directions),
         target=options["target"],
-        level=level,
+        confidence_level=level,
         excluded=table.excluded,
         warnings=(*table.warnings, *notes),
         modes=_mode_words(arms, several=len(arms) > 1 or options["target"] is not None),

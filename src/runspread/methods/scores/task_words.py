@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def words_of_two(one: ScoreTasks) -> str:
     """Return the verdict on two arms, on these tasks and on tasks like them."""
-    ends, p, alpha, m = one.intervals, one.pairs, 1 - one.level, len(one.tasks)
+    ends, p, alpha, m = one.intervals, one.pairs, 1 - one.confidence_level, len(one.tasks)
     diff, (old, new) = float(p.diff[0]), one.names
     amounts = Amounts(one.metric, one.unit, float(ends.these_hi[0] - ends.these_lo[0]) / 2 or abs(diff) / 10 or 1.0)
     side = "better" if diff > 0 else "worse"

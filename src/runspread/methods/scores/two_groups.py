@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._results import Table
-from ..._words import count
+from ..._words import count, percent
 from ...errors import InputError
 from .basis import ScoreResult
 from .compare import checked_level
@@ -38,7 +38,7 @@ class ScoreModes(ScoreResult):
         Share of runs in the upper group, with Clopper and Pearson's interval.
     threshold : float or None
         Where the runs were divided, if that was given.
-    level : float
+    confidence_level : float
         Of the interval.
     """
 
@@ -54,7 +54,7 @@ class ScoreModes(ScoreResult):
     share_lo: float
     share_hi: float
     threshold: float | None
-    level: float
+    confidence_level: float
 
     def table(self) -> Table:
         """Return both groups."""
@@ -63,10 +63,11 @@ class ScoreModes(ScoreResult):
 
     def sentence(self) -> str:
         """Return whether there are two groups; never that there is one."""
+        level = percent(self.confidence_level)
         if self.threshold is not None:
             return (
                 f"{self.sizes[1]} of {count(self.n, 'run')} lie above {self.threshold:g}: a run does so with "
-                f"probability {self.share:.0%} ({self.level:.0%} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
+                f"probability {self.share:.0%} ({level} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
             )
         if self.n < 8:
             return f"{count(self.n, 'run')} are too few to see two groups. It takes 8 or more."
@@ -75,7 +76,7 @@ class ScoreModes(ScoreResult):
         return (
             f"Mean and standard deviation mislead here: of {self.n} runs {self.sizes[1]} end near {self.means[1]:.2g} "
             f"and {self.sizes[0]} near {self.means[0]:.2g}. A run ends in the upper group with probability "
-            f"{self.share:.0%} ({self.level:.0%} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
+            f"{self.share:.0%} ({level} interval {self.share_lo:.0%} to {self.share_hi:.0%})."
         )
 
 
@@ -124,5 +125,5 @@ def score_modes(values: ArrayLike, *, threshold: float | None = None, confidence
         share_lo=ends[0],
         share_hi=ends[1],
         threshold=threshold,
-        level=confidence_level,
+        confidence_level=confidence_level,
     )

@@ -137,7 +137,7 @@ def _of_scores(
         refuse(asked, ("on", "not_worse", "equivalent"), f"{len(table.metrics)} metrics: name one with metric=")
         how = some(own, {*COMPARING, "lower_is_better"})
         refuse(own, ("tasks", "normalise", "gamma", "gap", "threshold"), "several metrics: name one with metric=")
-        return resting(compare_metrics(table, level=level, **how), "compare")
+        return resting(compare_metrics(table, confidence_level=level, **how), "compare")
     asked_margins = {**some(asked, ("not_worse", "equivalent")), "gap": own.pop("gap", None)}
     margin = margins(asked_margins, table, points=bool(options.get("points")))
     if len(table.tasks) > 1:
@@ -148,7 +148,7 @@ def _of_scores(
         )
         question = {} if on is None else {"on": on}
         how = some(own, {*OVER_TASKS, "lower_is_better"})
-        return resting(compare_tasks(table, level=level, **{**how, **question}), "compare")
+        return resting(compare_tasks(table, confidence_level=level, **{**how, **question}), "compare")
     if on in QUESTIONS:
         raise InputError(f"on={on!r} with one number per run", "outputs per example", "Drop on=.")
     refuse(own, ("tasks", "normalise", "gamma"), "one task")
@@ -157,4 +157,4 @@ def _of_scores(
         refuse({**margin, **some(own, single)}, single, f"{len(table.arms)} arms")
         return ranked(Scores(table), None, {**options, **own}, level)
     how = some(own, {*COMPARING, "lower_is_better"})
-    return resting(compare_scores(table, level=level, **margin, **how), "compare")
+    return resting(compare_scores(table, confidence_level=level, **margin, **how), "compare")

@@ -79,9 +79,9 @@ def ranked(held: Scores | Outputs, labels: Any, options: Mapping[str, Any], leve
     own["baseline"] = arm_of(own.get("baseline"), table.arms)
     if len(table.tasks) > 1:
         refuse(options, ("spread", "examples"), "several tasks")
-        return resting(compare_tasks(table, level=level, **some({**options, **own}, OVER_TASKS)), "rank")
+        return resting(compare_tasks(table, confidence_level=level, **some({**options, **own}, OVER_TASKS)), "rank")
     refuse(options, ("on", "tasks", "normalise", "gamma"), "one task")
-    return resting(rank_scores(table, level=level, **own), "rank", outputs=held.origin == OUTPUTS)
+    return resting(rank_scores(table, confidence_level=level, **own), "rank", outputs=held.origin == OUTPUTS)
 
 
 def accuracies(held: Outputs, labels: Any, options: Mapping[str, Any]) -> Scores:

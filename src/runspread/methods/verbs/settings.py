@@ -131,9 +131,9 @@ class PlanningOptions(EvidenceOptions, total=False):
     power: float
 
 
-COMPARISONS = {*KNOWN, *COMPARE, *COMPARING, *OVER_TASKS, "clusters"} - {"level"}
-RANKINGS = {*KNOWN, *RANKING, *OVER_TASKS} - {"level", "new_arm"}
-SUMMARIES = {*KNOWN, *DESCRIBING} - {"level"}
+COMPARISONS = {*KNOWN, *COMPARE, *COMPARING, *OVER_TASKS, "clusters"} - {"confidence_level"}
+RANKINGS = {*KNOWN, *RANKING, *OVER_TASKS} - {"confidence_level", "new_arm"}
+SUMMARIES = {*KNOWN, *DESCRIBING} - {"confidence_level"}
 PLANS = {*KNOWN, *PLAN, *PLANNING, "baseline", "examples"} - {"pilot", "runs"}
 
 

@@ -56,5 +56,5 @@ def summary(
         refuse({"labels": labels}, ("labels",), "one number per run")
     table = read(held, given, one_arm=True)
     own = {**some(given, DESCRIBING), **({} if target is None else {"target": target})}
-    found = run_scores(table, level=confidence_level, **own, **direction_given(given, table))
+    found = run_scores(table, confidence_level=confidence_level, **own, **direction_given(given, table))
     return resting(found, "summary", outputs=held.origin == OUTPUTS)
