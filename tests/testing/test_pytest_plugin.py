@@ -289,10 +289,66 @@ def test_no_baseline_says_how_to_make_one(tmp_path):
         read_baseline(tmp_path / "x.json")
 
 
-def test_a_baseline_of_another_processor_is_warned_of(baseline):
-    other = replace(baseline, environment={"machine": "abacus"})
-    with pytest.warns(RunspreadWarning, match="made elsewhere: machine abacus"):
-        assert_no_regression(loss, other)
+@pytest.mark.parametrize("known", [{"machine": "abacus"}, {"device": "cuda"}])
+def test_a_baseline_of_another_processor_is_refused(baseline, known, monkeypatch):
+    monkeypatch.setattr("runspread.testing.baselines._device", lambda: "cpu")
+    other = replace(baseline, environment=known)
+    for refuses in (
+        lambda: assert_no_regression(loss, other),
+        lambda: assert_not_worse(loss, other, margin=0.05),
+        lambda: assert_same_distribution([loss(seed) for seed in range(50, 58)], other),
+    ):
+        with pytest.raises(InputError, match=f"made elsewhere: {next(iter(known))} .*, not "):
+            refuses()
+
+
+def test_a_device_that_nobody_knows_is_none_of_another_kind(baseline, monkeypatch):
+    """Before a training has loaded torch, nothing is known of the device it will take."""
+    monkeypatch.setattr("runspread.testing.baselines._device", lambda: "")
+    assert_no_regression(loss, replace(baseline, environment={"device": "cuda"}))
+    monkeypatch.setattr("runspread.testing.baselines._device", lambda: "cuda")
+    assert_no_regression(loss, replace(baseline, environment={"device": ""}))
+
+
+def test_a_baseline_of_another_processor_may_be_made_under_a_name_of_its_own(suite, pytester):
+    suite("--update-baselines")
+    file = Path(pytester.path) / "baselines" / "mlp.json"
+    file.write_text(re.sub('"machine": "[^"]*"', '"machine": "abacus"', file.read_text()))
+    done = suite()
+    done.assert_outcomes(passed=2, failed=1)
+    done.stdout.fnmatch_lines(["*made elsewhere: machine abacus, not *"])
+    test = Path(pytester.path) / "test_it.py"
+    test.write_text(test.read_text().replace('"mlp"', '"mlp_here"'))
+    suite("--update-baselines").assert_outcomes(passed=3)
+    suite().assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"values": None},
+        {"values": [0.5, "1_0"]},
+        {"environment": []},
+        {"seeds": 3},
+        {"values": [math.nan] * 8},
+        {"predictions": "A" * 300_000},
+    ],
+)
+def test_a_baseline_that_was_edited_wrongly_is_refused(tmp_path, changes):
+    made = write_baseline(tmp_path / "x.json", VALUES, range(10), metric="loss")
+    made.path.write_text(json.dumps(json.loads(made.path.read_text()) | changes))
+    with pytest.raises(InputError):
+        read_baseline(made.path)
+
+
+@pytest.mark.parametrize("shape", [(8, 19), (160,), (8, 21)])
+def test_predictions_that_are_not_what_they_state_are_refused(tmp_path, shape):
+    old = np.random.default_rng(0).integers(2, size=(8, 20))
+    made = write_baseline(tmp_path / "a.json", np.linspace(0.4, 0.6, 8), range(8), predictions=old)
+    with pytest.raises(InputError, match="do not have the shape"):
+        replace(made, shape=shape).answers()
+    with pytest.raises(InputError, match="are damaged"):
+        replace(made, predictions="AAAA").answers()
 
 
 def test_a_run_far_from_the_others_is_warned_of(baseline):
@@ -307,6 +363,13 @@ def test_trap_11_an_update_takes_new_seeds(tmp_path, baseline, capsys):
     seeds = set(read_baseline(kept.path).seeds)
     assert len(seeds) == 10
     assert not seeds & set(baseline.seeds)
+
+
+def test_outcomes_without_seeds_are_stored_without(tmp_path, baseline):
+    """They were stored as those of the seeds 0 to 9, which nobody had said."""
+    for update in (assert_no_regression, assert_same_distribution):
+        update(list(VALUES), replace(baseline, path=tmp_path / "x.json", update=True))
+        assert read_baseline(tmp_path / "x.json").seeds == ()
 
 
 # ---------------------------------------------------------------------- the plug-in

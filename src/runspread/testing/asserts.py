@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .._words import count
 from ..errors import InputError, RunspreadWarning
 from ..methods.gate.regression import Tested, check_values, far_values, regression_limits, regression_test
-from .baselines import RUNS, Baseline, check_classes, elsewhere, write_baseline
+from .baselines import RUNS, Baseline, check_classes, check_processor, write_baseline
 
 Run = Callable[[int], float]
 
@@ -42,7 +42,7 @@ def assert_no_regression(run: Run | Sequence[float], baseline: Baseline, *, marg
         The runs are worse. Where nothing changed this happens in at most ``baseline.false_red`` of commits, for 95 % of
         baselines of normal runs.
     InputError
-        The baseline has too few runs, or runs that do not vary.
+        The baseline has too few runs, runs that do not vary, or was made on another kind of processor.
 
     Notes
     -----
@@ -70,7 +70,7 @@ def assert_no_regression(run: Run | Sequence[float], baseline: Baseline, *, marg
         _update(run, baseline)
         return None
     values = check_values(baseline.values)
-    _warn(baseline)
+    _check(baseline)
     seeds = baseline.new_seeds()
     new = (lambda: float(run(next(seeds)))) if callable(run) else run
     settings: dict[str, Any] = {"false_red": baseline.false_red, "max_runs": baseline.max_runs}
@@ -126,7 +126,7 @@ def assert_not_worse(run: Run | Sequence[float], baseline: Baseline, *, margin: 
         It is not shown: they are worse, or the runs are too few to say. A training that is worse by the margin passes
         in at most ``baseline.false_red`` of cases, on average over baselines.
     InputError
-        The margin is not above 0, or there are too few runs.
+        The margin is not above 0, there are too few runs, or the baseline is of another kind of processor.
     """
     from ..methods.gate.regression import shown_not_worse
 
@@ -137,7 +137,7 @@ def assert_not_worse(run: Run | Sequence[float], baseline: Baseline, *, margin: 
         hint = "To fail on what is shown to be worse: assert_no_regression."
         raise InputError(f"margin={margin}", "a number above 0", hint)
     values = check_values(baseline.values)
-    _warn(baseline)
+    _check(baseline)
     seeds = baseline.new_seeds()
     new = [float(run(next(seeds))) for _ in range(runs)] if callable(run) else [float(value) for value in run]
     failed = [value for value in new if not math.isfinite(value)]
@@ -175,16 +175,16 @@ def assert_same_distribution(outputs: ArrayLike, baseline: Baseline) -> None:
         They differ. Where nothing changed this happens in ``baseline.false_red`` of commits on average over baselines,
         not for each: after a red, look at what it says before you look at the rate.
     InputError
-        Too few runs to show anything, or other examples.
+        Too few runs to show anything, other examples, or a baseline of another kind of processor.
     """
     from ..methods.gate.exact import permutation_p
 
     new = np.asarray(outputs)
     if baseline.update:
         predictions = new if new.ndim == 2 else None
-        _write(baseline, new.mean(1) if new.ndim == 2 else new, range(len(new)), 0.0, predictions)
+        _write(baseline, new.mean(1) if new.ndim == 2 else new, (), 0.0, predictions)
         return
-    _warn(baseline)
+    _check(baseline)
     if new.ndim == 2:
         p, what = _p_by_example(check_classes(new), baseline), f"answers on {new.shape[1]} examples"
     elif new.ndim != 1 or not np.isfinite(new).all():
@@ -270,7 +270,7 @@ def assert_learns(run: Callable[[int], tuple[int, int]], chance: float, *, seed:
 def _update(run: Run | Sequence[float], baseline: Baseline, runs: int = RUNS) -> None:
     """Run a baseline anew, on seeds that no run had, and write it."""
     if not callable(run):
-        _write(baseline, [float(value) for value in run], range(len(run)), 0.0, None)
+        _write(baseline, [float(value) for value in run], (), 0.0, None)  # nobody said which seeds
         return
     stream, begun = baseline.new_seeds("baseline"), time.monotonic()
     seeds = [next(stream) for _ in range(runs)]
@@ -286,13 +286,9 @@ def _write(baseline: Baseline, values: Any, seeds: Any, seconds: float, predicti
     print(f"{made.path} was written: {made.sentence()}. Review and commit it.")  # noqa: T201  (the plug-in says it too)
 
 
-def _warn(baseline: Baseline) -> None:
-    if other := elsewhere(baseline):
-        warnings.warn(
-            f"the baseline {baseline.name} was made elsewhere: {other}. Make it anew if runs differ there.",
-            RunspreadWarning,
-            stacklevel=3,
-        )
+def _check(baseline: Baseline) -> None:
+    """Refuse a baseline of another processor, and warn of one that sees less than it might."""
+    check_processor(baseline)
     far = far_values(np.asarray(baseline.values))
     if len(far):
         warnings.warn(

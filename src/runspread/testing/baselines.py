@@ -9,16 +9,19 @@ import os
 import platform
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._reading.plain_files import read_json
 from ..errors import InputError
+from ..studies.publishing import publish_file
 
 FORMAT, RUNS = 1, 10
 LARGEST, LARGEST_PREDICTIONS = 4096, 200_000  # bytes of the file without predictions, and of those
@@ -90,7 +93,15 @@ class Baseline:
         """Return the stored predictions [runs, examples]."""
         if not self.predictions:
             return None
-        data = zlib.decompress(base64.b64decode(self.predictions))
+        size = math.prod(self.shape)
+        try:
+            data = zlib.decompressobj().decompress(base64.b64decode(self.predictions), size + 1)
+        except (ValueError, zlib.error) as error:
+            raise InputError(
+                f"the predictions of {self.name} are damaged: {error}", hint="Restore the file."
+            ) from error
+        if len(self.shape) != 2 or len(data) != size:
+            raise InputError(f"the predictions of {self.name} do not have the shape {self.shape} that they state")
         return np.frombuffer(data, dtype=np.uint8).reshape(self.shape)
 
     def sentence(self) -> str:
@@ -123,18 +134,14 @@ def read_baseline(path: str | os.PathLike[str], **expected: Any) -> Baseline:
     """
     file = Path(path)
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        version = facts.pop("version")
-        known = {name: facts[name] for name in _STORED if name in facts}
-        values = tuple(float(value) for value in known["values"])
-        others = {name: tuple(known.get(name, ())) for name in ("seeds", "shape")}
-        stored: dict[str, Any] = {**known, **others, "values": values, "path": file}
-        found = Baseline(**stored)
+        facts = read_json(file, dict[str, Any], limit=LARGEST + LARGEST_PREDICTIONS)
+        known = {name: facts[name] for name in _STORED if name in facts} | {"values": facts["values"]}
+        version, found = int(facts["version"]), replace(msgspec.convert(known, Baseline), path=file)
     except FileNotFoundError as error:
         raise InputError(
             f"there is no baseline {file}", hint="Make it on code that is known to be right: pytest --update-baselines"
         ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
         raise InputError(f"{file} is no baseline: {error!r}", hint="Restore it, or make it anew.") from error
     if version > FORMAT:
         raise InputError(f"{file} has version {version}", f"{FORMAT} or less", "Update runspread.")
@@ -205,9 +212,7 @@ def write_baseline(
     if len(text) - len(made.predictions) > LARGEST or len(made.predictions) > LARGEST_PREDICTIONS:
         raise InputError(f"the baseline takes {len(text)} bytes", "4 kB, and 200 kB of predictions", "Use fewer runs.")
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
+    publish_file(file, text.encode())
     return made
 
 
@@ -252,7 +257,7 @@ def revision() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return versions, the processor's kind, and the device that torch would take, if it is loaded."""
+    """Return versions, the processor's kind, and the device that torch would take; none where it is not loaded."""
     from ..campaigns.states import environment as versions
 
     return versions() | {"system": platform.system(), "device": _device()}
@@ -262,15 +267,17 @@ def _device() -> str:
     import sys
 
     torch = sys.modules.get("torch")
-    return "cuda" if torch is not None and torch.cuda.is_available() else "cpu"
+    return "" if torch is None else "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def elsewhere(baseline: Baseline) -> str:
-    """Return in which way a baseline was made on another kind of processor or device; empty if it was not."""
-    here = environment()
-    other = [
-        f"{name} {baseline.environment[name]} instead of {here[name]}"
-        for name in ("machine", "device")
-        if baseline.environment.get(name, here[name]) != here[name]
-    ]
-    return ", ".join(other)
+def check_processor(baseline: Baseline) -> None:
+    """Raise where a baseline was made on another kind of processor or device: its runs are not those of this one."""
+    known, here = baseline.environment, environment()
+    pairs = {name: (known.get(name), here[name]) for name in ("machine", "device")}
+    other = [f"{name} {there}, not {this}" for name, (there, this) in pairs.items() if there and this and there != this]
+    if other:
+        raise InputError(
+            f"the baseline {baseline.name} was made elsewhere: {', '.join(other)}",
+            "a baseline of this kind of processor",
+            "Make one here, under a name of its own: pytest --update-baselines. CUDA_VISIBLE_DEVICES= hides a GPU.",
+        )
