@@ -398,9 +398,19 @@ def test_a_history_is_adopted_and_certifies_nothing_by_itself(path, tmp_path):
     said = " ".join(history_sentences(rows, higher=False))
     assert "4 tries, 2 kept, 1 crashed." in said
     assert "by 0.0079" in said
+    assert "deviation of 0.0093, the best of 3 tries that change nothing is as much better on average" in said
     assert "run a1 and e5 5 times each" in said
     assert table.read_text() == HISTORY
     assert gate.certify(trained({"a1": 0.9979, "e5": 0.99}, 0.0001)).certified
+
+
+def test_a_history_in_the_other_direction_is_not_better_by_less_than_nothing(tmp_path):
+    """It was better by -0.0079, and a standard deviation of -0.0093 explained it."""
+    (tmp_path / "results.tsv").write_text(HISTORY)
+    _, rows = read_history(tmp_path / "results.tsv")
+    said = " ".join(history_sentences(rows, higher=True))
+    assert "is not better than the first if higher is better" in said
+    assert "-0.0" not in said
 
 
 def test_repeats_in_a_history_are_noise(path, tmp_path):

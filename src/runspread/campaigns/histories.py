@@ -108,6 +108,18 @@ def adopt(gate: Gate, rows: Sequence[Row], file: str) -> None:
                 gate.append({"event": "drop", "attempt": number, "why": "the history dropped it"})
 
 
+def _of_chance(gain: float, tries: int, *, higher: bool) -> str:
+    """Return how much noise would give a gain by chance, where there is one."""
+    if gain <= 0:
+        better = "higher" if higher else "lower"
+        return f"The last that was kept is not better than the first if {better} is better: is that right (--higher)?"
+    return (
+        f"The last that was kept is better than the first by {gain:.4g}. If runs of one state have a standard "
+        f"deviation of {noise_of_chance(gain, tries):.2g}, the best of {count(tries, 'try', 'tries')} that change nothing is as "
+        "much better on average."
+    )
+
+
 def history_sentences(rows: Sequence[Row], *, higher: bool) -> list[str]:
     """Return what a history can say: how many tries, how much noise would explain it, and what to do."""
     tries, kept = rows[1:], [row for row in rows[1:] if row.status == "keep"]
@@ -116,11 +128,7 @@ def history_sentences(rows: Sequence[Row], *, higher: bool) -> list[str]:
     sign = -1.0 if higher else 1.0
     if kept and finished:
         gain = sign * (rows[0].value - kept[-1].value)
-        noise = noise_of_chance(gain, len(finished))
-        said.append(
-            f"The last that was kept is better than the first by {gain:.4g}. If runs of one state have a standard "
-            f"deviation of {noise:.2g} or more, chance alone explains that."
-        )
+        said.append(_of_chance(gain, len(finished), higher=higher))
     repeats = {state: n for state, n in Counter(row.state for row in rows).items() if n > 1}
     if not repeats:
         said.append("No state was run twice, so the history does not say how much runs of one state differ.")
