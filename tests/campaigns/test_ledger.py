@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import random
 import time
+import zlib
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,45 @@ def test_an_edit_is_named_by_its_line(gate, path):
     lines[3] = lines[3].replace("1.0", "0.0")
     path.write_text("".join(lines))
     with pytest.raises(LedgerError, match=r"line 4 of .* was changed"):
+        rs.gate(path)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ({"event": "run", "id": 9}, "an event run of the ledger does not fit"),
+        ({"event": "keep", "attempt": 99, "bar": 1.0}, "an event keep of the ledger does not fit"),
+        (
+            {"event": "certificate", "verdict": "begun", "trial": 0, "kind": "final", "spent": 7},
+            "certificate .* not fit",
+        ),
+    ],
+)
+def test_an_event_with_right_sums_that_makes_no_sense_is_refused(gate, path, event, said):
+    last = json.loads(path.read_text().splitlines()[-1])["crc"]
+    with path.open("ab") as file:
+        file.write(encoded(event, last)[0])
+    with pytest.raises(LedgerError, match=said):
+        gate.status()
+    with pytest.raises(LedgerError):  # and no answer from half of it
+        gate.status()
+
+
+@pytest.mark.parametrize("kind", ["later", "decided", "unselected", ""])
+def test_an_event_of_a_later_version_changes_nothing(gate, path, kind):
+    before = str(gate.status().to_dict())  # NaN is not itself
+    last = json.loads(path.read_text().splitlines()[-1])["crc"]
+    with path.open("ab") as file:
+        file.write(encoded({"event": kind}, last)[0])
+    assert str(gate.status().to_dict()) == before
+
+
+def test_a_line_that_is_no_json_is_refused_though_its_sum_is_right(gate, path):
+    last = json.loads(path.read_text().splitlines()[-1])["crc"]
+    rest = b'{"event":"run",' + b"[" * 900 + b',"prev":%d}' % last
+    with path.open("ab") as file:
+        file.write(b'{"crc":%d,' % zlib.crc32(rest) + rest[1:] + b"\n")
+    with pytest.raises(LedgerError, match="is no event"):
         rs.gate(path)
 
 

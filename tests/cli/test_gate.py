@@ -145,6 +145,21 @@ def test_how_an_outcome_is_read(begun, options, printed):
     assert json.loads(gate("status", "--json").stdout)["attempts"][-1][3][0] == 0.5
 
 
+@pytest.mark.parametrize(
+    ("printed", "status"),
+    [
+        ("[" * 100_000, 2),
+        ('{"loss": ' + '{"a": ' * 90 + "1" + "}" * 91, 2),
+        ('{"loss": NaN}', 4),
+        ('{"loss": 1e999}', 4),
+    ],
+)
+def test_json_that_no_training_prints_is_refused_or_a_failed_run(begun, printed, status):
+    (begun / "printed.txt").write_text(printed)
+    done = gate("try", "next", "--json-key", "loss", "--", "sh", "-c", "cat printed.txt; : {seed}")
+    assert done.exit_code == status, done.output[-300:]
+
+
 def test_several_matches_that_differ_are_refused(begun):
     done = gate("try", "next", "--pattern", r"loss (\S+)", "--", "sh", "-c", "echo loss 3; echo loss 2; : {seed}")
     assert done.exit_code == 2

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .._words import count
-from ..errors import InputError
+from ..errors import InputError, RunspreadError
 from ..methods.gate.claims import Claim
 from ..methods.gate.status import GateStatus
 from .attempts import Attempt
@@ -42,16 +42,22 @@ class Gate:
     @property
     def campaign(self) -> Campaign:
         """What the ledger says, read again where it grew."""
-        for event in self.ledger.read_new():
-            self._campaign.apply(event)
+        self._take(self.ledger.read_new())
         return self._campaign
+
+    def _take(self, events: list[dict[str, Any]]) -> None:
+        try:
+            for event in events:
+                self._campaign.apply(event)
+        except RunspreadError:
+            self._campaign = Campaign()  # half a campaign would answer with something else than what happened
+            raise
 
     @contextmanager
     def writing(self) -> Generator[Campaign]:
         """Hold the ledger's lock, and yield what it says: a decision and its event are made under one lock."""
         with self.ledger.writing() as events:
-            for event in events:
-                self._campaign.apply(event)
+            self._take(events)
             yield self._campaign
 
     def append(self, event: dict[str, Any]) -> None:

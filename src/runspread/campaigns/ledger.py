@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from .._reading.plain_files import UnfitJsonError, decode_json
 from ..errors import LedgerError
 from .lines import FORMAT, decoded, encoded
 from .locks import locked
@@ -122,9 +123,8 @@ class Ledger:
     def _remembered(self) -> tuple[int, int]:
         """Return how many lines the lock's file remembers, and the sum of the last."""
         try:
-            lines, total = msgspec.json.decode(self._beside("lock").read_bytes().strip() or b"[0,0]")
-            return int(lines), int(total)
-        except (FileNotFoundError, msgspec.DecodeError, TypeError, ValueError):
+            return decode_json(self._beside("lock").read_bytes().strip() or b"[0,0]", tuple[int, int])
+        except (FileNotFoundError, UnfitJsonError):
             return 0, 0  # deleted, or a writer was killed while it wrote: nothing is remembered
 
     def _move_torn(self) -> None:

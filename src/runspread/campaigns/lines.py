@@ -62,8 +62,12 @@ def decoded(data: bytes, previous: int, number: int, path: object) -> Iterator[t
                 f"line {number} of {path} was changed: its sum does not fit",
                 hint="Restore the ledger from a copy. What stands before that line is intact.",
             )
-        event = _decode.decode(line)
-        if event["prev"] != previous:
+        try:
+            event = _decode.decode(line)  # by a decoder that is there already: a ledger has many lines
+            before = event["prev"]
+        except (msgspec.DecodeError, RecursionError, KeyError) as error:
+            raise LedgerError(f"line {number} of {path} is no event", "JSON with event and prev") from error
+        if before != previous:
             raise LedgerError(
                 f"before line {number} of {path} lines are missing, or come from another ledger",
                 hint="Restore the ledger from a copy. What stands before that line is intact.",

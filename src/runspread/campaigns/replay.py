@@ -15,6 +15,7 @@ from ..methods.gate.looks import CERTIFIED, ON
 from ..methods.gate.spreads import Noise, noise
 from .records import CONFIRM, FINAL, Run, Setup, Slot, Trial, Tried, looks_of, setup_of
 
+EVENTS = ("init", "attempt", "seed", "run", "keep", "drop", "certificate", "void")
 CONSTANT = "constant"  # verdict: the runs do not vary
 
 
@@ -37,9 +38,16 @@ class Campaign:
 
     def apply(self, event: dict[str, Any]) -> None:
         """Take one event; one of a kind that a later version added changes nothing."""
-        handle = getattr(self, f"_{event['event']}", None)
-        if handle is not None:
-            handle(event)
+        kind = event.get("event")
+        if kind not in EVENTS:
+            return
+        try:
+            getattr(self, f"_{kind}")(event)
+        except (LookupError, TypeError, ValueError, StopIteration) as error:
+            raise LedgerError(
+                f"an event {kind} of the ledger does not fit those before it: {error!r}",
+                hint="Its sums are right, so it was written by something else than runspread. Restore it from a copy.",
+            ) from error
 
     @property
     def settings(self) -> Setup:
