@@ -115,8 +115,8 @@ def _of_chance(gain: float, tries: int, *, higher: bool) -> str:
         return f"The last that was kept is not better than the first if {better} is better: is that right (--higher)?"
     return (
         f"The last that was kept is better than the first by {gain:.4g}. If runs of one state have a standard "
-        f"deviation of {noise_of_chance(gain, tries):.2g}, the best of {count(tries, 'try', 'tries')} that change nothing is as "
-        "much better on average."
+        f"deviation of {noise_of_chance(gain, tries):.2g}, the best of {count(tries, 'try', 'tries')} that change "
+        "nothing is as much better on average."
     )
 
 
