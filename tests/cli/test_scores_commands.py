@@ -181,7 +181,10 @@ def test_margins_of_accuracies_are_points_and_of_losses_their_unit(table):
     fractions = table(old=[0.90, 0.91, 0.905], new=[0.905, 0.903, 0.908])
     assert facts("compare", fractions, "--metric", "accuracy", "--not-worse", 2)["margin"] == pytest.approx(0.02)
     assert facts("plan", fractions, "--metric", "accuracy", "--gap", 2)["gap"] == pytest.approx(0.02)
-    assert "by more than 2 points" in invoke("compare", fractions, "--metric", "accuracy", "--not-worse", 2).output
+    assert (
+        "by more than 2 percentage points"
+        in invoke("compare", fractions, "--metric", "accuracy", "--not-worse", 2).output
+    )
     percents = table(old=[90, 91, 90.5], new=[90.5, 90.3, 90.8])
     assert facts("compare", percents, "--metric", "accuracy", "--not-worse", 2)["margin"] == 2
     losses = table("loss", old=[0.9, 0.91, 0.905], new=[0.905, 0.903, 0.908])
@@ -196,7 +199,7 @@ def test_the_floor_of_examples(table):
     assert floored.exit_code == 3
     assert "with independent errors on 1,000 examples" in " ".join(floored.output.split())
     planned = invoke("plan", path, "--metric", "accuracy", "--gap", 0.5, "--examples", 1000)
-    assert "No number of runs shows a gap of 0.5 points on 1,000 examples" in planned.output
+    assert "No number of runs shows a gap of 0.5 percentage points on 1,000 examples" in planned.output
 
 
 def test_a_direction_that_the_name_does_not_tell(table):
@@ -271,7 +274,7 @@ def test_latex_plot_and_json(table, tmp_path):
     words = ("compare", path, "--metric", "accuracy")
     latex = invoke(*words, "--latex")
     assert latex.exit_code == 0
-    assert latex.output.startswith("% Yes, new is better than old: its accuracy is 2.70 points higher")
+    assert latex.output.startswith("% Yes, new is better than old: its accuracy is 2.70 percentage points higher")
     assert r"\textbf" in latex.output.partition("\n\\begin{table}\n")[2]
     drawn = invoke(*words, "--plot", tmp_path / "scores.png")
     assert drawn.exit_code == 0
@@ -497,7 +500,10 @@ def test_statuses_over_tasks(tmp_path):
 
 def test_words_of_one_point_and_of_options(table, tmp_path):
     path = table(a=[90.0, 90.5, 91.0], b=[91.0, 92.0, 92.5], c=[90.1, 90.2, 90.9])
-    assert "show a gap of 1 point in four cases" in invoke("plan", path, "--metric", "accuracy", "--gap", 1).output
+    assert (
+        "show a gap of 1 percentage point in four cases"
+        in invoke("plan", path, "--metric", "accuracy", "--gap", 1).output
+    )
     ranked = " ".join(invoke("rank", path, "--metric", "accuracy").output.split())
     assert "warning: So few runs show more with --spread shared" in ranked
     (tmp_path / "tasks.csv").write_text(

@@ -62,7 +62,9 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
     help="Whether each arm of scores spreads on its own, all alike, or as an entry of the atlas. [default: each]",
 )
 @click.option(
-    "--gap", type=float, help="Say how many runs show this true difference: points of an accuracy, else its unit."
+    "--gap",
+    type=float,
+    help="Say how many runs show this true difference: percentage points of an accuracy, else its unit.",
 )
 @click.option("--threshold", type=float, help="Compare too the shares of runs that are better than this value.")
 @normalise_option

@@ -74,18 +74,43 @@ def test_affine_changes_and_the_order_of_runs_leave_the_verdict():
 
 def test_sentences_of_margins():
     same = compare_scores([90.1, 90.3, 90.2, 90.0], [90.2, 90.1, 90.3, 90.1], metric="accuracy", equivalent=0.5)
-    assert same.sentence().startswith("Yes, within 0.5 points: new and old have the same mean accuracy")
+    assert same.sentence().startswith("Yes, within 0.5 percentage points: new and old have the same mean accuracy")
     assert same.shown
     fine = compare_scores([90.1, 90.3, 90.2, 90.0], [90.2, 90.1, 90.3, 90.1], metric="accuracy", not_worse=0.3)
     assert fine.verdict() == "not worse"
-    assert "That it is equally good is not shown." in fine.sentence()
+    assert "This does not show that it is equally good." in fine.sentence()
     assert "90% interval" in fine.sentence()
     open_ = compare_scores([90.1, 91.3, 90.2], [90.2, 90.1, 91.3], metric="accuracy", not_worse=0.3)
     assert open_.verdict() == "undecided"
     assert open_.runs_needed is not None
     assert f"{open_.runs_needed} runs of each show that it is not worse" in open_.sentence()
     lost = compare_scores(OLD, NEW, metric="loss", equivalent=0.001)
-    assert lost.sentence().startswith("Equivalence is not shown, new is better than old")
+    assert lost.sentence().startswith("No, new is better than old by more than 0.001: its")
+
+
+@pytest.mark.parametrize(("asked", "word"), [("not_worse", "worse"), ("equivalent", "worse"), ("equivalent", "better")])
+def test_better_or_worse_is_no_answer_to_a_margin_that_is_not_crossed(asked, word):
+    """A sentence that began with No stood beside exit status 3: worse was shown, and not by how much."""
+    old, sign = [0.412, 0.398, 0.405, 0.401], 1 if word == "better" else -1
+    near, far = ([x + sign * d for x in old[::-1]] for d in (0.02, 0.2))
+    close = compare_scores(old, near, metric="accuracy", **{asked: 0.02})
+    assert (close.verdict(), close.refuted) == (word, False)
+    start = f"Undecided whether by more than 2 percentage points, but new is {word} than old: its accuracy is "
+    assert close.sentence().startswith(start)
+    beyond = compare_scores(old, far, metric="accuracy", **{asked: 0.02})
+    assert (beyond.verdict(), beyond.refuted) == (word, True)
+    assert beyond.sentence().startswith(
+        f"No, new is {word} than old by more than 2 percentage points: its accuracy is "
+    )
+    assert "90% interval" in beyond.sentence()
+
+
+def test_the_order_of_diverged_runs_is_no_answer_to_a_margin():
+    old, new = [0.9, 0.91, 0.92, 0.93, 0.94], [0.95, 0.96, 0.97, 0.98, 0.99]
+    found = compare_scores([*old, math.nan], new, metric="accuracy", diverged="worst", equivalent=0.01)
+    assert found.difference.form == "mann-whitney"
+    assert (found.verdict(), found.shown) == ("better", False)
+    assert found.sentence().startswith("Undecided whether by more than 1 percentage point, but new is better than old")
 
 
 def test_few_runs():
@@ -146,7 +171,7 @@ def test_two_groups_of_runs_are_warned_of():
     assert expected in found.sentence()
     assert found.groups is not None
     assert found.groups.share_new == 0.7
-    assert "are better than 0.6525: 70 points more (95% interval" in found.sentence()
+    assert "are better than 0.6525: 70 percentage points more (95% interval" in found.sentence()
 
 
 @pytest.mark.parametrize(

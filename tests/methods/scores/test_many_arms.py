@@ -80,7 +80,7 @@ def test_both_questions_over_tasks():
     found = compare_tasks(rows(), metric="accuracy")
     assert found.verdicts == ("better",)
     assert found.sentence().startswith("Yes, on tasks like these 6: new is ")
-    assert "points better than old on average" in found.sentence()
+    assert "percentage points better than old on average" in found.sentence()
     assert "3 runs per task). It is better on 6 of the 6." in found.sentence()
     assert found.to_dict()["p_like_used"][0] == max(found.pairs.p_these[0], found.pairs.p_like[0])
     turned = [{**row, "loss": -row["accuracy"]} for row in rows()]

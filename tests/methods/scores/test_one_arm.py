@@ -70,7 +70,7 @@ def test_sentences():
         "group with probability 75% (95% interval 43% to 95%)."
     )
     assert "8 or more" in score_modes(scores[:5]).sentence()
-    assert "That there is one group is not shown" in score_modes(np.random.default_rng(0).normal(size=9)).sentence()
+    assert "This does not show that there is one." in score_modes(np.random.default_rng(0).normal(size=9)).sentence()
     assert score_modes(scores[:3], threshold=0.9).sizes == (2, 1)
     assert "one run says nothing" in run_scores([0.9], metric="accuracy").sentence()
     assert "Two runs hardly measure" in run_scores([0.9, 0.91], metric="accuracy").sentence()

@@ -142,7 +142,7 @@ def test_summary_and_plan_of_scores():
     plan = rs.plan([90.1, 92.4, 88.7, 91.0, 93.9], gap=2.0, metric="accuracy")
     assert isinstance(plan, ScorePlan)
     assert (plan.runs_plugin, plan.runs_assurance, plan.runs_upper) == (17, 26, 40)
-    assert plan.sentence().startswith("26 runs of each arm show a gap of 2 points in four cases of five")
+    assert plan.sentence().startswith("26 runs of each arm show a gap of 2 percentage points in four cases of five")
     assert rs.plan(sd=0.002, gap=0.001).runs_plugin == 64
     assert rs.plan(like="modded-nanogpt logs: GPT-2 scale speedrun (124M class)", gap=0.003).runs_assurance > 2
     assert rs.plan(THREE, metric="accuracy", baseline="a", runs=5).solved_for == "gap"

@@ -1,4 +1,4 @@
-"""Numbers of a metric in sentences: points of an accuracy, decimals as the interval allows, higher and lower."""
+"""Numbers of a metric in sentences: percentage points of an accuracy, decimals by the interval, higher and lower."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Amounts(NamedTuple):
 
     @property
     def scale(self) -> float:
-        """What a difference is multiplied by: an accuracy between 0 and 1 differs by points."""
+        """What a difference is multiplied by: an accuracy between 0 and 1 differs by percentage points."""
         return 100.0 if self.unit == FRACTION else 1.0
 
     def plain(self, value: float) -> str:
@@ -51,7 +51,7 @@ class Amounts(NamedTuple):
         return f"{size:.{decimals_for(self.scale * self.half)}f}" if size < _LARGE else f"{size:.4g}"
 
     def _with_unit(self, text: str) -> str:
-        unit = "point" if text == "1" else "points"
+        unit = "percentage point" if text == "1" else "percentage points"
         return f"{text} {unit}" if self.unit in (FRACTION, PERCENT) else text
 
     def size(self, value: float) -> str:
@@ -70,7 +70,7 @@ class Amounts(NamedTuple):
         return self._with_unit(f"{self.scale * value:.3g}")
 
     def apart(self, value: float) -> str:
-        """Return a difference in words: 0.6 points higher."""
+        """Return a difference in words: 0.6 percentage points higher."""
         return f"{self.size(value)} {_side(value)}"
 
     def interval(self, low: float, high: float) -> str:

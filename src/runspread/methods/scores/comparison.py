@@ -239,21 +239,31 @@ def _answer(one: ScoreComparison) -> str:
     inside = _inside(one, amounts)
     if verdict == "equivalent":
         within = amounts.margin(one.judged.margin or 0.0)
-        certain = " A difference smaller than that is certain." if one.difference.p <= 1 - one.confidence_level else ""
+        certain = " A difference is shown, smaller than that." if one.difference.p <= 1 - one.confidence_level else ""
         same = f"{new} and {old} have the same mean {amounts.name}"
         return f"Yes, within {within}: {same}, {apart} for {new} ({inside}).{certain}"
     if verdict == "not worse":
         return _not_worse(one, amounts, f"{apart} ({inside})")
     if verdict in ("better", "worse"):
-        start = "Yes" if one.shown else "Equivalence is not shown" if one.asked == "equivalent" else "No"
-        return f"{start}, {new} is {verdict} than {old}: its {amounts.name} is {apart} ({inside})."
+        return f"{_start(one, amounts)}: its {amounts.name} is {apart} ({inside})."
     return _undecided(one, amounts, inside)
 
 
+def _start(one: ScoreComparison, amounts: Amounts) -> str:
+    """Return better or worse as an answer to what was asked: with a margin, whether by more than that."""
+    found = f"{one.names['new']} is {one.judged.verdict} than {one.names['old']}"
+    if one.shown or one.asked == "better":
+        return f"{'Yes' if one.shown else 'No'}, {found}"
+    margin = amounts.margin(one.judged.margin or 0.0)
+    return (
+        f"No, {found} by more than {margin}" if one.refuted else f"Undecided whether by more than {margin}, but {found}"
+    )
+
+
 def _not_worse(one: ScoreComparison, amounts: Amounts, how: str) -> str:
-    """Return that the new arm is not worse by the margin, and whether it is worse by less for certain."""
-    certain = one.difference.p <= 1 - one.confidence_level
-    rest = "It is worse for certain, by less." if certain else "That it is equally good is not shown."
+    """Return that the new arm is not worse by the margin, and whether it is shown to be worse, by less."""
+    worse = one.difference.p <= 1 - one.confidence_level
+    rest = "It is shown to be worse, by less than that." if worse else "This does not show that it is equally good."
     margin = amounts.margin(one.judged.margin or 0.0)
     start = f"Yes, {one.names['new']} is not worse than {one.names['old']} by more than {margin}"
     return f"{start}: its {amounts.name} is {how}. {rest}"
@@ -274,12 +284,12 @@ def _undecided(one: ScoreComparison, amounts: Amounts, inside: str) -> str:
     if one.runs_needed is not None:
         aim = "equivalence" if one.asked == "equivalent" else "that it is not worse"
         return f"{text} If both are equal, {one.runs_needed:,} runs of each show {aim} in four cases of five."
-    return f"{text} That they are equal is not shown."
+    return f"{text} This does not show that they are equal."
 
 
 def _inside(one: ScoreComparison, amounts: Amounts) -> str:
     """Return interval, runs and direction, as they stand in brackets."""
-    by_margin = one.judged.verdict in ("equivalent", "not worse")
+    by_margin = one.judged.verdict in ("equivalent", "not worse") or (one.asked != "better" and one.refuted)
     level = 1 - 2 * (1 - one.confidence_level) if by_margin else one.confidence_level
     ends = (one.judged.lo_tost, one.judged.hi_tost) if by_margin else (one.difference.lo, one.difference.hi)
     parts = [f"{percent(level)} interval {amounts.interval(*ends)}", _runs(one)]
@@ -313,8 +323,8 @@ def _no_spread(one: ScoreComparison) -> str:
 
 
 def _by_order(one: ScoreComparison) -> str:
-    word = {"better": "Yes, {new} is better than {old}", "worse": "No, {new} is worse than {old}"}
-    start = word.get(one.judged.verdict, "Undecided between {new} and {old}").format(**one.names)
+    undecided = f"Undecided between {one.names['new']} and {one.names['old']}"
+    start = undecided if one.judged.verdict == "undecided" else _start(one, _amounts(one))
     r, level = one.ranks, percent(one.confidence_level)
     return (
         f"{start}: a run of the former is the better one in {r.p_superior:.0%} of pairs ({level} interval "

@@ -43,9 +43,9 @@ class GroupShares(Part):
     def words(self, names: tuple[str, str], counts: tuple[int, int], level: float) -> str:
         """Return the shares of both arms in a sentence."""
         old, new = (round(share * n) for share, n in zip((self.share_old, self.share_new), counts, strict=True))
-        apart = f"{100 * self.share_diff:.0f} points more"
+        apart = f"{100 * self.share_diff:.0f} percentage points more"
         if self.share_diff < 0:
-            apart = f"{-100 * self.share_diff:.0f} points fewer"
+            apart = f"{-100 * self.share_diff:.0f} percentage points fewer"
         return (
             f"{new} of {counts[1]} runs of {names[1]} and {old} of {counts[0]} of {names[0]} are better than "
             f"{self.threshold:.4g}: {apart} ({percent(level)} interval {100 * self.share_lo:.0f} to "

@@ -321,6 +321,6 @@ def draw_forest(
         ax.plot([value], [row], marker, color=colour, markersize=6, label=label)
     if measure.lower:
         ax.invert_xaxis()
-    ax.set(xlabel=f"{unit.name} {less}{' (points)' * points}   better →")
+    ax.set(xlabel=f"{unit.name} {less}{' (percentage points)' * points}   better →")
     _name_rows(ax, [name for name, *_ in shown], len(rows))
     return finish(ax)

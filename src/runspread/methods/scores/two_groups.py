@@ -72,7 +72,7 @@ class ScoreModes(ScoreResult):
         if self.n < 8:
             return f"{count(self.n, 'run')} are too few to see two groups. It takes 8 or more."
         if not self.shape.two_groups:
-            return f"No two groups are shown among {count(self.n, 'run')}. That there is one group is not shown either."
+            return f"No two groups are shown among {count(self.n, 'run')}. This does not show that there is one."
         return (
             f"Mean and standard deviation mislead here: of {self.n} runs {self.sizes[1]} end near {self.means[1]:.2g} "
             f"and {self.sizes[0]} near {self.means[0]:.2g}. A run ends in the upper group with probability "
