@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -231,6 +234,56 @@ def test_repair_moves_damaged_shards_aside_and_says_which_runs_to_train_again(wh
     again = CliRunner().invoke(cli, ["repair", str(folder)])
     assert again.exit_code == 0
     assert "Nothing is damaged" in again.output
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("name", ["shard.json", "SHA256SUMS", "predictions.safetensors"])
+def test_repair_leaves_alone_what_cannot_be_read_from_here(tmp_path, monkeypatch, code, name):
+    """It moved every shard aside when this process had no handles left, or no permission."""
+    study = make_study(tmp_path / "kept", 2)
+    opened = os.open
+
+    def refused(path, *args, **options):
+        if Path(path).name == name:
+            raise OSError(code, os.strerror(code), str(path))
+        return opened(path, *args, **options)
+
+    before = sorted(path.name for path in (study.path / "shards").iterdir())
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "open", refused)
+        found, said = repair_study(study.path), study.verify()
+    assert not found.ok
+    assert found.moved == found.again == {}
+    assert set(said.unread) == set(before)
+    assert said.corrupt == {}
+    assert os.strerror(code) in said.sentence()
+    assert sorted(path.name for path in (study.path / "shards").iterdir()) == before
+    assert study.verify().ok
+
+
+def test_a_shard_of_a_newer_runspread_is_not_damaged(whole, tmp_path):
+    """It was moved aside, and "No run is lost" stood beside the shard whose runs were not known."""
+    folder = copied(whole, tmp_path / "study")
+    (folder / "shards" / "Thumbs.db").write_bytes(b"x")  # of a file manager, not of runspread
+    shard = folder / "shards" / rs.open_study(folder).shard_of(rs.open_study(folder).runs.ids[0])
+    from runspread.studies.files import checksums, write_json
+
+    facts = json.loads((shard / "shard.json").read_text())
+    write_json(shard / "shard.json", facts | {"version": 9})
+    names = [path.name for path in shard.iterdir() if path.name not in ("SHA256SUMS", "provenance.json")]
+    (shard / "SHA256SUMS").write_bytes(checksums(shard, names))
+    found = repair_study(folder)
+    assert (found.moved, found.ok, shard.exists()) == ({}, False, True)
+    assert list(verify_folder(folder).unread) == [shard.name]
+    assert "Upgrade runspread" in found.sentence()
+
+
+def test_repair_does_not_say_that_no_run_is_lost_where_it_does_not_know(tmp_path):
+    study = make_study(tmp_path / "study", 2)
+    (study.path / "shards" / study.shard_of(study.runs.ids[0]) / "shard.json").write_text("{")
+    said = repair_study(study.path).sentence()
+    assert "is not known" in said
+    assert "No run is lost" not in said
 
 
 def test_an_ensemble_is_verified(tmp_path):

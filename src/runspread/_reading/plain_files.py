@@ -21,6 +21,7 @@ MAX_DEPTH = 12  # levels of nesting
 MAX_BYTES = 64 * 2**20  # of a file that is read whole
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+_OF_ACCESS = (errno.EACCES, errno.EPERM, errno.EIO)
 _SEAL = b'"crc32":"'
 
 _Kind = TypeVar("_Kind")
@@ -33,6 +34,11 @@ class UnfitJsonError(ValueError):
 def is_of_the_machine(error: BaseException) -> bool:
     """Whether an error says that this process has too few files or too little memory, and nothing of a file."""
     return isinstance(error, MemoryError) or getattr(error, "errno", None) in _OF_THE_MACHINE
+
+
+def is_of_access(error: BaseException) -> bool:
+    """Whether an error says that a file may not, or cannot, be read from here: what is in it may be as it was."""
+    return getattr(error, "errno", None) in _OF_ACCESS
 
 
 @contextmanager

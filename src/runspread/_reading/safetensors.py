@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CorruptShardError, StorageError
+from ..errors import CorruptShardError, FormatVersionError, StorageError
 from .array_files import TensorEntry, header_length, tensor_entries
-from .plain_files import is_of_the_machine, opened_regular, read_all, regular_size
+from .plain_files import is_of_access, is_of_the_machine, opened_regular, read_all, regular_size
 
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "V2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
@@ -96,11 +96,17 @@ def unreadable(
             f"{path} cannot be opened now ({error})",
             hint="The file need not be damaged: allow more open files (ulimit -n) or memory, and try again.",
         )
-    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == 5):  # EIO
+    if is_of_access(error):
         hint = "Check the permissions and the disk: the file itself need not be damaged."
     else:
         hint = "`runspread verify` names every corrupt shard. Move those away, and train or copy them again."
     return CorruptShardError(f"{path} cannot be read ({error})", expected, hint)
+
+
+def need_not_be_damaged(error: BaseException) -> bool:
+    """Whether an error leaves open that what could not be read is as it was written."""
+    cause = error.__cause__ or error
+    return isinstance(error, FormatVersionError) or is_of_the_machine(cause) or is_of_access(cause)
 
 
 def contents(path: Path) -> Any:

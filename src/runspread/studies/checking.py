@@ -12,7 +12,7 @@ import numpy as np
 
 from .._reading.kinds import class_of, why_unusable
 from .._reading.plain_files import UnfitJsonError, read_json, read_whole, seal_holds
-from .._reading.safetensors import TensorFile
+from .._reading.safetensors import TensorFile, need_not_be_damaged
 from .._results import Result, Table
 from ..errors import CorruptShardError
 from .files import sha256
@@ -36,6 +36,8 @@ def wrong_in_depth(folder: Path, facts: ShardMetadata) -> list[str]:
         for run in facts.runs:
             problems += _wrong_run(part, run)
     except (CorruptShardError, OSError) as error:
+        if need_not_be_damaged(error):
+            raise
         return [str(error)]
     if len({run.id for run in facts.runs}) < len(facts.runs):
         problems.append("two of its runs have one id")

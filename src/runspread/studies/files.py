@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._reading.plain_files import read_whole, regular_size, sealed
+from .._reading.safetensors import need_not_be_damaged
 from ..errors import StorageError
 from .layout import CHECKSUMS, PROVENANCE, SHARD
 from .publishing import flush, names_in, write_bytes
@@ -98,12 +99,20 @@ def sha256_bytes(data: bytes) -> str:
 
 
 def wrong_files(folder: Path) -> list[str]:
-    """Return what differs from the checksums in `folder`, one phrase per file; empty when all is well."""
+    """Return what differs from the checksums in `folder`, one phrase per file; empty when all is well.
+
+    Raises
+    ------
+    OSError
+        A file may not or cannot be read from here, which says nothing of what is in it.
+    """
     try:
         data = read_whole(folder / CHECKSUMS)
         listed = {name: known for known, _, name in (line.partition("  ") for line in data.decode().splitlines())}
         there = set(names_in(folder))
     except (OSError, ValueError) as error:
+        if need_not_be_damaged(error):
+            raise
         return [f"{CHECKSUMS} cannot be read ({error})"]
     problems = [f"{CHECKSUMS} does not list {name}" for name in sorted(there - listed.keys() - _UNLISTED)]
     problems += [f"{CHECKSUMS} lists no {name}" for name in (SHARD,) if name not in listed]
@@ -116,6 +125,8 @@ def wrong_files(folder: Path) -> list[str]:
             found[name] = sha256(folder / name)
             problems += [f"{name} differs from its checksum"] * (found[name] != listed[name])
         except OSError as error:
+            if need_not_be_damaged(error):
+                raise
             problems.append(f"{name} cannot be read ({error.strerror})")
     if not problems and data != _lines(found):
         problems.append(f"{CHECKSUMS} is not as it was written")

@@ -19,9 +19,9 @@ from .._words import count
 from ..errors import CorruptShardError, StudyError
 from .choosing import labels_of
 from .files import storage_errors, tensor_bytes
-from .index import index_path, stored_index
-from .layout import DAMAGED, LABELS, SHARDS, RunMetadata, ShardMetadata, StudyMetadata, shard_folder
-from .publishing import alone_in, flush, names_in, publish_file
+from .index import index_path, stamps_of, stored_index
+from .layout import DAMAGED, LABELS, RunMetadata, ShardMetadata, StudyMetadata, shard_folder
+from .publishing import alone_in, flush, publish_file
 from .shards import ShardRows, labels_digest, read_facts, read_labels
 from .verify import Verification, read_plan, verify_shard, verify_study, wrong_labels
 
@@ -68,7 +68,8 @@ class Repair(Result):
         said: list[str] = []
         if self.moved:
             said.append(f"Moved {count(len(self.moved), 'damaged shard')} to {DAMAGED}/; nothing was deleted.")
-            said.append(f"To train again: {count(len(self.again), 'run')}." if self.again else "No run is lost.")
+            if self.again or not self.unnamed:
+                said.append(f"To train again: {count(len(self.again), 'run')}." if self.again else "No run is lost.")
         if self.unnamed:
             said.append(f"Which runs were in {', '.join(self.unnamed)} is not known.")
         said += [f"Made again: {', '.join(self.restored)}."] if self.restored else []
@@ -79,7 +80,8 @@ def repair_study(path: str | os.PathLike[str]) -> Repair:
     """Move damaged shards of a study aside, and make again what can be made from what is intact.
 
     Labels are taken from intact shards that hold those the study was created with, and an index that is damaged is
-    dropped. Nothing is deleted; `study.json` is never changed.
+    dropped. Nothing is deleted; `study.json` is never changed. Shards that cannot be judged here, because they may not
+    be read or are of a newer version, stay where they are.
 
     Parameters
     ----------
@@ -103,8 +105,8 @@ def repair_study(path: str | os.PathLike[str]) -> Repair:
         moved = {name: _move(folder, shard_folder(folder, name)) for name in before.corrupt}
         restored = _restored(folder, before)
         after = verify_study(folder, deep=True)
-    rest = [read_facts(shard_folder(folder, name)) for name in _shards(folder)]
-    kept = {run.id for facts in rest for run in facts.runs if run.status != "failed"}
+        rest = [_runs_of(folder, name) or () for name in stamps_of(folder)]
+    kept = {run.id for held in rest for run in held if run.status != "failed"}
     runs = [run for held in lost.values() for run in held or () if run.id not in kept]
     return Repair(
         moved=moved,
@@ -115,12 +117,8 @@ def repair_study(path: str | os.PathLike[str]) -> Repair:
     )
 
 
-def _shards(folder: Path) -> list[str]:
-    return sorted(name for name in names_in(folder / SHARDS) if not name.startswith("."))
-
-
 def _runs_of(folder: Path, name: str) -> tuple[RunMetadata, ...] | None:
-    """Return the runs that a damaged shard held: as it says itself, or as the index does; None where neither does."""
+    """Return the runs that a shard holds: as it says itself, or as the index does; None where neither does."""
     try:
         return read_facts(shard_folder(folder, name)).runs
     except StudyError:
@@ -168,7 +166,7 @@ def _labels_of_shards(folder: Path, plan: StudyMetadata) -> dict[str, NDArray[np
         held: dict[str, NDArray[Any]] = dict(map_tensors(folder / LABELS))
     except CorruptShardError:
         held = {}
-    intact = {name: facts for name in _shards(folder) if (facts := _intact(folder, name)) is not None}
+    intact = {name: facts for name in stamps_of(folder) if (facts := _intact(folder, name)) is not None}
     found: dict[str, NDArray[np.int64]] = {}
     for split in plan.splits:
         known = plan.labels.get(split) or _most_common(intact, split)
@@ -182,7 +180,10 @@ def _labels_of_shards(folder: Path, plan: StudyMetadata) -> dict[str, NDArray[np
 
 
 def _intact(folder: Path, name: str) -> ShardMetadata | None:
-    facts, problems = verify_shard(shard_folder(folder, name), deep=False)
+    try:
+        facts, problems = verify_shard(shard_folder(folder, name), deep=False)
+    except (StudyError, OSError):
+        return None
     return None if problems else facts
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._reading.plain_files import UnfitJsonError, parse_json, read_json, read_whole, seal_holds
-from .._reading.safetensors import map_tensors
+from .._reading.safetensors import map_tensors, need_not_be_damaged
 from .._results import Result, Table
 from ..errors import CorruptShardError, FormatVersionError, NotAStudyError, StudyError
 from .checking import wrong_ensembles, wrong_in_depth
@@ -39,6 +39,8 @@ class Verification(Result):
         Id of each corrupt shard, and what is wrong with it.
     leftovers : tuple of str
         Folders of shards that were in progress when a process was killed; they may be deleted.
+    unread : dict of str to str
+        Id of each shard that cannot be judged here, and why: it may not be read, or a newer runspread wrote it.
     files : dict of str to tuple of str
         What is wrong with each other file: the plan, the index, the plan of looks, and ensembles in the folder.
     """
@@ -49,26 +51,30 @@ class Verification(Result):
     labels: tuple[str, ...]
     corrupt: dict[str, tuple[str, ...]]
     leftovers: tuple[str, ...]
+    unread: dict[str, str] = field(default_factory=dict[str, str])
     files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     @property
     def ok(self) -> bool:
         """Whether all that was checked is intact."""
-        return not (self.corrupt or self.labels or self.files)
+        return not (self.corrupt or self.unread or self.labels or self.files)
 
     def table(self) -> Table:
-        """Return one row per corrupt shard or file."""
+        """Return one row per shard or file that is corrupt, or cannot be judged."""
         problems = {**self.files, **({LABELS: self.labels} if self.labels else {}), **self.corrupt}
+        problems |= {name: (why,) for name, why in self.unread.items()}
         return Table({"corrupt": list(problems), "problem": ["; ".join(found) for found in problems.values()]})
 
     def sentence(self) -> str:
         """Say whether the study is intact."""
         more = f", and {self.attempts} more attempt{'s' * (self.attempts > 1)} at them" if self.attempts else ""
-        agree = f"All {self.shards} shards ({self.runs} runs{more}) agree with their checksums"
+        read = f"{self.shards - len(self.unread)} of {self.shards}" if self.unread else f"All {self.shards}"
+        agree = f"{read} shards ({self.runs} runs{more}) agree with their checksums"
+        unread = "".join(f"; shard {name} cannot be judged here: {why}" for name, why in self.unread.items())
         named = f"{len(self.corrupt)} of {self.shards} shards are corrupt: {', '.join(self.corrupt)}"
         labels = f"; {LABELS} is corrupt: {'; '.join(self.labels)}" if self.labels else ""
         files = "".join(f"; {name} is corrupt: {'; '.join(found)}" for name, found in self.files.items())
-        return f"{named if self.corrupt else agree}{labels}{files}."
+        return f"{named if self.corrupt else agree}{unread}{labels}{files}".removesuffix(".") + "."
 
 
 def read_plan(folder: Path) -> StudyMetadata:
@@ -99,10 +105,15 @@ def verify_study(path: Path, *, deep: bool = False) -> Verification:
         files[STUDY] = (error.found,)
     leftovers = tuple(sorted(one.name for one in (path / SHARDS).glob(".*")))
     corrupt: dict[str, tuple[str, ...]] = {}
+    unread: dict[str, str] = {}
     intact: dict[str, ShardMetadata] = {}
     stamps = stamps_of(path)
     for name in stamps:
-        facts, problems = verify_shard(path / SHARDS / name, deep=deep)
+        try:
+            facts, problems = verify_shard(path / SHARDS / name, deep=deep)
+        except (StudyError, OSError) as error:
+            unread[name] = str(error)
+            continue
         if facts is not None and not problems:
             intact[name] = facts
         else:
@@ -115,15 +126,23 @@ def verify_study(path: Path, *, deep: bool = False) -> Verification:
         attempts=len(attempts) - len(set(attempts)),
         labels=tuple(_wrong_labels(path / LABELS, plan, list(intact.values()))) if plan and plan.splits else (),
         corrupt=corrupt,
+        unread=unread,
         leftovers=leftovers,
         files=files,
     )
 
 
 def verify_shard(folder: Path, *, deep: bool) -> tuple[ShardMetadata | None, list[str]]:
-    """Return what a shard says of itself, and what is wrong with it."""
-    problems = wrong_files(folder)
+    """Return what a shard says of itself, and what is wrong with it.
+
+    Raises
+    ------
+    StudyError, OSError
+        It cannot be judged here: this process may not read it or has no files left, or a newer runspread wrote it.
+    """
+    problems: list[str] = []
     try:
+        problems = wrong_files(folder)
         facts = read_facts(folder)
         if folder.is_symlink():
             problems.append("it is a link to another folder")
@@ -132,6 +151,8 @@ def verify_shard(folder: Path, *, deep: bool) -> tuple[ShardMetadata | None, lis
             parse_json(read_whole(folder / SHARD))
             problems += wrong_in_depth(folder, facts)
     except (StudyError, OSError, UnfitJsonError) as error:
+        if need_not_be_damaged(error):
+            raise
         return None, [*problems, str(error)]
     return facts, problems
 
@@ -142,6 +163,8 @@ def _wrong_provenance(folder: Path, facts: ShardMetadata) -> list[str]:
         parse_json(data)
         holds = seal_holds(data)
     except (OSError, UnfitJsonError) as error:
+        if need_not_be_damaged(error):
+            raise
         return [f"{PROVENANCE} cannot be read ({error})"]
     differs = holds is False or (holds is None and bool(facts.sums))
     return [f"{PROVENANCE} differs from the sum that it holds of itself"] * differs
