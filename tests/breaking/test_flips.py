@@ -190,6 +190,28 @@ def test_one_unreadable_file_is_one_exclusion(whole, tmp_path):
             assert rs.audit(rs.open_study(folder)).sentence()
 
 
+@pytest.mark.parametrize("kind", ["metrics", "weights", "predictions", "every metrics"])
+def test_the_audit_looks_at_what_is_intact_and_names_the_rest(whole, tmp_path, kind):
+    """A corrupt file of metrics or weights, of one run of four, stopped `audit` and the audit that methods add."""
+    folder = copied(whole, tmp_path / "study")
+    first = rs.open_study(folder).runs.ids[0]
+    shards = [folder / "shards" / rs.open_study(folder).shard_of(run) for run in rs.open_study(folder).runs.ids]
+    for shard in shards if kind.startswith("every") else shards[:1]:
+        (shard / f"{kind.split()[-1]}.safetensors").write_bytes(b"x" * 100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = rs.audit(rs.open_study(folder))
+        noted = rs.variance(rs.open_study(folder))
+    assert found.n_runs == 4
+    assert {item.run for item in found.excluded} == {
+        run.id for run in rs.open_study(folder).runs if run.id == first or kind == "every metrics"
+    }
+    if kind != "every metrics":
+        assert shards[0].name in found.excluded[0].reason
+    assert "loss curves" in found.not_seen or kind != "every metrics"
+    assert any("could not be looked at in all that" in note and first in note for note in noted.warnings)
+
+
 def test_sums_can_be_left_unchecked(whole, tmp_path, right):
     folder = copied(whole, tmp_path / "study")
     path = next(folder.rglob("predictions.safetensors"))

@@ -16,6 +16,7 @@ from .kinds import LOGITS, SCALARS, as_logits, in_unit, look_like_probabilities,
 from .labels import labels_of, refuse_square
 
 CHUNK_BYTES = 64 * 2**20
+CORRUPT_SHARD = "corrupt shard"  # how the reason begins why a run that is recorded was not read
 LOOK_BYTES = 2**16  # read to see whether one column lies within 0..1, before more is read
 ONE_RUN = "One run? The first axis is runs: pass x[None]."
 

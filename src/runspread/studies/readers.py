@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .._checks import check_choice
 from .._reading.kinds import look_like_probabilities
-from .._reading.outputs import CHUNK_BYTES
+from .._reading.outputs import CHUNK_BYTES, CORRUPT_SHARD
 from .._results import Excluded
 from .._words import count
 from ..errors import CorruptShardError, MissingDataError, RunspreadWarning, StudyError
@@ -226,6 +226,8 @@ class Curves:
         Logged values; NaN after a run's last. Double precision where a value does not fit.
     lengths : ndarray of int64 [runs]
         Number of points of each run.
+    excluded : tuple of Excluded
+        Runs that logged it into a shard that is corrupt.
     """
 
     name: str
@@ -233,6 +235,7 @@ class Curves:
     steps: NDArray[np.int64]
     values: NDArray[np.floating[Any]]
     lengths: NDArray[np.int64]
+    excluded: tuple[Excluded, ...] = ()
 
     def of(self, run: str) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
         """Return ``(steps, values)`` of one run, without padding."""
@@ -266,7 +269,8 @@ class Metrics(Mapping[str, Curves]):
             known = f"one of {', '.join(self._names)}" if self._names else "a study with logged metrics"
             raise MissingDataError(f"no run has a metric {name!r}", known)
         logged = [part.keep(rows) for part in self._parts if (rows := _rows_with(part, name))]
-        read = [(part, curves) for part in logged if (curves := _curves_or_warning(part, name)) is not None]
+        excluded: list[Excluded] = []
+        read = [(part, curves) for part in logged if (curves := _curves_of(part, name, excluded)) is not None]
         if not read:
             raise MissingDataError(f"every shard with the metric {name!r} is corrupt", "an intact one")
         parts, pieces = [part for part, _ in read], [curves for _, curves in read]
@@ -277,18 +281,22 @@ class Metrics(Mapping[str, Curves]):
             np.concatenate([_padded(steps, points, -1) for steps, _, _ in pieces]),
             np.concatenate([_padded(values, points, np.nan) for _, values, _ in pieces]),
             np.concatenate([lengths for _, _, lengths in pieces]),
+            tuple(excluded),
         )
 
 
 def _of_corrupt(part: ShardRows, error: CorruptShardError) -> list[Excluded]:
-    return [Excluded(run.id, f"corrupt shard {part.folder.name}: {error.found}") for run in part.runs]
+    return [Excluded(run.id, f"{CORRUPT_SHARD} {part.folder.name}: {error.found}") for run in part.runs]
 
 
-def _curves_or_warning(part: ShardRows, name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
-    """Return curves of a shard; None, with a warning that counts its runs, where it is corrupt."""
+def _curves_of(
+    part: ShardRows, name: str, excluded: list[Excluded]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]] | None:
+    """Return curves of a shard; None, its runs excluded with a warning that counts them, where it is corrupt."""
     try:
         return read_curves(part, name)
     except CorruptShardError as error:
+        excluded += _of_corrupt(part, error)
         runs = count(len(part.runs), "run")
         warnings.warn(f"Excluded {runs} of the corrupt shard {part.folder.name}: {error.found}", RunspreadWarning, 2)
         return None

@@ -31,6 +31,7 @@ from ..._reading.outputs import (
 )
 from ..._reading.protocols import is_study
 from ..._results import Excluded, Result, Table
+from ..._words import count
 from ...errors import CorruptShardError, InputError
 from .evidence import RunEvidence, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
@@ -152,7 +153,8 @@ def audit(source: Any, labels: Any = None, **reading: Unpack[ReadingOptions]) ->
         return _of_outputs(source, labels, how["kind"], check_nan(how["nan"]))
     if labels is not None:
         raise InputError("got labels beside a study", "labels only beside outputs", "A study has its own.")
-    return replace(_judged(study_evidence(source, split=how["split"])), excluded=corrupt_shards(source))
+    evidence = study_evidence(source, split=how["split"])
+    return replace(_judged(evidence), excluded=(*corrupt_shards(source), *evidence.unread))
 
 
 def _judged(evidence: RunEvidence) -> Audit:
@@ -298,7 +300,7 @@ def copied_runs(source: Any, statistics: RunStatistics, outcomes: Outcomes | Non
     """
     if outcomes is not None and is_study(source):
         try:
-            ids, copies = _known(source)[1:]
+            _, ids, copies, _ = _known(source)
         except CorruptShardError:  # of weights, which the comparison does without; the notes say so
             return statistics.copies
         return copies.placed(ids, outcomes.run_ids)
@@ -316,28 +318,39 @@ def partly_copied(copies: Copies, run_ids: Sequence[str]) -> tuple[str, ...]:
     return _judged(RunEvidence(run_ids=tuple(run_ids), configurations=("",) * copies.n_runs, copies=rest)).warnings
 
 
-_KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], tuple[Finding, ...], tuple[str, ...], Copies]] = (
-    WeakKeyDictionary()
-)
+_Known = tuple[tuple[Finding, ...], tuple[str, ...], Copies, tuple[Excluded, ...]]
+_KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], _Known]] = WeakKeyDictionary()
 
 
 def _flaws(study: Any, set_aside: Collection[str]) -> tuple[str, ...]:
     """Return the flaws of a study as sentences, without those of copies that are excluded."""
     try:
-        found = _known(study)[0]
-        return tuple(flaw.text for flaw in found if flaw.kind not in _OF_COPIES or set(flaw.runs) - set(set_aside))
+        found, _, _, unread = _known(study)
+        told = (flaw.text for flaw in found if flaw.kind not in _OF_COPIES or set(flaw.runs) - set(set_aside))
+        return (*told, *_not_looked_at(unread))
     except CorruptShardError as error:  # of what the method itself may have no use for
         return (f"Whether the runs' seeds are independent could not be looked at: {error}",)
 
 
-def _known(study: Any) -> tuple[tuple[Finding, ...], tuple[str, ...], Copies]:
-    """Return flaws, ids of the runs and copies, from memory where the study has the same runs as before."""
+def _not_looked_at(unread: Sequence[Excluded]) -> tuple[str, ...]:
+    """Return what to say where a part of what runs recorded is corrupt."""
+    if not unread:
+        return ()
+    runs, first = count(len(unread), "run"), unread[0]
+    return (
+        f"Whether the runs' seeds are independent could not be looked at in all that {runs} recorded "
+        f"({first.run}: {first.reason}).",
+    )
+
+
+def _known(study: Any) -> _Known:
+    """Return flaws, ids of the runs, copies and what is corrupt, from memory where the runs are those of before."""
     runs = tuple((run.id, run.status) for run in study.runs)
     if study not in _KNOWN or _KNOWN[study][0] != runs:
         evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
         flaws = _judged(evidence).flaws if evidence.run_ids else ()
-        _KNOWN[study] = runs, flaws, evidence.run_ids, copies_in(evidence)
-    return _KNOWN[study][1:]
+        _KNOWN[study] = runs, (flaws, evidence.run_ids, copies_in(evidence), evidence.unread)
+    return _KNOWN[study][1]
 
 
 def _flat(value: Any) -> list[Any]:

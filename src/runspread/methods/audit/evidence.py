@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._reading.copies import Copies, copied_outputs, digest_of
-from ..._reading.outputs import ArrayOutputs, RunOutputs
+from ..._reading.outputs import CORRUPT_SHARD, ArrayOutputs, RunOutputs
 from ..._reading.protocols import HoldsEvidence
+from ..._results import Excluded
 from ...errors import CorruptShardError, InputError, MissingDataError, RunspreadWarning
 
 ROLES = ("init", "order", "augment")
@@ -48,6 +49,8 @@ class RunEvidence:
         Which runs are one run by their predictions.
     losses : ndarray of float [runs, points] or None
         A loss logged at the same steps in all runs; NaN where it was not.
+    unread : tuple of Excluded
+        Runs of which a part is recorded but corrupt, and was not looked at.
     """
 
     run_ids: tuple[str, ...]
@@ -59,6 +62,7 @@ class RunEvidence:
     final: Fingerprints = ()
     copies: Copies | None = None
     losses: NDArray[np.float64] | None = None
+    unread: tuple[Excluded, ...] = ()
 
     @classmethod
     def from_arrays(
@@ -142,7 +146,7 @@ def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_wei
     """Return the evidence in a study.
 
     Runs that failed are excluded: there is nothing of them to count twice. Of predictions and weights only the first
-    values are read, and the rest of those runs alone that agree in them.
+    values are read, and the rest of those runs alone that agree in them. What is corrupt is no evidence, and is named.
 
     Parameters
     ----------
@@ -155,20 +159,23 @@ def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_wei
     """
     runs = [run for run in study.runs if run.status != "failed"]
     ids = tuple(run.id for run in runs)
-    first, losses = _losses(study, ids)
+    unread: dict[str, str] = {}
+    first, losses = _losses(study, ids, unread)
     rest: Fingerprints = () if most_weights is None else (None,) * (len(runs) - most_weights)
     looked = runs[:most_weights]
-    copies, fingerprints = _predictions(study, ids, split)
+    copies, fingerprints = _predictions(study, ids, split, unread)
+    initial, final = (_weights(study, looked, step, unread) for step in (0, None))
     return RunEvidence(
         run_ids=ids,
         seeds={role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
         configurations=tuple(json.dumps(run.hyperparameters, sort_keys=True, default=str) for run in runs),
-        initial=_weights(study, looked, 0) + rest,
-        final=_weights(study, looked, None) + rest,
+        initial=initial + rest,
+        final=final + rest,
         predictions=fingerprints,
         copies=copies,
         first_losses=first,
         losses=losses,
+        unread=tuple(Excluded(name, reason) for name, reason in unread.items()),
     )
 
 
@@ -194,18 +201,24 @@ def _whole(arrays: Sequence[NDArray[Any]] | None) -> str | None:
     return digest_of(*arrays)
 
 
-def _weights(study: HoldsEvidence, runs: Sequence[Any], step: int | None) -> Fingerprints:
+def _weights(study: HoldsEvidence, runs: Sequence[Any], step: int | None, unread: dict[str, str]) -> Fingerprints:
     """Return the digest of each run's weights at a step, None where they were not recorded or the run diverged."""
 
     def read(run: Any) -> Sequence[NDArray[Any]] | None:
         if step not in run.weights or (step is None and run.status == "diverged"):
             return None
-        return [array for _, array in sorted(study.weights(run, step=step).items())]
+        try:
+            return [array for _, array in sorted(study.weights(run, step=step).items())]
+        except CorruptShardError as error:
+            unread.setdefault(run.id, f"its weights were not looked at: {error.found}")
+            return None
 
     return _told_apart(runs, read)
 
 
-def _predictions(study: HoldsEvidence, ids: tuple[str, ...], split: str | None) -> tuple[Copies | None, Fingerprints]:
+def _predictions(
+    study: HoldsEvidence, ids: tuple[str, ...], split: str | None, unread: dict[str, str]
+) -> tuple[Copies | None, Fingerprints]:
     recorded = [name for run in study.runs for name, step in run.predictions if step is None]
     wanted = split or ("test" if "test" in recorded or not recorded else recorded[0])
     try:
@@ -214,6 +227,7 @@ def _predictions(study: HoldsEvidence, ids: tuple[str, ...], split: str | None) 
         if recorded:  # of another split: the name is misspelt, or the wrong one
             raise
         return None, ()
+    unread |= {item.run: item.reason for item in outputs.excluded if item.reason.startswith(CORRUPT_SHARD)}
     copies, fingerprints = copied_outputs(outputs)
     known = dict(zip(outputs.run_ids, fingerprints, strict=True))
     return copies.placed(outputs.run_ids, ids), tuple(known.get(name) for name in ids)
@@ -227,7 +241,7 @@ def outputs_evidence(outputs: RunOutputs, most: int | None = None) -> RunEvidenc
 
 
 def _losses(
-    study: HoldsEvidence, ids: tuple[str, ...]
+    study: HoldsEvidence, ids: tuple[str, ...], unread: dict[str, str]
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """Return the first values of all losses, and the loss curve with most values at steps that runs share.
 
@@ -238,7 +252,11 @@ def _losses(
     first = np.full((len(ids), len(names)), np.nan)
     best, found = (False, 0), None
     for column, name in enumerate(names):
-        curves = _intact(metrics, name)
+        curves = _curves(metrics, name)
+        if curves is None:
+            unread |= {run.id: f"{CORRUPT_SHARD}: no {name} can be read" for run in study.runs if name in run.metrics}
+            continue
+        unread |= {item.run: item.reason for item in getattr(curves, "excluded", ())}
         first[:, column] = _by_run(curves.run_ids, _first_values(curves.values)[:, None], ids)[:, 0]
         rows, points = _shared(curves)
         rank = (not any(word in name.lower() for word in HELD_OUT), len(rows) * points)
@@ -248,14 +266,14 @@ def _losses(
     return (first if names else None), found
 
 
-def _intact(metrics: Mapping[str, Any], name: str) -> Any:
-    """Return the curves of a metric; a corrupt shard is an error here, as runs are compared with each other."""
+def _curves(metrics: Mapping[str, Any], name: str) -> Any:
+    """Return the curves of a metric, which say themselves which runs they lack; None where every shard is corrupt."""
     with warnings.catch_warnings():
-        warnings.simplefilter("error", RunspreadWarning)
+        warnings.simplefilter("ignore", RunspreadWarning)
         try:
             return metrics[name]
-        except RunspreadWarning as warning:
-            raise CorruptShardError(str(warning), "an intact shard") from warning
+        except MissingDataError:
+            return None
 
 
 def _shared(curves: Any) -> tuple[NDArray[np.intp], int]:
