@@ -72,6 +72,12 @@ def check_confidence_level(value: float) -> float:
     return value
 
 
+def check_alpha_and_power(alpha: float, power: float) -> None:
+    """Raise an InputError unless the level of a test and the power that is planned for are levels, in that order."""
+    if not (0 < alpha < 1 and alpha < power < 1):
+        raise InputError(f"got alpha={alpha} and power={power}", "0 < alpha < power < 1")
+
+
 def check_seed(seed: Any) -> Any:
     """Return a seed of random numbers: a whole number from 0, a Generator, or None where chance may decide."""
     if seed is None or isinstance(seed, (np.random.Generator, np.random.SeedSequence)):

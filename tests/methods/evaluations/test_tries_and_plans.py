@@ -101,6 +101,38 @@ def test_a_pilot_is_planned_for_at_its_upper_bound():
         plan_evals(pilot)
 
 
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"power": 80}, r"power=80.*alpha < power < 1"),
+        ({"alpha": 5}, "alpha=5"),
+        ({"items_max": 0}, "items_max is 0"),
+        ({"items_max": 99.5}, "items_max is 99.5"),
+        ({"cost": {"sample": -1.0}}, "the cost of sample is -1"),
+        ({"cost": {"prompt": 1.0}}, "unknown cost keyword 'prompt'"),
+        ({"spreads": KNOWN._replace(item=-0.1)}, "the spread of item is -0.1"),
+        ({"on": "checkpoints"}, "unknown on 'checkpoints'"),
+    ],
+)
+def test_plans_refuse_what_no_plan_can_be_made_of(settings, match):
+    with pytest.raises(InputError, match=match):
+        plan_evals(gap=0.05, **{"spreads": KNOWN, **settings})
+
+
+def test_what_more_money_buys_leaves_out_what_is_not_bought():
+    """Checkpoints that are trained cost no training; a benchmark has no more items than it has."""
+    cost = {"item": 1.0, "sample": 0.1}
+    free = plan_evals(gap=0.05, spreads=KNOWN, on="models", cost=cost)
+    dear = plan_evals(gap=0.05, spreads=KNOWN, on="models", cost={"training": 1000.0, **cost})
+    assert free.next_best == dear.next_best == "More money is best spent on questions, then on samples."
+    best = free.designs[0]
+    full = plan_evals(gap=0.05, spreads=KNOWN, on="models", cost=cost, items_max=best.items)
+    assert full.designs[0].items == best.items
+    assert full.next_best == "More money is best spent on samples."
+    still = plan_evals(gap=0.05, spreads=KNOWN._replace(decode=0.0), on="models", cost=cost)
+    assert still.next_best == "More money is best spent on questions."
+
+
 def test_names_that_are_called_so_are_public():
     assert {"pass_at_k", "plan_evals", "read_evals"} <= set(rs.methods.evaluations.__all__)
 

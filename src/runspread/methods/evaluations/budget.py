@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
-from ..._checks import check_choice, check_keywords, check_mapping
+from ..._checks import check_alpha_and_power, check_choice, check_integers, check_keywords, check_mapping
 from ..._reading.evaluations.arrays import as_answers
 from ..._reading.evaluations.options import DEFAULTS as READING
 from ..._reading.evaluations.options import EvaluationReading, checked
@@ -22,7 +22,7 @@ from .bars import over_items
 from .defaults import LEVEL, MOST_SAMPLES, MOST_SEEDS, POWER
 from .grid import Grid, ModelGrid, grid_of
 from .means import level_of
-from .plans import Costs, Design, Spreads, cost_of, target_variance, variance_of
+from .plans import Costs, Design, Spreads, cheapest, cost_of, target_variance, variance_of
 from .spread import Levels, factors_of
 
 SAFE = 0.8  # the spread between trainings is planned for at this upper bound
@@ -181,23 +181,39 @@ def plan_evals(
     options: dict[str, Any] = {**_PLANNING, **settings}
     if gap is None or not 0 < gap < math.inf:
         raise InputError(f"gap is {gap}", "a number above 0 in the unit of the scores")
-    given: dict[str, float] = {**COST, **check_mapping(options["cost"] or {"sample": 1.0}, "cost")}
-    check_keywords(given, COST, "cost")
-    costs = Costs(given["training"], given["item"], given["sample"])
+    check_alpha_and_power(options["alpha"], options["power"])
+    if options["items_max"] is not None:
+        check_integers(options["items_max"], "items_max", 2, None)
+    costs = _costs(options["cost"])
     known, on, unit = _known(source, options, {key: one for key, one in settings.items() if key in READING})
     return _planned(float(gap), costs, known, on, options, in_unit=unit)
 
 
+def _costs(given: Any) -> Costs:
+    found: dict[str, float] = {**COST, **check_mapping(given or {"sample": 1.0}, "cost")}
+    check_keywords(found, COST, "cost")
+    _check_amounts(found, "cost")
+    return Costs(found["training"], found["item"], found["sample"])
+
+
+def _check_amounts(amounts: Mapping[str, float], what: str) -> None:
+    for name, value in amounts.items():
+        if not 0 <= value < math.inf:
+            raise InputError(f"the {what} of {name} is {value}", "a number from 0 on")
+
+
 def _known(source: Any, options: Mapping[str, Any], reading: dict[str, Any]) -> tuple[Known, str, bool]:
+    if options["on"] is not None:
+        check_choice(options["on"], "on", ("distribution", "models"))
     if options["spreads"] is not None:
         spreads = Spreads(*options["spreads"])
+        _check_amounts(spreads._asdict(), "spread")
         return Known(spreads, spreads, None, 1.0), options["on"] or "distribution", True
     if source is None:
         raise InputError("neither a pilot nor spreads=", "one of them")
     grid = grid_of(as_answers(source, **reading), checked(reading)["missing"])
     seeds = min(model.seeds for model in grid.models)
     on = options["on"] or ("distribution" if seeds > 1 else "models")
-    check_choice(on, "on", ("distribution", "models"))
     if on == "distribution" and seeds < 2:
         raise InputError(
             "one training run of a model", "two or more, to know how trainings differ", "Pass on='models'."
@@ -268,16 +284,10 @@ def _planned(
     spreads = known.spreads if on == "distribution" else known.spreads._replace(seed=0.0)
     limit = math.inf if most is None else float(most)
     seeds = range(2, MOST_SEEDS + 1) if on == "distribution" else range(1, 2)
-    found = [
-        replace(
-            one,
-            cost=cost_of(
-                costs if on == "distribution" else costs._replace(training=0.0), one.seeds, one.items, one.samples
-            ),
-        )
-        for one in small_designs(spreads, gap, alpha, power, limit, seeds)
-    ]
-    best = sorted(found, key=lambda one: (one.cost, one.seeds, one.samples))[:4]
+    if on == "models":  # they are trained already
+        costs = costs._replace(training=0.0)
+    found = small_designs(spreads, gap, alpha, power, limit, seeds)
+    best = cheapest([replace(one, cost=cost_of(costs, one.seeds, one.items, one.samples)) for one in found])
     least = max(2, math.floor(2 * spreads.seed / target_variance(gap, alpha, power)) + 1)
     return EvaluationPlan(
         gap=gap,
@@ -285,7 +295,7 @@ def _planned(
         alpha=alpha,
         on=on,
         designs=tuple(best),
-        next_best=_next(spreads, costs, best[0], on) if best else "",
+        next_best=_next(spreads, costs, best[0], on, limit) if best else "",
         fewest_seeds=least if on == "distribution" else None,
         items_max=most,
         known=known,
@@ -338,17 +348,19 @@ def power_of(spreads: Spreads, gap: float, alpha: float, seeds: int, items: int,
     return t_above(t_quantile(1 - alpha / 2, df) - gap / math.sqrt(variance), df)
 
 
-def _next(spreads: Spreads, costs: Costs, best: Design, on: str) -> str:
+def _next(spreads: Spreads, costs: Costs, best: Design, on: str, most: float) -> str:
     """Return what one more unit of money buys most of: the largest fall of the variance for its price."""
     now = variance_of(spreads, best.seeds, best.items, best.samples)
     steps = {"trainings": (1, 0, 0), "questions": (0, 1, 0), "samples": (0, 0, 1)}
     worth: dict[str, float] = {}
     for name, (s, n, d) in steps.items():
-        if name == "trainings" and on != "distribution":
+        if (name == "trainings" and on != "distribution") or best.items + n > most:
             continue
         design = (best.seeds + s, best.items + n, best.samples + d)
         price = cost_of(costs, *design) - best.cost
         fall = now - variance_of(spreads, *design)
-        worth[name] = fall / price if price > 0 else math.inf if fall > 0 else 0.0
+        if fall > 0:
+            worth[name] = fall / price if price > 0 else math.inf
     ranked = sorted(worth, key=lambda name: -worth[name])
-    return f"More money is best spent on {ranked[0]}, then on {listed(ranked[1:])}." if len(ranked) > 1 else ""
+    then = f", then on {listed(ranked[1:])}" if len(ranked) > 1 else ""
+    return f"More money is best spent on {ranked[0]}{then}." if ranked else ""

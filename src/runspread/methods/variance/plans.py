@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
-from ..._checks import check_choice
+from ..._checks import check_alpha_and_power, check_choice
 from ..._reading.opening import opens
 from ..._reading.options import DEFAULTS_OF_OUTCOMES, divided
 from ...errors import InputError
@@ -91,7 +91,7 @@ def _basis(
     reading |= {"labels": labels, "correct": known.pop("correct"), "clusters": known.pop("clusters")}
     alpha, power = known.pop("alpha"), known.pop("power")
     basis = basis_of(source, **known, reading=reading)
-    _check_levels(alpha, power)
+    check_alpha_and_power(alpha, power)
     return basis, alpha, power
 
 
@@ -198,7 +198,7 @@ def plan_variance(ratio: float, *, alpha: float = 0.05, power: float = 0.8) -> i
 
     if not ratio > 0:
         raise InputError(f"got ratio={ratio}", "a positive ratio of variances")
-    _check_levels(alpha, power)
+    check_alpha_and_power(alpha, power)
     return smallest(lambda runs: float(chdtrc(runs - 1, chdtri(runs - 1, alpha) / (1 + ratio))) >= power)
 
 
@@ -230,13 +230,8 @@ def plan_superiority(probability: float, *, alpha: float = 0.05, power: float = 
     check_choice(preset, "preset", PRESETS)
     if not 0.5 < probability <= (1 if preset == "paper" else math.nextafter(1, 0)):
         raise InputError(f"got probability={probability}", "a number above one half and below 1")
-    _check_levels(alpha, power)
+    check_alpha_and_power(alpha, power)
     if preset == "compare":
         return runs_for_welch(math.sqrt(2) * float(ndtri(probability)), 1.0, 1.0, alpha, power)
     z = float(-ndtri(alpha) + ndtri(power))
     return math.ceil((z / (math.sqrt(6) * (probability - 0.5))) ** 2)
-
-
-def _check_levels(alpha: float, power: float) -> None:
-    if not (0 < alpha < 1 and alpha < power < 1):
-        raise InputError(f"got alpha={alpha} and power={power}", "0 < alpha < power < 1")
