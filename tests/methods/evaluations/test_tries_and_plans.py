@@ -61,6 +61,31 @@ def test_two_models_are_paired():
     assert gap.lo < gap.diff < gap.hi
 
 
+def test_tries_that_do_not_differ_leave_an_interval_as_models_do():
+    """No spread is no certainty: two items more, as for the difference of two models."""
+    gap = pass_at_k({"A": np.zeros(12), "B": np.ones(12)}, 1).differences[0]
+    model = rs.evaluations({"A": np.zeros(12), "B": np.ones(12)}).differences[0]
+    assert (gap.diff, gap.hi) == (1.0, 1.0)
+    assert gap.lo == pytest.approx(model.lo)
+    assert 0.3 < gap.lo < 1
+    same = pass_at_k({"A": np.ones(12), "B": np.ones(12)}, 1).differences[0]
+    assert (same.diff, same.p) == (0.0, 1.0)
+    assert -1 < same.lo < 0 < same.hi < 1
+
+
+def test_tries_of_models_without_common_items_are_refused():
+    rows = [{"model": name, "item": f"{name}{i}", "score": i % 2} for name in "AB" for i in range(4)]
+    with pytest.raises(InputError, match="B and A have no item in common"):
+        pass_at_k(rows, 1)
+
+
+@pytest.mark.parametrize(("k", "match"), [(0, "k is out of range"), (1.5, "1.5"), ([], "no number of tries")])
+def test_numbers_of_tries(k, match):
+    with pytest.raises(InputError, match=match):
+        pass_at_k({"A": ANSWERS}, k)
+    assert pass_at_k({"A": ANSWERS}, np.int64(2)).models[0].k == 2
+
+
 def test_a_plan_names_designs_with_their_cost_and_power():
     plan = plan_evals(gap=0.05, spreads=KNOWN, cost={"training": 50, "sample": 0.01})
     costs = [one.cost for one in plan.designs]

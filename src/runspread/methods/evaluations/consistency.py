@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..._results import Result, Table
 from ..scores.one_arm import t_quantile
-from ..variance.clusters import Grouping
 from .bars import over_items
 from .cells import Floats
 from .grid import Grid, ModelGrid
@@ -111,15 +110,9 @@ def _rate(grid: Grid, values: Floats, level: float) -> Rate:
     if rows.sum() < 2:
         return NOT_KNOWN
     found = values[rows]
-    strata = grid.strata(rows)
-    grouping = strata[0][1] if len(strata) == 1 else _all_groups(grid, rows)
-    bar = over_items(found, grouping)
+    bar = over_items(found, grid.grouping(np.flatnonzero(rows)))
     mean = float(found.mean())
     if not bar.df > 0:
         return Rate(mean, math.nan, math.nan)
     half = t_quantile((1 + level) / 2, bar.df) * math.sqrt(bar.variance)
     return Rate(mean, mean - half, mean + half)
-
-
-def _all_groups(grid: Grid, rows: NDArray[np.bool_]) -> Grouping:
-    return Grouping.of(grid.cluster_codes[rows], int(rows.sum()))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ..._results import Result, Table
 from ..._words import count
 from ..scores.forms import Arm, difference
-from ..variance.clusters import Grouping
 from .cells import Floats
 from .defaults import ROWS_TO_DECIDE
 from .grid import Grid, ModelGrid
@@ -109,7 +108,7 @@ def deciding_items(
 ) -> DecidingItems:
     """Return which of the common items `rows` [items] decide; `fewest` is what `fewest_items` found."""
     items, d = np.flatnonzero(rows), (new.x - old.x)[rows]
-    grouping = Grouping.of(grid.cluster_codes[items], len(items))
+    grouping = grid.grouping(items)
     p = _item_p(grid, old, new, items)
     sums = grouping.sums(d)
     sizes = grouping.sizes

@@ -44,6 +44,18 @@ def add_two(d: Floats, grouping: Grouping) -> AddTwo:
     return AddTwo(float(more.mean()), over_items(more, Grouping.of(codes, len(more))))
 
 
+def guarded(value: float, bar: Bar, d: Floats, grouping: Grouping) -> Difference:
+    """Return a difference with its t form; where all `d` [items] are equal, that of two items more.
+
+    No spread is no certainty.
+    """
+    one = difference_of(value, bar)
+    if one.forms or not bar.df > 0:
+        return one
+    more = add_two(d, grouping)
+    return difference_of(more.value, more.bar)
+
+
 def mcnemar(a: Floats, b: Floats) -> McNemar:
     """Return the exact test of 0/1 scores [items] of two models."""
     from scipy.special import bdtr

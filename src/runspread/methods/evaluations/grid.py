@@ -88,12 +88,12 @@ class Grid:
         found: list[tuple[NDArray[np.intp], Grouping]] = []
         for task in np.unique(self.task_of[rows]).tolist():
             items = np.flatnonzero(rows & (self.task_of == task))
-            groups = single_groups(len(items)) if self.cluster is None else self._grouping(items)
-            found.append((items, groups))
+            found.append((items, self.grouping(items)))
         return found
 
-    def _grouping(self, items: NDArray[np.intp]) -> Grouping:
-        return Grouping.of(self.cluster_codes[items], len(items))
+    def grouping(self, items: NDArray[np.intp]) -> Grouping:
+        """Return how some items, by position, lie in clusters."""
+        return single_groups(len(items)) if self.cluster is None else Grouping.of(self.cluster[items], len(items))
 
     @property
     def cluster_codes(self) -> Codes:

@@ -13,10 +13,9 @@ from ...errors import InputError
 from .._statistics import holm_adjusted
 from ..scores.forms import Difference, Judged, judged
 from ..scores.one_arm import t_quantile
-from ..variance.clusters import Grouping
 from .bars import Bar, Variances, bar_of, effective_items, interval, together
 from .defaults import FEW_DISCORDANT, FEW_ITEMS, POWER
-from .differences import add_two, difference_of, mcnemar
+from .differences import guarded, mcnemar
 from .grid import Grid, ModelGrid, stratified
 from .means import Level, Strata, mean_bar, prompts_of, same_items_bar, samples_bar, seeds_of
 from .result import Counts, Discordant, ModelDifference, ModelScore
@@ -134,13 +133,7 @@ def decided(
 def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, only: NDArray[np.bool_] | None = None) -> Pair:
     """Return the difference of two models on their common items, or on those of them that `only` [items] keeps."""
     d = new.x - old.x
-    rows = ~np.isnan(d) if only is None else only
-    if not rows.any():
-        raise InputError(
-            f"{new.name} and {old.name} have no item in common",
-            "the same items",
-            "Are these different data sets, or is the id of an item another one?",
-        )
+    rows = common_items(d, old.name, new.name) if only is None else only
     strata = grid.strata(rows)
     levels, prompts = _levels([old, new], new.by_prompt - old.by_prompt, rows, grid, how)
     bars = [samples_bar(model, rows, strata) for model in (old, new)]
@@ -151,12 +144,22 @@ def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, only: NDArray[
         samples = Bar(total, total**2 / below if below > 0 else 1.0)
     found = _with_prompts(_variances(d, strata, levels, how, samples), prompts, how)
     value = stratified(d, strata)
-    bar, forced = _bar(found, how.on), False
-    one = difference_of(value, bar)
-    if not one.forms and bar.df > 0:  # no spread is no certainty
-        more = add_two(d[rows], Grouping.of(grid.cluster_codes[rows], int(rows.sum())))
-        one, forced = difference_of(more.value, more.bar), int(rows.sum()) < FEW_ITEMS
+    bar = _bar(found, how.on)
+    one = guarded(value, bar, d[rows], grid.grouping(np.flatnonzero(rows)))
+    forced = not bar.variance > 0 and int(rows.sum()) < FEW_ITEMS
     return Pair(old, new, rows, found, value, one, _discordant(grid, old, new, rows), forced)
+
+
+def common_items(d: NDArray[np.float64], old: str, new: str) -> NDArray[np.bool_]:
+    """Return on which items [items] two models can be compared; NaN in `d` where one of them has no answer."""
+    rows = ~np.isnan(d)
+    if not rows.any():
+        raise InputError(
+            f"{new} and {old} have no item in common",
+            "the same items",
+            "Are these different data sets, or is the id of an item another one?",
+        )
+    return rows
 
 
 def _discordant(grid: Grid, old: ModelGrid, new: ModelGrid, rows: NDArray[np.bool_]) -> Discordant:
@@ -200,8 +203,8 @@ def _verdict(pair: Pair, p: float, p_margin: float, how: How) -> str:
 def judged_pair(pair: Pair, p_holm: float, p_margin: float, how: How, compared: int) -> ModelDifference:
     """Return the verdict on a pair, one of `compared`, by its corrected p-values of no difference and of the margin."""
     one, alpha, found = pair.one, 1 - how.level, _judged(pair, how)
-    lo, hi = _within(one.interval(how.level), how)
-    lo_all, hi_all = _within(one.interval(1 - alpha / compared), how)
+    lo, hi = within(one.interval(how.level), bounded=how.bounded)
+    lo_all, hi_all = within(one.interval(1 - alpha / compared), bounded=how.bounded)
     bar = Bar(one.forms[0].se ** 2, one.forms[0].df) if one.forms else Bar(math.nan, math.nan)
     missing = [~np.isnan(other.x) & np.isnan(model.x) for model, other in ((pair.old, pair.new), (pair.new, pair.old))]
     return ModelDifference(
@@ -228,9 +231,9 @@ def judged_pair(pair: Pair, p_holm: float, p_margin: float, how: How, compared: 
     )
 
 
-def _within(ends: tuple[float, float], how: How) -> tuple[float, float]:
-    """Return an interval without what no difference can be."""
-    return (max(-1.0, ends[0]), min(1.0, ends[1])) if how.bounded else ends
+def within(ends: tuple[float, float], *, bounded: bool) -> tuple[float, float]:
+    """Return an interval without what no difference can be; where scores lie within 0..1 it is `bounded`."""
+    return (max(-1.0, ends[0]), min(1.0, ends[1])) if bounded else ends
 
 
 def smallest_gap(bar: Bar, alpha: float, power: float = POWER) -> float:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_confidence_level, check_keywords
+from ..._checks import check_choice, check_confidence_level, check_integers, check_keywords
 from ..._reading.evaluations.arrays import as_answers
 from ..._reading.evaluations.options import DEFAULTS as READING
 from ..._reading.evaluations.options import EvaluationReading, checked
@@ -20,8 +19,9 @@ from ...errors import InputError
 from .bars import bar_of, interval
 from .cells import Floats
 from .defaults import LEVEL
-from .differences import difference_of
+from .differences import guarded
 from .grid import Grid, ModelGrid, grid_of, stratified
+from .judging import common_items, within
 from .means import mean_bar
 from .tries import all_of, one_of
 
@@ -166,7 +166,9 @@ def pass_at_k(
     grid = grid_of(as_answers(source, **reading), checked(reading)["missing"])
     if not grid.binary:
         raise InputError("scores that are not all 0 or 1", "answers that are right or wrong")
-    tries = [k] if isinstance(k, int) else [int(one) for one in k]
+    tries: list[int] = check_integers(np.atleast_1d(k), "k", 1, None).tolist()
+    if not tries:
+        raise InputError("no number of tries", "k such as 1, or [1, 5]")
     values = {(model.name, one): _values(model, one, across, every=every) for one in tries for model in grid.models}
     return PassAtK(
         every=every,
@@ -181,8 +183,6 @@ def pass_at_k(
 
 def _values(model: ModelGrid, k: int, across: str, *, every: bool) -> Floats:
     """Return the chance of each item [items]; NaN with fewer samples than tries."""
-    if k < 1:
-        raise InputError(f"k is {k}", "1 or more")
     found = _of_seeds(model.by_seed, k, every=every) if across == "seeds" else _of_samples(model, k, every=every)
     asked = ~np.isnan(model.x)
     lacking = int((asked & np.isnan(found)).sum())
@@ -235,8 +235,10 @@ def _passed(grid: Grid, name: str, k: int, values: Floats, level: float) -> Pass
 def _gap(grid: Grid, values: dict[tuple[str, int], Floats], k: int, level: float) -> PassedDifference:
     old, new = (model.name for model in grid.models)
     d = values[new, k] - values[old, k]
-    rows: NDArray[np.bool_] = ~np.isnan(d)
+    rows = common_items(d, old, new)
     strata = grid.strata(rows)
-    one = difference_of(stratified(d, strata), bar_of(mean_bar(d, strata, []), "models"))
-    lo, hi = one.interval(level)
-    return PassedDifference(old, new, k, one.value, lo, hi, one.p())
+    value = stratified(d, strata)
+    grouping = grid.grouping(np.flatnonzero(rows))
+    one = guarded(value, bar_of(mean_bar(d, strata, []), "models"), d[rows], grouping)
+    lo, hi = within(one.interval(level), bounded=True)
+    return PassedDifference(old, new, k, value, lo, hi, one.p())
