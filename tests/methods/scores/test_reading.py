@@ -166,3 +166,17 @@ def test_seeds_are_compared_as_numbers_and_errors_of_an_evaluation_are_no_runs()
     assert any("stderr is ignored" in warning for warning in read_scores(frame).warnings)
     twins = read_scores([{"model": name, "score": 1.0} for name in ("Base", "base")])
     assert any("kept apart" in warning for warning in twins.warnings)
+
+
+def test_texts_of_json_lines_may_hold_any_character(tmp_path):
+    """U+2028 and U+0085 end a line for splitlines, and none of JSON: such a file was refused as no JSON."""
+    rows = [{"method": "a", "seed": seed, "loss": seed / 9, "note": "x\u2028y\x85z"} for seed in range(3)]
+    path = tmp_path / "scores.jsonl"
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    assert len(read_scores(path, metric="loss").cell("a")) == 3
+
+
+def test_a_last_bit_makes_no_run_of_printed_values_suspicious():
+    """Two values a rounding apart made that the step of the table, by which equal values could be no chance."""
+    values = [0.91, 0.92, 0.92, 0.93, 0.93, 0.94, np.nextafter(0.94, 1)]
+    assert read_scores({"a": values}, metric="loss").warnings == ()

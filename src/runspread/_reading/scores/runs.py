@@ -224,7 +224,7 @@ def _equal_runs(values: Floats, cell: ScoreCell) -> list[str]:
     sd = size * float((values / size).std(ddof=1)) if size else 0.0
     if not 0 < sd < math.inf:
         return []
-    rounding = _printed_step(values)
+    rounding = resolution(values)
     expected = math.comb(len(values), 2) * min(1.0, rounding / (2 * math.sqrt(math.pi) * sd))
     if float(gammainc(pairs, expected)) >= _CHANCE if expected else False:
         return []
@@ -232,12 +232,17 @@ def _equal_runs(values: Floats, cell: ScoreCell) -> list[str]:
     return [f"{listed(twins)} have the same value to all digits: is it one run twice?"]
 
 
-def _printed_step(values: Any) -> float:
-    """Return the step to which values are rounded; 0 where none is seen."""
-    distinct = np.unique(values)
-    steps = np.diff(distinct)
-    if not len(steps):
+def resolution(x: Floats) -> float:
+    """Return the step of which all values are whole multiples apart, if some value occurs twice; else 0."""
+    if not len(x):
         return 0.0
+    values = np.unique(x)
+    noise = 8 * np.spacing(float(np.abs(values).max()))
+    values = values[np.concatenate([[True], np.diff(values) > noise])]  # what rounding made of one printed value
+    if len(values) == len(x) or len(values) < 2:
+        return 0.0
+    steps = np.diff(values)
     step = float(steps.min())
     multiples = steps / step
-    return step if bool((np.abs(multiples - np.rint(multiples)) <= 1e-6 * multiples).all()) else 0.0
+    whole = np.abs(multiples - np.rint(multiples)) <= 1e-6 * multiples + 2 * noise / step
+    return step if whole.all() else 0.0

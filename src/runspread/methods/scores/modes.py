@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._reading.scores.runs import resolution
 from ..._results import Part
 from .._statistics import deviations
 
@@ -49,22 +50,6 @@ class Shape(Part):
     p_gap: float
     p_dip: float
     two_groups: bool
-
-
-def resolution(x: Floats) -> float:
-    """Return the step of which all values are whole multiples apart, if some value occurs twice; else 0."""
-    if not len(x):
-        return 0.0
-    values = np.unique(x)
-    noise = 8 * np.spacing(float(np.abs(values).max()))
-    values = values[np.concatenate([[True], np.diff(values) > noise])]  # what rounding made of one printed value
-    if len(values) == len(x) or len(values) < 2:
-        return 0.0
-    steps = np.diff(values)
-    step = float(steps.min())
-    multiples = steps / step
-    whole = np.abs(multiples - np.rint(multiples)) <= 1e-6 * multiples + 2 * noise / step
-    return step if whole.all() else 0.0
 
 
 def gap_statistic(x: Floats, rounding: float) -> tuple[float, int]:
