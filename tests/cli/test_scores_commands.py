@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,32 @@ def test_arrays_of_one_number_per_run_are_taken_as_in_python(tmp_path, monkeypat
     assert found.output.startswith("Yes, new is better than old")
     assert "of each arm show a gap of 0.01" in invoke("plan", "old.npy", "--metric", "loss", "--gap", 0.01).output
     assert "(95% interval" in invoke("summary", "old.npy").output
+
+
+HINTED = {
+    "a metric's word": ("method,seed,val_accuracy\n", "{arm},{seed},{value}\n", (), ["--metric", "val_accuracy"]),
+    "the one column of numbers": (
+        "method,note,outcome\n", "{arm},n{seed},{value}\n", ("--higher-is-better",), ["--metric", "outcome"]
+    ),
+    "a name of two words": ("method,seed,val acc\n", "{arm},{seed},{value}\n", (), ["--metric", "val acc"]),
+    "cells that recur": (
+        "note,optimizer,score\n", "{arm}{seed},{arm},{value}\n", ("--metric", "acc"), ["--by", "optimizer"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HINTED)
+def test_a_hint_names_the_column_that_is_meant_and_can_be_typed(tmp_path, kind):
+    head, row, words, expected = HINTED[kind]
+    path = tmp_path / "untold.csv"
+    values = {"old": (0.81, 0.82, 0.80), "new": (0.91, 0.92, 0.90)}
+    lines = [row.format(arm=arm, seed=seed, value=x) for arm, of in values.items() for seed, x in enumerate(of)]
+    path.write_text(head + "".join(lines))
+    refused = invoke("compare", path, *words)
+    assert refused.exit_code == 2
+    hint = shlex.split(refused.output.partition("Name it: ")[2].rstrip().removesuffix("."))
+    assert hint == expected
+    assert invoke("compare", path, *words, *hint).output.startswith("Yes, new is better than old")
 
 
 def test_margins_of_accuracies_are_points_and_of_losses_their_unit(table):

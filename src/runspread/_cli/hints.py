@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -36,4 +37,4 @@ def _option(option: click.Option, value: str | None) -> str:
     if value in ("True", "False"):
         flags = option.opts if value == "True" else option.secondary_opts
         return flags[0] if flags else f"no {option.opts[0]}"
-    return option.opts[0] if value is None else f"{option.opts[0]} {value.strip(chr(39))}"
+    return option.opts[0] if value is None else f"{option.opts[0]} {shlex.quote(value.strip(chr(39)))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -85,14 +85,14 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
     found = {role: None if wide and role == "value" else _found(role, names, given, taken) for role in NAMES}
     values = _wide(table, found, wanted)
     if found["value"] is None and not values:
-        likely = next((name for name in names if names_a_metric(name) and not _is_an_error(name)), "...")
+        likely = _likely_values(table, {*taken, *(name for name in found.values() if name is not None)})
         raise InputError(
             f"none of the columns {', '.join(names)} is known to hold values", "one", f"Name it: metric={likely!r}."
         )
     by = as_names(given.get("by")) or as_names(found["by"])
     if not by and not one_arm:
         used = {*wanted, *(name for name in found.values() if name is not None)}
-        likely = next((name for name in names if name not in used), "...")
+        likely = _likely_arms(table, used)
         raise InputError(
             f"none of the columns {', '.join(names)} is known to name arms", "one", f"Name it: by={likely!r}."
         )
@@ -113,6 +113,21 @@ def find_columns(table: Table, given: Mapping[str, Any], *, one_arm: bool = Fals
         others=tuple(name for name in others if not (values and names_a_metric(name))),
         ignored=errors,
     )
+
+
+def _likely_values(table: Table, used: Collection[str]) -> str:
+    """Return the column that a hint names for the values: one called as a metric, else the only one of numbers left."""
+    left = [name for name in table.columns if name not in used and not _is_an_error(name)]
+    numbers = [name for name in left if set(map(type, table[name])) <= {int, float, type(None)}]
+    called = [name for name in left if names_a_metric(name)]
+    return called[0] if called else numbers[0] if len(numbers) == 1 else "..."
+
+
+def _likely_arms(table: Table, used: Collection[str]) -> str:
+    """Return the column that a hint names for the arms: the first whose cells recur, as an arm has several runs."""
+    left = [name for name in table.columns if name not in used and not names_a_metric(name)]
+    several = [name for name in left if len(set(map(str, table[name]))) < len(table)]
+    return next(iter((*several, *left)), "...")
 
 
 def check_column(name: str, names: Sequence[str]) -> None:
