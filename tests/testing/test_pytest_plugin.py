@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from runspread.errors import InputError, RunspreadWarning
 from runspread.methods.gate import regression_limits, regression_test
+from runspread.methods.gate.regression import Scale
 from runspread.testing import (
     Baseline,
     assert_learns,
@@ -105,6 +106,29 @@ def test_the_shift_that_would_be_seen_turns_nine_tests_of_ten_red():
     assert np.mean(red) == pytest.approx(0.9, abs=0.01)
 
 
+def test_the_shift_of_accuracies_near_one_is_that_of_their_scale():
+    """In standard deviations of the accuracies it was too small: it turned four tests in five red, not nine in ten."""
+    limits, rng, red = regression_limits(10, 0.01), np.random.default_rng(0), list[float]()
+    middle = math.asin(math.sqrt(0.97))
+    for _ in range(4000):
+        values = np.sin(middle + 0.02 * rng.normal(size=10)) ** 2
+        scale = Scale.of(values, higher=True)
+        assert scale.stretched
+        losses = scale.losses(values)
+        worse = -math.asin(math.sqrt(0.97 - scale.shift(values, limits.seen())))
+        mean, sd = losses.mean(), losses.std(ddof=1)
+        first, then = ((mean + limit * sd - worse) / 0.02 for limit in (limits.first, limits.then))
+        red.append(norm.sf(first) * norm.sf(then * math.sqrt(limits.fresh)))
+    assert np.mean(red) == pytest.approx(0.9, abs=0.015)
+
+
+def test_outcomes_that_are_handed_in_promise_no_shift_of_another_test(baseline, capsys):
+    """One outcome has one stage; what two stages would have seen was said of it."""
+    for outcomes in ([0.5], [0.5, 0.51]):
+        assert_no_regression(outcomes, baseline)
+        assert "would have been seen" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [
@@ -131,7 +155,7 @@ def test_red_says_what_a_stranger_needs(baseline):
         "baseline 0.5",
         "10 runs of 3f2c1a",
         "limit 1.56 sd",
-        "fewer than 1 of 100 commits",
+        "fewer than 1 of 100 commits, for 95 % of baselines",
         "--stochastic-seed 0",
         "--update-baselines",
     ):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from .._words import count
 from ..errors import InputError, RunspreadWarning
-from ..methods.gate.regression import Tested, check_values, far_values, regression_limits, regression_test
+from ..methods.gate.regression import Scale, Tested, check_values, far_values, regression_limits, regression_test
 from .baselines import RUNS, Baseline, check_classes, check_processor, write_baseline
 
 Run = Callable[[int], float]
@@ -77,7 +77,7 @@ def assert_no_regression(run: Run | Sequence[float], baseline: Baseline, *, marg
     found = regression_test(new, values, higher=baseline.higher, margin=margin, **settings)
     if found.red:
         raise AssertionError(_message(baseline, found))
-    print(_green(baseline, found, values))  # noqa: T201  (pytest shows it on request)
+    print(_green(baseline, found, values, whole=not callable(run)))  # noqa: T201  (pytest shows it on request)
     return found
 
 
@@ -86,7 +86,7 @@ def _message(baseline: Baseline, found: Tested) -> str:
     runs = ", ".join(f"{value:.4g}" for value in found.judged)
     fresh = "fresh run" if len(found.outcomes) > len(found.judged) else "new run"
     mean = math.fsum(found.judged) / len(found.judged)
-    often = f"fewer than 1 of {1 / baseline.false_red:,.0f} commits"
+    often = f"fewer than 1 of {1 / baseline.false_red:,.0f} commits, for 95 % of baselines"
     return (
         f"{baseline.name}: {baseline.metric} is worse than its baseline. New mean {mean:.4g} of "
         f"{count(len(found.judged), fresh)} ({runs}); {baseline.sentence()}. {found.far:.3g} sd worse, limit "
@@ -95,11 +95,12 @@ def _message(baseline: Baseline, found: Tested) -> str:
     )
 
 
-def _green(baseline: Baseline, found: Tested, values: np.ndarray) -> str:
-    if len(found.outcomes) == len(found.judged) > 1:
+def _green(baseline: Baseline, found: Tested, values: np.ndarray, *, whole: bool) -> str:
+    """Return what a green test did not show; `whole`: outcomes were handed in and judged together, at one limit."""
+    if whole:
         return f"{baseline.name}: not shown to be worse ({found.far:.2g} sd, limit {found.limit:.2g} sd)."
     seen = regression_limits(len(values), baseline.false_red, max_runs=baseline.max_runs).seen()
-    shift = seen * float(np.std(values, ddof=1))
+    shift = Scale.of(values, higher=baseline.higher).shift(values, seen)
     return (
         f"{baseline.name}: {baseline.metric} is not shown to be worse ({found.far:.2g} sd, limit {found.limit:.2g} "
         f"sd). A shift of {shift:.2g} would have been seen 9 times in 10."
@@ -127,6 +128,18 @@ def assert_not_worse(run: Run | Sequence[float], baseline: Baseline, *, margin: 
         in at most ``baseline.false_red`` of cases, on average over baselines.
     InputError
         The margin is not above 0, there are too few runs, or the baseline is of another kind of processor.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> losses = (0.31, 0.29, 0.30, 0.32, 0.28, 0.30, 0.31, 0.29)
+    >>> baseline = rs.testing.Baseline("small_mlp", metric="loss", values=losses)
+    >>> new = [0.30, 0.31, 0.29, 0.31, 0.30]
+    >>> rs.testing.assert_not_worse(new, baseline, margin=0.05)
+    >>> rs.testing.assert_not_worse(new, baseline, margin=0.01)
+    Traceback (most recent call last):
+        ...
+    AssertionError: small_mlp: loss is not shown to be not worse than its baseline by the margin 0.01 ...
     """
     from ..methods.gate.regression import shown_not_worse
 
@@ -176,6 +189,17 @@ def assert_same_distribution(outputs: ArrayLike, baseline: Baseline) -> None:
         not for each: after a red, look at what it says before you look at the rate.
     InputError
         Too few runs to show anything, other examples, or a baseline of another kind of processor.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> losses = (0.31, 0.29, 0.30, 0.32, 0.28, 0.30, 0.31, 0.29)
+    >>> baseline = rs.testing.Baseline("small_mlp", metric="loss", values=losses)
+    >>> rs.testing.assert_same_distribution([0.30, 0.29, 0.31, 0.30, 0.32], baseline)
+    >>> rs.testing.assert_same_distribution([0.20, 0.19, 0.21, 0.22, 0.18], baseline)
+    Traceback (most recent call last):
+        ...
+    AssertionError: small_mlp: loss of 5 new runs differ from those of the baseline (p = 0.0016, ...
     """
     from ..methods.gate.exact import permutation_p
 

@@ -60,6 +60,12 @@ class Baseline:
         Its file.
     update : bool
         Whether the next assertion is to write it anew.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.testing.Baseline("small_mlp", metric="loss", values=(0.31, 0.29, 0.30, 0.32, 0.28)).sentence()
+    'baseline 0.3, sd 0.016, 5 runs'
     """
 
     name: str
@@ -131,6 +137,20 @@ def read_baseline(path: str | os.PathLike[str], **expected: Any) -> Baseline:
     ------
     InputError
         There is no such file, it is damaged, or it is of another metric, direction or configuration.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import runspread as rs
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "loss.json"
+    ...     made = rs.testing.write_baseline(file, [0.31, 0.29, 0.30, 0.32, 0.28], range(5), metric="loss")
+    ...     rs.testing.read_baseline(file, metric="loss").values
+    ...     rs.testing.read_baseline(file, metric="accuracy")
+    Traceback (most recent call last):
+        ...
+    runspread.errors.InputError: ... is a baseline with metric 'loss', the test has 'accuracy'. ...
     """
     file = Path(path)
     try:

@@ -38,6 +38,18 @@ def assert_reproducible(run: Run, seed: int = 0, *, equal: str | float = "bits",
         Two runs with one seed differ (the first place is named), or two seeds give one run.
     InputError
         `run` cannot be handed to a fresh interpreter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> def curve(seed):
+    ...     return np.random.default_rng(seed).normal(size=5).cumsum()
+    >>> rs.testing.assert_reproducible(curve, seed=3, fresh=False)
+    >>> rs.testing.assert_reproducible(lambda seed: 0.5, fresh=False)
+    Traceback (most recent call last):
+        ...
+    AssertionError: runs with seeds 0 and 1 are equal: the seed is not used
     """
     first, second, other = _ran(run, [seed, seed, seed + 1], fresh)
     if where := difference_of(first, second, equal):

@@ -121,6 +121,14 @@ class Scale:
             better = np.arcsin(np.sqrt(np.clip(better, 0, 1)))
         return np.where(np.isfinite(raw), -better if self.higher else better, np.inf)
 
+    def shift(self, values: Floats, far: float) -> float:
+        """Return how far the mean is from what is worse by so many standard deviations, in the unit of the outcomes."""
+        losses = self.losses(values)
+        mean, reach = float(losses.mean()), far * float(losses.std(ddof=1))
+        if not self.stretched:
+            return reach
+        return math.sin(-mean) ** 2 - math.sin(max(-mean - reach, 0.0)) ** 2
+
 
 @dataclass(frozen=True)
 class Tested:
