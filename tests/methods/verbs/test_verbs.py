@@ -283,7 +283,10 @@ def test_the_floor_in_rankings_summaries_and_plans():
     floored = rs.rank(arms, metric="accuracy", examples=1000, baseline="a")
     assert floored.maybe_best.tolist() == [True, True, False]
     assert floored.verdicts == ("undecided", "worse")
-    one = rs.summary(arms["a"], metric="accuracy", examples=1000).arms[0].intervals
+    assert "with independent errors on 1,000 examples" in floored.sentence()
+    summed = rs.summary(arms["a"], metric="accuracy", examples=1000)
+    assert "with independent errors on 1,000 examples" in summed.sentence()
+    one = summed.arms[0].intervals
     assert one.mean_hi - one.mean_lo > 10 * 0.001
     assert one.next_hi == rs.summary(arms["a"], metric="accuracy").arms[0].intervals.next_hi
     plan = rs.plan(arms["a"], metric="accuracy", gap=0.005, n_examples=1000)
@@ -291,6 +294,20 @@ def test_the_floor_in_rankings_summaries_and_plans():
     assert plan.examples_needed == pytest.approx(1000 * 2 * (2.8016 / 0.005) ** 2 * 0.91 * 0.09 / 1000, rel=0.01)
     enough = rs.plan(arms["a"], metric="accuracy", gap=0.005, n_examples=10**7)
     assert enough.runs_assurance == rs.plan(arms["a"], metric="accuracy", gap=0.005).runs_assurance
+
+
+def test_the_winner_without_its_luck_counts_the_noise_of_examples():
+    """With examples= the set of arms that may be best counted it, and the interval beside it did not."""
+    arms = {
+        name: [mean - 0.001, mean, mean + 0.001]
+        for name, mean in zip("abcde", (0.9, 0.901, 0.902, 0.903, 0.904), strict=True)
+    }
+    plain, floored = (rs.rank(arms, metric="accuracy", **how) for how in ({}, {"examples": 1000}))
+    error = math.sqrt(np.mean([p * (1 - p) for p in arms["e"]]) / 1000)
+    halves = [(one.best.winner_hi - one.best.winner_lo) / 2 for one in (plain, floored)]
+    assert halves[0] < error / 4 < halves[1]
+    assert floored.best.luck == pytest.approx(error * 1.163, rel=0.01)  # the mean of the largest of five normal numbers
+    assert floored.best.tau2 == 0
 
 
 @pytest.mark.parametrize("metric", ["val_loss", "return"])

@@ -58,6 +58,11 @@ def _resting(sentence: Callable[[Any], str]) -> Callable[[Any], str]:
     return resting
 
 
+def on_examples(examples: int) -> str:
+    """Return what an interval that counts the noise of the test set takes its errors to be."""
+    return f"with independent errors on {examples:,} examples"
+
+
 def error_floor(x: Floats, examples: int | None, unit: str, metric: str) -> float:
     """Return the least standard error of the mean of accuracies [n] on so many test examples; 0 without their number.
 

@@ -12,7 +12,7 @@ from ..._results import Part, Table
 from ..._words import percent
 from .amounts import Amounts, runs_of_both
 from .arm_runs import ArmRuns
-from .basis import ScoreResult
+from .basis import ScoreResult, on_examples
 from .effect import Effect
 from .forms import Forms, Judged
 from .groups import GroupShares
@@ -296,7 +296,7 @@ def _inside(one: ScoreComparison, amounts: Amounts) -> str:
     if one.direction_found:
         parts.append("lower is better" if one.lower_is_better else "higher is better")
     if one.arms.examples is not None:
-        parts.append(f"with independent errors on {one.arms.examples:,} examples")
+        parts.append(on_examples(one.arms.examples))
     if one.difference.form == "paired" and one.paired is not None:
         parts.append(f"{one.paired.n_pairs} pairs of equal seeds")
     return "; ".join(parts)

@@ -19,7 +19,7 @@ from ...errors import InputError
 from .amounts import Amounts
 from .arm_runs import ArmRuns, runs_of_cell
 from .arms import AllPairs, Heterogeneity, VersusBaseline, all_pairs, heterogeneity, maybe_best, versus_baseline
-from .basis import ScoreResult, error_floor
+from .basis import ScoreResult, error_floor, on_examples
 from .compare import arm_warnings, checked_level, one_of_each
 from .defaults import LEVEL
 from .forms import Arm
@@ -84,6 +84,8 @@ class ScoreRanking(Paper, ScoreResult):
         The arm with the best mean, and what it is worth without its luck.
     baseline : str or None
         Its name.
+    examples : int or None
+        Size of the test set, where it was given: the noise of independent errors on it is then counted.
     """
 
     picture = ".plots:plot_score_ranking"
@@ -104,6 +106,7 @@ class ScoreRanking(Paper, ScoreResult):
     together: Heterogeneity
     best: Winner
     baseline: str | None
+    examples: int | None = None
 
     def table(self) -> Table:
         """Return the arms, the best mean first."""
@@ -148,13 +151,13 @@ def _best_words(one: ScoreRanking) -> str:
     if len(inside) == k:
         text = (
             f"With {level} confidence none of the {k} arms can be ruled out as the best: {one.names[top]} has "
-            f"the best mean {amounts.name}, {amounts.level(float(one.mean[top]))} ({_runs(one.n)})."
+            f"the best mean {amounts.name}, {amounts.level(float(one.mean[top]))} ({_runs(one)})."
         )
         return f"{text} {_luck_words(one, amounts)}".strip()
     shown = listed([f"{one.names[at]} ({amounts.level(float(one.mean[at]))})" for at in inside], most=4)
     if len(inside) == 1:
-        return f"With {level} confidence {shown} has the best {amounts.name} of {k} arms ({_runs(one.n)})."
-    text = f"With {level} confidence the best of {k} arms is among {len(inside)}: {shown} ({_runs(one.n)})."
+        return f"With {level} confidence {shown} has the best {amounts.name} of {k} arms ({_runs(one)})."
+    text = f"With {level} confidence the best of {k} arms is among {len(inside)}: {shown} ({_runs(one)})."
     return f"{text} {_luck_words(one, amounts)}".strip()
 
 
@@ -181,12 +184,13 @@ def _baseline_words(one: ScoreRanking) -> str:
     ]
     by = one.against.correction if one.against is not None else "Holm"
     holm = f", after {by}'s correction over {count(len(others), 'comparison')}" if len(others) > 1 else ""
-    return f"Against {one.baseline}, {'; '.join(parts)} ({_runs(one.n)}{holm})."
+    return f"Against {one.baseline}, {'; '.join(parts)} ({_runs(one)}{holm})."
 
 
-def _runs(n: NDArray[np.int64]) -> str:
-    low, high = int(n.min()), int(n.max())
-    return f"{count(low, 'run')} each" if low == high else f"{low} to {high} runs each"
+def _runs(one: ScoreRanking) -> str:
+    low, high = int(one.n.min()), int(one.n.max())
+    runs = f"{count(low, 'run')} each" if low == high else f"{low} to {high} runs each"
+    return f"{runs}; {on_examples(one.examples)}" if one.examples is not None else runs
 
 
 def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
@@ -259,8 +263,9 @@ def rank_scores(source: Any, **settings: Unpack[RankSettings]) -> ScoreRanking:
         against=against,
         verdicts=verdicts,
         together=together,
-        best=winner(values, level, lower=lower),
+        best=winner(values, level, lower=lower, floors=floors),
         baseline=baseline,
+        examples=examples,
         excluded=table.excluded,
         warnings=(*table.warnings, *notes),
         modes=tuple(

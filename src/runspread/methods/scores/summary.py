@@ -18,7 +18,7 @@ from ..._words import count, percent
 from ...errors import InputError
 from .amounts import Amounts
 from .arm_runs import ArmRuns, runs_of_cell
-from .basis import ScoreResult, error_floor
+from .basis import ScoreResult, error_floor, on_examples
 from .compare import arm_warnings, checked_level
 from .defaults import LEVEL
 from .modes import Shape, mode_words, shape
@@ -153,6 +153,8 @@ class RunScores(Paper, ScoreResult):
         Number that the runs are compared with.
     confidence_level : float
         Of intervals.
+    examples : int or None
+        Size of the test set, where it was given: intervals of means then count the noise of independent errors on it.
     """
 
     picture = ".plots:plot_scores"
@@ -162,6 +164,7 @@ class RunScores(Paper, ScoreResult):
     directions: dict[str, bool | None]
     target: float | None
     confidence_level: float
+    examples: int | None = None
 
     def table(self) -> Table:
         """Return a row for each arm, task and metric."""
@@ -233,9 +236,10 @@ def _about(found: RunScores, one: ArmScores) -> str:
         return _two_groups_words(
             one.values, one.shape, found.confidence_level, lower=bool(found.directions[one.metric])
         )
+    runs = count(n, "run") if found.examples is None else f"{count(n, 'run')}; {on_examples(found.examples)}"
     text = (
         f"The mean {amounts.name}{of} is {amounts.level(m.mean)} ({percent(found.confidence_level)} interval "
-        f"{amounts.level(ends.mean_lo)} to {amounts.level(ends.mean_hi)}; {count(n, 'run')})"
+        f"{amounts.level(ends.mean_lo)} to {amounts.level(ends.mean_hi)}; {runs})"
     )
     if one.target is not None and found.target is not None:
         t = one.target
@@ -310,6 +314,7 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
         directions=dict(table.directions),
         target=options["target"],
         confidence_level=level,
+        examples=options["examples"],
         excluded=table.excluded,
         warnings=(*table.warnings, *notes),
         modes=_mode_words(arms, several=len(arms) > 1 or options["target"] is not None),

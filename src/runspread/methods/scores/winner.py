@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part
-from .forms import Arm, pooled_sd
+from .arms import arms_of, shared_spread
 from .one_arm import t_quantile
 
 Floats = NDArray[np.float64]
@@ -47,13 +47,14 @@ class Winner(Part):
     luck: float
 
 
-def winner(values: Sequence[Floats], level: float, *, lower: bool) -> Winner:
-    """Return the arm with the best mean of runs [n], and what it is worth."""
-    arms, sign = [Arm.of(x) for x in values], -1.0 if lower else 1.0
+def winner(values: Sequence[Floats], level: float, *, lower: bool, floors: Sequence[float] | None = None) -> Winner:
+    """Return the arm with the best mean of runs [n], and what it is worth; errors of means are at least `floors`."""
+    arms, sign = arms_of(values, floors), -1.0 if lower else 1.0
     k, good = len(arms), sign * np.array([arm.mean for arm in arms])
     near = 1e-12 * float(np.abs(good).max())  # means that differ by rounding alone are equal
     best = int(np.flatnonzero(good >= good.max() - near)[0])
-    noise = np.square(pooled_sd(*arms)) / np.array([arm.n for arm in arms], float)
+    sd = shared_spread(arms).sd
+    noise = np.square([arm.pooled_se(sd) for arm in arms])
     between = max(0.0, float(good.var(ddof=1) - noise.mean())) if k > 1 else math.nan
     shrinkage, shrunk, ends = np.zeros(k), good.copy(), (math.nan, math.nan)
     if k >= _FEWEST and noise.min() > 0:
