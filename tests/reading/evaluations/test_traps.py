@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread._reading.evaluations.telling import holds_answers
 from runspread.errors import InputError
 from runspread.methods.evaluations import read_evals
 
@@ -416,3 +418,63 @@ def test_by_model_is_the_model_whatever_a_format_calls_it(tmp_path):
         lm_run(tmp_path / name.replace("/", "_"), [lm_line(1, 1.0), lm_line(2, float(len(name) % 2))], name=name)
     (tmp_path / "agent.run.json").write_text(json.dumps({"submitted_ids": ["a__b-1"], "resolved_ids": []}))
     assert set(read_evals(tmp_path, by="model").models) == {"org/one", "org/two", "agent"}
+
+
+def bad_zip(path: Path, damage: str) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        log = {"eval": {"task": "t", "model": "m"}, "words": [str(at) * 3 for at in range(300)]}
+        archive.writestr("header.json", json.dumps(log))
+        archive.writestr("samples/q_epoch_1.json", "{}")
+    held = bytearray(path.read_bytes())
+    central = held.index(b"PK\x01\x02")
+    if damage == "stream":
+        held[60:90] = bytes(30)
+    elif damage == "encrypted":
+        held[central + 8] |= 1
+        held[6] |= 1
+    else:
+        held[central : central + 2] = b"XX"
+    path.write_bytes(held)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        ("twice.json", '{"resolved": ["x"], "resolved": ["y"], "unresolved": []}', "'resolved' occurs twice"),
+        ("more.json", '{"resolved_ids": [], "submitted_ids": ["a"]} {}', "Extra data"),
+        ("large.jsonl", '{"item": 1, "score": ' + "1" * 400 + "}", "the score"),
+        ("stream.eval", None, "decompressing"),
+        ("encrypted.eval", None, "encrypted"),
+        ("central.eval", None, "BadZipFile"),
+    ],
+)
+def test_a_damaged_file_is_a_problem_and_the_others_are_read(tmp_path, name, content, match):
+    path = tmp_path / name
+    if content is None:
+        bad_zip(path, path.stem)
+    else:
+        path.write_text(content)
+    (tmp_path / "good.jsonl").write_text("\n".join(json.dumps({"item": at, "score": at % 2}) for at in range(4)))
+    found = read_evals(tmp_path)
+    assert len(found) == 4
+    assert [one.run for one in found.problems] == [name]
+    assert match in found.problems[0].reason
+    assert holds_answers(path) == (name in ("large.jsonl", "stream.eval", "encrypted.eval"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "good.jsonl").write_text(json.dumps({"item": 1, "score": 1}))
+    found = read_evals([tmp_path / "pipe.jsonl", tmp_path / "good.jsonl"])
+    assert len(found) == 1
+    assert "no regular file" in found.problems[0].reason
+
+
+def test_a_line_without_end_is_not_read_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("runspread._reading.evaluations.lm_harness.LARGEST", 1000)
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"item": 1, "score": 1}) + "\n" + json.dumps({"item": "a" * 2000, "score": 1}))
+    found = read_evals(path)
+    assert len(found) == 1
+    assert "line 2 of x.jsonl has more than" in found.problems[0].reason

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...errors import InputError
+from ..plain_files import UnfitJsonError, read_json
 from .json_stream import JsonStream
 from .one_file import OneFile
 from .options import cluster_of, named
@@ -75,7 +75,7 @@ def _model(adapter: Any, file: OneFile) -> str:
 def _spec(file: OneFile) -> Mapping[str, Any]:
     path = file.path.with_name("run_spec.json")
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (ValueError, RecursionError):
-        raise InputError(f"{path.name} beside {file.path.name} is no JSON", "what HELM wrote") from None
+        found = read_json(path, constants=True) if path.is_file() else {}
+    except UnfitJsonError as error:
+        raise InputError(f"{path.name} beside {file.path.name} is not what HELM writes ({error})") from error
     return found if isinstance(found, Mapping) else {}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from ..plain_files import UnfitJsonError, parse_json
 from .json_stream import LARGEST, JsonStream
 from .one_file import OneFile
 from .options import cluster_of, named
 from .zstandard import ZSTANDARD, unpacked
 
 _REDUCED = ("accuracy", "mean")
+_DEEPEST = 100  # levels of nesting: schemas of tools and what they return
 
 
 def is_header(value: Any) -> bool:
@@ -70,9 +70,10 @@ def _member(archive: zipfile.ZipFile, name: str) -> Any:
     if info.file_size > LARGEST:
         raise InputError(f"{name} unpacks to more than {LARGEST >> 20} MiB", "a sample of a log")
     data = unpacked(archive, info) if info.compress_type == ZSTANDARD else archive.read(info)
-    with suppress(ValueError, RecursionError):
-        return json.loads(data)
-    raise InputError(f"{name} is no JSON", "a log of Inspect")
+    try:
+        return parse_json(data, depth=_DEEPEST, constants=True)
+    except UnfitJsonError as error:
+        raise InputError(f"{name} is not what Inspect writes ({error})", "a log of Inspect") from error
 
 
 class _Log:

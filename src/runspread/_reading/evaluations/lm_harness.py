@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from .json_stream import JsonStream
+from ..plain_files import UnfitJsonError, read_json
+from .json_stream import LARGEST, JsonStream
 from .one_file import OneFile
 from .options import cluster_of, named
 from .values import is_score
@@ -137,8 +138,8 @@ def _results(path: Path, date: str) -> Mapping[str, Any]:
     if not chosen:
         return {}
     try:
-        found = json.loads(chosen[0].read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(chosen[0], constants=True)
+    except (OSError, UnfitJsonError):
         return {}
     return found if isinstance(found, Mapping) else {}
 
@@ -157,7 +158,9 @@ def records(path: Path) -> Iterator[Any]:
             yield from stream.elements()
             return
     with path.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines):
+        for number, line in enumerate(iter(lambda: lines.readline(LARGEST + 1), "")):
+            if len(line) > LARGEST:
+                raise InputError(f"line {number + 1} of {path.name} has more than {LARGEST >> 20} MiB", "one record")
             if not line.strip():
                 continue
             try:

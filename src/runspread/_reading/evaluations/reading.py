@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
+import lzma
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, Unpack
 from ..._checks import check_keywords
 from ..._optional import require
 from ...errors import InputError, RunspreadError
+from ..plain_files import opened_regular, read_json
 from . import code_tests, helm, inspect_logs, lm_harness, swe_bench
 from .answers import Answers, Gathering
 from .json_stream import LARGEST, JsonStream
@@ -24,6 +27,10 @@ from .tidy import Columns, looks_tidy, read_rows, rows_of
 _TABLES = (".csv", ".tsv", ".parquet")
 _SUFFIXES = (".eval", ".json", ".jsonl", *_TABLES)
 Reader = Callable[[OneFile], None]
+UNFIT = (  # a file that cannot be read is a problem, and the others are read
+    *(OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError),
+    *(csv.Error, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 
 
 def read_evals(paths: Any, **options: Unpack[EvaluationReading]) -> Answers:
@@ -54,7 +61,12 @@ def read_evals(paths: Any, **options: Unpack[EvaluationReading]) -> Answers:
     gathering, given = Gathering(cluster_name=cluster_name(how["clusters"])), _paths(paths)
     seen: dict[Any, Path] = {}
     for number, (path, asked) in enumerate(_files(given)):
-        _read_file(OneFile(path, number, gathering, how, _digest(path), seen), asked=asked)
+        try:
+            _read_file(OneFile(path, number, gathering, how, _digest(path), seen), asked=asked)
+        except RunspreadError as error:
+            gathering.problem(path.name, str(error))
+        except UNFIT as error:
+            gathering.problem(path.name, f"not what such files hold ({type(error).__name__}: {error})")
     if not len(gathering):
         raise _nothing(given, gathering)
     answers = gathering.answers()
@@ -81,22 +93,16 @@ def _files(given: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _read_file(file: OneFile, *, asked: bool) -> None:
-    """Read a file of any kind; one that cannot be read is a problem, and the others are read."""
-    try:
-        reader = reader_of(file.path, file.options)
-        if reader is None:
-            if asked:
-                file.problem("no log and no table of answers")
-            return
+    """Read a file of any kind; one that was named and holds no answers is a problem."""
+    reader = reader_of(file.path, file.options)
+    if reader is not None:
         reader(file)
-    except RunspreadError as error:
-        file.problem(str(error))
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, AttributeError, IndexError) as error:
-        file.problem(f"not what such files hold ({type(error).__name__}: {error})")
+    elif asked:
+        file.problem("no log and no table of answers")
 
 
 def _digest(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with opened_regular(path) as (descriptor, _), open(descriptor, "rb", closefd=False) as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
@@ -195,7 +201,7 @@ def _of_eval(value: Any) -> Reader:
 
 
 def _reader_of_object(path: Path) -> Reader | None:
-    record = json.loads(path.read_text(encoding="utf-8-sig"))
+    record = read_json(path, limit=LARGEST, constants=True)
     kinds: tuple[tuple[Callable[[Any], bool], Callable[[OneFile, Any], None]], ...] = (
         (swe_bench.is_report, swe_bench.read_report),
         (swe_bench.is_list, swe_bench.read_list),

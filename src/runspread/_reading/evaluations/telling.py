@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from ...errors import RunspreadError
 from ..study_folders import is_study_folder
 from .answers import Answers
 from .options import DEFAULTS
-from .reading import columns_of, reader_of
+from .reading import UNFIT, columns_of, reader_of
 
 _ITEMS = {"item", "item_id", "question", "question_id", "doc_id", "instance_id"}  # what runs are never called
 _SCORES = {"score", "correct", "passed", "resolved", "is_correct"}
@@ -65,5 +64,5 @@ def _at_file(path: Path) -> bool:
         if path.suffix in _TABLES:
             return _of_items(columns_of(path))
         return path.suffix in _LOGS and reader_of(path, DEFAULTS) is not None
-    except (RunspreadError, OSError, ValueError, csv.Error):
+    except (RunspreadError, *UNFIT):
         return False

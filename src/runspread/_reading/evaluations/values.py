@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from ...errors import InputError
@@ -24,18 +25,14 @@ def score_of(value: Any) -> float:
     """
     if value is None:
         return math.nan
-    if isinstance(value, (bool, int, float)):
-        return float(value)
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if text in _WORDS:
-            return _WORDS[text]
-        if text in ("", "nan", "none", "null"):
-            return math.nan
-        try:
-            return float(text)
-        except ValueError:
-            pass
+    found = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(found, str) and found in _WORDS:
+        return _WORDS[found]
+    if isinstance(found, str) and found in ("", "nan", "none", "null"):
+        return math.nan
+    if isinstance(found, (bool, int, float, str)):
+        with suppress(ValueError, OverflowError):
+            return float(found)
     raise InputError(f"the score {str(value)[:40]!r}", "a number, true or false, or C, P, I, N")
 
 
