@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .studies.readers import Curves
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"  # Okabe-Ito: distinguishable for colour-blind readers and in print
+LIGHT = "#BBBBBB"
+MOST_ROWS = 40  # names that a picture has room for
 # Colours that colour-blind readers can distinguish, each with its own line and marker for black and white.
 STYLES: tuple[tuple[str, Any, str], ...] = (
     ("#0072b2", "-", "o"),
@@ -35,6 +37,49 @@ def new_axes(ax: Axes | None, *, width: float = 6.0, height: float = 3.6) -> Axe
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def named_rows(ax: Axes | None, names: Sequence[str], total: int, what: str, *, each: float = 0.42) -> Axes:
+    """Return axes with a row for each name, the first on top, wide enough for the names.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+        Where to draw; a new figure when None.
+    names : sequence of str
+        Of the rows that are drawn, ``MOST_ROWS`` at most.
+    total : int
+        Rows that there are; where that is more, the axes say so.
+    what : str
+        What a row is, in the plural.
+    each : float
+        Height of a row in inches.
+    """
+    short = [_short(name) for name in names]
+    width = 6.0 + 0.09 * max(0, max(map(len, short), default=0) - 12)
+    ax = new_axes(ax, width=width, height=min(12.0, 1.4 + each * len(names)))
+    ax.set_yticks(range(len(names)), short)
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    if total > len(names):
+        ax.set_ylabel(f"the first {len(names)} of {total:,} {what}")
+    return ax
+
+
+def _short(name: str, most: int = 34) -> str:
+    return name if len(name) <= most else f"{name[: most - 12]}…{name[-11:]}"
+
+
+def draw_interval(ax: Axes, row: float, ends: Sequence[float], colour: str, *, width: float = 1.8) -> None:
+    """Draw an interval as a bar in a row, which ends where the interval does."""
+    ax.plot(list(ends), [row, row], color=colour, linewidth=width, solid_capstyle="butt")
+
+
+def stacked(values: np.ndarray, bins: int = 40) -> np.ndarray:
+    """Return the height of each sorted value in a dot plot: how many of its bin came before it, plus one."""
+    span = np.ptp(values) or 1.0
+    bin_of = np.floor((values - values[0]) / span * (bins - 1) + 0.5)
+    return np.arange(len(values)) - np.searchsorted(bin_of, bin_of) + 1.0
 
 
 def finish(ax: Axes, columns: int = 2, *, legend: bool = True) -> Axes:
@@ -87,25 +132,15 @@ def plot_accuracy(accuracies: Sequence[float], ax: Axes | None = None) -> Axes:
     if values.size == 0:
         raise InputError("there are no accuracies to draw", "at least one run with predictions")
     ax = new_axes(ax, height=2.6)
-    ax.plot(values, _stacked(values), "o", color=BLUE, markersize=5, alpha=0.75, markeredgewidth=0)
+    ax.plot(values, stacked(values), "o", color=BLUE, markersize=5, alpha=0.75, markeredgewidth=0)
     mean = values.mean()
     ax.axvline(mean, color=ORANGE, linewidth=1.6, label=f"mean {mean:.2f} %")
     if len(values) > 1:
         sd = values.std(ddof=1)
         ax.axvspan(mean - sd, mean + sd, color=ORANGE, alpha=0.15, linewidth=0, label=f"± 1 sd ({sd:.3f} pp)")
     ax.set(xlabel="accuracy per run (%)", ylabel="number of runs", ylim=(0, None))
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.22), ncols=2)
-    ax.spines[["top", "right"]].set_visible(False)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return ax
-
-
-def _stacked(values: np.ndarray, bins: int = 40) -> np.ndarray:
-    """Return the height of each sorted value in a dot plot: how many of its bin came before it, plus one."""
-    span = np.ptp(values) or 1.0
-    bin_of = np.floor((values - values[0]) / span * (bins - 1) + 0.5).astype(int)
-    starts = np.searchsorted(bin_of, bin_of, side="left")
-    return np.arange(len(values)) - starts + 1.0
+    return finish(ax)
 
 
 def plot_curves(curves: Curves, ax: Axes | None = None) -> Axes:
@@ -131,7 +166,5 @@ def plot_curves(curves: Curves, ax: Axes | None = None) -> Axes:
         low, middle, high = np.nanpercentile(curves.values, [10, 50, 90], axis=0)
         ax.fill_between(curves.steps[0], low, high, color=BLUE, alpha=0.2, linewidth=0, label="10 to 90 % of runs")
         ax.plot(curves.steps[0], middle, color=BLUE, linewidth=1.8, label="median run")
-        ax.legend(frameon=False)
     ax.set(xlabel="step", ylabel=curves.name)
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax
+    return finish(ax)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._plotting import BLUE, GREY, ORANGE, new_axes
+from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,9 +87,7 @@ def plot_within_between(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes
         )
     ax.set_yticks(place, [one.metric for one in rows])
     ax.set(xlabel=rf"Kendall's $\tau$ with {result.target}", xlim=(-1.02, 1.02), xticks=(-1, -0.5, 0, 0.5, 1))
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
-    return ax
+    return finish(ax, columns=3)
 
 
 def plot_partition_map(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes:

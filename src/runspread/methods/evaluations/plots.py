@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._plotting import BLUE, GREY, ORANGE, STYLES, finish, new_axes
+from ..._plotting import BLUE, GREY, MOST_ROWS, ORANGE, STYLES, draw_interval, finish, named_rows, new_axes
 from ...errors import InputError
 from .bars import bar_of, interval
 from .budget import power_of
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from .budget import EvaluationPlan
-    from .consistency import Consistency, Rate
+    from .consistency import Consistency
     from .deciding import DecidingItems
     from .result import Evaluations, ModelScore
     from .shares import EvaluationSources
 
-MOST_ROWS = 40
 _NEGLIGIBLE = 0.002  # shares that no bar can show
 
 
@@ -41,24 +40,21 @@ def plot_evaluations(result: Evaluations, ax: Axes | None = None) -> Axes:
         The axes drawn on.
     """
     shown = sorted(result.models, key=lambda one: -one.mean)[:MOST_ROWS]
-    ax = new_axes(ax, height=min(12.0, 1.4 + 0.4 * len(shown)))
+    ax = named_rows(ax, [one.model for one in shown], len(result.models), "models")
     scale = 100 if result.in_unit else 1
     for row, one in enumerate(shown):
         best = one.model in result.may_be_best
         colour = ORANGE if best else BLUE
-        ax.plot([scale * one.lo, scale * one.hi], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+        draw_interval(ax, row, (scale * one.lo, scale * one.hi), colour, width=2.2)
         ax.plot([scale * one.mean], [row], "D" if best else "o", color=colour, markersize=6)
         if result.question.on == "distribution":
-            low, high = _of_items(result, one)
-            ax.plot([scale * low, scale * high], [row + 0.22, row + 0.22], color=GREY, linewidth=1.0)
+            draw_interval(ax, row + 0.22, [scale * end for end in _of_items(result, one)], GREY, width=1.0)
     ax.plot([], [], "D-", color=ORANGE, label=f"may be the best ({result.question.on})")
-    ax.plot([], [], "o-", color=BLUE, label="shown to be below")
+    if len(result.may_be_best) < len(result.models):
+        ax.plot([], [], "o-", color=BLUE, label="shown to be below")
     if result.question.on == "distribution":
         ax.plot([], [], "-", color=GREY, linewidth=1.0, label="these checkpoints alone")
-    ax.set_yticks(range(len(shown)), [one.model for one in shown])
-    ax.invert_yaxis()
-    left = len(result.models) - len(shown)
-    ax.set(xlabel=f"mean{' (%)' * result.in_unit}{f', {left} more models not shown' if left else ''}")
+    ax.set(xlabel=f"mean{' (%)' * result.in_unit}")
     return finish(ax)
 
 
@@ -82,21 +78,20 @@ def plot_evaluation_sources(result: EvaluationSources, ax: Axes | None = None) -
     matplotlib.axes.Axes
         The axes drawn on.
     """
-    words = list(dict.fromkeys(part.words for one in result.models for part in one.components))
+    shown = result.models[:MOST_ROWS]
+    words = list(dict.fromkeys(part.words for one in shown for part in one.components))
     if not words:
         raise InputError("no model has components to draw", "answers that differ")
-    ax = new_axes(ax, height=min(12.0, 1.4 + 0.45 * len(result.models)))
+    ax = named_rows(ax, [one.model for one in shown], len(result.models), "models")
     hatches = ("", "//", "..", "xx", "\\\\", "oo", "--", "++")
-    left = np.zeros(len(result.models))
+    left = np.zeros(len(shown))
     for at, word in enumerate(words):
-        shares = [next((part.share for part in one.components if part.words == word), 0.0) for one in result.models]
+        shares = [next((part.share for part in one.components if part.words == word), 0.0) for one in shown]
         widths = 100 * np.nan_to_num(np.array(shares))
         if widths.max() > 100 * _NEGLIGIBLE:
             colour, hatch = STYLES[at % len(STYLES)][0], hatches[at % len(hatches)]
             ax.barh(range(len(left)), widths, left=left, color=colour, hatch=hatch, edgecolor="white", label=word)
         left += widths
-    ax.set_yticks(range(len(left)), [one.model for one in result.models])
-    ax.invert_yaxis()
     ax.set(xlabel="share of the variance of one answer (%)", xlim=(0, 100))
     return finish(ax)
 
@@ -116,24 +111,17 @@ def plot_consistency(result: Consistency, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         The axes drawn on.
     """
-    ax = new_axes(ax, height=min(12.0, 1.4 + 0.45 * len(result.names)))
+    ax = named_rows(ax, result.names[:MOST_ROWS], len(result.names), "models")
     kinds = (("two samples of a checkpoint", result.flip_within, BLUE, "o", -0.12),)
     kinds += (("two trainings", result.flip_across, ORANGE, "s", 0.12),)
     for label, rates, colour, marker, shift in kinds:
-        known = [(row, one) for row, one in enumerate(rates) if not math.isnan(one.value)]
+        known = [(row, one) for row, one in enumerate(rates[:MOST_ROWS]) if not math.isnan(one.value)]
         for row, one in known:
-            _draw_rate(ax, row + shift, one, colour)
+            draw_interval(ax, row + shift, (100 * one.lo, 100 * one.hi), colour, width=1.6)
         rows = [row + shift for row, _ in known]
         ax.plot([100 * one.value for _, one in known], rows, marker, color=colour, label=label)
-    ax.set_yticks(range(len(result.names)), list(result.names))
-    ax.set_ylim(len(result.names) - 0.5, -0.5)
     ax.set(xlabel="answers that differ in correctness (%)")
     return finish(ax)
-
-
-def _draw_rate(ax: Axes, row: float, one: Rate, colour: str) -> None:
-    if not math.isnan(one.lo):
-        ax.plot([100 * one.lo, 100 * one.hi], [row, row], color=colour, linewidth=1.6)
 
 
 def plot_deciding_items(result: DecidingItems, ax: Axes | None = None) -> Axes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
+from ..._plotting import BLUE, GREY, MOST_ROWS, ORANGE, draw_interval, finish, named_rows, new_axes, stacked
 from ..._reading.scores.words import FRACTION, PERCENT, spoken
 from ..._words import percent
 from ...errors import InputError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .two_groups import ScoreModes
 
 Floats = NDArray[np.float64]
-MOST_ROWS = 40  # arms that a picture can name
 _JITTER, _BESIDE = 0.14, 0.30  # rows: how far runs scatter, and how far below them the interval lies
 
 
@@ -180,7 +179,7 @@ def plot_score_modes(result: ScoreModes, ax: Axes | None = None) -> Axes:
     """
     ax = new_axes(ax, height=2.4)
     y = np.sort(result.values)
-    heights = _heights(y)
+    heights = stacked(y)
     cut = result.sizes[0] if result.sizes else len(y)
     parts = [(y[:cut], heights[:cut], BLUE, "o", "lower"), (y[cut:], heights[cut:], ORANGE, "s", "upper")]
     for values, at, colour, marker, name in parts:
@@ -192,13 +191,6 @@ def plot_score_modes(result: ScoreModes, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="score", ylim=(0, max(heights.max() + 1, 3)), yticks=[])
     ax.spines["left"].set_visible(False)
     return finish(ax, columns=3)
-
-
-def _heights(y: Floats, bins: int = 40) -> Floats:
-    """Return the height of each sorted value in a dot plot."""
-    span = float(np.ptp(y)) or 1.0
-    own = np.floor((y - y[0]) / span * (bins - 1) + 0.5)
-    return np.arange(len(y)) - np.searchsorted(own, own) + 1.0
 
 
 def _runs(number: int) -> str:
@@ -223,7 +215,7 @@ def draw_strip(
 ) -> Axes:
     """Draw runs, means and intervals, an arm a row; arms in `out` cannot be the best and are grey."""
     shown = list(rows.items())[:MOST_ROWS]
-    ax = new_axes(ax, width=_width([name for name, _ in shown]), height=min(12.0, 1.4 + 0.42 * len(shown)))
+    ax = named_rows(ax, [name for name, _ in shown], len(rows), "arms")
     rng = np.random.default_rng(0)
     for row, (name, runs) in enumerate(shown):
         _draw_arm(ax, row, runs, level, rng, GREY if name in out else BLUE, first=row == 0)
@@ -234,7 +226,6 @@ def draw_strip(
     if measure.lower:
         ax.invert_xaxis()
     ax.set(xlabel=axis_label(measure))
-    _name_rows(ax, [name for name, _ in shown], len(rows))
     _draw_diverged(ax, [runs for _, runs in shown])
     return finish(ax, columns=2 if out else 3)
 
@@ -250,26 +241,8 @@ def _draw_arm(
     ends = arm_intervals(x, level)
     at, name = row + _BESIDE, f"mean with {percent(level)} interval" if first else None
     if math.isfinite(ends.mean_lo) and len(x) == len(runs.values):
-        ax.plot([ends.mean_lo, ends.mean_hi], [at, at], color=ORANGE, linewidth=1.8, solid_capstyle="butt")
+        draw_interval(ax, at, (ends.mean_lo, ends.mean_hi), ORANGE)
         ax.plot(mean_of(x), at, "D", color=ORANGE, markersize=5, label=name)
-
-
-def _name_rows(ax: Axes, names: Sequence[str], total: int) -> None:
-    """Name the rows, the first on top; say how many there are where not all are drawn."""
-    ax.set_yticks(range(len(names)), [_short(name) for name in names])
-    ax.set_ylim(len(names) - 0.4, -0.6)
-    ax.tick_params(axis="y", length=0)
-    if total > len(names):
-        ax.set_ylabel(f"the first {len(names)} of {total:,} arms")
-
-
-def _width(names: Sequence[str]) -> float:
-    """Return the width of a figure that leaves the data room beside names of rows."""
-    return 6.0 + 0.09 * max(0, max(len(_short(name)) for name in names) - 12)
-
-
-def _short(name: str, most: int = 34) -> str:
-    return name if len(name) <= most else f"{name[: most - 12]}…{name[-11:]}"
 
 
 def _draw_diverged(ax: Axes, rows: Sequence[ArmRuns]) -> None:
@@ -304,7 +277,7 @@ def draw_forest(
     Rows from `bold_from` on are averages, and drawn apart from those above.
     """
     shown = rows[:MOST_ROWS] if bold_from is None else rows
-    ax = new_axes(ax, width=_width([name for name, *_ in shown]), height=min(12.0, 1.4 + 0.36 * len(shown)))
+    ax = named_rows(ax, [name for name, *_ in shown], len(rows), "arms", each=0.36)
     unit, points = Amounts(measure.metric, measure.unit, math.nan), measure.unit in (FRACTION, PERCENT)
     if margin is not None:
         reach = unit.scale * margin
@@ -316,11 +289,10 @@ def draw_forest(
         value, low, high = (unit.scale * number for number in numbers)
         average = bold_from is not None and row >= bold_from
         colour, marker = (ORANGE, "D") if average else (BLUE, "o")
-        ax.plot([low, high], [row, row], color=colour, linewidth=1.8, solid_capstyle="butt")
+        draw_interval(ax, row, (low, high), colour)
         label = {0: f"difference with {level}", bold_from: "average over tasks"}.get(row)
         ax.plot([value], [row], marker, color=colour, markersize=6, label=label)
     if measure.lower:
         ax.invert_xaxis()
     ax.set(xlabel=f"{unit.name} {less}{' (percentage points)' * points}   better →")
-    _name_rows(ax, [name for name, *_ in shown], len(rows))
     return finish(ax)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
+from ..._plotting import BLUE, GREY, LIGHT, ORANGE, finish, new_axes
 from ...errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .singular_values import Spectrum
     from .smoothing import SmoothingResult
 
-LIGHT = "#BBBBBB"
 EIGENVALUE = "eigenvalue of $W^TW$"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
+from ..._plotting import BLUE, GREY, LIGHT, ORANGE, draw_interval, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .typicality import TrimmingLevels
 
 CAP = 0.5
-LIGHT = "#BBBBBB"
 
 
 def plot_trimming_levels(result: TrimmingLevels, ax: Axes | None = None) -> Axes:
@@ -269,9 +268,9 @@ def plot_trimming_scores(result: TrimmingScores, ax: Axes | None = None, *, scor
             inside = result.bin_of == number
             low, middle, high = np.quantile(result.level[inside], [0.05, 0.5, 0.95])
             left, right = scale * values[inside].min(), scale * values[inside].max()
-            label = "bin of accuracy: median, 5 to 95 %" if number == result.bin_of.min() else None
-            ax.plot([left, right], [middle, middle], color=ORANGE, linewidth=2, label=label, solid_capstyle="butt")
+            draw_interval(ax, middle, (left, right), ORANGE, width=2)
             ax.vlines((left + right) / 2, low, high, color=ORANGE, linewidth=1)
+        ax.plot([], [], color=ORANGE, linewidth=2, label="bin of accuracy: median, 5 to 95 %")
     ax.set(xlabel=f"{score} (%)" if percent else "NLL (nats)", ylabel="trimming level (mean)", ylim=(-0.01, None))
     return finish(ax, columns=1)
 

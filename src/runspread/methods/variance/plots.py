@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
+from ..._plotting import BLUE, GREY, ORANGE, draw_interval, finish, new_axes
 from ...errors import InputError
 from .null import poisson_binomial_pmf
 from .result import root
@@ -251,7 +251,7 @@ def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
     rows += (("models", "these models", GREY, "D"),)
     for at, (on, _, color, marker) in enumerate(rows):
         low, high = result.answers[on].interval(level)
-        ax.plot([100 * low, 100 * high], [at, at], color=color, linewidth=2.5, solid_capstyle="butt")
+        draw_interval(ax, at, (100 * low, 100 * high), color, width=2.5)
         ax.plot(100 * result.diff, at, marker, color=color, markersize=8)
     ax.axvline(0, color=GREY, linewidth=1, linestyle="--")
     if not math.isnan(result.margin):
@@ -338,8 +338,7 @@ def plot_look(result: InterimLook, ax: Axes | None = None) -> Axes:
     """
     ax, scale, metric = new_axes(ax, height=2.2), result.rule.scale, result.rule.metric
     unit = "percentage points" if result.rule.in_points else "in its unit"
-    ends = [scale * result.low, scale * result.high]
-    ax.plot(ends, [0, 0], color=BLUE, linewidth=2.5, solid_capstyle="butt")
+    draw_interval(ax, 0, (scale * result.low, scale * result.high), BLUE, width=2.5)
     ax.plot(scale * result.estimate, 0, "o", color=BLUE, markersize=8, label=f"{result.verdict}, {result.runs} runs")
     goal = scale * result.rule.value
     asked = f"asked: {result.rule.kind} {goal:.3g}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._plotting import BLUE, GREY, ORANGE, new_axes
+from ..._plotting import BLUE, GREY, ORANGE, finish, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +70,4 @@ def plot_task_spread(result: TwoGroupTasks, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="sqrt(err / 2n) (percentage points)", ylabel="sd of accuracy between runs (percentage points)")
     low = min(predicted.min(), measured.min()) * 0.9
     ax.set(xlim=(low, top), ylim=(low, max(top, binomial.max() * 1.03)))
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-    ax.spines[["top", "right"]].set_visible(False)
-    return ax
+    return finish(ax, columns=1)
