@@ -12,7 +12,7 @@ from runspread.methods.audit import RunEvidence
 from runspread.methods.audit.auditing import copied_runs
 from runspread.methods.ensembles import diversity, select_ensemble
 from runspread.methods.variance import independence_test, pair_deviations, perturbation_sensitivity, run_accuracies
-from runspread.methods.variance.statistics import counted
+from runspread.methods.variance.whole_sources import counted
 from tests.methods.variance.probit import draw
 
 

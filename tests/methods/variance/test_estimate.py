@@ -475,3 +475,40 @@ def test_the_exact_sums_and_the_number_of_classes_are_in_the_numbers():
     assert found["K"] is not None
     assert rs.variance(np.eye(3)[predicted], labels).n_classes == 3
     assert rs.variance(correct=predicted == labels).n_classes is None
+
+
+def test_an_update_that_is_interrupted_changes_nothing(monkeypatch):
+    """Counting is done in a copy: a crash in the middle of the votes leaves sums, positions and votes as they were."""
+    rng = np.random.default_rng(5)
+    labels, predicted = rng.integers(0, 3, 20), rng.integers(0, 3, (6, 20))
+    statistics = RunStatistics(labels, n_classes=3)
+    statistics.update(predicted[:3], run_ids=("a", "b", "c"))
+    held = (statistics.sums, statistics.votes.copy(), statistics.half_runs, statistics.run_ids)
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("runspread.methods.variance.counting_numpy.add_votes", fail)
+        with pytest.raises(KeyboardInterrupt):
+            statistics.update(predicted[3:])
+    assert (statistics.sums, statistics.half_runs, statistics.run_ids) == (held[0], *held[2:])
+    np.testing.assert_array_equal(statistics.votes, held[1])
+    statistics.update(predicted[3:], run_ids=("d", "e", "f"))
+    assert statistics.sums == run_statistics(predicted, labels, n_classes=3).sums
+    assert rs.variance(statistics).outcomes.run_ids == tuple("abcdef")
+
+
+def test_statistics_from_another_process_merge_and_grow():
+    """Arrays that come out of a cluster's object store are read-only, and may not be written to."""
+    rng = np.random.default_rng(6)
+    labels, predicted = rng.integers(0, 3, 20), rng.integers(0, 3, (6, 20))
+    one, two = (RunStatistics(labels, n_runs=6, n_classes=3) for _ in range(2))
+    one.update(predicted[:2], start=0, run_ids=("a", "b"))
+    two.update(predicted[4:], start=4, run_ids=("e", "f"))
+    for array in [value for part in (one, two) for value in vars(part).values() if isinstance(value, np.ndarray)]:
+        array.flags.writeable = False
+    one.merge(two)
+    one.update(predicted[2:4], start=2, run_ids=("c", "d"))
+    assert one.run_ids == tuple("abcdef")
+    assert one.sums == run_statistics(predicted, labels).sums

@@ -19,12 +19,13 @@ from .plans import plan_gap, plan_runs, plan_superiority, plan_variance
 from .real import ScoreVariance, score_variance
 from .result import VarianceResult
 from .selection_model import BestSeedModel, best_seed_model
-from .statistics import RunStatistics, run_statistics
+from .statistics import RunStatistics
 from .stopping import InterimLook, StoppingRule, stopping_rule
 from .sums import RunSums
 from .tasks import TwoGroupTasks, two_group_tasks
 from .transfer import best_seed_selection
 from .transfer_result import BestSeedSelection
+from .whole_sources import run_statistics
 
 __all__ = [
     "BestSeedModel",

@@ -18,7 +18,7 @@ from ...errors import InputError
 class Segment(NamedTuple):
     """Per-run numbers of consecutive runs: correct on the two halves of the examples, a fingerprint, and what is kept.
 
-    That is, where it was asked for, the packed hits and the confusion matrices.
+    That is, where it was asked for, the packed hits and the confusion matrices; and the ids of the runs, if known.
     """
 
     start: int
@@ -26,6 +26,7 @@ class Segment(NamedTuple):
     fingerprints: NDArray[np.uint64]
     bits: NDArray[np.uint8] | None
     confusion: NDArray[np.unsignedinteger[Any]] | None
+    run_ids: tuple[str, ...] = ()
 
 
 def claim(taken: list[tuple[int, int]], start: int, stop: int, declared: int | None) -> None:
@@ -75,6 +76,13 @@ def checked_half(first_half: ArrayLike | None, n_examples: int) -> NDArray[np.bo
     if half.shape != (n_examples,) or half.dtype != bool:
         raise InputError(f"got first_half of shape {half.shape} and dtype {half.dtype}", f"booleans [{n_examples}]")
     return half
+
+
+def checked_ids(run_ids: Sequence[str], n_runs: int) -> tuple[str, ...]:
+    """Return the ids of so many runs, or none."""
+    if len(run_ids) not in (0, n_runs):
+        raise InputError(f"got {len(run_ids)} run_ids for {n_runs} runs", "one id per run")
+    return tuple(str(name) for name in run_ids)
 
 
 def predictions_of(

@@ -18,8 +18,9 @@ from .clusters import ClusterTotals, Grouping, clusters_of, few_clusters, mean_v
 from .defaults import CONFIDENCE_LEVEL
 from .estimate import caveats
 from .null import chi2_p_value
-from .statistics import RunStatistics, counted
+from .statistics import RunStatistics
 from .sums import number, ratio
+from .whole_sources import counted
 
 
 @opens("source")

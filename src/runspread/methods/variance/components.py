@@ -23,8 +23,9 @@ from ..audit.auditing import warns_of_seeds
 from .class_calibration import calibration
 from .crossed import SourceComponents, crossed_components
 from .estimate import variance
-from .statistics import RunStatistics, counted
+from .statistics import RunStatistics
 from .sums import ratio
+from .whole_sources import counted
 from .wording import points, root
 
 ROLES = ("init", "order", "augment")

@@ -25,7 +25,8 @@ from .result import DERIVED, VarianceResult
 from .run_distribution import LEAST_RUNS, checked_distribution, unseen, warnings_of_distribution
 from .samples import SAMPLES_ARE, of_samples
 from .selection import checked_counts
-from .statistics import RunStatistics, counted
+from .statistics import RunStatistics
+from .whole_sources import counted
 
 PAIR_POLICIES = ("all", "auto", "none")
 SAID = ("sd_fixed", "sd_pop", "ci_mean_lo", "ci_mean_hi", "runs_jackknife")  # what is said has no unclustered twin
@@ -108,7 +109,7 @@ def variance(
     if check_choice(asked["samples_are"], "samples_are", SAMPLES_ARE) == "samples":
         return of_samples(source, statistics, grouping, settings, warnings=notes)
     numbers = _numbers(statistics, outcomes, grouping, settings, asked)
-    run_ids = () if outcomes is None else outcomes.run_ids
+    run_ids = statistics.run_ids if outcomes is None else outcomes.run_ids
     copies = copies_of(source, statistics, outcomes)
     notes += few_clusters(grouping) + _caveats(statistics, copies, run_ids, settings)
     return VarianceResult.from_numbers(

@@ -20,7 +20,8 @@ from .estimate import caveats
 from .once import copies_of, without_copies
 from .pairing import Keys, run_seeds
 from .run_distribution import odd_runs
-from .statistics import RunStatistics, counted
+from .statistics import RunStatistics
+from .whole_sources import counted
 
 
 @dataclass(frozen=True, eq=False)

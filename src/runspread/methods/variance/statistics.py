@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,20 +14,27 @@ from ..._checks import check_labels
 from ..._reading.accepting import as_outputs
 from ..._reading.classes import hits
 from ..._reading.copies import Copies, copied_outcomes, equal_groups, identical_outcomes
-from ..._reading.correctness import Outcome, Outcomes, UnusableRun, as_outcomes, checked_correct
+from ..._reading.correctness import Outcome, Outcomes, UnusableRun, checked_correct
 from ..._reading.kinds import check_nan
-from ..._reading.opening import opens
-from ..._reading.options import DEFAULTS, divided
 from ..._results import Excluded
 from ...errors import InputError
-from .accumulators import Segment, checked_examples, checked_half, claim, confusions, predictions_of, summed, widened
+from .accumulators import (
+    Segment,
+    checked_examples,
+    checked_half,
+    checked_ids,
+    claim,
+    confusions,
+    predictions_of,
+    summed,
+    widened,
+)
 from .counting import confusion_matrices, load_counting, packed_rows
-from .defaults import COUNTING, GROUPS, CountingOptions
-from .dropped import for_kept
+from .defaults import GROUPS
 from .sums import RunSums, group_edges, sum_of_squares
 
 _MOST_BITS = 2**32
-_ASKED_FOR_NOTHING = {"kind": "auto", "nan": "exclude", "missing": "raise"}
+_SUMS = ("_right", "_weighted", "_abstained", "_votes")  # arrays that counting adds to
 
 
 class RunStatistics:
@@ -107,7 +115,15 @@ class RunStatistics:
         self._half_runs = [0, 0]
         self.excluded: tuple[Excluded, ...] = ()
 
-    def update(self, outputs: ArrayLike, *, start: int | None = None, kind: str = "auto", nan: str = "exclude") -> None:
+    def update(
+        self,
+        outputs: ArrayLike,
+        *,
+        start: int | None = None,
+        kind: str = "auto",
+        nan: str = "exclude",
+        run_ids: Sequence[str] = (),
+    ) -> None:
         """Count the outputs of consecutive runs; where that fails, the statistics stay as they were.
 
         Parameters
@@ -123,6 +139,8 @@ class RunStatistics:
             What outputs with NaN, a positive infinity or a row without a finite entry mean: a run to exclude, named
             in ``excluded`` (where `n_runs` was declared such a run is an error: it was counted upon), an error, or no
             prediction on those examples.
+        run_ids : sequence of str, optional
+            Ids of these runs, which results then name them by.
         """
         nan = check_nan(nan, abstain=True)
         if self.labels is None:
@@ -132,12 +150,16 @@ class RunStatistics:
         found = as_outputs(outputs, self.labels, kind=kind)
         drops = nan == "exclude" and self.declared_runs is None
         predicted, lost = predictions_of(found, self._class_limit, None if drops else nan, start or 0)
+        ids = checked_ids(run_ids, len(predicted) + len(lost))
         seen = self.n_runs + len(self.excluded) if start is None else start
-        if len(predicted):
-            self._add(Outcome(hits(predicted, self.labels), predicted), start)
-        self.excluded += tuple(Excluded(f"run {seen + row}", reason) for row, reason in lost.items())
+        gone = tuple(Excluded(ids[row] if ids else f"run {seen + row}", reason) for row, reason in lost.items())
+        kept = tuple(name for row, name in enumerate(ids) if row not in lost)
+        outcomes = [Outcome(hits(predicted, self.labels), predicted)] if len(predicted) else []
+        self._commit(outcomes, start, kept, excluded=self.excluded + gone)
 
-    def update_correct(self, correct: ArrayLike, *, start: int | None = None, packed: bool = False) -> None:
+    def update_correct(
+        self, correct: ArrayLike, *, start: int | None = None, packed: bool = False, run_ids: Sequence[str] = ()
+    ) -> None:
         """Count the correctness of consecutive runs; where that fails, the statistics stay as they were.
 
         Parameters
@@ -148,6 +170,8 @@ class RunStatistics:
             Position of the first of these runs among all; default the one after the last.
         packed : bool
             Whether `correct` is packed, eight examples a byte.
+        run_ids : sequence of str, optional
+            Ids of these runs, which results then name them by.
         """
         array = np.asarray(correct)
         width = -(-self.n_examples // 8) if packed else self.n_examples
@@ -158,9 +182,8 @@ class RunStatistics:
         if self._votes is not None and self._votes.any():
             raise InputError("got correctness after predictions", "one kind of outcome", "Pass votes=False for both.")
         bits = np.unpackbits(array, axis=1, count=self.n_examples).view(bool) if packed else checked_correct(array)
-        if len(bits):
-            self._add(Outcome(bits, None), start)
-        self._votes = None
+        ids = checked_ids(run_ids, len(bits))
+        self._commit([Outcome(bits, None)] if len(bits) else [], start, ids, _votes=None)
 
     def merge(self, other: RunStatistics) -> None:
         """Add the runs of `other`, a part of the same whole.
@@ -207,8 +230,19 @@ class RunStatistics:
         if len(labels) == 1 or (labels and not np.array_equal(labels[0], labels[1])):
             raise InputError("got statistics with other labels", "the same examples in the same order")
 
-    def _add(self, outcome: Outcome, start: int | None) -> None:
-        """Count outcomes; whatever can fail is done before anything changes."""
+    def _commit(self, outcomes: Sequence[Outcome], start: int | None, run_ids: tuple[str, ...], **changed: Any) -> None:
+        """Count outcomes in a copy, and take its place at once: whatever interrupts the counting changes nothing."""
+        fresh = copy.copy(self)
+        fresh._segments, fresh._half_runs = [*self._segments], [*self._half_runs]
+        for name in _SUMS if outcomes else ():
+            array = getattr(self, name)
+            setattr(fresh, name, None if array is None else array.copy())
+        for outcome in outcomes:
+            fresh._add(outcome, start, run_ids)
+        vars(self).update({**vars(fresh), **changed})
+
+    def _add(self, outcome: Outcome, start: int | None, run_ids: tuple[str, ...] = ()) -> None:
+        """Count outcomes, adding to the sums in place."""
         correct, predicted = np.ascontiguousarray(outcome.correct), outcome.predicted
         start = start if start is not None else self._taken[-1][1] if self._taken else 0
         taken = list(self._taken)
@@ -223,8 +257,9 @@ class RunStatistics:
         bits = packed_rows(correct) if self.keep_bits else None
         weighted = counting.weighted_sums(correct, counts.sum(axis=1))
         spans = [(*span, counting.column_sums(correct[span[2]])) for span in self._spans(start, len(correct))]
-        self._thaw(None if predicted is None or self._class_limit is not None else int(predicted.max()) + 1)
-        self._segments.append(Segment(start, counts, fingerprints, bits, confusion))
+        if self._votes is not None and predicted is not None and self._class_limit is None:
+            self._votes = widened(self._votes, int(predicted.max()) + 1)
+        self._segments.append(Segment(start, counts, fingerprints, bits, confusion, run_ids))
         self._taken = taken
         self._weighted += weighted
         if start == 0:
@@ -234,15 +269,6 @@ class RunStatistics:
             self._half_runs[half] += len(correct[rows])
             if predicted is not None and self._votes is not None and self.labels is not None:
                 counting.add_votes(self._votes[half], self._abstained[half], predicted[rows], right, self.labels)
-
-    def _thaw(self, n_classes: int | None) -> None:
-        """Make the sums arrays that can be written to, which a cluster's are not, with room for that many classes."""
-        for name in ("_right", "_weighted", "_abstained", "_votes"):
-            array = getattr(self, name)
-            if array is not None and not array.flags.writeable:
-                setattr(self, name, array.copy())
-        if self._votes is not None and n_classes is not None:
-            self._votes = widened(self._votes, n_classes)
 
     def _spans(self, start: int, count: int) -> Iterator[tuple[int, int, slice]]:
         """Yield group, half and rows of each part of a chunk that lies in one of either."""
@@ -279,6 +305,13 @@ class RunStatistics:
         if self._class_limit or self._votes is not None:
             return self._class_limit or self.n_classes
         return None if self.labels is None else int(self.labels.max()) + 1
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """Ids of the runs in the order of their positions; empty unless all are known."""
+        ordered = sorted(self._segments, key=lambda held: held.start)
+        ids = tuple(name for held in ordered for name in held.run_ids)
+        return ids if len(ids) == self.n_runs else ()
 
     @property
     def correct_by_half(self) -> NDArray[np.int64]:
@@ -395,47 +428,7 @@ class RunStatistics:
         }
         statistics = cls(**(plan | settings))
         for outcome in outcomes.chunks():
-            statistics._add(outcome, None)
+            seen = statistics.n_runs
+            statistics._add(outcome, None, outcomes.run_ids[seen : seen + len(outcome.correct)])
         statistics.excluded = outcomes.excluded
         return statistics
-
-
-@opens("source")
-def run_statistics(source: Any, labels: Any = None, **options: Unpack[CountingOptions]) -> RunStatistics:
-    """Return the `RunStatistics` of a whole source: an array, a memory map, a file, a study or its reader.
-
-    Parameters
-    ----------
-    source, labels
-        As for `variance`.
-    **options
-        How outputs are read (``split``, ``kind``, ``nan``), and what is counted, as in `RunStatistics` (``groups``,
-        ``first_half``, ``votes``, ``keep_bits``, ``keep_confusion``, ``n_classes``).
-    """
-    reading, settings = divided(run_statistics, options, DEFAULTS, COUNTING)
-    outcomes = as_outcomes(source, labels, n_classes=settings["n_classes"], **reading)
-    return RunStatistics.from_outcomes(outcomes, **{k: v for k, v in settings.items() if k in options})
-
-
-def counted(
-    source: Any, labels: ArrayLike | None, settings: Mapping[str, Any], **reading: Any
-) -> tuple[RunStatistics, Outcomes | None]:
-    """Return the statistics of a source and its outcomes; statistics are their own, without outcomes.
-
-    `settings` go to `RunStatistics`, `reading` to `as_outcomes`.
-    """
-    if isinstance(source, RunStatistics):
-        if labels is not None or reading.get("correct") is not None:
-            raise InputError("got statistics with labels or correctness beside them", "one source")
-        asked = [f"{name}={value!r}" for name, value in reading.items() if value != _ASKED_FOR_NOTHING.get(name, value)]
-        if asked:
-            raise InputError(
-                f"got {' and '.join(asked)} with RunStatistics", "neither", "Give it where the outputs are counted."
-            )
-        source.require_complete()
-        return source, None
-    outcomes = as_outcomes(source, labels, **reading)
-    half = settings.get("first_half")
-    if half is not None:
-        settings = {**settings, "first_half": for_kept(half, outcomes, outcomes.shape[1], "first_half")}
-    return RunStatistics.from_outcomes(outcomes, **settings), outcomes

@@ -21,8 +21,8 @@ from .once import without_copies
 from .result import VarianceResult, refuse_beside_result
 from .selection import best_of_gain, checked_counts
 from .selection_model import BestSeedModel, best_seed_model, mean_of_top
-from .statistics import counted
 from .transfer_result import BestSeedSelection
+from .whole_sources import counted
 
 _ROUNDING = 1e-9
 _LEAST_CLUSTERED = 4
