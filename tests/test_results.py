@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import runspread as rs
-from runspread._results import Part, _keys_of, relabelled
+from runspread._relabelling import relabelled
+from runspread._results import Part, keys_of
 from runspread.errors import InputError
 from runspread.methods import Excluded, Result, Table
 
@@ -66,6 +67,36 @@ def test_table_in_markdown():
         r"| a\|b | 50.0% |",
         "| c | – |",
     ]
+
+
+def rows_of(latex):
+    lines = latex.splitlines()
+    return lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
+
+
+def test_table_in_latex_puts_even_intervals_behind_a_plus_minus():
+    columns = {"arm": ["a_1", "b&{c}"], "mean": [0.5, -2.0], "low": [0.4, -2.25], "high": [0.6, -1.75]}
+    text = Table(columns, title="50 % of $x$").to_latex(label="tab:x")
+    assert rows_of(text) == [r"a\_1 & $0.5 \pm 0.1$ \\", r"b\&\{c\} & $-2 \pm 0.25$ \\"]
+    assert r"\caption{50 \% of \$x\$. $\pm$ is half the width of the interval of mean.}" in text
+    assert r"\label{tab:x}" in text
+    assert r"\toprule" in text
+
+
+def test_table_in_latex_writes_uneven_intervals_out():
+    columns = {"spread": ["real", "none"], "sd": [0.0, 1.0], "low": [0.0, None], "high": [0.34, None]}
+    table = Table(columns, formats=dict.fromkeys(("sd", "low", "high"), ".2f"))
+    assert rows_of(table.to_latex()) == [r"real & 0.00 [0.00, 0.34] \\", r"none & 1.00 \\"]
+    assert "In brackets: the interval of sd." in table.to_latex()
+    assert r"\caption{Mine.}" in table.to_latex(caption="Mine.")
+
+
+def test_every_result_is_a_table_for_a_paper_and_says_what_its_intervals_are():
+    found = rs.variance(correct=np.random.default_rng(0).integers(2, size=(6, 40)))
+    assert "the 95\\% confidence interval of sd" in found.to_latex()
+    assert found.to_markdown().startswith("| spread | sd |")
+    assert list(found.to_pandas().columns) == list(found.table().columns)
+    assert found.bibtex().startswith("@inproceedings{jordan2024variance,")
 
 
 def test_unequal_columns_are_refused():
@@ -176,5 +207,5 @@ def test_no_two_fields_of_a_result_share_a_key():
     loaded = [getattr(family, name) for family in families for name in getattr(family, "__all__", ())]
     assert loaded
     for cls in _result_classes():
-        keys = list(_keys_of(cls))
+        keys = list(keys_of(cls))
         assert len(set(keys)) == len(keys), cls

@@ -9,7 +9,6 @@ import importlib
 import io
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, get_type_hints
 
 import numpy as np
 
-from ._words import count, visible
+from ._words import count, percent, visible
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -112,6 +111,28 @@ class Table:
         cells = [[self.format_cell(name, value) for name, value in zip(names, row, strict=True)] for row in self.rows()]
         lines = [[text.replace("|", r"\|") for text in line] for line in (names, rule, *cells)]
         return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        r"""Return the table in LaTeX, for the package booktabs.
+
+        A number with its interval, in the columns ``low`` and ``high``, is one column: ``$0.21 \pm 0.05$`` where the
+        interval reaches as far to either side, and else ``0.21 [0.15, 0.30]``.
+
+        Parameters
+        ----------
+        caption, label : str, optional
+            LaTeX as it stands. By default the caption is the title, and what stands beside the numbers.
+
+        Examples
+        --------
+        >>> from runspread._results import Table
+        >>> table = Table({"arm": ["a_1"], "mean": [0.5], "low": [0.4], "high": [0.6]}, title="Scores")
+        >>> print(table.to_latex().splitlines()[7])
+        a\_1 & $0.5 \pm 0.1$ \\
+        """
+        from ._latex import latex_table
+
+        return latex_table(self, caption, label)
 
     def __rich__(self) -> RichTable:
         from rich import box
@@ -219,7 +240,7 @@ class Result:
 
         `others` are fields by their own names.
         """
-        unknown = numbers.keys() - set(_keys_of(cls))
+        unknown = numbers.keys() - set(keys_of(cls))
         if unknown:
             raise TypeError(f"{cls.__name__} has no field for {', '.join(sorted(unknown))}")
         return cls(**(_fields_from(cls, numbers) | others))
@@ -273,6 +294,36 @@ class Result:
         facts = self.to_dict() if replicates else self.summary_dict()
         return json.dumps(json_safe(facts), indent=indent, allow_nan=False)
 
+    def to_markdown(self) -> str:
+        """Return the table in Markdown, numbers as they are shown everywhere."""
+        return self.table().to_markdown()
+
+    def to_pandas(self) -> Any:
+        """Return the table as a ``pandas.DataFrame`` (needs pandas)."""
+        return self.table().to_pandas()
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        r"""Return the table in LaTeX, for the package booktabs.
+
+        Parameters
+        ----------
+        caption, label : str, optional
+            LaTeX as it stands. By default the caption is the title, what stands beside the numbers, and at which
+            confidence level.
+        """
+        level = getattr(self, "confidence_level", None)
+        text = self.table().to_latex(caption=caption, label=label)
+        if caption is not None or level is None:
+            return text
+        return text.replace("the interval of ", rf"the {percent(level)[:-1]}\% confidence interval of ", 1)
+
+    def bibtex(self) -> str:
+        """Return the BibTeX entries of the papers that the result rests on, and of runspread."""
+        from ._papers import METHODS, bibtex, papers_of
+
+        named = [part for part in type(self).__module__.split(".") if part in METHODS]
+        return bibtex(papers_of(named[0]) if named else ())
+
     def summary_dict(self) -> dict[str, Any]:
         """Return `to_dict` without the values of single resamplings, of results inside this one too."""
         facts = {name: value for name, value in self.to_dict().items() if name not in self.replicate_fields}
@@ -293,10 +344,10 @@ def _parts_of(cls: type[Result | Part]) -> Mapping[str, type[Part] | None]:
     return {name: hint if isinstance(hint, type) and issubclass(hint, Part) else None for name, hint in hints.items()}
 
 
-def _keys_of(cls: type[Result | Part]) -> Iterator[str]:
+def keys_of(cls: type[Result | Part]) -> Iterator[str]:
     """Yield the keys of a class's fields and of those of its groups, as in `Result.to_dict`."""
     for name, part in _parts_of(cls).items():
-        yield from (cls.keys.get(name, name),) if part is None else _keys_of(part)
+        yield from (cls.keys.get(name, name),) if part is None else keys_of(part)
 
 
 def _fields_from(cls: type[Result | Part], numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -318,27 +369,6 @@ def flat_fields(record: Result | Part) -> Iterator[tuple[str, Any]]:
             yield from flat_fields(value)
         else:
             yield record.keys.get(field.name, field.name), value
-
-
-_RUN_ID = re.compile(r"\b[0-9a-f]{16}\b")
-
-
-def relabelled(value: Any, names: Mapping[str, str]) -> Any:
-    """Return a result in which runs are called by `names` instead of their ids: for faces, after all work is done."""
-    if isinstance(value, str):
-        return _RUN_ID.sub(lambda found: names.get(found[0], found[0]), value) if names else value
-    if isinstance(value, Table):
-        columns = {name: [relabelled(cell, names) for cell in cells] for name, cells in value.columns.items()}
-        return Table(columns, formats=value.formats, title=value.title)
-    if isinstance(value, (tuple, list)):
-        items = [relabelled(item, names) for item in value]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, dict):
-        return {relabelled(key, names): relabelled(item, names) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
-        return dataclasses.replace(value, **{name: relabelled(old, names) for name, old in fields.items()})
-    return value
 
 
 def _counting_excluded(sentence: Callable[[Any], str]) -> Callable[[Any], str]:

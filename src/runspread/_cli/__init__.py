@@ -51,6 +51,7 @@ _FIRST = (
     "hyper-deep",
     "hyper-batch",
     "report",
+    "cite",
 )
 COMMANDS = tuple(
     dict.fromkeys((*_FIRST, *(name.strip("_").replace("_", "-") for name in modules_that_define("command", __path__))))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._results import Result, Table, json_safe, relabelled, to_plain
+from .._relabelling import relabelled
+from .._results import Result, Table, json_safe, to_plain
 from ..errors import InputError
 from .choosing import choosing_runs, collected, file_of_value, grouping_runs, run_names
 from .printing import plain_console, say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._results import relabelled
+from .._relabelling import relabelled
 from .sections import Figure, Paper, Section, figure, notes_of
 
 if TYPE_CHECKING:

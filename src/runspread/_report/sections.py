@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._namespace import modules_that_define
-from .._results import Result, Table, relabelled
+from .._relabelling import relabelled
+from .._results import Result, Table
 from .._words import count
 from ..errors import MissingDataError, RunspreadError
 

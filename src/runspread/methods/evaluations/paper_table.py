@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..scores.paper import escaped
+from ..._latex import escaped
 
 if TYPE_CHECKING:
     from .result import Evaluations, ModelDifference

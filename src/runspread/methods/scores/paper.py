@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import check_choice
+from ..._latex import escaped
 from ..._reading.scores.words import PERCENT
 from ..._words import count
 from .arm_runs import ArmRuns
@@ -22,12 +23,6 @@ PLUS_MINUS = {
     "interval": "half-width of the {level} confidence interval",
     "sd": "standard deviation",
     "se": "standard error of the mean",
-}
-_ESCAPED = {
-    **{sign: f"\\{sign}" for sign in "_&%#${}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
 }
 _SIGNIFICANT = 6  # figures of a column without any spread
 _MOST_DECIMALS = 12
@@ -110,11 +105,6 @@ class Paper:
         check_choice(pm, "pm", PLUS_MINUS)
         arms, columns = self._paper()
         return _table(arms, columns, _Style(self.confidence_level, pm, siunitx), caption, label)
-
-
-def escaped(text: str) -> str:
-    """Return a name as LaTeX prints it."""
-    return "".join(_ESCAPED.get(sign, sign) for sign in text)
 
 
 def _table(
