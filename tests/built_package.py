@@ -82,7 +82,10 @@ def main() -> None:
         say(call([binaries / "runspread", "demo", "--out", "no"], place, status=2).strip())
         if "--demo" in sys.argv:
             call([*install, f"{wheel}[train]"], place)
-            say(call([binaries / "runspread", "demo", "--out", "study", "--runs", "16"], place).strip())
+            said = call([binaries / "runspread", "demo", "--out", "study"], place).strip()
+            say(said)
+            if "Not available" in said:
+                sys.exit("the demo of the wheel lacks the answer of a method")
     say(f"{wheel.name} works in an empty environment")
 
 

@@ -1,4 +1,4 @@
-"""``runspread train`` and ``demo`` as a user calls them, from another process."""
+"""``runspread train`` as a user calls it, from another process."""
 
 from __future__ import annotations
 
@@ -130,9 +130,3 @@ def test_bad_input_is_one_clear_error(tmp_path, monkeypatch, capsys, words, mess
     assert message in error
     assert "Traceback" not in error
     assert not (tmp_path / "s").exists()
-
-
-def test_demo(tmp_path):
-    done = run("demo", "--out", tmp_path / "demo", "--runs", 8)
-    assert (tmp_path / "demo" / "report.html").read_text().startswith("<!doctype html>")
-    assert "points of spread" in done.stdout

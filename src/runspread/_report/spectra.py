@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def spectra(study: Study) -> Section | None:
     one = with_weights[0]
     model = spectra_of(study.weights(one, step=None if None in one.weights else one.weights[-1]))
     notes = notes_of(result) + (() if everything else ("Steps before the end of training were skipped to save time.",))
-    judged = _judged(result)
+    judged = _judged(result, study)
     if judged is None:
         return Section("Weight spectra", result.sentence(), _figures(result, model, one.id), (result.table(),), notes)
     return Section(
@@ -50,26 +51,42 @@ def spectra(study: Study) -> Section | None:
     )
 
 
-def _judged(result: StudySpectra) -> ParadoxAnalysis | None:
-    """Return which metrics track accuracy, where there are enough networks of several depths to ask."""
+def _judged(result: StudySpectra, study: Study) -> ParadoxAnalysis | None:
+    """Return which metrics track accuracy, where there are enough networks of several groups to ask."""
     from .. import paradox
 
     target = next((f"{split}_accuracy" for split in ("test", *result.accuracy) if split in result.accuracy), None)
-    sizes = Counter(result.depth)
-    if target is None or len(sizes) < 2 or min(sizes.values()) < VOTERS:
+    groups = _groups(result, study)
+    if target is None or groups is None:
         return None
     metrics = [name for name, values in result.metrics.items() if np.isfinite(values[:, -1]).sum() >= VOTERS]
-    return paradox(result, metrics, target=target) if metrics else None
+    return paradox(result, metrics, target=target, partition=groups) if metrics else None
+
+
+def _groups(result: StudySpectra, study: Study) -> str | None:
+    """Return what divides the networks into groups that can vote: their depth, or the one hyperparameter that does."""
+    if _votes(result.depth):
+        return "depth"
+    own = [study.runs[name].hyperparameters for name in result.runs]
+    named = sorted(set.intersection(*(set(values) for values in own)))
+    found = [name for name in named if _votes([str(values[name]) for values in own])]
+    return found[0] if len(found) == 1 else None
+
+
+def _votes(values: Iterable[object]) -> bool:
+    sizes = Counter(values)
+    return len(sizes) > 1 and min(sizes.values()) >= VOTERS
 
 
 def _within_between(judged: ParadoxAnalysis) -> Figure:
     from ..methods.corpus.plots import plot_within_between
 
+    group = judged.partition
     return figure(
         partial(plot_within_between, judged),
-        shows=f"How each metric correlates with {judged.target} over all networks, within each depth, and between "
-        "depths.",
-        does_not_show="A cause. A metric that only distinguishes depths is of no use within one.",
+        shows=f"How each metric correlates with {judged.target} over all networks, within each {group}, and between "
+        f"values of {group}.",
+        does_not_show=f"A cause. A metric that only distinguishes values of {group} is of no use within one.",
         paper=_PAPER,
         size=(5.4, 0.9 + 0.3 * len(judged.analyses)),
     )
