@@ -24,6 +24,7 @@ from runspread.methods.gate import (
     permutation_p,
     stand_in,
 )
+from runspread.methods.gate.climbing import RUNS
 from simulations.promises import Promise, promise
 
 LAWS = ("normal", "t", "failing", "skewed", "unequal")
@@ -105,7 +106,7 @@ class Climb:
 
 def climb(world: World, rule: str = "two", tries: int = TRIES, alpha: float = 0.05) -> Climb:
     """Climb by a rule."""
-    needed = {"one": 1, "two": 2, "three": 3, "strict": 2}[rule]
+    needed = RUNS[rule]
     start = kept = (0.0, world.spread())
     first = finite(world, kept, needed)
     losses, runs, bar, wealth, wrong, keeps = first.tolist(), needed, float(first.mean()), alpha, False, 0
@@ -130,7 +131,7 @@ def climb(world: World, rule: str = "two", tries: int = TRIES, alpha: float = 0.
             mean = float(np.nanmean(fresh[verdict == "keep"]))
             bar = mean
         elif verdict == "keep":
-            bar = math.fsum(outcomes) / len(outcomes)
+            bar = float(np.mean([x for x in outcomes if math.isfinite(x)]))
         if verdict == "keep":
             wrong |= state[0] >= kept[0]
             kept, keeps = state, keeps + 1

@@ -67,7 +67,7 @@ def test_higher_is_better(path):
     assert claim.bounds.gain == pytest.approx(0.1, abs=0.02)
 
 
-@pytest.mark.parametrize(("rule", "runs"), [("one", 1), ("two", 2), ("three", 3)])
+@pytest.mark.parametrize(("rule", "runs"), [("one", 1), ("two", 2), ("three", 3), ("two-more", 4)])
 def test_rules_have_their_number_of_runs(path, rule, runs):
     gate = rs.gate(path, metric="loss", rule=rule)
     assert climb(gate, "start", [1.0] * (runs - 1) + [1.2]) == "start"
@@ -296,6 +296,31 @@ def test_a_fixed_design_has_one_look(path):
     assert claim.certified
     assert claim.runs == 8
     assert claim.bounds.gain == claim.bounds.gain_unbiased
+
+
+def test_medians_are_certified_where_runs_go_astray(path):
+    """One run in five of both is 50 off: means see nothing, ranks do, and the gain is that of the others."""
+    astray = lambda state, seed: {"start": 1.05, "better": 0.2}[state] + seed % 7 / 70 + 50 * (seed % 5 == 0)  # noqa: E731
+    claim = improved(path, statistic="median").certify(astray)
+    assert claim.certified
+    assert claim.bounds.gain == pytest.approx(0.85, abs=0.1)
+    assert claim.bounds.low > 0
+    assert rs.gate(path, statistic="median").claim().bounds.gain == claim.bounds.gain
+
+
+@pytest.mark.parametrize("other", [{"pair": True}, {"test": "welch-min"}])
+def test_the_median_has_one_test(path, other):
+    with pytest.raises(InputError, match="statistic='median'"):
+        rs.gate(path, metric="loss", statistic="median", **other)
+
+
+def test_two_more_runs_of_what_is_kept_are_the_bar_and_drift_is_said(path):
+    gate = rs.gate(path, metric="loss", rule="two-more")
+    climb(gate, "start", [1.0, 1.1, 1.2, 1.1])
+    assert climb(gate, "better", [0.5, 0.7, 0.9, math.nan]) == "keep"
+    assert gate.status().bar == pytest.approx(0.7)
+    assert "the mean of its 2 runs, 0.6, is below the bar 1.1" in gate.attempt("other").gate.campaign.tried[1].why
+    assert any("drifts" in note for note in gate.status().warnings)
 
 
 def test_a_guard_that_gets_worse_holds_the_certificate_up(path):

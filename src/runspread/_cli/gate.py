@@ -10,7 +10,7 @@ import click
 
 from ..methods.gate.climbing import RUNS
 from ..methods.gate.defaults import ALPHA, RULE
-from ..methods.gate.looks import TESTS
+from ..methods.gate.looks import STATISTICS, TESTS
 from .gate_runs import answer, certify, ledger_option, opened, say_next, try_command
 from .printing import say
 from .show import json_option, show, show_data
@@ -40,6 +40,11 @@ def command() -> None:
 )
 @click.option("--start-runs", type=int, help="Runs of the start; by default as many as a kept state has.")
 @click.option("--test", type=click.Choice(TESTS), help="Test of the certificate; by default permutation.")
+@click.option(
+    "--statistic",
+    type=click.Choice(STATISTICS),
+    help="What certificates compare: means, or medians by ranks.",
+)
 @click.option("--fixed", type=int, metavar="N", help="Certify in one look of N runs per side; the gain is unbiased.")
 @click.option("--pair", is_flag=True, default=None, help="Run start and end with common seeds, and compare in pairs.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..methods.gate.claims import judge_sides
-from ..methods.gate.climbing import AGAIN, KEEP, RUNS, decide
+from ..methods.gate.climbing import AGAIN, DECIDING, KEEP, RUNS, decide
 from ..methods.gate.climbing import CONFIRM as CONFIRMING
 from ..methods.gate.defaults import CONFIRMATION_RUNS
 from ..methods.gate.looks import CERTIFIED, confirmation_level
@@ -32,26 +32,33 @@ def after_run_of_attempt(campaign: Campaign, tried: Tried, append: Append) -> No
     if verdict == CONFIRMING:
         _begin_confirmation(campaign, tried, append)
     elif verdict == KEEP:
-        append({"event": "keep", "attempt": tried.id, "bar": tried.mean(), "why": why_of(campaign, tried)})
+        append({"event": "keep", "attempt": tried.id, "bar": _mean_of_finished(tried), "why": why_of(campaign, tried)})
     else:
         append({"event": "drop", "attempt": tried.id, "why": why_of(campaign, tried)})
 
 
 def _after_run_of_start(campaign: Campaign, tried: Tried, append: Append) -> None:
     """Make the mean of the start's finished runs the bar, once there are enough of them."""
-    finished = [run.outcome for run in tried.counted() if not run.failed]
+    finished = [run for run in tried.counted() if not run.failed]
     setup = campaign.settings
     if len(finished) >= (setup.start_runs or RUNS[setup.rule]):
-        bar = math.fsum(finished) / len(finished)
+        bar = _mean_of_finished(tried)
         append({"event": "keep", "attempt": tried.id, "bar": bar, "why": "the start of the campaign"})
+
+
+def _mean_of_finished(tried: Tried) -> float:
+    finished = [run.outcome for run in tried.counted() if not run.failed]
+    return math.fsum(finished) / len(finished)
 
 
 def why_of(campaign: Campaign, tried: Tried) -> str:
     """Return how an attempt stands against the bar."""
-    setup, runs = campaign.settings, tried.counted()
+    setup = campaign.settings
+    runs = tried.counted()[: DECIDING[setup.rule]]
     if runs and runs[-1].failed:
         return f"its run {len(runs)} failed ({runs[-1].status})"
-    mean, better = tried.mean(), "below" if setup.sign > 0 else "above"
+    mean = math.fsum(run.outcome for run in runs) / len(runs) if runs else math.nan
+    better = "below" if setup.sign > 0 else "above"
     far = campaign.noise()
     gap = setup.sign * (campaign.bar - mean)
     spreads = f", by {abs(gap) / far.noise_sd:.1f} sd" if far.noise_sd > 0 else ""
@@ -91,10 +98,7 @@ def after_run_of_trial(campaign: Campaign, trial: Trial, append: Append) -> None
     if not at and sides.first(look.runs).constant():
         append(event | {"verdict": CONSTANT, "p": None, "wealth": campaign.wealth + trial.spent})
     else:
-        guards = [
-            one.p_value(trial.sides(setup, one.name), look, pair=setup.pair, test=setup.test)
-            for one in setup.guarding()
-        ]
+        guards = [one.p_value(trial.sides(setup, one.name), look, test=setup.test) for one in setup.guarding()]
         last = at == len(trial.looks) - 1
         failed_as = campaign.failed_as(trial)
         found = judge_sides(sides, look, failed_as, last=last, test=setup.test, guards=tuple(guards))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import InputError
 from ..methods.gate.claims import Sides, stand_in
-from ..methods.gate.looks import Look, p_value
+from ..methods.gate.looks import Look
 
 _FORM = re.compile(r"([A-Za-z_][\w./-]*?)([+-])(\d+\.?\d*(?:[eE]-?\d+)?)(%?)$")
 
@@ -33,19 +33,18 @@ class Guard:
     margin: float
     relative: bool
 
-    def p_value(self, sides: Sides, look: Look, *, pair: bool, test: str) -> float:
+    def p_value(self, sides: Sides, look: Look, *, test: str) -> float:
         """Return the one-sided p-value of "worse by less than the margin"; a failed run counts as worst."""
         import numpy as np
 
         sign = -1.0 if self.higher else 1.0
-        start, end = (sign * side[: look.runs] for side in (sides.start, sides.end))
+        taken = sides.first(look.runs)
+        start, end = sign * taken.start, sign * taken.end
         if self.relative and not np.all(start[np.isfinite(start)] * sign > 0):
             return 1.0  # a share of what is not positive is no margin
         start = start + np.abs(start) * self.margin if self.relative else start + self.margin
-        losses = np.concatenate([start, end])
-        failed_as = stand_in(losses, float("nan"))
-        first, second = ([float(x) if np.isfinite(x) else failed_as for x in side] for side in (start, end))
-        return p_value(first, second, pair=pair, test=test)
+        failed_as = stand_in(np.concatenate([start, end]), float("nan"))
+        return replace(taken, start=start, end=end, higher=False).p_value(failed_as, test)
 
 
 def parse_guard(text: str) -> Guard:

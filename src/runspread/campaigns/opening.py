@@ -10,7 +10,7 @@ from .._checks import check_choice, check_settings
 from ..errors import InputError
 from ..methods.gate.climbing import RUNS
 from ..methods.gate.defaults import ALPHA, RULE
-from ..methods.gate.looks import certificate_looks
+from ..methods.gate.looks import STATISTICS, TESTS, certificate_looks
 from .gates import Gate
 from .guards import parse_guard
 from .states import digests
@@ -27,6 +27,9 @@ class GateSettings(TypedDict, total=False):
         Runs of the start, whose mean is the first bar; default: as many as a kept state has.
     test : {"permutation", "welch-min"}
         Test of the certificate.
+    statistic : {"mean", "median"}
+        What a certificate compares: means of runs, or their ranks, with the median of all differences for a gain. The
+        latter is for runs of which some fail or go far astray.
     fixed : int
         Runs per side of a certificate with one look, whose gain is unbiased; default: three looks.
     pair : bool
@@ -48,6 +51,7 @@ class GateSettings(TypedDict, total=False):
     slack: float
     start_runs: int
     test: str
+    statistic: str
     fixed: int
     pair: bool
     guards: Sequence[str]
@@ -83,9 +87,10 @@ def gate(
         Whether larger is better; default no.
     alpha : float
         Share of campaigns with a false certificate; default 0.05.
-    rule : {"two", "one", "three", "strict"}
-        Runs of a state before it is kept; default two. ``strict`` confirms every keep on fresh runs, and the chance of
-        any false keep is at most `alpha`.
+    rule : {"two", "one", "three", "two-more", "strict"}
+        Runs of a state before it is kept; default two. ``two-more`` runs what is kept twice more, for a bar that is
+        less lucky; where nothing helps it drifts to what is worse. ``strict`` confirms every keep on fresh runs, and
+        the chance of any false keep is at most `alpha`.
     **settings
         See `GateSettings`.
 
@@ -134,10 +139,21 @@ def gate(
 _DESIGN = ("pair", "fixed", "test")
 
 
+def _check_median(asked: dict[str, Any]) -> None:
+    if asked.get("pair") or asked.get("test", TESTS[0]) != TESTS[0]:
+        raise InputError(
+            "statistic='median' with pairs or with another test than permutation",
+            "one of them",
+            "Drop pair= (--pair) and test= (--test): the median is tested by the ranks of all runs.",
+        )
+
+
 def _checked(asked: dict[str, Any]) -> dict[str, Any]:
     """Return settings in the form in which the ledger has them."""
     if "rule" in asked:
         check_choice(asked["rule"], "rule", RUNS)
+    if check_choice(asked.get("statistic", "mean"), "statistic", STATISTICS) == "median":
+        _check_median(asked)
     if not 0 < asked.get("alpha", ALPHA) < 1:
         raise InputError(f"alpha={asked['alpha']}", "a number between 0 and 1, such as 0.05")
     if asked.get("guards"):

@@ -30,6 +30,7 @@ class Setup:
     slack: float = 0.0  # in the unit of the outcome
     start_runs: int = 0  # runs of the start, whose mean is the first bar; 0: as many as a kept state has
     test: str = "permutation"
+    statistic: str = "mean"
     fixed: int = 0
     pair: bool = False
     guards: dict[str, str] = field(default_factory=dict[str, str])
@@ -159,7 +160,7 @@ class Trial:
             np.array([run.guards.get(values, math.nan) if values else run.outcome for run in self.runs_of(side)])
             for side in (START, END)
         )
-        return Sides(start, end, setup.higher, setup.pair)
+        return Sides(start, end, setup.higher, setup.pair, setup.statistic == "median")
 
 
 def looks_of(setup: Setup, kind: str, spent: float, confirm_runs: int) -> tuple[Look, ...]:

@@ -152,6 +152,8 @@ def _warnings(gate: Gate, campaign: Campaign) -> list[str]:
         notes.append(f"The environment changed since the campaign began: {', '.join(changed)}.")
     if campaign.settings.rule == "one":
         notes.append("The rule 'one' keeps most of what chance offers; it is certified the same way.")
+    if campaign.settings.rule == "two-more":
+        notes.append("The rule 'two-more' drifts where nothing helps: with each keep the bar loses its luck.")
     open_ones = [trial for trial in campaign.trials if trial.open and trial.kind != CONFIRM]
     if open_ones and any(open_ones[0].waiting()):
         notes.append("A fresh run that was handed out counts: report it, as failed if it was lost.")

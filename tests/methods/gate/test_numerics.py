@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import permutation_test
+from scipy.stats import mannwhitneyu, permutation_test
 
 from runspread.errors import InputError
 from runspread.methods.gate import (
@@ -121,6 +121,10 @@ def test_a_design_that_cannot_certify_is_refused():
         ([0.9, 1.05], "three", "run again"),
         ([0.9, 1.05, 1.0], "three", "keep"),
         ([0.5, 0.6], "strict", "confirm"),
+        ([1.0], "two-more", "drop"),
+        ([0.9, 1.1], "two-more", "drop"),
+        ([0.9, 1.05], "two-more", "run again"),
+        ([0.9, 1.05, 9.0, math.inf], "two-more", "keep"),
     ],
 )
 def test_rules_of_the_climb(outcomes, rule, expected):
@@ -147,6 +151,47 @@ def test_trap_4_a_failed_run_counts_as_worse_than_every_other():
     claim = claim_of(sides, looks, looks[0], found.verdict, found.p, metric="loss")
     assert claim.bounds.gain == pytest.approx(1.01)
     assert any("1 of the end" in note for note in claim.warnings)
+
+
+def test_where_a_run_failed_it_does_not_matter_by_how_much_it_is_worse():
+    """One end in ten failed: with means no gain below some 15 spreads could be certified."""
+    start, end = np.linspace(0.9, 1.1, 10), np.append(np.linspace(0.4, 0.6, 9), math.inf)
+    look = certificate_looks(0.05)[1]
+    found = [judge_sides(Sides(start, end), look, failed_as, last=False) for failed_as in (1.2, 3.0, 1e6)]
+    assert {one.verdict for one in found} == {"certified"}
+    assert len({one.p for one in found}) == 1
+    assert permutation_p(start, np.append(end[:-1], 3.0)) > look.level
+
+
+@pytest.mark.parametrize("failed", [0, 2])
+def test_ranks_are_tested_as_mann_and_whitney_do(failed):
+    start, end = rng.normal(size=8), rng.normal(size=8) - 0.5
+    end[:failed] = math.inf
+    sides, look = Sides(start, end, median=True), certificate_looks(0.05, fixed=8)[0]
+    found = judge_sides(sides, look, 99.0, last=True)
+    ranks = np.where(np.isfinite(end), end, [99.0 + i for i in range(8)])
+    if failed < 2:
+        assert found.p == pytest.approx(mannwhitneyu(ranks, start, alternative="less", method="exact").pvalue)
+    else:
+        assert 0 < found.p <= 1
+
+
+def test_the_median_gain_and_its_bound_are_of_the_differences():
+    start, end = np.array([5.0, 6.0, 7.0, 8.0, 9.0]), np.array([0.0, 1.0, 2.0, 3.0, math.inf])
+    gain = Sides(start, end, median=True).gain(1 / 252)
+    differences = np.sort([a - b for a in start for b in end if math.isfinite(b)] + [-math.inf] * 5)
+    assert gain.gain == differences[12]
+    assert gain.low == -math.inf
+    assert gain.high == differences[-1] == 9
+    assert Sides(-start, -end, higher=True, median=True).gain(1 / 252) == pytest.approx(gain, nan_ok=True)
+
+
+def test_failed_pairs_go_by_signed_ranks():
+    start, end = np.arange(8.0) + 10, np.append(np.arange(7.0), math.inf)
+    sides, look = Sides(start, end, pair=True), certificate_looks(0.05, pair=True)[0]
+    found = [judge_sides(sides, look, failed_as, last=False).p for failed_as in (20.0, 1e9)]
+    # The failed pair has rank 8 and the others 4 each: as seen, or it turned and up to two of the others too.
+    assert found[0] == found[1] == (1 + 1 + 7 + 21) / 2**8
 
 
 def test_higher_is_better_turns_everything_round():

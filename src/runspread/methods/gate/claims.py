@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from ..._results import Part, Result, Table
 from ..._words import count, listed
 from .._statistics import sample_variance
-from .looks import CERTIFIED, Look, judge, p_value
+from ..scores.ranks import hodges_lehmann
+from .exact import permutation_p, ranked, sign_flip_p, welch_min_p
+from .looks import CERTIFIED, WELCH, Look, judge
 
 Floats = NDArray[np.float64]
 SURE_GAIN = 1.05  # standard deviations: the gain that three looks certify in 80 % of campaigns
@@ -40,16 +42,41 @@ class Sides:
         Whether larger is better.
     pair : bool
         Whether runs of one position have one seed.
+    median : bool
+        Whether they are compared by ranks, and the gain is the median of all differences between a run of the start
+        and one of the end. A failed run counts as worse than every other in both.
     """
 
     start: Floats
     end: Floats
     higher: bool = False
     pair: bool = False
+    median: bool = False
 
     def first(self, runs: int) -> Sides:
         """Return the first runs of each side."""
-        return Sides(self.start[:runs], self.end[:runs], self.higher, self.pair)
+        return replace(self, start=self.start[:runs], end=self.end[:runs])
+
+    def p_value(self, failed_as: float, test: str = "permutation") -> float:
+        """Return the one-sided p-value of "the end is better than the start".
+
+        Where a run failed, the permutation test goes by ranks: means would hang on what stands for it, so that one
+        failed run in the end could not be made up for. Whether one failed does not depend on which runs are on which
+        side, so that the test stays exact.
+
+        Parameters
+        ----------
+        failed_as : float
+            See `stand_in`; for the test welch-min.
+        test : {"permutation", "welch-min"}
+            The test of the campaign.
+        """
+        if test == WELCH:
+            return welch_min_p(*self.losses(failed_as))
+        sides = self.losses(math.inf)
+        if self.median or math.inf in sides[0] + sides[1]:
+            sides = ranked(*sides, pair=self.pair)
+        return sign_flip_p(*sides) if self.pair else permutation_p(*sides)
 
     def losses(self, stand_in: float) -> tuple[list[float], list[float]]:
         """Return both sides so that smaller is better; a failed run has the value of `stand_in`."""
@@ -60,9 +87,11 @@ class Sides:
         return start, end
 
     def gain(self, level: float) -> Gain:
-        """Return the gain over the finished runs, with bounds that each miss with probability `level` at most."""
+        """Return the gain, with bounds that each miss with probability `level` at most; a mean is of finished runs."""
         from scipy.stats import t
 
+        if self.median:
+            return self._median_gain(level)
         start, end = (side[np.isfinite(side)] for side in (self.start, self.end))
         sign = 1.0 if self.higher else -1.0
         if self.pair:
@@ -80,6 +109,12 @@ class Sides:
             error = math.nan
         reach = float(t.isf(level, df)) * error if df > 0 else math.nan
         return Gain(gain, gain - reach, gain + reach, error)
+
+    def _median_gain(self, level: float) -> Gain:
+        start, end = (np.array(side) for side in self.losses(math.inf))
+        shift, low, high = hodges_lehmann(start, end, 1 - 2 * level)
+        below, above = (-math.inf if math.isnan(high) else -high), (math.inf if math.isnan(low) else -low)
+        return Gain(-shift, below, above, math.nan)
 
     def spread(self) -> float:
         """Return the standard deviation within the sides, of the finished runs."""
@@ -141,7 +176,7 @@ def judge_sides(
     guards : tuple of float
         p-values of the guards at this look.
     """
-    p = p_value(*sides.first(look.runs).losses(failed_as), pair=sides.pair, test=test)
+    p = sides.first(look.runs).p_value(failed_as, test)
     return Judged(judge(p, list(guards), look, last=last), p, guards)
 
 
@@ -300,8 +335,8 @@ def _warnings(whole: Gain, unbiased: Gain, sides: Sides, verdict: str, failed: t
         notes.append(f"The first look alone, which is unbiased, shows a gain of {unbiased.gain:.3g}.")
     if any(failed):
         where = [f"{number} of the {side}" for number, side in zip(failed, ("start", "end"), strict=True) if number]
+        finished = "" if sides.median else "; the gain is over those that finished"
         notes.append(
-            f"Failed runs ({listed(where)}) count as worse than every other in the test; the gain is over those that "
-            "finished."
+            f"Failed runs ({listed(where)}) count as worse than every other in the test, which goes by ranks{finished}."
         )
     return tuple(notes)

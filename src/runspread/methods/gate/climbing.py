@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from ..._checks import check_choice
 
-RUNS = {"one": 1, "two": 2, "three": 3, "strict": 2}  # rule to the runs of a kept state
+RUNS = {"one": 1, "two": 2, "three": 3, "two-more": 4, "strict": 2}  # rule to the runs of a kept state
+DECIDING = RUNS | {"two-more": 2}  # rule to the runs that decide
 KEEP, DROP, AGAIN, CONFIRM = "keep", "drop", "run again", "confirm"
 
 
@@ -20,9 +21,10 @@ def decide(outcomes: Sequence[float], bar: float, rule: str = "two", *, slack: f
         Of the try's runs, smaller is better; a run that failed is infinite.
     bar : float
         Mean of the runs of the kept state.
-    rule : {"one", "two", "three", "strict"}
-        How many runs a kept state has; a try is dropped as soon as its mean is not below the bar. ``strict`` has two
-        runs, and what passes is confirmed on fresh runs.
+    rule : {"one", "two", "three", "two-more", "strict"}
+        How many runs a kept state has; a try is dropped as soon as its mean is not below the bar. ``two-more`` decides
+        by two runs, and runs what is kept twice more for the bar. ``strict`` has two runs, and what passes is
+        confirmed on fresh runs.
     slack : float
         How far below the bar the mean of all runs must be. The first run must be below the bar alone.
 
@@ -32,10 +34,11 @@ def decide(outcomes: Sequence[float], bar: float, rule: str = "two", *, slack: f
         keep, drop, run again or confirm.
     """
     runs = RUNS[check_choice(rule, "rule", RUNS)]
-    full = len(outcomes) >= runs
-    mean = math.fsum(outcomes) / len(outcomes) if all(map(math.isfinite, outcomes)) else math.inf
+    deciding = outcomes[: DECIDING[rule]]
+    full = len(deciding) >= DECIDING[rule]
+    mean = math.fsum(deciding) / len(deciding) if all(map(math.isfinite, deciding)) else math.inf
     if not mean < bar - (slack if full else 0.0):
         return DROP
-    if not full:
+    if len(outcomes) < runs:
         return AGAIN
     return CONFIRM if rule == "strict" else KEEP

@@ -99,6 +99,35 @@ def sign_flip_p(start: ArrayLike, end: ArrayLike) -> float:
     return float((sums <= differences.sum() + TIE * np.abs(differences).sum()).mean())
 
 
+def ranked(start: list[float], end: list[float], *, pair: bool = False) -> tuple[Floats, Floats]:
+    """Return the ranks of all runs together in place of their outcomes; of pairs, the signed ranks of differences.
+
+    A test of ranks asks only which run is better than which, so that it does not matter by how much a failed run is
+    worse than the others.
+
+    Parameters
+    ----------
+    start, end : list of float
+        Outcomes, smaller is better, infinite where a run failed.
+    pair : bool
+        Whether runs of one position have one seed: then the start is all zeros.
+
+    Returns
+    -------
+    start, end : ndarray [runs]
+        For `permutation_p`, or `sign_flip_p` of pairs.
+    """
+    from scipy.stats import rankdata
+
+    first, second = np.array(start), np.array(end)
+    if pair:
+        with np.errstate(invalid="ignore"):
+            differences = np.nan_to_num(second - first, nan=0.0, posinf=math.inf, neginf=-math.inf)
+        return np.zeros(len(first)), np.sign(differences) * rankdata(np.abs(differences))
+    ranks = rankdata(np.concatenate([first, second]))
+    return ranks[: len(first)], ranks[len(first) :]
+
+
 def welch_min_p(start: ArrayLike, end: ArrayLike) -> float:
     """Return the one-sided p-value of "the end is lower" by Welch's statistic, with the smaller n - 1 for freedom.
 

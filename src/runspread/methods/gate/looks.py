@@ -15,9 +15,10 @@ from .defaults import (
     MORE_RUNS_FIRST,
     SHARES,
 )
-from .exact import permutation_p, sign_flip_p, welch_min_p
 
-TESTS = ("permutation", "welch-min")
+WELCH = "welch-min"
+TESTS = ("permutation", WELCH)
+STATISTICS = ("mean", "median")
 CERTIFIED, REFUSED, ON = "certified", "not certified", "go on"
 ROUNDING = 1 + 1e-9
 
@@ -90,13 +91,6 @@ def certificate_looks(
 def smallest_p(runs: int, *, pair: bool = False) -> float:
     """Return the smallest p-value that so many runs per side can have."""
     return 0.5**runs if pair else 1 / math.comb(2 * runs, runs)
-
-
-def p_value(start: list[float], end: list[float], *, pair: bool, test: str) -> float:
-    """Return the one-sided p-value of "the end is lower than the start" by the test of a campaign."""
-    if test == "welch-min":
-        return welch_min_p(start, end)
-    return sign_flip_p(start, end) if pair else permutation_p(start, end)
 
 
 def judge(p: float, guards: list[float], look: Look, *, last: bool) -> str:
