@@ -171,9 +171,10 @@ def _refuse_twins(names: Sequence[str], where: str) -> None:
 def _values(cells: Sequence[str]) -> list[Any]:
     """Return the values of a column, each as `_value` does: a whole column of numbers at once."""
     try:
-        if any("_" in cell for cell in cells):
+        text = "".join(cells)
+        if "_" in text:
             raise ValueError
-        if all("." in cell for cell in cells):  # none of them is a whole number
+        if text.count(".") == len(cells):  # of numbers none can have two, so that none is a whole number
             return list(map(float, cells))
         return list(map(int, cells))
     except ValueError:

@@ -55,7 +55,7 @@ def test_differences_of_many_runs_by_their_order(decimals, monkeypatch):
         a, b = (np.sort(np.round(RNG.normal(size=n), decimals)) for n in RNG.integers(2, 40, 2))
         ordered = np.sort(np.subtract.outer(b, a).ravel())
         for k in range(0, len(ordered), 7):
-            assert ranks._kth_difference(a, b, k) == pytest.approx(ordered[k], abs=1e-12)
+            assert ranks._Differences(a, b).kth(k) == pytest.approx(ordered[k], abs=1e-12)
 
 
 def test_arrangements_are_not_counted_where_that_alone_takes_long():

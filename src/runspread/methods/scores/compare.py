@@ -240,7 +240,7 @@ def _compared(
         old=a,
         new=b,
         excluded=tuple(item for item in table.excluded if _is_of(item.run, names, table)),
-        warnings=(*table.warnings, *_unpaired(pairs), *_warnings(names, cells), *_advice(verdict, old, new, options)),
+        warnings=(*table.warnings, *_unpaired(pairs), *_warnings(names, cells, shapes), *_advice(verdict, old, new, options)),
     )
 
 
@@ -337,8 +337,12 @@ def _advice(verdict: Judged, old: Arm, new: Arm, options: dict[str, Any]) -> lis
     return [f"Where the spread of such runs is known from elsewhere, {known}, decides with fewer of them."]
 
 
-def _warnings(names: tuple[str, ...], cells: list[ScoreCell]) -> list[str]:
-    return [warning for name, cell in zip(names, cells, strict=True) for warning in arm_warnings(name, cell.values)]
+def _warnings(names: tuple[str, ...], cells: list[ScoreCell], shapes: tuple[Shape, ...]) -> list[str]:
+    return [
+        warning
+        for name, cell, form in zip(names, cells, shapes, strict=True)
+        for warning in arm_warnings(name, cell.values, form)
+    ]
 
 
 def _groups(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 import math
@@ -18,6 +19,7 @@ MOST_ARRANGEMENTS = 20_000
 _EXACT_PAIRS = 1_600  # pairs of runs up to which the distribution of the rank sum is counted
 _MOST_PAIRS = 10**7  # of runs that are held at once
 _MOST_LEFT, _TURNS = 10**6, 16  # differences among which one is looked up; after so many turns, as many as are held
+_ASIDE = 0.01  # of an interval, by which its ends are aimed beside what they are to hold
 _FEWEST_FOR_BM = 10
 _MOST_TO_DRAW = 2_000  # runs whose arrangements are drawn
 
@@ -56,6 +58,7 @@ class Ranks(Part):
 def ranks(a: Floats, b: Floats, level: float, *, lower: bool) -> Ranks:
     """Return the answers that rest on order, of old runs a [n_a] and new runs b [n_b]."""
     total = len(a) * len(b)
+    a, b = np.sort(a), np.sort(b)  # what is in order is looked up, and sorted again, in a fraction of the time
     u_new = pairs_above(a, b)
     share = (total - u_new if lower else u_new) / total
     low, high = newcombe_interval(share, len(a), len(b), level)
@@ -208,7 +211,8 @@ def hodges_lehmann(a: Floats, b: Floats, level: float) -> tuple[float, float, fl
     if total <= _MOST_PAIRS:
         found = _order_statistics(a, b, wanted)
     else:
-        found = [_kth_difference(np.sort(a), np.sort(b), at) for at in wanted]
+        differences = _Differences(a, b)
+        found = [differences.kth(at) for at in wanted]
     middle = found[0] / 2 + found[1] / 2
     return (middle, found[2], found[3]) if tail else (middle, math.nan, math.nan)
 
@@ -222,37 +226,69 @@ def _order_statistics(a: Floats, b: Floats, wanted: list[int]) -> list[float]:
     return [float(ordered[at]) if math.isfinite(ordered[at]) else math.nan for at in wanted]
 
 
-def _kth_difference(a: Floats, b: Floats, k: int) -> float:
-    """Return the k-th smallest difference (from 0) of sorted runs.
+class _Differences:
+    """Differences b - a of sorted runs by their order, too many to be held at once.
 
-    The interval that holds it shrinks, by interpolation and by halves in turn, until it holds few differences.
+    An interval that holds the one asked for shrinks around it, until it holds few: its ends are aimed at, by
+    interpolation, from both sides, and every third time at its middle. Counts are kept for the next one asked for.
     """
-    low, high, below, upto = float(b[0] - a[-1]), float(b[-1] - a[0]), 0, len(a) * len(b)
-    at_low = _at_most(a, b, low)
-    if at_low > k:
-        return low
-    below, turn = at_low, 0
-    while upto - below > (_MOST_LEFT if turn < _TURNS else _MOST_PAIRS):
-        share = 0.5 if turn % 3 == 2 else (k + 0.5 - below) / (upto - below)
-        middle = low + (high - low) * share
-        if middle in (low, high):
-            middle = low + (high - low) / 2
+
+    def __init__(self, a: Floats, b: Floats) -> None:
+        self.a, self.b = np.sort(a), np.sort(b)
+        self._ends = [float(self.b[0] - self.a[-1]), float(self.b[-1] - self.a[0])]
+        self._at_most = [self.at_most(self._ends[0]), len(a) * len(b)]
+
+    def at_most(self, value: float) -> int:
+        """Return how many differences are at most `value`."""
+        return int(np.searchsorted(self.b, self.a + value, side="right").sum())
+
+    def kth(self, k: int) -> float:
+        """Return the k-th smallest difference (from 0)."""
+        at = bisect.bisect_right(self._at_most, k)
+        if not at:
+            return self._ends[0]
+        low, high, below, upto = *self._ends[at - 1 : at + 1], *self._at_most[at - 1 : at + 1]
+        for turn in itertools.count():
+            if upto - below <= (_MOST_LEFT if turn < _TURNS else _MOST_PAIRS):
+                return self._inside(low, high, k - below)
+            if turn % 3 == 2 and turn > 3 and (equal := self._all_equal(low, high)) is not None:
+                return equal
+            aim = (-_ASIDE, _ASIDE, None)[turn % 3]
+            share = 0.5 if aim is None else min(max((k + 0.5 - below) / (upto - below) + aim, 0.0), 1.0)
+            middle = low + (high - low) * share
             if middle in (low, high):
-                return high
-        number, turn = _at_most(a, b, middle), turn + 1
-        low, high, below, upto = (low, middle, below, number) if number > k else (middle, high, number, upto)
-    start = np.searchsorted(b, a + low, side="right")
-    times = np.searchsorted(b, a + high, side="right") - start
-    first = np.repeat(start - np.cumsum(times) + times, times)
-    left = b[first + np.arange(len(first))] - np.repeat(a, times)
-    if k - below >= len(left):  # the largest of all, which rounding put above its own sum
-        return high
-    return float(np.partition(left, k - below)[k - below])
+                middle = low + (high - low) / 2
+                if middle in (low, high):
+                    return high
+            number = self._counted(middle)
+            low, high, below, upto = (low, middle, below, number) if number > k else (middle, high, number, upto)
+        raise AssertionError
 
+    def _counted(self, value: float) -> int:
+        at = bisect.bisect_left(self._ends, value)
+        self._ends.insert(at, value)
+        self._at_most.insert(at, self.at_most(value))
+        return self._at_most[at]
 
-def _at_most(a: Floats, b: Floats, value: float) -> int:
-    """Return how many differences b - a of sorted runs are at most `value`."""
-    return int(np.searchsorted(b, a + value, side="right").sum())
+    def _all_equal(self, low: float, high: float) -> float | None:
+        """Return the differences above `low` and up to `high` where rounding alone sets them apart, as printed ones."""
+        a, b = self.a, self.b
+        first, last = np.searchsorted(b, a + low, side="right"), np.searchsorted(b, a + high, side="right")
+        there = first < last
+        least, most = (b[first[there]] - a[there]).min(), (b[last[there] - 1] - a[there]).max()
+        noise = 8 * np.spacing(max(np.abs(a[[0, -1]]).max(), np.abs(b[[0, -1]]).max()))
+        return float(most) if most - least <= noise else None
+
+    def _inside(self, low: float, high: float, rank: int) -> float:
+        """Return one of the differences above `low` and up to `high` by its rank among them."""
+        a, b = self.a, self.b
+        start = np.searchsorted(b, a + low, side="right")
+        times = np.searchsorted(b, a + high, side="right") - start
+        first = np.repeat(start - np.cumsum(times) + times, times)
+        left = b[first + np.arange(len(first))] - np.repeat(a, times)
+        if rank >= len(left):  # the largest of all, which rounding put above its own sum
+            return high
+        return float(np.partition(left, rank)[rank])
 
 
 def brunner_munzel(a: Floats, b: Floats) -> float:
