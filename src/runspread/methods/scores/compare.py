@@ -240,7 +240,12 @@ def _compared(
         old=a,
         new=b,
         excluded=tuple(item for item in table.excluded if _is_of(item.run, names, table)),
-        warnings=(*table.warnings, *_unpaired(pairs), *_warnings(names, cells, shapes), *_advice(verdict, old, new, options)),
+        warnings=(
+            *table.warnings,
+            *_unpaired(pairs),
+            *_warnings(names, cells, shapes),
+            *_advice(verdict, old, new, options),
+        ),
     )
 
 
