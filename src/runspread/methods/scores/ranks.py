@@ -247,7 +247,8 @@ class _Differences:
         at = bisect.bisect_right(self._at_most, k)
         if not at:
             return self._ends[0]
-        low, high, below, upto = *self._ends[at - 1 : at + 1], *self._at_most[at - 1 : at + 1]
+        low, high = self._ends[at - 1 : at + 1]
+        below, upto = self._at_most[at - 1 : at + 1]
         for turn in itertools.count():
             if upto - below <= (_MOST_LEFT if turn < _TURNS else _MOST_PAIRS):
                 return self._inside(low, high, k - below)
