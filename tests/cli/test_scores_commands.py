@@ -487,7 +487,12 @@ def test_several_metrics_are_corrected_together():
     assert invoke("compare", UNTIDY, "--task", "letters", "--baseline", "mixed").exit_code == 1
     margin = invoke("compare", UNTIDY, "--task", "letters", "--not-worse", 1)
     assert margin.exit_code == 2
-    assert "--not-worse has no effect on 2 metrics: name one with --metric" in margin.stderr
+    assert "--not-worse test_loss=...,accuracy=..." in margin.stderr
+    each = ("--not-worse", "test_loss=0.1,accuracy=1")
+    assert invoke("compare", UNTIDY, "--task", "letters", *each).exit_code == 0
+    said = facts("compare", UNTIDY, "--task", "letters", *each)
+    assert [one["judged"]["margin"] if "judged" in one else one["margin"] for one in said["comparisons"]] == [0.1, 1]
+    assert invoke("compare", UNTIDY, "--task", "letters", "--not-worse", "a=b").exit_code == 2
 
 
 def test_the_runs_that_a_gap_takes_and_the_shares_beyond_a_threshold(table):

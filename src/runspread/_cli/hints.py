@@ -30,7 +30,14 @@ def in_options(text: str, command: click.Command) -> str:
     options = {option.name: option for option in command.params if isinstance(option, click.Option)}
     names = "|".join(sorted((name for name in options if name), key=len, reverse=True))
     text = re.sub(rf"(?<![\w-])({names})(?!=[{{(\[]){_VALUE}", lambda match: _option(options[match[1]], match[2]), text)
+    text = re.sub(r"\b(not_worse|equivalent)=\{([^{}]*)\}", _margins, text)
     return re.sub(r"\brs\.(summary|compare|rank|plan)\b", r"runspread \1", text)
+
+
+def _margins(found: re.Match[str]) -> str:
+    """Return a mapping of metric to margin as its option has it."""
+    pairs = re.findall(r"'([^']*)': ([^,]*)", found[2])
+    return f"--{found[1].replace('_', '-')} {','.join(f'{metric}={margin}' for metric, margin in pairs)}"
 
 
 def _option(option: click.Option, value: str | None) -> str:

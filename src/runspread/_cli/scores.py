@@ -107,6 +107,25 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
+class Margin(click.ParamType):
+    """A margin: a number, or one for each metric as ``accuracy=1,val_loss=0.01``."""
+
+    name = "margin"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | dict[str, float]:
+        """Return the number, or metric to number."""
+        if not isinstance(value, str):
+            return float(value)
+        try:
+            if "=" not in value:
+                return float(value)
+            return {
+                name.strip(): float(margin) for name, _, margin in (one.rpartition("=") for one in value.split(","))
+            }
+        except ValueError:
+            self.fail(f"{value!r} is no number. Write 1, or accuracy=1,val_loss=0.01 for several metrics.", param, ctx)
+
+
 normalise_option: Callable[..., Any] = click.option(
     "--normalise",
     type=click.Choice(("none", "baseline")),

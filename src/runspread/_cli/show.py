@@ -167,10 +167,12 @@ def show_data(data: Any) -> None:
         say(json.dumps(plain, indent=2, allow_nan=False))
 
 
-def fraction(points: float | None, option: str) -> float | None:
+def fraction(points: float | dict[str, float] | None, option: str) -> float | None:
     """Return a margin as a fraction."""
     if points is None:
         return None
+    if isinstance(points, dict):
+        raise InputError(f"{option} names {', '.join(points)}", "one number for accuracies", f"Write {option} 1.")
     if not 0 < points < 100:
         raise InputError(f"{option} is {points:g}", "percentage points between 0 and 100, such as 0.5")
     return points / 100

@@ -47,10 +47,53 @@ def test_several_metrics_with_one_correction():
     )
     assert found.table()["verdict"] == ["better", "undecided"]
     assert rs.compare(TWO_METRICS, metric=("accuracy", "loss")).verdicts == found.verdicts
-    with pytest.raises(InputError, match="not_worse is given for several metrics"):
-        compare_metrics(TWO_METRICS, metric=("accuracy", "loss"), not_worse=0.1)
+    with pytest.raises(InputError, match="gap is given for several metrics"):
+        compare_metrics(TWO_METRICS, metric=("accuracy", "loss"), gap=0.1)
     with pytest.raises(InputError, match="one metric"):
         compare_metrics(TWO_METRICS, metric="loss")
+
+
+@pytest.mark.parametrize(("asked", "word"), [("not_worse", "not worse"), ("equivalent", "equivalent")])
+def test_margins_of_several_metrics_are_corrected_too(asked, word):
+    margins = {"accuracy": 0.03, "loss": 0.5}
+    found = rs.compare(TWO_METRICS, metric=("accuracy", "loss"), **{asked: margins})
+    alone = [compare_scores(TWO_METRICS, metric=name, **{asked: margin}).judged for name, margin in margins.items()]
+    p = [one.p_equivalent if asked == "equivalent" else one.p_not_worse for one in alone]
+    assert sorted(found.p_margin) == pytest.approx([2 * min(p), max(p)] if max(p) > 2 * min(p) else [2 * min(p)] * 2)
+    assert found.verdicts == ("better" if asked == "not_worse" else "equivalent", word)
+    assert found.shown
+    assert not found.refuted
+    assert "loss (margin 0.5)" in found.sentence()
+    assert found.table()["margin"] == [0.03, 0.5]
+
+
+def test_a_margin_that_one_metric_exceeds_is_refuted():
+    found = rs.compare(
+        TWO_METRICS, metric=("accuracy", "loss"), baseline="new", not_worse={"accuracy": 0.005, "loss": 0.5}
+    )
+    assert found.verdicts[0] == "worse"
+    assert found.beyond == (True, False)
+    assert (found.shown, found.refuted) == (False, True)
+    assert "accuracy (margin 0.5 percentage points and exceeded)" in found.sentence()
+
+
+@pytest.mark.parametrize(
+    ("margin", "said"),
+    [
+        (0.01, "one margin for accuracy and loss, which differ in unit"),
+        ({"accuracy": 0.01}, "no margin for loss"),
+        ({"accuracy": 0.01, "lss": 0.1}, "loss"),
+    ],
+)
+def test_margins_leave_no_metric_out(margin, said):
+    with pytest.raises(InputError, match=said):
+        rs.compare(TWO_METRICS, metric=("accuracy", "loss"), not_worse=margin)
+
+
+def test_one_margin_is_enough_for_accuracies():
+    rows = [{**row, "f1": row["accuracy"] - 0.1} for row in TWO_METRICS]
+    found = rs.compare(rows, metric=("accuracy", "f1"), not_worse=0.01)
+    assert [one.judged.margin for one in found.comparisons] == [0.01, 0.01]
 
 
 def test_shares_of_runs_beyond_a_threshold():

@@ -263,18 +263,12 @@ def judged(one: Difference, margin: float | None, level: float, asked: str, *, l
         Whether lower is better.
     """
     alpha, good = 1 - level, -one.value if lower else one.value
-    shown = good != 0 and one.p() <= alpha
     not_worse = equivalent = math.nan
     if margin is not None:
         above, below = one.p_above(-margin), one.p_below(margin)
         not_worse, equivalent = below if lower else above, max(above, below)
-    candidates = {"better": shown and good > 0, "worse": shown and good < 0}
-    if asked == "not worse":
-        candidates = {"better": candidates["better"], "not worse": not_worse <= alpha, "worse": candidates["worse"]}
-    elif asked == "equivalent":
-        candidates = {"equivalent": equivalent <= alpha, **candidates}
     low, high = one.interval(1 - 2 * alpha)
-    verdict = next((name for name, found in candidates.items() if found), "undecided")
+    verdict = first_shown(asked, good, one.p(), equivalent if asked == "equivalent" else not_worse, alpha)
     return Judged(
         margin=margin,
         p_not_worse=not_worse,
@@ -285,6 +279,29 @@ def judged(one: Difference, margin: float | None, level: float, asked: str, *, l
         asked=asked or "better",
         shown=holds(verdict, asked or "better"),
     )
+
+
+def first_shown(asked: str, good: float, p: float, p_margin: float, alpha: float) -> str:
+    """Return the first verdict that its test shows at level alpha, of those that go with what was asked.
+
+    Parameters
+    ----------
+    asked : {"", "better", "not worse", "equivalent"}
+        What was asked.
+    good : float
+        By how much new is better; its sign counts.
+    p, p_margin : float
+        Of no difference, two-sided, and of the margin that was asked for.
+    alpha : float
+        Level of each test.
+    """
+    shown = p <= alpha
+    candidates = {"better": shown and good > 0, "worse": shown and good < 0}
+    if asked == "not worse":
+        candidates = {"better": candidates["better"], "not worse": p_margin <= alpha, "worse": candidates["worse"]}
+    elif asked == "equivalent":
+        candidates = {"equivalent": p_margin <= alpha, **candidates}
+    return next((name for name, found in candidates.items() if found), "undecided")
 
 
 def holds(verdict: str, asked: str) -> bool:

@@ -12,7 +12,7 @@ from ...errors import InputError
 from ..evaluations.result import Evaluations
 from ..scores.compare import COMPARING, compare_scores
 from ..scores.comparison import ScoreComparison
-from ..scores.metrics import ScoreMetrics, compare_metrics
+from ..scores.metrics import MARGINS, ScoreMetrics, compare_metrics
 from ..scores.over_tasks import OVER_TASKS, ScoreTasks, compare_tasks
 from ..scores.ranking import ScoreRanking
 from ..variance.comparing import compare as compare_outputs
@@ -34,8 +34,8 @@ def compare(
     labels: Any = None,
     *,
     on: str | None = None,
-    not_worse: float | None = None,
-    equivalent: float | None = None,
+    not_worse: float | Mapping[str, float] | None = None,
+    equivalent: float | Mapping[str, float] | None = None,
     confidence_level: float = CONFIDENCE_LEVEL,
     **options: Unpack[ComparingOptions],
 ) -> Comparison | ScoreComparison | ScoreMetrics | ScoreRanking | ScoreTasks | Evaluations:
@@ -59,7 +59,7 @@ def compare(
         (default) or "these-tasks" for several tasks.
     not_worse, equivalent : float, optional
         Ask whether the new one is not worse by more than this margin, or differs by less. In the unit of the data: half
-        a percentage point is 0.005 of fractions and 0.5 of percent.
+        a percentage point is 0.005 of fractions and 0.5 of percent. Of several metrics, a mapping of each to its own.
     confidence_level : float
         Confidence level of tests and intervals.
     **options : methods.verbs.ComparingOptions
@@ -134,11 +134,12 @@ def _of_scores(
     own |= {key: arm_of(own[key], table.arms) for key in ("baseline", "new_arm") if own.get(key) is not None}
     level, on = asked["confidence_level"], asked["on"]
     if len(table.metrics) > 1:
-        refuse(asked, ("on", "not_worse", "equivalent"), f"{len(table.metrics)} metrics: name one with metric=")
+        refuse(asked, ("on",), f"{len(table.metrics)} metrics: name one with metric=")
         how = some(own, {*COMPARING, "lower_is_better"})
         refuse(own, ("tasks", "normalise", "gamma", "gap", "threshold"), "several metrics: name one with metric=")
-        return resting(compare_metrics(table, confidence_level=level, **how), "compare")
-    asked_margins = {**some(asked, ("not_worse", "equivalent")), "gap": own.pop("gap", None)}
+        margin = margins(some(asked, MARGINS), table, points=bool(options.get("points")))
+        return resting(compare_metrics(table, confidence_level=level, **margin, **how), "compare")
+    asked_margins = {**some(asked, MARGINS), "gap": own.pop("gap", None)}
     margin = margins(asked_margins, table, points=bool(options.get("points")))
     if len(table.tasks) > 1:
         refuse(

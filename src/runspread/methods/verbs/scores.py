@@ -24,6 +24,7 @@ from ..._results import Table
 from ..._words import listed
 from ...errors import InputError
 from ..scores.basis import ScoreResult
+from ..scores.metrics import by_metric
 from .settings import OF_OUTPUTS, OF_TABLES, refuse, some
 
 R = TypeVar("R", bound=ScoreResult)
@@ -95,17 +96,30 @@ def _directed(table: ScoreTable) -> ScoreTable:
     return replace(table, directions={name: False}, warnings=(*table.warnings, _ASSUMED))
 
 
-def margins(given: Mapping[str, float | None], table: ScoreTable, *, points: bool) -> dict[str, float]:
-    """Return margins and gaps in the unit of the table; with `points`, those of fractions are percentage points."""
-    fraction = all(table.units[name] == FRACTION for name in table.metrics)
-    known = {name: value for name, value in given.items() if value is not None}
-    if not (points and fraction):
-        return known
-    for name, value in known.items():
-        if not 0 < value < 100:
-            hint = "1 is one percentage point."
-            raise InputError(f"{name}={value:g} is out of range", "percentage points between 0 and 100", hint)
-    return {name: value / 100 for name, value in known.items()}
+def margins(given: Mapping[str, Any], table: ScoreTable, *, points: bool) -> dict[str, Any]:
+    """Return margins and gaps in the unit of the table; with `points`, those of fractions are percentage points.
+
+    Each is one number; of several metrics it becomes a mapping of metric to its own.
+    """
+    known = {
+        name: {
+            metric: _in_unit(name, margin, points and table.units[metric] == FRACTION)
+            for metric, margin in by_metric(name, value, table).items()
+        }
+        for name, value in given.items()
+        if value is not None
+    }
+    first, *others = table.metrics
+    return known if others else {name: one[first] for name, one in known.items()}
+
+
+def _in_unit(name: str, margin: float, points: bool) -> float:
+    if not points:
+        return margin
+    if not 0 < margin < 100:
+        hint = "1 is one percentage point."
+        raise InputError(f"{name}={margin:g} is out of range", "percentage points between 0 and 100", hint)
+    return margin / 100
 
 
 def arm_of(name: Any, names: Sequence[str]) -> str | None:
