@@ -149,7 +149,7 @@ def compare_metrics(source: Any, **settings: Unpack[CompareSettings]) -> ScoreMe
     ('better', 'undecided')
     """
     check_keywords(settings, {**COMPARING, **READING}, "compare_metrics")
-    given: Mapping[str, Any] = settings
+    given: dict[str, Any] = {**settings}
     of_one = [name for name in _OF_ONE if given.get(name) is not None]
     if of_one:
         raise InputError(f"{listed(of_one)} is given for several metrics", "one metric", "Name it with metric=.")
