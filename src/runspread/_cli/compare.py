@@ -13,7 +13,7 @@ from .clusters import clusters_option, read_clusters
 from .evaluations import finish_models, hold_answers
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
 from .printing import say
-from .scores import Asked, Margin, asked, finish, latex_option, normalise_option, reading_options, rows_option
+from .scores import Asked, asked, finish, latex_option, margin, normalise_option, reading_options, rows_option
 from .show import fraction, json_option, level_option, plot_option, show, split_option
 from .statuses import SHOWN
 
@@ -41,13 +41,13 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
 )
 @click.option(
     "--not-worse",
-    type=Margin(),
+    callback=margin,
     metavar="M|METRIC=M,...",
     help="Ask whether the new one is worse by at most M: percentage points of an accuracy, else the metric's unit.",
 )
 @click.option(
     "--equivalent",
-    type=Margin(),
+    callback=margin,
     metavar="M|METRIC=M,...",
     help="Ask whether the two differ by less than M: percentage points of an accuracy, else the metric's unit.",
 )

@@ -107,23 +107,18 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-class Margin(click.ParamType):
-    """A margin: a number, or one for each metric as ``accuracy=1,val_loss=0.01``."""
-
-    name = "margin"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | dict[str, float]:
-        """Return the number, or metric to number."""
-        if not isinstance(value, str):
-            return float(value)
-        try:
-            if "=" not in value:
-                return float(value)
-            return {
-                name.strip(): float(margin) for name, _, margin in (one.rpartition("=") for one in value.split(","))
-            }
-        except ValueError:
-            self.fail(f"{value!r} is no number. Write 1, or accuracy=1,val_loss=0.01 for several metrics.", param, ctx)
+def margin(_: click.Context, option: click.Parameter, text: str | None) -> float | dict[str, float] | None:
+    """Return a margin: a number, or one for each metric as ``accuracy=1,val_loss=0.01``."""
+    if text is None:
+        return None
+    try:
+        if "=" not in text:
+            return float(text)
+        parts = [one.rpartition("=") for one in text.split(",")]
+        return {metric.strip(): float(value) for metric, _, value in parts}
+    except ValueError:
+        hint = "Write 1, or accuracy=1,val_loss=0.01 for several metrics."
+        raise click.BadParameter(f"{text!r} is no number. {hint}", param=option) from None
 
 
 normalise_option: Callable[..., Any] = click.option(
