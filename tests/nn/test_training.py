@@ -12,7 +12,7 @@ import runspread as rs
 from runspread.errors import InputError, TrainingError
 from runspread.methods.ensembles import diversity
 from runspread.nn._log import tuning_alarms
-from runspread.nn._settings import Settings
+from runspread.nn._settings import CheckedSettings
 from runspread.nn._training import FACTOR_NAMES, _optimizer, _squares
 
 from .networks import mlp
@@ -113,7 +113,7 @@ ADAMW = {"optimizer": "adamw", "lr": 0.1, "weight_decay": 0.01, "factor_rate": 0
 @torch.no_grad()
 def test_factors_have_their_own_rate_and_no_l2():
     ensemble = rs.nn.batch_ensemble(network(), K)
-    slow, fast = _optimizer(ensemble, Settings(**ADAMW)).param_groups
+    slow, fast = _optimizer(ensemble, CheckedSettings(**ADAMW)).param_groups
     assert (slow["base"], fast["base"]) == (0.1, 0.05)
     assert (slow["weight_decay"], fast["weight_decay"]) == (0.01, 0.0)
     assert len(fast["params"]) == 2 * len(ensemble.layers)
@@ -242,7 +242,7 @@ def test_decay_of_weights_leaves_out_biases_and_batch_normalisation():
     torch.manual_seed(0)
     layers = (nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 3))
     ensemble = rs.nn.batch_ensemble(nn.Sequential(*layers), K)
-    slow, _, free = _optimizer(ensemble, Settings(**ADAMW, decay="weights")).param_groups
+    slow, _, free = _optimizer(ensemble, CheckedSettings(**ADAMW, decay="weights")).param_groups
     kernels = [layer.weight for layer in ensemble.layers.values()]
     assert {id(p) for p in slow["params"]} == {id(p) for p in kernels}
     assert free["weight_decay"] == 0.0

@@ -106,7 +106,7 @@ class TrainingSettings(TypedDict, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class CheckedSettings:
     """`TrainingSettings` with their defaults, checked."""
 
     epochs: int = 20
@@ -178,7 +178,7 @@ class Settings:
             )
 
 
-def settled(given: Mapping[str, Any]) -> Settings:
+def settled(given: Mapping[str, Any]) -> CheckedSettings:
     """Return the settings that were given, with the defaults of the others."""
     check_keywords(given, TrainingSettings.__annotations__, "training")
-    return Settings(**given)
+    return CheckedSettings(**given)

@@ -18,7 +18,7 @@ from ._bounds import tuning_loss
 from ._ensembles import BatchEnsemble, HyperBatchEnsemble
 from ._log import EnsembleTraining, movement_alarms, range_alarms, tuning_alarms
 from ._schedules import schedule_factors
-from ._settings import Settings, TrainingSettings, settled
+from ._settings import CheckedSettings, TrainingSettings, settled
 
 Progress = Callable[[int, int], None]
 FACTOR_NAMES = ("input_factor", "output_factor", "response_input_factor", "response_output_factor")
@@ -112,7 +112,7 @@ def _batches(n: int, size: int, generator: torch.Generator, drop_last: bool = Fa
         yield from batches[: n // size] if drop_last else batches
 
 
-def _optimizer(ensemble: BatchEnsemble, settings: Settings) -> torch.optim.Optimizer:
+def _optimizer(ensemble: BatchEnsemble, settings: CheckedSettings) -> torch.optim.Optimizer:
     """Return the optimiser of all weights; the factors' own rate is a group, since Adam ignores scaled gradients."""
     lr, decay = settings.lr, settings.weight_decay
     named = [(name.rpartition(".")[2], p) for name, p in ensemble.network.named_parameters()]
@@ -159,7 +159,7 @@ class _Trainer:
 
     ensemble: BatchEnsemble
     optimizer: torch.optim.Optimizer
-    settings: Settings
+    settings: CheckedSettings
     seed: int
     losses: list[float] = field(default_factory=list[float])
 
@@ -223,7 +223,7 @@ class _Tuner:
         ensemble: nn.Module,
         inputs: Tensor,
         labels: Tensor,
-        settings: Settings,
+        settings: CheckedSettings,
         generator: torch.Generator,
     ) -> None:
         assert isinstance(ensemble, HyperBatchEnsemble)

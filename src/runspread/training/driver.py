@@ -18,7 +18,7 @@ from ..studies.study import Study
 from .calibration import Choice, choose_program
 from .engine import choose_device
 from .execution import ExecutionPlan
-from .executors import Borrowed, Cluster, Outcome, Place, Processes, Threads, Watch, run_jobs
+from .executors import Borrowed, Cluster, Place, Processes, ShardOutcome, Threads, Watch, run_jobs
 from .hyperparameters import check_parts
 from .memory import MemoryPlan
 from .models import MODELS
@@ -114,7 +114,7 @@ class Driver:
             )
         return self._choices[key][0]
 
-    def _run(self, place: Place, jobs: list[ShardJob], watch: Watch) -> Outcome:
+    def _run(self, place: Place, jobs: list[ShardJob], watch: Watch) -> ShardOutcome:
         before, limits = torch.get_num_threads(), self.execution
         torch.set_num_threads(jobs[0].threads)
         try:
@@ -155,7 +155,7 @@ def largest_shard(recipe: Recipe, device: str) -> int:
     return size * _GPU_SHARDS if device.startswith("cuda") else size
 
 
-def _complaint(jobs: list[ShardJob], outcome: Outcome) -> str:
+def _complaint(jobs: list[ShardJob], outcome: ShardOutcome) -> str:
     problems = {**outcome.lost, **outcome.failed}
     lines = [f"runs {jobs[k].plans[0].id} to {jobs[k].plans[-1].id}: {text}" for k, text in sorted(problems.items())]
     return f"{len(problems)} of {len(jobs)} shards could not be trained, the rest is in the study; {'; '.join(lines)}"

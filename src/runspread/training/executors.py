@@ -35,7 +35,7 @@ class Cancelled(Exception):
 
 
 @dataclass
-class Outcome:
+class ShardOutcome:
     """What became of the jobs.
 
     Attributes
@@ -197,7 +197,9 @@ class _KeptOpen(Executor):
         return  # it is its owner's
 
 
-def run_jobs(place: Place, jobs: Sequence[ShardJob], *, watch: Watch, retries: int, timeout: float | None) -> Outcome:
+def run_jobs(
+    place: Place, jobs: Sequence[ShardJob], *, watch: Watch, retries: int, timeout: float | None
+) -> ShardOutcome:
     """Train all jobs; those whose worker is lost are tried again in a new executor, `retries` times.
 
     Parameters
@@ -213,7 +215,7 @@ def run_jobs(place: Place, jobs: Sequence[ShardJob], *, watch: Watch, retries: i
     timeout : float or None
         Seconds that a shard may take; one that takes longer is given up and named.
     """
-    outcome, todo, losses = Outcome(), dict(enumerate(jobs)), 0
+    outcome, todo, losses = ShardOutcome(), dict(enumerate(jobs)), 0
     while todo and losses <= retries:
         outcome.lost = {}
         executor = place.executor()
@@ -230,7 +232,7 @@ def _run_round(
     place: Place,
     executor: Executor,
     todo: Mapping[int, ShardJob],
-    outcome: Outcome,
+    outcome: ShardOutcome,
     watch: Watch,
     timeout: float | None,
 ) -> bool:

@@ -14,7 +14,7 @@ import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.hmm import HiddenMarkovModel, fit_hmm, select_hmm
 from runspread.methods.hmm.expectation import expectation
-from runspread.methods.hmm.fitting import Settings, starting_points
+from runspread.methods.hmm.fitting import FitSettings, starting_points
 from runspread.methods.hmm.initial import kmeans
 from runspread.methods.hmm.kernels import load_kernels
 from runspread.methods.hmm.parameters import as_frames
@@ -52,7 +52,7 @@ def kernels(request, monkeypatch):
 def test_a_batch_equals_single_fits(covariance, kernels):
     runs, _ = staircase(np.random.default_rng(0))
     options = {"covariance": covariance, "iterations": 8, "tolerance": -np.inf}
-    start = starting_points(as_frames(runs), 3, Settings(covariance=covariance, restarts=5, seed=4), None)
+    start = starting_points(as_frames(runs), 3, FitSettings(covariance=covariance, restarts=5, seed=4), None)
     names = ("start", "trans", "means", "covars")
     given_names = ("startprob", "transmat", "means", "covars")
     together = fit_hmm(

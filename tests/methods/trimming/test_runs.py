@@ -13,7 +13,7 @@ import runspread as rs
 from runspread.errors import InputError
 from runspread.methods import Excluded
 from runspread.methods.trimming import margins, trimmed_examples, trimming_level, trimming_scores
-from runspread.methods.trimming.resampling import Plan, Pool, draw_examples, resampled_levels
+from runspread.methods.trimming.resampling import Pool, ResamplingPlan, draw_examples, resampled_levels
 
 
 def made_gaps(runs=9, examples=61, seed=0, decimals=8):
@@ -313,9 +313,10 @@ def test_an_unknown_setting_names_the_nearest_that_the_verb_takes():
 def test_plan_draws_each_replicate_alone():
     gaps = made_gaps(runs=6)
     draws = draw_examples(61, "bootstrap", 4, None, np.random.default_rng(0))
-    whole = resampled_levels([gaps[:3]], Pool(gaps[3:]), Plan(draws, (0.1, 0.0), "step"), workers=2)
+    whole = resampled_levels([gaps[:3]], Pool(gaps[3:]), ResamplingPlan(draws, (0.1, 0.0), "step"), workers=2)
     parts = [
-        resampled_levels([gaps[:3]], Pool(gaps[3:]), Plan([draw], (0.1, 0.0), "step"), workers=1) for draw in draws
+        resampled_levels([gaps[:3]], Pool(gaps[3:]), ResamplingPlan([draw], (0.1, 0.0), "step"), workers=1)
+        for draw in draws
     ]
     assert np.array_equal(whole, np.concatenate(parts))
 

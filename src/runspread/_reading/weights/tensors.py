@@ -63,7 +63,7 @@ class WeightTensor:
 
 
 @dataclass(frozen=True)
-class Part:
+class LayerSlice:
     """One layer inside a tensor: its name and where it lies."""
 
     name: str
@@ -71,7 +71,7 @@ class Part:
     shape: tuple[int, ...]
 
 
-def parts_of(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]], *, fused: bool = False) -> list[Part]:
+def parts_of(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]], *, fused: bool = False) -> list[LayerSlice]:
     """Return the layers that a tensor holds: query, key and value, the gates of a recurrent cell, or itself.
 
     Parameters
@@ -88,9 +88,9 @@ def parts_of(tensor: WeightTensor, shapes: Mapping[str, Sequence[int]], *, fused
         names = _names_of_parts(tensor, shapes)
     rows = tensor.shape[0] // len(names) if tensor.shape else 0
     if len(names) == 1:
-        return [Part(tensor.name, slice(None), tensor.shape)]
+        return [LayerSlice(tensor.name, slice(None), tensor.shape)]
     return [
-        Part(f"{tensor.name}[{name}]", slice(k * rows, (k + 1) * rows), (rows, *tensor.shape[1:]))
+        LayerSlice(f"{tensor.name}[{name}]", slice(k * rows, (k + 1) * rows), (rows, *tensor.shape[1:]))
         for k, name in enumerate(names)
     ]
 

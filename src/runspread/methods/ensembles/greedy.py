@@ -61,7 +61,7 @@ class CrossValidatedSelection:
 
 
 @dataclass(frozen=True)
-class Settings:
+class GreedySettings:
     """How to select: one record, so that selection and its cross-validation cannot differ."""
 
     size: int
@@ -75,7 +75,7 @@ class Settings:
         return OBJECTIVES[self.objective](candidates, rows)
 
 
-def greedy(start: Objective, settings: Settings, n: int) -> tuple[Indices, Floats, str]:
+def greedy(start: Objective, settings: GreedySettings, n: int) -> tuple[Indices, Floats, str]:
     """Return the path, the score after each step, and why it ended."""
     path: list[int] = []
     path_scores: list[float] = []
@@ -99,7 +99,7 @@ def _improves(score: float, best: float) -> bool:
 
 
 def cross_validate(
-    pool: Candidates, settings: Settings, folds: int, rng: np.random.Generator
+    pool: Candidates, settings: GreedySettings, folds: int, rng: np.random.Generator
 ) -> CrossValidatedSelection | None:
     """Return the selection on all but one part of the examples, scored on that part; None of fewer than two parts."""
     n = len(pool.labels)

@@ -28,7 +28,7 @@ from .candidates import (
     reading_of,
 )
 from .defaults import FOLDS, OBJECTIVE, RANDOM_SUBSETS, SIZE, SelectionSettings, most_steps
-from .greedy import CrossValidatedSelection, Settings, cross_validate, greedy
+from .greedy import CrossValidatedSelection, GreedySettings, cross_validate, greedy
 from .words import NAMES, loss_text
 
 ENOUGH_EXAMPLES, ENOUGH_CANDIDATES = 300, 20
@@ -259,7 +259,7 @@ def select_ensemble(
     check_objective(pool, objective)
     limit = settings.get("max_steps")
     steps = most_steps(size) if limit is None else int(check_integers(limit, "max_steps", 1, None))
-    how = Settings(min(size, len(pool)), objective, replacement, early_stop, steps)
+    how = GreedySettings(min(size, len(pool)), objective, replacement, early_stop, steps)
     start = how.start(pool)
     alone = start.scores()
     check_finite(alone, pool)
@@ -283,7 +283,9 @@ def select_ensemble(
     )
 
 
-def _result(pool: Candidates, settings: Settings, *, path: Indices, alone: Floats, top: Indices, **rest: Any) -> Any:
+def _result(
+    pool: Candidates, settings: GreedySettings, *, path: Indices, alone: Floats, top: Indices, **rest: Any
+) -> Any:
     n = len(pool.members)
     counts = np.bincount(pool.valid[path], minlength=n)
     single = np.full(n, np.nan)
@@ -326,7 +328,7 @@ def _useless(pool: Candidates, objective: str, alone: Floats) -> tuple[str, ...]
     )
 
 
-def _unfilled(settings: Settings, stop_reason: str) -> tuple[str, ...]:
+def _unfilled(settings: GreedySettings, stop_reason: str) -> tuple[str, ...]:
     """Return how to get the members requested, where the limit of steps came first."""
     if stop_reason != "max steps" or not settings.replacement:
         return ()

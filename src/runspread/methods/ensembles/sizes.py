@@ -29,7 +29,7 @@ from .candidates import (
     reading_of,
 )
 from .defaults import OBJECTIVE, RANDOM_SUBSETS_PER_SIZE, REPORTING, SIZES, CandidateOptions, SizesSettings, most_steps
-from .greedy import Settings, greedy
+from .greedy import GreedySettings, greedy
 from .words import NAMES, loss_text
 
 NOT_SCORED, NOT_CHOSEN = "no outputs on the examples that score", "no outputs on the examples that choose"
@@ -143,7 +143,7 @@ def ensemble_sizes(
     wanted = wanted[wanted <= len(choosing)]
     alone = OBJECTIVES[objective](choosing, None).scores()
     check_finite(alone, choosing)
-    how = Settings(
+    how = GreedySettings(
         size=int(wanted[-1]),
         objective=objective,
         replacement=settings.get("replacement", False),

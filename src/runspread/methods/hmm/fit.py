@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ...errors import InputError, RunspreadError
 from .defaults import FitOptions
-from .fitting import Batch, Settings, best_restart, fit_batch, settings_of, starting_points
+from .fitting import Batch, FitSettings, best_restart, fit_batch, settings_of, starting_points
 from .model import HiddenMarkovModel, Restart
 from .parameters import Frames, as_frames, count_parameters
 
@@ -71,7 +71,7 @@ def fit_hmm(
 
 
 def model_of(
-    batch: Batch, best: int, frames: Frames, settings: Settings, columns: Sequence[str] = ()
+    batch: Batch, best: int, frames: Frames, settings: FitSettings, columns: Sequence[str] = ()
 ) -> HiddenMarkovModel:
     """Return restart `best` of a batch as a model."""
     restarts = tuple(
@@ -100,7 +100,7 @@ def model_of(
 
 
 def _caveats(
-    frames: Frames, n_states: int, settings: Settings, batch: Batch, history: tuple[float, ...]
+    frames: Frames, n_states: int, settings: FitSettings, batch: Batch, history: tuple[float, ...]
 ) -> tuple[str, ...]:
     free = count_parameters(n_states, frames.x.shape[1], settings.covariance)
     notes: list[str] = []

@@ -29,7 +29,7 @@ _SAME = 1e-9
 
 
 @dataclass(frozen=True)
-class Settings:
+class FitSettings:
     """Checked `FitOptions`."""
 
     covariance: str = COVARIANCE
@@ -71,10 +71,10 @@ class Settings:
         return NOISE * frames.spread if isinstance(self.prior, str) and self.prior == "noise" else None
 
 
-def settings_of(options: FitOptions, verb: Callable[..., Any]) -> Settings:
+def settings_of(options: FitOptions, verb: Callable[..., Any]) -> FitSettings:
     """Check the keywords of a verb and fill in defaults."""
     check_settings(options, FitOptions.__annotations__, verb)
-    return Settings(**options)
+    return FitSettings(**options)
 
 
 @dataclass(eq=False)
@@ -116,7 +116,7 @@ def best_restart(scores: Array) -> int:
     return int(np.flatnonzero(scores >= top - _SAME * abs(top))[0])
 
 
-def fit_batch(frames: Frames, start: Parameters, settings: Settings, kernels: Kernels | None = None) -> Batch:
+def fit_batch(frames: Frames, start: Parameters, settings: FitSettings, kernels: Kernels | None = None) -> Batch:
     """Run EM from every starting point, spread over threads."""
     kernels = kernels or load_kernels()
     chunks = np.array_split(np.arange(len(start)), max(1, min(settings.workers or available_cores(), len(start) // 4)))
@@ -144,7 +144,7 @@ def _joined(batches: Sequence[Batch]) -> Batch:
     )
 
 
-def _fit_chunk(frames: Frames, params: Parameters, settings: Settings, kernels: Kernels) -> Batch:
+def _fit_chunk(frames: Frames, params: Parameters, settings: FitSettings, kernels: Kernels) -> Batch:
     batch = Batch(
         params,
         [[] for _ in range(len(params))],
@@ -166,7 +166,7 @@ def _fit_chunk(frames: Frames, params: Parameters, settings: Settings, kernels: 
 
 
 def _step(
-    frames: Frames, batch: Batch, active: NDArray[np.int64], iteration: int, settings: Settings, kernels: Kernels
+    frames: Frames, batch: Batch, active: NDArray[np.int64], iteration: int, settings: FitSettings, kernels: Kernels
 ) -> NDArray[np.int64]:
     """One EM iteration of the restarts that still run; return those that go on."""
     old = batch.params.take(active)
@@ -191,7 +191,7 @@ def _step(
     return np.array([r for r in active[finite] if not _finished(batch.history[r], settings)], dtype=np.int64)
 
 
-def _finished(history: list[float], settings: Settings) -> bool:
+def _finished(history: list[float], settings: FitSettings) -> bool:
     return len(history) > 1 and history[-1] - history[-2] < settings.tolerance
 
 
@@ -206,7 +206,7 @@ def _mark_failed(batch: Batch, restarts: NDArray[np.int64], singular: Mask, iter
             batch.scores[restart] = np.nan
 
 
-def starting_points(frames: Frames, n_states: int, settings: Settings, initial: Any) -> Parameters:
+def starting_points(frames: Frames, n_states: int, settings: FitSettings, initial: Any) -> Parameters:
     """Return given starting points, checked, or drawn ones."""
     if initial is not None:
         return check_initial(initial, n_states, frames.x.shape[1], settings)
@@ -225,7 +225,7 @@ def starting_points(frames: Frames, n_states: int, settings: Settings, initial: 
     return from_clusters(frames, start, [0, *range(1, settings.restarts, 2)])
 
 
-def check_initial(initial: Any, n_states: int, n_metrics: int, settings: Settings) -> Parameters:
+def check_initial(initial: Any, n_states: int, n_metrics: int, settings: FitSettings) -> Parameters:
     """Return given parameters with a batch axis.
 
     Parameters

@@ -18,7 +18,7 @@ from ...errors import InputError, RunspreadError
 from .defaults import CRITERIA, HELD_OUT, PAPER, PRESET, PRESETS, STATES, FitOptions
 from .expectation import expectation
 from .fit import model_of
-from .fitting import NOISE, Batch, Settings, best_restart, fit_batch, settings_of, starting_points
+from .fitting import NOISE, Batch, FitSettings, best_restart, fit_batch, settings_of, starting_points
 from .kernels import load_kernels
 from .model import HiddenMarkovModel
 from .parameters import Array, Frames, as_frames, count_parameters
@@ -308,7 +308,7 @@ def _split(names: Sequence[str], criterion: str, fraction: float | None, seed: i
     return list(range(len(names))), []
 
 
-def independent_metrics(frames: Frames, settings: Settings) -> int:
+def independent_metrics(frames: Frames, settings: FitSettings) -> int:
     """Return in how many directions metrics vary by more than the noise that the prior adds: copies have none.
 
     A full covariance has no free parameters in the others, and BIC must not pay for any.
@@ -319,7 +319,7 @@ def independent_metrics(frames: Frames, settings: Settings) -> int:
     return max(1, int((values > NOISE).sum()))
 
 
-def _fit_all(frames: Frames, states: NDArray[np.int64], settings: Settings) -> list[Batch]:
+def _fit_all(frames: Frames, states: NDArray[np.int64], settings: FitSettings) -> list[Batch]:
     """Fit every number of states, each on one thread when there are several; the longest fits first."""
     alone = settings if len(states) == 1 else replace(settings, workers=1)
     frames.prepare(full=settings.covariance == "full")

@@ -12,7 +12,7 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Settings(Part):
+class ComparisonSettings(Part):
     """How outputs became one number per run and example, and how those were compared.
 
     Attributes
@@ -34,8 +34,8 @@ class Settings(Part):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ResampledSettings(Settings):
-    """`Settings`, and how examples were drawn.
+class ResampledSettings(ComparisonSettings):
+    """`ComparisonSettings`, and how examples were drawn.
 
     Attributes
     ----------

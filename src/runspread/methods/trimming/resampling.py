@@ -150,7 +150,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResamplingPlan:
     """What is done in every replicate.
 
     Attributes
@@ -195,7 +195,7 @@ class Counter:
 
 
 def resampled_levels(
-    candidates: Iterable[Floats], pool: Pool, plan: Plan, workers: int | None, counter: Counter | None = None
+    candidates: Iterable[Floats], pool: Pool, plan: ResamplingPlan, workers: int | None, counter: Counter | None = None
 ) -> Floats:
     """Return the level of every candidate in every replicate, shape [replicates, candidates].
 
@@ -205,7 +205,7 @@ def resampled_levels(
         Scalar outputs, a block of runs at a time; only one block is held.
     pool : Pool
         Other runs on the same examples.
-    plan : Plan
+    plan : ResamplingPlan
         Draws and threshold.
     workers : int or None
         Threads; if None as many as there are processors and memory for. The result does not depend on it.
@@ -217,7 +217,7 @@ def resampled_levels(
     return np.concatenate([_block_levels(block, pool, plan, workers, counter) for block in blocks], axis=1)
 
 
-def _block_levels(block: Block, pool: Pool, plan: Plan, workers: int, counter: Counter | None) -> Floats:
+def _block_levels(block: Block, pool: Pool, plan: ResamplingPlan, workers: int, counter: Counter | None) -> Floats:
     def one(replicate: int) -> Floats:
         examples = plan.draws[replicate][0]
         return block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)

@@ -25,7 +25,7 @@ from .inputs import Inputs
 from .levels import Pair, beyond_reach, check_alpha, threshold_terms
 from .merged_values import MergedValues
 from .nodes import SLACK, Nodes, distance, smallest_level
-from .records import NewRuns, OldRuns, SameTests, Settings
+from .records import ComparisonSettings, NewRuns, OldRuns, SameTests
 from .resampling import Counter, in_threads
 from .sameness_words import counted, sentence
 
@@ -62,7 +62,7 @@ class SameModel(Result):
         p-values, and what they rest on.
     old, new : Side
         Numbers of runs and examples, and mean accuracy.
-    settings : Settings
+    settings : ComparisonSettings
         Margin, classes, clip, reference, mode, threshold, epsilon and seed; the reference is the mixture of the old
         runs.
     """
@@ -82,7 +82,7 @@ class SameModel(Result):
     tests: SameTests
     old: OldRuns
     new: NewRuns
-    settings: Settings
+    settings: ComparisonSettings
 
     def table(self) -> Table:
         """Return the level of each statistic and the facts it rests on."""
@@ -190,7 +190,7 @@ def same(
         tests=tests,
         old=OldRuns.counted(before),
         new=NewRuns.counted(after),
-        settings=Settings(
+        settings=ComparisonSettings(
             **inputs.used(before), reference=REFERENCE, mode=MODE, threshold=threshold, epsilon=epsilon, seed=seed
         ),
         excluded=before.excluded + after.excluded,

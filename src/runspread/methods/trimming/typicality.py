@@ -36,7 +36,7 @@ from .inputs import Inputs
 from .levels import beyond_reach, default_threshold, round_up_to_grid, threshold_terms
 from .nodes import SLACK
 from .records import LevelSettings
-from .resampling import Counter, Draw, Plan, Pool, block_size, draw_examples, resampled_levels
+from .resampling import Counter, Draw, Pool, ResamplingPlan, block_size, draw_examples, resampled_levels
 
 FEW_REFERENCES = 10
 
@@ -165,10 +165,10 @@ class Design:
             seed=self.seed,
         )
 
-    def plan(self, draws: list[Draw], statistics: int) -> Plan:
+    def plan(self, draws: list[Draw], statistics: int) -> ResamplingPlan:
         """Return what is done in every replicate; each of several statistics is tested at its share of epsilon."""
         delta = threshold_terms(self.threshold, self.epsilon, len(draws[0][0]), len(draws[0][1]), self.mode, statistics)
-        return Plan(draws, delta, self.mode, self.reference == "sampled", self.seed)
+        return ResamplingPlan(draws, delta, self.mode, self.reference == "sampled", self.seed)
 
 
 @opens("candidates", "references")
@@ -256,7 +256,9 @@ def halves(n_runs: int) -> list[NDArray[np.intp]]:
     return np.array_split(np.arange(n_runs), 2)
 
 
-def _against_pool(tested: Scalars, pool: Scalars, design: Design, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
+def _against_pool(
+    tested: Scalars, pool: Scalars, design: Design, plan: ResamplingPlan
+) -> tuple[Floats, NDArray[np.int64]]:
     if (tested.n_classes, tested.n_examples) != (pool.n_classes, pool.n_examples):
         raise InputError(
             f"got candidates with {_size(tested)} and references with {_size(pool)}", "the same examples and classes"
@@ -270,7 +272,7 @@ def _against_pool(tested: Scalars, pool: Scalars, design: Design, plan: Plan) ->
     return _levels(tested, runs, pool, everyone, design, plan, counter), np.full(len(runs), len(everyone))
 
 
-def _counter(tested: Scalars, parts: list[NDArray[np.intp]], design: Design, plan: Plan) -> Counter:
+def _counter(tested: Scalars, parts: list[NDArray[np.intp]], design: Design, plan: ResamplingPlan) -> Counter:
     """Return what counts the replicates of every block of candidates."""
     blocks = sum(math.ceil(len(part) / block_size(tested.n_examples)) for part in parts)
     return Counter(tested.n_statistics * blocks * len(plan.draws), design.inputs.progress)
@@ -280,7 +282,7 @@ def _size(scalars: Scalars) -> str:
     return f"{scalars.n_examples} examples and {scalars.n_classes} classes"
 
 
-def _across_halves(tested: Scalars, design: Design, plan: Plan) -> tuple[Floats, NDArray[np.int64]]:
+def _across_halves(tested: Scalars, design: Design, plan: ResamplingPlan) -> tuple[Floats, NDArray[np.int64]]:
     if len(tested.run_ids) < 2:
         raise InputError("got 1 run", "at least two, or references", "A run needs others to be compared with.")
     first, second = parts = halves(len(tested.run_ids))
@@ -296,7 +298,7 @@ def _levels(
     pool: Scalars,
     other: NDArray[np.intp],
     design: Design,
-    plan: Plan,
+    plan: ResamplingPlan,
     counter: Counter,
 ) -> Floats:
     """Return the levels [statistics, replicates, own runs] of runs `own` against runs `other` of the pool.
@@ -338,7 +340,7 @@ def _summarise(
     tested: Scalars,
     pool: Scalars | None,
     design: Design,
-    plan: Plan,
+    plan: ResamplingPlan,
 ) -> TrimmingLevels:
     largest = levels.max(0)
     lower, upper = np.quantile(largest, [0.05, 0.95], axis=0, method="inverted_cdf")  # copes with infinite levels

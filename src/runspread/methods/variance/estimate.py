@@ -18,7 +18,7 @@ from .clusters import Grouping, clusters_of, few_clusters, totals_of
 from .defaults import CONFIDENCE_LEVEL, GROUPS, VARIANCE, VarianceOptions
 from .dropped import dropped_examples, for_kept
 from .forms import Forms, SecondPass
-from .numbers import Settings, clustered_numbers, plain_numbers
+from .numbers import IntervalSettings, clustered_numbers, plain_numbers
 from .once import copies_of
 from .pairs import PairDeviations, scan_pairs
 from .result import DERIVED, VarianceResult
@@ -101,7 +101,7 @@ def variance(
     check_choice(asked["pairs"], "pairs", PAIR_POLICIES)
     counting = _counting(source, asked)
     statistics, outcomes = counted(source, labels, counting, correct=correct, **reading)
-    settings = Settings(
+    settings = IntervalSettings(
         confidence_level, checked_distribution(distribution, statistics.n_runs), checked_counts(asked["best_of"])
     )
     grouping = None if clusters is None else clusters_of(clusters, outcomes, statistics.n_examples)
@@ -138,7 +138,7 @@ def _numbers(
     statistics: RunStatistics,
     outcomes: Outcomes | None,
     grouping: Grouping | None,
-    settings: Settings,
+    settings: IntervalSettings,
     asked: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the numbers by their keys, with the forms that were asked for."""
@@ -168,7 +168,7 @@ def _forms(statistics: RunStatistics, outcomes: Outcomes | None, asked: Mapping[
 
 
 def _caveats(
-    statistics: RunStatistics, copies: Copies, run_ids: tuple[str, ...], settings: Settings
+    statistics: RunStatistics, copies: Copies, run_ids: tuple[str, ...], settings: IntervalSettings
 ) -> tuple[str, ...]:
     """Return what the reader should know: what the assumed distribution hides, and what few runs do."""
     runs = copies.n_distinct

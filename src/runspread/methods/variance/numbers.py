@@ -29,7 +29,7 @@ from .wording import root, sd_end
 
 
 @dataclass(frozen=True)
-class Settings:
+class IntervalSettings:
     """What was asked for: the level of the intervals, the distribution that they assume, and N of the best of N."""
 
     level: float
@@ -52,7 +52,9 @@ class _Sampling:
         return two_way_variance(sums, runs, self.examples, self.se_null)
 
 
-def plain_numbers(statistics: RunStatistics, settings: Settings, weighted: NDArray[np.int64] | None) -> dict[str, Any]:
+def plain_numbers(
+    statistics: RunStatistics, settings: IntervalSettings, weighted: NDArray[np.int64] | None
+) -> dict[str, Any]:
     """Return every number where examples are independent (spec 2 and 3)."""
     sums, runs = statistics.sums, statistics.n_runs
     grouped = math.nan
@@ -91,7 +93,7 @@ def plain_numbers(statistics: RunStatistics, settings: Settings, weighted: NDArr
     }
 
 
-def clustered_numbers(statistics: RunStatistics, totals: ClusterTotals, settings: Settings) -> dict[str, Any]:
+def clustered_numbers(statistics: RunStatistics, totals: ClusterTotals, settings: IntervalSettings) -> dict[str, Any]:
     """Return the numbers that are others where examples come in clusters; halves are made of whole clusters."""
     sums, grouping = totals.sums, totals.grouping
     sampling = _Sampling(math.nan, totals.jackknife, totals.se_null)
@@ -113,7 +115,7 @@ def clustered_numbers(statistics: RunStatistics, totals: ClusterTotals, settings
 
 
 def _spread(
-    sums: RunSums, statistics: RunStatistics, sampling: _Sampling, two_way: float, settings: Settings
+    sums: RunSums, statistics: RunStatistics, sampling: _Sampling, two_way: float, settings: IntervalSettings
 ) -> dict[str, Any]:
     """Return the decomposition, and its intervals."""
     test, independent, dist = number(sums.var_test), number(sums.var_ind), number(sums.var_dist)
@@ -146,7 +148,7 @@ def _spread(
     }
 
 
-def _upper_end(sums: RunSums, two_way: float, settings: Settings) -> float:
+def _upper_end(sums: RunSums, two_way: float, settings: IntervalSettings) -> float:
     return math.nan if math.isnan(two_way) else upper_end(sums, two_way, settings.level)
 
 
@@ -161,7 +163,7 @@ def _any_distribution(
     return fixed, any_distribution_interval(sums, of_log, lambda runs: sampling.two_way(sums, runs), level)
 
 
-def _mean(sums: RunSums, statistics: RunStatistics, grouping: Grouping, settings: Settings) -> dict[str, Any]:
+def _mean(sums: RunSums, statistics: RunStatistics, grouping: Grouping, settings: IntervalSettings) -> dict[str, Any]:
     of_mean = mean_variance(statistics.right, grouping)
     of_mean = of_mean._replace(variance=of_mean.variance / sums.n_runs**2)
     low, high = mean_interval(sums, of_mean, len(grouping), settings.level)

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import InputError
 from .clusters import Grouping, few_clusters, mean_variance, single_groups
 from .intervals import mean_interval
-from .numbers import Settings
+from .numbers import IntervalSettings
 from .result import VarianceResult
 from .statistics import RunStatistics
 from .sums import RunSums, number
@@ -31,7 +31,7 @@ def of_samples(
     source: Any,
     statistics: RunStatistics,
     grouping: Grouping | None,
-    settings: Settings,
+    settings: IntervalSettings,
     *,
     warnings: tuple[str, ...],
 ) -> VarianceResult:
