@@ -7,7 +7,7 @@ WORKERS ?= 2
 # One BLAS and OpenMP thread a test process: two test processes already fill two cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: install demo test test-kernels test-all check format bench docs dist clean
+.PHONY: install install-docs demo test test-kernels test-all check format bench docs package dist clean
 
 install: $(STAMP)
 
@@ -42,12 +42,17 @@ format: install
 bench: install
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: install
+install-docs: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+
+docs: install-docs
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
 
-# The wheel and the source archive, and the wheel tried in an empty environment, with torch and without.
+# The wheel and the source archive, and the wheel tried in an empty environment without torch; `dist`: with torch and the demo too.
+package: install
+	$(BIN)/python tests/built_package.py
+
 dist: install
 	$(BIN)/python tests/built_package.py --demo
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._cores import available_cores, blas_threads
-from ..._reading.weights.tensors import Part, WeightTensor, is_depthwise, parts_of
+from ..._reading.weights.tensors import LayerSlice, WeightTensor, is_depthwise, parts_of
 from ..._results import Result, Table
 from ...errors import InputError
 from .defaults import MAX_SIZE
@@ -217,7 +217,7 @@ def _layers_of(tensor: WeightTensor, options: LayerOptions, rules: _Rules) -> li
     return [_measured_part(tensor, part, array, options) for part in parts]
 
 
-def _measured_part(tensor: WeightTensor, part: Part, array: NDArray[Any], options: LayerOptions) -> LayerMetrics:
+def _measured_part(tensor: WeightTensor, part: LayerSlice, array: NDArray[Any], options: LayerOptions) -> LayerMetrics:
     found = measured(
         array[part.rows], options, name=part.name, kind=tensor.kind, groups=tensor.groups, stored=tensor.stored
     )
