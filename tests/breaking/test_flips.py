@@ -224,13 +224,13 @@ def test_deep_verification_compares_what_is_said_with_what_is_held(whole, tmp_pa
     """Sums that are right again, by somebody who changed the content with care."""
     folder = copied(whole, tmp_path / "study")
     shard = next(path for path in (folder / "shards").iterdir())
-    from runspread.studies.files import checksums, write_json
+    from runspread.studies.files import checksum_lines, sha256, write_json
 
     facts = json.loads((shard / "shard.json").read_text())
     facts["runs"][0]["accuracy"]["test"] = 0.999
     write_json(shard / "shard.json", facts)
     names = [path.name for path in shard.iterdir() if path.name not in ("SHA256SUMS", "provenance.json")]
-    (shard / "SHA256SUMS").write_bytes(checksums(shard, names))
+    (shard / "SHA256SUMS").write_bytes(checksum_lines({name: sha256(shard / name) for name in names}))
     assert shard.name not in verify_folder(folder).corrupt
     assert "lists accuracy 0.999" in str(verify_folder(folder, deep=True).corrupt[shard.name])
     result = CliRunner().invoke(cli, ["verify", str(folder), "--deep"])
@@ -288,12 +288,12 @@ def test_a_shard_of_a_newer_runspread_is_not_damaged(whole, tmp_path):
     folder = copied(whole, tmp_path / "study")
     (folder / "shards" / "Thumbs.db").write_bytes(b"x")  # of a file manager, not of runspread
     shard = folder / "shards" / rs.open_study(folder).shard_of(rs.open_study(folder).runs.ids[0])
-    from runspread.studies.files import checksums, write_json
+    from runspread.studies.files import checksum_lines, sha256, write_json
 
     facts = json.loads((shard / "shard.json").read_text())
     write_json(shard / "shard.json", facts | {"version": 9})
     names = [path.name for path in shard.iterdir() if path.name not in ("SHA256SUMS", "provenance.json")]
-    (shard / "SHA256SUMS").write_bytes(checksums(shard, names))
+    (shard / "SHA256SUMS").write_bytes(checksum_lines({name: sha256(shard / name) for name in names}))
     found = repair_study(folder)
     assert (found.moved, found.ok, shard.exists()) == ({}, False, True)
     assert list(verify_folder(folder).unread) == [shard.name]

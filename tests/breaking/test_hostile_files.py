@@ -6,11 +6,13 @@ import json
 import struct
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import runspread as rs
+from runspread._reading.plain_files import UnfitJsonError, parse_log
 from runspread._reading.safetensors import map_tensors
 from runspread.errors import RunspreadError
 from tests.breaking.tools import copied, make_study
@@ -41,6 +43,29 @@ def test_odd_json_makes_no_study_unopenable_but_its_own(whole, tmp_path, name):
     (folder / "study.json").write_bytes(JSONS[name])
     with pytest.raises(RunspreadError):
         rs.open_study(folder)
+
+
+def test_json_is_read_in_one_place():
+    """Each reader of its own had other limits, or none."""
+    source = Path(rs.__file__).parent
+    others = [path for path in source.rglob("*.py") if "json.load" in path.read_text()]
+    assert not others
+
+
+def test_text_that_becomes_a_hundred_times_its_size_is_refused():
+    for text in ("[" + "[]," * 2**21 + "1]", "[" + '{"a":1},' * 2**21 + "1]"):
+        with pytest.raises(UnfitJsonError, match="objects and lists"):
+            parse_log(text)
+    assert len(parse_log("[" + "[]," * 1000 + "1]")) == 1001
+
+
+@pytest.mark.parametrize("name", [*JSONS, "bomb"])
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".eval"])
+def test_odd_json_is_no_log_of_an_evaluation(tmp_path, name, suffix):
+    data = JSONS[name] if name in JSONS else b"[" + b"[]," * 2**20 + b"1]"
+    (tmp_path / f"x{suffix}").write_bytes(data)
+    with pytest.raises(RunspreadError):
+        rs.evaluations(tmp_path / f"x{suffix}")
 
 
 def header(entries, data=b"\0" * 64):

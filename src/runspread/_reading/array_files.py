@@ -141,18 +141,13 @@ def tensor_entries(header: bytes, size: int, sizes: Mapping[str, int]) -> tuple[
     if header.count(b'"data_offsets"') > len(found) + sum("data_offsets" in text for text in (*texts, *texts.values())):
         raise ValueError("an array occurs twice")
     end = 0
-    for name, entry in sorted(found.items(), key=lambda item: item[1].data_offsets):
-        begin, after = entry.data_offsets
-        if (
-            len(entry.shape) > _MOST_AXES
-            or min(entry.shape, default=0) < 0
-            or begin != end
-            or not begin <= after <= size
-        ):
+    for (begin, after), name, entry in sorted([(entry.data_offsets, name, entry) for name, entry in found.items()]):
+        shape = entry.shape
+        if len(shape) > _MOST_AXES or min(shape, default=0) < 0 or begin != end or not begin <= after <= size:
             raise ValueError(f"{name} has no possible shape, or lies outside the file or over another array")
         known = sizes.get(entry.dtype)
-        if known is not None and after - begin != math.prod(entry.shape) * known:
-            raise ValueError(f"{name} has {after - begin} bytes for {entry.dtype} of shape {entry.shape}")
+        if known is not None and after - begin != math.prod(shape) * known:
+            raise ValueError(f"{name} has {after - begin} bytes for {entry.dtype} of shape {shape}")
         end = after
     if end != size:
         raise ValueError(f"{size - end} bytes that belong to no array")

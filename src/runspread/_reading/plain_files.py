@@ -1,7 +1,7 @@
 """Files that others may have sent: regular ones, read whole within a limit; and JSON within limits.
 
-Whatever reads JSON reads it here: at most `MAX_DEPTH` levels and `MAX_BYTES`, no name twice in one object, no NaN or
-Infinity, UTF-8.
+Whatever reads JSON reads it here: at most `MAX_DEPTH` levels, `MAX_BYTES` and `MOST_NESTED` objects, no name twice in
+one object, no NaN or Infinity, UTF-8. Logs of others may be deeper, and hold NaN.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 import msgspec
 
 MAX_DEPTH = 12  # levels of nesting
+LOG_DEPTH = 100  # of logs that other tools wrote
 MAX_BYTES = 64 * 2**20  # of a file that is read whole
+MOST_NESTED = 2**21  # objects and lists in one text: each takes a hundred times what it is written in
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 _OF_ACCESS = (errno.EACCES, errno.EPERM, errno.EIO)
@@ -50,14 +52,21 @@ def opened_regular(path: str | os.PathLike[str]) -> Generator[tuple[int, int]]:
     OSError
         It is missing; or a pipe, a device or a folder, reading which might never end.
     """
-    descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)  # a pipe without a writer would wait
+    descriptor, size = open_regular(path)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        yield descriptor, found.st_size
+        yield descriptor, size
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return descriptor and size of a regular file; see `opened_regular`, which also closes it."""
+    descriptor = os.open(path, os.O_RDONLY | _AT_ONCE)  # a pipe without a writer would wait
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return descriptor, found.st_size
 
 
 def regular_size(path: str | os.PathLike[str]) -> int:
@@ -99,8 +108,13 @@ def parse_json(
         It is no JSON, too deep, names something twice, or does not fit the kind.
     """
     try:
-        value = json.loads(data, object_pairs_hook=_object, parse_constant=float if constants else _no_constant)
-        check_depth(value, depth)
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        nested = text.count("[") + text.count("{")
+        if nested > MOST_NESTED:
+            raise UnfitJsonError(f"{nested} objects and lists, of which at most {MOST_NESTED} are read")
+        value = _DECODERS[constants].decode(text)
+        if nested > depth:
+            check_depth(value, depth)
         return value if kind is Any else msgspec.convert(value, kind)
     except RecursionError as error:
         raise UnfitJsonError(f"more than {depth} levels of nesting") from error
@@ -108,9 +122,21 @@ def parse_json(
         raise UnfitJsonError(str(error)) from error
 
 
-def read_json(path: str | os.PathLike[str], kind: Any = Any, *, limit: int = MAX_BYTES, constants: bool = False) -> Any:
+def read_json(
+    path: str | os.PathLike[str],
+    kind: Any = Any,
+    *,
+    limit: int = MAX_BYTES,
+    depth: int = MAX_DEPTH,
+    constants: bool = False,
+) -> Any:
     """Return what a JSON file says; see `parse_json` and `read_whole` for what is refused."""
-    return parse_json(read_whole(path, limit), kind, constants=constants)
+    return parse_json(read_whole(path, limit), kind, depth=depth, constants=constants)
+
+
+def parse_log(data: bytes | str) -> Any:
+    """Return what JSON in a log of another tool says: as deep as `LOG_DEPTH`, with NaN and Infinity."""
+    return parse_json(data, depth=LOG_DEPTH, constants=True)
 
 
 def decode_json(data: bytes, kind: type[_Kind]) -> _Kind:
@@ -145,6 +171,11 @@ def check_depth(value: Any, depth: int = MAX_DEPTH) -> None:
     raise UnfitJsonError(f"more than {depth} levels of nesting")
 
 
+def json_decoder(*, constants: bool = False) -> json.JSONDecoder:
+    """Return what decodes JSON a value at a time: no name twice, and NaN and Infinity with `constants` alone."""
+    return _DECODERS[constants]
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -156,6 +187,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise UnfitJsonError(f"{name} is no number of JSON")
+
+
+_DECODERS = {
+    constants: json.JSONDecoder(object_pairs_hook=_object, parse_constant=float if constants else _no_constant)
+    for constants in (False, True)
+}
 
 
 # ---------------------------------------------------------------------- a sum that a JSON file holds of itself

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import mmap
 import os
 import sys
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import CorruptShardError, FormatVersionError, StorageError
 from .array_files import TensorEntry, header_length, tensor_entries
-from .plain_files import is_of_access, is_of_the_machine, opened_regular, read_all, regular_size
+from .plain_files import is_of_access, is_of_the_machine, open_regular, read_all, regular_size
 
 _DTYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "V2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
@@ -32,7 +33,7 @@ class TensorFile:
 
     Parameters
     ----------
-    path : Path
+    path : path
         The file.
     memmap : bool
         Whether its arrays are ``numpy.memmap``, whose pages can be given back while a large file is walked; each holds
@@ -46,7 +47,7 @@ class TensorFile:
         This process has no descriptors or no memory left, which says nothing of the file.
     """
 
-    def __init__(self, path: Path, *, memmap: bool = False) -> None:
+    def __init__(self, path: Path | str, *, memmap: bool = False) -> None:
         self.path = path
         try:
             self._data: Any = np.memmap(path, np.uint8, "r") if memmap and regular_size(path) else contents(path)
@@ -80,6 +81,14 @@ class TensorFile:
         begin, end = (self._start + offset for offset in self.entries[name].data_offsets)
         return quick_sum(memoryview(self._data)[begin:end])
 
+    def sums(self) -> str:
+        """Return the quick sums as one text: of the header, and of each array in its order."""
+        return " ".join(self.sum_of(name) for name in ("", *self.entries))
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the file in hexadecimal."""
+        return hashlib.sha256(memoryview(self._data)).hexdigest()
+
 
 def map_tensors(path: Path, *, memmap: bool = False) -> dict[str, NDArray[Any]]:
     """Return the arrays of a safetensors file by name; see `TensorFile`."""
@@ -88,7 +97,7 @@ def map_tensors(path: Path, *, memmap: bool = False) -> dict[str, NDArray[Any]]:
 
 
 def unreadable(
-    path: Path, error: BaseException, expected: str = "a complete safetensors file"
+    path: Path | str, error: BaseException, expected: str = "a complete safetensors file"
 ) -> CorruptShardError | StorageError:
     """Return what an error while reading a file means: the file's fault, or this machine's."""
     if is_of_the_machine(error):
@@ -109,10 +118,13 @@ def need_not_be_damaged(error: BaseException) -> bool:
     return isinstance(error, FormatVersionError) or is_of_the_machine(cause) or is_of_access(cause)
 
 
-def contents(path: Path) -> Any:
+def contents(path: Path | str) -> Any:
     """Return the bytes of a regular file as a buffer that holds no descriptor."""
-    with opened_regular(path) as (descriptor, size):
+    descriptor, size = open_regular(path)
+    try:
         return read_all(descriptor, size) if size <= _READ_WHOLE else _mapped(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def _mapped(descriptor: int, size: int) -> Any:
@@ -145,9 +157,10 @@ def quick_sum(data: Any) -> str:
         Up to a mebibyte, its own CRC-32; else the rows of 4096 bytes of each whole mebibyte are added as 64-bit words,
         and the CRC-32 is of these sums and of the bytes that remain.
     """
-    raw = memoryview(data).cast("B")
-    whole = len(raw) // _BLOCK * _BLOCK
-    if not whole:
+    raw = memoryview(data)
+    if raw.nbytes < _BLOCK:
         return f"{zlib.crc32(raw):08x}"
+    raw = raw.cast("B")
+    whole = len(raw) // _BLOCK * _BLOCK
     blocks = np.frombuffer(raw[:whole], "<u8").reshape(-1, _BLOCK // _ROW, _ROW // 8)
     return f"{zlib.crc32(raw[whole:], zlib.crc32(np.add.reduce(blocks, axis=1))):08x}"

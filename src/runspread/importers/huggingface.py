@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from .options import Options
 from .records import NO_STEP, RawRun
 from .statuses import FINISHED, running_or_killed
 from .tensorboard import event_files
-from .values import number_of, read_json
+from .values import number_of, parsed_json, read_json
 from .walking import Folder, Tree
 
 _STATE, _ARGS = "trainer_state.json", "training_args.bin"
@@ -170,8 +169,8 @@ def _of_events(owner: Folder, options: Options, clock: Clock) -> dict[str, Any]:
         for path in event_files(folder):
             try:
                 text = read_event_file(path, clock).texts.get("args/text_summary")
-                found = json.loads(text) if text else None
-            except (SourceProblem, ValueError):
+                found = parsed_json(text, path.name) if text else None
+            except SourceProblem:
                 continue
             if isinstance(found, dict):
                 return found

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from .._reading.plain_files import UnfitJsonError, parse_log
 from .limits import Limits, SourceProblem, read_text
 
 _WORDS = {
@@ -20,10 +18,6 @@ _WORDS = {
 MISSING = ("", "na", "n/a", "none", "null", "<na>")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\Z")
 _ONE = re.compile(r"\[+\s*([^\[\],\s]+)\s*\]+\Z")  # an array of one element, as NumPy prints it
-_DEEPEST = 100
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_NESTED = np.array([(chr(code) in "[{") - (chr(code) in "]}") for code in range(256)], np.int32)
-_BLOCK = 2**22  # characters whose depth is counted at once
 
 
 def number_of(value: Any) -> float | None:
@@ -96,25 +90,10 @@ def read_json(path: Path, limits: Limits) -> Any:
 
 def parsed_json(text: str, name: str) -> Any:
     """Return what JSON text holds."""
-    _refuse_deep(text, name)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SourceProblem(f"{name} is no JSON ({error})") from error
-
-
-def _refuse_deep(text: str, name: str) -> None:
-    """Raise before a parser, or what follows it, runs out of stack."""
-    if text.count("[") + text.count("{") <= _DEEPEST:
-        return
-    plain = np.frombuffer(_STRING.sub("", text).encode("ascii", errors="replace"), np.uint8)
-    depth = 0
-    for start in range(0, len(plain), _BLOCK):
-        part = plain[start : start + _BLOCK]
-        reached = depth + np.cumsum(_NESTED[part])
-        if int(reached.max()) > _DEEPEST:
-            raise SourceProblem(f"{name} is nested more than {_DEEPEST} deep (a limit)")
-        depth = int(reached[-1])
+        return parse_log(text)
+    except UnfitJsonError as error:
+        raise SourceProblem(f"{name} is no JSON that can be read ({error})") from error
 
 
 def plain_of_pickled_json(value: Any, left_out: Counter[str], depth: int = 0) -> Any:

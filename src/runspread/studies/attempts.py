@@ -8,8 +8,10 @@ from .layout import RunMetadata, ShardMetadata
 from .records import RunRecord, attempt_name
 
 
-def counting_places(ordered: Sequence[tuple[str, ShardMetadata]], only: frozenset[str] | None) -> set[tuple[str, int]]:
-    """Return the (shard, row) of the attempt that counts for each run.
+def counting_rows(
+    ordered: Sequence[tuple[str, ShardMetadata]], only: frozenset[str] | None
+) -> dict[str, tuple[int, ...]]:
+    """Return for each shard the rows of the attempts that count for their runs.
 
     That is the last of those that failed, or the first that did not, unless a later one says that it supersedes it.
     """
@@ -20,7 +22,10 @@ def counting_places(ordered: Sequence[tuple[str, ShardMetadata]], only: frozense
             free = status.get(run.id, "failed") == "failed" or run.supersedes == chosen[run.id][0]
             if free and (only is None or run.id in only):
                 chosen[run.id], status[run.id] = (name, row), run.status
-    return set(chosen.values())
+    rows: dict[str, list[int]] = {}
+    for name, row in chosen.values():
+        rows.setdefault(name, []).append(row)
+    return {name: tuple(sorted(found)) for name, found in rows.items()}
 
 
 def _all_failed(runs: Sequence[RunRecord | RunMetadata]) -> bool:

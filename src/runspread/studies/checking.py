@@ -17,7 +17,7 @@ from .._results import Result, Table
 from ..errors import CorruptShardError
 from .files import sha256
 from .layout import CACHE, METRICS, SHARDS, WEIGHTS, RunMetadata, ShardMetadata, metric_keys, weight_key
-from .shards import ShardRows, labels_digest, read_labels, read_predictions, sums_of
+from .shards import ShardRows, labels_digest, read_labels, read_predictions
 
 ENSEMBLE, ENSEMBLE_LOG = "ensemble.json", "training.safetensors"
 _DEEPEST = 3  # folders below the study in which ensembles are looked for
@@ -26,12 +26,12 @@ _ROUNDING = 1e-12
 
 def wrong_in_depth(folder: Path, facts: ShardMetadata) -> list[str]:
     """Return what is wrong with a shard whose files are as they were written: with what they say of each other."""
-    part = ShardRows(folder, facts, tuple(range(len(facts.runs))))
+    part = ShardRows(folder.parent.parent, folder.name, facts, tuple(range(len(facts.runs))))
     try:
         problems = [
             f"{file} differs from its quick sums"
             for file, known in facts.sums.items()
-            if sums_of(folder / file) != known
+            if TensorFile(folder / file).sums() != known
         ]
         for run in facts.runs:
             problems += _wrong_run(part, run)

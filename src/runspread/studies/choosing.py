@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from .._reading.plain_files import UnfitJsonError, parse_json
 from ..errors import InputError
 from .layout import RunMetadata
 from .records import SEED_ROLES
@@ -74,8 +75,8 @@ def _equal(value: Any, wanted: Any) -> bool:
         return True
     if not isinstance(wanted, str):
         return False
-    with suppress(ValueError):
-        return bool(value == json.loads(wanted))
+    with suppress(UnfitJsonError):
+        return bool(value == parse_json(wanted))
     with suppress(ValueError):  # .1 and 1e-3, which are no JSON, or read differently there
         return isinstance(value, (int, float)) and float(wanted) == value
     return False

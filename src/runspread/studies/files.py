@@ -20,6 +20,7 @@ from .layout import CHECKSUMS, PROVENANCE, SHARD
 from .publishing import flush, names_in, write_bytes
 
 _UNLISTED = {CHECKSUMS, PROVENANCE}
+_SMALL = 2**20  # bytes of arrays that are put together in memory
 
 
 def refuse_existing(target: Path) -> None:
@@ -71,6 +72,9 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays as one safetensors file and flush it to disk."""
     from safetensors.numpy import save_file
 
+    if sum(array.nbytes for array in tensors.values()) <= _SMALL:
+        write_bytes(path, tensor_bytes(tensors))
+        return
     path.touch()
     mode = path.stat().st_mode
     save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, path)
@@ -78,12 +82,8 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
     flush(path)
 
 
-def checksums(folder: Path, names: list[str]) -> bytes:
-    """Return the SHA-256 sums of files in `folder` in the format of ``sha256sum``."""
-    return _lines({name: sha256(folder / name) for name in names})
-
-
-def _lines(sums: Mapping[str, str]) -> bytes:
+def checksum_lines(sums: Mapping[str, str]) -> bytes:
+    """Return SHA-256 sums by name of the file in the format of ``sha256sum``."""
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
 
 
@@ -128,6 +128,6 @@ def wrong_files(folder: Path) -> list[str]:
             if need_not_be_damaged(error):
                 raise
             problems.append(f"{name} cannot be read ({error.strerror})")
-    if not problems and data != _lines(found):
+    if not problems and data != checksum_lines(found):
         problems.append(f"{CHECKSUMS} is not as it was written")
     return problems

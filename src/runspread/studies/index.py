@@ -33,8 +33,8 @@ def stamps_of(study: Path) -> Stamps:
     if not folder.is_dir():
         return {}
     with os.scandir(folder) as found:
-        entries = sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    return {entry.name: _stamp(entry) for entry in entries if entry.name not in _SYSTEM}
+        stamps = {entry.name: _stamp(entry) for entry in found if entry.name[0] != "." and entry.name not in _SYSTEM}
+    return dict(sorted(stamps.items()))
 
 
 _SYSTEM = ("Thumbs.db", "desktop.ini")  # files that file managers put into every folder

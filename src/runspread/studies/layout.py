@@ -148,7 +148,7 @@ class _Head(msgspec.Struct):
 _Metadata = TypeVar("_Metadata", StudyMetadata, ShardMetadata)
 
 
-def decoded(data: bytes, kind: type[_Metadata], path: Path) -> _Metadata:
+def decoded(data: bytes, kind: type[_Metadata], path: Path | str) -> _Metadata:
     """Return the content of a JSON file of any version, as it would be in the newest.
 
     Raises
@@ -186,7 +186,7 @@ def converted(content: Mapping[str, Any], kind: type[_Metadata]) -> _Metadata:
         raise UnfitJsonError(str(error)) from error
 
 
-def refuse_newer(version: int, newest: int, path: Path) -> None:
+def refuse_newer(version: int, newest: int, path: Path | str) -> None:
     """Raise for a file of a version that is not known yet."""
     if version > newest:
         raise FormatVersionError(f"{path} has format version {version}", f"at most {newest}", "Upgrade runspread.")

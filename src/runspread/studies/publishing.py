@@ -47,10 +47,11 @@ def published_folder(target: Path) -> Generator[Path]:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             raise FolderExistsError(str(target)) from error
-        flush(target.parent)
-    finally:
+    except BaseException:
         with suppress(OSError):  # what cannot be removed now is at the next start
             shutil.rmtree(temporary)
+        raise
+    flush(target.parent)
 
 
 def publish_file(target: Path, data: bytes) -> None:

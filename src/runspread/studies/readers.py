@@ -78,7 +78,7 @@ class Predictions:
             else:
                 kept.append(row)
         if kept:
-            self._parts.append(part.keep(kept))
+            self._parts.append(part if len(kept) == len(part.rows) else part.keep(kept))
 
     def _with_labels(self, parts: list[ShardRows], excluded: list[Excluded]) -> list[ShardRows]:
         """Return the shards from the first on whose labels can be read; every other has the same, by its digest."""
@@ -111,7 +111,7 @@ class Predictions:
         for part in self._parts:
             if part.facts.labels[self.split] != first.facts.labels[self.split]:
                 raise StudyError(
-                    f"shards {first.folder.name} and {part.folder.name} have different labels for split {self.split!r}",
+                    f"shards {first.name} and {part.name} have different labels for split {self.split!r}",
                     "the same examples in the same order in every run",
                     "Record runs on different examples under different names of the split.",
                 )
@@ -130,7 +130,7 @@ class Predictions:
                 "probabilities" if kind == "logits" and look_like_probabilities(outputs) else kind for kind in named
             ]
         if {"classes", "probabilities"} & {*named}:
-            folders = " and ".join(part.folder.name for part in of_kind.values())
+            folders = " and ".join(part.name for part in of_kind.values())
             raise StudyError(
                 f"shards {folders} have different kinds of outputs for split {self.split!r}: {', '.join(named)}",
                 "one kind of outputs",
@@ -142,7 +142,7 @@ class Predictions:
         noted = [part for part in self._parts if self.split in part.facts.example_ids]
         known = {part.facts.example_ids[self.split]: part for part in noted}
         if len(known) > 1:
-            first, second, *_ = (part.folder.name for part in known.values())
+            first, second, *_ = (part.name for part in known.values())
             raise StudyError(
                 f"shards {first} and {second} have different example ids for split {self.split!r}",
                 "the same examples in the same order in every run",
@@ -162,8 +162,8 @@ class Predictions:
             array = self._outputs_of(part)
             if array.shape[1:] != self.shape[1:]:
                 raise StudyError(
-                    f"shard {part.folder.name} has outputs of shape {array.shape[1:]}",
-                    f"{self.shape[1:]} as in shard {self._parts[0].folder.name}",
+                    f"shard {part.name} has outputs of shape {array.shape[1:]}",
+                    f"{self.shape[1:]} as in shard {self._parts[0].name}",
                     f"Move the shard with the wrong run out of {part.folder.parent}, and record that run under another "
                     "name of "
                     "the split or in a separate study.",
@@ -286,7 +286,7 @@ class Metrics(Mapping[str, Curves]):
 
 
 def _of_corrupt(part: ShardRows, error: CorruptShardError) -> list[Excluded]:
-    return [Excluded(run.id, f"{CORRUPT_SHARD} {part.folder.name}: {error.found}") for run in part.runs]
+    return [Excluded(run.id, f"{CORRUPT_SHARD} {part.name}: {error.found}") for run in part.runs]
 
 
 def _curves_of(
@@ -298,7 +298,7 @@ def _curves_of(
     except CorruptShardError as error:
         excluded += _of_corrupt(part, error)
         runs = count(len(part.runs), "run")
-        warnings.warn(f"Excluded {runs} of the corrupt shard {part.folder.name}: {error.found}", RunspreadWarning, 2)
+        warnings.warn(f"Excluded {runs} of the corrupt shard {part.name}: {error.found}", RunspreadWarning, 2)
         return None
 
 

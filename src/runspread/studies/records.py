@@ -18,6 +18,7 @@ from .._reading.plain_files import parse_json
 from ..errors import InputError
 
 Status = Literal["completed", "diverged", "failed"]
+_END = 2**63  # of seeds
 _DEEPEST = 8  # levels of nesting in hyperparameters, so that a record of them stays within what is read
 STATUSES: tuple[Status, ...] = ("completed", "diverged", "failed")
 
@@ -42,7 +43,7 @@ class Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __post_init__(self) -> None:
         for role in SEED_ROLES:
             seed = getattr(self, role)
-            if seed is not None:
+            if seed is not None and not (type(seed) is int and 0 <= seed < _END):
                 msgspec.structs.force_setattr(self, role, _checked_seed(seed, role))
 
     def to_dict(self) -> dict[str, int | None]:
@@ -55,7 +56,7 @@ def _checked_seed(seed: Any, role: str) -> int:
         number = operator.index(seed)
     except TypeError:
         number = -1
-    if not 0 <= number < 2**63:
+    if not 0 <= number < _END:
         raise InputError(f"the seed is {role}={seed!r}", "a whole number from 0 to 2**63 - 1, or None")
     return number
 

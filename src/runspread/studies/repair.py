@@ -198,7 +198,7 @@ def _from_a_shard(
     for name, facts in intact.items():
         if facts.labels.get(split) == known and known is not None:
             kinds = {kind for place, kind in facts.kinds.items() if place.partition("@")[0] == split}
-            part = ShardRows(shard_folder(folder, name), facts, ())
+            part = ShardRows(folder, name, facts, ())
             labels = read_labels(part, split, "classes" if kinds == {"classes"} else None)
             if labels_digest(labels) == known:
                 return labels

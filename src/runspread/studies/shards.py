@@ -19,7 +19,7 @@ from .._reading.kinds import class_of, why_unusable
 from .._reading.plain_files import UnfitJsonError, read_whole
 from .._reading.safetensors import TensorFile, unreadable
 from ..errors import CorruptShardError, InputError, MissingDataError
-from .files import checksums, sha256_bytes, storage_errors, write_json, write_tensors
+from .files import checksum_lines, json_bytes, sha256_bytes, storage_errors, write_tensors
 from .layout import (
     CHECKSUMS,
     DIGEST,
@@ -27,6 +27,7 @@ from .layout import (
     PREDICTIONS,
     PROVENANCE,
     SHARD,
+    SHARDS,
     WEIGHTS,
     Imported,
     RunMetadata,
@@ -38,6 +39,7 @@ from .layout import (
     place_of,
     prediction_file,
     prediction_key,
+    shard_folder,
     version_of,
     weight_key,
 )
@@ -73,20 +75,15 @@ def write_shard(
         with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
             for name, tensors in files.items():
                 write_tensors(folder / name, tensors)
-            facts = msgspec.structs.replace(facts, sums={name: sums_of(folder / name) for name in files})
-            write_json(folder / SHARD, facts)
-            write_json(folder / PROVENANCE, dict(provenance))
-            sums = checksums(folder, [SHARD, *files])
-            write_bytes(folder / CHECKSUMS, sums)
+            written = {name: TensorFile(folder / name) for name in files}
+            facts = msgspec.structs.replace(facts, sums={name: held.sums() for name, held in written.items()})
+            text = json_bytes(facts)
+            sums = checksum_lines({name: held.sha256() for name, held in written.items()} | {SHARD: sha256_bytes(text)})
+            for name, data in ((SHARD, text), (PROVENANCE, json_bytes(dict(provenance))), (CHECKSUMS, sums)):
+                write_bytes(folder / name, data)
     except FolderExistsError:
         return holds(target, facts, sums)
     return True
-
-
-def sums_of(file: Path) -> str:
-    """Return the quick sums of a file of arrays, as one text: of its header, and of each array in its order."""
-    held = TensorFile(file)
-    return " ".join(held.sum_of(name) for name in ("", *held.entries))
 
 
 def holds(folder: Path, facts: ShardMetadata, sums: bytes) -> bool:
@@ -108,7 +105,7 @@ def _sums_of_arrays(sums: bytes) -> list[bytes]:
     return [line for line in sums.splitlines() if not line.endswith(f"  {SHARD}".encode())]
 
 
-def read_facts(folder: Path) -> ShardMetadata:
+def read_facts(folder: Path | str) -> ShardMetadata:
     """Read ``shard.json``.
 
     Raises
@@ -118,7 +115,7 @@ def read_facts(folder: Path) -> ShardMetadata:
     FormatVersionError
         A newer runspread wrote it.
     """
-    path = folder / SHARD
+    path = f"{folder}/{SHARD}"
     try:
         return decoded(read_whole(path), ShardMetadata, path)
     except (OSError, UnfitJsonError, MemoryError) as error:
@@ -327,10 +324,10 @@ class Arrays:
         CorruptShardError
             The file cannot be read, lacks the array, or holds another one than was written.
         """
-        at = part.folder.name, file, key
+        at = part.name, file, key
         if at in self._kept:
             return self._kept[at]
-        held = held or TensorFile(part.folder / file)
+        held = held or TensorFile(f"{part.study}/{SHARDS}/{part.name}/{file}")
         if key not in held.entries:
             raise CorruptShardError(
                 f"{part.folder} lacks {key}, which its {SHARD} lists", hint=_verify_hint(part.folder)
@@ -347,13 +344,11 @@ class Arrays:
 
 
 def _compare(held: TensorFile, part: ShardRows, file: str, key: str) -> None:
-    known = part.facts.sums.get(file, "").split()  # of shards that older versions wrote there are none
-    wrong = ["its header"] if known and (held.sum_of("") != known[0] or len(known) != 1 + len(held.entries)) else []
-    if known and not wrong and held.sum_of(key) != known[1 + list(held.entries).index(key)]:
-        wrong = [key]
+    known = part.facts.sums.get(file)  # of shards that older versions wrote there are none
+    wrong = known and _differs(held, known.split(), key)
     if wrong:
         raise CorruptShardError(
-            f"{part.folder / file} differs from what was written ({wrong[0]})",
+            f"{part.folder / file} differs from what was written ({wrong})",
             "the file as written",
             _verify_hint(part.folder),
         )
@@ -367,6 +362,13 @@ def _compare(held: TensorFile, part: ShardRows, file: str, key: str) -> None:
             )
 
 
+def _differs(held: TensorFile, known: list[str], key: str) -> str:
+    """Return which of a file's header and one of its arrays is not what its quick sums say; empty where both are."""
+    if held.sum_of("") != known[0] or len(known) != 1 + len(held.entries):
+        return "its header"
+    return key if held.sum_of(key) != known[1 + [*held.entries].index(key)] else ""
+
+
 def _verify_hint(folder: Path) -> str:
     return f"Check the study: runspread verify {folder.parent.parent}"
 
@@ -378,10 +380,16 @@ _KEPT_BYTES, _SMALL = 2**26, 2**17  # of small arrays that an open study keeps, 
 class ShardRows:
     """The rows of one shard that a reader reads."""
 
-    folder: Path
+    study: Path
+    name: str
     facts: ShardMetadata
     rows: tuple[int, ...]
     arrays: Arrays = field(default_factory=Arrays)
+
+    @property
+    def folder(self) -> Path:
+        """Where the shard lies; made when it is asked for, because a study has thousands."""
+        return shard_folder(self.study, self.name)
 
     @property
     def runs(self) -> tuple[RunMetadata, ...]:
@@ -390,7 +398,7 @@ class ShardRows:
 
     def keep(self, rows: list[int]) -> ShardRows:
         """Return the part with fewer rows."""
-        return ShardRows(self.folder, self.facts, tuple(rows), self.arrays)
+        return ShardRows(self.study, self.name, self.facts, tuple(rows), self.arrays)
 
     def array(self, file: str, key: str) -> NDArray[Any]:
         """Return one of the shard's arrays, read-only."""

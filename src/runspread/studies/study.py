@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_mapping
 from ..errors import CorruptShardError, DuplicateRunError, InputError, StudyError
-from .attempts import counting_places, free_name
+from .attempts import counting_rows, free_name
 from .choosing import chosen_runs, groups_of, labels_of
 from .files import storage_errors
 from .index import read_index, stamps_of, write_index
@@ -80,7 +80,7 @@ class Study:
 
     def _read(self, name: str) -> ShardMetadata | None:
         try:
-            return read_facts(shard_folder(self.path, name))
+            return read_facts(f"{self.path}/{SHARDS}/{name}")
         except CorruptShardError as error:
             self.corrupt[name] = str(error)
             return None
@@ -89,11 +89,9 @@ class Study:
         """Order the shards, and let a completed run supersede failed attempts of the same id."""
         if self._arranged is None:
             ordered = sorted(self._shards.items(), key=lambda item: (item[1].position, item[0]))
-            places = counting_places(ordered, self._chosen)
+            rows = counting_rows(ordered, self._chosen)
             parts = [
-                ShardRows(shard_folder(self.path, name), facts, rows, self._arrays)
-                for name, facts in ordered
-                if (rows := tuple(row for row in range(len(facts.runs)) if (name, row) in places))
+                ShardRows(self.path, name, facts, rows[name], self._arrays) for name, facts in ordered if name in rows
             ]
             self._arranged = Runs([run for part in parts for run in part.runs]), parts
         return self._arranged
@@ -107,7 +105,7 @@ class Study:
         """Return the id of the shard that holds a run: of several records of it, the one that counts."""
         if self._part_of is None:
             self._part_of = {each.id: part for part in self._arrange()[1] for each in part.runs}
-        return self._part_of[self.runs[run].id].folder.name
+        return self._part_of[self.runs[run].id].name
 
     @property
     def run_names(self) -> dict[str, str]:
@@ -224,7 +222,7 @@ class Study:
                 yield 0, name
             elif at is not None:
                 with suppress(CorruptShardError):  # another shard can tell
-                    part = ShardRows(shard_folder(self.path, name), facts, (), self._arrays)
+                    part = ShardRows(self.path, name, facts, (), self._arrays)
                     yield read_predictions(part, *at, None).shape[-1], name
 
     # ------------------------------------------------------------------ writing

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from ..plain_files import UnfitJsonError, parse_json
+from ..plain_files import UnfitJsonError, parse_log
 from .json_stream import LARGEST, JsonStream
 from .one_file import OneFile
 from .options import cluster_of, named
 from .zstandard import ZSTANDARD, unpacked
 
 _REDUCED = ("accuracy", "mean")
-_DEEPEST = 100  # levels of nesting: schemas of tools and what they return
 
 
 def is_header(value: Any) -> bool:
@@ -71,7 +70,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Any:
         raise InputError(f"{name} unpacks to more than {LARGEST >> 20} MiB", "a sample of a log")
     data = unpacked(archive, info) if info.compress_type == ZSTANDARD else archive.read(info)
     try:
-        return parse_json(data, depth=_DEEPEST, constants=True)
+        return parse_log(data)
     except UnfitJsonError as error:
         raise InputError(f"{name} is not what Inspect writes ({error})", "a log of Inspect") from error
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from typing import Any, TextIO
 
 from ...errors import InputError
+from ..plain_files import UnfitJsonError, json_decoder
 
 _WINDOW = 1 << 18
 LARGEST = 64 << 20  # characters of one element
@@ -27,7 +27,7 @@ class JsonStream:
     def __init__(self, file: TextIO, name: str) -> None:
         self._file, self._name = file, name
         self._text, self._at, self._ended = "", 0, False
-        self._decoder = json.JSONDecoder()
+        self._decoder = json_decoder(constants=True)
 
     def kind(self) -> str:
         """Return the first character that is not blank: { or [ in most files, "" in an empty one."""
@@ -73,6 +73,8 @@ class JsonStream:
                 if end < len(self._text) or self._ended:  # a number may go on after the window
                     self._at = end
                     return found
+            except UnfitJsonError as error:  # a name twice
+                raise InputError(f"{self._name} is not read: {error}", "a log of an evaluation") from None
             except ValueError as error:
                 if self._ended:
                     raise self._broken() from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from ..plain_files import UnfitJsonError, read_json
+from ..plain_files import UnfitJsonError, parse_log, read_json
 from .json_stream import LARGEST, JsonStream
 from .one_file import OneFile
 from .options import cluster_of, named
@@ -164,6 +163,6 @@ def records(path: Path) -> Iterator[Any]:
             if not line.strip():
                 continue
             try:
-                yield json.loads(line)
-            except (ValueError, RecursionError):
+                yield parse_log(line)
+            except UnfitJsonError:
                 raise InputError(f"line {number + 1} of {path.name} is no JSON", "one record per line") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from ..._checks import to_numpy
 from ..._results import Excluded
 from ...errors import InputError
+from ..plain_files import read_json
 from .file_kinds import refuse_other_kinds
 from .files import raw_tensors
 from .model_config import knowledge_of
@@ -241,7 +241,7 @@ def _converted(
     names: dict[Path, set[str]] = {}
     for number, file in enumerate(files.files):
         target = folder / f"{number}.safetensors"
-        facts: dict[str, Any] = json.loads(target.with_suffix(".json").read_text())
+        facts: dict[str, Any] = read_json(target.with_suffix(".json"), dict[str, Any])
         found = _tensors_of(target, facts)
         names[file] = {name for one in found for name in (one.name, *one.aliases)}
         kept = [one for one in found if files.index.get(one.name, file.name) == file.name]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._cores import blas_threads
+from ..._reading.plain_files import UnfitJsonError, parse_json
 from ..._results import Result, Table, to_plain
 from ...errors import InputError
 from .densities import density
@@ -315,6 +316,7 @@ class HiddenMarkovModel(Result):
     @classmethod
     def from_json(cls, text: str) -> HiddenMarkovModel:
         """Read a model back from ``to_json``."""
-        import json
-
-        return cls.from_dict(json.loads(text))
+        try:
+            return cls.from_dict(parse_json(text, dict[str, Any], constants=True))
+        except UnfitJsonError as error:
+            raise InputError(f"the text is no model ({error})", "what to_json() returned") from error
