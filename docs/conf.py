@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 
 import runspread
@@ -21,36 +22,22 @@ napoleon_google_docstring = False
 html_theme = "furo"
 html_title = "runspread"
 
+
+def _namespaces(place: str) -> Iterator[str]:
+    """Yield a namespace and those inside it, by the names that a user writes."""
+    yield place
+    module = importlib.import_module(place)
+    for name in module.__all__:
+        if inspect.ismodule(getattr(module, name)):
+            yield from _namespaces(f"{place}.{name}")
+
+
 # One page of public names per namespace is made here, from the package itself, so that no name is forgotten.
-_TITLES = {
-    "runspread": "Top level",
-    "runspread.methods": "Results and tables",
-    "runspread.methods.variance": "Variance of training",
-    "runspread.methods.audit": "Audit of independence",
-    "runspread.methods.trimming": "Trimming levels",
-    "runspread.methods.spectra": "Weight spectra",
-    "runspread.methods.corpus": "A corpus of models",
-    "runspread.methods.dynamics": "Training dynamics",
-    "runspread.methods.evaluations": "Evaluations",
-    "runspread.methods.hmm": "Hidden Markov models",
-    "runspread.methods.ensembles": "Ensembles",
-    "runspread.methods.scores": "Scores of runs",
-    "runspread.methods.verbs": "Keywords of the verbs on top",
-    "runspread.importers": "Importers",
-    "runspread.live": "Recording other trainings live",
-    "runspread.methods.gate": "Rules and certificates of a campaign",
-    "runspread.training": "Training",
-    "runspread.studies": "Studies",
-    "runspread.campaigns": "Campaigns of tries",
-    "runspread.nn": "Layers and ensembles in one network",
-    "runspread.plots": "Plots",
-    "runspread.errors": "Errors",
-    "runspread.testing": "Tests of training code, and contracts",
-}
 _PAGES = Path(__file__).parent / "api"
 _PAGES.mkdir(exist_ok=True)
-for _place, _title in _TITLES.items():
+for _place in _namespaces("runspread"):
     _module = importlib.import_module(_place)
+    _title, _about = f"``{_place}``", inspect.getdoc(_module)
     _names = [name for name in _module.__all__ if not inspect.ismodule(getattr(_module, name))]
     if _place != "runspread":  # a class is described once
         _names = [
@@ -58,7 +45,7 @@ for _place, _title in _TITLES.items():
         ]
     _settings = [name for name in _names if typing.is_typeddict(getattr(_module, name))]  # keys are no attributes
     _blocks = [("", [name for name in _names if name not in _settings]), ("   :template: settings.rst\n", _settings)]
-    _page = f"{_title}\n{'=' * len(_title)}\n\n.. currentmodule:: {_place}\n"
+    _page = f"{_title}\n{'=' * len(_title)}\n\n{_about}\n\n.. currentmodule:: {_place}\n"
     for _option, _listed in _blocks:
         if _listed:
             _lines = "\n".join(f"   {name}" for name in _listed)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = (
-    "tests/methods/trimming/test_ties.py",
+    "tests/methods/trimming/test_last_bits.py",
     "tests/methods/trimming/test_runs.py",
     "tests/methods/trimming/test_level.py",
     "tests/methods/trimming/test_comparison.py",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import re
 import shlex
 import warnings
@@ -237,15 +236,3 @@ def test_the_changelog_begins_with_this_version_or_what_is_not_released():
     first = re.search(r"^## (.+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first is not None
     assert first[1] == "Unreleased" if "dev" in rs.__version__ else first[1].startswith(rs.__version__)
-
-
-def test_every_namespace_has_a_page_in_the_reference():
-    def walk(place, path):
-        yield path
-        for name in place.__all__:
-            value = getattr(place, name)
-            if inspect.ismodule(value):
-                yield from walk(value, f"{path}.{name}")
-
-    titled = (DOCS / "conf.py").read_text()
-    assert [path for path in walk(rs, "runspread") if f'"{path}": "' not in titled] == []

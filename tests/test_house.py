@@ -249,3 +249,14 @@ def test_words_that_were_replaced_do_not_come_back():
         text = path.read_text()
         found += [(path.name, hit[0], word) for old, word in REPLACED.items() for hit in re.finditer(old, text)]
     assert found == []
+
+
+def test_plots_has_every_plot():
+    """A picture that is not in its stub cannot be found by name."""
+    drawn = {
+        node.name
+        for name, path in MODULES.items()
+        for node in ast.parse(path.read_text()).body
+        if name.startswith(("methods", "training", "nn")) and getattr(node, "name", "").startswith("plot_")
+    }
+    assert drawn == {name for name in rs.plots.__all__ if name.startswith("plot_")}

@@ -78,7 +78,7 @@ from .methods.variance.plots import (
 )
 from .methods.variance.plots_calibration import plot_calibration_curve, plot_task_spread
 from .nn._plots import plot_bounds
-from .training.ensembles.plots import plot_cost
+from .training.ensembles.plots import plot_cost, plot_trained, plot_trained_batch
 
 __all__ = [
     "plot_accuracy_distribution",
@@ -141,6 +141,8 @@ __all__ = [
     "plot_state_selection",
     "plot_study_spectra",
     "plot_task_spread",
+    "plot_trained",
+    "plot_trained_batch",
     "plot_training_map",
     "plot_trimmed_cdf",
     "plot_trimmed_examples",

@@ -124,7 +124,7 @@ def test_a_section_beside_a_command_is_found(tmp_path, monkeypatch):
         "def section(study):\n    return Section('Range', f'{len(study.runs)} runs have a range.')\n"
     )
     monkeypatch.setattr(runspread._cli, "__path__", [*runspread._cli.__path__, str(tmp_path)])
-    assert sections.sections_of_commands() == ["runspread._cli.range_of_runs:section"]
+    assert "runspread._cli.range_of_runs:section" in sections.sections_of_commands()
     found = sections.build_sections(make_study(tmp_path / "study", runs=2))
     assert (found[-1].title, found[-1].lead) == ("Range", "2 runs have a range.")
 
