@@ -15,11 +15,11 @@ from .methods.trimming.representative import representative_size
 from .methods.trimming.sameness import same
 from .methods.trimming.typicality import trimming
 from .methods.variance.class_calibration import calibration
-from .methods.variance.components import sources
 from .methods.variance.estimate import variance
 from .methods.verbs.comparing import compare
 from .methods.verbs.planning import plan
 from .methods.verbs.ranking import rank
+from .methods.verbs.sourcing import sources
 from .methods.verbs.summarising import summary
 from .studies.opening import create_study, open_study
 from .studies.records import Seeds

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..methods.evaluations.result import Evaluations
 
 ON = ("distribution", "models", "test-set", "samples")
+METHODS = ("wilson", "t", "beta", "bootstrap")
+_WAYS = ("prompts", "method", "weights", "pair_seeds", "bayes", "split")
 COSTS = ("cost_training", "cost_item", "cost_sample", "items_max")
 _READING = {  # option to the keyword of `read_evals`
     **{name: name for name in ("by", "seed", "metric", "items", "missing", "samples_are")},
@@ -72,6 +74,11 @@ def hold_answers(*paths: str | None) -> bool:
 @click.option("--not-worse", type=float, metavar="M", help="Ask whether new models are at most M points worse.")
 @click.option("--equivalent", type=float, metavar="M", help="Ask whether models differ by less than M points.")
 @click.option("--prompts", type=click.Choice(("fixed", "random")), help="Whether prompts are a draw from many.")
+@click.option("--method", type=click.Choice(METHODS), help="Of the intervals of means. [default: wilson]")
+@click.option("--weights", type=click.Choice(("items", "rows")), help="Whether items or answers weigh the same.")
+@click.option("--pair-seeds", is_flag=True, default=None, help="Trainings of equal names are pairs.")
+@click.option("--bayes", is_flag=True, default=None, help="Add the posterior of differences; with --on models.")
+@click.option("--split", is_flag=True, default=None, help="One half of the questions chooses the best model.")
 @click.option("--pass-at", metavar="K,...", help="Show the chance that one of K tries is right, instead.")
 @click.option("--every", is_flag=True, help="With --pass-at: that all K tries are right.")
 @click.option("--gap", type=float, metavar="G", help="Plan what shows a gap of G points, instead.")
@@ -126,7 +133,7 @@ def _asked(paths: tuple[str, ...], level: float, options: dict[str, Any]) -> Res
         )
     if options["gap"] is not None:
         return planned(paths, options, reading)
-    given = {name: options[name] for name in ("baseline", "on", "prompts") if options[name] is not None}
+    given = {name: options[name] for name in ("baseline", "on", *_WAYS) if options[name] is not None}
     margins = {name: fraction(options[name], f"--{name.replace('_', '-')}") for name in ("not_worse", "equivalent")}
     return rs.evaluations(list(paths), confidence_level=level, **margins, **given, **reading)
 

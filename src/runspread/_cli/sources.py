@@ -9,7 +9,8 @@ import click
 
 from ..errors import InputError
 from .choosing import choosing_runs
-from .opening import kind_option, labels_option, open_source, open_sources
+from .evaluations import hold_answers
+from .opening import kind_option, labels_option, open_source, open_sources, refuse_ignored
 from .show import json_option, show, split_option
 
 
@@ -24,11 +25,16 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str,
     """Which source of randomness the spread comes from: initialisation, data order, augmentation.
 
     A single STUDY must hold runs in which all seeds vary and runs in which only one varies, or a complete crossing of
-    some seeds. Several studies are one group each, as `runspread train --vary init` makes them. Give them as A B C if
+    some seeds. Logs of evaluations, or a table with a row an answer, show questions, trainings and decoding. Several
+    studies are one group each, as `runspread train --vary init` makes them. Give them as A B C if
     their seeds tell what varied, or as all=A init=B order=C to name the groups (files of outputs have no seeds).
     """
     import runspread as rs
 
+    if hold_answers(*studies):
+        refuse_ignored("on answers of evaluations", "split", "labels", "kind")
+        show(rs.sources(list(studies)), as_json=as_json)
+        return
     if len(studies) == 1:
         show(rs.sources(open_source(studies[0], labels), split=split, kind=kind), as_json=as_json)
         return

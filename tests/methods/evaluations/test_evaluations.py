@@ -10,6 +10,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy import stats
 
 import runspread as rs
 from runspread.errors import InputError
@@ -486,3 +487,139 @@ def test_what_allows_no_statement_says_why():
         rs.evaluations({"A": [math.nan] * 4})
     with pytest.raises(InputError, match="infinite"):
         rs.evaluations({"A": [math.inf, 1, 0]})
+
+
+# ---------------------------------------------------------------------- what is on request
+
+
+def answered(models=("old", "new"), seeds=3, items=48, gain=0.0, shared=0.0, seed=0):
+    """Return answers whose number hangs on the item, in clusters of six; trainings of one name may share a shift."""
+    rng = np.random.default_rng(seed)
+    shift = shared * rng.normal(size=seeds)
+    return [
+        {
+            "item": i,
+            "model": name,
+            "seed": s,
+            "sample": k,
+            "cluster": i // 6,
+            "score": int(rng.random() < 1 / (1 + math.exp(-1.5 * math.sin(i) - gain * at - shift[s]))),
+        }
+        for at, name in enumerate(models)
+        for s in range(seeds)
+        for i in range(items)
+        for k in range(1 + i % 3)
+    ]
+
+
+def test_intervals_of_a_mean_by_name():
+    rows = answered(("one",))
+    found = {method: rs.evaluations(rows, clusters="cluster", method=method) for method in ("wilson", "t", "beta")}
+    default, t, jeffreys = (one.models[0] for one in found.values())
+    quantile = stats.t.ppf(0.975, t.df)
+    assert (t.lo, t.hi) == pytest.approx((t.mean - quantile * t.se, t.mean + quantile * t.se))
+    law = stats.beta(t.mean * t.n_eff + 0.5, (1 - t.mean) * t.n_eff + 0.5)
+    assert (jeffreys.lo, jeffreys.hi) == pytest.approx(law.ppf([0.025, 0.975]))
+    assert default.se == t.se == jeffreys.se
+    assert not found["wilson"].warnings or "method=" not in found["wilson"].warnings[0]
+    assert "method='beta'" in found["beta"].warnings[0]
+
+
+def test_the_bootstrap_of_a_mean_has_the_spread_of_its_standard_error():
+    rows = answered(("one",), items=600)
+    for on in ("models", "distribution"):
+        one = rs.evaluations(rows, clusters="cluster", method="bootstrap", on=on).models[0]
+        assert one.lo < one.mean < one.hi
+    assert (one.hi - one.lo) / 2 == pytest.approx(1.96 * one.se, rel=0.35)
+    with pytest.raises(InputError, match="method='bootstrap' with on='samples'"):
+        rs.evaluations(rows, method="bootstrap", on="samples")
+    with pytest.raises(InputError, match=r"beyond 0\.\.1"):
+        rs.evaluations([{**row, "score": 3 * row["score"]} for row in rows], method="beta")
+
+
+def test_every_answer_may_weigh_the_same():
+    rows = answered(gain=0.5)
+    means = [np.mean([row["score"] for row in rows if row["model"] == name]) for name in ("old", "new")]
+    by_rows, by_items = (rs.evaluations(rows, weights=weights, on="models") for weights in ("rows", "items"))
+    assert [one.mean for one in by_rows.models] == pytest.approx(means)
+    assert by_rows.differences[0].diff == pytest.approx(means[1] - means[0])
+    assert by_items.models[0].mean != pytest.approx(means[0])
+    assert any("depends on the item" in note for note in by_items.warnings)
+    assert not any("depends on the item" in note for note in by_rows.warnings)
+    equal = [row for row in rows if row["sample"] == 0]
+    same = [rs.evaluations(equal, weights=weights).to_dict() for weights in ("rows", "items")]
+    assert same[0]["differences"][0]["se"] == pytest.approx(same[1]["differences"][0]["se"], rel=1e-12)
+
+
+def test_the_variance_of_a_mean_of_answers_is_that_of_a_ratio():
+    rows, rng = answered(("one",), seeds=1, items=300), np.random.default_rng(1)
+    rows = [{name: value for name, value in row.items() if name != "cluster"} for row in rows]
+    score, item = (np.array([row[name] for row in rows], float) for name in ("score", "item"))
+    totals, sizes = np.bincount(item.astype(int), score), np.bincount(item.astype(int))
+    drawn = rng.integers(300, size=(4000, 300))
+    spread = (totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)).std(ddof=1)
+    assert rs.evaluations(rows, weights="rows", on="models").models[0].se == pytest.approx(spread, rel=0.05)
+
+
+def test_trainings_of_equal_names_may_be_pairs():
+    rows = answered(items=300, shared=1.5)
+    apart, paired = (rs.evaluations(rows, pair_seeds=pairs).differences[0] for pairs in (False, True))
+    assert paired.diff == apart.diff
+    assert paired.se < 0.5 * apart.se
+    with pytest.raises(InputError, match="the same names, to pair them"):
+        rs.evaluations([{**row, "seed": f"{row['model']}{row['seed']}"} for row in rows], pair_seeds=True)
+    with pytest.raises(InputError, match="on='models'"):
+        rs.evaluations(rows, pair_seeds=True, on="models")
+
+
+def test_the_posterior_of_a_difference():
+    found = rs.evaluations(answered(gain=0.6), bayes=True)
+    posterior = found.differences[0].posterior
+    assert found.question.on == "models"
+    sizes = [(one.mean, one.n_eff) for one in found.models]
+    rng = np.random.default_rng(0)
+    draws = np.subtract(*(rng.beta(m * n + 0.5, (1 - m) * n + 0.5, 400_000) for m, n in sizes[::-1]))
+    assert posterior.p_better == pytest.approx((draws > 0).mean(), abs=0.004)
+    assert (posterior.post_lo, posterior.post_hi) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.002)
+    assert f"new is better with probability {posterior.p_better:.1%}" in found.sentence()
+    assert math.isnan(rs.evaluations(answered()).differences[0].posterior.p_better)
+    with pytest.raises(InputError, match="bayes=True with on='distribution'"):
+        rs.evaluations(answered(), bayes=True, on="distribution")
+
+
+def test_one_half_of_the_questions_chooses_and_the_other_reports():
+    models = [f"m{k}" for k in range(6)]
+    found = rs.evaluations(answered(models, seeds=1, items=120), split=True, clusters="cluster")
+    assert found.question.chosen in models
+    assert {gap.new for gap in found.differences} == {found.question.chosen}
+    assert all(one.counts.n_items == 60 for one in found.models)
+    assert f"{found.question.chosen} leads on one half of the questions" in found.sentence()
+    with pytest.raises(InputError, match="2 items or clusters to split"):
+        rs.evaluations(answered(models, seeds=1, items=12), split=True, clusters="cluster")
+    with pytest.raises(InputError, match="baseline='m0'"):
+        rs.evaluations(answered(models, seeds=1), split=True, baseline="m0")
+
+
+@pytest.mark.slow
+def test_the_model_that_one_half_chose_is_not_too_good_on_the_other():
+    """Ten equal models: the leader on all questions is 2 points too good, the chosen one is not."""
+    models, gaps = [f"m{k}" for k in range(10)], []
+    for seed in range(150):
+        rows = answered(models, seeds=1, items=90, seed=seed)
+        whole, half = rs.evaluations(rows), rs.evaluations(rows, split=True)
+        truth = np.mean([one.mean for one in whole.models])
+        chosen = next(one.mean for one in half.models if one.model == half.question.chosen)
+        others = np.mean([one.mean for one in half.models])
+        gaps.append((max(one.mean for one in whole.models) - truth, chosen - others))
+    best, chosen = np.mean(gaps, axis=0)
+    assert best > 0.02
+    assert abs(chosen) < 4 * np.std([gap for _, gap in gaps]) / math.sqrt(len(gaps))
+
+
+def test_sources_of_answers_by_the_verb_of_outputs():
+    rows = answered(seeds=2, items=30)
+    assert str(rs.sources(rows).to_dict()["models"]) == str(rs.evaluations(rows).sources.to_dict()["models"])
+    with pytest.raises(InputError, match="kind= has no effect on answers of evaluations"):
+        rs.sources(rows, kind="logits")
+    with pytest.raises(InputError, match="by= has no effect on outputs per example"):
+        rs.sources({"all": np.zeros((3, 4)), "init": np.zeros((3, 4))}, by="model")

@@ -16,16 +16,26 @@ from ..._reading.evaluations.options import EvaluationReading, checked
 from ..._words import count, listed
 from ...errors import InputError
 from .._statistics import holm_adjusted
+from .bars import BOOTSTRAP, METHODS, WILSON
 from .consistency import consistency_of
 from .deciding import deciding_items, fewest_items
 from .defaults import FEW_CLUSTERS, LEVEL, MOST_MISSING, ON
 from .grid import Grid, ModelGrid, grid_of
+from .halves import halves, leader, only_items
 from .judging import How, decided, judged_pair, margin_p, p_of, pair_of, score_of_model
 from .result import Asked, Evaluations, ModelDifference, ModelScore
 from .shares import sources_of
 from .words import plural
 
-SETTINGS: dict[str, Any] = {"confidence_level": LEVEL, "prompts": "fixed"}
+SETTINGS: dict[str, Any] = {
+    "confidence_level": LEVEL,
+    "prompts": "fixed",
+    "method": WILSON,
+    "weights": "items",
+    "pair_seeds": False,
+    "bayes": False,
+    "split": False,
+}
 
 
 class EvaluationSettings(EvaluationReading, total=False):
@@ -35,10 +45,27 @@ class EvaluationSettings(EvaluationReading, total=False):
         Of intervals; default 0.95.
     prompts : {"fixed", "random"}
         Whether the prompts are all that matter (default), or a draw from many.
+    method : {"wilson", "t", "beta", "bootstrap"}
+        Of the intervals of means: Wilson's with an effective number of items and t (default), t alone, Jeffreys' with
+        that number, or the percentile bootstrap over clusters (and trainings). All but the first are too short in some
+        designs. Differences always have the t form.
+    weights : {"items", "rows"}
+        Whether every item weighs the same (default), or every answer.
+    pair_seeds : bool
+        Whether trainings of equal names are pairs, such as two recipes from the same start.
+    bayes : bool
+        Whether to add the posterior of each difference, under independent Jeffreys priors; for ``on="models"``.
+    split : bool
+        Whether one half of the clusters chooses the best model and the other half reports on it.
     """
 
     confidence_level: float
     prompts: str
+    method: str
+    weights: str
+    pair_seeds: bool
+    bayes: bool
+    split: bool
 
 
 def evaluations(
@@ -93,12 +120,49 @@ def evaluations(
     check_settings(settings, {**READING, **SETTINGS}, evaluations)
     options: dict[str, Any] = {**SETTINGS, **settings}
     check_choice(options["prompts"], "way to take prompts", ("fixed", "random"))
+    check_choice(options["method"], "method of intervals", METHODS)
+    check_choice(options["weights"], "way to weigh answers", ("items", "rows"))
     asked, margin = _asked(not_worse, equivalent)
     level = check_confidence_level(options["confidence_level"])
     reading = {name: value for name, value in settings.items() if name in READING}
-    grid = grid_of(as_answers(source, labels, **reading), checked(reading)["missing"])
-    how = How(_covered(grid, on), level, asked, margin, options["prompts"] == "random", grid.bounded)
-    return _evaluated(grid, how, _pairs(grid, baseline), baseline)
+    answers, missing = as_answers(source, labels, **reading), checked(reading)["missing"]
+    grid = grid_of(answers, missing)
+    chosen = None
+    if options["split"]:
+        if baseline is not None or len(grid.models) < 2:
+            found = f"split= with {count(len(grid.models), 'model')}" + f" and baseline={baseline!r}" * bool(baseline)
+            raise InputError(found, "two models or more, of which the best is chosen", "Drop split= (--split).")
+        choosing, reporting = halves(grid)
+        chosen, grid = leader(grid, choosing).name, grid_of(only_items(answers, reporting), missing)
+    how = How(
+        _covered(grid, "models" if on is None and options["bayes"] else on),
+        level,
+        asked,
+        margin,
+        options["prompts"] == "random",
+        grid.bounded,
+        method=options["method"],
+        by_rows=options["weights"] == "rows",
+        pair_seeds=bool(options["pair_seeds"]),
+        bayes=bool(options["bayes"]),
+        binary=grid.binary,
+    )
+    _check_ways(how)
+    return _evaluated(grid, how, _pairs(grid, baseline, chosen), baseline, chosen)
+
+
+def _check_ways(how: How) -> None:
+    """Raise where a method is asked for that the answer does not allow."""
+    if how.method == "beta" and not how.bounded:
+        raise InputError("method='beta' with scores beyond 0..1", "scores within 0..1", "Pass method='t'.")
+    if how.method == BOOTSTRAP and how.on not in ("models", "distribution"):
+        raise InputError(f"method='bootstrap' with on={how.on!r}", "on='models', as items are drawn")
+    if how.bayes and (how.on != "models" or not how.bounded):
+        found = f"bayes=True with on={how.on!r}" if how.bounded else "bayes=True with scores beyond 0..1"
+        raise InputError(found, "scores within 0..1 of these checkpoints on new items", "Drop bayes= (--bayes).")
+    if how.pair_seeds and how.on not in ("distribution", "test-set"):
+        hint = "Drop pair_seeds= (--pair-seeds): only new trainings have pairs."
+        raise InputError(f"pair_seeds=True with on={how.on!r}", "on='distribution' or on='test-set'", hint)
 
 
 def _asked(not_worse: float | None, equivalent: float | None) -> tuple[str, float | None]:
@@ -167,8 +231,11 @@ _REFUSALS = {
 }
 
 
-def _pairs(grid: Grid, baseline: str | None) -> list[tuple[ModelGrid, ModelGrid]]:
+def _pairs(grid: Grid, baseline: str | None, chosen: str | None) -> list[tuple[ModelGrid, ModelGrid]]:
     """Return which models are compared, old and new."""
+    if chosen is not None:
+        new = next(model for model in grid.models if model.name == chosen)
+        return [(model, new) for model in grid.models if model.name != chosen]
     if baseline is not None:
         check_choice(baseline, "model", [model.name for model in grid.models])
         old = next(model for model in grid.models if model.name == baseline)
@@ -176,7 +243,9 @@ def _pairs(grid: Grid, baseline: str | None) -> list[tuple[ModelGrid, ModelGrid]
     return list(combinations(grid.models, 2))
 
 
-def _evaluated(grid: Grid, how: How, compared: list[tuple[ModelGrid, ModelGrid]], baseline: str | None) -> Evaluations:
+def _evaluated(
+    grid: Grid, how: How, compared: list[tuple[ModelGrid, ModelGrid]], baseline: str | None, chosen: str | None = None
+) -> Evaluations:
     answers = grid.answers
     pairs = [pair_of(grid, old, new, how) for old, new in compared]
     p = np.array([p_of(pair) for pair in pairs])
@@ -206,6 +275,8 @@ def _evaluated(grid: Grid, how: How, compared: list[tuple[ModelGrid, ModelGrid]]
             baseline=baseline,
             clusters=None if grid.cluster is None else answers.cluster_name,
             metric=answers.metric,
+            method=how.method,
+            chosen=chosen,
         ),
         models=scores,
         differences=gaps,
@@ -232,6 +303,8 @@ def _may_be_best(grid: Grid, scores: tuple[ModelScore, ...], how: How) -> tuple[
 
 def _warnings(grid: Grid, scores: tuple[ModelScore, ...], gaps: tuple[ModelDifference, ...], how: How) -> list[str]:
     found: list[str] = []
+    if how.method != WILSON:
+        found.append(f"Intervals of means are by method={how.method!r}, which covers less than it says with few items.")
     clusters = min(one.counts.n_clusters for one in scores)
     if grid.cluster is not None and clusters < FEW_CLUSTERS and how.on in ("models", "distribution"):
         noun = grid.answers.cluster_name

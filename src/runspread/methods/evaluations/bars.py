@@ -14,6 +14,8 @@ from ..scores.one_arm import t_quantile
 from ..variance.clusters import Grouping, mean_variance, single_groups
 
 Floats = NDArray[np.float64]
+WILSON, BOOTSTRAP = "wilson", "bootstrap"
+METHODS = (WILSON, "t", "beta", BOOTSTRAP)  # of intervals of a mean
 _ROUNDING = 1e-12  # differences below it are rounding, not spread
 
 
@@ -149,13 +151,29 @@ def wilson(mean: float, n_effective: float, quantile: float) -> tuple[float, flo
 
 
 def interval(
-    mean: float, bar: Bar, level: float, clusters: int, *, bounded: bool = True, most: float = math.inf
+    mean: float,
+    bar: Bar,
+    level: float,
+    clusters: int,
+    *,
+    bounded: bool = True,
+    most: float = math.inf,
+    method: str = WILSON,
 ) -> tuple[float, float]:
-    """Return the interval of a mean: Wilson's with t, or t alone where scores are not within 0..1."""
+    """Return the interval of a mean: Wilson's with t, or t alone where scores are not within 0..1, or as asked."""
     if math.isnan(bar.variance) or not bar.df > 0:
         return math.nan, math.nan
     quantile = t_quantile((1 + level) / 2, bar.df)
-    if not bounded:
+    if not bounded or method == "t":
         half = quantile * math.sqrt(bar.variance)
         return mean - half, mean + half
-    return wilson(mean, effective_items(mean, bar.variance, clusters, most), quantile)
+    n_effective = effective_items(mean, bar.variance, clusters, most)
+    return beta(mean, n_effective, level) if method == "beta" else wilson(mean, n_effective, quantile)
+
+
+def beta(mean: float, n_effective: float, level: float) -> tuple[float, float]:
+    """Return Jeffreys' interval with an effective number of items; it knows nothing of degrees of freedom."""
+    from scipy.special import betaincinv
+
+    right, wrong = mean * n_effective + 0.5, (1 - mean) * n_effective + 0.5
+    return float(betaincinv(right, wrong, (1 - level) / 2)), float(betaincinv(right, wrong, (1 + level) / 2))

@@ -60,19 +60,21 @@ class Cells:
         """Return the weight of each cell in its item: all that are there weigh the same (evals 3.3)."""
         return 1.0 / np.bincount(self.item)[self.item]
 
-    def item_means(self, items: int) -> Floats:
-        """Return the mean of the cells of each item [items]; NaN where there is none."""
-        return _mean_by(self.item, self.mean, np.ones(len(self)), items)
+    def item_means(self, items: int, *, by_answers: bool = False) -> Floats:
+        """Return the mean of each item [items] over its cells, or over its answers; NaN where there is none."""
+        return _mean_by(self.item, self.mean, self._counting(by_answers), items)
 
-    def by(self, level: Codes, levels: int, items: int) -> Floats:
-        """Return means [levels, items] over the other factor; NaN where missing."""
+    def by(self, level: Codes, levels: int, items: int, *, by_answers: bool = False) -> Floats:
+        """Return means [levels, items] over the other factor, of cells or of answers; NaN where missing."""
         flat = level * items + self.item
-        ones = np.ones(len(self))
-        return _mean_by(flat, self.mean, ones, levels * items).reshape(levels, items)
+        return _mean_by(flat, self.mean, self._counting(by_answers), levels * items).reshape(levels, items)
+
+    def _counting(self, by_answers: bool) -> Floats:
+        return self.n.astype(np.float64) if by_answers else np.ones(len(self))
 
 
 def _mean_by(codes: Codes, values: Floats, weights: Floats, size: int) -> Floats:
-    total, weight = np.bincount(codes, values, size), np.bincount(codes, weights, size)
+    total, weight = np.bincount(codes, weights * values, size), np.bincount(codes, weights, size)
     with np.errstate(invalid="ignore"):
         return np.where(weight > 0, total / weight, np.nan)
 

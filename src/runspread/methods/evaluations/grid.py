@@ -38,6 +38,10 @@ class ModelGrid:
         Mean of each item with all that has no score wrong, and right.
     mean_rows : float
         Mean of all answers, whichever the item.
+    seed_names : tuple of str
+        What the trainings are called.
+    share : ndarray of float64 [cells] or None
+        Weight of each cell in the mean of its item; None where all cells of an item weigh the same.
     """
 
     name: str
@@ -51,6 +55,8 @@ class ModelGrid:
     worst: Floats
     best: Floats
     mean_rows: float
+    seed_names: tuple[str, ...] = ()
+    share: Floats | None = None
 
     @property
     def seeds(self) -> int:
@@ -138,7 +144,7 @@ def _clusters(found: Codes) -> Codes:
 def _model(answers: Answers, asked: Answers, code: int) -> ModelGrid:
     """Return one model from its answers with a score, and from all that it was `asked`."""
     own, every = (one.take(one.model == code) for one in (answers, asked))
-    _, seed = renumbered(own.seed)
+    trainings, seed = renumbered(own.seed)
     cells = cells_of(seed, own.prompt, own.item, own.score)
     items, seeds, prompts = len(answers.items), int(seed.max()) + 1, len(answers.prompts)
     x, lost = cells.item_means(items), np.isnan(every.score)
@@ -155,6 +161,7 @@ def _model(answers: Answers, asked: Answers, code: int) -> ModelGrid:
         worst=worst,
         best=best,
         mean_rows=float(own.score.mean()),
+        seed_names=tuple(answers.seeds[code] for code in trainings.tolist()),
     )
 
 

@@ -13,12 +13,15 @@ from ...errors import InputError
 from .._statistics import holm_adjusted
 from ..scores.forms import Difference, Judged, judged
 from ..scores.one_arm import t_quantile
-from .bars import Bar, Variances, bar_of, effective_items, interval, together
+from .bars import BOOTSTRAP, WILSON, Bar, Variances, bar_of, effective_items, interval, together
 from .defaults import FEW_DISCORDANT, FEW_ITEMS, POWER
 from .differences import guarded, mcnemar
 from .grid import Grid, ModelGrid, stratified
-from .means import Level, Strata, mean_bar, prompts_of, same_items_bar, samples_bar, seeds_of
+from .means import Level, Strata, mean_bar, prompts_of, same_items_bar, samples_bar, seeds_of, trainings_in_pairs
+from .posterior import Posterior, posterior_of
+from .resampling import resampled
 from .result import Counts, Discordant, ModelDifference, ModelScore
+from .row_weights import by_rows
 
 
 class How(NamedTuple):
@@ -30,6 +33,11 @@ class How(NamedTuple):
     margin: float | None
     random_prompts: bool
     bounded: bool = False  # whether differences lie within -1..1
+    method: str = WILSON
+    by_rows: bool = False
+    pair_seeds: bool = False
+    bayes: bool = False
+    binary: bool = False  # whether all scores are 0 or 1
 
 
 class Pair(NamedTuple):
@@ -43,6 +51,7 @@ class Pair(NamedTuple):
     one: Difference
     discordant: Discordant
     forced: bool  # too few equal differences for any verdict
+    strata: Strata
 
 
 def _variances(
@@ -60,8 +69,11 @@ def _levels(
     models: list[ModelGrid], by_prompt: NDArray[np.float64], rows: NDArray[np.bool_], grid: Grid, how: How
 ) -> tuple[list[Level], Level | None]:
     """Return what the trainings of the models add, and what random prompts do."""
-    seeds = [found for found in (seeds_of(model, rows, grid) for model in models) if found is not None]
-    levels = seeds if len(seeds) == len(models) else []
+    if how.pair_seeds and len(models) == 2:
+        levels = [trainings_in_pairs(models[0], models[1], rows, grid)]
+    else:
+        seeds = [found for found in (seeds_of(model, rows, grid) for model in models) if found is not None]
+        levels = seeds if len(seeds) == len(models) else []
     return levels, prompts_of(by_prompt, rows, grid) if how.random_prompts else None
 
 
@@ -85,12 +97,16 @@ def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
     """Return the mean of a model on all its items."""
     rows = ~np.isnan(model.x)
     strata = grid.strata(rows)
+    model = by_rows(model, strata) if how.by_rows else model
     levels, prompts = _levels([model], model.by_prompt, rows, grid, how)
     found = _variances(model.x, strata, levels, how, samples_bar(model, rows, strata))
     found = _with_prompts(found, prompts, how)
     mean, bar = stratified(model.x, strata), _bar(found, how.on)
     most = model.answers if grid.binary and how.on == "models" else math.inf
-    lo, hi = interval(mean, bar, how.level, found.n_clusters, bounded=grid.bounded, most=most)
+    if how.method == BOOTSTRAP:
+        lo, hi = resampled(model, strata, how.level, trainings=how.on == "distribution")
+    else:
+        lo, hi = interval(mean, bar, how.level, found.n_clusters, bounded=grid.bounded, most=most, method=how.method)
     items, every = int(rows.sum()), grid.strata(np.ones_like(rows))
     worst, best = (stratified(one, every) if grid.bounded else math.nan for one in (model.worst, model.best))
     return ModelScore(
@@ -135,6 +151,9 @@ def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, only: NDArray[
     d = new.x - old.x
     rows = common_items(d, old.name, new.name) if only is None else only
     strata = grid.strata(rows)
+    if how.by_rows:
+        old, new = by_rows(old, strata), by_rows(new, strata)
+        d = new.x - old.x
     levels, prompts = _levels([old, new], new.by_prompt - old.by_prompt, rows, grid, how)
     bars = [samples_bar(model, rows, strata) for model in (old, new)]
     samples = None
@@ -147,7 +166,7 @@ def pair_of(grid: Grid, old: ModelGrid, new: ModelGrid, how: How, only: NDArray[
     bar = _bar(found, how.on)
     one = guarded(value, bar, d[rows], grid.grouping(np.flatnonzero(rows)))
     forced = not bar.variance > 0 and int(rows.sum()) < FEW_ITEMS
-    return Pair(old, new, rows, found, value, one, _discordant(grid, old, new, rows), forced)
+    return Pair(old, new, rows, found, value, one, _discordant(grid, old, new, rows), forced, strata)
 
 
 def common_items(d: NDArray[np.float64], old: str, new: str) -> NDArray[np.bool_]:
@@ -228,7 +247,23 @@ def judged_pair(pair: Pair, p_holm: float, p_margin: float, how: How, compared: 
         lacks_new=int(missing[1].sum()),
         variances=pair.variances,
         discordant=pair.discordant,
+        posterior=_posterior(pair, how),
     )
+
+
+def _posterior(pair: Pair, how: How) -> Posterior:
+    """Return the posterior of the difference, of means with as many independent questions as their variance tells."""
+    if not how.bayes:
+        return Posterior()
+    old, new = (_questions(model, pair.strata, how) for model in (pair.old, pair.new))
+    return posterior_of(old, new, how.level)
+
+
+def _questions(model: ModelGrid, strata: Strata, how: How) -> tuple[float, float]:
+    """Return the mean of a model, and how many independent questions would tell it as well."""
+    mean, found = stratified(model.x, strata), mean_bar(model.x, strata, [])
+    most = model.answers if how.binary else math.inf
+    return mean, effective_items(mean, found.var_items, found.n_clusters, most)
 
 
 def within(ends: tuple[float, float], *, bounded: bool) -> tuple[float, float]:

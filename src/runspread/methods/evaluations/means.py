@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._words import listed
+from ...errors import InputError
 from ..variance.clusters import Grouping
 from .bars import Bar, Variances, over_seeds, together, variances
 from .cells import Floats
@@ -90,6 +92,31 @@ def seeds_of(model: ModelGrid, rows: NDArray[np.bool_], grid: Grid) -> Level | N
     return found._replace(variance=max(0.0, part) / model.seeds, inter=0.0)
 
 
+def trainings_in_pairs(old: ModelGrid, new: ModelGrid, rows: NDArray[np.bool_], grid: Grid) -> Level:
+    """Return what trainings add to a difference where those of both models are pairs, by their names (evals 1).
+
+    Raises
+    ------
+    InputError
+        Trainings without names, or with other ones, or items that lack some.
+    """
+    if "" in old.seed_names or set(old.seed_names) != set(new.seed_names):
+        raise InputError(
+            f"the trainings {listed(old.seed_names, 4)} of {old.name} and {listed(new.seed_names, 4)} of {new.name}",
+            "the same names, to pair them",
+            "Name the trainings with seed=, or drop pair_seeds= (--pair-seeds).",
+        )
+    order = [new.seed_names.index(name) for name in old.seed_names]
+    found = level_of(new.by_seed[order] - old.by_seed, rows, grid)
+    if found is None or not found.complete:
+        raise InputError(
+            f"{old.name} and {new.name} have too few trainings or items that all of them answered",
+            "two trainings of each, and nine items of ten from all",
+            "Drop pair_seeds= (--pair-seeds).",
+        )
+    return found
+
+
 def samples_bar(model: ModelGrid, rows: NDArray[np.bool_], strata: Strata) -> Bar | None:
     """Return the variance for new answers of these checkpoints to these items; None without repeats (evals 2.3)."""
     cells = model.cells
@@ -99,7 +126,8 @@ def samples_bar(model: ModelGrid, rows: NDArray[np.bool_], strata: Strata) -> Ba
     for items, _ in strata:
         weight[items] = 1 / (len(items) * len(strata))
     kept = rows[cells.item]
-    parts = np.square(weight[cells.item] * cells.weights()) * cells.noise
+    share = cells.weights() if model.share is None else model.share
+    parts = np.square(weight[cells.item] * share) * cells.noise
     return Bar(float(parts[kept].sum()), float((cells.n[kept] - 1).sum()))
 
 

@@ -11,6 +11,7 @@ from .bars import Variances
 from .consistency import Consistency
 from .deciding import DecidingItems
 from .paper_table import latex_of
+from .posterior import Posterior
 from .shares import EvaluationSources
 from .words import answer
 
@@ -113,6 +114,8 @@ class ModelDifference(Part):
         By where they come from.
     discordant : Discordant
         The exact test, where it applies.
+    posterior : Posterior
+        What is believed of the difference, where that was asked for.
     """
 
     old: str
@@ -135,6 +138,7 @@ class ModelDifference(Part):
     lacks_new: int
     variances: Variances
     discordant: Discordant
+    posterior: Posterior
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -158,6 +162,10 @@ class Asked(Part):
         What clusters are called; None without.
     metric : str
         Name of the score.
+    method : str
+        Of the intervals of means: wilson, t, beta or bootstrap.
+    chosen : str or None
+        The model that led on the other half of the questions, where one half chooses and the other reports.
     """
 
     on: str
@@ -167,6 +175,8 @@ class Asked(Part):
     baseline: str | None
     clusters: str | None
     metric: str
+    method: str = "wilson"
+    chosen: str | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -29,6 +29,8 @@ def answer(one: Evaluations) -> str:
     """Return the answer of a result: of one model its mean, of two their difference, of more who is best."""
     if not one.differences:
         return _of_model(one, one.models[0])
+    if one.question.chosen is not None:
+        return _of_chosen(one, one.question.chosen)
     return _of_two(one, one.differences[0]) if len(one.differences) == 1 else _of_many(one)
 
 
@@ -54,6 +56,20 @@ def _of_model(one: Evaluations, score: ModelScore) -> str:
     ends = f"{_unit(one, score.lo)} to {_unit(one, score.hi)}"
     text = f"{score.model} {verb} {what} ({_level(one)} interval {ends} for {cover})."
     return f"{text} {_not_covered(one, [score])}".strip()
+
+
+def _of_chosen(one: Evaluations, chosen: str) -> str:
+    """Return how good the model is that led on the other half of the questions, and which it is better than."""
+    score = next(score for score in one.models if score.model == chosen)
+    scale = " %" if one.in_unit else ""
+    ends = f"{_level(one)} interval {_unit(one, score.lo)} to {_unit(one, score.hi)}"
+    found = f"{_unit(one, score.mean)}{scale} on the other ({ends}) {COVERS[one.question.on]}"
+    groups = {word: [gap.old for gap in one.differences if gap.verdict == word] for word in _ORDER}
+    words = {"undecided": "undecided against", "equivalent": "equivalent to"}
+    told = [f"{words.get(word, f'{word} than')} {listed(names)}" for word, names in groups.items() if names]
+    tests = count(len(one.differences), "comparison")
+    text = f"{chosen} leads on one half of the questions and has {found}: {'; '.join(told)} (Holm over {tests})."
+    return f"{text} {_not_covered(one, list(one.models))}".strip()
 
 
 def _cover(one: Evaluations, noun: str | None) -> str:
@@ -87,6 +103,9 @@ def _of_two(one: Evaluations, gap: ModelDifference) -> str:
     shown = min(gap.smallest_gap, 1.0) if one.in_unit else gap.smallest_gap
     least = f"a gap under {_unit(one, shown)}{points} would be missed one time in five"
     rest = _not_covered(one, scores)
+    if not math.isnan(gap.posterior.p_better):
+        belief = f"With independent Jeffreys priors, {gap.new} is better with probability {gap.posterior.p_better:.1%}"
+        rest = f"{belief}. {rest}".strip()
     if gap.verdict in ("better", "worse"):
         p = p_text(gap.p)
         what = f"{_unit(one, abs(gap.diff))}{points} {gap.verdict}"

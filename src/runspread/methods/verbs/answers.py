@@ -13,7 +13,7 @@ from ..evaluations.budget import EvaluationPlan, plan_evals
 from ..evaluations.result import Evaluations
 from .settings import refuse
 
-_KNOWN = (*READING, *SETTINGS, "baseline", "on", "not_worse", "equivalent")
+_KNOWN = (*READING, *(SETTINGS.keys() - {"split"}), "baseline", "on", "not_worse", "equivalent")
 
 
 def are_answers(*sources: Any) -> bool:
