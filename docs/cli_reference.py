@@ -15,6 +15,17 @@ HEAD = """# Command line
 `runspread COMMAND --help` shows the same texts. Exit status: 0 if the verdict that was asked for holds (or none was
 asked for), 1 if its opposite is shown, 3 if it is undecided, 2 if there is no answer or the input is wrong, 130 if
 interrupted.
+
+`--json` prints a result for programs. Of arrays of more than 1,000 numbers it holds the shape, under `omitted`;
+`--json-all` prints them too. A command that is silent for two seconds shows on a terminal that it still works.
+
+A shell completes commands, options, names of recipes, and paths of studies and of files with data:
+
+```bash
+eval "$(_RUNSPREAD_COMPLETE=bash_source runspread)"                            # in ~/.bashrc
+eval "$(_RUNSPREAD_COMPLETE=zsh_source runspread)"                             # in ~/.zshrc
+_RUNSPREAD_COMPLETE=fish_source runspread > ~/.config/fish/completions/runspread.fish
+```
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -143,12 +142,8 @@ def check_choice(value: Any, name: str, choices: Collection[str], renamed: Mappi
     if value in choices:
         return value
     now = (renamed or {}).get(value)
-    near = [now] if now in choices else get_close_matches(str(value), list(choices), n=1)
-    raise InputError(
-        f"unknown {name} {value!r}",
-        f"one of {', '.join(sorted(choices))}",
-        f"Did you mean {near[0]!r}?" if near else "",
-    )
+    hint = f"Did you mean {now!r}?" if now in choices else ""  # else the nearest
+    raise InputError(f"unknown {name} {value!r}", f"one of {', '.join(sorted(choices))}", hint)
 
 
 def check_mapping(value: Any, name: str) -> Mapping[Any, Any]:

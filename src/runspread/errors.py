@@ -20,6 +20,9 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
+
 from ._words import visible
 
 __all__ = [
@@ -51,10 +54,12 @@ class RunspreadError(Exception):
     expected : str, optional
         What would have been right: what follows "Expected".
     hint : str, optional
-        What to do next, as a sentence; it may end with a command to copy.
+        What to do next, as a sentence; it may end with a command to copy. Where there is none, `found` ends with a name
+        in quotes, and `expected` lists names ("one of a, b, c"), the nearest of them is suggested.
     """
 
     def __init__(self, found: str, expected: str = "", hint: str = "") -> None:
+        hint = hint or _meant(found, expected)
         super().__init__(found, expected, hint)
         self.found, self.expected, self.hint = found, expected, hint
 
@@ -62,6 +67,17 @@ class RunspreadError(Exception):
         expected = f"Expected {self.expected}" if self.expected else ""
         stopped = [part if part.endswith((".", "?")) else f"{part}." for part in (self.found, expected) if part]
         return visible(" ".join([*stopped, *([self.hint] if self.hint else [])]))
+
+
+def _meant(found: str, expected: str) -> str:
+    """Return which of the names that are expected is nearest to the one that was found."""
+    quoted = re.findall(r"'([^']+)'", found)
+    if not (quoted and expected.startswith("one of")):
+        return ""
+    known = re.split(r", | and ", expected.removeprefix("one of").lstrip(": "))
+    names = [re.sub(r"^(\w+ )?'(.*)'$", r"\2", name) for name in known]
+    near = get_close_matches(quoted[-1], names, n=1)
+    return f"Did you mean {near[0]!r}?" if near and quoted[-1] not in names else ""
 
 
 class InputError(RunspreadError, ValueError):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
 
 from runspread._cli import cli
 from runspread._cli.demo import QUESTIONS
+
+from .conftest import demo
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -25,23 +25,11 @@ FINDINGS = {  # what each method finds in the study of 48 runs; numbers may diff
 }
 
 
-def demo(folder, *words):
-    words = [sys.executable, "-m", "runspread", "demo", "--out", folder, *map(str, words)]
-    return subprocess.run(words, capture_output=True, text=True, check=True)
-
-
 def answers(done) -> dict[str, str]:
     """Return what was printed under each question, by the title of its section."""
     paragraphs = [part.strip().split("\n", 1) for part in done.stdout.split("\n\n")]
     return {title: text for question in paragraphs for title, asked in QUESTIONS.items() if question[0] == asked
             for text in question[1:]}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """The folder of a small demo, and what the command said."""
-    folder = tmp_path_factory.mktemp("demo") / "study"
-    return folder, demo(folder, "--runs", 12)
 
 
 def check_page(folder, done):
@@ -54,16 +42,16 @@ def check_page(folder, done):
     return page
 
 
-def test_the_demo_answers_with_all_five_methods_on_the_terminal_and_on_the_page(small):
-    check_page(*small)
+def test_the_demo_answers_with_all_five_methods_on_the_terminal_and_on_the_page(small_demo):
+    check_page(*small_demo)
 
 
 def advised(done) -> list[list[str]]:
     return [line.partition("#")[0].split()[1:] for line in done.stdout.splitlines() if line.startswith("  runspread ")]
 
 
-def test_the_three_commands_that_the_demo_advises_have_an_answer(small):
-    commands = advised(small[1])
+def test_the_three_commands_that_the_demo_advises_have_an_answer(small_demo):
+    commands = advised(small_demo[1])
     assert [words[0] for words in commands] == ["compare", "paradox", "plan"]
     for words in commands:
         answer = CliRunner().invoke(cli, words)

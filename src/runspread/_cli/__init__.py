@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 import warnings
+from difflib import get_close_matches
 from importlib import resources
 from typing import Any
 
@@ -22,6 +23,7 @@ from .._words import RENAMED_KEYWORDS, visible
 from ..errors import RunspreadError
 from .interrupts import INTERRUPTED, handle_signals
 from .printing import say, show_usage_error
+from .waiting import sign
 
 # In the order of the help; others follow. A command is the function `command` of a module here, imported when it is
 # called; its line in the list is the first of that function's docstring.
@@ -69,13 +71,25 @@ class _Commands(click.Group):
             return None
         return importlib.import_module(f"{__name__}.{_module(cmd_name)}").command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            if not near:
+                raise
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, first_line(name)) for name in COMMANDS])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with sign.running():
+                return super().invoke(ctx)
         except click.NoSuchOption as error:
             new = "--" + RENAMED_KEYWORDS.get(error.option_name.removeprefix("--"), "").replace("_", "-")
             if error.ctx is not None and any(new in each.opts for each in error.ctx.command.params):

@@ -10,6 +10,7 @@ import click
 from .._reading.scores.files import holds_scores
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
+from .completion import SourcePath
 from .evaluations import finish_models, hold_answers
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
 from .printing import say
@@ -26,8 +27,8 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
 
 
 @click.command("compare")
-@click.argument("a", type=click.Path())
-@click.argument("b", required=False, type=click.Path())
+@click.argument("a", type=SourcePath())
+@click.argument("b", required=False, type=SourcePath())
 @click.option("--baseline", metavar="ARM", help="The old arm; without --new each other arm is compared with it.")
 @click.option("--new", "new_arm", metavar="ARM", help="The new arm.")
 @split_option

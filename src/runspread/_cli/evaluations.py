@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from ..errors import InputError
+from .completion import SourcePath
 from .printing import say
 from .show import fraction, json_option, level_option, plot_option, save_plot, show
 from .statuses import status_of
@@ -67,7 +68,7 @@ def hold_answers(*paths: str | None) -> bool:
 
 
 @click.command("evaluations")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=SourcePath(), metavar="PATH...")
 @reading_options
 @click.option("--baseline", metavar="MODEL", help="Model that the others are compared with.")
 @click.option("--on", type=click.Choice(ON), help="What the answer covers; default the widest that the data allow.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .completion import recipe_names
 from .opening import refuse_ignored
 from .printing import say
 from .progress import step_progress
@@ -13,7 +14,7 @@ from .show import json_option, refuse_written, show, show_cost
 
 
 @click.command("hyper-batch")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=recipe_names)
 @click.option(
     "--members", type=click.IntRange(min=1), default=4, show_default=True, help="Number of members in the network."
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from .completion import recipe_names
 from .printing import say
 from .progress import training_progress
 from .show import json_option, refuse_written, show, show_cost
@@ -14,7 +15,7 @@ VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
 
 
 @click.command("hyper-deep")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=recipe_names)
 @click.option(
     "--search",
     "spaces",

@@ -8,6 +8,7 @@ import click
 
 from .._reading.kinds import KINDS
 from .._words import count
+from .completion import SourcePath
 from .opening import refuse_ignored
 from .printing import say
 from .show import json_option, show_data, show_runs
@@ -37,7 +38,7 @@ def _span(_: click.Context, parameter: click.Parameter, text: str) -> float:
 
 
 @click.command("import")
-@click.argument("paths", metavar="PATH", nargs=-1, required=True, type=click.Path())
+@click.argument("paths", metavar="PATH", nargs=-1, required=True, type=SourcePath())
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of the study, new or one that an import made.")
 @click.option("--from", "format", metavar="FORMAT", help="Look for this format alone, such as tensorboard or table.")
 @click.option("--dry-run", is_flag=True, help="Show what would be imported, and write nothing.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .choosing import choosing_runs
+from .completion import SourcePath
 from .opening import open_chosen, refuse_ignored
 from .progress import counted
 from .show import json_option, show
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("paradox")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="STUDY_OR_TABLE...")
+@click.argument("sources", nargs=-1, required=True, type=SourcePath(), metavar="STUDY_OR_TABLE...")
 @click.option("--target", default="test_accuracy", show_default=True, help="Column that measures quality.")
 @click.option("--by", "partition", default="depth", show_default=True, help="Column to group the models by.")
 @click.option(

@@ -12,6 +12,7 @@ from .._results import Result
 from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
+from .completion import SourcePath
 from .evaluations import COSTS, cost_options, hold_answers, planned
 from .opening import kind_option, labels_option, open_sources, refuse_ignored
 from .scores import OF_SCORES, asked, reading_options
@@ -23,7 +24,7 @@ _NOT_OF_ANSWERS = (*_PILOT, *_MARGINS, "runs", "against", "baseline", "n_old", "
 
 
 @click.command("plan")
-@click.argument("study", required=False, type=click.Path())
+@click.argument("study", required=False, type=SourcePath())
 @click.option(
     "--gap",
     type=float,

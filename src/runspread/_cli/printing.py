@@ -9,15 +9,18 @@ from typing import Any
 import click
 
 from .._words import visible
+from .waiting import sign
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     """Print a text, and end the line unless `nl` is false; control characters in it are spelled out."""
+    sign.clear()
     click.echo(visible(str(text)), err=err, nl=nl)
 
 
 def rewrite(text: str, *, last: bool) -> None:
     """Print a line of progress over the one before it, on standard error."""
+    sign.clear()
     click.echo(f"\r{visible(text)}", nl=last, err=True)
 
 
@@ -34,6 +37,10 @@ def plain_console(**options: Any) -> Any:
     from rich.segment import Segment
 
     class PlainConsole(Console):
+        def print(self, *args: Any, **keywords: Any) -> None:
+            sign.clear()
+            super().print(*args, **keywords)
+
         def render(self, *args: Any, **keywords: Any) -> Iterable[Segment]:
             for one in super().render(*args, **keywords):
                 yield one if one.control else Segment(visible(one.text), one.style)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .printing import rewrite, say
+from .waiting import sign
 
 if TYPE_CHECKING:
     from ..training.progress import TrainingProgress
@@ -20,7 +21,7 @@ LINE_EVERY = 10.0  # seconds between plain lines
 def training_progress() -> Generator[Callable[[TrainingProgress], None]]:
     """Yield what `train` calls with its progress; it goes to standard error, so that results can be piped."""
     if sys.stderr.isatty():
-        with _bar() as update:
+        with sign.held(), _bar() as update:
             yield update
     else:
         yield _lines()

@@ -9,6 +9,7 @@ import click
 
 from .choosing import choosing_runs
 from .compare import ON_TASKS
+from .completion import SourcePath
 from .evaluations import finish_models, hold_answers
 from .opening import kind_option, labels_option, refuse_ignored
 from .scores import asked, finish, latex_option, normalise_option, reading_options, rows_option
@@ -16,7 +17,7 @@ from .show import json_option, level_option, plot_option, split_option
 
 
 @click.command("rank")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="TABLE_OR_RUNS...")
+@click.argument("sources", nargs=-1, required=True, type=SourcePath(), metavar="TABLE_OR_RUNS...")
 @click.option("--baseline", metavar="ARM", help="Compare each other arm with this one.")
 @click.option("--on", type=click.Choice(ON_TASKS), help="What the answer covers, with several tasks.")
 @click.option("--spread", type=click.Choice(("each", "shared")), help="Each arm spreads on its own, or all alike.")

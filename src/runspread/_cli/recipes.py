@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from .completion import recipe_names
 from .show import json_option, show_data, show_table
 
 
 @click.command("recipes")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=recipe_names)
 @json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the recipes that can be trained by name, or show all settings of one."""

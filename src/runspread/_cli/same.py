@@ -10,6 +10,7 @@ import click
 from ..methods.trimming import defaults
 from .choosing import choosing_runs
 from .compare import ON, show_verdict
+from .completion import SourcePath
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import fraction, json_option, show, split_option
@@ -17,8 +18,8 @@ from .trimming import number_or_name
 
 
 @click.command("same")
-@click.argument("old", metavar="OLD", type=click.Path())
-@click.argument("new", metavar="NEW", type=click.Path())
+@click.argument("old", metavar="OLD", type=SourcePath())
+@click.argument("new", metavar="NEW", type=SourcePath())
 @click.option(
     "--alpha", default=defaults.ALLOWED, show_default=True, help="Largest fraction of the new outputs that may differ."
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from .._relabelling import relabelled
 from .._results import Result, Table, json_safe, to_plain
 from ..errors import InputError
 from .choosing import choosing_runs, collected, file_of_value, grouping_runs, run_names
+from .completion import SourcePath
 from .printing import plain_console, say
 
 if TYPE_CHECKING:
@@ -24,9 +26,24 @@ if TYPE_CHECKING:
 
 TIMED = 64  # examples that a prediction is timed on
 _WIDEST = 1000  # characters of a table in a pipe
-json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-_STUDY: Callable[..., Any] = click.argument("study", metavar="STUDY", type=click.Path())
+_STUDY: Callable[..., Any] = click.argument("study", metavar="STUDY", type=SourcePath())
 split_option: Callable[..., Any] = click.option("--split", default="test", show_default=True, help="Data split to use.")
+
+_LARGE = 1000  # numbers in an array that JSON holds only on request
+_ALL = "runspread.all"
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--json``, and ``--json-all``, which omits no large array."""
+    text = f"Print the result as JSON, arrays of more than {_LARGE:,} numbers too."
+    whole = click.option("--json-all", is_flag=True, expose_value=False, callback=_ask_for_all, help=text)
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(whole(command))
+
+
+def _ask_for_all(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        context.meta[_ALL] = context.params["as_json"] = True
+
 
 level_option: Callable[..., Any] = click.option(
     "--confidence-level", "level", default=0.95, show_default=True, help="Confidence level of the intervals."
@@ -161,10 +178,44 @@ def show_cost(ensemble: Ensemble, recipe: Recipe, split: str, *, as_json: bool) 
 
 
 def show_data(data: Any) -> None:
-    """Print plain data as strict JSON."""
+    """Print plain data as strict JSON: of arrays of many numbers the shape, unless ``--json-all`` asks for them."""
     plain = json_safe(to_plain(data))
+    if not click.get_current_context().meta.get(_ALL):
+        plain = _without_large(plain)
     if not collected(plain):
-        say(json.dumps(plain, indent=2, allow_nan=False))
+        say(as_json_text(plain))
+
+
+def as_json_text(value: Any, indent: str = "") -> str:
+    """Return plain data as strict JSON, indented by two, with a list of plain values on one line."""
+    inner = f"{indent}  "
+    if isinstance(value, dict) and value:
+        items = [f"{json.dumps(name)}: {as_json_text(item, inner)}" for name, item in value.items()]
+        return "{\n" + ",\n".join(f"{inner}{item}" for item in items) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(item, (list, dict)) for item in value):
+        items = [as_json_text(item, inner) for item in value]
+        return "[\n" + ",\n".join(f"{inner}{item}" for item in items) + f"\n{indent}]"
+    return json.dumps(value, allow_nan=False)
+
+
+def _without_large(value: Any) -> Any:
+    """Return plain data in which a mapping holds the shapes of its large arrays under "omitted", not the arrays."""
+    if isinstance(value, list):
+        return [_without_large(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    large = {name: shape for name, item in value.items() if prod(shape := _shape(item)) > _LARGE}
+    small = {name: _without_large(item) for name, item in value.items() if name not in large}
+    return small | ({"omitted": large} if large else {})
+
+
+def _shape(value: Any) -> list[int]:
+    """Return the lengths of nested lists of numbers, down their first items; none of other data."""
+    if not isinstance(value, list) or not value:
+        return [0] if isinstance(value, list) else []
+    if isinstance(value[0], list):
+        return [len(value), *_shape(value[0])]
+    return [len(value)] if all(isinstance(one, (int, float, str, type(None))) for one in value) else [0]
 
 
 def fraction(points: float | dict[str, float] | None, option: str) -> float | None:

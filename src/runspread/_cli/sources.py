@@ -9,13 +9,14 @@ import click
 
 from ..errors import InputError
 from .choosing import choosing_runs
+from .completion import SourcePath
 from .evaluations import hold_answers
 from .opening import kind_option, labels_option, open_source, open_sources, refuse_ignored
 from .show import json_option, show, split_option
 
 
 @click.command("sources")
-@click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path())
+@click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=SourcePath())
 @split_option
 @labels_option
 @kind_option

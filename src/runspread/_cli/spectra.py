@@ -10,6 +10,7 @@ import click
 from .._reading.study_folders import is_study_folder
 from .._results import Result
 from .choosing import choosing_runs
+from .completion import SourcePath
 from .opening import open_chosen, refuse_ignored
 from .progress import counted
 from .show import json_option, show, show_table
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("spectra")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH [PATH]")
+@click.argument("paths", nargs=-1, required=True, type=SourcePath(), metavar="PATH [PATH]")
 @click.option("--run", help="With a study: show this run layer by layer.")
 @click.option("--step", type=int, help="With a study: weights at this step [default: the final weights].")
 @click.option(

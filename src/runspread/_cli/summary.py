@@ -8,13 +8,14 @@ from typing import Any
 import click
 
 from .choosing import choosing_runs
+from .completion import SourcePath
 from .opening import kind_option, labels_option, refuse_ignored
 from .scores import asked, finish, latex_option, reading_options, rows_option
 from .show import json_option, level_option, plot_option, split_option
 
 
 @click.command("summary")
-@click.argument("sources", nargs=-1, required=True, type=click.Path(), metavar="TABLE_OR_RUNS...")
+@click.argument("sources", nargs=-1, required=True, type=SourcePath(), metavar="TABLE_OR_RUNS...")
 @click.option("--target", type=float, help="A number to compare the runs with, in the unit of the metric.")
 @click.option("--target-is-run", is_flag=True, help="The target is one run of a method, with noise of its own.")
 @click.option("--threshold", type=float, help="Say which share of runs is better than this value.")

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from ..training.execution import EXECUTORS
+from .completion import recipe_names
 from .printing import say
 from .progress import training_progress
 from .show import json_option
@@ -17,7 +18,7 @@ _STATUSES = {"known": 0, "better": 0, "worse": 1, "smaller than the gap": 1, "un
 
 
 @click.command("train")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=recipe_names)
 @click.option(
     "--runs",
     type=click.IntRange(min=1),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from ..._results import Table
@@ -133,9 +132,7 @@ def _likely_arms(table: Table, used: Collection[str]) -> str:
 def check_column(name: str, names: Sequence[str]) -> None:
     """Raise unless there is a column of that name; the nearest one is suggested."""
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"there is no column {name!r}", f"one of {', '.join(names)}", hint)
+        raise InputError(f"there is no column {name!r}", f"one of {', '.join(names)}")
 
 
 def _found(role: str, names: Sequence[str], given: Mapping[str, Any], taken: set[str]) -> str | None:
@@ -168,9 +165,7 @@ def _wide(table: Table, found: Mapping[str, str | None], wanted: Sequence[str]) 
         inside = {str(cell) for cell in table[column]}
         unknown = [name for name in wanted if name not in inside]
         if unknown:
-            near = get_close_matches(unknown[0], sorted(inside), n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"there is no metric {unknown[0]!r}", f"one of {', '.join(sorted(inside))}", hint)
+            raise InputError(f"there is no metric {unknown[0]!r}", f"one of {', '.join(sorted(inside))}")
         return {}
     if found["value"] is not None and not any(name in table.columns for name in wanted):
         return {}  # what the one column of values is called

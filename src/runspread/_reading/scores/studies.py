@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..._results import Table
-from ..._words import listed
 from ...errors import InputError
 from .columns import NAMES, as_names, plain
 
@@ -81,7 +80,8 @@ def values_of(study: Any, metric: str, split: str, at: str | int = "last") -> di
             return accuracies
         known = [*logged, *([ACCURACY] if accuracies else [])]
         raise InputError(
-            f"no run has a metric {metric!r}", f"one of {listed(known)}" if known else "a study with logged metrics"
+            f"no run has a metric {metric!r}",
+            f"one of {', '.join(known)}" if known else "a study with logged metrics",
         )
     curves, found = logged[metric], {}
     for row, run in enumerate(curves.run_ids):
