@@ -162,7 +162,7 @@ def test_exit_statuses_of_values_combine(study, monkeypatch, statuses, whole):
     left = list(statuses)
     monkeypatch.setattr(rs.Study, "by", lambda self, name: dict.fromkeys(range(len(statuses))))
     with pytest.raises(SystemExit) as stop:
-        choosing._once_a_value(lambda: sys.exit(left.pop(0)), "lr", str(study.path), as_json=False)
+        choosing._once_a_value(lambda: sys.exit(left.pop(0)), "lr", [str(study.path)], as_json=False)
     assert stop.value.code == whole
 
 
@@ -171,3 +171,61 @@ def test_a_plot_of_each_value_is_a_file_of_its_own(mixed, tmp_path):
     words = ("dynamics", mixed.path, "--where", "lr=0.1", "--where", "lr=(not set)", "--by", "lr", "--states", 1)
     called(*words, "--plot", tmp_path / "map.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map-lr=(not_set).png", "map-lr=0.1.png"]
+
+
+@pytest.fixture(scope="module")
+def crossed(tmp_path_factory: pytest.TempPathFactory) -> rs.Study:
+    """Two learning rates, three initialisations and three orders of each, with weights and validation outputs."""
+    rng, labels = np.random.default_rng(0), np.arange(60) % 3
+    made = rs.create_study(tmp_path_factory.mktemp("crossed") / "s", splits={"test": labels, "validation": labels})
+    for lr in (0.1, 0.2):
+        for init in range(3):
+            for order in range(3):
+                seeds = rs.Seeds(init=init, order=order, augment=0)
+                with made.record(seeds=seeds, hyperparameters={"lr": lr}) as run:
+                    for split in ("test", "validation"):
+                        run.predictions(split, 10 * lr * np.eye(3)[labels] + rng.normal(size=(60, 3)))
+                    run.weights({"fc.weight": rng.normal(size=(64, 64)).astype("f4")})
+    return rs.open_study(made.path)
+
+
+EVERY = {
+    "ensemble": ("--size", "2"), "sources": (), "spectra": (), "same": ("--permutations", "199"), "info": (),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", EVERY)
+def test_every_command_that_reads_studies_answers_for_each_value(crossed, command):
+    """report, ensemble, spectra, sources and same had --where alone, or neither."""
+    paths = [crossed.path] * (1 + (command == "same"))
+    found = CliRunner().invoke(cli, [command, *map(str, paths), *EVERY[command], "--by", "lr", "--json"])
+    status, parts = found.exit_code, json.loads(found.stdout)
+    assert status in (0, 1, 2, 3), found.output
+    assert list(parts) == ["lr=0.1", "lr=0.2"]
+    if command not in ("same", "sources"):
+        assert status == 0
+        assert not any("error" in part for part in parts.values())
+    whole = called(command, *paths, *EVERY[command], "--where", "lr=0.1", "--json")
+    if whole[0] in (0, 1, 3):
+        assert json.loads(whole[1]) == parts["lr=0.1"]
+
+
+def test_each_value_has_a_page_of_its_own(study, tmp_path):
+    status, text = called("report", study.path, "-o", tmp_path / "page.html", "--by", "lr")
+    assert status == 0, text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page-lr=0.1.html", "page-lr=0.2.html"]
+
+
+def test_each_value_has_an_ensemble_of_its_own_or_none(crossed, tmp_path):
+    status, text = called("ensemble", crossed.path, "--by", "lr", "-o", tmp_path / "best")
+    assert status == 2
+    assert "lr=0.1" in text
+    assert "lr=0.2" in text
+    assert not any(tmp_path.iterdir())
+
+
+def test_by_beside_what_is_no_study_says_so(crossed, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((3, 20, 4), "f4"))
+    status, text = called("same", crossed.path, tmp_path / "x.npy", "--by", "lr")
+    assert status == 2
+    assert "which is not a study" in text

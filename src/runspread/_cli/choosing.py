@@ -6,12 +6,13 @@ import functools
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from .._reading.study_folders import is_study_folder
 from ..errors import InputError, RunspreadError
 from .printing import say
 
@@ -51,23 +52,33 @@ def choosing_runs(command: Callable[..., Any]) -> Callable[..., Any]:
     return _where_option(called)
 
 
-def grouping_runs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--where`` and ``--by`` to a command whose first study is its argument ``study``: one answer per value."""
+def grouping_runs(studies: Callable[[dict[str, Any]], Sequence[str]]) -> Callable[..., Any]:
+    """Add ``--where`` and ``--by`` to a command: one answer per value that the runs of its studies have.
 
-    @functools.wraps(command)
-    def called(*args: Any, by: str | None, **options: Any) -> Any:
-        if by is None:
-            return command(*args, **options)
-        return _once_a_value(lambda: command(*args, **options), by, options["study"], as_json=options["as_json"])
+    Parameters
+    ----------
+    studies : callable
+        Returns the paths of the studies, from the command's arguments and options.
+    """
 
-    helped = "Answer separately for each value of this hyperparameter, status, or seed role."
-    return choosing_runs(click.option("--by", metavar="NAME", help=helped)(called))
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def called(*args: Any, by: str | None, **options: Any) -> Any:
+            if by is None:
+                return command(*args, **options)
+            as_json = bool(options.get("as_json"))
+            return _once_a_value(lambda: command(*args, **options), by, studies(options), as_json=as_json)
+
+        helped = "Answer separately for each value of this hyperparameter, status, or seed role."
+        return choosing_runs(click.option("--by", metavar="NAME", help=helped)(called))
+
+    return decorate
 
 
-def _once_a_value(call: Callable[[], Any], by: str, path: str, *, as_json: bool) -> None:
+def _once_a_value(call: Callable[[], Any], by: str, paths: Sequence[str], *, as_json: bool) -> None:
     """Answer for each value in turn; where one cannot be answered, say why and go on with the next."""
     statuses, parts = set[int](), _meta().setdefault(_JSON, {}) if as_json else {}
-    for value in chosen(_study(path)).by(by):
+    for value in dict.fromkeys(value for path in paths for value in chosen(_study(path)).by(by)):
         name = f"{by}={value}"
         _meta()[_BY] = by, value
         if not as_json:
@@ -100,6 +111,8 @@ def file_of_value(file: Path) -> Path:
 def _study(path: str) -> Any:
     from ..studies.opening import open_study
 
+    if Path(path).exists() and not is_study_folder(path):
+        raise InputError(f"--by has no effect with {path}, which is not a study", hint="Drop --by.")
     return open_study(path)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..methods.ensembles import defaults
+from .choosing import file_of_value
 from .opening import kind_option, labels_option, open_source
 from .printing import say
-from .show import json_option, one_study_argument, refuse_written, show, show_cost
+from .show import json_option, refuse_written, show, show_cost, study_argument
 
 if TYPE_CHECKING:
     from ..studies.study import Study
@@ -25,7 +27,7 @@ NO_EARLY_STOP = (
 
 
 @click.command("ensemble")
-@one_study_argument
+@study_argument
 @click.option(
     "--size", type=click.IntRange(min=1), default=defaults.SIZE, show_default=True, help="Number of distinct members."
 )
@@ -67,6 +69,7 @@ def command(
     """
     import runspread as rs
 
+    out = None if out is None else str(file_of_value(Path(out)))
     refuse_written(out)
     if data is not None and out is None:
         raise rs.errors.InputError(

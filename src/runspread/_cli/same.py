@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..methods.trimming import defaults
-from .choosing import choosing_runs
+from .choosing import grouping_runs
 from .compare import ON, show_verdict
 from .completion import SourcePath
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
@@ -60,7 +60,7 @@ from .trimming import number_or_name
 @labels_option
 @kind_option
 @scalar_options
-@choosing_runs
+@grouping_runs(lambda options: [options["old"], options["new"]])
 @json_option
 def command(
     old: str,

@@ -14,7 +14,7 @@ import click
 from .._relabelling import relabelled
 from .._results import Result, Table, json_safe, to_plain
 from ..errors import InputError
-from .choosing import choosing_runs, collected, file_of_value, grouping_runs, run_names
+from .choosing import collected, file_of_value, grouping_runs, run_names
 from .completion import SourcePath
 from .printing import plain_console, say
 
@@ -52,12 +52,7 @@ level_option: Callable[..., Any] = click.option(
 
 def study_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument STUDY, and the options that choose and group its runs."""
-    return _STUDY(grouping_runs(command))
-
-
-def one_study_argument(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument STUDY and the option that chooses its runs, to a command that writes one thing."""
-    return _STUDY(choosing_runs(command))
+    return _STUDY(grouping_runs(lambda options: [options["study"]])(command))
 
 
 def whole_study_argument(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import InputError
-from .choosing import choosing_runs
+from .choosing import grouping_runs
 from .completion import SourcePath
 from .evaluations import hold_answers
 from .opening import kind_option, labels_option, open_source, open_sources, refuse_ignored
@@ -20,7 +20,7 @@ from .show import json_option, show, split_option
 @split_option
 @labels_option
 @kind_option
-@choosing_runs
+@grouping_runs(lambda options: [_named(word)[1] for word in options["studies"]])
 @json_option
 def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str, as_json: bool) -> None:
     """Which source of randomness the spread comes from: initialisation, data order, augmentation.
@@ -33,7 +33,7 @@ def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str,
     import runspread as rs
 
     if hold_answers(*studies):
-        refuse_ignored("on answers of evaluations", "split", "labels", "kind")
+        refuse_ignored("on answers of evaluations", "split", "labels", "kind", "where")
         show(rs.sources(list(studies)), as_json=as_json)
         return
     if len(studies) == 1:

@@ -9,7 +9,7 @@ import click
 
 from .._reading.study_folders import is_study_folder
 from .._results import Result
-from .choosing import choosing_runs
+from .choosing import grouping_runs
 from .completion import SourcePath
 from .opening import open_chosen, refuse_ignored
 from .progress import counted
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 @click.option("--device", help="PyTorch device for the eigenvalues, such as cuda [default: NumPy].")
 @click.option("--all", "all_tensors", is_flag=True, help="Also list tensors that are not matrices.")
 @click.option("--random-seed", "seed", default=0, show_default=True, help="Seed for the shuffles and the bootstrap.")
-@choosing_runs
+@grouping_runs(lambda options: [options["noise"] or options["paths"][0]])
 @json_option
 def command(
     paths: tuple[str, ...],
