@@ -20,8 +20,8 @@ from runspread.studies import layout
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "format.md").read_text()
 PACKAGE = Path(rs.__file__).parent
 FILES = [layout.STUDY, layout.LABELS, layout.SHARD, layout.METRICS, layout.PREDICTIONS, layout.DIGEST, layout.WEIGHTS,
-         layout.PROVENANCE, layout.CHECKSUMS, layout.PLAN_OF_LOOKS, layout.REPORT]  # fmt: skip
-FOLDERS = [layout.SHARDS, layout.CACHE, layout.DAMAGED]
+         layout.DIGEST_FACTS, layout.PROVENANCE, layout.CHECKSUMS, layout.PLAN_OF_LOOKS, layout.REPORT]  # fmt: skip
+FOLDERS = [layout.SHARDS, layout.CACHE, layout.DAMAGED, layout.DIGESTS]
 
 
 def section(title: str) -> str:
@@ -60,6 +60,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
         run.weights({"w": np.ones((2, 2))})
         run.weights({"w": np.ones((2, 2))}, step=1)
         run._record.source_status = "finished"  # as an importer does
+    rs.studies.add_digests(rs.open_study(folder))
     return folder
 
 
@@ -68,7 +69,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_draws_every_file_and_no_other():
     drawn = re.findall(r"^ +(\S+)  +\S", section("A study").partition("```")[2].partition("```")[0], re.MULTILINE)
-    expected = [*FILES, f"{layout.CACHE}/", f"{layout.DAMAGED}/", f"{layout.SHARDS}/<id>/"]
+    expected = [*FILES, f"{layout.CACHE}/", f"{layout.DAMAGED}/", f"{layout.SHARDS}/<id>/", f"{layout.DIGESTS}/<id>/"]
     assert sorted(drawn) == sorted(expected)
 
 
@@ -78,6 +79,7 @@ def test_the_page_draws_every_file_and_no_other():
         (f"`{layout.STUDY}`:", layout.StudyMetadata),
         (f"`{layout.SHARD}`;", layout.ShardMetadata),
         ("Each of its `runs`:", layout.RunMetadata),
+        ("`digest.json`, in `digests/<id>/`:", layout.DigestMetadata),
     ],
 )
 def test_the_page_lists_every_key_in_order(before, kind):

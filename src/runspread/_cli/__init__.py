@@ -35,6 +35,7 @@ _FIRST = (
     "info",
     "verify",
     "repair",
+    "digest",
     "variance",
     "trimming",
     "same",

@@ -29,6 +29,7 @@ def as_outputs(
     split: str = "test",
     kind: str | None = "auto",
     scalars: bool = False,
+    columns: bool = False,
 ) -> RunOutputs:
     """Return `source` as `RunOutputs`.
 
@@ -45,6 +46,8 @@ def as_outputs(
         What the numbers are.
     scalars : bool
         Whether scalar outputs [runs, examples] of a floating type will do; they come as one column.
+    columns : bool
+        Whether a study's digest columns will do: then its outputs are not looked at until they are asked for.
 
     Raises
     ------
@@ -54,7 +57,7 @@ def as_outputs(
     """
     said, labels = check_kind(kind), opened_labels(labels)
     source = opened(source)
-    outputs = source.predictions(split) if is_study(source) else source
+    outputs = predictions_of(source, split, columns=columns) if is_study(source) else source
     if isinstance(outputs, RunOutputs):
         outputs = _with_labels(outputs, labels)
     else:
@@ -64,9 +67,15 @@ def as_outputs(
     return said_to_be(outputs, said, scalars)
 
 
+def predictions_of(study: Any, split: str, *, columns: bool = False) -> RunOutputs:
+    """Return a study's reader of a split: of the digest columns, where those will do and all runs have them."""
+    found: RunOutputs | None = study.digest(split) if columns and hasattr(study, "digest") else None
+    return study.predictions(split) if found is None else found
+
+
 def examples_of(source: Any, split: str = "test") -> str | None:
     """Return the digest of the examples' ids of a study's split, or of its reader; None where none were recorded."""
-    outputs = source.predictions(split) if is_study(source) else source
+    outputs = predictions_of(source, split, columns=True) if is_study(source) else source
     return getattr(outputs, "example_ids", None)
 
 

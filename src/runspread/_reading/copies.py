@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .digest_columns import HasColumns
 from .outputs import RunOutputs
 from .sketches import nearly_equal, places, sketches_of
 
@@ -263,14 +264,15 @@ def copied_outputs(outputs: RunOutputs, most: int | None = None) -> tuple[Copies
     most : int, optional
         Look at so many runs, the first.
     """
-    rows = _rows(outputs, most)
+    sampled = outputs.digest_column("sample") if isinstance(outputs, HasColumns) else None
+    rows = _rows(outputs if sampled is None else sampled, most)
     first = next(rows, None)
     if first is None:
         return Copies(0), ()
     rows = chain([first], rows)
     if first.dtype.kind != "f":
         return _copied_classes(rows, outputs.labels)
-    where = places(len(first))
+    where = places(len(first)) if sampled is None else slice(None)
     sketches, digests = sketches_of(row[where] for row in rows)
     near, partial = nearly_equal(sketches)
     heads = [None if digest is None else digest.hex() for digest in digests]
@@ -280,7 +282,7 @@ def copied_outputs(outputs: RunOutputs, most: int | None = None) -> tuple[Copies
     return exact.joined(Copies(len(fingerprints), nearly, (False,) * len(nearly), partial)), fingerprints
 
 
-def _rows(outputs: RunOutputs, most: int | None = None) -> Iterator[NDArray[Any]]:
+def _rows(outputs: Any, most: int | None = None) -> Iterator[NDArray[Any]]:
     """Yield the outputs of one run after the other, of the first `most`."""
     return islice((np.asarray(row) for chunk in outputs.chunks(1) for row in chunk), most)
 

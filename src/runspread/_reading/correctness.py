@@ -16,8 +16,9 @@ from .._words import count
 from ..errors import InputError
 from .accepting import as_outputs
 from .classes import abstain, hits, run_classes
+from .digest_columns import HasColumns
 from .kinds import check_nan, count_classes, why_unusable
-from .outputs import CHUNK_BYTES, RunOutputs, excluded_by, kind_of, known_kind, nothing_left
+from .outputs import CHUNK_BYTES, RunOutputs, excluded_by, kind_of, known_kind, nothing_left, run_of
 
 MISSING_POLICIES = ("drop_run", "intersect", "raise")
 CLASS_BYTES = 2**23  # predicted classes are gone through several times, which is faster while they are in cache
@@ -88,6 +89,7 @@ class PredictedOutcomes:
         nan: str,
     ) -> None:
         self.outputs, self.labels, self.n_classes, self.kind, self.nan = outputs, labels, n_classes, kind, nan
+        self.classes: Any = outputs.digest_column("class") if isinstance(outputs, HasColumns) else None
         self.reasons: dict[int, str] | None = {} if nan != "exclude" or kind == "classes" else None
         self._chosen: NDArray[np.bool_] | None = None
 
@@ -104,14 +106,20 @@ class PredictedOutcomes:
             self.reasons, start = {}, 0
             for values, _, undecided in self.decided():
                 for row in () if undecided is None else np.flatnonzero(undecided.any(axis=1)).tolist():
-                    self.reasons[start + row] = why_unusable(values[row], known_kind(self.outputs))
+                    numbers = values[row] if self.classes is None else run_of(self.outputs, start + row)
+                    self.reasons[start + row] = why_unusable(numbers, known_kind(self.outputs))
                 start += len(values)
             if len(self.reasons) == self.outputs.shape[0]:
                 raise nothing_left(self.excluded, len(self.reasons))
         return self.reasons
 
     def decided(self) -> Iterator[tuple[NDArray[Any], NDArray[np.signedinteger[Any]], NDArray[np.bool_] | None]]:
-        """Yield the outputs of consecutive runs, what they predict, and where they decide nothing."""
+        """Yield the outputs (or classes) of consecutive runs, what they predict, and where they decide nothing."""
+        for chunk in () if self.classes is None else self.classes.chunks(CLASS_BYTES):
+            undecided = chunk < 0
+            yield (chunk, chunk.copy(), undecided) if undecided.any() else (chunk, chunk, None)
+        if self.classes is not None:
+            return
         size = CHUNK_BYTES if self.kind != "classes" else CLASS_BYTES
         for chunk in self.outputs.chunks(size):
             values = np.asarray(chunk)  # slices of a memory map are slow to make
@@ -278,7 +286,7 @@ def as_outcomes(
         if labels is not None:
             raise InputError("labels were given with correct=, which needs none", hint="Drop the labels.")
         return _from_correct(correct, missing)
-    return _from_outputs(as_outputs(source, labels, split=split, kind=kind), nan, n_classes)
+    return _from_outputs(as_outputs(source, labels, split=split, kind=kind, columns=True), nan, n_classes)
 
 
 def _from_outputs(outputs: RunOutputs, nan: str, n_classes: int | None) -> PredictedOutcomes:

@@ -135,6 +135,10 @@ class Members:
             raise InputError(f"{self.outputs.run_ids[index]} cannot be used: {self.invalid[index]}", "a valid run")
         return member
 
+    def why_not(self, index: int) -> None:
+        """Note why a run cannot be used, or raise where that is an error."""
+        self._member(index, run_of(self.outputs, index))
+
     def _member(self, index: int, block: NDArray[Any]) -> Member | None:
         values = block if self.keep is None else block[self.keep]
         if self.votes:
@@ -184,6 +188,7 @@ def read_members(
     nan: str = "exclude",
     ignore_index: int | None = None,
     needs_labels: bool = True,
+    columns: bool = False,
 ) -> Members:
     """Return `source` as `Members`.
 
@@ -204,6 +209,8 @@ def read_members(
         Examples with this label are excluded before everything.
     needs_labels : bool
         Whether labels are needed; without them all are class 0.
+    columns : bool
+        Whether a study's digest columns will do; see `as_outputs`.
 
     Raises
     ------
@@ -213,7 +220,7 @@ def read_members(
     if isinstance(source, Members):
         return source
     nan = check_nan(nan)
-    outputs = as_outputs(source, split=split, kind=kind)
+    outputs = as_outputs(source, split=split, kind=kind, columns=columns)
     found = _only_labels(outputs, opened_labels(labels), needs_labels)
     keep = None if ignore_index is None else found != ignore_index
     kept = found if keep is None else found[keep]

@@ -17,6 +17,7 @@ from .._results import Excluded
 from ..errors import InputError
 from .accepting import as_outputs, examples_of
 from .copies import copied_outputs
+from .digest_columns import HasColumns
 from .kinds import as_logits, check_nan, class_of, count_classes, why_unusable
 from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins
 from .outputs import RunOutputs, excluded_by, known_kind, logits_of, nothing_left, refused, run_of, runs_of
@@ -34,11 +35,14 @@ class Reading:
         Classes of the pairwise margin.
     clip : (float, float) or None
         Bounds to which scalars are saturated.
+    rounds : bool
+        Whether margins of the true class are rounded as those in a study's digest are.
     """
 
     margin: Margin | None = None
     classes: tuple[int, int] | None = None
     clip: tuple[float, float] | None = None
+    rounds: bool = False
 
     def __post_init__(self) -> None:
         """Refuse classes where the margin takes none."""
@@ -53,6 +57,11 @@ class Reading:
         kind = self.kind(logits.shape[-1])
         values = margins(logits, kind, labels=labels, classes=self.classes)
         values = np.moveaxis(values, -1, 0) if kind == "one-vs-rest" else values[None]
+        return self.clipped(values.astype(np.float32) if self.rounds and kind == "true-class" else values)
+
+    def clipped(self, values: NDArray[Any]) -> Floats:
+        """Return scalars within the bounds, in double precision."""
+        values = values.astype(np.float64, copy=False)
         return values if self.clip is None else clip_gaps(values, self.clip)
 
     def labels_of(self, kind: Margin, labels: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
@@ -120,9 +129,12 @@ class Scalars:
     def each(self, runs: Iterable[int]) -> Iterator[Floats]:
         """Yield the scalars [statistics, examples] of some runs one by one, in the order of the source."""
         wanted = set(self._rows[np.asarray(list(runs), dtype=np.intp)].tolist())
-        for row, logits in enumerate(runs_of(self._outputs)):
-            if row in wanted:
-                yield self._reading.scalars(logits[None], self._outputs.labels)[:, 0]
+        margin = columns_for(self._outputs, self.margin)
+        for row, numbers in enumerate(runs_of(self._outputs if margin is None else margin)):
+            if row in wanted and margin is None:
+                yield self._reading.scalars(numbers[None], self._outputs.labels)[:, 0]
+            elif row in wanted:
+                yield self._reading.clipped(numbers[None])
 
     def blocks(self, number: int, runs: Iterable[int], size: int) -> Iterator[Floats]:
         """Yield one statistic of some runs, `size` runs [size, examples] at a time, in one pass over the source."""
@@ -188,7 +200,10 @@ class Scalars:
     def votes(self) -> NDArray[np.unsignedinteger[Any]]:
         """Predicted classes [runs, examples] of the usable runs on all examples, in memory from then on."""
         kind = np.min_scalar_type(self.n_classes - 1)
-        classes = [class_of(logits).astype(kind) for logits in runs_of(self._outputs)]
+        if isinstance(self._outputs, HasColumns):
+            classes = [row.astype(kind) for row in runs_of(self._outputs.digest_column("class"))]
+        else:
+            classes = [class_of(logits).astype(kind) for logits in runs_of(self._outputs)]
         return np.stack([classes[row] for row in self._rows])
 
     @cached_property
@@ -225,14 +240,17 @@ def read_scalars(
     if reading.margin is not None:
         check_choice(reading.margin, "kind of margin", MARGINS)
     nan = check_nan(nan)
-    given = as_outputs(source, labels, split=split, kind=kind, scalars=True)
+    given = as_outputs(source, labels, split=split, kind=kind, scalars=True, columns=reading.margin == "true-class")
     if len(given.shape) != 3:
         raise InputError(
             "predicted classes alone have no distribution of margins",
             "logits, probabilities or scalar outputs",
         )
+    reading = replace(reading, rounds=getattr(given, "rounds", False))
     outputs, known = logits_of(given), known_kind(given)
-    found = {run: _unusable(values, known, reading, given.labels) for run, values in enumerate(runs_of(given))}
+    columns = columns_for(given, reading.margin)
+    suspects = enumerate(runs_of(given)) if columns is None else _undefined(given, columns)
+    found = {run: _unusable(values, known, reading, given.labels) for run, values in suspects}
     reasons = {run: reason for run, reason in found.items() if reason}
     if reasons and nan == "raise":
         raise refused(given, reasons)
@@ -241,7 +259,9 @@ def read_scalars(
     if not kept:
         raise nothing_left(excluded, given.shape[0])
     margin = reading.kind(outputs.shape[2])
-    shape = reading.scalars(run_of(outputs, kept[0])[None], outputs.labels).shape  # bad settings show here
+    shape = (1, 1, outputs.shape[1])
+    if columns is None:  # bad settings show here
+        shape = reading.scalars(run_of(outputs, kept[0])[None], outputs.labels).shape
     return Scalars(
         run_ids=tuple(outputs.run_ids[run] for run in kept),
         excluded=excluded,
@@ -253,6 +273,18 @@ def read_scalars(
         _reading=reading,
         _rows=np.array(kept, dtype=np.intp),
     )
+
+
+def columns_for(outputs: RunOutputs, margin: str | None) -> Any:
+    """Return the digest column that holds a kind of margin; None where there is none."""
+    return outputs.digest_column("margin") if margin == "true-class" and isinstance(outputs, HasColumns) else None
+
+
+def _undefined(outputs: RunOutputs, margin: Any) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield position and outputs of the runs whose margins are not numbers, which the outputs alone explain."""
+    for run, row in enumerate(runs_of(margin)):
+        if np.isnan(row).any():
+            yield run, run_of(outputs, run)
 
 
 def _unusable(values: NDArray[Any], kind: str, reading: Reading, labels: NDArray[np.int64] | None) -> str:

@@ -1,3 +1,4 @@
+from .digests import add_digests
 from .layout import RunMetadata
 from .opening import create_study, open_study
 from .readers import Curves, Metrics, Predictions
@@ -17,6 +18,7 @@ __all__ = [
     "Seeds",
     "Study",
     "Verification",
+    "add_digests",
     "create_study",
     "open_study",
 ]

@@ -29,6 +29,8 @@ METRICS, PREDICTIONS, DIGEST, WEIGHTS = (
 )
 CACHE, PLAN_OF_LOOKS, REPORT = ".cache", "until.json", "report.html"
 DAMAGED = "damaged"  # a folder, to which `repair` moves what cannot be used
+DIGESTS = "digests"  # a folder, with a folder for each shard whose columns were made later
+DIGEST_FACTS = "digest.json"
 
 FORMAT_VERSION = 2  # the newest that is read
 STUDY_FORMAT = "runspread-study"
@@ -128,6 +130,19 @@ class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     crc32: str = ""
 
 
+class DigestMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of ``digest.json``, beside columns that were made of a shard when it was there already.
+
+    `definitions` is the version of what the columns are, `of` the SHA-256 of the predictions that they were made from,
+    `sums` as in ``shard.json``.
+    """
+
+    definitions: int
+    of: str
+    sums: str
+    crc32: str = ""
+
+
 # ---------------------------------------------------------------------- versions
 
 # For a kind of metadata and a version: what makes its plain content that of the next version. Without a step, the
@@ -213,6 +228,11 @@ def shard_folder(study: Path, name: str) -> Path:
     return study / SHARDS / name
 
 
+def digest_folder(study: Path, name: str) -> Path:
+    """Return where the columns lie that were made of a shard when it was there already."""
+    return study / DIGESTS / name
+
+
 # ---------------------------------------------------------------------- names of arrays
 
 
@@ -231,9 +251,9 @@ def prediction_file(kind: str | None) -> str:
     return DIGEST if kind == "classes" else PREDICTIONS
 
 
-def correct_key(split: str, step: int | None) -> str:
-    """Return the name of the bits that say which predicted classes are the labels."""
-    return f"correct/{place_of(split, step)}"
+def column_key(column: str, split: str, step: int | None = None) -> str:
+    """Return the name of a column of the digest, such as the bits that say which predicted classes are the labels."""
+    return f"{column}/{place_of(split, step)}"
 
 
 def labels_key(split: str) -> str:

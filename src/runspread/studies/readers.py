@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from .._reading.outputs import CHUNK_BYTES, CORRUPT_SHARD
 from .._results import Excluded
 from .._words import count
 from ..errors import CorruptShardError, MissingDataError, RunspreadWarning, StudyError
-from .layout import place_of
+from .layout import DIGEST, column_key, labels_key, place_of
 from .shards import ShardRows, read_curves, read_labels, read_predictions
 
 
@@ -43,6 +43,8 @@ class Predictions:
         Digest of the examples' ids, where they were recorded.
     """
 
+    rounds = True  # what methods compute of single outputs is rounded as the columns of a digest are
+
     def __init__(self, parts: list[ShardRows], split: str, step: int | None, corrupt: Iterable[str] = ()) -> None:
         self.split, self.step = split, step
         self._parts: list[ShardRows] = []
@@ -60,13 +62,19 @@ class Predictions:
         self._check_labels_agree()
         self.kind: str | None = self._common_kind()
         self.example_ids: str | None = self._common_examples()
-        first = self._parts[0]
-        self.labels: NDArray[np.int64] = read_labels(first, split, self.kind)
-        self.shape: tuple[int, ...] = (len(self.run_ids), *self._outputs_of(first).shape[1:])
+        self.labels: NDArray[np.int64] = self._labels_in(self._parts[0])
+        self.shape: tuple[int, ...] = (len(self.run_ids), *self._shape_in(self._parts[0]))
 
     def _outputs_of(self, part: ShardRows) -> NDArray[Any]:
         """Return the outputs of all runs of a shard, as a view of the file."""
         return read_predictions(part, self.split, self.step, self.kind)
+
+    def _labels_in(self, part: ShardRows) -> NDArray[np.int64]:
+        return read_labels(part, self.split, part.facts.kinds.get(place_of(self.split, self.step)))
+
+    def _shape_in(self, part: ShardRows) -> tuple[int, ...]:
+        """Return the shape of one run's outputs."""
+        return self._outputs_of(part).shape[1:]
 
     def _add(self, part: ShardRows, excluded: list[Excluded]) -> None:
         kept: list[int] = []
@@ -84,7 +92,7 @@ class Predictions:
         """Return the shards from the first on whose labels can be read; every other has the same, by its digest."""
         for number, part in enumerate(parts):
             try:
-                read_labels(part, self.split, part.facts.kinds.get(place_of(self.split, self.step)))
+                self._labels_in(part)
             except CorruptShardError as error:
                 if number == len(parts) - 1:
                     raise
@@ -178,19 +186,7 @@ class Predictions:
         ndarray [runs, examples, classes]
             In the recorded precision; views of the files where possible.
         """
-        waiting: list[NDArray[Any]] = []
-        size = 0
-        for piece in self._pieces():
-            step = max(1, max_bytes // max(1, piece[:1].nbytes))
-            for start in range(0, len(piece), step):
-                chunk = piece[start : start + step]
-                if waiting and size + chunk.nbytes > max_bytes:
-                    yield _joined(waiting)
-                    waiting, size = [], 0
-                waiting.append(chunk)
-                size += chunk.nbytes
-        if waiting:
-            yield _joined(waiting)
+        yield from chunked(self._pieces(), max_bytes)
 
     def to_array(self, dtype: str | None = None) -> NDArray[Any]:
         """Return all outputs as one array [runs, examples, classes] in memory, converted to `dtype` if given."""
@@ -208,6 +204,69 @@ class Predictions:
                 return self._outputs_of(part)[part.rows[number]]
             number -= len(part.rows)
         raise IndexError(number)
+
+
+class DigestPredictions(Predictions):
+    """Outputs of which digest columns are read, and the outputs themselves only where they are asked for."""
+
+    def _read(self, part: ShardRows) -> None:
+        self._column_of(part, "class")
+
+    def _labels_in(self, part: ShardRows) -> NDArray[np.int64]:
+        return _digest_of(part, self.split).array(DIGEST, labels_key(self.split)).astype(np.int64)
+
+    def _common_kind(self) -> str | None:
+        return super()._common_kind() or "logits"  # what may be probabilities has no digest
+
+    def _shape_in(self, part: ShardRows) -> tuple[int, ...]:
+        return len(self.labels), self._column_of(part, "sample").shape[2]
+
+    def _column_of(self, part: ShardRows, name: str) -> NDArray[Any]:
+        """Return a column of all runs of a shard, as a view of the file."""
+        return _digest_of(part, self.split).array(DIGEST, column_key(name, self.split))
+
+    def digest_column(self, name: str) -> Column:
+        """Return a digest column of all runs; see the page of the format for what they are."""
+        return Column(self._parts, lambda part: self._column_of(part, name))
+
+
+class Column:
+    """One digest column of many runs [runs, ...], read when it is asked for."""
+
+    def __init__(self, parts: list[ShardRows], read: Callable[[ShardRows], NDArray[Any]]) -> None:
+        self._parts, self._of = parts, read
+
+    def chunks(self, max_bytes: int = CHUNK_BYTES) -> Iterator[NDArray[Any]]:
+        """Yield the numbers of consecutive runs, at most `max_bytes` at a time (but at least one run)."""
+        yield from chunked((part.select(self._of(part)) for part in self._parts), max_bytes)
+
+    def to_array(self) -> NDArray[Any]:
+        """Return all of it, in memory."""
+        return np.concatenate(list(self.chunks()))
+
+
+def _digest_of(part: ShardRows, split: str) -> ShardRows:
+    found = part.digest(split)
+    if found is None:
+        raise CorruptShardError(f"the digest of shard {part.name} cannot be read", "the columns that were there")
+    return found
+
+
+def chunked(pieces: Iterable[NDArray[Any]], max_bytes: int) -> Iterator[NDArray[Any]]:
+    """Yield arrays joined or cut along their first axis to at most `max_bytes` (but at least one row)."""
+    waiting: list[NDArray[Any]] = []
+    size = 0
+    for piece in pieces:
+        step = max(1, max_bytes // max(1, piece[:1].nbytes))
+        for start in range(0, len(piece), step):
+            chunk = piece[start : start + step]
+            if waiting and size + chunk.nbytes > max_bytes:
+                yield _joined(waiting)
+                waiting, size = [], 0
+            waiting.append(chunk)
+            size += chunk.nbytes
+    if waiting:
+        yield _joined(waiting)
 
 
 @dataclass(frozen=True, eq=False)

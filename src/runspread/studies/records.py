@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .._checks import to_numpy
+from .._checks import check_choice, to_numpy
 from .._reading.plain_files import parse_json
 from ..errors import InputError
 
@@ -216,3 +216,16 @@ def examples_digest(ids: Any, n_examples: int, split: str) -> str:
 def digest(data: bytes) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of `data`: enough for ids inside one study."""
     return hashlib.sha256(data).hexdigest()[:16]
+
+
+def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
+    """Return seeds by role; a single number stands for all three roles."""
+    if isinstance(seeds, Seeds):
+        return seeds
+    if seeds is None:
+        return Seeds()
+    if isinstance(seeds, Mapping):
+        for role in seeds:
+            check_choice(role, "seed role", SEED_ROLES)
+        return Seeds(**seeds)
+    return Seeds(init=seeds, order=seeds, augment=seeds)

@@ -18,11 +18,12 @@ from .._results import Result, Table
 from .._words import count
 from ..errors import CorruptShardError, StudyError
 from .choosing import labels_of
+from .facts import read_facts
 from .files import storage_errors, tensor_bytes
 from .index import index_path, stamps_of, stored_index
 from .layout import DAMAGED, LABELS, RunMetadata, ShardMetadata, StudyMetadata, shard_folder
 from .publishing import alone_in, flush, publish_file
-from .shards import ShardRows, labels_digest, read_facts, read_labels
+from .shards import ShardRows, labels_digest, read_labels
 from .verify import Verification, read_plan, verify_shard, verify_study, wrong_labels
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._reading.kinds import class_of, why_unusable
-from .._reading.plain_files import UnfitJsonError, read_whole
-from .._reading.safetensors import TensorFile, unreadable
+from .._reading.safetensors import TensorFile
 from ..errors import CorruptShardError, InputError, MissingDataError
+from .columns import columns_beside, worth_a_digest
+from .facts import holds
 from .files import checksum_lines, json_bytes, sha256_bytes, storage_errors, write_tensors
 from .layout import (
     CHECKSUMS,
@@ -32,14 +33,12 @@ from .layout import (
     Imported,
     RunMetadata,
     ShardMetadata,
-    correct_key,
-    decoded,
+    column_key,
     labels_key,
     metric_keys,
     place_of,
     prediction_file,
     prediction_key,
-    shard_folder,
     version_of,
     weight_key,
 )
@@ -84,42 +83,6 @@ def write_shard(
     except FolderExistsError:
         return holds(target, facts, sums)
     return True
-
-
-def holds(folder: Path, facts: ShardMetadata, sums: bytes) -> bool:
-    """Whether a shard has these facts and checksums; its position in the study is no part of a run."""
-    try:
-        there, sums_there = read_facts(folder), (folder / CHECKSUMS).read_bytes()
-    except (CorruptShardError, OSError):
-        return False
-    same_facts = _of_runs(there) == _of_runs(facts)
-    return same_facts and _sums_of_arrays(sums_there) == _sums_of_arrays(sums)
-
-
-def _of_runs(facts: ShardMetadata) -> bytes:
-    """Return what a shard says of its runs: without its place in the study, and sums that older versions lack."""
-    return msgspec.json.encode(msgspec.structs.replace(facts, position=0, sums={}, crc32=""))
-
-
-def _sums_of_arrays(sums: bytes) -> list[bytes]:
-    return [line for line in sums.splitlines() if not line.endswith(f"  {SHARD}".encode())]
-
-
-def read_facts(folder: Path | str) -> ShardMetadata:
-    """Read ``shard.json``.
-
-    Raises
-    ------
-    CorruptShardError
-        It is missing or not what was written.
-    FormatVersionError
-        A newer runspread wrote it.
-    """
-    path = f"{folder}/{SHARD}"
-    try:
-        return decoded(read_whole(path), ShardMetadata, path)
-    except (OSError, UnfitJsonError, MemoryError) as error:
-        raise unreadable(path, error, "the metadata of a shard") from error
 
 
 def _shard_facts(
@@ -227,9 +190,12 @@ def _stack_predictions(
         kind, labels = kinds.get((split, step)), _shared_labels(records, split)
         if kind == "classes":
             digest[prediction_key(split, step, kind)] = rows
-            digest[correct_key(split, step)] = np.packbits(rows == labels, axis=1)
+            digest[column_key("correct", split, step)] = np.packbits(rows == labels, axis=1)
         else:
-            tensors[prediction_key(split, step)] = _small(rows, "float32" if kind == "log-probabilities" else dtype)
+            stored = _small(rows, "float32" if kind == "log-probabilities" else dtype)
+            tensors[prediction_key(split, step)] = stored
+            if step is None and worth_a_digest(stored):
+                digest |= columns_beside(stored, labels, split, kind)
         (digest if kind == "classes" else tensors)[labels_key(split)] = labels
     return tensors, digest
 
@@ -378,18 +344,20 @@ _KEPT_BYTES, _SMALL = 2**26, 2**17  # of small arrays that an open study keeps, 
 
 @dataclass(frozen=True, eq=False)
 class ShardRows:
-    """The rows of one shard that a reader reads."""
+    """The rows of one shard that a reader reads; `beside` holds digest columns that were made of it later."""
 
     study: Path
     name: str
     facts: ShardMetadata
     rows: tuple[int, ...]
     arrays: Arrays = field(default_factory=Arrays)
+    beside: ShardRows | None = None
+    under: str = SHARDS
 
     @property
     def folder(self) -> Path:
         """Where the shard lies; made when it is asked for, because a study has thousands."""
-        return shard_folder(self.study, self.name)
+        return self.study / self.under / self.name
 
     @property
     def runs(self) -> tuple[RunMetadata, ...]:
@@ -398,7 +366,21 @@ class ShardRows:
 
     def keep(self, rows: list[int]) -> ShardRows:
         """Return the part with fewer rows."""
-        return ShardRows(self.study, self.name, self.facts, tuple(rows), self.arrays)
+        beside = None if self.beside is None else self.beside.keep(rows)
+        return replace(self, rows=tuple(rows), beside=beside)
+
+    def digest(self, split: str) -> ShardRows | None:
+        """Return where the digest columns of final outputs on a split lie; None where there are none."""
+        if self.facts.kinds.get(split) == "classes":
+            return None
+        for part in (self, self.beside):
+            if part is not None and DIGEST in part.facts.sums:
+                try:
+                    if column_key("class", split) in TensorFile(part.folder / DIGEST).entries:
+                        return part
+                except CorruptShardError:  # the outputs themselves tell the same
+                    continue
+        return None
 
     def array(self, file: str, key: str) -> NDArray[Any]:
         """Return one of the shard's arrays, read-only."""

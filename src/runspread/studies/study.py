@@ -17,15 +17,17 @@ from .._checks import check_choice, check_mapping
 from ..errors import CorruptShardError, DuplicateRunError, InputError, StudyError
 from .attempts import counting_rows, free_name
 from .choosing import chosen_runs, groups_of, labels_of
+from .digests import digests_beside
+from .facts import holds, read_facts
 from .files import storage_errors
 from .index import read_index, stamps_of, write_index
 from .layout import CHECKSUMS, SHARDS, RunMetadata, ShardMetadata, StudyMetadata, place_of, shard_folder
 from .publishing import FolderExistsError, clear_leftovers, copy_plain, published_folder
-from .readers import Metrics, Predictions
+from .readers import DigestPredictions, Metrics, Predictions
 from .recorder import RunRecorder
-from .records import SEED_ROLES, STATUSES, RunRecord, Seeds, digest, readable, run_id
+from .records import STATUSES, RunRecord, Seeds, as_seeds, digest, readable, run_id
 from .runs import Runs
-from .shards import Arrays, ShardRows, holds, read_facts, read_predictions, read_weights, write_shard
+from .shards import Arrays, ShardRows, read_predictions, read_weights, write_shard
 from .verify import Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
@@ -89,9 +91,11 @@ class Study:
         """Order the shards, and let a completed run supersede failed attempts of the same id."""
         if self._arranged is None:
             ordered = sorted(self._shards.items(), key=lambda item: (item[1].position, item[0]))
-            rows = counting_rows(ordered, self._chosen)
+            rows, beside = counting_rows(ordered, self._chosen), digests_beside(self.path, self._arrays)
             parts = [
-                ShardRows(self.path, name, facts, rows[name], self._arrays) for name, facts in ordered if name in rows
+                ShardRows(self.path, name, facts, rows[name], self._arrays, beside(name, facts, rows[name]))
+                for name, facts in ordered
+                if name in rows
             ]
             self._arranged = Runs([run for part in parts for run in part.runs]), parts
         return self._arranged
@@ -100,6 +104,11 @@ class Study:
     def runs(self) -> Runs:
         """The runs: ids, seeds by role, hyperparameters, status, what was recorded, accuracy."""
         return self._arrange()[0]
+
+    @property
+    def parts(self) -> list[ShardRows]:
+        """The shards in their order, each with the rows of the runs that count."""
+        return self._arrange()[1]
 
     def shard_of(self, run: str) -> str:
         """Return the id of the shard that holds a run: of several records of it, the one that counts."""
@@ -175,6 +184,12 @@ class Study:
             No completed run has such predictions; the message lists what was recorded.
         """
         return Predictions(self._arrange()[1], split, step, self.corrupt)
+
+    def digest(self, split: str = "test") -> DigestPredictions | None:
+        """Return a reader of the digest columns of the final outputs on a split; None unless all runs have them."""
+        parts = [part for part in self.parts if any((split, None) in run.predictions for run in part.runs)]
+        known = bool(parts) and all(part.digest(split) is not None for part in parts)
+        return DigestPredictions(self.parts, split, None, self.corrupt) if known else None
 
     def metrics(self) -> Metrics:
         """Return the logged metrics: a mapping from name to `Curves`."""
@@ -412,19 +427,6 @@ class Study:
         """Return the digest of each split's example ids, where the study or one of its shards has one."""
         noted = (*(facts.example_ids for facts in self._shards.values()), self.example_ids)
         return {name: known for examples in noted for name, known in examples.items()}
-
-
-def as_seeds(seeds: Seeds | Mapping[str, int] | int | None) -> Seeds:
-    """Return seeds by role; a single number stands for all three roles."""
-    if isinstance(seeds, Seeds):
-        return seeds
-    if seeds is None:
-        return Seeds()
-    if isinstance(seeds, Mapping):
-        for role in seeds:
-            check_choice(role, "seed role", SEED_ROLES)
-        return Seeds(**seeds)
-    return Seeds(init=seeds, order=seeds, augment=seeds)
 
 
 def _same_shard(ours: Study, theirs: Study, name: str) -> bool:

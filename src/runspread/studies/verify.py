@@ -15,10 +15,12 @@ from .._reading.safetensors import map_tensors, need_not_be_damaged
 from .._results import Result, Table
 from ..errors import CorruptShardError, FormatVersionError, NotAStudyError, StudyError
 from .checking import wrong_ensembles, wrong_in_depth
+from .digests import wrong_digests
+from .facts import read_facts
 from .files import wrong_files
 from .index import index_path, stamps_of, stored_index
 from .layout import LABELS, PLAN_OF_LOOKS, PROVENANCE, SHARD, SHARDS, STUDY, ShardMetadata, StudyMetadata, decoded
-from .shards import labels_digest, read_facts
+from .shards import labels_digest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -190,6 +192,7 @@ def _wrong_others(path: Path, intact: dict[str, ShardMetadata], *, deep: bool) -
             found[PLAN_OF_LOOKS] = ["it differs from the sum that it holds of itself"] * wrong
         except (OSError, UnfitJsonError) as error:
             found[PLAN_OF_LOOKS] = [str(error)]
+    found |= wrong_digests(path, intact, deep=deep)
     if deep:
         found |= wrong_ensembles(path)
     return {name: problems for name, problems in found.items() if problems}

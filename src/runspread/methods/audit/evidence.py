@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._reading.accepting import predictions_of
 from ..._reading.copies import Copies, copied_outputs, digest_of
 from ..._reading.outputs import CORRUPT_SHARD, ArrayOutputs, RunOutputs
 from ..._reading.protocols import HoldsEvidence
@@ -222,7 +223,7 @@ def _predictions(
     recorded = [name for run in study.runs for name, step in run.predictions if step is None]
     wanted = split or ("test" if "test" in recorded or not recorded else recorded[0])
     try:
-        outputs = study.predictions(wanted)
+        outputs = predictions_of(study, wanted, columns=True)
     except MissingDataError:
         if recorded:  # of another split: the name is misspelt, or the wrong one
             raise

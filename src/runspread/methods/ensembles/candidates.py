@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import check_choice
+from ..._reading.digest_columns import HasColumns, rounded
 from ..._reading.opening import opens
 from ..._reading.probabilities import Floats, Members, read_members
 from ..._results import Excluded
@@ -136,17 +137,37 @@ def read_candidates(
     InputError
         No usable run, or numbers and labels that do not fit.
     """
+    options: CandidateOptions = {"split": split, "kind": kind, "nan": nan, "ignore_index": ignore_index}
+    return candidates_of(source, labels, options)
+
+
+@opens("source")
+def candidates_of(source: Any, labels: Any, options: CandidateOptions, *, objective: str = "") -> Candidates:
+    """Read candidates as `read_candidates` does; for the objective ``"nll"`` a study's digest columns will do."""
     if isinstance(source, Candidates):
         return source
-    members = read_members(source, labels, split=split, kind=kind, nan=nan, ignore_index=ignore_index)
-    log_true = np.empty((len(members), len(members.labels)))
-    valid: list[int] = []
-    for member in members:
-        log_true[len(valid)] = member.true_class(members.labels)
-        valid.append(member.index)
+    columns = objective == "nll" and options.get("ignore_index") is None
+    reading: CandidateOptions = {"split": CHOOSING, **options}
+    members = read_members(source, labels, columns=columns, **reading)
+    if isinstance(members.outputs, HasColumns):
+        log_true, valid = _from_columns(members, members.outputs)
+    else:
+        log_true, valid = np.empty((len(members), len(members.labels))), list[int]()
+        for member in members:
+            log_true[len(valid)] = rounded(member.true_class(members.labels), members.outputs)
+            valid.append(member.index)
     if not valid:
         raise members.nothing_left()
     return Candidates(members, np.array(valid), log_true[: len(valid)])
+
+
+def _from_columns(members: Members, digest: HasColumns) -> tuple[Floats, list[int]]:
+    """Return what the digest says of the true classes, and the runs that can be used; of others the outputs say why."""
+    log_true = digest.digest_column("log_true").to_array().astype(np.float64)
+    lost = np.isnan(log_true).any(axis=1)
+    for index in np.flatnonzero(lost).tolist():
+        members.why_not(index)
+    return log_true[~lost], np.flatnonzero(~lost).tolist()
 
 
 class Objective(Protocol):

@@ -20,11 +20,11 @@ from .candidates import (
     OBJECTIVES,
     Candidates,
     Indices,
+    candidates_of,
     check_finite,
     check_objective,
     mixture_losses,
     prior_loss,
-    read_candidates,
     reading_of,
 )
 from .defaults import FOLDS, OBJECTIVE, RANDOM_SUBSETS, SIZE, SelectionSettings, most_steps
@@ -255,7 +255,7 @@ def select_ensemble(
     check_choice(objective, "objective", OBJECTIVES)
     size = int(check_integers(size, "size", 1, None))
     check_settings(settings, SelectionSettings.__annotations__, select_ensemble)
-    pool = read_candidates(candidates, labels, **reading_of(settings))
+    pool = candidates_of(candidates, labels, reading_of(settings), objective=objective)
     check_objective(pool, objective)
     limit = settings.get("max_steps")
     steps = most_steps(size) if limit is None else int(check_integers(limit, "max_steps", 1, None))

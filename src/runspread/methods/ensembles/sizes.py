@@ -22,10 +22,10 @@ from .candidates import (
     OBJECTIVES,
     Candidates,
     Indices,
+    candidates_of,
     check_finite,
     check_objective,
     mixture_losses,
-    read_candidates,
     reading_of,
 )
 from .defaults import OBJECTIVE, RANDOM_SUBSETS_PER_SIZE, REPORTING, SIZES, CandidateOptions, SizesSettings, most_steps
@@ -133,11 +133,11 @@ def ensemble_sizes(
         raise InputError("there are no examples to report on", "report= and report_labels=, or a study")
     check_settings(settings, SizesSettings.__annotations__, ensemble_sizes)
     reading = reading_of(settings)
-    choosing = read_candidates(candidates, labels, **reading)
+    choosing = candidates_of(candidates, labels, reading, objective=objective)
     check_objective(choosing, objective)
     source = candidates if report is None else report
     there: CandidateOptions = {**reading, "split": settings.get("report_split", REPORTING)}
-    scoring = read_candidates(source, report_labels, **there)
+    scoring = candidates_of(source, report_labels, there, objective=objective)
     check_objective(scoring, objective)
     choosing, scoring = _same_runs(choosing, scoring, by_id=report is None)
     wanted = wanted[wanted <= len(choosing)]
