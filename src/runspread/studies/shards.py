@@ -293,7 +293,7 @@ class Arrays:
         at = part.name, file, key
         if at in self._kept:
             return self._kept[at]
-        held = held or TensorFile(f"{part.study}/{SHARDS}/{part.name}/{file}")
+        held = held or TensorFile(part.file(file))
         if key not in held.entries:
             raise CorruptShardError(
                 f"{part.folder} lacks {key}, which its {SHARD} lists", hint=_verify_hint(part.folder)
@@ -359,6 +359,10 @@ class ShardRows:
         """Where the shard lies; made when it is asked for, because a study has thousands."""
         return self.study / self.under / self.name
 
+    def file(self, name: str) -> str:
+        """Return the path of one of the shard's files."""
+        return f"{self.study}/{self.under}/{self.name}/{name}"
+
     @property
     def runs(self) -> tuple[RunMetadata, ...]:
         """Facts of the runs in `rows`."""
@@ -376,7 +380,7 @@ class ShardRows:
         for part in (self, self.beside):
             if part is not None and DIGEST in part.facts.sums:
                 try:
-                    if column_key("class", split) in TensorFile(part.folder / DIGEST).entries:
+                    if column_key("class", split) in TensorFile(part.file(DIGEST)).entries:
                         return part
                 except CorruptShardError:  # the outputs themselves tell the same
                     continue
@@ -420,6 +424,6 @@ def read_weights(part: ShardRows, run: RunMetadata, step: int | None) -> dict[st
             "" if recorded else "Record them with run.weights(model), or train with keep_weights=True.",
         )
     prefix, row = weight_key(step, ""), part.facts.runs.index(run)
-    held = TensorFile(part.folder / WEIGHTS)
+    held = TensorFile(part.file(WEIGHTS))
     names = [name for name in held.entries if name.startswith(prefix)]
     return {name.removeprefix(prefix): part.arrays.of(part, WEIGHTS, name, held)[row] for name in names}
