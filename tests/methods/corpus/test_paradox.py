@@ -175,7 +175,8 @@ def test_results_do_not_depend_on_the_other_metrics():
     [
         (
             {"target": "accuracy"},
-            "^the table has no column 'accuracy'. Expected one of run, depth, test_accuracy, metric.$",
+            "^the table has no column 'accuracy'. Expected one of run, depth, test_accuracy, metric. "
+            "Did you mean 'test_accuracy'[?]$",
         ),
         ({"partition": "depths"}, "no column 'depths'"),
         ({"metrics": "run"}, "numbers"),

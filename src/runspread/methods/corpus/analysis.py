@@ -34,6 +34,19 @@ _MEANINGS = {
     "consistent": "the same sign over all models and inside partitions",
     "none": "no association is shown",
 }
+_SAID = {  # verb of one metric, of several, and the rest; {} is the partition
+    "reversal": ("has", "have", "the opposite sign inside {} (reversal: Simpson's paradox)"),
+    "masked": ("tracks", "track", "it inside {}, which pooling hides (masked)"),
+    "consistent": ("has", "have", "the same sign overall and inside {} (consistent)"),
+    "aggregate_only": (
+        "distinguishes",
+        "distinguish",
+        f"values of {{}}, with |tau| below {NEGLIGIBLE:g} inside (aggregate only)",
+    ),
+    "not_shown_inside": ("tracks", "track", "it overall (not shown inside {})"),
+    "mixed": ("differs", "differ", "in sign overall and inside {}, not alike everywhere (mixed)"),
+    "none": ("shows", "show", "no association, overall or inside {} (none)"),
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -173,12 +186,16 @@ class ParadoxAnalysis(Result):
 
     def sentence(self) -> str:
         """Name the metrics by verdict."""
-        by_verdict = {verdict: [one.metric for one in self.analyses if one.verdict == verdict] for verdict in _MEANINGS}
-        parts = [f"{verdict.replace('_', ' ')}: {', '.join(names)}" for verdict, names in by_verdict.items() if names]
+        by_verdict = {verdict: [one.metric for one in self.analyses if one.verdict == verdict] for verdict in _SAID}
+        parts: list[str] = []
+        for verdict, names in by_verdict.items():
+            if names:
+                one, several, rest = _SAID[verdict]
+                verb = one if len(names) == 1 else several
+                parts.append(f"{listed(names, most=4)} {verb} {rest.format(self.partition)}")
         return (
-            f"{'; '.join(parts)}. {len(self.analyses)} metric{'s' * (len(self.analyses) != 1)} against "
-            f"{self.target} over {self.n} models, overall and inside {self.partition}, at 5 % after Holm's "
-            "correction over the metrics. An association is not a cause."
+            f"Against {self.target}, {'; '.join(parts)}. This is of {count(len(self.analyses), 'metric')} over "
+            f"{count(self.n, 'model')}, at 5 % after Holm's correction over the metrics. An association is not a cause."
         )
 
 
