@@ -136,24 +136,23 @@ def test_a_metric_that_looks_like_mathematics_is_text(tmp_path):
             for step in range(3):
                 run.log(step, **{r"$\foo$": 1.0 + step})
             run.predictions("test", logits(seed))
-    from runspread._report.sections import curves
+    from runspread._report.any_study import curves
 
     assert curves(study).figures
 
 
 def test_one_failing_section_never_takes_the_page(study, monkeypatch):
-    from runspread._report import sections
+    from runspread._report import any_study, sections
 
     def broken(study):
         raise ZeroDivisionError("in one section")
 
-    monkeypatch.setattr(sections, "accuracy", broken)
-    monkeypatch.setattr(
-        sections, "SECTIONS", ("runspread._report.sections:trained", "runspread._report.sections:accuracy")
-    )
+    monkeypatch.setattr(any_study, "accuracy", broken)
+    entries = (sections.Entry("any_study:every_run", "The runs"), sections.Entry("any_study:accuracy", "Accuracy"))
+    monkeypatch.setattr(sections, "SECTIONS", entries)
     monkeypatch.setattr(sections, "sections_of_commands", list)
     built = sections.build_sections(study)
-    assert [section.title for section in built] == ["What was trained", "Accuracy"]
+    assert [section.title for section in built] == ["The runs", "Accuracy"]
     assert "ZeroDivisionError: in one section" in built[1].lead
 
 

@@ -148,7 +148,7 @@ def test_report_names_sections_that_are_not_available(invoke, tmp_path):
     study = make_study(tmp_path / "study", runs=1)
     result = invoke("report", study.path)
     assert result.exit_code == 0
-    assert "not available: Trimming: got 1 run. Expected at least two" in result.stderr
+    assert "not available: Typical runs: got 1 run. Expected at least two" in result.stderr
     path = next((study.path / "shards").iterdir()) / "predictions.safetensors"
     path.write_bytes(path.read_bytes()[:50])
     (study.path / "report.html").unlink()

@@ -10,7 +10,7 @@ import pytest
 
 import runspread as rs
 import runspread._cli
-from runspread._report import sections
+from runspread._report import any_study, sections
 from runspread._report.page import report as write_report
 from runspread._report.variance import variance as variance_section
 from runspread.errors import InputError
@@ -69,12 +69,94 @@ def test_ids_are_unique_within_each_drawing(page):
 
 def test_references_resolve(page):
     ids = set(Page(page).ids)
+    assert len(ids) == len(Page(page).ids)
     assert set(re.findall(r'href="#([^"]+)"', page)) <= ids
     assert set(re.findall(r"url\(#([^)]+)\)", page)) <= ids
 
 
 def test_every_figure_says_what_it_shows_and_does_not(page):
     assert page.count("<figure") == page.count("<b>Shows:</b>") == page.count("<b>Does not show:</b>") > 0
+
+
+def test_the_answers_come_first_and_lead_to_their_sections(page):
+    answers = page[page.index('class="answers"') : page.index("Accuracy over runs</h2>")]
+    assert 4 <= answers.count("<li>") <= 6
+    assert set(re.findall(r'href="#([^"]+)"', answers)) <= set(Page(page).ids)
+    assert answers.index("How good") < answers.index("How much of the spread is real") < answers.index("limits these")
+    order = [page.index(f'<section id="{key}"') for key in ("accuracy", "variance", "limits", "trained", "seeds")]
+    assert order == sorted(order)
+
+
+def test_recipe_seeds_and_environment_are_folded(page):
+    for title in ("What was trained", "Seeds", "Environment"):
+        assert f'<details class="folded"><summary><h2>{title}</h2>' in page
+
+
+def test_what_the_study_lacks_is_said_in_a_line_each(page):
+    for title in ("Training dynamics needs", "The best ensemble needs"):
+        assert page.count(title) == 1
+    assert "Not answered: Training dynamics and The best ensemble" in page
+
+
+@pytest.mark.parametrize("target", ["latex", "bibtex", "lead"])
+def test_what_buttons_copy_is_there(page, target):
+    copied = re.findall(rf'data-copies="([^"]+-{target})"', page)
+    assert copied
+    assert set(copied) <= set(Page(page).ids)
+    if target != "lead":
+        (kind,) = {"latex": [r"\begin{table}"], "bibtex": ["@inproceedings{"]}[target]
+        assert kind in page
+
+
+def test_the_page_of_several_studies_compares_them(tmp_path):
+    old = make_study(tmp_path / "old" / "runs", runs=4)
+    new = rs.create_study(tmp_path / "new & <b>" / "runs", splits=old.splits)
+    rng = np.random.default_rng(9)
+    for seed in range(50, 54):
+        with new.record(seeds=seed) as run:
+            run.predictions("test", np.eye(4)[old.splits["test"]] + rng.normal(size=(80, 4)))
+    studies = [old, new]
+    path = rs.report([studies[0], str(studies[1].path)])
+    text = path.read_text()
+    assert path == tmp_path / "old" / "report.html"
+    assert rs.compare(*studies).sentence()[:20] in text
+    assert "Is new &amp; &lt;b&gt;/runs better than old/runs" in text
+    ids = Page(text).ids
+    assert len(ids) == len(set(ids))
+    assert {"better", "best", "side", "s1-variance", "s2-variance"} <= set(ids)
+
+
+def test_no_studies_are_no_report():
+    with pytest.raises(InputError, match="no study to report on"):
+        rs.report([])
+
+
+def test_a_study_of_scalars_alone_is_judged_by_its_metric(tmp_path):
+    study = rs.create_study(tmp_path / "scalars")
+    for seed in range(4):
+        with study.record(seeds=seed, hyperparameters={"<i>": "<script>alert(1)</script>"}) as run:
+            for step in range(3):
+                run.log(step, train_loss=1.0 + seed, val_accuracy=0.5 + 0.1 * seed)
+    text = write_report(study).read_text()
+    assert "Judged by the last value of val_accuracy" in text
+    assert "<script>alert" not in text
+    assert "Variance of training needs predictions on a split" in text
+
+
+def test_numbers_in_a_drawing_are_not_cut(tmp_path):
+    drawn = sections.figure(lambda ax: ax.set_title("0.123456 #0072b2"), shows="a", does_not_show="b")
+    assert "0.123456 #0072b2" in drawn.svg
+    assert not re.search(r' d="[^"]*\.\d{3}', drawn.svg)
+
+
+def test_very_many_points_are_an_image(tmp_path):
+    def draw(ax):
+        for _ in range(500):
+            ax.plot(np.random.default_rng(0).random(100), linewidth=0.6)
+
+    drawn = sections.figure(draw, shows="a", does_not_show="b")
+    assert len(drawn.svg) < 300_000
+    assert "data:image/png;base64" in drawn.svg
 
 
 def test_lead_of_the_variance_section_is_the_sentence(tmp_path):
@@ -109,7 +191,7 @@ def test_a_section_that_cannot_be_made_says_why(tmp_path, monkeypatch):
         raise InputError("nothing to divide by", "two runs")
 
     monkeypatch.setattr(sections, "broken", broken, raising=False)
-    monkeypatch.setattr(sections, "SECTIONS", ("runspread._report.sections:broken",))
+    monkeypatch.setattr(sections, "SECTIONS", (sections.Entry("sections:broken", "Broken"),))
     study = make_study(tmp_path / "study", runs=2)
     assert "Not available: nothing to divide by. Expected two runs" in write_report(study).read_text()
 
@@ -124,16 +206,17 @@ def test_a_section_beside_a_command_is_found(tmp_path, monkeypatch):
         "def section(study):\n    return Section('Range', f'{len(study.runs)} runs have a range.')\n"
     )
     monkeypatch.setattr(runspread._cli, "__path__", [*runspread._cli.__path__, str(tmp_path)])
-    assert "runspread._cli.range_of_runs:section" in sections.sections_of_commands()
+    assert "runspread._cli.range_of_runs:section" in [entry.make for entry in sections.sections_of_commands()]
     found = sections.build_sections(make_study(tmp_path / "study", runs=2))
-    assert (found[-1].title, found[-1].lead) == ("Range", "2 runs have a range.")
+    assert ("Range", "2 runs have a range.", "range-of-runs") in [(one.title, one.lead, one.key) for one in found]
 
 
 def test_a_long_table_of_runs_is_cut_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(sections, "RUNS_LISTED", 3)
-    section = sections.accuracy(make_study(tmp_path / "study", runs=5))
+    monkeypatch.setattr(sections, "ROWS_LISTED", 3)
+    monkeypatch.setattr(sections, "SECTIONS", (sections.Entry("any_study:every_run", "The runs"),))
+    (section,) = sections.build_sections(make_study(tmp_path / "study", runs=5))
     assert len(section.tables[0]) == 3
-    assert "the first 3 runs" in section.notes[0]
+    assert "lists the first 3 of 5 rows" in section.notes[0]
 
 
 def test_one_run_and_nan_metrics(tmp_path):
@@ -149,10 +232,10 @@ def test_metrics_of_a_single_point_are_not_drawn_as_curves(tmp_path):
     for seed in range(3):
         with study.record(seeds=seed) as run:
             run.log(10, loss=0.5)
-    assert sections.curves(study) is None
+    assert any_study.curves(study) is None
     with study.record(seeds=9) as run:
         for step in range(3):
             run.log(step, loss=0.5, once=1.0) if step == 2 else run.log(step, loss=0.5)
-    found = sections.curves(study)
+    found = any_study.curves(study)
     assert found is not None
     assert [figure.shows.split()[0] for figure in found.figures] == ["loss"]

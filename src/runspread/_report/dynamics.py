@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .sections import Paper, Section, figure, notes_of
+from .._words import count
+from .sections import PAPERS, Section, figure, notes_of, papers
 
 if TYPE_CHECKING:
+    from ..methods.dynamics.result import TrainingDynamics
     from ..studies.study import Study
 
-PAPER = Paper(
-    "Hu, Chen, Saphra, Cho 2023, Latent State Models of Training Dynamics", "https://arxiv.org/abs/2308.09543"
-)
+PAPER = PAPERS["hu2023latent"]
 
 
 def dynamics(study: Study) -> Section | None:
@@ -36,20 +36,38 @@ def dynamics(study: Study) -> Section | None:
             does_not_show="Causes: a state describes the weight metrics, not why they are so.",
             paper=PAPER,
             size=(9.0, 3.6),
+            own_sizes=True,
         ),
         figure(
             lambda ax: plot_state_ribbons(result, ax),
             shows="Each run as a ribbon of its states over training.",
             does_not_show="How certain each state is; boundaries between neighbouring states are soft.",
             paper=PAPER,
-            size=(6.4, 3.2),
+            size=(4.8, 3.2),
         ),
     )
     said = "" if outcome is None else f" A run counts as converged when {outcome} is above {threshold:.3g}."
     chosen = "" if outcome is None else f" --outcome {outcome} --threshold {threshold:.6g}"
     same = f"For the same answer run: runspread dynamics {study.path.name}{chosen}"
     lead = f"{result.sentence()}{said}"
-    return Section("Training dynamics", lead, figures, _tables(result), (*notes_of(result), same))
+    return Section(
+        "Training dynamics",
+        lead,
+        figures,
+        _tables(result),
+        (*notes_of(result), same),
+        short=_part_ways(result),
+        **papers(PAPER.key),
+    )
+
+
+def _part_ways(result: TrainingDynamics) -> str:
+    """Return how many runs took a detour, in the user's words; nothing where none is shown."""
+    if not result.detours:
+        return ""
+    detoured = int(result.visits[:, list(result.detours)].any(axis=1).sum())
+    total = len(result.visits)
+    return f"{detoured} of {count(total, 'run')} pass states of training that go with converging later."
 
 
 def _tables(result: Any) -> tuple[Any, ...]:

@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._relabelling import relabelled
-from .sections import Figure, Paper, Section, figure, notes_of
+from .._words import count
+from .sections import PAPERS, Figure, Section, figure, notes_of, papers
 
 if TYPE_CHECKING:
     from ..methods.ensembles.candidates import Candidates
     from ..methods.ensembles.selection import EnsembleSelection
     from ..studies.study import Study
 
-PAPERS = (
-    Paper(
-        "Caruana et al. 2004, Ensemble Selection from Libraries of Models", "https://doi.org/10.1145/1015330.1015432"
-    ),
-    Paper("Wenzel et al. 2020, Hyperparameter Ensembles", "https://arxiv.org/abs/2006.13570"),
-    Paper("Guo et al. 2017, On Calibration of Modern Neural Networks", "https://arxiv.org/abs/1706.04599"),
-)
+_RESTS_ON = ("caruana2004ensemble", "wenzel2020hyperparameter", "guo2017calibration")
+_CHOOSING, _SEARCHED, _CALIBRATED = (PAPERS[key] for key in _RESTS_ON)
 
 
 def ensemble(study: Study) -> Section:
@@ -32,12 +28,33 @@ def ensemble(study: Study) -> Section:
         shows="The score after each selection step, next to the best runs with equal weights and to random subsets.",
         does_not_show="How good the ensemble is, because the same examples selected it. The diamond is the held-out "
         "score.",
-        paper=PAPERS[0],
+        paper=_CHOOSING,
     )
     reported = _on_test(study, result) if _reports(study) else ()
     figures = (chosen, *_members(study, result), *reported)
     notes = dict.fromkeys((*_cost(study, result), *audit_warnings(study, pooled=False), *notes_of(result)))
-    return Section("The best ensemble", result.sentence(), figures, (result.table(),), tuple(notes))
+    return Section(
+        "The best ensemble",
+        result.sentence(),
+        figures,
+        (result.table(),),
+        tuple(notes),
+        short=_gain(result),
+        **papers(*_RESTS_ON),
+    )
+
+
+def _gain(result: EnsembleSelection) -> str:
+    """Return what the ensemble gains on examples that did not choose it, in the user's words."""
+    from ..methods.ensembles.selection import gain_words
+    from ..methods.ensembles.words import NAMES, loss_text
+
+    checked = result.cross_validation
+    if checked is None:
+        return ""
+    losses = f"{loss_text(checked.held_out)} against {loss_text(checked.held_out_single)}"
+    against = f"{count(result.size, 'run')} chosen together against the best single run: {gain_words(checked)}"
+    return f"{against}; {NAMES[result.objective]} on held-out examples is {losses}."
 
 
 def _reports(study: Study) -> bool:
@@ -80,7 +97,7 @@ def _members(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
         lambda ax: plot_members(relabelled(result, names), own, ax),
         shows="The members' weights and their hyperparameters.",
         does_not_show="Which hyperparameter matters, because the members were selected together.",
-        paper=PAPERS[1],
+        paper=_SEARCHED,
         size=(3.6 + 0.8 * searched, 1.9 + 0.34 * result.size),
     )
     return (drawn,)
@@ -96,13 +113,13 @@ def _on_test(study: Study, result: EnsembleSelection) -> tuple[Figure, ...]:
             sizes.plot,
             shows="The score on the test split against the number of members, for each way of selecting them.",
             does_not_show="What another search or other seeds would give.",
-            paper=PAPERS[1],
+            paper=_SEARCHED,
         ),
         figure(
             scored.plot,
             shows="Accuracy against confidence of the ensemble on the test split; larger dots hold more examples.",
             does_not_show="A proper score: a better ensemble may well have a larger calibration error.",
-            paper=PAPERS[2],
+            paper=_CALIBRATED,
             size=(4.4, 4.0),
         ),
     )

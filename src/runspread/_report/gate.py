@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._results import Table
 from .._words import count
-from .page import render_page, write_text
+from .rendering import page_of_sections, write_text
 from .sections import Section, figure
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def write_gate_page(gate: Gate, path: str | os.PathLike[str] | None = None) -> P
     own = gate.ledger.path
     target = own.with_name(f"{own.name.removesuffix('.jsonl')}.html") if path is None else Path(path)
     found = gate.status()
-    page = render_page(
+    page = page_of_sections(
         f"Campaign {own.name.removesuffix('.gate.jsonl')}",
         "Tries of a change, one after the other, and what may be claimed of them.",
         [_claim(found), _climb(found), _noise(found), _cost(found)],

@@ -1,15 +1,18 @@
-"""The report: one HTML file with everything inside, from the sections that are registered in `sections`."""
+"""The report: of one study, or of several that are compared, as one HTML page."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .sections import Section, build_sections
+from ..errors import InputError
+from .model import Chapter, Section
+from .rendering import render_page
+from .rendering import write_text as write_text
+from .sections import build_sections
+from .summary import limits_of, summary_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -17,15 +20,17 @@ if TYPE_CHECKING:
     from ..studies.study import Study
 
 
-def report(study: Study, path: str | os.PathLike[str] | None = None, *, clusters: ArrayLike | None = None) -> Path:
-    """Write a study's report as one HTML page that opens offline.
+def report(source: Any, path: str | os.PathLike[str] | None = None, *, clusters: ArrayLike | None = None) -> Path:
+    """Write the report of a study, or of several beside each other, as one HTML page that opens offline.
+
+    The page begins with the answers, each with the section that it comes from; recipe, seeds and environment come last.
 
     Parameters
     ----------
-    study : Study
-        The study.
+    source : Study, path, or sequence of these
+        The study; of several the page compares the runs first.
     path : str or path, optional
-        Where to write; by default ``report.html`` in the study's folder.
+        Where to write; by default ``report.html`` in the study's folder, or beside the folder of the first of several.
     clusters : array_like [examples], optional
         Cluster of each test example, where several belong together (one patient, one document), for the methods that
         take clusters.
@@ -34,50 +39,66 @@ def report(study: Study, path: str | os.PathLike[str] | None = None, *, clusters
     -------
     Path
         The file written.
+
+    Raises
+    ------
+    InputError
+        There is no study.
+    StudyError
+        A path holds no study.
     """
-    return write_page(study, build_sections(study, clusters=clusters), path)
+    studies = opened(source)
+    built = [build_sections(study, clusters=clusters) for study in studies]
+    return write_pages(studies, built, path)
+
+
+def opened(source: Any) -> list[Study]:
+    """Return the studies of a source, opened."""
+    from .._reading.study_folders import open_study
+
+    several = [source] if isinstance(source, (str, os.PathLike)) or hasattr(source, "run_names") else list(source)
+    if not several:
+        raise InputError("there is no study to report on", "at least one")
+    return [open_study(one) if isinstance(one, (str, os.PathLike)) else one for one in several]
 
 
 def write_page(study: Study, sections: list[Section], path: str | os.PathLike[str] | None = None) -> Path:
     """Write sections that are built as the page of a study: see `report`."""
+    return write_pages([study], [sections], path)
+
+
+def place_of(studies: Sequence[Study]) -> Path:
+    """Return where a page is written by default: in the folder of the study, or beside the first of several."""
     from ..studies.layout import REPORT
 
-    return write_text(study.path / REPORT if path is None else Path(path), render(study, sections))
+    first = studies[0].path
+    return first / REPORT if len(studies) == 1 else first.resolve().parent / REPORT
 
 
-def write_text(target: Path, page: str) -> Path:
-    """Write a page in one step, so that a reader never sees half of it."""
-    from ..studies.files import storage_errors
-    from ..studies.publishing import publish_file
+def write_pages(
+    studies: Sequence[Study], built: Sequence[Sequence[Section]], path: str | os.PathLike[str] | None = None
+) -> Path:
+    """Write sections that are built, those of each study, as one page: see `report`."""
+    target = place_of(studies) if path is None else Path(path)
+    if len(studies) == 1:
+        return write_text(target, render(studies[0], built[0]))
+    from .several import comparison, names_of
 
-    with storage_errors(f"writing {target}"):
-        publish_file(target, page.encode(errors="replace"))
-    return target
+    names = names_of(studies)
+    chapters = [chapter_of(*one, prefix=f"s{at}-") for at, one in enumerate(zip(studies, built, names, strict=True), 1)]
+    about = "What differs between these studies, and between the runs of each."
+    return write_text(target, render_page(", ".join(names), about, [comparison(studies, names), *chapters]))
 
 
-def render(study: Study, sections: list[Section]) -> str:
+def render(study: Study, sections: Sequence[Section]) -> str:
     """Return the page of a study as text."""
-    return render_page(study.path.resolve().name, "How trainings of the same network differ.", sections)
+    about = "How trainings of the same network differ."
+    return render_page(study.path.resolve().name, about, [chapter_of(study, sections)])
 
 
-def render_page(name: str, about: str, sections: list[Section]) -> str:
-    """Return sections as the text of a page, under a name and a line about it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    from .. import __version__
-
-    environment = Environment(
-        loader=PackageLoader("runspread._report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    script = resources.files("runspread._report").joinpath("sort.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    template = environment.get_template("page.html.jinja")
-    return template.render(
-        name=name,
-        about=about,
-        sections=sections,
-        version=__version__,
-        script=Markup(script),  # the page's own, and by its sum the only one that a browser runs
-        script_sum=f"sha256-{digest}",
-    )
+def chapter_of(study: Study, sections: Sequence[Section], name: str = "", *, prefix: str = "") -> Chapter:
+    """Return the sections of a study with their summary before them, and what limits them before what is folded."""
+    limits = limits_of(study, sections)
+    at = sum(not section.folded for section in sections)
+    every = (*sections[:at], limits, *sections[at:])
+    return Chapter(name, every, summary_of(every), prefix)

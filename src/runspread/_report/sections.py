@@ -1,168 +1,138 @@
-"""Sections of the report. A method adds its own by a function `section` beside its command."""
+"""Sections of the report, in one place. A method adds its own by a function `section` beside its command."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import io
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._namespace import modules_that_define
+from .._papers import PAPERS as PAPERS
 from .._relabelling import relabelled
 from .._results import Result, Table
-from .._words import count
 from ..errors import MissingDataError, RunspreadError
+from .figures import figure as figure
+from .model import Figure as Figure
+from .model import Section as Section
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
     from ..studies.study import Study
 
-# In the order of the page: "module:function", the function from a Study to a Section, or to None where the study holds
-# nothing for it. The sections of other methods follow: a function `section` beside the method's `command`.
-SECTIONS = (
-    "runspread._report.sections:trained",
-    "runspread._report.imported:answers",
-    "runspread._report.sections:accuracy",
-    "runspread._report.sections:curves",
-    "runspread._report.variance:audit",
-    "runspread._report.variance:variance",
-    "runspread._report.variance:calibration",
-    "runspread._report.trimming:trimming",
-    "runspread._report.spectra:spectra",
-    "runspread._report.dynamics:dynamics",
-    "runspread._report.ensembles:ensemble",
-)
 
-RUNS_LISTED = 500  # more rows make a page slow to open, and nobody reads them
-
-
-@dataclass(frozen=True)
-class Paper:
-    """What a figure rests on."""
-
-    text: str
-    url: str
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing with what it shows and what it does not.
+class Entry(NamedTuple):
+    """A section of every report.
 
     Attributes
     ----------
-    svg : str
-        The drawing, as markup.
-    shows, does_not_show : str
-        One sentence each.
-    paper : Paper or None
-        What it rests on.
-    """
-
-    svg: str
-    shows: str
-    does_not_show: str
-    paper: Paper | None = None
-
-
-@dataclass(frozen=True)
-class Section:
-    """One section of the page.
-
-    Attributes
-    ----------
+    make : str
+        "module:function", the function from a Study to a Section, or to None where there is nothing to say.
     title : str
-        Heading.
-    lead : str
-        The answer in a sentence.
-    figures : tuple of Figure
-        Drawings.
-    tables : tuple of Table
-        Tables; they can be sorted by column.
-    notes : tuple of str
-        Warnings, and excluded runs.
-    error : RunspreadError or None
-        Why the section could not be made.
+        What a reader calls it, where it cannot be made.
+    needs : str
+        What a study needs for it.
     """
 
+    make: str
     title: str
-    lead: str
-    figures: tuple[Figure, ...] = ()
-    tables: tuple[Table, ...] = ()
-    notes: tuple[str, ...] = field(default=())
-    error: RunspreadError | None = None
+    needs: str = ""
+
+
+_OUTPUTS = "predictions on a split: run.predictions(...), or import with --predictions"
+# In the order of the page; those of other methods follow, and what is folded comes last.
+SECTIONS = (
+    Entry("any_study:accuracy", "Accuracy over runs", "predictions on a split, or a logged metric"),
+    Entry("any_study:configurations", "Configurations"),
+    Entry("variance:variance", "Variance of training", _OUTPUTS),
+    Entry("variance:audit", "Seed audit", "runs"),
+    Entry("trimming:trimming", "Typical runs", _OUTPUTS),
+    Entry(
+        "dynamics:dynamics",
+        "Training dynamics",
+        "metrics of the weights, logged at 10 steps or more, of 3 runs or more",
+    ),
+    Entry("ensembles:ensemble", "The best ensemble", "predictions on the split 'validation', which chooses"),
+    Entry(
+        "spectra:spectra",
+        "Weight spectra",
+        "the weights of the runs: run.weights(model), or import with --weights final",
+    ),
+    Entry("variance:calibration", "Agreement and calibration", f"two runs with {_OUTPUTS}"),
+    Entry("any_study:curves", "Training curves", "metrics that were logged at more than one step"),
+    Entry("any_study:every_run", "The runs", "runs"),
+    Entry("imported:answers", "What was imported"),
+    Entry("any_study:trained", "What was trained"),
+    Entry("any_study:seeds", "Seeds"),
+    Entry("any_study:environment", "Environment"),
+)
+ROWS_LISTED = 500  # more rows make a page slow to open, and nobody reads them
 
 
 def build_sections(study: Study, *, clusters: ArrayLike | None = None) -> list[Section]:
-    """Return the sections that the study has something for; one that cannot be made says why.
+    """Return all sections; one that the study has nothing for says what it needs, one that cannot be made says why.
 
     `clusters` [examples] goes to the sections whose methods take clusters of examples.
     """
-    built = (_build(entry, study, clusters) for entry in (*SECTIONS, *sections_of_commands()))
-    return [section for section in built if section is not None]
+    names = study.run_names
+    built = (_build(entry, study, clusters, names) for entry in (*SECTIONS, *sections_of_commands()))
+    found = [_cut(section) for section in built if section is not None]
+    return _notes_once(sorted(found, key=lambda section: section.folded))
 
 
-def sections_of_commands() -> list[str]:
+def sections_of_commands() -> list[Entry]:
     """Return the sections that are not in `SECTIONS`: those beside commands."""
     from .. import _cli
 
-    return [f"{_cli.__name__}.{module}:section" for module in modules_that_define("section", _cli.__path__)]
+    modules = modules_that_define("section", _cli.__path__)
+    return [Entry(f"{_cli.__name__}.{module}:section", module.replace("_", " ").capitalize()) for module in modules]
 
 
-def _build(entry: str, study: Study, clusters: ArrayLike | None) -> Section | None:
-    module, _, name = entry.partition(":")
-    make: Callable[..., Section | None] = getattr(importlib.import_module(module), name)
+def _build(entry: Entry, study: Study, clusters: ArrayLike | None, names: dict[str, str]) -> Section | None:
+    module, _, name = entry.make.partition(":")
+    place = module if "." in module else f"{__package__}.{module}"
+    make: Callable[..., Section | None] = getattr(importlib.import_module(place), name)
     options = {"clusters": clusters} if "clusters" in inspect.signature(make).parameters else {}
+    key = place.rpartition(".")[2] if name == "section" else name
     try:
-        return relabelled(make(study, **options), study.run_names)
-    except MissingDataError:
-        return None
+        made = make(study, **options)
+    except MissingDataError as error:
+        made = Section(entry.title, "", needs=entry.needs or str(error))
     except RunspreadError as error:
-        return Section(name.capitalize(), f"Not available: {error}", error=error)
+        made = Section(entry.title, f"Not available: {error}", error=error)
     except Exception as error:  # one section never takes the page with it
         said = RunspreadError(f"{type(error).__name__}: {error}", hint="Please report this: the other sections stand.")
-        return Section(name.capitalize(), f"Not available: {said}", error=said)
+        made = Section(entry.title, f"Not available: {said}", error=said)
+    if made is None:
+        made = Section(entry.title, "", needs=entry.needs) if entry.needs else None
+    return None if made is None else replace(relabelled(made, names), key=key.replace("_", "-"))
 
 
-def figure(
-    draw: Callable[[Axes], Any],
-    *,
-    shows: str,
-    does_not_show: str,
-    paper: Paper | None = None,
-    size: tuple[float, float] = (5.4, 2.9),
-) -> Figure:
-    """Return a drawing as inline SVG.
+def _cut(section: Section) -> Section:
+    """Return a section whose tables have no more rows than a page can show, and say so."""
+    long = [table for table in section.tables if len(table) > ROWS_LISTED]
+    if not long:
+        return section
+    notes = tuple(f"{_called(table)} lists the first {ROWS_LISTED} of {len(table):,} rows." for table in long)
+    tables = tuple(table.head(ROWS_LISTED) for table in section.tables)
+    return replace(section, tables=tables, notes=(*section.notes, *notes))
 
-    Parameters
-    ----------
-    draw : callable
-        Draws on the Axes that it is given.
-    shows, does_not_show : str
-        One sentence each.
-    paper : Paper, optional
-        What it rests on.
-    size : tuple of float
-        Width and height in inches.
-    """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure as Drawing
 
-    from .._plotting import plain_texts
+def _called(table: Table) -> str:
+    return f"The table {table.title!r}" if table.title else "The table"
 
-    style: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": shows, "font.size": 9.5, "axes.titlesize": 10.5}
-    with mpl.rc_context(style):  # the salt keeps ids of one page apart and the same every time
-        drawing = Drawing(figsize=size, layout="constrained")
-        draw(drawing.subplots())
-        plain_texts(drawing)
-        buffer = io.StringIO()
-        drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    return Figure(svg[svg.index("<svg") :], shows, does_not_show, paper)
+
+def _notes_once(sections: Sequence[Section]) -> list[Section]:
+    """Return sections of which each note stands only where it comes first."""
+    seen: set[str] = set()
+    found: list[Section] = []
+    for section in sections:
+        found.append(replace(section, notes=tuple(note for note in section.notes if note not in seen)))
+        seen |= set(section.notes)
+    return found
 
 
 def notes_of(result: Result) -> tuple[str, ...]:
@@ -175,83 +145,11 @@ def notes_of(result: Result) -> tuple[str, ...]:
     return (*result.warnings, f"Excluded: {reasons} ({named}{', ...' if len(result.excluded) > 10 else ''}).")
 
 
-# ---------------------------------------------------------------------- sections of any study
+def titled(table: Table, title: str) -> Table:
+    """Return a table under another title."""
+    return Table(table.columns, formats=table.formats, title=title)
 
 
-def trained(study: Study) -> Section:
-    """Say what was trained: how many runs, how they ended, the recipe."""
-    counts = Counter(run.status for run in study.runs)
-    ended = ", ".join(f"{count} {status}" for status, count in counts.items()) or "none so far"
-    lead = f"{count(len(study.runs), 'run')}: {ended}."
-    tables = [_recipe_table(study.recipe)] if study.recipe else []
-    troubled = [run for run in study.runs if run.status != "completed"]
-    if troubled:
-        reasons = [(run.error or "").strip().rpartition("\n")[2] for run in troubled]
-        columns = {"run": [run.id for run in troubled], "status": [run.status for run in troubled], "reason": reasons}
-        tables.append(Table(columns, title="Runs that did not complete"))
-    notes = tuple(f"Shard {name} cannot be read and is excluded." for name in study.corrupt)
-    return Section("What was trained", lead, tables=tuple(tables), notes=notes)
-
-
-def _recipe_table(recipe: dict[str, Any]) -> Table:
-    flat = {
-        key if inner is None else f"{key}.{inner}": value
-        for key, item in recipe.items()
-        for inner, value in (item.items() if isinstance(item, dict) else [(None, item)])
-    }
-    values = [", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value) for value in flat.values()]
-    return Table({"setting": list(flat), "value": values}, title="Recipe")
-
-
-def accuracy(study: Study) -> Section | None:
-    """Show the spread of accuracy over runs."""
-    import numpy as np
-
-    from .._plotting import plot_accuracy
-
-    split = next((split for run in study.runs for split in run.accuracy), None)
-    if split is None:
-        return None
-    values = [run.accuracy[split] for run in study.runs if split in run.accuracy]
-    sd = (
-        f" with a standard deviation of {100 * np.std(values, ddof=1):.3f} percentage points" if len(values) > 1 else ""
-    )
-    lead = (
-        f"On split {split!r}, {count(len(values), 'run has', 'runs have')} a mean accuracy of "
-        f"{100 * np.mean(values):.2f} %{sd}, "
-        f"ranging from {100 * min(values):.2f} to {100 * max(values):.2f} %."
-    )
-    drawn = figure(
-        lambda ax: plot_accuracy(values, ax),
-        shows="Each dot is one run's accuracy. The band is one standard deviation to either side of the mean.",
-        does_not_show="Whether the runs would differ on other examples; the variance section answers that.",
-        size=(5.4, 2.4),
-    )
-    left = len(study.runs) - RUNS_LISTED
-    note = (f"The table lists the first {RUNS_LISTED} runs; `runspread info --runs -1` lists all.",) if left > 0 else ()
-    return Section("Accuracy over runs", lead, (drawn,), (study.runs[:RUNS_LISTED].table(),), note)
-
-
-def curves(study: Study) -> Section | None:
-    """Draw the logged metrics over training, those of the weights last."""
-    from .._plotting import plot_curves
-    from ..methods.dynamics.metrics_of_weights import WEIGHT_METRICS
-
-    metrics = study.metrics()
-    names = [name for name in metrics if metrics[name].values.shape[1] > 1]  # one point is no curve
-    if not names:
-        return None
-    names.sort(key=lambda name: name in WEIGHT_METRICS)
-    drawn = tuple(
-        figure(
-            lambda ax, name=name: plot_curves(metrics[name], ax),
-            shows=f"{name} over training: one thin line per run, the median run, and the band that holds 80 % of the "
-            "runs.",
-            does_not_show="Why runs separate, or whether a difference matters.",
-            size=(5.4, 2.6),
-        )
-        for name in names[:6]
-    )
-    left = names[6:]
-    note = (f"The study holds {count(len(left), 'more metric')}: {', '.join(left)}.",) if left else ()
-    return Section("Training curves", f"{count(len(names), 'metric was', 'metrics were')} logged.", drawn, notes=note)
+def papers(*keys: str) -> dict[str, Any]:
+    """Return the papers of a section by their keys, as its keyword."""
+    return {"papers": tuple(PAPERS[key] for key in keys)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..methods.corpus.analysis import VOTERS
-from .sections import Figure, Paper, Section, figure, notes_of
+from .sections import PAPERS, Figure, Section, figure, notes_of, papers
 
 if TYPE_CHECKING:
     from ..methods.corpus.analysis import ParadoxAnalysis
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from ..methods.spectra.quality import StudySpectra
     from ..studies.study import Study
 
-_PAPER = Paper(
-    "Martin and Mahoney 2021, A Simpson's paradox and the roles of scale versus shape metrics",
-    "https://arxiv.org/abs/2106.00734",
-)
+_PAPER = PAPERS["martin2021simpson"]
 _MOST_MODELS = 300  # networks whose spectra are taken for a page
 
 
@@ -41,13 +38,15 @@ def spectra(study: Study) -> Section | None:
     notes = notes_of(result) + (() if everything else ("Steps before the end of training were skipped to save time.",))
     judged = _judged(result, study)
     if judged is None:
-        return Section("Weight spectra", result.sentence(), _figures(result, model, one.id), (result.table(),), notes)
+        drawn, tables = _figures(result, model, one.id), (result.table(),)
+        return Section("Weight spectra", result.sentence(), drawn, tables, notes, **papers(_PAPER.key))
     return Section(
         "Weight spectra",
         f"{result.sentence()} {judged.sentence()}",
         (*_figures(result, model, one.id), _within_between(judged)),
         (result.table(), judged.table()),
         notes + notes_of(judged),
+        **papers(_PAPER.key),
     )
 
 
@@ -88,7 +87,7 @@ def _within_between(judged: ParadoxAnalysis) -> Figure:
         f"values of {group}.",
         does_not_show=f"A cause. A metric that only distinguishes values of {group} is of no use within one.",
         paper=_PAPER,
-        size=(5.4, 0.9 + 0.3 * len(judged.analyses)),
+        size=(4.8, 0.9 + 0.3 * len(judged.analyses)),
     )
 
 

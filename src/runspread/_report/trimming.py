@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .sections import Figure, Paper, Section, figure, notes_of
+from .._words import count
+from .sections import PAPERS, Figure, Section, figure, notes_of, papers, titled
 
 if TYPE_CHECKING:
     from ..methods.trimming.typicality import TrimmingLevels
     from ..studies.study import Study
 
+_NAMED = 3  # runs that stand out, in the summary
 MANY_VALUES = 500_000  # scalar outputs beyond which the sizes take minutes: a page then names the command
-PAPER = Paper(
-    "Banerjee et al. 2025, Measuring training variability from stochastic optimization using robust nonparametric "
-    "testing",
-    "https://arxiv.org/abs/2406.08307",
-)
+PAPER = PAPERS["banerjee2024variability"]
 
 
 def trimming(study: Study) -> Section:
@@ -34,7 +32,15 @@ def trimming(study: Study) -> Section:
     )
     if len(levels.run_ids) < FEW_RUNS:
         few = f"Representative sizes, and the comparison with accuracy, need at least {FEW_RUNS} usable runs."
-        return Section("Typical runs", levels.sentence(), (typical,), (), (*notes_of(levels), few))
+        return Section(
+            "Typical runs",
+            levels.sentence(),
+            (typical,),
+            (levels.table(),),
+            (*notes_of(levels), few),
+            short=_stand_out(levels),
+            **papers(PAPER.key),
+        )
     scores = rs.methods.trimming.trimming_scores(study, levels=levels)
     beside = figure(
         scores.plot,
@@ -46,7 +52,32 @@ def trimming(study: Study) -> Section:
     notes = tuple(dict.fromkeys(note for result in (levels, scores) for note in notes_of(result)))
     sized, more = _sizes(study, levels)
     figures = (typical, *sized, beside)
-    return Section("Typical runs", levels.sentence(), figures, (scores.table(), scores.bins()), (*notes, *more))
+    tables = (titled(scores.table(), "Levels beside other scores"), titled(scores.bins(), "Levels by accuracy"))
+    return Section(
+        "Typical runs",
+        levels.sentence(),
+        figures,
+        tables,
+        (*notes, *more),
+        short=_stand_out(levels),
+        **papers(PAPER.key),
+    )
+
+
+def _stand_out(levels: TrimmingLevels) -> str:
+    """Return which runs are distinguishable from the others, in the user's words."""
+    from ..methods.trimming.levels import beyond_reach
+
+    total = len(levels.run_ids)
+    if total < 2 or beyond_reach(levels.delta):
+        return ""
+    odd = [run for run, apart in zip(levels.run_ids, levels.atypical.tolist(), strict=True) if apart]
+    if not odd:
+        return (
+            f"None of {count(total, 'run')} has outputs that are distributed in a way shown to differ from the others."
+        )
+    named = f": {'; '.join(odd)}" if len(odd) <= _NAMED else ""
+    return f"By how their outputs are distributed, {len(odd)} of {count(total, 'run')} differ from the others{named}."
 
 
 def _sizes(study: Study, levels: TrimmingLevels) -> tuple[tuple[Figure, ...], tuple[str, ...]]:

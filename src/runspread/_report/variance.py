@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .sections import Paper, Section, figure, notes_of
+from .._words import listed
+from .sections import PAPERS, Section, figure, notes_of, papers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ..methods.audit.auditing import Audit
+    from ..methods.variance.result import VarianceResult
     from ..studies.study import Study
 
-JORDAN = Paper("Jordan 2023, On the Variance of Neural Network Training", "https://arxiv.org/abs/2304.01910")
-JIANG = Paper("Jiang et al. 2021, Assessing Generalization via Disagreement", "https://arxiv.org/abs/2106.13799")
+JORDAN, JIANG = PAPERS["jordan2024variance"], PAPERS["jiang2022disagreement"]
 
 
 def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
@@ -42,7 +44,26 @@ def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
                 size=(4.6, 4.2),
             )
         )
-    return Section("Variance of training", result.sentence(), tuple(drawn), (result.table(),), notes_of(result))
+    return Section(
+        "Variance of training",
+        result.sentence(),
+        tuple(drawn),
+        (result.table(),),
+        notes_of(result),
+        short=_real(result),
+        **papers("jordan2024variance"),
+    )
+
+
+def _real(result: VarianceResult) -> str:
+    """Return how much of the spread is real, in the user's words; nothing where that is not known."""
+    from ..methods.variance.wording import how_much_is_real, points
+
+    if not result.sd_test > 0:
+        return ""
+    real = how_much_is_real(result.sd_test, result.sd_ind, *result.sd_interval, lambda value: f"{points(value)} are")
+    spread = f"Of the {points(result.sd_test)} percentage points (standard deviation) between the runs, {real}"
+    return f"{spread}; errors at random on {result.n_examples:,} examples alone would give {points(result.sd_ind)}."
 
 
 def calibration(study: Study, clusters: ArrayLike | None = None) -> Section | None:
@@ -61,7 +82,14 @@ def calibration(study: Study, clusters: ArrayLike | None = None) -> Section | No
         paper=JIANG,
         size=(4.6, 4.4),
     )
-    return Section("Agreement and calibration", result.sentence(), (drawn,), (result.table(),), notes_of(result))
+    return Section(
+        "Agreement and calibration",
+        result.sentence(),
+        (drawn,),
+        (result.table(),),
+        notes_of(result),
+        **papers("jiang2022disagreement", "jordan2024variance"),
+    )
 
 
 def audit(study: Study) -> Section:
@@ -69,4 +97,17 @@ def audit(study: Study) -> Section:
     from .. import audit as audit_of
 
     result = audit_of(study)
-    return Section("Seed audit", result.sentence(), (), (result.table(),) if result.findings else (), notes_of(result))
+    tables = (result.table(),) if result.findings else ()
+    return Section("Seed audit", result.sentence(), (), tables, notes_of(result), short=_independent(result))
+
+
+def _independent(result: Audit) -> str:
+    if result.n_runs < 2:
+        return ""
+    if result.flaws:
+        kinds = listed(list(dict.fromkeys(finding.kind for finding in result.flaws)))
+        return f"They are not: {kinds}. Until that is mended, intervals are too short."
+    seen = listed(result.looked_at)
+    return (
+        f"No sign of dependence in {seen}{f'; {listed(result.not_seen)} were not recorded' if result.not_seen else ''}."
+    )

@@ -38,11 +38,11 @@ def plot_simpson(result: MetricAnalysis, ax: Axes | None = None) -> Axes:
     for k, (name, part) in enumerate(result.partitions.items()):
         here = result.groups == name
         color, marker = _COLORS[k % len(_COLORS)], _MARKERS[k % len(_MARKERS)]
-        label = rf"{name}: $\tau$ = {part.tau_b:.2f}"
+        label = f"{name}: τ = {part.tau_b:.2f}"
         ax.plot(result.x[here], result.y[here], marker, color=color, markersize=4.5, alpha=0.8, label=label)
         _line(ax, part, result.x[here], color=color, linewidth=1.8)
     _line(ax, result.overall, result.x, color="black", linestyle="--", linewidth=1.4,
-          label=rf"all: $\tau$ = {result.overall.tau_b:.2f}")  # fmt: skip
+          label=rf"all: τ = {result.overall.tau_b:.2f}")  # fmt: skip
     ax.set(xlabel=result.metric, ylabel=result.target)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(
@@ -86,7 +86,7 @@ def plot_within_between(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes
             one.verdict.replace("_", " "), (1.01, at), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )
     ax.set_yticks(place, [one.metric for one in rows])
-    ax.set(xlabel=rf"Kendall's $\tau$ with {result.target}", xlim=(-1.02, 1.02), xticks=(-1, -0.5, 0, 0.5, 1))
+    ax.set(xlabel=f"Kendall's τ with {result.target}", xlim=(-1.02, 1.02), xticks=(-1, -0.5, 0, 0.5, 1))
     return finish(ax, columns=3)
 
 
@@ -118,7 +118,7 @@ def plot_partition_map(result: ParadoxAnalysis, ax: Axes | None = None) -> Axes:
     ax.set_xticks(range(len(columns)), columns)
     ax.set_yticks(range(len(rows)), [one.metric for one in rows])
     ax.axvline(1.5, color="white", linewidth=3)
-    ax.set_xlabel(rf"Kendall's $\tau$ with {result.target}: all models, inside partitions, and by {result.partition}")
+    ax.set_xlabel(f"Kendall's τ with {result.target}: all models, inside partitions, and by {result.partition}")
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return ax

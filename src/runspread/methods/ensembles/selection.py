@@ -172,11 +172,11 @@ class EnsembleSelection(Result):
             return f"{head} What it gains was not measured: score it, and single runs, on other examples."
         return (
             f"{head} On held-out parts it has {loss_text(checked.held_out)}, the best single run "
-            f"{loss_text(checked.held_out_single)}: {_gain_words(checked)}."
+            f"{loss_text(checked.held_out_single)}: {gain_words(checked)}."
         )
 
 
-def _gain_words(checked: CrossValidatedSelection) -> str:
+def gain_words(checked: CrossValidatedSelection) -> str:
     """Return whether choosing is shown to gain over the best single run."""
     low, high = checked.gain_interval
     if not math.isfinite(checked.gain_over_single):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .singular_values import Spectrum
     from .smoothing import SmoothingResult
 
-EIGENVALUE = "eigenvalue of $W^TW$"
+EIGENVALUE = "eigenvalue of WᵀW"
 
 
 def _log_density(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -55,7 +55,7 @@ def plot_power_law(result: PowerLawFit, ax: Axes | None = None) -> Axes:
     if result.status == "ok":
         x = np.geomspace(result.xmin, result.values[-1], 100)
         y = (result.alpha - 1) / result.xmin * (x / result.xmin) ** -result.alpha * result.n_tail / result.n
-        label = rf"$\alpha$ = {result.alpha:.2f} $\pm$ {result.sigma:.2f}"
+        label = f"α = {result.alpha:.2f} ± {result.sigma:.2f}"
         ax.loglog(x, y, "-", color=ORANGE, linewidth=2, label=label)
         ax.axvline(result.xmin, color=GREY, linestyle=":", linewidth=1.2, label=f"xmin = {result.xmin:.3g}")
     ax.set(xlabel=EIGENVALUE, ylabel="density")
@@ -76,14 +76,14 @@ def plot_xmin_profile(result: PowerLawFit, ax: Axes | None = None) -> Axes:
     xmin, alpha, distance = result.profile()
     ax.semilogx(xmin, distance, "-", color=BLUE, linewidth=1.5, label="KS distance")
     ax.semilogx([result.xmin], [result.D], "o", color=BLUE, markersize=6, markerfacecolor="white", label="smallest")
-    ax.set(xlabel="xmin", ylabel="KS distance $D$", ylim=(0, None))
+    ax.set(xlabel="xmin", ylabel="KS distance D", ylim=(0, None))
     right = ax.twinx()
     enough = np.arange(len(xmin)) < max(2, len(xmin) - 8)  # exponents of the last few values run off
     right.semilogx(xmin[enough], alpha[enough], "--", color=ORANGE, linewidth=1.2)
-    right.set_ylabel(r"exponent $\alpha$ (dashed)", color=ORANGE)
+    right.set_ylabel("exponent α (dashed)", color=ORANGE)
     right.tick_params(axis="y", colors=ORANGE)
     right.spines["top"].set_visible(False)
-    ax.plot([], [], "--", color=ORANGE, linewidth=1.2, label=r"$\alpha$ (right)")
+    ax.plot([], [], "--", color=ORANGE, linewidth=1.2, label="α (right)")
     finish(ax, 3)
     ax.spines["right"].set_visible(True)
     return ax
@@ -214,7 +214,7 @@ def plot_model(result: ModelSpectra, ax: Axes | None = None) -> Axes:
     few = len(fitted) <= 24
     names = [_short(layer.name) for layer in fitted]
     ax.set_xticks(range(len(fitted)) if few else [], names if few else [], rotation=60, ha="right", fontsize=8)
-    ax.set(xlabel="" if few else f"{len(fitted)} layers, in the order of the model", ylabel=r"exponent $\alpha$")
+    ax.set(xlabel="" if few else f"{len(fitted)} layers, in the order of the model", ylabel="exponent α")
     return finish(ax)
 
 

@@ -68,7 +68,8 @@ def plot_accuracy_distribution(result: VarianceResult, ax: Axes | None = None) -
     mass = np.add.reduceat(np.append(pmf, 0.0), np.clip(np.ceil(edges[:-1]), 0, len(pmf)).astype(int))
     steps = np.repeat(edges, 2)[1:-1] * scale
     independent = result.forms.unclustered.get("sd_ind", result.sd_ind)
-    label = f"if errors were independent: sd {100 * independent:.3g} percentage points"
+    known = "" if math.isnan(independent) else f": sd {100 * independent:.3g} percentage points"
+    label = f"if errors were independent{known}"
     ax.plot(steps, np.repeat(mass * result.n_runs, 2), color=ORANGE, linewidth=1.8, label=label)
     ax.axvline(100 * result.mean_acc, color=GREY, linewidth=1, linestyle="--", label="mean")
     ax.set(xlabel="accuracy per run (%)", ylabel="runs")
