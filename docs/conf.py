@@ -2,23 +2,26 @@
 
 import importlib
 import inspect
+import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 
 import runspread
 
+sys.path.insert(0, str(Path(__file__).parent))  # executed.py
+
 project = "runspread"
 author = "The runspread developers"
 release = version = runspread.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
-myst_enable_extensions = ["dollarmath"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "executed"]
+myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
-autosummary_generate = True
-templates_path = ["_templates"]
+exclude_patterns = ["_build", "_made"]
+autosummary_generate = False
 autodoc_typehints = "none"  # the NumPy docstrings give types with shapes and units
 napoleon_google_docstring = False
+napoleon_use_ivar = True  # attributes as one list, not an entry of the index each
 html_theme = "furo"
 html_title = "runspread"
 
@@ -35,6 +38,18 @@ def _namespaces(place: str) -> Iterator[str]:
 # One page of public names per namespace is made here, from the package itself, so that no name is forgotten.
 _PAGES = Path(__file__).parent / "api"
 _PAGES.mkdir(exist_ok=True)
+
+
+def _directive(value: object, name: str) -> str:
+    """Return the lines that describe one name; a class with the methods of its own that have a docstring."""
+    if inspect.isclass(value) and issubclass(value, BaseException):
+        return f".. autoexception:: {name}\n"
+    if inspect.isclass(value):
+        return f".. autoclass:: {name}\n{'' if typing.is_typeddict(value) else '   :members:' + chr(10)}"
+    return f".. {'autofunction' if callable(value) else 'autodata'}:: {name}\n"
+
+
+# One page per namespace: a page per name would be written with all others in its margin, which takes minutes.
 for _place in _namespaces("runspread"):
     _module = importlib.import_module(_place)
     _title, _about = f"``{_place}``", inspect.getdoc(_module)
@@ -43,13 +58,12 @@ for _place in _namespaces("runspread"):
         _names = [
             name for name in _names if name not in runspread.__all__ or not inspect.isclass(getattr(_module, name))
         ]
-    _settings = [name for name in _names if typing.is_typeddict(getattr(_module, name))]  # keys are no attributes
-    _blocks = [("", [name for name in _names if name not in _settings]), ("   :template: settings.rst\n", _settings)]
     _page = f"{_title}\n{'=' * len(_title)}\n\n{_about}\n\n.. currentmodule:: {_place}\n"
-    for _option, _listed in _blocks:
-        if _listed:
-            _lines = "\n".join(f"   {name}" for name in _listed)
-            _page += f"\n.. autosummary::\n   :toctree: names\n{_option}\n{_lines}\n"
-    (_PAGES / f"{_place}.rst").write_text(_page)
+    if _names:
+        _page += "\n.. autosummary::\n\n" + "".join(f"   {name}\n" for name in _names)
+    _page += "".join("\n" + _directive(getattr(_module, name), name) for name in _names)
+    _file = _PAGES / f"{_place}.rst"
+    if not _file.exists() or _file.read_text() != _page:  # what is unchanged is not read again
+        _file.write_text(_page)
 # Types in docstrings name shapes, such as "ndarray [runs, examples]"; they are prose, not references to look up.
 suppress_warnings = ["ref.python"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shlex
 import warnings
@@ -19,7 +20,9 @@ from runspread._cli import COMMANDS, cli
 
 REPOSITORY = Path(__file__).parents[1]
 DOCS = REPOSITORY / "docs"
-GUIDES = [DOCS / "quickstart.md", *sorted((DOCS / "how-to").glob("*.md"))]
+SINGLE = ("start", "quickstart", "peers", "cheat-sheet")
+GUIDES = [*(DOCS / f"{name}.md" for name in SINGLE), *sorted((DOCS / "how-to").glob("*.md"))]
+EXECUTED = [DOCS / "gallery.md", *sorted((DOCS / "notebooks").glob("*.md"))]  # whenever the documentation is built
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = {  # the same calls, made small enough for a test
     r"epochs=10, hidden=\(128,\)\), runs=64": "epochs=1, hidden=(8,)), runs=4",
@@ -71,12 +74,76 @@ def test_every_block_of_a_guide_runs(page, tmp_path, monkeypatch, no_windows):
         if language == "python":
             run_python(text, names)
             ran += 1
-        for words in commands(text) if not language else ():
+        skipped = language or page.stem == "cheat-sheet"  # whose commands are about runs of the reader's
+        for words in commands(text) if not skipped else ():
             done = CliRunner().invoke(cli, words)
             assert done.exit_code in (0, 1, 3), (words, done.output, done.exception)
             assert done.exception is None or isinstance(done.exception, SystemExit), words
             ran += 1
     assert ran
+
+
+def executed():
+    spec = importlib.util.spec_from_file_location("executed", DOCS / "executed.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_blocks_print_and_draw_stands_under_them(tmp_path, no_windows):
+    page = "Look:\n\n```python\nimport matplotlib.pyplot as plt\n\nprint(6 * 7)\nplt.plot([1, 2])\n```\n\nSo.\n"
+    (tmp_path / "notebooks").mkdir()
+    written = executed().with_outputs(page, "notebooks/one", tmp_path)
+    assert written.startswith(page[: page.index("\n\nSo")])
+    assert "```text\n42\n```" in written
+    drawing = re.search(r"!\[[^]]+\]\(([^)]+)\)", written)
+    assert drawing is not None
+    assert (tmp_path / "notebooks" / drawing[1]).read_bytes().startswith(b"\x89PNG")
+    cells = json.loads((tmp_path / "_made" / "one.ipynb").read_text())["cells"]
+    assert [cell["cell_type"] for cell in cells] == ["markdown", "code", "markdown"]
+    assert [output["output_type"] for output in cells[1]["outputs"]] == ["stream", "display_data"]
+    with pytest.raises(ZeroDivisionError):
+        executed().with_outputs("```python\n1 / 0\n```\n", "gallery", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", EXECUTED, ids=lambda page: page.stem)
+def test_every_block_that_is_executed_when_the_documentation_is_built_runs(page, tmp_path):
+    name = page.relative_to(DOCS).with_suffix("").as_posix()
+    assert "![" in executed().with_outputs(page.read_text(), name, tmp_path)
+
+
+def test_every_plot_is_in_the_gallery_in_at_most_ten_lines():
+    gallery = (DOCS / "gallery.md").read_text()
+    assert [name for name in rs.plots.__all__ if not re.search(rf"\b{name}\b", gallery)] == []
+    long = [text for language, text in blocks(DOCS / "gallery.md") if len([*filter(None, text.splitlines())]) > 11]
+    assert long == []
+
+
+def test_figures_of_simulations_that_are_quoted_are_those_that_were_printed():
+    """After `studies/simulate.py --write` the rows on the pages that explain the methods are to be copied again."""
+    printed = (DOCS / "simulations.md").read_text().splitlines()
+    quoted = [
+        line
+        for page in (DOCS / "explanation").glob("*.md")
+        for line in page.read_text().splitlines()
+        if re.search(r"\| (kept|assumption broken) \|$", line)
+    ]
+    assert len(quoted) >= 15
+    assert [line for line in quoted if line not in printed] == []
+
+
+def test_a_first_answer_takes_two_commands_or_ten_lines():
+    """The page for newcomers; the block before the last of a section stands for what the reader has."""
+    sections = (DOCS / "start.md").read_text().split("\n## ")[1:]
+    asked = [section for section in sections if "```" in section]
+    assert len(asked) >= 7
+    for section in asked:
+        language, text = BLOCK.findall(section)[-1]
+        lines = [line for line in text.splitlines() if line.strip()]
+        assert len(lines) <= (10 if language else 2), section.partition("\n")[0]
 
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, no_windows):
