@@ -8,6 +8,7 @@ import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from runspread.testing import (
     assert_reproducible,
     assert_same_distribution,
     assert_seeds_differ,
+    pytest_plugin,
     read_baseline,
     write_baseline,
 )
@@ -443,6 +445,25 @@ def test_a_baseline_is_made_used_and_missed(suite, pytester):
     done = suite("--stochastic-seed", "5")
     done.assert_outcomes(failed=2, passed=1)
     done.stdout.fnmatch_lines(["*mlp: loss is worse than its baseline. New mean 0.*--stochastic-seed 5*"])
+
+
+def test_a_worker_hands_over_which_baselines_it_wrote():
+    worker = SimpleNamespace(workeroutput={}, stash={pytest_plugin._WRITTEN: [Path("a.json")]})
+    whole = SimpleNamespace(stash={})
+    pytest_plugin.pytest_sessionfinish(SimpleNamespace(config=worker))
+    pytest_plugin.pytest_testnodedown(SimpleNamespace(config=whole, workeroutput=worker.workeroutput))
+    assert whole.stash == {pytest_plugin._WRITTEN: [Path("a.json")]}
+    pytest_plugin.pytest_testnodedown(SimpleNamespace(config=whole))  # one that crashed hands over nothing
+
+
+@pytest.mark.slow
+def test_workers_beside_each_other_say_which_baselines_they_wrote(pytester):
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed")
+    pytester.makepyfile(test_it=SUITE.replace("MEAN", "0.5000"))
+    done = pytester.runpytest_subprocess("-p", "runspread.testing.pytest_plugin", "-n", "2", "--update-baselines")
+    done.assert_outcomes(passed=3)
+    for name in ("mlp", "other"):
+        done.stdout.fnmatch_lines([f"*{name}.json was written: baseline 0.*Review and commit it.*"])
 
 
 def test_tests_that_are_deselected_keep_the_level_of_the_suite(suite):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WRITTEN = pytest.StashKey[list[Path]]()
 _TESTS, _SEED = pytest.StashKey[int](), pytest.StashKey[int]()
+_BASELINES = "runspread_baselines"
 FIXTURE = "stochastic_baseline"
 
 
@@ -70,9 +71,23 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     ]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the paths of written baselines to the process that reports, where this one is a worker of pytest-xdist."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_BASELINES] = [str(path) for path in session.config.stash.get(_WRITTEN, [])]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take them from a worker that is done."""
+    written = [Path(path) for path in getattr(node, "workeroutput", {}).get(_BASELINES, [])]
+    node.config.stash.setdefault(_WRITTEN, []).extend(written)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which baselines were written, and ask for a review."""
-    for path in config.stash.get(_WRITTEN, []):
+    for path in dict.fromkeys(config.stash.get(_WRITTEN, [])):
         if path.is_file():
             from .baselines import read_baseline
 
