@@ -17,17 +17,14 @@ import numpy as np
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+from score_tables.more import arms, looks, modes, pilots, tasks
+from score_tables.rows import FURTHEST, LAWS, Row, row
 from simulations.scores import draw
 
 from runspread.methods.scores.forms import Arm, both_forms, difference, judged
 from runspread.methods.scores.one_arm import arm_intervals
 from runspread.methods.scores.pairing import pairing
 from runspread.methods.scores.ranks import rank_sum_p
-
-SETS_OF_SPEC = 20_000
-FURTHEST = 4.0  # standard errors
-LAWS = {"normal": "normal", "skew": "skewed", "bimodal": "failing", "heavy": "heavy tails"}
-Row = tuple[str, str, float, float]  # table, setting, specified share, simulated share
 
 # law, sd of new over that of old, runs of old and of new; Student, Welch, Mann-Whitney
 SIZES = """normal 1 2 2 .048 .024 0 | normal 1 3 3 .047 .032 0 | normal 1 5 5 .053 .047 .033
@@ -77,13 +74,15 @@ def sizes(sets: int) -> Iterator[Row]:
             both = both_forms(Arm.of(a), Arm.of(b))
             hits += [both.p_student <= 0.05, both.p_welch <= 0.05, rank_sum_p(a, b) <= 0.05]
         for test, share, found in zip(("Student", "Welch", "Mann-Whitney"), expected, hits / sets, strict=True):
-            yield "13.1", f"{test}: {law}, sd ratio {ratio}, {old} and {new} runs", float(share), float(found)
+            yield row(
+                "13.1", f"{test}: {law}, sd ratio {ratio}, {old} and {new} runs", float(share), float(found), sets
+            )
     for number, (old, new, ratio, share) in enumerate(cells(GUARDED)):
         rng, hits = np.random.default_rng([2, number]), 0
         for _ in range(sets):
             a, b = rng.normal(size=int(old)), float(ratio) * rng.normal(size=int(new))
             hits += difference(Arm.of(a), Arm.of(b)).p() <= 0.05
-        yield "13.1", f"guarded: normal, sd ratio {ratio}, {old} and {new} runs", float(share), hits / sets
+        yield row("13.1", f"guarded: normal, sd ratio {ratio}, {old} and {new} runs", float(share), hits / sets, sets)
 
 
 def coverage(sets: int) -> Iterator[Row]:
@@ -95,7 +94,7 @@ def coverage(sets: int) -> Iterator[Row]:
                 one = arm_intervals(draw(rng, n, LAWS[law]), 0.95)
                 hits += [one.mean_lo <= 0 <= one.mean_hi, one.sd_lo <= 1 <= one.sd_hi]
             for what, share, found in zip(("mean", "sd"), (means[at], sds[at]), hits / sets, strict=True):
-                yield "13.2", f"interval of the {what}: {law}, {n} runs", share, float(found)
+                yield row("13.2", f"interval of the {what}: {law}, {n} runs", share, float(found), sets)
 
 
 def verdicts(sets: int) -> Iterator[Row]:
@@ -111,7 +110,7 @@ def verdicts(sets: int) -> Iterator[Row]:
             for word, shares, share in zip(
                 ("better", "worse", "equivalent", "not worse"), expected, hits / sets, strict=True
             ):
-                yield "13.8", f"{word}: {n} runs each, new is {true:+g} sd better", shares[at], float(share)
+                yield row("13.8", f"{word}: {n} runs each, new is {true:+g} sd better", shares[at], float(share), sets)
 
 
 def pairs(sets: int) -> Iterator[Row]:
@@ -125,7 +124,7 @@ def pairs(sets: int) -> Iterator[Row]:
                 one = pairing(a, b, range(n), range(n), 0.95)
                 found = one.difference(b.mean() - a.mean()) if one.paired else difference(Arm.of(a), Arm.of(b))
                 hits += found.p() <= 0.05
-            yield "13.9", f"tested pairs: {n} pairs, correlation {rho:g}", share, hits / sets
+            yield row("13.9", f"tested pairs: {n} pairs, correlation {rho:g}", share, hits / sets, sets)
 
 
 def single(sets: int) -> Iterator[Row]:
@@ -137,14 +136,10 @@ def single(sets: int) -> Iterator[Row]:
             for _ in range(sets):
                 a, b = draw(rng, n, LAWS[law]), gap + draw(rng, 1, LAWS[law])
                 hits += difference(Arm.of(a), Arm.of(b)).p() <= 0.05
-            yield "13.10", f"one run against {n}: {law}, {gap:g} sd away", share, hits / sets
+            yield row("13.10", f"one run against {n}: {law}, {gap:g} sd away", share, hits / sets, sets)
 
 
-def apart(specified: float, found: float, sets: int) -> float:
-    """Return how far two shares lie apart, in Monte Carlo standard errors; tables are rounded to three digits."""
-    share = min(max((specified + found) / 2, 1 / sets), 1 - 1 / sets)
-    error = math.sqrt(share * (1 - share) * (1 / sets + 1 / SETS_OF_SPEC))
-    return max(0.0, abs(found - specified) - 0.0005) / error
+PARTS = (sizes, coverage, modes, arms, tasks, pilots, looks, verdicts, pairs, single)  # in the order of the tables
 
 
 def main() -> None:
@@ -153,13 +148,11 @@ def main() -> None:
     options = parser.parse_args()
     count: dict[str, list[float]] = defaultdict(list)
     print("| table | cell | specified | simulated | standard errors apart |\n|---|---|---:|---:|---:|")
-    for part in (sizes, coverage, verdicts, pairs, single):
-        for table, setting, specified, found in part(options.sets):
-            z = apart(specified, found, options.sets)
-            count[table].append(z)
-            print(
-                f"| {table} | {setting} | {specified:.3f} | {found:.3f} | {z:.1f}{' **' * (z > FURTHEST)} |", flush=True
-            )
+    for part in PARTS:
+        for one in part(options.sets):
+            count[one.table].append(one.apart)
+            far = f"{one.apart:.1f}{' **' * (one.apart > FURTHEST)}"
+            print(f"| {one.table} | {one.setting} | {one.specified:.3f} | {one.found:.3f} | {far} |", flush=True)
     for table, values in count.items():
         beyond = sum(z > FURTHEST for z in values)
         print(

@@ -89,6 +89,21 @@ def test_sd_survives_large_means_and_extreme_values():
     assert standard_deviation(np.array([1e-308, 3e-308])) == pytest.approx(math.sqrt(2) * 1e-308)
 
 
+def test_the_best_of_more_runs_than_there_are_is_extrapolated_and_marked():
+    x = np.random.default_rng(0).normal(3, 0.5, 200)
+    for lower in (True, False):
+        few, many = (run_scores(v, lower_is_better=lower).arms[0] for v in (x[:20], x))
+        assert few.expected_best(20) == (few.best_of[-1], False)
+        found = few.expected_best(40)
+        assert found.extrapolated
+        largest = np.random.default_rng(1).normal(size=(20_000, 40)).max(axis=1).mean()
+        sign = -1 if lower else 1
+        assert found.value == pytest.approx(few.moments.mean + sign * few.moments.sd * largest, abs=0.01)
+        assert not many.expected_best(40).extrapolated
+    with pytest.raises(InputError, match="the best of 0"):
+        few.expected_best(0)
+
+
 def test_best_of_many_runs_agrees_with_best_of_few():
     x = np.random.default_rng(1).normal(size=61)
     direct = best_of(x[:60], lower=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 
+import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.scores import compare_scores, compare_tasks, rank_scores, run_scores
 from runspread.methods.scores.paper import escaped
@@ -121,3 +123,91 @@ def test_constant_runs_and_names():
         r"a\_b\&c\%d\#e\$f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k"
     )
     assert r"$-$1.00" in rank_scores({"a": [-1.0, -1.0], "b": [0.25, 0.25]}, metric="return").to_latex()
+
+
+# ---------------------------------------------------------------------- whether TeX could read it
+
+HOSTILE = ("a_b", "50% & more", "{x", "$y$ ~^\\", "#1\n\n2", "naïve")
+
+
+def columns_of(spec: str) -> int:
+    """Return the number of columns of a tabular's format, the options of S columns apart."""
+    return len(re.findall("[lcrS]", re.sub(r"\[[^]]*\]", "", spec)))
+
+
+def assert_well_formed(text: str) -> None:
+    """Braces and environments close, dollars pair, no special character is bare, each row has its cells."""
+    text = "\n".join(line for line in text.split("\n") if not line.startswith("%"))
+    bare = re.sub(r"\\[\\{}%&$#_~^]|\\[a-zA-Z]+\*?", lambda found: " " if found[0] != "\\\\" else "\n", text)
+    depth = 0
+    for mark in re.findall("[{}]", bare):
+        depth += 1 if mark == "{" else -1
+        assert depth >= 0, text
+    assert depth == 0, text
+    begun = re.findall(r"\\(begin|end)\{(\w+)\}", text)
+    opened: list[str] = []
+    for what, name in begun:
+        if what == "begin":
+            opened.append(name)
+        else:
+            assert opened.pop() == name
+    assert not opened
+    assert bare.count("$") % 2 == 0, text
+    assert not re.search("[%#]", bare), text
+    assert "\n\n" not in text, text  # a paragraph, which ends a cell with an error
+    spec = re.search(r"\\begin\{tabular\}\{(.*)\}\n", text)
+    assert spec
+    wide = columns_of(spec[1])
+    rows = [line for line in text.split("\n") if line.endswith(r"\\")]
+    for line in rows:
+        spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+        cells = len(re.findall(r"(?<!\\)&", line)) + 1
+        assert cells + sum(spans) - len(spans) == wide, line
+    assert len(rows) >= 2
+
+
+def hostile_rows(tasks: tuple[str, ...] = ("",), metrics: tuple[str, ...] = ("accuracy",)) -> list[dict[str, object]]:
+    rng = np.random.default_rng(0)
+    return [
+        {"method": name, "task": task, "metric": metric, "seed": k, "value": float(80 + rng.normal(at, 0.3))}
+        for at, name in enumerate(HOSTILE)
+        for task in tasks
+        for metric in metrics
+        for k in range(4)
+    ]
+
+
+@pytest.mark.parametrize("siunitx", [False, True])
+@pytest.mark.parametrize("pm", ["interval", "sd", "se"])
+def test_tables_can_be_read_whatever_names_hold(siunitx, pm):
+    how = {"siunitx": siunitx, "pm": pm}
+    several = hostile_rows(tasks=("t_1", "50%"), metrics=("top1_acc", "val_loss"))
+    assert_well_formed(rs.rank(hostile_rows()).to_latex(**how))
+    assert_well_formed(rs.rank(hostile_rows(tasks=("t_1", "50%"))).to_latex(**how))
+    assert_well_formed(rs.summary(several).to_latex(**how))
+    two = [row for row in hostile_rows() if row["method"] in HOSTILE[:2]]
+    assert_well_formed(rs.compare(two).to_latex(**how, label="tab:x"))
+
+
+def test_the_table_of_evaluations_can_be_read():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"item": i, "model": name, "score": int(rng.random() < 0.3 + at / 10), "task": f"b_{i % 2}"}
+        for at, name in enumerate(HOSTILE)
+        for i in range(40)
+    ]
+    assert_well_formed(rs.evaluations(rows).to_latex(caption="Models", label="tab:models"))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "\\begin{tabular}{lc}\na & b & c \\\\\nd & e \\\\\n\\end{tabular}\n",
+        "\\begin{tabular}{lc}\na & {b \\\\\nd & e \\\\\n\\end{tabular}\n",
+        "\\begin{tabular}{lc}\na & 5% \\\\\nd & e \\\\\n\\end{tabular}\n",
+        "\\begin{table}\n\\begin{tabular}{lc}\na & b \\\\\nd & e \\\\\n\\end{table}\n\\end{tabular}\n",
+    ],
+)
+def test_the_check_sees_what_is_broken(broken):
+    with pytest.raises(AssertionError):
+        assert_well_formed(broken)

@@ -26,7 +26,7 @@ def latex_of(one: Evaluations, caption: str | None, label: str | None) -> str:
         cells = [
             escaped(score.model),
             rf"\textbf{{{mean}}}" if bold else mean,
-            f"[{scale * score.lo:.{digits}f}, {scale * score.hi:.{digits}f}]",
+            _interval(scale * score.lo, scale * score.hi, digits),
         ]
         if gaps:
             cells += _gap_cells(gaps.get(score.model), scale, digits)
@@ -43,5 +43,10 @@ def latex_of(one: Evaluations, caption: str | None, label: str | None) -> str:
 def _gap_cells(gap: ModelDifference | None, scale: int, digits: int) -> list[str]:
     if gap is None:
         return ["--", "--"]
-    lo, hi = scale * gap.lo, scale * gap.hi
-    return [f"${scale * gap.diff:+.{digits}f}$ [{lo:.{digits}f}, {hi:.{digits}f}]", f"{gap.p_holm:.2g}"]
+    ends = _interval(scale * gap.lo, scale * gap.hi, digits)
+    return [f"${scale * gap.diff:+.{digits}f}$ {ends}", f"{gap.p_holm:.2g}"]
+
+
+def _interval(low: float, high: float, digits: int) -> str:
+    """Return an interval in mathematics, where a minus sign is none of text."""
+    return f"$[{low:.{digits}f}, {high:.{digits}f}]$"

@@ -29,6 +29,8 @@ _PLANS = (
 def plot_best_of(result: RunScores, ax: Axes | None = None, *, metric: str | None = None) -> Axes:
     """Draw the expected best of N runs over N: what picking the best of several runs is worth.
 
+    Dotted, beyond the runs that there are: as if they were normal.
+
     Parameters
     ----------
     result : RunScores
@@ -57,6 +59,9 @@ def plot_best_of(result: RunScores, ax: Axes | None = None, *, metric: str | Non
         label = ", ".join(name for name in (one.arm, one.task) if name) or None
         size = 5 if len(n) <= _POINTS else 0
         ax.plot(n, one.best_of, color=colour, linestyle=line, marker=marker, markersize=size, label=label)
+        if 1 < len(n) <= _POINTS:
+            more = np.arange(len(n) + 1, 2 * len(n) + 1)
+            ax.plot(more, [one.expected_best(int(runs)).value for runs in more], color=colour, linestyle=":")
     lower = result.directions[chosen]
     if lower:
         ax.invert_yaxis()
@@ -65,7 +70,7 @@ def plot_best_of(result: RunScores, ax: Axes | None = None, *, metric: str | Non
     else:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     name = axis_label(Measure(chosen, result.units[chosen], None))
-    ax.set(xlabel="runs to pick from, N", ylabel=f"expected best {name}\n(better is up)")
+    ax.set(xlabel="runs to pick from, N", ylabel=f"expected best {name}\n(better is up; dotted: if runs are normal)")
     return finish(ax, columns=3)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from .one_arm import (
     share_interval,
 )
 from .paper import Paper, PaperColumn
+from .winner import expected_largest
 
 Floats = NDArray[np.float64]
 DESCRIBING: dict[str, Any] = {
@@ -135,6 +136,29 @@ class ArmScores(Part):
     def runs(self) -> ArmRuns:
         """The runs, as pictures and tables of papers take them."""
         return ArmRuns(values=self.values, n_diverged=self.n_diverged, stand_in=self.stand_in)
+
+    def expected_best(self, runs: int) -> ExpectedBest:
+        """Return the expected best of so many runs; of more than there are, as if runs were normal, and marked so.
+
+        Raises
+        ------
+        InputError
+            No runs, less than one of them, or a metric whose direction is not known.
+        """
+        if runs < 1 or not len(self.best_of):
+            expected = "one run or more, of a metric whose direction is known"
+            raise InputError(f"the best of {runs} of {count(len(self.values), 'run')}", expected)
+        if runs <= len(self.best_of):
+            return ExpectedBest(float(self.best_of[runs - 1]), extrapolated=False)
+        better = float(np.sign(self.best_of[-1] - self.best_of[0]))
+        return ExpectedBest(self.moments.mean + better * self.moments.sd * expected_largest(runs), extrapolated=True)
+
+
+class ExpectedBest(NamedTuple):
+    """The expected best of some runs, and whether it is extrapolated from fewer, which are taken to be normal."""
+
+    value: float
+    extrapolated: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,0 +1,1 @@
+"""Parts of `scores_tables.py`: its rows, and the tables of several arms, tasks, plans and looks."""
