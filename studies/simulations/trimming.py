@@ -77,7 +77,7 @@ def false_alarms(sets: int) -> Iterator[Promise]:
         _, signal = task(rng)
         old, new = np.repeat(margins(rng, 4, signal), 3, axis=0), margins(rng, 12, signal)
         alarms.append(_differs(old, new, alpha=0.0, epsilon=0.05, seed=seed))
-    yield promise(ALARM, "12 old and 12 new runs, the old ones 4 runs in three copies", FIVE, alarms, assumed=False)
+    yield promise(ALARM, "12 old and 12 new runs, the old ones 4 runs in three copies", FIVE, alarms)
 
 
 def differences(sets: int) -> Iterator[Promise]:
