@@ -47,6 +47,8 @@ def _section(context: click.Context, name: str) -> Iterator[str]:
         for inner in command.list_commands(own):
             yield from _section(own, inner)
         return
+    if command.epilog:
+        yield f"Example: `{command.epilog.removeprefix('Example: ')}`\n"
     yield "| option | what it does |"
     yield "|---|---|"
     records = [option.get_help_record(own) for option in command.params if isinstance(option, click.Option)]

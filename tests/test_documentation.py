@@ -171,13 +171,17 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, no_windows):
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory):
-    """A folder with what the README's commands are about."""
+    """A folder with what the commands of the README and of the helps are about."""
     folder = tmp_path_factory.mktemp("readme")
     rng, labels = np.random.default_rng(0), np.arange(120) % 4
-    for name in ("a", "b", "old", "new"):
+    for name in ("a", "b", "old", "new", "init"):
         study = rs.create_study(folder / "runs" / name, splits={"test": labels})
         for seed in range(6):
-            with study.record(seeds={"init": seed, "order": seed}) as run:
+            init, order = seed + 10 * (name == "init"), 0 if name == "init" else seed
+            hyperparameters = {"lr": 0.1 + seed % 2}
+            with study.record(seeds={"init": init, "order": order}, hyperparameters=hyperparameters) as run:
+                for step in range(1, 13):
+                    run.log(step, loss=1 / step + 0.01 * rng.random())
                 run.predictions("test", 2 * np.eye(4)[labels] + rng.normal(size=(120, 4)))
     save_file({"fc.weight": np.random.default_rng(0).normal(size=(80, 90)).astype("f4")}, folder / "model.safetensors")
     (folder / "scores.csv").write_text(
@@ -188,7 +192,78 @@ def shelf(tmp_path_factory):
     version.mkdir(parents=True)
     (version / "metrics.csv").write_text("epoch,step,val_loss\n0,7,1.0\n1,15,0.5\n")
     (folder / "sweep.csv").write_text("model,depth,alpha,test_accuracy\n" + rows)
+    (folder / "results.tsv").write_text("name\tval_loss\tstatus\nstart\t3.3\tkeep\nwider\t3.2\tkeep\n")
+    for name in ("old", "new"):
+        (folder / "logs" / name).mkdir(parents=True)
+        lines = [
+            {
+                "doc_id": i,
+                "doc": {},
+                "doc_hash": f"h{i}",
+                "resps": [],
+                "filter": "none",
+                "metrics": ["acc"],
+                "acc": right,
+            }
+            for i, right in enumerate(map(float, rng.random(40) < 0.7))
+        ]
+        log = folder / "logs" / name / "samples_reading_2026-01-01T00-00-00.jsonl"
+        log.write_text("\n".join(map(json.dumps, lines)))
     return folder
+
+
+def examples(group: click.Group, path: str = "") -> list[tuple[str, list[str]]]:
+    """Return every command with the example in its help."""
+    context, found = click.Context(group), []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            found += examples(command, f"{path}{name} ")
+        else:
+            found.append((f"{path}{name}", shlex.split((command.epilog or "").removeprefix("Example: "))))
+    return found
+
+
+EXAMPLES = dict(examples(cli))
+TRAINS = ("demo", "train", "hyper-deep", "hyper-batch")
+
+
+def test_every_help_has_an_example_on_one_line():
+    assert [
+        name for name, words in EXAMPLES.items() if " ".join(words[: 1 + len(name.split())]) != f"runspread {name}"
+    ] == []
+    assert max(len(" ".join(words)) for words in EXAMPLES.values()) < 69
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in TRAINS and "gate " not in name])
+def test_the_example_of_a_help_runs(shelf, monkeypatch, name):
+    monkeypatch.chdir(shelf)
+    done = CliRunner().invoke(cli, EXAMPLES[name][1:])
+    assert done.exit_code in (0, 1, 3), done.output
+    assert done.output
+
+
+def test_the_examples_of_gate_run_one_after_another(shelf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results.tsv").write_bytes((shelf / "results.tsv").read_bytes())
+    start, wider = "gate try start --value 3.5", 'gate try "wider mlp" --value 3.4'
+    between = {"void": [start], "try": [start, start], "status": [wider]}
+    between["merge"] = [f"gate init --metric val_loss --ledger {name}.jsonl" for name in "ab"]
+    order = ["init", "void", "try", "status", "keep?", "next-seed", "report", "certify", "merge", "import"]
+    assert sorted(f"gate {name}" for name in order) == sorted(name for name in EXAMPLES if "gate " in name)
+    for name in order:
+        for words in (*map(shlex.split, between.get(name, ())), EXAMPLES[f"gate {name}"][1:]):
+            done = CliRunner().invoke(cli, words)
+            assert done.exit_code in (0, 1, 3), (name, words, done.output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAINS)
+def test_the_example_of_a_help_that_trains_runs(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, EXAMPLES[name][1:])
+    assert done.exit_code == 0, done.output
 
 
 README = [

@@ -10,7 +10,7 @@ from .opening import kind_option, labels_option, open_source
 from .show import json_option, show, study_argument
 
 
-@click.command("audit")
+@click.command("audit", epilog="Example: runspread audit runs/a")
 @study_argument
 @click.option("--split", help="Split whose predictions are compared [default: test, or the first split there is].")
 @labels_option

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LEAST = 0.8  # of the keys of a class; some commands print fewer
 
 
-@click.command("cite")
+@click.command("cite", epilog="Example: runspread cite variance")
 @click.argument("what", metavar="RESULT_OR_METHOD...", nargs=-1, required=True)
 def command(what: tuple[str, ...]) -> None:
     """Print what to cite, as BibTeX: of methods by their names, or of results that --json printed into files.

@@ -26,7 +26,7 @@ ON_TASKS = ("tasks-like-these", "these-tasks")
 PLACES = {"distribution": "on the distribution", "test-set": "on this test set", "models": "for these models"}
 
 
-@click.command("compare")
+@click.command("compare", epilog="Example: runspread compare runs/a runs/b --not-worse 0.5")
 @click.argument("a", type=SourcePath())
 @click.argument("b", required=False, type=SourcePath())
 @click.option("--baseline", metavar="ARM", help="The old arm; without --new each other arm is compared with it.")

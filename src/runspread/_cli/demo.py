@@ -38,7 +38,7 @@ QUESTIONS = {  # what each of the five methods answers, by the section of the re
 }
 
 
-@click.command("demo")
+@click.command("demo", epilog="Example: runspread demo --runs 8 --out small-demo")
 @click.option(
     "-o",
     "--out",

@@ -8,7 +8,7 @@ from .printing import say
 from .show import whole_study_argument
 
 
-@click.command("digest")
+@click.command("digest", epilog="Example: runspread digest runs/a --dry-run")
 @whole_study_argument
 @click.option("--dry-run", is_flag=True, help="Say how many shards would get columns, and write nothing.")
 def command(study: str, dry_run: bool) -> None:

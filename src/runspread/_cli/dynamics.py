@@ -14,7 +14,7 @@ from .opening import open_chosen
 from .show import console, json_option, plot_option, save_plot, show, show_table, study_argument
 
 
-@click.command("dynamics")
+@click.command("dynamics", epilog="Example: runspread dynamics runs/a --metric loss --states 3")
 @study_argument
 @click.option(
     "--metric",

@@ -26,7 +26,7 @@ NO_EARLY_STOP = (
 )
 
 
-@click.command("ensemble")
+@click.command("ensemble", epilog="Example: runspread ensemble runs/a --split test --size 3")
 @study_argument
 @click.option(
     "--size", type=click.IntRange(min=1), default=defaults.SIZE, show_default=True, help="Number of distinct members."

@@ -67,7 +67,7 @@ def hold_answers(*paths: str | None) -> bool:
     return all(path is not None and holds_answers(path) for path in paths)
 
 
-@click.command("evaluations")
+@click.command("evaluations", epilog="Example: runspread evaluations logs --by '(old|new)' --on models")
 @click.argument("paths", nargs=-1, required=True, type=SourcePath(), metavar="PATH...")
 @reading_options
 @click.option("--baseline", metavar="MODEL", help="Model that the others are compared with.")

@@ -28,7 +28,7 @@ def command() -> None:
     """
 
 
-@command.command("init")
+@command.command("init", epilog="Example: runspread gate init --metric val_loss")
 @click.option("--metric", required=True, help="Name of the outcome.")
 @click.option("--higher", is_flag=True, default=None, help="Larger is better.")
 @click.option("--alpha", default=ALPHA, show_default=True, help="Share of campaigns with a false certificate, at most.")
@@ -79,7 +79,7 @@ command.add_command(try_command)
 command.add_command(certify)
 
 
-@command.command("keep?")
+@command.command("keep?", epilog="Example: runspread gate keep?")
 @ledger_option
 @json_option
 def keep(ledger: str, one_writer: bool, as_json: bool) -> None:
@@ -91,7 +91,7 @@ def keep(ledger: str, one_writer: bool, as_json: bool) -> None:
     answer(gate, gate.status(), as_json=as_json, attempt=last, wanted=last and last.waiting)
 
 
-@command.command("next-seed")
+@command.command("next-seed", epilog="Example: runspread gate next-seed start")
 @click.argument("name", required=False)
 @click.option(
     "--role", type=click.Choice(["try", "certificate"]), default="try", show_default=True, help="What the run is for."
@@ -112,7 +112,7 @@ def next_seed(name: str | None, role: str, ledger: str, one_writer: bool) -> Non
     say_next(seed)
 
 
-@command.command("void")
+@command.command("void", epilog='Example: runspread gate void 0 --reason "wrong data"')
 @click.argument("run", type=int)
 @click.option("--reason", required=True, help="Why it does not count.")
 @ledger_option
@@ -121,7 +121,7 @@ def void(run: int, reason: str, ledger: str, one_writer: bool) -> None:
     opened(ledger, one_writer).void(run, reason)
 
 
-@command.command("status")
+@command.command("status", epilog="Example: runspread gate status")
 @ledger_option
 @json_option
 def status(ledger: str, one_writer: bool, as_json: bool) -> None:
@@ -154,7 +154,7 @@ def _hours(found: Any) -> list[tuple[str, float]]:
     return [("so far", found.cost.seconds), ("a certificate", first), ("at most", last)]
 
 
-@command.command("import")
+@command.command("import", epilog="Example: runspread gate import results.tsv --ledger old.jsonl")
 @click.argument("table", type=click.Path(exists=True, dir_okay=False))
 @click.option("--metric", default="", help="Column of the outcome; by default one such as val_loss.")
 @click.option("--higher", is_flag=True, help="Larger is better.")
@@ -175,7 +175,7 @@ def import_(table: str, metric: str, higher: bool, ledger: str, one_writer: bool
         say(line)
 
 
-@command.command("merge")
+@command.command("merge", epilog="Example: runspread gate merge a.jsonl b.jsonl --out both.jsonl")
 @click.argument("ledgers", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
 @click.option("--out", required=True, type=click.Path(dir_okay=False), help="The new ledger.")
 def merge(ledgers: tuple[str, ...], out: str) -> None:
@@ -185,7 +185,7 @@ def merge(ledgers: tuple[str, ...], out: str) -> None:
     say(f"wrote {out}: {merge_ledgers(ledgers, out).status().sentence()}")
 
 
-@command.command("report")
+@command.command("report", epilog="Example: runspread gate report")
 @click.option("--out", type=click.Path(dir_okay=False), help="Where to write; by default beside the ledger.")
 @ledger_option
 def report(out: str | None, ledger: str, one_writer: bool) -> None:

@@ -77,7 +77,7 @@ def opened(ledger: str, one_writer: bool) -> Gate:
     return rs.gate(ledger, one_writer=one_writer)
 
 
-@click.command("try", cls=_TakesCommand)
+@click.command("try", cls=_TakesCommand, epilog='Example: runspread gate try "wider mlp" --value 3.291')
 @click.argument("name", required=False)
 @click.option("--note", default="", help="Kept in the ledger.")
 @run_options
@@ -143,7 +143,7 @@ def _trained(
     return value, {"seconds": done.seconds, "guards": guards, "status": done.problem}
 
 
-@click.command("certify", cls=_TakesCommand)
+@click.command("certify", cls=_TakesCommand, epilog="Example: runspread gate certify")
 @click.option("--against", default="", metavar="STATE", help="State to compare with; by default the start.")
 @click.option("--interim", is_flag=True, help="Spend half of the level that is left; the campaign goes on.")
 @run_options

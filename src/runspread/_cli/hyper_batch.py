@@ -13,7 +13,7 @@ from .progress import step_progress
 from .show import json_option, refuse_written, show, show_cost
 
 
-@click.command("hyper-batch")
+@click.command("hyper-batch", epilog="Example: runspread hyper-batch digits-mlp --members 2 --set validation=300")
 @click.argument("recipe", shell_complete=recipe_names)
 @click.option(
     "--members", type=click.IntRange(min=1), default=4, show_default=True, help="Number of members in the network."

@@ -14,7 +14,10 @@ from .show import json_option, refuse_written, show, show_cost
 VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
 
 
-@click.command("hyper-deep")
+@click.command(
+    "hyper-deep",
+    epilog="Example: runspread hyper-deep digits-mlp --search 'l2=uniform(1,9)' -o deep",
+)
 @click.argument("recipe", shell_complete=recipe_names)
 @click.option(
     "--search",

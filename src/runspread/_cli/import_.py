@@ -37,7 +37,7 @@ def _span(_: click.Context, parameter: click.Parameter, text: str) -> float:
         raise click.BadParameter(f"{text!r} is no span such as 30m or 2h", param=parameter) from error
 
 
-@click.command("import")
+@click.command("import", epilog="Example: runspread import lightning_logs --out runs/imported")
 @click.argument("paths", metavar="PATH", nargs=-1, required=True, type=SourcePath())
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of the study, new or one that an import made.")
 @click.option("--from", "format", metavar="FORMAT", help="Look for this format alone, such as tensorboard or table.")

@@ -12,7 +12,7 @@ from .printing import say
 from .show import json_option, runs_option, show_data, show_runs, study_argument
 
 
-@click.command("info")
+@click.command("info", epilog="Example: runspread info runs/a")
 @study_argument
 @runs_option(10)
 @json_option

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..studies.study import Study
 
 
-@click.command("paradox")
+@click.command("paradox", epilog="Example: runspread paradox sweep.csv --target test_accuracy --by depth")
 @click.argument("sources", nargs=-1, required=True, type=SourcePath(), metavar="STUDY_OR_TABLE...")
 @click.option("--target", default="test_accuracy", show_default=True, help="Column that measures quality.")
 @click.option("--by", "partition", default="depth", show_default=True, help="Column to group the models by.")

@@ -23,7 +23,7 @@ _MARGINS = ("not_worse", "equivalent")
 _NOT_OF_ANSWERS = (*_PILOT, *_MARGINS, "runs", "against", "baseline", "n_old", "error", "split", "kind")
 
 
-@click.command("plan")
+@click.command("plan", epilog="Example: runspread plan runs/a --gap 1")
 @click.argument("study", required=False, type=SourcePath())
 @click.option(
     "--gap",

@@ -16,7 +16,7 @@ from .scores import asked, finish, latex_option, normalise_option, reading_optio
 from .show import json_option, level_option, plot_option, split_option
 
 
-@click.command("rank")
+@click.command("rank", epilog="Example: runspread rank scores.csv --metric accuracy --latex")
 @click.argument("sources", nargs=-1, required=True, type=SourcePath(), metavar="TABLE_OR_RUNS...")
 @click.option("--baseline", metavar="ARM", help="Compare each other arm with this one.")
 @click.option("--on", type=click.Choice(ON_TASKS), help="What the answer covers, with several tasks.")

@@ -8,7 +8,7 @@ from .completion import recipe_names
 from .show import json_option, show_data, show_table
 
 
-@click.command("recipes")
+@click.command("recipes", epilog="Example: runspread recipes digits-mlp")
 @click.argument("name", required=False, shell_complete=recipe_names)
 @json_option
 def command(name: str | None, as_json: bool) -> None:

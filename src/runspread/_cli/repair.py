@@ -7,7 +7,7 @@ import click
 from .show import json_option, show, whole_study_argument
 
 
-@click.command("repair")
+@click.command("repair", epilog="Example: runspread repair runs/a")
 @whole_study_argument
 @json_option
 @click.pass_context

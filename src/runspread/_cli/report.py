@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._report.model import Section
 
 
-@click.command("report")
+@click.command("report", epilog="Example: runspread report runs/a runs/b -o both.html")
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path())
 @grouping_runs(lambda options: options["studies"])
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="File to write [default: STUDY/report.html].")

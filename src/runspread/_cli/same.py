@@ -17,7 +17,7 @@ from .show import fraction, json_option, show, split_option
 from .trimming import number_or_name
 
 
-@click.command("same")
+@click.command("same", epilog="Example: runspread same runs/old runs/new")
 @click.argument("old", metavar="OLD", type=SourcePath())
 @click.argument("new", metavar="NEW", type=SourcePath())
 @click.option(

@@ -15,7 +15,7 @@ from .opening import kind_option, labels_option, open_source, open_sources, refu
 from .show import json_option, show, split_option
 
 
-@click.command("sources")
+@click.command("sources", epilog="Example: runspread sources all=runs/a init=runs/init")
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=SourcePath())
 @split_option
 @labels_option

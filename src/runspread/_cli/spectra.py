@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..studies.study import Study
 
 
-@click.command("spectra")
+@click.command("spectra", epilog="Example: runspread spectra model.safetensors")
 @click.argument("paths", nargs=-1, required=True, type=SourcePath(), metavar="PATH [PATH]")
 @click.option("--run", help="With a study: show this run layer by layer.")
 @click.option("--step", type=int, help="With a study: weights at this step [default: the final weights].")

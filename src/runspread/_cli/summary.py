@@ -14,7 +14,7 @@ from .scores import asked, finish, latex_option, reading_options, rows_option
 from .show import json_option, level_option, plot_option, split_option
 
 
-@click.command("summary")
+@click.command("summary", epilog="Example: runspread summary scores.csv --metric accuracy")
 @click.argument("sources", nargs=-1, required=True, type=SourcePath(), metavar="TABLE_OR_RUNS...")
 @click.option("--target", type=float, help="A number to compare the runs with, in the unit of the metric.")
 @click.option("--target-is-run", is_flag=True, help="The target is one run of a method, with noise of its own.")

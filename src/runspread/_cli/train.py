@@ -17,7 +17,7 @@ from .show import json_option
 _STATUSES = {"known": 0, "better": 0, "worse": 1, "smaller than the gap": 1, "undecided": 3}
 
 
-@click.command("train")
+@click.command("train", epilog="Example: runspread train digits-mlp --runs 4 --out runs/digits")
 @click.argument("recipe", shell_complete=recipe_names)
 @click.option(
     "--runs",

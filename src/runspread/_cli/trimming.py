@@ -18,7 +18,7 @@ from .show import json_option, runs_option, show, show_data, show_table, split_o
 OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no use for
 
 
-@click.command("trimming")
+@click.command("trimming", epilog="Example: runspread trimming runs/a --replicates 20")
 @study_argument
 @click.option(
     "--against",

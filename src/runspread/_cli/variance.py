@@ -13,7 +13,7 @@ from .opening import kind_option, labels_option, open_source, refuse_ignored, sa
 from .show import json_option, level_option, show, split_option, study_argument
 
 
-@click.command("variance")
+@click.command("variance", epilog="Example: runspread variance runs/a --by lr")
 @study_argument
 @split_option
 @labels_option

@@ -9,7 +9,7 @@ import click
 from .show import json_option, show, whole_study_argument
 
 
-@click.command("verify")
+@click.command("verify", epilog="Example: runspread verify runs/a")
 @whole_study_argument
 @click.option(
     "--deep",
