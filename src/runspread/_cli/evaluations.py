@@ -75,7 +75,7 @@ def hold_answers(*paths: str | None) -> bool:
 @click.option("--not-worse", type=float, metavar="M", help="Ask whether new models are at most M points worse.")
 @click.option("--equivalent", type=float, metavar="M", help="Ask whether models differ by less than M points.")
 @click.option("--prompts", type=click.Choice(("fixed", "random")), help="Whether prompts are a draw from many.")
-@click.option("--method", type=click.Choice(METHODS), help="Of the intervals of means. [default: wilson]")
+@click.option("--method", type=click.Choice(METHODS), help="Method of the intervals of means. [default: wilson]")
 @click.option("--weights", type=click.Choice(("items", "rows")), help="Whether items or answers weigh the same.")
 @click.option("--pair-seeds", is_flag=True, default=None, help="Trainings of equal names are pairs.")
 @click.option("--bayes", is_flag=True, default=None, help="Add the posterior of differences; with --on models.")
