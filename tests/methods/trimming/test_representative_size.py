@@ -11,7 +11,7 @@ from scipy import stats
 
 import runspread as rs
 from runspread.errors import InputError
-from runspread.methods.trimming import margins, trimmed_distance, trimming_level
+from runspread.methods.trimming import margins, representative, trimmed_distance, trimming_level
 from runspread.methods.trimming.representative import MIN_SUBSETS, _smallest, share_limits
 from runspread.methods.trimming.resampling import draw_examples
 
@@ -201,3 +201,17 @@ def test_result_carries_its_settings():
     ) == ("step", "mixture", (-2, 2), None, 5)
     clipped = rs.representative_size(np.clip(toy(20, 60), -2, 2), replicates=3, seed=5)
     assert np.array_equal(found.levels, clipped.levels)
+
+
+@pytest.mark.parametrize("resample", ["split", "bootstrap"])
+def test_compiled_loops_give_the_same_numbers(monkeypatch, resample):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(3)
+    logits = np.round(rng.normal(size=(9, 40, 3)) + rng.normal(size=(9, 1, 3)), 1)  # with ties, and runs that differ
+    found = []
+    for least in (0, 10**12):
+        monkeypatch.setattr(representative, "COMPILE_FROM", least)
+        found.append(rs.representative_size(logits, replicates=20, resample=resample))
+    np.testing.assert_array_equal(found[0].levels, found[1].levels)
+    np.testing.assert_array_equal(found[0].distances, found[1].distances)
+    assert (found[0].levels > 0).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,11 @@ class MergedValues:
         last = first + sizes
         ends = slice(None) if len(first) == ordered.size else last - 1
         return cls(ordered, run, example, np.repeat(first, sizes), np.repeat(last, sizes), ends, equal_up_to)
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """Start, stop, run and example of each value [4, runs x examples]."""
+        return np.stack([self.start, self.stop, self.run, self.example]).astype(np.int64)
 
     def counts(self, runs: NDArray[np.int64], examples: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return how often each sorted value counts, given how often each run and each example does."""

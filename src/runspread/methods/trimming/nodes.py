@@ -161,7 +161,12 @@ def _raise_for_intervals(nodes: Nodes, c: Floats, delta: tuple[float, float]) ->
         moved = proposed > c[active]  # a smaller root differs by rounding alone
         c[active[moved]] = proposed[moved]
         active = active[moved & np.isfinite(proposed)]
-    raise RunspreadError(f"the trimming level did not settle in {MAX_STEPS} Newton steps", hint="Please report this.")
+    raise unsettled()
+
+
+def unsettled() -> RunspreadError:
+    """Return the error of a level that Newton's method does not find."""
+    return RunspreadError(f"the trimming level did not settle in {MAX_STEPS} Newton steps", hint="Please report this.")
 
 
 def _interval_root(nodes: Nodes, c: Floats, delta: tuple[float, float]) -> Floats:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._checks import check_choice, check_integers, check_seed
+from ..._compiled import can_compile
 from ..._reading.margins import Floats
 from ..._reading.opening import opens
 from ..._reading.scalars import Scalars
@@ -22,7 +23,7 @@ from .defaults import EPSILON, KINDS, MODE, REFERENCE, REPLICATES, TOLERANCE, Th
 from .inputs import Inputs
 from .levels import beyond_reach, default_threshold, threshold_terms
 from .merged_values import MergedValues
-from .nodes import SLACK, distance, smallest_level
+from .nodes import SLACK, distance, smallest_level, unsettled
 from .records import ResampledSettings
 from .resampling import Counter, Draw, draw_examples, in_threads
 from .typicality import FEW_REFERENCES
@@ -31,6 +32,7 @@ DIRECTIONS = ("few trimmed", "pool trimmed")
 COVERAGE = 0.95
 CONFIDENCE = 0.95  # of the intervals on shares of subsets
 DEFAULT_SIZES = 10
+COMPILE_FROM = 2**22  # values in all replicates; below, loading the compiled loops takes longer than they save
 MIN_SUBSETS = math.ceil(math.log((1 - CONFIDENCE) / 2) / math.log(COVERAGE))  # none of so many beyond: below 5 %
 
 
@@ -229,7 +231,9 @@ def representative_size(
     draws = draws * (replicates if resample is None else 1)
     n, m = len(draws[0][0]), len(draws[0][1])
     delta = threshold_terms(threshold, epsilon, n, m, MODE, len(scalars.values))
-    study = Subsets(scalars, [MergedValues.of(values) for values in scalars.values], chosen, tuple(kinds), delta)
+    merged = [MergedValues.of(values) for values in scalars.values]
+    compiles = can_compile() and scalars.values.size * len(draws) >= COMPILE_FROM
+    study = Subsets(scalars, merged, chosen, tuple(kinds), delta, compiles)
     levels, distances = study.compare_all(draws, rng, inputs)
     limits = share_limits((levels > tolerance + SLACK).sum(2), levels.shape[2])
     said = ResampledSettings(
@@ -330,6 +334,7 @@ class Subsets:
     sizes: NDArray[np.int64]
     kinds: tuple[str, ...]
     delta: tuple[float, float]
+    is_compiled: bool = False
 
     def compare_all(self, draws: list[Draw], rng: np.random.Generator, inputs: Inputs) -> tuple[Floats, Floats]:
         """Return levels [kinds, directions, draws, sizes] and distances [kinds, draws, sizes], each on a new order."""
@@ -355,6 +360,11 @@ class Subsets:
         averaged = self.scalars.of_ensembles(members) if "ensemble" in self.kinds else None
         levels = np.zeros((len(self.kinds), len(DIRECTIONS), len(self.sizes)))
         distances = np.zeros((len(self.kinds), len(self.sizes)))
+        if self.is_compiled:
+            for i, kind in enumerate(self.kinds):
+                found = self._compiled(kind, place, pool, draw, averaged)
+                levels[i], distances[i] = found[:, :2].T, found[:, 2]
+            return levels, distances
         for statistic, merged in enumerate(self.merged):
             against = Pooled(merged, pool, draw, self.delta)
             for k, runs in enumerate(members):
@@ -364,6 +374,26 @@ class Subsets:
                     levels[i, :, k] = np.maximum(levels[i, :, k], found)
                     distances[i, k] = max(distances[i, k], apart)
         return levels, distances
+
+    def _compiled(
+        self, kind: str, place: NDArray[np.intp], pool: NDArray[np.int64], draw: Draw, averaged: Floats | None
+    ) -> Floats:
+        """Return [sizes, 3]: levels in both directions and distances, the largest over the statistics."""
+        from . import subsets_numba
+
+        delta, n_examples = np.array(self.delta), self.scalars.n_examples
+        counts = np.stack([*(np.bincount(half, minlength=n_examples) for half in draw), np.ones(n_examples, np.int64)])
+        largest = np.zeros((len(self.sizes), 3))
+        for statistic, merged in enumerate(self.merged):
+            if kind == "ensemble" and averaged is not None:
+                few = merged.values, averaged[statistic], averaged[statistic].argsort(axis=-1), merged.equal_up_to
+                found = subsets_numba.ensembles(merged.places, *few, pool, counts, delta)
+            else:
+                found = subsets_numba.mixtures(merged.places, place, self.sizes, pool, counts, delta)
+            if np.isnan(found).any():
+                raise unsettled()
+            np.maximum(largest, found, out=largest)
+        return largest
 
 
 class Pooled:
