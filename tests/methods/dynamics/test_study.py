@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 import runspread as rs
 from runspread._cli import cli
+from runspread._report.any_study import curves
 from runspread._report.dynamics import dynamics as section
-from runspread._report.sections import curves
 from runspread.errors import InputError, MissingDataError
 from runspread.methods.dynamics.plots import plot_state_ribbons
 from tests.methods.dynamics.test_analysis import forked_runs
@@ -150,8 +150,9 @@ def test_the_report_has_a_section(study):
 
 
 def test_the_report_draws_the_metrics_of_the_weights_last(study):
-    drawn = [figure.shows.split()[0] for figure in curves(study).figures]
-    assert drawn == ["loss", "test_accuracy", "l1", "l2", "spectral"]
+    made = curves(study)
+    assert [figure.shows.split()[0] for figure in made.figures] == ["loss", "test_accuracy", "l1", "l2"]
+    assert made.notes == ("The study holds 1 more metric: spectral.",)
 
 
 def test_a_study_without_weight_metrics_has_none(tmp_path):
