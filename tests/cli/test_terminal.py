@@ -37,7 +37,8 @@ QUICK = (
     "recipes digits-mlp",
 )
 WRITES_OR_ASKS_FOR_OTHER_THINGS = {
-    *("demo", "train", "import", "repair", "same", "gate", "sources", "evaluations", "hyper-deep", "hyper-batch"),
+    *("demo", "train", "import", "repair", "digest"),
+    *("same", "gate", "sources", "evaluations", "hyper-deep", "hyper-batch"),
     *("report", "cite"),
 }
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?%?")

@@ -53,7 +53,7 @@ def text_of(ax):
 
 def test_the_line_of_a_power_law_has_its_slope(layer):
     ax = layer.plot()
-    (line,) = [line for line in ax.lines if "alpha" in str(line.get_label())]
+    (line,) = [line for line in ax.lines if "α" in str(line.get_label())]
     x, y = np.log(line.get_data())
     assert (y[-1] - y[0]) / (x[-1] - x[0]) == pytest.approx(-layer["alpha"])
     assert f"{layer['alpha']:.2f}" in text_of(ax)
