@@ -27,6 +27,12 @@ test: install
 test-kernels: install
 	$(ONE_THREAD) $(BIN)/python tests/other_kernels.py -n $(WORKERS) --dist loadfile -q
 
+# The contract of stores and what is published into them, against an S3 server that has needs of its own (moto).
+test-stores: install
+	test -x .venv-stores/bin/python || $(PYTHON) -m venv .venv-stores
+	.venv-stores/bin/python -m pip install --quiet 'moto[s3]>=5.2' flask flask-cors
+	RUNSPREAD_MOTO=$(CURDIR)/.venv-stores/bin/python $(ONE_THREAD) $(BIN)/pytest -q -m '' tests/studies/stores
+
 test-all: install
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist loadfile -q -m ''
 

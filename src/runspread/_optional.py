@@ -20,6 +20,7 @@ _EXTRAS = {
     "ray": "ray",
     "submitit": "slurm",
     "yaml": "import",
+    "obstore": "remote",
     "lightning": "lightning",
     "transformers": "huggingface",
 }

@@ -5,6 +5,7 @@ from .readers import Curves, Metrics, Predictions
 from .recorder import RunRecorder
 from .records import Seeds
 from .runs import Runs
+from .stores.urls import open_store
 from .study import Study
 from .verify import Verification
 
@@ -20,5 +21,6 @@ __all__ = [
     "Verification",
     "add_digests",
     "create_study",
+    "open_store",
     "open_study",
 ]

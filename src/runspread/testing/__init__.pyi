@@ -2,6 +2,7 @@ from .asserts import assert_learns, assert_no_regression, assert_not_worse, asse
 from .baselines import Baseline, read_baseline, write_baseline
 from .of_executors import ExecutorTests
 from .of_importers import ImporterTests
+from .of_object_stores import StoreTests
 from .of_outputs import OutputsTests
 from .of_stores import StudyTests
 from .reproducing import assert_reproducible, assert_seeds_differ
@@ -11,6 +12,7 @@ __all__ = [
     "ExecutorTests",
     "ImporterTests",
     "OutputsTests",
+    "StoreTests",
     "StudyTests",
     "assert_learns",
     "assert_no_regression",
