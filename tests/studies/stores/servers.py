@@ -58,12 +58,13 @@ def s3_server() -> Iterator[str]:
 
 
 class FaultProxy:
-    """Passes requests on; with a probability each fails in one of five ways, before or after it was carried out."""
+    """Passes requests on; with a probability each fails in one of some ways, before or after it was carried out."""
 
-    KINDS = ("503 before", "503 after", "late", "truncated", "closed")
+    KINDS = ("503 before", "503 after", "truncated", "closed")
 
-    def __init__(self, target: str, probability: float, seed: int = 0, latency: float = 0.0) -> None:
-        self.target, self.probability, self.latency = target.removeprefix("http://"), probability, latency
+    def __init__(self, target: str, probability: float, *, seed: int = 0, late: bool = False) -> None:
+        self.target, self.probability = target.removeprefix("http://"), probability
+        self.kinds = (*self.KINDS, "late") if late else self.KINDS  # what is late comes after what undid it, too
         self.faults: Counter[str] = Counter()
         self._random, self._lock = random.Random(seed), threading.Lock()
         proxy = self
@@ -92,7 +93,7 @@ class FaultProxy:
         with self._lock:
             if self._random.random() >= self.probability:
                 return ""
-            kind = self._random.choice(self.KINDS)
+            kind = self._random.choice(self.kinds)
             self.faults[kind] += 1
             return kind
 
@@ -111,7 +112,6 @@ class FaultProxy:
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in ("connection",)}
         # All of the request is kept: a late one must not take the path of the connection's next.
         request = (handler.command, handler.path, handler.rfile.read(length), headers)
-        time.sleep(self.latency)
         fault = self.draw()
         if fault == "503 before":
             return self.reply(handler, 503, {}, b"")
