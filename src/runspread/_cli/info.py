@@ -42,7 +42,7 @@ def facts_of(study: Any) -> dict[str, Any]:
             accuracies.setdefault(split, []).append(value)
     formats = Counter(str(run.source["format"]) for run in runs if run.source is not None)
     return {
-        "study": str(study.path),
+        "study": study.location,
         "recipe": (study.recipe or {}).get("name"),
         "runs": len(runs),
         "status": dict(Counter(run.status for run in runs)),

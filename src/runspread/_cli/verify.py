@@ -25,10 +25,11 @@ def command(ctx: click.Context, study: str, deep: bool, as_json: bool) -> None:
 
     Exit status 0: all agree. 1: some do not.
     """
+    from .._reading.study_folders import is_url
     from ..studies.checking import holds_ensemble, verify_ensemble
     from ..studies.opening import verify_folder
 
-    place = Path(study)
-    found = verify_ensemble(place) if holds_ensemble(place) else verify_folder(place, deep=deep)
+    ensemble = not is_url(study) and holds_ensemble(Path(study))
+    found = verify_ensemble(Path(study)) if ensemble else verify_folder(study, deep=deep)
     show(found, as_json=as_json)
     ctx.exit(0 if found.ok else 1)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from pathlib import Path
 from typing import Any
 
+_URL = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _LAYOUT, _OPENING = "..studies.layout", "..studies.opening"  # named, as a result names its plot
 
 
+def is_url(path: Any) -> bool:
+    """Whether a text is a URL, which is never a path."""
+    return isinstance(path, str) and bool(_URL.match(path))
+
+
 def is_study_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a study lies at a path."""
-    return bool(importlib.import_module(_LAYOUT, __package__).holds_study(Path(path)))
+    """Whether a study lies at a path; a URL names nothing else."""
+    return is_url(path) or bool(importlib.import_module(_LAYOUT, __package__).holds_study(Path(path)))
 
 
 def study_around(path: Path) -> Path | None:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._reading.safetensors import map_tensors
 from .._words import count, listed
 from ..errors import InputError, RunspreadError
+from ..studies.homes import refuse_url
 from ..studies.layout import holds_study
 from ..studies.opening import create_study, open_study
 from ..studies.records import RunRecord, Seeds
@@ -69,6 +70,7 @@ def save_runs(
     InputError
         There is no run to save, the formats share no metric, or the study lies inside what is imported.
     """
+    refuse_url(path, "import runs")
     target = Path(path)
     _refuse_inside(found, target)
     kept = found.kept()

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .._checks import to_numpy
 from ..errors import DuplicateRunError, InputError, RunspreadError
-from ..studies.layout import holds_study
+from ..studies.homes import home_at
 from ..studies.opening import create_study, open_study
 from ..studies.recorder import RunRecorder
 from ..studies.study import Study
@@ -182,9 +182,7 @@ def follow(
 
 
 def _study_at(path: str | os.PathLike[str]) -> Study:
-    from pathlib import Path
-
-    return open_study(path) if holds_study(Path(path)) else create_study(path)
+    return open_study(path) if home_at(path).has_plan() else create_study(path)
 
 
 def _end_of(reference: weakref.ref[FollowedRun]) -> None:

@@ -1,3 +1,4 @@
+from .copying import copy_study
 from .digests import add_digests
 from .layout import RunMetadata
 from .opening import create_study, open_study
@@ -20,6 +21,7 @@ __all__ = [
     "Study",
     "Verification",
     "add_digests",
+    "copy_study",
     "create_study",
     "open_store",
     "open_study",

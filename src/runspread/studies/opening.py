@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._checks import check_choice, check_labels, check_mapping
 from .._reading.safetensors import map_tensors
+from .._reading.study_folders import is_url
 from .._words import count, listed
-from ..errors import CorruptShardError, RunspreadWarning, StudyError
-from .creating import begin_study
-from .layout import LABELS, StudyMetadata, holds_study
+from ..errors import CorruptShardError, NotAStudyError, RunspreadWarning, StudyError
+from .homes import FolderHome, home_at
+from .layout import LABELS, STUDY, StudyMetadata
 from .records import examples_digest
 from .shards import labels_digest
 from .study import Study
@@ -31,13 +32,15 @@ def create_study(
     example_ids: Mapping[str, ArrayLike | str] | None = None,
     recipe: Mapping[str, Any] | None = None,
     exist_ok: bool = False,
+    storage: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Create a study in a new or empty folder.
+    """Create a study in a new or empty folder, or in a store of objects.
 
     Parameters
     ----------
     path : str or path
-        The study's folder; it is made, with its parents.
+        The study's folder; it is made, with its parents. Or a URL: ``s3://bucket/study``, ``gs://``, ``az://``,
+        ``file://``, ``memory://``.
     splits : mapping of str to array_like of int [examples], optional
         True classes of the splits that runs will be evaluated on.
     example_ids : mapping of str to array_like of str or int [examples], or to str, optional
@@ -48,6 +51,8 @@ def create_study(
     exist_ok : bool
         Whether to open a study that is there already, if it was created with the same splits, ids and recipe: then a
         loop that asks `Study.is_recorded` before each run can be started again as it is.
+    storage : mapping, optional
+        Options of an object store; see `open_store`.
 
     Returns
     -------
@@ -59,12 +64,12 @@ def create_study(
     StudyError
         The folder holds a study already, or another one than this call creates, or other files.
     """
-    folder = Path(path)
+    home = home_at(path, storage)
     labels = {str(name): check_labels(values) for name, values in check_mapping(splits, "splits").items()}
-    there = holds_study(folder)
+    there = home.has_plan()
     if there and not exist_ok:
         raise StudyError(
-            f"{folder} already holds a study",
+            f"{home} already holds a study",
             "a new folder",
             "Continue it with exist_ok=True, or choose another folder.",
         )
@@ -79,11 +84,11 @@ def create_study(
         example_ids=examples,
         labels={name: labels_digest(array) for name, array in labels.items()},
     )
-    if there or not begin_study(folder, facts, labels):  # or another process was first, in the meantime
+    if there or not home.begin(facts, labels):  # or another process was first, in the meantime
         if not exist_ok:
-            raise StudyError(f"{folder} already holds a study", "a new folder", "Continue it with exist_ok=True.")
-        return _same_plan(open_study(folder), facts, labels)
-    return Study(folder, facts, labels)
+            raise StudyError(f"{home} already holds a study", "a new folder", "Continue it with exist_ok=True.")
+        return _same_plan(_opened(home), facts, labels)
+    return Study(home, facts, labels)
 
 
 def _same_plan(study: Study, facts: StudyMetadata, labels: Mapping[str, NDArray[np.int64]]) -> Study:
@@ -104,16 +109,19 @@ def _same_plan(study: Study, facts: StudyMetadata, labels: Mapping[str, NDArray[
     return study
 
 
-def open_study(path: str | os.PathLike[str], *, check: bool = True) -> Study:
+def open_study(path: str | os.PathLike[str], *, check: bool = True, storage: Mapping[str, Any] | None = None) -> Study:
     """Open a study.
 
     Parameters
     ----------
     path : str or path
-        The study's folder.
+        The study's folder, or its URL: ``s3://bucket/study``, ``gs://``, ``az://``, ``file://``, ``memory://``.
     check : bool
         Whether arrays are compared with their quick sums when they are first read: runs of a shard that differs are
         then excluded, by name.
+    storage : mapping, optional
+        Options of an object store (``endpoint``, ``region``, ...); credentials are found as the cloud's own tools find
+        them.
 
     Raises
     ------
@@ -124,12 +132,19 @@ def open_study(path: str | os.PathLike[str], *, check: bool = True) -> Study:
     CorruptShardError
         The labels that it was created with are missing or not readable.
     """
-    folder = Path(path)
-    facts = read_plan(folder)
-    study = Study(folder, facts, _read_labels(folder, facts) if facts.splits else {}, check=check)
+    study = _opened(home_at(path, storage), check=check)
     if study.corrupt:
         warnings.warn(_corrupt_message(study), RunspreadWarning, stacklevel=2)
     return study
+
+
+def _opened(home: FolderHome, *, check: bool = True) -> Study:
+    if not home.has_plan() and is_url(str(home)):
+        raise NotAStudyError(
+            f"{home} holds no study (no {STUDY})", "a URL that runspread wrote to", "Make one with rs.create_study."
+        )
+    facts = read_plan(home.path)
+    return Study(home, facts, _read_labels(home.path, facts) if facts.splits else {}, check=check)
 
 
 def verify_folder(path: str | os.PathLike[str], *, deep: bool = False) -> Verification:
@@ -142,7 +157,11 @@ def verify_folder(path: str | os.PathLike[str], *, deep: bool = False) -> Verifi
     deep : bool
         Whether to compare arrays with what is said of them, the index with the shards, and ensembles in the folder too.
     """
-    return verify_study(Path(path), deep=deep)
+    home = home_at(path)
+    if home.has_plan():
+        home.refresh()
+        home.complete()
+    return verify_study(home.path, deep=deep)
 
 
 def _read_labels(folder: Path, facts: StudyMetadata) -> dict[str, NDArray[np.int64]]:
@@ -162,4 +181,6 @@ def _read_labels(folder: Path, facts: StudyMetadata) -> dict[str, NDArray[np.int
 def _corrupt_message(study: Study) -> str:
     names, shards = ", ".join(study.corrupt), len(study.corrupt)
     are = "is" if shards == 1 else "are"
-    return f"{count(shards, 'shard')} of {study.path} cannot be read and {are} excluded: {names}. See study.verify()."
+    return (
+        f"{count(shards, 'shard')} of {study.location} cannot be read and {are} excluded: {names}. See study.verify()."
+    )

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._checks import check_labels, to_numpy
 from .._reading.recordable import recordable
 from ..errors import DuplicateRunError, InputError
-from .layout import SHARDS, shard_folder
+from .layout import SHARDS
 from .records import RunRecord, examples_digest
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class RunRecorder:
             self._publish()
         except DuplicateRunError as first:
             record.status, record.error = "failed", str(first)
-            kept = shard_folder(self._study.path, self._publish())
+            kept = f"{self._study.location}/{SHARDS}/{self._publish()}"
             hint = (
                 f"What this one recorded is in {kept}, as a failed attempt; to have both in the study, record it again "
                 "with an id= of its own."

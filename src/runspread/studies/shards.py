@@ -274,10 +274,12 @@ class Arrays:
     ----------
     check : bool
         Whether arrays are compared with their quick sums when they are first read.
+    fetch : callable, optional
+        Called with folder, shard and file before a file is read, to bring it here.
     """
 
-    def __init__(self, check: bool = True) -> None:
-        self.check = check
+    def __init__(self, check: bool = True, fetch: Callable[[str, str, str], None] | None = None) -> None:
+        self.check, self.fetch = check, fetch
         self._kept: dict[tuple[str, str, str], NDArray[Any]] = {}
         self._checked: set[tuple[str, str, str]] = set()
         self._left = _KEPT_BYTES
@@ -360,7 +362,9 @@ class ShardRows:
         return self.study / self.under / self.name
 
     def file(self, name: str) -> str:
-        """Return the path of one of the shard's files."""
+        """Return the path of one of the shard's files, which is here then."""
+        if self.arrays.fetch is not None:
+            self.arrays.fetch(self.under, self.name, name)
         return f"{self.study}/{self.under}/{self.name}/{name}"
 
     @property

@@ -20,14 +20,15 @@ from .choosing import chosen_runs, groups_of, labels_of
 from .digests import digests_beside
 from .facts import holds, read_facts
 from .files import storage_errors
+from .homes import FolderHome
 from .index import read_index, stamps_of, write_index
 from .layout import CHECKSUMS, SHARDS, RunMetadata, ShardMetadata, StudyMetadata, place_of, shard_folder
-from .publishing import FolderExistsError, clear_leftovers, copy_plain, published_folder
+from .publishing import FolderExistsError, clear_leftovers
 from .readers import DigestPredictions, Metrics, Predictions
 from .recorder import RunRecorder
 from .records import STATUSES, RunRecord, Seeds, as_seeds, digest, readable, run_id
 from .runs import Runs
-from .shards import Arrays, ShardRows, read_predictions, read_weights, write_shard
+from .shards import Arrays, ShardRows, read_predictions, read_weights
 from .verify import Verification, verify_study
 
 INDEX_AFTER = 64  # the index is rewritten once this many shards are not in it
@@ -39,7 +40,9 @@ class Study:
     Attributes
     ----------
     path : Path
-        The study's folder.
+        The study's folder; of a study in a store, the folder that mirrors it here.
+    location : str
+        What it is opened by: the path, or the URL.
     recipe : dict or None
         What is trained, as plain values, where runspread trains it.
     splits : dict of str to ndarray of int64 [examples]
@@ -49,25 +52,25 @@ class Study:
     """
 
     def __init__(
-        self, path: Path, facts: StudyMetadata, splits: dict[str, NDArray[np.int64]], *, check: bool = True
+        self, home: FolderHome, facts: StudyMetadata, splits: dict[str, NDArray[np.int64]], *, check: bool = True
     ) -> None:
-        self.path = path
-        self._arrays, self._cleared = Arrays(check), False
+        self._home, self.path, self.location = home, home.path, str(home)
+        self._arrays, self._cleared = Arrays(check, home.fetch), False
         self.recipe = facts.recipe
-        self.splits = splits
-        self.example_ids = facts.example_ids
+        self.splits, self.example_ids = splits, facts.example_ids
         self._shards: dict[str, ShardMetadata] = {}
         self._chosen: frozenset[str] | None = None
         self.refresh()
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {status}" for status in STATUSES if (n := self.runs.count(status)))
-        return f"<Study {str(self.path)!r}: {counts or 'no runs'}>"
+        return f"<Study {self.location!r}: {counts or 'no runs'}>"
 
     # ------------------------------------------------------------------ reading
 
     def refresh(self) -> None:
         """Look at the folder again: runs that another process published since appear."""
+        self._home.refresh()
         stamps = stamps_of(self.path)
         index = read_index(self.path, stamps) if not self._shards else self._shards
         self.corrupt: dict[str, str] = {}
@@ -109,6 +112,11 @@ class Study:
     def parts(self) -> list[ShardRows]:
         """The shards in their order, each with the rows of the runs that count."""
         return self._arrange()[1]
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """Ids of the intact shards."""
+        return tuple(self._shards)
 
     def shard_of(self, run: str) -> str:
         """Return the id of the shard that holds a run: of several records of it, the one that counts."""
@@ -218,6 +226,7 @@ class Study:
 
     def verify(self) -> Verification:
         """Compare every file of every shard with its checksum, and the labels; the result names what is corrupt."""
+        self._home.complete()
         return verify_study(self.path)
 
     def columns_of(self, split: str) -> tuple[int, str] | None:
@@ -322,7 +331,7 @@ class Study:
         self._clear_leftovers()
         records = [readable(record) for record in records]
         name = self._shard_name(records)
-        while not write_shard(shard_folder(self.path, name), records, position=at, dtype=dtype, provenance=provenance):
+        while not self._home.write(name, records, position=at, dtype=dtype, provenance=provenance):
             self.refresh()  # another process was first: with attempts that failed, or with the runs themselves
             free = self._shard_name(records)
             if free == name and not reproducible:
@@ -348,7 +357,7 @@ class Study:
     def _shard_name(self, records: Sequence[RunRecord]) -> str:
         """Return the shard's id; an attempt gets a new one where one of the two failed, or cannot be read."""
         name = digest("\n".join(record.id for record in records).encode())
-        return free_name(name, records, self._shards, self.corrupt)
+        return free_name(name, records, self._shards, {*self.corrupt, *self._home.taken})
 
     def _refuse_duplicates(self, runs: Sequence[str]) -> None:
         there = [run for run in runs if run in self._kept]
@@ -385,9 +394,8 @@ class Study:
         new = self._shards_to_copy(other)
         for name in new:
             try:
-                target, source = (shard_folder(study.path, name) for study in (self, other))
-                with storage_errors(f"copying shard {name}"), published_folder(target) as folder:
-                    copy_plain(source, folder)
+                with storage_errors(f"copying shard {name}"):
+                    self._home.add(name, shard_folder(other.path, name))
             except FolderExistsError:  # another process was first: with the same, or this says what differs
                 self.refresh()
                 _same_shard(self, other, name)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from .._cores import available_cores, blas_threads
+from .._reading.study_folders import is_url
 from .._words import count
 from ..errors import TrainingError
 from ..studies.layout import CACHE
@@ -59,7 +60,7 @@ class Driver:
     def train_missing(self, study: Study) -> None:
         """Train every shard whose runs are not all in the study."""
         there = {run.id for run in study.runs if run.status != "failed"}
-        jobs = self._jobs(str(study.path.resolve()), there)
+        jobs = self._jobs(study.location if is_url(study.location) else str(study.path.resolve()), there)
         scores = Scoreboard([len(job.plans) for job in jobs], len(self.plans) - sum(len(job.plans) for job in jobs))
         progress = self.execution.progress
 

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 from .._optional import require
 from .._results import to_plain
 from ..errors import RunspreadError, StudyError
-from ..studies.layout import holds_study
+from ..studies.homes import home_at
 from ..studies.opening import create_study, open_study
 from ..studies.study import Study
 from .execution import Execution, execution_plan
@@ -102,7 +102,7 @@ def train_plans(
     driver = Driver(recipe, plans, where)
     driver.check_networks()
     facts = to_plain({**recipe.identity(), **design, "data_fingerprint": driver.task.fingerprint})
-    study = open_or_create(Path(out), facts, driver.labels())
+    study = open_or_create(out, facts, driver.labels())
     driver.train_missing(study)
     study.refresh()
     return study
@@ -115,9 +115,9 @@ def _with_whole_paths(recipe: Recipe) -> Recipe:
     return recipe.replace(**{name: str(path.resolve()) for name, path in found.items() if path.exists()})
 
 
-def open_or_create(path: Path, design: Mapping[str, Any], labels: Mapping[str, Any]) -> Study:
+def open_or_create(path: str | os.PathLike[str], design: Mapping[str, Any], labels: Mapping[str, Any]) -> Study:
     """Open the study at `path` if its design is the same, create it if there is none."""
-    if not holds_study(path):
+    if not home_at(path).has_plan():
         return create_study(path, splits=labels, recipe=design)
     study = open_study(path)
     theirs = _completed(study.recipe or {})

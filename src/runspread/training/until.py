@@ -20,6 +20,7 @@ from ..errors import InputError, StudyError
 from ..methods.audit.auditing import audit_warnings
 from ..methods.variance.stopping import InterimLook, StoppingRule, stopping_rule
 from ..studies.files import json_bytes, storage_errors
+from ..studies.homes import refuse_url
 from ..studies.layout import PLAN_OF_LOOKS
 from ..studies.opening import open_study
 from ..studies.publishing import publish_file
@@ -112,6 +113,7 @@ def train_until(
         The study was trained under another plan of looks. Also what `train` raises.
     """
     check_keywords(options, TrainingDesign.__annotations__, "train_until")
+    refuse_url(out, "train until a question is answered")
     other = against if against is None or isinstance(against, Study) else open_study(against)
     asked = _Asked(split, metric)
     baseline = None if other is None else _baseline(other, Path(out), asked)

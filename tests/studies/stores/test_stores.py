@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 import runspread as rs
+from runspread._reading.study_folders import is_url
 from runspread.errors import InputError, MissingDependencyError, StorageError
 from runspread.studies.stores.contract import TRIES, settled
 from runspread.studies.stores.memory import MemoryStore
 from runspread.studies.stores.probing import probe
-from runspread.studies.stores.urls import is_url, open_store
+from runspread.studies.stores.urls import open_store
 from runspread.testing import StoreTests
 
 from .servers import BUCKET, OPTIONS, FaultProxy, has_server, s3_server

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ..._reading.study_folders import is_url
 from ...errors import InputError
 from .contract import Store
 from .local import LocalStore
@@ -16,12 +16,6 @@ from .memory import memory_store
 from .objects import ObjectStore
 
 SCHEMES = ("s3", "gs", "az", "file", "memory")
-_URL = re.compile(r"^[a-z][a-z0-9+.-]*://")
-
-
-def is_url(path: Any) -> bool:
-    """Whether a text is a URL, which is never a path."""
-    return isinstance(path, str) and bool(_URL.match(path))
 
 
 def checked_url(url: str) -> str:

@@ -1,0 +1,300 @@
+"""Studies in stores: what a study promises, writers that die, cleaning, copying."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import runspread as rs
+from runspread._cli import cli
+from runspread.errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StudyError
+from runspread.studies.files import sha256_bytes
+from runspread.studies.homes import StoreHome
+from runspread.studies.layout import SHARD
+from runspread.studies.stores.cleaning import clean
+from runspread.studies.stores.marks import read_mark, void_bytes
+from runspread.studies.stores.urls import open_store
+from runspread.testing import StudyTests
+
+from .servers import BUCKET, OPTIONS, FaultProxy, has_server, s3_server
+from .writers import shard_id, staged
+
+_NUMBERS = itertools.count()
+LABELS = np.arange(60) % 3
+
+
+class InStores(StudyTests):
+    def store_of(self, store):
+        return store._home.store
+
+    def reopen(self, store):
+        return rs.open_study(store.location)
+
+    def damage(self, store):
+        objects = self.store_of(store)
+        key = f"{objects.list('shards/').prefixes[0]}{SHARD}"
+        objects.write(key, b"{")
+        return key.split("/")[1]
+
+
+class TestInMemory(InStores):
+    def create(self, folder, splits):
+        return rs.create_study(f"memory://{folder}", splits=splits)
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A server whose proxy fails at one request of twelve, and comes late with some."""
+    pytest.importorskip("obstore")
+    if not has_server():
+        pytest.skip("moto is not installed: make test-stores")
+    with s3_server() as address, pytest.MonkeyPatch.context() as patch:
+        proxy = FaultProxy(address, 0.08, late=True)
+        for name, value in OPTIONS.items():
+            patch.setenv(f"AWS_{name.upper()}", value)
+        patch.setenv("AWS_ENDPOINT_URL", proxy.address)
+        yield proxy
+        proxy.close()
+
+
+@pytest.mark.slow
+class TestInBucket(InStores):
+    @pytest.fixture(autouse=True)
+    def server(self, s3):
+        pass
+
+    def create(self, folder, splits):
+        return rs.create_study(f"s3://{BUCKET}{folder}", splits=splits)
+
+
+def recorded(place: str, runs: int = 4, shift: int = 0) -> rs.Study:
+    study = rs.create_study(place, splits={"test": LABELS}, exist_ok=True)
+    for seed in range(shift, shift + runs):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", np.random.default_rng(seed).normal(size=(60, 3)) + 2 * np.eye(3)[LABELS])
+    return rs.open_study(place)
+
+
+# ------------------------------------------------------------------ the same everywhere a study is named
+
+
+def test_methods_and_commands_take_urls(tmp_path):
+    local, url = recorded(str(tmp_path / "local")), f"memory://{tmp_path}"
+    assert rs.variance(recorded(url)).to_json() == rs.variance(local).to_json()
+    assert rs.variance(url).to_json() == rs.variance(local).to_json()
+    assert rs.variance(f"file://{tmp_path}/local").to_json() == rs.variance(local).to_json()
+    answers = [CliRunner().invoke(cli, ["variance", place, "--json"]).output for place in (url, str(local.path))]
+    assert json.loads(answers[0]) == json.loads(answers[1])
+    for words in (["info", url], ["verify", url], ["compare", url, str(local.path)], ["check", url]):
+        assert CliRunner().invoke(cli, words).exit_code in (0, 3), words
+
+
+def test_outputs_come_when_they_are_asked_for(tmp_path):
+    study = recorded(f"memory://{tmp_path}")
+    assert not list(study.path.glob("shards/*/*.safetensors"))
+    assert study.predictions("test").shape == (4, 60, 3)
+    assert len(list(study.path.glob("shards/*/predictions.safetensors"))) == 4
+    assert not list(study.path.glob("shards/*/metrics.safetensors"))
+
+
+def test_what_takes_folders_alone_says_so(tmp_path):
+    study = recorded(f"memory://{tmp_path}", runs=3)
+    with pytest.raises(InputError, match="is a URL"):
+        rs.report(study)
+    assert rs.report(study, tmp_path / "page.html").exists()
+    with pytest.raises(InputError, match="storage= was given for a folder"):
+        rs.open_study(tmp_path, storage={"region": "x"})
+    with pytest.raises(NotAStudyError, match="holds no study"):
+        rs.open_study("memory://nothing-here")
+
+
+# ------------------------------------------------------------------ what may lie in a store
+
+
+def test_a_shard_in_progress_is_not_seen_and_a_newer_mark_is_refused(tmp_path):
+    study = recorded(f"memory://{tmp_path}", runs=1)
+    store = open_store(study.location)
+    store.write("shards/half/0123456789ab/metrics.safetensors", b"1")
+    assert len(rs.open_study(study.location).runs) == 1
+    assert rs.open_study(study.location).verify().ok
+    store.create("shards/newer/shard.json", b'{"version": 9, "at": "x", "files": {}}')
+    with pytest.raises(FormatVersionError, match="version 9"):
+        rs.open_study(study.location)
+
+
+def test_a_file_that_changed_is_named_and_the_rest_is_read(tmp_path):
+    study = recorded(f"memory://{tmp_path}")
+    store, name = open_store(study.location), study.shard_of(study.runs.ids[1])
+    mark = read_mark(store.read(f"shards/{name}/{SHARD}"))
+    key = f"shards/{name}/{mark.at}/predictions.safetensors"
+    store.write(key, store.read(key)[:-1] + b"x")
+    reader = rs.open_study(study.location).predictions("test")
+    assert [item.run for item in reader.excluded] == [study.runs.ids[1]]
+    with pytest.raises(CorruptShardError, match="differs from its mark"):
+        rs.open_study(study.location).verify()
+
+
+def test_a_folder_that_was_copied_into_a_bucket_opens(tmp_path):
+    local, store = recorded(str(tmp_path / "local")), open_store(f"memory://{tmp_path}")
+    for path in local.path.rglob("*"):
+        if path.is_file() and ".cache" not in path.parts:
+            store.write(path.relative_to(local.path).as_posix(), path)
+    assert rs.variance(f"memory://{tmp_path}").to_json() == rs.variance(local).to_json()
+    assert rs.open_study(f"memory://{tmp_path}").verify().ok
+
+
+def test_there_and_back_is_the_same(tmp_path):
+    local, url = recorded(str(tmp_path / "local")), f"memory://{tmp_path}"
+    words = [["copy", str(local.path), url], ["copy", url, str(tmp_path / "back")]]
+    assert "copied 4 shards" in CliRunner().invoke(cli, words[0]).output
+    assert "copied 0 shards" in CliRunner().invoke(cli, words[0]).output
+    assert CliRunner().invoke(cli, words[1]).exit_code == 0
+    names = [path.relative_to(local.path) for path in local.path.glob("shards/*/*")]
+    assert len(names) > 8
+    for name in [*names, Path("study.json"), Path("labels.safetensors")]:
+        assert (tmp_path / "back" / name).read_bytes() == (local.path / name).read_bytes()
+    recorded(str(tmp_path / "other"), runs=1)
+    with pytest.raises(StudyError, match="holds another study"):
+        rs.create_study(tmp_path / "third", splits={"other": LABELS})
+        rs.studies.copy_study(tmp_path / "third", url)
+
+
+# ------------------------------------------------------------------ cleaning
+
+
+def test_only_what_no_mark_names_is_taken_away(tmp_path):
+    study = recorded(f"memory://{tmp_path}", runs=2)
+    store = open_store(study.location)
+    name = study.shard_of(study.runs.ids[0])
+    store.write(f"shards/{name}/0123456789ab/metrics.safetensors", b"1")
+    store.write("shards/dead/0123456789ab/metrics.safetensors", b"1")
+    assert clean(store, "shards/", SHARD) == []  # too young
+    wanted = sorted([f"shards/{name}/0123456789ab/metrics.safetensors", "shards/dead/0123456789ab/metrics.safetensors"])
+    assert sorted(clean(store, "shards/", SHARD, older_than=-1, dry_run=True)) == wanted
+    assert (
+        "2 objects were taken away" in CliRunner().invoke(cli, ["clean", study.location, "--older-than", "0m"]).output
+    )
+    assert read_mark(store.read(f"shards/dead/{SHARD}")).void
+    assert rs.open_study(study.location).verify().ok
+    assert len(rs.open_study(study.location).runs) == 2
+
+
+def test_a_writer_whose_id_was_taken_publishes_under_the_next(tmp_path):
+    study = recorded(f"memory://{tmp_path}", runs=1)
+    other = recorded(str(tmp_path / "elsewhere"), runs=2)
+    name = other.shard_of(other.runs.ids[1])
+    open_store(study.location).create(f"shards/{name}/{SHARD}", void_bytes())
+    with study.record(seeds=1) as run:
+        run.predictions("test", np.random.default_rng(1).normal(size=(60, 3)))
+    found = rs.open_study(study.location)
+    assert len(found.runs) == 2
+    assert found.shard_of(other.runs.ids[1]) == f"{name}-2"
+
+
+# ------------------------------------------------------------------ writers that die
+
+
+def publish_all(place: str, writers: int, shards: int, chance: float, seconds: float, **env: str) -> Counter[str]:
+    """Let many processes publish the same shards, starting those that die again; return what came of it."""
+    counts: Counter[str] = Counter()
+    reported: set[str] = set()
+    command = [sys.executable, "-m", "tests.studies.stores.writers", place, str(shards)]
+    root = Path(__file__).parents[3]
+
+    def start(writer: int, seed: int) -> subprocess.Popen[str]:
+        words = [*command, str(writer), str(seed), str(chance)]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, **env})
+
+    running = {writer: start(writer, writer) for writer in range(writers)}
+    until = time.time() + seconds
+    while running:
+        for writer, process in list(running.items()):
+            output, _ = process.communicate()
+            reported |= {json.loads(line)[1] for line in output.splitlines() if json.loads(line)[2]}
+            del running[writer]
+            if process.returncode < 0:
+                counts["killed"] += 1
+                running[writer] = start(writer, 1000 * counts["killed"] + writer)
+            else:
+                assert process.returncode == 0
+        assert time.time() < until, "the writers do not come to an end"
+    return counts | judged(
+        StoreHome(open_store(place, {**OPTIONS, "endpoint": env["S3"]} if "S3" in env else None)), reported, shards
+    )
+
+
+def judged(home: StoreHome, reported: set[str], shards: int) -> Counter[str]:
+    """Return how many shards are published, half-visible, lost or missing, and keys that no mark names."""
+    store, counts = home.store, Counter()
+    home.refresh()
+    for prefix in store.list("shards/").prefixes:
+        try:
+            mark = read_mark(store.read(f"{prefix}{SHARD}"))
+        except KeyError:
+            continue
+        if mark.void:
+            counts["void"] += 1
+            continue
+        bodies = {file: store.read(f"{prefix}{mark.at}/{file}") for file in mark.files}
+        whole = all((len(data), sha256_bytes(data)) == tuple(mark.files[file]) for file, data in bodies.items())
+        counts["published" if whole else "half-visible"] += 1
+    there = {
+        prefix.split("/")[1] for prefix in store.list("shards/").prefixes if f"{prefix}" and _has_mark(store, prefix)
+    }
+    counts["lost"] = len(reported - there)
+    counts["missing"] = sum(not any(name.startswith(shard_id(k)) for name in there) for k in range(shards))
+    return counts
+
+
+def _has_mark(store, prefix: str) -> bool:
+    try:
+        return not read_mark(store.read(f"{prefix}{SHARD}")).void
+    except KeyError:
+        return False
+
+
+def check(counts: Counter[str], shards: int, home: StoreHome) -> None:
+    assert (counts["half-visible"], counts["lost"], counts["missing"]) == (0, 0, 0)
+    assert counts["published"] == shards
+    clean(home.store, "shards/", SHARD, older_than=-60)
+    keys = [
+        entry.key
+        for shard in home.store.list("shards/").prefixes
+        for attempt in home.store.list(shard).prefixes
+        for entry in home.store.list(attempt).objects
+    ]
+    assert len(keys) == 3 * shards  # three files each, and nothing that no mark names
+
+
+def test_writers_that_die_leave_whole_shards_or_none(tmp_path):
+    counts = publish_all(str(tmp_path), writers=3, shards=8, chance=0.01, seconds=100)
+    check(counts, 8, StoreHome(open_store(tmp_path)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("writers", [8])
+def test_writers_that_die_before_a_store_that_fails(s3, writers):
+    place = f"s3://{BUCKET}/dying-{next(_NUMBERS)}"
+    counts = publish_all(place, writers, shards=50, chance=0.002, seconds=280, S3=s3.address)
+    assert counts["killed"] > 3
+    assert sum(s3.faults.values()) > 50
+    time.sleep(1)  # what is late has come
+    check(counts, 50, StoreHome(open_store(place)))
+
+
+def test_equal_content_is_the_same_and_other_content_is_told(tmp_path):
+    first, second = (StoreHome(open_store(f"memory://{tmp_path}")) for _ in range(2))
+    assert first.publish("a", staged(tmp_path / "one", 1))
+    assert second.publish("a", staged(tmp_path / "two", 1))
+    assert not second.publish("a", staged(tmp_path / "three", 2))
+    assert len(first.store.list("shards/a/").prefixes) == 1  # the others took their parts away
