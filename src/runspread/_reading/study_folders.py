@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
+
 _URL = re.compile(r"^[a-z][a-z0-9+.-]*://")
 _LAYOUT, _OPENING = "..studies.layout", "..studies.opening"  # named, as a result names its plot
 
@@ -15,6 +17,14 @@ _LAYOUT, _OPENING = "..studies.layout", "..studies.opening"  # named, as a resul
 def is_url(path: Any) -> bool:
     """Whether a text is a URL, which is never a path."""
     return isinstance(path, str) and bool(_URL.match(path))
+
+
+def refuse_url(path: str | os.PathLike[str], action: str) -> None:
+    """Raise where a URL is given for what takes a folder alone."""
+    if is_url(path):
+        raise InputError(
+            f"{path} is a URL, into which this cannot {action}", "a folder", "Then copy it: runspread copy FOLDER URL."
+        )
 
 
 def is_study_folder(path: str | os.PathLike[str]) -> bool:

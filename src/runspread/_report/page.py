@@ -69,7 +69,7 @@ def write_page(study: Study, sections: list[Section], path: str | os.PathLike[st
 
 def place_of(studies: Sequence[Study]) -> Path:
     """Return where a page is written by default: in the folder of the study, or beside the first of several."""
-    from ..studies.homes import refuse_url
+    from .._reading.study_folders import refuse_url
     from ..studies.layout import REPORT
 
     refuse_url(studies[0].location, "write a page: say -o FILE")

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._reading.safetensors import map_tensors
+from .._reading.study_folders import refuse_url
 from .._words import count, listed
 from ..errors import InputError, RunspreadError
-from ..studies.homes import refuse_url
 from ..studies.layout import holds_study
 from ..studies.opening import create_study, open_study
 from ..studies.records import RunRecord, Seeds

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .._reading.digest_columns import VERSION
 from .._reading.plain_files import UnfitJsonError, decode_json, read_whole, seal_holds
 from .._reading.safetensors import TensorFile
+from .._reading.study_folders import refuse_url
 from ..errors import CorruptShardError
 from .columns import columns_beside
 from .files import storage_errors, write_json, write_tensors
@@ -87,6 +88,7 @@ def add_digests(study: Study, *, dry_run: bool = False) -> list[str]:
     list of str
         Ids of the shards that got columns (or would).
     """
+    refuse_url(study.location, "add digests")
     with storage_errors(f"adding digests to {study.path}"):
         done: list[str] = []
         for part in study.parts:

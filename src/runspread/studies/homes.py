@@ -245,11 +245,3 @@ def home_at(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = No
     if storage:
         raise InputError("storage= was given for a folder", "a URL such as s3://bucket/study", "Drop storage=.")
     return FolderHome(local_folder(checked_url(str(path))) if is_url(path) else Path(path))
-
-
-def refuse_url(path: str | os.PathLike[str], action: str) -> None:
-    """Raise where a URL is given for what takes a folder alone."""
-    if is_url(path):
-        raise InputError(
-            f"{path} is a URL, into which this cannot {action}", "a folder", "Then copy it: runspread copy FOLDER URL."
-        )

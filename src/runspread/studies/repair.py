@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._reading.safetensors import map_tensors
+from .._reading.study_folders import refuse_url
 from .._results import Result, Table
 from .._words import count
 from ..errors import CorruptShardError, StudyError
@@ -99,6 +100,7 @@ def repair_study(path: str | os.PathLike[str]) -> Repair:
     NotAStudyError
         There is no study.
     """
+    refuse_url(path, "repair a study")
     folder = Path(path)
     with storage_errors(f"repairing {folder}"), alone_in(folder):
         before = verify_study(folder, deep=True)

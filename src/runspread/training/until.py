@@ -16,11 +16,11 @@ from .._checks import check_keywords
 from .._reading.plain_files import UnfitJsonError, parse_json, read_whole, seal_holds
 from .._reading.scores.studies import values_of
 from .._reading.scores.words import MOST_OF_FRACTION, is_share
+from .._reading.study_folders import refuse_url
 from ..errors import InputError, StudyError
 from ..methods.audit.auditing import audit_warnings
 from ..methods.variance.stopping import InterimLook, StoppingRule, stopping_rule
 from ..studies.files import json_bytes, storage_errors
-from ..studies.homes import refuse_url
 from ..studies.layout import PLAN_OF_LOOKS
 from ..studies.opening import open_study
 from ..studies.publishing import publish_file

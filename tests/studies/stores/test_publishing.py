@@ -112,6 +112,8 @@ def test_what_takes_folders_alone_says_so(tmp_path):
     with pytest.raises(InputError, match="is a URL"):
         rs.report(study)
     assert rs.report(study, tmp_path / "page.html").exists()
+    for words in (["digest", study.location], ["repair", study.location]):
+        assert "is a URL" in CliRunner().invoke(cli, words).output
     with pytest.raises(InputError, match="storage= was given for a folder"):
         rs.open_study(tmp_path, storage={"region": "x"})
     with pytest.raises(NotAStudyError, match="holds no study"):
