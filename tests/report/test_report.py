@@ -61,6 +61,14 @@ def test_user_text_is_escaped(page):
     assert "&lt;b&gt;bold study" in page
 
 
+def test_nothing_turns_the_direction_of_reading(tmp_path):
+    study = make_study(tmp_path / "study\u202e", runs=2)
+    with study.record(seeds=7, hyperparameters={"lr\u202e": "\u2066a"}) as run:
+        run.log(1, **{"loss\u202e": 1.0})
+        run.log(2, **{"loss\u202e": 1.0})
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", write_report(study).read_text())
+
+
 def test_ids_are_unique_within_each_drawing(page):
     for svg in re.findall(r"<svg.*?</svg>", page, flags=re.S):
         ids = Page(svg).ids

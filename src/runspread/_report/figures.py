@@ -11,6 +11,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from .._papers import Paper
+from .._words import visible
 from .model import Figure
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 FONT_SIZE = 10.5  # in points of the drawing: 11 pixels where a phone shows it, 15 on a desk
 WIDTH_AND_HEIGHT = (4.8, 2.9)
-MOST_POINTS = 4000  # of lines, dots or cells that are drawn one by one; more become an image
+MOST_POINTS = 2000  # of lines, dots or cells that are drawn one by one; more become an image
 _ENLARGED = 1.42
 _LABEL, _NAME, _WORD = 44, 34, 12  # letters of a label's line, of a name, and of one that is no long one
 _ON_COLOURS = {"#000000": "#000001", "#ffffff": "#fffffe"}  # which have no name below
@@ -171,15 +172,16 @@ def _columns(texts: Sequence[str], room: float) -> int:
 
 def _points_of(drawn: Any) -> int:
     array = drawn.get_array()
-    return max(len(drawn.get_offsets()), 0 if array is None else array.size)
+    paths = sum(len(path.vertices) for path in drawn.get_paths())
+    return max(len(drawn.get_offsets()), paths, 0 if array is None else array.size)
 
 
 def _for_page(svg: str, label: str, width: float) -> str:
     """Return a drawing as it stands in a page: its colours are the page's, and its numbers have two decimals."""
-    svg = _UNUSED.sub("", svg[svg.index("<svg") :])
+    svg = visible(_UNUSED.sub("", svg[svg.index("<svg") :]))
     head, rest = svg.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     assert box is not None
     rest = _COLOUR.sub(lambda found: f"{found[1]}var(--{_COLOURS[found[2].lower()]})", rest)
     rest = _PLACE.sub(lambda found: _LONG.sub(r"\1", found[0]), _FONT.sub(r"\1 system-ui, sans-serif", rest))
-    return f'<svg {box[0]} style="--w: {width:g}" role="img" aria-label="{escape(label)}">{rest}'
+    return f'<svg {box[0]} style="--w: {width:g}" role="img" aria-label="{escape(visible(label))}">{rest}'

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from .._papers import bibtex
 from .._results import Table
+from .._words import visible
 from .model import Chapter, Section
 
 
@@ -23,7 +25,11 @@ def render_page(name: str, about: str, chapters: Sequence[Chapter]) -> str:
     from .. import __version__
 
     environment = Environment(
-        loader=PackageLoader("runspread._report", ""), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("runspread._report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_spelled,
     )
     style, script = (_file(f"page.{ending}") for ending in ("css", "js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -59,6 +65,11 @@ def write_text(target: Path, page: str) -> Path:
 
 def _file(name: str) -> str:
     return resources.files("runspread._report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _spelled(value: Any) -> Any:
+    """Return what a page prints: text in which nothing turns the direction of reading."""
+    return visible(value) if type(value) is str else value
 
 
 def _numeric_of(table: Table) -> list[bool]:

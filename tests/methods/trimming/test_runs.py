@@ -12,7 +12,7 @@ import pytest
 import runspread as rs
 from runspread.errors import InputError
 from runspread.methods import Excluded
-from runspread.methods.trimming import margins, trimmed_examples, trimming_level, trimming_scores
+from runspread.methods.trimming import margins, resampling, trimmed_examples, trimming_level, trimming_scores
 from runspread.methods.trimming.resampling import Pool, ResamplingPlan, draw_examples, resampled_levels
 
 
@@ -401,3 +401,16 @@ def test_the_significance_is_checked_before_classes_share_it(epsilon):
     for call in calls:
         with pytest.raises(InputError, match=f"epsilon {epsilon}. Expected a number between 0 and 1"):
             call()
+
+
+@pytest.mark.parametrize("settings", [{}, {"resample": "split"}, {"reference": "sampled"}, {"reference": "ensemble"}])
+def test_compiled_loops_give_the_same_levels(monkeypatch, settings):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(4)
+    logits = np.round(rng.normal(size=(8, 60, 3)) + rng.normal(size=(8, 1, 3)), 1)  # with ties, and runs that differ
+    found = []
+    for least in (0, 10**12):
+        monkeypatch.setattr(resampling, "COMPILE_FROM", least)
+        found.append(rs.trimming(logits, replicates=20, **settings).levels)
+    np.testing.assert_array_equal(*found)
+    assert (found[0] > 0).any()

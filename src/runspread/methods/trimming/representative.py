@@ -379,7 +379,7 @@ class Subsets:
         self, kind: str, place: NDArray[np.intp], pool: NDArray[np.int64], draw: Draw, averaged: Floats | None
     ) -> Floats:
         """Return [sizes, 3]: levels in both directions and distances, the largest over the statistics."""
-        from . import subsets_numba
+        from . import levels_numba
 
         delta, n_examples = np.array(self.delta), self.scalars.n_examples
         counts = np.stack([*(np.bincount(half, minlength=n_examples) for half in draw), np.ones(n_examples, np.int64)])
@@ -387,9 +387,9 @@ class Subsets:
         for statistic, merged in enumerate(self.merged):
             if kind == "ensemble" and averaged is not None:
                 few = merged.values, averaged[statistic], averaged[statistic].argsort(axis=-1), merged.equal_up_to
-                found = subsets_numba.ensembles(merged.places, *few, pool, counts, delta)
+                found = levels_numba.ensembles(merged.places, *few, pool, counts, delta)
             else:
-                found = subsets_numba.mixtures(merged.places, place, self.sizes, pool, counts, delta)
+                found = levels_numba.mixtures(merged.places, place, self.sizes, pool, counts, delta)
             if np.isnan(found).any():
                 raise unsettled()
             np.maximum(largest, found, out=largest)

@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers
+from ..._compiled import can_compile
 from ..._cores import available_cores
 from ...errors import InputError
 from .._ties import merge_sorted, ranks_among, tolerance
 from .defaults import Mode
 from .levels import interpolated_mass
-from .nodes import Floats, candidate_nodes, row_chunks, smallest_level
+from .nodes import Floats, candidate_nodes, row_chunks, smallest_level, unsettled
 
 RESAMPLE = ("bootstrap", "split")
+COMPILE_FROM = 2**20  # pooled values in all replicates; below, loading the compiled loops takes longer than they save
 TABLE_BYTES = 2**27  # tables of one block of candidates
 THREAD_BYTES = 2**32  # work arrays over the reference pool, of all threads together
 
@@ -213,6 +215,8 @@ def resampled_levels(
         Counts every replicate of every block.
     """
     workers = workers or max(1, min(available_cores(), THREAD_BYTES // (24 * pool.order.size)))
+    if can_compile() and plan.mode == "step" and pool.order.size * len(plan.draws) >= COMPILE_FROM:
+        return np.concatenate([_compiled_levels(values, pool, plan, workers, counter) for values in candidates], axis=1)
     blocks = (Block.of(values, pool) for values in candidates)
     return np.concatenate([_block_levels(block, pool, plan, workers, counter) for block in blocks], axis=1)
 
@@ -221,6 +225,26 @@ def _block_levels(block: Block, pool: Pool, plan: ResamplingPlan, workers: int, 
     def one(replicate: int) -> Floats:
         examples = plan.draws[replicate][0]
         return block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)
+
+    return np.array(in_threads(one, len(plan.draws), workers, counter))
+
+
+def _compiled_levels(values: Floats, pool: Pool, plan: ResamplingPlan, workers: int, counter: Counter | None) -> Floats:
+    """Return what `_block_levels` does, by loops that visit each value once."""
+    from . import levels_numba
+
+    block, delta = Block.of(values, pool), np.array(plan.delta)
+
+    def one(replicate: int) -> Floats:
+        own, others = (np.bincount(half, minlength=pool.n_examples) for half in plan.draws[replicate])
+        if plan.sampled:
+            mass = plan.mass(pool, replicate)
+        else:
+            mass = levels_numba.pool_mass(others, pool.example, pool.n_runs * int(others.sum()))
+        found: Floats = levels_numba.block_levels(block.order, block.left, block.right, own, mass, delta)
+        if np.isnan(found).any():
+            raise unsettled()
+        return found
 
     return np.array(in_threads(one, len(plan.draws), workers, counter))
 

@@ -1,7 +1,7 @@
-"""The comparison of subsets with a pool, compiled: what ``Pooled`` does with arrays, in one visit of each value.
+"""Levels of many runs and subsets of runs, compiled: one visit of each value.
 
-Imported only where numba is installed; ``representative`` has the twin in NumPy. Masses are the same quotients of
-integers and lines are compared in the same order, so that both give the same levels.
+Imported only where numba is installed; ``resampling`` and ``representative`` have the twins in NumPy. Masses are the
+same quotients of integers and lines are compared in the same order, so that both give the same levels.
 """
 
 from __future__ import annotations
@@ -238,3 +238,51 @@ def first_from(ordered: Any, value: float, low: int) -> int:
         else:
             high = middle
     return low
+
+
+@compiled
+def pool_mass(counts: Any, example: Any, total: int) -> Any:
+    """Return the cumulative mass [values + 1] of sorted values, each of an example that counts so often."""
+    mass = np.empty(len(example) + 1)
+    mass[0], done = 0.0, 0
+    for k in range(len(example)):
+        done += counts[example[k]]
+        mass[k + 1] = done / total
+    return mass
+
+
+@compiled
+def block_levels(order: Any, left: Any, right: Any, counts: Any, mass: Any, delta: Any) -> Any:
+    """Return the level of each candidate [candidates] on examples that count so often, against a pool.
+
+    Values of examples that do not count begin and end no set that is worse: they are skipped, without a branch.
+
+    Parameters
+    ----------
+    order, left, right : ndarray of int [candidates, examples]
+        Example of each sorted value, and where it falls in the pool.
+    counts : ndarray of int [examples]
+        How often each example counts.
+    mass : ndarray [pooled values + 1]
+        The pool's cumulative mass.
+    delta : ndarray [2]
+        The threshold.
+    """
+    total = counts.sum()
+    owns = np.arange(total + 1) / total
+    size = (counts > 0).sum()
+    nodes = np.empty((4, size + 2))
+    p, q, r, s = nodes[0], nodes[1], nodes[2], nodes[3]
+    found = np.empty(len(order))
+    for row in range(len(order)):
+        examples, lefts, rights = order[row], left[row], right[row]
+        at, done, last = 0, 0, 0.0
+        for k in range(len(examples)):
+            often = counts[examples[k]]
+            p[at], q[at], r[at], s[at] = mass[lefts[k]], owns[done], last, owns[done]
+            last = mass[rights[k]] if often > 0 else last
+            at += often > 0
+            done += often
+        p[at], q[at], r[at], s[at] = 1.0, owns[done], last, owns[done]
+        found[row] = smallest_level(nodes, at + 1, delta[0], delta[1])
+    return found
