@@ -539,6 +539,34 @@ def test_batches_that_torch_saved(predicted, out):
     np.testing.assert_allclose(study.predictions("test").to_array(), logits, rtol=1e-3, atol=2e-3)
 
 
+def save_ranks(torch, folder, logits, *, indices=True):
+    """Save predictions as two processes do whose sampler deals the examples out, and the last of them twice."""
+    n = len(logits)
+    for rank in range(2):
+        at = [*range(rank, n, 2), *([0] if rank else [])]
+        batches = [at[start : start + 32] for start in range(0, len(at), 32)]
+        torch.save([torch.tensor(logits[batch]) for batch in batches], folder / f"predictions_{rank}.pt")
+        if indices:
+            torch.save([batches], folder / f"batch_indices_{rank}.pt")
+
+
+@pytest.mark.slow
+def test_predictions_of_several_processes_are_put_into_the_order_of_the_examples(predicted, out):
+    torch = pytest.importorskip("torch")
+    root, labels, logits = predicted
+    save_ranks(torch, root / "version_0", logits[0])
+    save_ranks(torch, root / "version_1", logits[1], indices=False)
+    for name in ("a.npy", "b.npy"):
+        (root / "version_2" / "more").mkdir(exist_ok=True)
+        np.save(root / "version_2" / "more" / name, logits[2])
+    runs = rs.import_runs(root, predictions={"test": "predictions_*.pt", "again": "**/more/*.npy"})
+    study, saved = save_runs(runs, out, {"test": labels, "again": labels})
+    np.testing.assert_allclose(study.predictions("test").to_array(), logits[:1], rtol=1e-3, atol=2e-3)
+    said = "\n".join(map(str, saved.problems))
+    assert "unknown without batch_indices_0.pt beside it" in said
+    assert "2 files fit the pattern (a.npy, b.npy)" in said
+
+
 def test_final_weights_are_copied_from_safetensors(tmp_path, out):
     from safetensors.numpy import save_file
 

@@ -22,6 +22,8 @@ from .kinds import as_logits, check_nan, class_of, count_classes, why_unusable
 from .margins import MARGINS, Floats, Margin, UndefinedMargin, clip_gaps, margins
 from .outputs import RunOutputs, excluded_by, known_kind, logits_of, nothing_left, refused, run_of, runs_of
 
+_KEPT = 2**26  # bytes of statistics that are kept while one after the other is asked for
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -137,10 +139,29 @@ class Scalars:
                 yield self._reading.clipped(numbers[None])
 
     def blocks(self, number: int, runs: Iterable[int], size: int) -> Iterator[Floats]:
-        """Yield one statistic of some runs, `size` runs [size, examples] at a time, in one pass over the source."""
-        rows = (values[number].copy() for values in self.each(runs))
+        """Yield one statistic of some runs, `size` runs [size, examples] at a time."""
+        rows = self._rows_of(number, list(runs))
         while block := list(islice(rows, size)):
             yield np.stack(block)
+
+    def _rows_of(self, number: int, runs: list[int]) -> Iterator[Floats]:
+        """Yield one statistic of some runs; its neighbours are kept, for each takes the scalars of all classes."""
+        at_once = _KEPT // (8 * len(self.run_ids) * self.n_examples)
+        if at_once < 2 or self.n_statistics == 1:
+            return (values[number].copy() for values in self.each(runs))
+        first = number // at_once * at_once
+        if first not in self._neighbours:
+            self._neighbours.clear()
+            count = min(at_once, self.n_statistics - first)
+            found = self._neighbours[first] = np.empty((count, len(self.run_ids), self.n_examples))
+            for run, values in enumerate(self.each(range(len(self.run_ids)))):
+                found[:, run] = values[first : first + count]
+        return iter(self._neighbours[first][number - first, runs])
+
+    @cached_property
+    def _neighbours(self) -> dict[int, Floats]:
+        """The statistics [statistics, runs, examples] that were read last, by the number of the first."""
+        return {}
 
     @cached_property
     def digests(self) -> tuple[bytes, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,58 @@ from .values import is_missing, number_of_text, parsed_json
 OUTPUTS = ("logits", "predictions", "probabilities", "outputs", "preds", "y_pred", "classes")
 LABELS_INSIDE = ("label_ids", "labels", "label", "targets", "y_true")
 _LARGEST = 2**30
+_RANK = re.compile(r"(.*)_(\d+)\.(?:pt|pth)")
+_RANK_OF_LIGHTNING = re.compile(r"predictions_(\d+)\.pt")  # as its BasePredictionWriter is told to call it
+
+
+def parts_of(paths: list[Path]) -> tuple[Path, ...]:
+    """Return the files of a run's predictions: one, or those that each process of a distributed training wrote.
+
+    Raises
+    ------
+    SourceProblem
+        Several files that are no parts of one.
+    """
+    if len(paths) > 1 and not are_ranks(paths):
+        named = ", ".join(path.name for path in paths[:3])
+        raise SourceProblem(f"{len(paths)} files fit the pattern ({named}{', ...' * (len(paths) > 3)})")
+    return tuple(sorted(paths, key=lambda path: (len(path.name), path.name)))
+
+
+def are_ranks(paths: list[Path]) -> bool:
+    """Whether files are those of the processes of one training: in one folder, alike but for a number at the end."""
+    stems = {(path.parent, found[1] if (found := _RANK.fullmatch(path.name)) else None) for path in paths}
+    return len(stems) == 1 and None not in next(iter(stems))
+
+
+def read_parts(paths: tuple[Path, ...], limits: Limits, kind: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Return the predictions in the files of one run, as `read_outputs`.
+
+    Parts of several processes hold the examples in an order of their own, and some twice: they are read with the
+    ``batch_indices_RANK.pt`` beside them alone.
+    """
+    if len(paths) == 1 and not _RANK_OF_LIGHTNING.fullmatch(paths[0].name):
+        return read_outputs(paths[0], limits, kind)
+    found = [(*_batches(path), _indices_beside(path)) for path in paths]
+    at = np.concatenate([indices for _, _, indices in found])
+    outputs = np.concatenate([array for array, _, _ in found])
+    beside = [own for _, own, _ in found if own is not None]
+    labels = np.concatenate(beside) if len(beside) == len(found) else None
+    kept, first = np.unique(at, return_index=True)
+    if len(at) != len(outputs) or not np.array_equal(kept, np.arange(len(kept))):
+        raise SourceProblem(f"the batch indices beside {paths[0].name} are not those of its {len(outputs)} examples")
+    return outputs[first], None if labels is None else labels[first]
+
+
+def _indices_beside(path: Path) -> NDArray[np.int64]:
+    rank = path.stem.rpartition("_")[2]
+    beside = path.with_name(f"batch_indices_{rank}.pt")
+    if not beside.is_file() or beside.is_symlink():
+        raise SourceProblem(f"the order of its examples is unknown without {beside.name} beside it")
+    indices, _ = _batches(beside)
+    if indices.dtype.kind not in "iu" or indices.ndim != 1:
+        raise SourceProblem(f"{beside.name} holds no numbers of examples")
+    return indices.astype(np.int64)
 
 
 def read_outputs(path: Path, limits: Limits, kind: str) -> tuple[NDArray[Any], NDArray[Any] | None]:

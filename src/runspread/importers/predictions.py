@@ -17,7 +17,7 @@ from .._reading.recordable import recordable
 from ..errors import InputError, RunspreadError
 from ..studies.records import RunRecord
 from .limits import SourceProblem
-from .outputs import LABELS_INSIDE, read_outputs
+from .outputs import LABELS_INSIDE, are_ranks, parts_of, read_parts
 from .records import ImportedRun, Problem
 
 if TYPE_CHECKING:
@@ -35,25 +35,28 @@ class Predictions:
         self.kind = found.options.outputs
         self.limits = found.options.limits
         self.labels = {str(split): _labels(given, split) for split, given in labels.items()}
-        self._files: dict[tuple[str, str], Path] = {}
+        self._files: dict[tuple[str, str], tuple[Path, ...]] = {}
         for split, pattern in found.options.predictions.items():
             self._find(found, split, pattern)
 
     def _find(self, found: ImportedRuns, split: str, pattern: str) -> None:
         """Give each file that a pattern names to the run whose id or folder its path has."""
-        seen = 0
+        files: dict[str, list[Path]] = {}
         for run in found.runs:
             own = [path for path in sorted(run.place.glob(pattern)) if _plain(path)] if _relative(pattern) else []
-            if len(own) == 1:
-                self._files[run.id, split] = own[0]
-                seen += 1
+            files |= {run.id: own} if len(own) == 1 or are_ranks(own) else {}
+        below: dict[str, list[Path]] = {}
         for root in found.roots:
             for path in sorted(root.glob(pattern)) if root.is_dir() and _relative(pattern) else []:
                 run = _owner(path, found.runs) if _plain(path) else None
-                if run is not None:
-                    seen += (run.id, split) not in self._files
-                    self._files.setdefault((run.id, split), path)
-        if not seen:
+                if run is not None and run.id not in files and path not in below.setdefault(run.id, []):
+                    below[run.id].append(path)
+        for id, paths in (files | below).items():
+            try:
+                self._files[id, split] = parts_of(paths)
+            except SourceProblem as error:
+                self.problems.append(Problem(id, f"the predictions of split {split!r} are excluded: {error}"))
+        if not files and not below:
             raise InputError(
                 f"no file of a run is named {pattern} (--predictions {split}=...)",
                 "a pattern below each run's folder, or below the root, such as '*/test_logits.npy'",
@@ -66,14 +69,14 @@ class Predictions:
     def add(self, run: ImportedRun, record: RunRecord) -> None:
         """Add a run's predictions to its record; what does not fit is named, and the run kept without it."""
         for split in sorted({split for id, split in self._files if id == run.id}):
-            path = self._files[run.id, split]
+            paths = self._files[run.id, split]
             try:
-                self._add(run, record, split, path)
+                self._add(run, record, split, paths)
             except (RunspreadError, SourceProblem, OSError, ValueError) as error:
-                self.problems.append(Problem(run.id, f"the predictions in {path.name} are excluded: {error}"))
+                self.problems.append(Problem(run.id, f"the predictions in {paths[0].name} are excluded: {error}"))
 
-    def _add(self, run: ImportedRun, record: RunRecord, split: str, path: Path) -> None:
-        outputs, own = read_outputs(path, self.limits, self.kind)
+    def _add(self, run: ImportedRun, record: RunRecord, split: str, paths: tuple[Path, ...]) -> None:
+        outputs, own = read_parts(paths, self.limits, self.kind)
         labels = self.labels.get(split)
         if labels is None:
             if own is None:

@@ -91,6 +91,7 @@ def test_candidates_are_held_a_block_at_a_time(monkeypatch):
     candidates, references = MadeOutputs(1500, 400), MadeOutputs(20, 400, start=1500)
     whole = rs.trimming(candidates, references, resample="split", replicates=1)
     monkeypatch.setattr("runspread.methods.trimming.resampling.TABLE_BYTES", 2**20)
+    monkeypatch.setattr("runspread._reading.scalars._KEPT", 2**20)
     tracemalloc.start()
     try:
         blocked = rs.trimming(candidates, references, resample="split", replicates=1, workers=1)
@@ -414,3 +415,19 @@ def test_compiled_loops_give_the_same_levels(monkeypatch, settings):
         found.append(rs.trimming(logits, replicates=20, **settings).levels)
     np.testing.assert_array_equal(*found)
     assert (found[0] > 0).any()
+
+
+def test_scalars_of_all_classes_are_made_once_and_not_for_each_class(monkeypatch):
+    """A thousand classes took a thousand times those of one: the report's section did not end."""
+    from runspread._reading import scalars
+
+    made = []
+    kept = scalars.margins
+    monkeypatch.setattr(scalars, "margins", lambda *a, **o: (made.append(1), kept(*a, **o))[1])
+    outputs = np.random.default_rng(0).normal(size=(6, 30, 40)).astype("f4")
+    found = rs.trimming(outputs, replicates=2)
+    assert len(made) <= 3 * len(outputs)
+    monkeypatch.setattr(scalars, "_KEPT", 0)
+    again = rs.trimming(outputs, replicates=2)
+    assert np.array_equal(found.class_levels, again.class_levels)
+    assert len(made) > 40 * len(outputs)

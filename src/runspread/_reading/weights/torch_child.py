@@ -54,6 +54,19 @@ def found_tensors(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, 
         yield from found_tensors(item, f"{name}.{key}" if name else str(key), depth + 1)
 
 
+def lists_of_numbers(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Yield lists of whole numbers, such as the examples of each batch, in nested lists that hold nothing else."""
+    import torch
+
+    if depth >= _DEEPEST or not isinstance(value, (list, tuple)):
+        return
+    if value and all(type(item) is int and abs(item) < 2**63 for item in value):
+        yield name or "0", torch.tensor(value)
+        return
+    for key, item in enumerate(value):
+        yield from lists_of_numbers(item, f"{name}.{key}" if name else str(key), depth + 1)
+
+
 def model_tensors(value: Any, name: str, left_out: dict[str, int]) -> Iterator[tuple[str, Any]]:
     """Yield the tensors of the model in a checkpoint, and count in `left_out` those that belong to its training."""
     if not isinstance(value, Mapping):
@@ -116,7 +129,8 @@ def convert(source: str, target: Path) -> None:
     unpacked, tensors = 0, dict[str, Any]()
     names: dict[Any, str] = {}
     facts: dict[str, Any] = {"order": [], "aliases": {}, "left_out": {}, "unread": {}}
-    for name, tensor in model_tensors(loaded, "", facts["left_out"]):
+    found = list(model_tensors(loaded, "", facts["left_out"])) or list(lists_of_numbers(loaded))
+    for name, tensor in found:
         why = why_unread(tensor)
         key = name if why or not tensor.numel() else storage(tensor)
         if key in names:

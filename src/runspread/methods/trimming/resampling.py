@@ -22,6 +22,7 @@ from .nodes import Floats, candidate_nodes, row_chunks, smallest_level, unsettle
 RESAMPLE = ("bootstrap", "split")
 COMPILE_FROM = 2**20  # pooled values in all replicates; below, loading the compiled loops takes longer than they save
 TABLE_BYTES = 2**27  # tables of one block of candidates
+_ALONE = 2**15  # values of candidates and pool below which threads cost more than they give
 THREAD_BYTES = 2**32  # work arrays over the reference pool, of all threads together
 
 T = TypeVar("T")
@@ -226,7 +227,8 @@ def _block_levels(block: Block, pool: Pool, plan: ResamplingPlan, workers: int, 
         examples = plan.draws[replicate][0]
         return block.levels(examples, pool, plan.mass(pool, replicate), plan.delta, plan.mode)
 
-    return np.array(in_threads(one, len(plan.draws), workers, counter))
+    small = block.order.size + pool.order.size < _ALONE
+    return np.array(in_threads(one, len(plan.draws), 1 if small else workers, counter))
 
 
 def _compiled_levels(values: Floats, pool: Pool, plan: ResamplingPlan, workers: int, counter: Counter | None) -> Floats:
@@ -265,7 +267,7 @@ def in_threads(
     """Return ``function(0), ... function(count - 1)``, in as many threads as there are cores if None."""
     found: list[T] = []
     with ThreadPoolExecutor(workers or available_cores()) as threads:
-        for value in threads.map(function, range(count)):
+        for value in map(function, range(count)) if workers == 1 else threads.map(function, range(count)):
             found.append(value)
             if counter is not None:
                 counter.step()

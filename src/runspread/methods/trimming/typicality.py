@@ -231,10 +231,10 @@ def trimming(
     -----
     Banerjee et al., arXiv 2406.08307.
 
-    Outputs are read in blocks of runs, once more for each class of a one-vs-rest margin. In memory at a time
-    are the reference runs' values of one class (32 bytes each while they are sorted; 24, and 24 more a thread, from
-    then on; there are fewer threads where they would exceed 4 GiB), a block of candidates (some 200 MiB), and the
-    levels (8 bytes per class, replicate and run): 5,900 candidates of 5,000 examples against 40 references take
+    Outputs are read in blocks of runs, once more for each 64 MiB of what the classes of a one-vs-rest margin give. In
+    memory at a time are these, the reference runs' values of one class (32 bytes each while they are sorted; 24, and 24
+    more a thread, from then on; there are fewer threads where they would exceed 4 GiB), a block of candidates (some 200
+    MiB), and the levels (8 bytes per class, replicate and run). 5,900 candidates of 5,000 examples against 40 take
     0.35 GiB in all. Without `references` half of the runs are the reference; hand in fewer to hold less.
     """
     for value, name, known in ((reference, "reference", REFERENCES), (mode, "mode", MODES)):
