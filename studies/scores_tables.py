@@ -151,7 +151,7 @@ def main() -> None:
     for part in PARTS:
         for one in part(options.sets):
             count[one.table].append(one.apart)
-            far = f"{one.apart:.1f}{' **' * (one.apart > FURTHEST)}"
+            far = f"{one.apart:.1f}{' **' if one.apart > FURTHEST else ''}"
             print(f"| {one.table} | {one.setting} | {one.specified:.3f} | {one.found:.3f} | {far} |", flush=True)
     for table, values in count.items():
         beyond = sum(z > FURTHEST for z in values)

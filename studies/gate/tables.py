@@ -20,16 +20,21 @@ from runspread.methods.gate import certificate_looks
 
 def rules(campaigns: int) -> None:
     """Print true gain and runs per campaign of each rule."""
-    print("| noise | rule one: gain / runs | two | three | gain per run, two over one |\n|---|---|---|---|---|")
+    print("| noise | rule one: gain / runs | two | three | two-more | gain per run, two over one |")
+    print("|---|---|---|---|---|---|")
     for at, law in enumerate(LAWS):
         cells, rates = [], []
-        for rule in ("one", "two", "three"):
+        for rule in ("one", "two", "three", "two-more"):
             rng = np.random.default_rng([70, at])
             found = [climb(World(rng, law, helps=0.1, by=2.0, harm=0.5), rule) for _ in range(campaigns)]
             gain, runs = np.mean([one.gain for one in found]), np.mean([one.runs for one in found])
             cells.append(f"{gain:.1f} / {runs:.0f}")
             rates.append(gain / runs)
         print(f"| {law} | {' | '.join(cells)} | {rates[1] / rates[0]:.2f} |")
+    rng = np.random.default_rng(73)
+    drift = {rule: [climb(World(rng, harm=0.5), rule).gain for _ in range(campaigns)] for rule in ("two", "two-more")}
+    said = "; ".join(f"{rule} {np.mean(gains):+.2f}" for rule, gains in drift.items())
+    print(f"\nWhere nothing helps and half harm, normal noise, the climb gains: {said}")
 
 
 def totals(campaigns: int) -> None:

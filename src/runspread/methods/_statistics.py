@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,3 +31,18 @@ def holm_adjusted(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     factors = np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
     return corrected
+
+
+def equal_spread_p(groups: Sequence[NDArray[np.float64]]) -> float:
+    """Return Brown and Forsythe's p-value of equal spreads; NaN below two groups that tell something of it.
+
+    Two values lie equally far from their median, so that groups of three or more alone count; and where all distances
+    of every group are equal, up to rounding, their ratio is 0 over 0.
+    """
+    from scipy.stats import levene
+
+    many = [group for group in groups if len(group) >= 3 and np.ptp(group) > 0]
+    far = [np.abs(group - np.median(group)) for group in many]
+    if len(many) < 2 or all(np.ptp(one) <= 1e-9 * one.max() for one in far):
+        return math.nan
+    return float(levene(*many, center="median").pvalue)

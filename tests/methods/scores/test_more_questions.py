@@ -15,6 +15,7 @@ from runspread.methods.scores import (
     compare_scores,
     compare_tasks,
     plan_scores,
+    rank_metrics,
     rank_scores,
     run_scores,
 )
@@ -94,6 +95,49 @@ def test_one_margin_is_enough_for_accuracies():
     rows = [{**row, "f1": row["accuracy"] - 0.1} for row in TWO_METRICS]
     found = rs.compare(rows, metric=("accuracy", "f1"), not_worse=0.01)
     assert [one.judged.margin for one in found.comparisons] == [0.01, 0.01]
+
+
+def test_several_arms_by_several_metrics():
+    rows = [
+        {"method": name, "seed": k, "accuracy": mean + k / 1000, "loss": 1 - mean + (k % 2) / 900, "f1": 0.5 + k / 99}
+        for name, mean in (("a", 0.80), ("b", 0.82), ("c", 0.8205), ("d", 0.80))
+        for k in range(4)
+    ]
+    metrics = ("accuracy", "loss", "f1")
+    found = rs.rank(rows, metric=metrics)
+    alone = [rank_scores(rows, metric=name, confidence_level=1 - 0.05 / 3) for name in metrics]
+    assert [one.maybe_best.tolist() for one in found.rankings] == [one.maybe_best.tolist() for one in alone]
+    assert found.sentence().startswith(
+        "With 95% confidence over 3 metrics together: by accuracy the best is among b and c; by loss the best is among "
+        "b and c; by f1 no arm can be ruled out as the best."
+    )
+    assert found.table()["loss: may be best"] == ["no", "yes", "yes", "no"]
+    assert found.maybe_best.all()
+    assert found.to_latex().splitlines()[5].count("&") == 3
+    assert rs.compare(rows, metric=metrics).to_json() == found.to_json().replace('"rank"', '"compare"')
+    against = rs.compare(rows, metric=metrics, baseline="a")
+    assert against.verdicts[:3] == ("better", "better", "undecided")
+    assert "by loss b and c better, d undecided" in against.sentence()
+    with pytest.raises(InputError, match="not_worse= has no effect on 4 arms: name two"):
+        rs.compare(rows, metric=metrics, not_worse=0.1)
+    with pytest.raises(InputError, match="one metric"):
+        rank_metrics(rows, metric="loss")
+
+
+def test_several_metrics_and_tasks_are_not_one_question():
+    rows = [{**row, "task": task} for row in TWO_METRICS for task in ("x", "y")]
+    for verb in (rs.compare, rs.rank):
+        with pytest.raises(InputError, match="one task with task='x'"):
+            verb(rows, metric=("accuracy", "loss"))
+        assert verb(rows, metric=("accuracy", "loss"), task="x").sentence()
+
+
+@pytest.mark.parametrize("margin", ["0.1", {"accuracy": "0.1", "loss": 0.1}])
+def test_a_margin_that_is_text_is_refused(margin):
+    with pytest.raises(InputError, match="is text"):
+        rs.compare(TWO_METRICS, metric=("accuracy", "loss"), not_worse=margin)
+    with pytest.raises(InputError, match="one number in the unit"):
+        compare_scores(TWO_METRICS, metric="loss", not_worse=margin)
 
 
 def test_shares_of_runs_beyond_a_threshold():
@@ -269,3 +313,20 @@ def test_groups_among_runs_of_which_some_diverged():
     assert found.groups.threshold == pytest.approx(0.6525)
     assert found.groups.share_old == pytest.approx(7 / 11)
     assert "7 of 10 runs end near 0.902" in found.sentence()
+
+
+@pytest.mark.parametrize(
+    ("arms", "known"),
+    [
+        ({"a": [0.1, 0.2], "b": [0.3, 0.5], "c": [0.2, 0.7]}, False),  # p was 2e-47
+        ({"a": [0.1, 0.2, 0.1, 0.2], "b": [0.3, 0.5, 0.3, 0.5]}, False),  # two values each: p was 1e-91
+        ({"a": [0.1, 0.2, 0.4], "b": [0.3, 0.5], "c": [0.2, 0.7, 0.8]}, True),
+    ],
+)
+def test_two_runs_of_each_tell_nothing_of_equal_spreads(arms, known):
+    found = rs.rank(arms, metric="loss")
+    if not known:
+        assert math.isnan(found.together.p_levene)
+        assert not any("Brown" in note for note in found.warnings)
+    else:
+        assert found.together.p_levene == stats.levene(arms["a"], arms["c"], center="median").pvalue

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..._results import Part
 from ..._words import count
-from .._statistics import sample_variance
+from .._statistics import equal_spread_p, sample_variance
 
 FAR, ENOUGH_DF = 5.0, 4  # pooled standard deviations of a run that failed; degrees of freedom of an estimate
 SPREADS_DIFFER = 0.01
@@ -54,16 +54,7 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Noise:
     if not df:
         return Noise()
     squares = sum(float(sample_variance(group)) * (len(group) - 1) for group in groups)
-    return Noise(noise_sd=math.sqrt(squares / df), noise_df=df, spread_p=_spread_p(groups))
-
-
-def _spread_p(groups: list[np.ndarray]) -> float:
-    many = [group for group in groups if len(group) >= 3 and np.ptp(group) > 0]
-    if len(many) < 2:
-        return math.nan
-    from scipy.stats import levene
-
-    return float(levene(*many, center="median").pvalue)
+    return Noise(noise_sd=math.sqrt(squares / df), noise_df=df, spread_p=equal_spread_p(groups))
 
 
 def noise_warnings(runs: Mapping[str, Sequence[float]], found: Noise) -> list[str]:

@@ -6,6 +6,7 @@ from .metrics import ScoreMetrics, compare_metrics
 from .over_tasks import ScoreTasks, compare_tasks
 from .planning import ScorePlan, plan_scores
 from .prior import Prior, atlas, atlas_prior, fit_prior
+from .ranked_metrics import ScoreRankings, rank_metrics
 from .ranking import ScoreRanking, rank_scores
 from .summary import RunScores, run_scores
 from .two_groups import ScoreModes, score_modes
@@ -18,6 +19,7 @@ __all__ = [
     "ScoreModes",
     "ScorePlan",
     "ScoreRanking",
+    "ScoreRankings",
     "ScoreTasks",
     "atlas",
     "atlas_prior",
@@ -29,6 +31,7 @@ __all__ = [
     "look_levels",
     "percentile_interval",
     "plan_scores",
+    "rank_metrics",
     "rank_scores",
     "run_scores",
     "score_modes",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part
-from .._statistics import holm_adjusted
+from .._statistics import equal_spread_p, holm_adjusted
 from .forms import FEW, Arm, Form, difference, pooled_sd
 
 Floats = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Heterogeneity(Part):
     f_welch, df1_welch, df2_welch, p_welch_anova : float
         Welch's analysis of variance: whether all means are equal.
     p_levene : float
-        Brown and Forsythe's: whether all spread alike.
+        Brown and Forsythe's: whether all arms of three runs or more spread alike; NaN where they cannot tell.
     sd_pooled : float
         Standard deviation of runs, pooled over arms.
     """
@@ -295,12 +295,10 @@ def _one_sided_shared(many: _Many, shared: SharedSpread, at: int, others: NDArra
 def heterogeneity(values: Sequence[Floats]) -> Heterogeneity:
     """Return the tests of all arms together; NaN where an arm has one run or no spread."""
     from scipy.special import fdtrc
-    from scipy.stats import levene
 
     arms = [Arm.of(x) for x in values]
     sd, nan, k = pooled_sd(*arms), math.nan, len(arms)
-    several = [x for x in values if len(x) > 1]
-    spread_alike = float(levene(*several, center="median").pvalue) if len(several) > 1 and sd > 0 else nan
+    spread_alike = equal_spread_p(values) if sd > 0 else nan
     if min(arm.n for arm in arms) < 2 or not min(arm.sd for arm in arms) > 0 or k < 2:
         return Heterogeneity(
             f_welch=nan, df1_welch=nan, df2_welch=nan, p_welch_anova=nan, p_levene=spread_alike, sd_pooled=sd

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -140,6 +141,8 @@ def _asked(options: dict[str, Any]) -> tuple[str, float | None]:
     if len(given) > 1:
         raise InputError("both not_worse= and equivalent= are given", "one question")
     for name, margin in given.items():
+        if isinstance(margin, (str, Mapping)):
+            raise InputError(f"{name} is {margin!r}", "one number in the unit of the metric", "See compare_metrics.")
         if not 0 < margin < math.inf:
             hint = "Not worse than 0 is better or equal, which no data show: name the loss that would not matter."
             raise InputError(f"{name}={margin:g} asks for no margin", "one above 0 in the unit of the metric", hint)

@@ -185,21 +185,28 @@ def by_metric(name: str, given: Any, table: ScoreTable) -> dict[str, float]:
     """Return a margin for each metric of a table, from one for each or from one for all, in the unit of each."""
     example = f"{name}={{{', '.join(f'{metric!r}: ...' for metric in table.metrics[:4])}}}"
     if isinstance(given, Mapping):
-        known = {str(metric): float(margin) for metric, margin in given.items()}  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+        pairs: Mapping[Any, Any] = given
+        known = {str(metric): _number(name, margin) for metric, margin in pairs.items()}
         for metric in known:
             check_choice(metric, f"metric of {name}", table.metrics)
         missing = [metric for metric in table.metrics if metric not in known]
         if missing:
             raise InputError(f"{name} has no margin for {listed(missing)}", "one per metric", f"Write {example}.")
         return known
-    units = {table.units[metric] for metric in table.metrics}
+    margin, units = _number(name, given), {table.units[metric] for metric in table.metrics}
     if len(table.metrics) > 1 and units not in ({FRACTION}, {PERCENT}):
         raise InputError(
-            f"{name}={given:g} is one margin for {listed(table.metrics, 4)}, which differ in unit",
+            f"{name}={margin:g} is one margin for {listed(table.metrics, 4)}, which differ in unit",
             "one margin per metric",
             f"Write {example}, or name one metric with metric=.",
         )
-    return dict.fromkeys(table.metrics, float(given))
+    return dict.fromkeys(table.metrics, margin)
+
+
+def _number(name: str, margin: Any) -> float:
+    if isinstance(margin, (str, bytes)):
+        raise InputError(f"{name}={margin!r} is text", "a number in the unit of the metric")
+    return float(margin)
 
 
 def _p_of_margin(one: ScoreComparison) -> float:

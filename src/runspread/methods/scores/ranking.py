@@ -133,10 +133,14 @@ class ScoreRanking(Paper, ScoreResult):
         """Return which arms may be best, and what the winner is worth; or what is shown against the baseline."""
         return _best_words(self) if self.against is None else _baseline_words(self)
 
-    def _paper(self) -> tuple[list[str], list[PaperColumn]]:
+    def paper_columns(self) -> list[PaperColumn]:
+        """Return the column of a paper's table."""
         best = frozenset(name for name, may in zip(self.names, self.maybe_best.tolist(), strict=True) if may)
         cells = dict(zip(self.names, self.runs, strict=True))
-        return list(self.names), [PaperColumn(self.metric, "", self.unit, self.lower_is_better, cells, best)]
+        return [PaperColumn(self.metric, "", self.unit, self.lower_is_better, cells, best)]
+
+    def _paper(self) -> tuple[list[str], list[PaperColumn]]:
+        return list(self.names), self.paper_columns()
 
 
 def _half(one: ScoreRanking) -> float:

@@ -14,13 +14,14 @@ from ..scores.compare import COMPARING, compare_scores
 from ..scores.comparison import ScoreComparison
 from ..scores.metrics import MARGINS, ScoreMetrics, compare_metrics
 from ..scores.over_tasks import OVER_TASKS, ScoreTasks, compare_tasks
+from ..scores.ranked_metrics import ScoreRankings
 from ..scores.ranking import ScoreRanking
 from ..variance.comparing import compare as compare_outputs
 from ..variance.comparison import QUESTIONS, Comparison
 from ..variance.defaults import COMPARE, CONFIDENCE_LEVEL
 from .answers import are_answers, evaluated
 from .ranking import ranked
-from .scores import arm_of, direction_given, margins, read, resting
+from .scores import arm_of, direction_given, margins, one_of_both, read, resting
 from .settings import COMPARISONS, OF_TABLES, ComparingOptions, check, refuse, some
 
 _NAMED = ("labels", "on", "not_worse", "equivalent", "confidence_level")
@@ -38,7 +39,7 @@ def compare(
     equivalent: float | Mapping[str, float] | None = None,
     confidence_level: float = CONFIDENCE_LEVEL,
     **options: Unpack[ComparingOptions],
-) -> Comparison | ScoreComparison | ScoreMetrics | ScoreRanking | ScoreTasks | Evaluations:
+) -> Comparison | ScoreComparison | ScoreMetrics | ScoreRanking | ScoreRankings | ScoreTasks | Evaluations:
     """Return whether a new configuration is better than an old one, from whatever there is of their runs.
 
     Outputs per example are compared on these examples and on others like them (`methods.variance.compare`); one number
@@ -67,7 +68,7 @@ def compare(
 
     Returns
     -------
-    Comparison, ScoreComparison, ScoreMetrics, ScoreRanking, ScoreTasks or Evaluations
+    Comparison, ScoreComparison, ScoreMetrics, ScoreRanking, ScoreRankings, ScoreTasks or Evaluations
         ``result.sentence()`` answers in words.
 
     Raises
@@ -110,7 +111,7 @@ def _outputs(
 
 def _of_outputs(
     held: Outputs, one_source: bool, labels: Any, asked: Mapping[str, Any], options: Mapping[str, Any]
-) -> Comparison | ScoreRanking | ScoreTasks:
+) -> Comparison | ScoreRanking | ScoreRankings | ScoreTasks:
     """Compare two arms by their outputs; of more, rank accuracies."""
     names = list(held.arms)
     baseline, new = (arm_of(options.get(key), names) for key in ("baseline", "new_arm"))
@@ -127,13 +128,18 @@ def _of_outputs(
 
 def _of_scores(
     held: Scores, asked: Mapping[str, Any], options: Mapping[str, Any]
-) -> ScoreComparison | ScoreMetrics | ScoreRanking | ScoreTasks:
+) -> ScoreComparison | ScoreMetrics | ScoreRanking | ScoreRankings | ScoreTasks:
     """Compare arms by one number per run."""
     table = read(held, options)
     own = {**some(options, {*COMPARING, *OVER_TASKS}), **direction_given(options, table)}
     own |= {key: arm_of(own[key], table.arms) for key in ("baseline", "new_arm") if own.get(key) is not None}
     level, on = asked["confidence_level"], asked["on"]
     if len(table.metrics) > 1:
+        one_of_both(table)
+        if len(table.arms) > 2 and own.get("new_arm") is None:
+            single = ("on", "not_worse", "equivalent", "paired", "gap", "threshold")
+            refuse({**asked, **own}, single, f"{len(table.arms)} arms: name two with baseline= and new_arm=")
+            return ranked(Scores(table), None, {**options, **own}, level)
         refuse(asked, ("on",), f"{len(table.metrics)} metrics: name one with metric=")
         how = some(own, {*COMPARING, "lower_is_better"})
         refuse(own, ("tasks", "normalise", "gamma", "gap", "threshold"), "several metrics: name one with metric=")

@@ -12,10 +12,11 @@ from ...errors import InputError
 from ..evaluations.result import Evaluations
 from ..scores.defaults import LEVEL
 from ..scores.over_tasks import OVER_TASKS, ScoreTasks, compare_tasks
+from ..scores.ranked_metrics import ScoreRankings, rank_metrics
 from ..scores.ranking import RANKING, ScoreRanking, rank_scores
 from ..variance.accuracy import run_accuracies
 from .answers import are_answers, evaluated
-from .scores import arm_of, direction_given, read, resting
+from .scores import arm_of, direction_given, one_of_both, read, resting
 from .settings import OF_TABLES, RANKINGS, RankingOptions, check, refuse, some
 
 ACCURACY = "accuracy"
@@ -28,7 +29,7 @@ def rank(
     baseline: str | None = None,
     confidence_level: float = LEVEL,
     **options: Unpack[RankingOptions],
-) -> ScoreRanking | ScoreTasks | Evaluations:
+) -> ScoreRanking | ScoreRankings | ScoreTasks | Evaluations:
     """Return which of several arms may be the best, and how each differs from a baseline.
 
     Parameters
@@ -47,7 +48,7 @@ def rank(
 
     Returns
     -------
-    ScoreRanking, ScoreTasks for several tasks, or Evaluations
+    ScoreRanking, ScoreRankings for several metrics, ScoreTasks for several tasks, or Evaluations
 
     Raises
     ------
@@ -68,7 +69,9 @@ def rank(
     return ranked(held, labels, {**options, "baseline": baseline}, confidence_level)
 
 
-def ranked(held: Scores | Outputs, labels: Any, options: Mapping[str, Any], level: float) -> ScoreRanking | ScoreTasks:
+def ranked(
+    held: Scores | Outputs, labels: Any, options: Mapping[str, Any], level: float
+) -> ScoreRanking | ScoreRankings | ScoreTasks:
     """Return the ranking of arms, whatever they are known from."""
     if isinstance(held, Outputs):
         held, options = accuracies(held, labels, options), without_outputs(options)
@@ -77,6 +80,10 @@ def ranked(held: Scores | Outputs, labels: Any, options: Mapping[str, Any], leve
     table = read(held, options)
     own = {**some(options, RANKING), **direction_given(options, table)}
     own["baseline"] = arm_of(own.get("baseline"), table.arms)
+    if len(table.metrics) > 1:
+        one_of_both(table)
+        refuse(options, ("on", "tasks", "normalise", "gamma"), "one task")
+        return resting(rank_metrics(table, confidence_level=level, **own), "rank")
     if len(table.tasks) > 1:
         refuse(options, ("spread", "examples"), "several tasks")
         return resting(compare_tasks(table, confidence_level=level, **some({**options, **own}, OVER_TASKS)), "rank")

@@ -122,6 +122,16 @@ def _in_unit(name: str, margin: float, points: bool) -> float:
     return margin / 100
 
 
+def one_of_both(table: ScoreTable) -> None:
+    """Raise if a table has several metrics and several tasks: one correction cannot be over both."""
+    if len(table.metrics) > 1 and len(table.tasks) > 1:
+        raise InputError(
+            f"the table has the metrics {listed(table.metrics, 4)} and the tasks {listed(table.tasks, 4)}",
+            "several of one of them",
+            f"Name one metric with metric={table.metrics[0]!r}, or one task with task={table.tasks[0]!r}.",
+        )
+
+
 def arm_of(name: Any, names: Sequence[str]) -> str | None:
     """Return an arm by its name, or by its value alone: ``0.1`` is ``lr=0.1``."""
     if name is None:
