@@ -308,6 +308,32 @@ def test_medians_are_certified_where_runs_go_astray(path):
     assert rs.gate(path, statistic="median").claim().bounds.gain == claim.bounds.gain
 
 
+def test_where_all_runs_of_a_side_fail_there_is_no_gain_and_no_nan_is_said(path, tmp_path):
+    fails = lambda failing: lambda state, seed: math.nan if state == failing else 1 + seed % 7 / 100  # noqa: E731
+    worse, better = improved(path).certify(fails("better")), improved(tmp_path / "b.gate.jsonl").certify(fails("start"))
+    assert worse.sentence() == "Not certified after 5 fresh runs each. The keep may be chance."
+    assert better.sentence().startswith("Certified: the end state is better than the start on 5 fresh runs each; false")
+    train = trained({"start": 1.0, "better": 0.2})
+    often = lambda state, seed: math.nan if state == "better" and seed % 3 else train(state, seed)  # noqa: E731
+    median = improved(tmp_path / "c.gate.jsonl", statistic="median").certify(often)
+    assert "nan" not in median.sentence()
+    assert "inf" not in median.sentence()
+
+
+@pytest.mark.parametrize("value", ["x", None, [1.0], object()])
+def test_what_is_no_number_is_refused_and_nothing_is_lost(path, value):
+    gate = improved(path)
+    attempt = gate.attempt("next")
+    seed = attempt.next_seed()
+    with pytest.raises(InputError, match="the outcome is"):
+        attempt.record(value, seed=seed)
+    with pytest.raises(InputError, match="the guard memory is"):
+        attempt.record(1.0, seed=seed, guards={"memory": value})
+    assert attempt.record(2.0, seed=seed) == "drop"
+    with pytest.raises(InputError, match="the outcome is"):
+        gate.certify(lambda state, seed: value)
+
+
 @pytest.mark.parametrize("other", [{"pair": True}, {"test": "welch-min"}])
 def test_the_median_has_one_test(path, other):
     with pytest.raises(InputError, match="statistic='median'"):

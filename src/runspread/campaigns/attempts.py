@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..methods.gate.climbing import AGAIN
 from ..methods.gate.climbing import CONFIRM as CONFIRMING
 from .deciding import after_run_of_attempt, why_of
-from .records import Slot, Trial, Tried
+from .records import Slot, Trial, Tried, number_of
 from .replay import Campaign
 from .seeds import CLIMB, SeedToRun
 
@@ -124,6 +124,7 @@ class Attempt:
         InputError
             The try is decided, the seed was used before, or a guard is missing.
         """
+        value = number_of(value, "the outcome")
         facts = {"seconds": seconds, "guards": guards, "status": status, "note": note}
         with self.gate.writing() as campaign:
             tried = campaign.tried[self.id]

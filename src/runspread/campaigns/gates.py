@@ -15,7 +15,7 @@ from ..methods.gate.status import GateStatus
 from .attempts import Attempt
 from .deciding import after_run_of_trial, begin_trial
 from .ledger import Ledger
-from .records import CONFIRM, END, FINAL, INTERIM, START, Run, Trial
+from .records import CONFIRM, END, FINAL, INTERIM, START, Run, Trial, number_of
 from .replay import Campaign
 from .seeds import FRESH, SeedToRun, next_seed
 from .states import check_evaluation, environment
@@ -217,6 +217,7 @@ class Gate:
         **facts
             seconds, guards, status and note: see `Attempt.record`.
         """
+        value = number_of(value, "the outcome")
         with self.writing() as campaign:
             trial = campaign.certificate
             if trial is None:
@@ -307,9 +308,10 @@ class Gate:
         self, value: float, seed: int | None, state: str, role: str, facts: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return the event of a run, or raise if a guard has no value."""
-        outcome, guards = float(value), dict(facts.get("guards") or {})
+        given: Mapping[str, Any] = facts.get("guards") or {}
+        guards = {name: number_of(one, f"the guard {name}") for name, one in given.items()}
+        outcome, seconds = number_of(value, "the outcome"), number_of(facts.get("seconds") or 0.0, "seconds")
         failed = not math.isfinite(outcome)
-        seconds = float(facts.get("seconds") or 0.0)
         missing = set(self._campaign.settings.guards) - guards.keys() - {"seconds"}
         if missing and not failed:
             raise InputError(f"the run has no value of {', '.join(sorted(missing))}", "a value of every guard")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..methods.gate.claims import Sides
 from ..methods.gate.defaults import ALPHA, RULE
 from ..methods.gate.looks import CERTIFIED, ON, Look, certificate_looks
@@ -49,6 +50,14 @@ class Setup:
     def guarding(self) -> list[Guard]:
         """Return the metrics that must not get worse."""
         return [parse_guard(text) for text in self.guards.values()]
+
+
+def number_of(value: Any, what: str) -> float:
+    """Return what a program reports as a number; an error that leaves the ledger as it is where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} is {value!r}", "a number; NaN for a run that failed") from None
 
 
 @dataclass

@@ -276,16 +276,23 @@ class Claim(Result):
             tries, kept = count(self.tries, "try", "tries"), f"{self.keeps} kept"
             bar = f": the bar ({self.bar:.6g}) is the best of many" if self.keeps else ""
             return f"{tries}, {kept}, {count(self.climb_runs, 'run')}. Nothing may be claimed yet{bar}."
-        level = f"at {100 * (1 - self.alpha):.4g} %"
-        bounds = f"{self.bounds.gain:.3g} (at least {self.bounds.low:.3g} {level})"
-        runs = f"{count(self.runs, 'fresh run')} each"
+        gain, runs = self._gain(), f"{count(self.runs, 'fresh run')} each"
         if self.certified:
             return (
-                f"Certified: the end state is better than the start by {bounds} on {runs}; false certificates in at "
-                f"most {100 * self.alpha:.3g} % of campaigns."
+                f"Certified: the end state is better than the start{f' by {gain}' if gain else ''} on {runs}; false "
+                f"certificates in at most {100 * self.alpha:.3g} % of campaigns."
             )
         chance = f"The {count(self.keeps, 'keep')} may all be chance." if self.keeps != 1 else "The keep may be chance."
-        return f"Not certified after {runs}: gain {bounds}. {chance if self.keeps else 'Nothing was kept.'}"
+        text = f"Not certified after {runs}{f': gain {gain}' if gain else ''}."
+        return f"{text} {chance if self.keeps else 'Nothing was kept.'}"
+
+    def _gain(self) -> str:
+        """Return the gain with its lower bound; nothing where too many runs failed to have one."""
+        if math.isnan(self.bounds.gain):
+            return ""
+        level = f"at {100 * (1 - self.alpha):.4g} %"
+        low = f"at least {self.bounds.low:.3g} {level}" if math.isfinite(self.bounds.low) else "without a lower bound"
+        return f"{self.bounds.gain:.3g} ({low})"
 
 
 def claim_of(sides: Sides, looks: tuple[Look, ...], look: Look, verdict: str, p: float, **facts: Any) -> Claim:
