@@ -581,7 +581,9 @@ def test_the_posterior_of_a_difference():
     draws = np.subtract(*(rng.beta(m * n + 0.5, (1 - m) * n + 0.5, 400_000) for m, n in sizes[::-1]))
     assert posterior.p_better == pytest.approx((draws > 0).mean(), abs=0.004)
     assert (posterior.post_lo, posterior.post_hi) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.002)
-    assert f"new is better with probability {posterior.p_better:.1%}" in found.sentence()
+    assert f"new is better with a probability of {100 * posterior.p_better:.1f} %" in found.sentence()
+    sure = rs.evaluations(answered(gain=9.0, items=200), bayes=True)
+    assert "more than 99.9 %" in sure.sentence()
     assert math.isnan(rs.evaluations(answered()).differences[0].posterior.p_better)
     with pytest.raises(InputError, match="bayes=True with on='distribution'"):
         rs.evaluations(answered(), bayes=True, on="distribution")
@@ -596,6 +598,8 @@ def test_one_half_of_the_questions_chooses_and_the_other_reports():
     assert f"{found.question.chosen} leads on one half of the questions" in found.sentence()
     with pytest.raises(InputError, match="2 items or clusters to split"):
         rs.evaluations(answered(models, seeds=1, items=12), split=True, clusters="cluster")
+    with pytest.raises(InputError, match="split='test'"):
+        rs.evaluations(answered(models), split="test")
     with pytest.raises(InputError, match="baseline='m0'"):
         rs.evaluations(answered(models, seeds=1), split=True, baseline="m0")
 

@@ -122,6 +122,9 @@ def evaluations(
     check_choice(options["prompts"], "way to take prompts", ("fixed", "random"))
     check_choice(options["method"], "method of intervals", METHODS)
     check_choice(options["weights"], "way to weigh answers", ("items", "rows"))
+    for name in ("pair_seeds", "bayes", "split"):
+        if not isinstance(options[name], (bool, np.bool_)):
+            raise InputError(f"{name}={options[name]!r}", "True or False")
     asked, margin = _asked(not_worse, equivalent)
     level = check_confidence_level(options["confidence_level"])
     reading = {name: value for name, value in settings.items() if name in READING}

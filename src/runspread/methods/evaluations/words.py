@@ -104,8 +104,7 @@ def _of_two(one: Evaluations, gap: ModelDifference) -> str:
     least = f"a gap under {_unit(one, shown)}{points} would be missed one time in five"
     rest = _not_covered(one, scores)
     if not math.isnan(gap.posterior.p_better):
-        belief = f"With independent Jeffreys priors, {gap.new} is better with probability {gap.posterior.p_better:.1%}"
-        rest = f"{belief}. {rest}".strip()
+        rest = f"{_belief(gap)} {rest}".strip()
     if gap.verdict in ("better", "worse"):
         p = p_text(gap.p)
         what = f"{_unit(one, abs(gap.diff))}{points} {gap.verdict}"
@@ -117,6 +116,13 @@ def _of_two(one: Evaluations, gap: ModelDifference) -> str:
     if not math.isnan(gap.smallest_gap):
         text = f"{text} {least[:1].upper()}{least[1:]}."
     return f"{text} {rest}".strip()
+
+
+def _belief(gap: ModelDifference) -> str:
+    """Return the posterior probability that the new model is better; what rounds to 0 or 1 is neither."""
+    share = 100 * gap.posterior.p_better
+    shown = "less than 0.1" if share < 0.05 else "more than 99.9" if share > 99.95 else f"{share:.1f}"
+    return f"With independent Jeffreys priors, {gap.new} is better with a probability of {shown} %."
 
 
 def _within(one: Evaluations, gap: ModelDifference) -> str:

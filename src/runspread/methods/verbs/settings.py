@@ -139,7 +139,7 @@ PLANS = {*KNOWN, *PLAN, *PLANNING, "baseline", "examples"} - {"pilot", "runs"}
 
 def check(given: Collection[str], known: Collection[str], verb: str, named: Collection[str] = ()) -> None:
     """Raise an InputError for the first keyword that a verb does not know; `named` are its other ones."""
-    check_keywords([name for name in given if name not in known], (*sorted(known), *named), verb)
+    check_keywords([name for name in given if name not in known], sorted({*known, *named}), verb)
 
 
 def refuse(given: Mapping[str, Any], names: Collection[str], beside: str) -> None:
