@@ -222,7 +222,7 @@ def test_a_study_without_outputs_names_its_metrics(shelf):
     whole = rs.summary(shelf["bare"], metric="val_loss")
     assert whole.arms[0].moments.n == 8  # a seed stands for two runs here, which differ in the learning rate
     assert any("differ in lr (0.1 and 0.3)" in note for note in whole.warnings)
-    with pytest.raises(InputError, match=r"no run has a metric 'vall_loss'\. Expected one of train_loss and val_loss"):
+    with pytest.raises(InputError, match=r"no run has a metric 'vall_loss'\. Expected one of train_loss, val_loss"):
         rs.compare(shelf["bare"], by="lr", metric="vall_loss")
 
 
