@@ -19,6 +19,8 @@ from runspread.methods.scores.groups import group_shares
 from runspread.methods.scores.one_arm import against_target, share_interval
 from runspread.methods.scores.prior import Prior, moderated_form
 from runspread.methods.scores.ranks import rank_sum_p
+from runspread.methods.scores.task_intervals import task_margin
+from runspread.methods.scores.tasks import task_pairs
 from runspread.methods.scores.winner import winner
 from runspread.methods.variance.power import welch_power
 from simulations.promises import Promise, promise
@@ -33,6 +35,7 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from best_of_several(sets)
     yield from metrics(max(30, round(200 * scale)))
     yield from shares(sets)
+    yield from task_margins(4 * sets)
     yield from over_tasks(max(30, round(150 * scale)))
     yield from priors(sets)
     yield from single(sets)
@@ -105,6 +108,22 @@ def shares(sets: int) -> Iterator[Promise]:
         yield promise("interval of a share covers", setting, AT_LEAST, alone)
         if p == q:
             yield promise("equal shares are said to differ (Fisher)", setting, FIVE, wrong)
+
+
+def task_margins(sets: int) -> Iterator[Promise]:
+    """Say "not worse" or "equivalent" of arms that differ by the margin in at most 5 % of cases, over tasks."""
+    cells = [(m, n, shift) for m in (3, 10) for n in (2, 5) for shift in (0.0, 1.0)]
+    for number, (m, n, shift) in enumerate(cells):
+        rng, wrong = np.random.default_rng([68, number]), {"not worse": [], "equivalent": []}
+        for _ in range(sets):
+            own = shift * rng.normal(size=m) - 1.0
+            pairs = task_pairs([[rng.normal(size=n) for _ in range(m)], [rng.normal(size=n) + at for at in own]])
+            found = task_margin(pairs, "not worse", 1.0, 0.95, m, like=True)
+            wrong["not worse"].append(found.p_not_worse <= 0.05)
+            wrong["equivalent"].append(found.p_equivalent <= 0.05)
+        setting = f"{m} tasks, {n} runs per task, the difference varies by {shift:g} sd from task to task"
+        for word, hits in wrong.items():
+            yield promise(f"arms that differ by the margin on tasks like these are {word}", setting, FIVE, hits)
 
 
 def over_tasks(sets: int) -> Iterator[Promise]:

@@ -22,6 +22,10 @@ def status_of(result: Any) -> int:
 
 def _of_several(result: Any) -> int:
     """Return the status of verdicts on several arms; without a baseline, of whether one arm is the best."""
+    within = getattr(result, "within", None)
+    if within is not None:
+        holds = result.verdicts[0] in (within.asked, *(["better"] if within.asked == "not worse" else []))
+        return SHOWN[True if holds else False if within.beyond else None]
     words = _against_the_first(result) if hasattr(result, "tasks") else tuple(result.verdicts)
     if not words:
         return 0 if int(result.maybe_best.sum()) == 1 else 3

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 import runspread as rs
+from runspread._cli.statuses import status_of
 from runspread.errors import InputError
 from runspread.methods.scores import (
     compare_metrics,
@@ -330,3 +331,73 @@ def test_two_runs_of_each_tell_nothing_of_equal_spreads(arms, known):
         assert not any("Brown" in note for note in found.warnings)
     else:
         assert found.together.p_levene == stats.levene(arms["a"], arms["c"], center="median").pvalue
+
+
+# ---------------------------------------------------------------------- margins over tasks
+
+
+def over_tasks(gain: float, spread: float = 0.05, tasks: int = 8) -> list[dict[str, object]]:
+    """Runs whose mean difference over tasks is exactly `gain`, and varies from task to task by `spread`."""
+    own = stats.norm.ppf((np.arange(tasks) + 0.5) / tasks)
+    return [
+        {"method": name, "task": f"t{at}", "seed": k, "accuracy": 80 + at + (gain + spread * shift) * new + deviation}
+        for new, name in enumerate(("old", "new"))
+        for at, shift in enumerate(own)
+        for k, deviation in enumerate((-0.4, -0.1, 0.1, 0.4))
+    ]
+
+
+@pytest.mark.parametrize("on", ["these-tasks", "tasks-like-these"])
+@pytest.mark.parametrize(
+    ("gain", "asked", "verdict", "status"),
+    [
+        (0.0, {"not_worse": 1.0}, "not worse", 0),
+        (3.0, {"not_worse": 1.0}, "better", 0),
+        (-3.0, {"not_worse": 1.0}, "worse", 1),
+        (0.0, {"equivalent": 1.0}, "equivalent", 0),
+        (3.0, {"equivalent": 1.0}, "better", 1),
+        (-1.05, {"not_worse": 1.0}, "worse", 3),
+    ],
+)
+def test_margins_of_the_mean_over_tasks(on, gain, asked, verdict, status):
+    found = rs.compare(over_tasks(gain), metric="accuracy", on=on, **asked)
+    assert found.verdicts == (verdict,)
+    assert status_of(found) == status
+    assert found.within.lo_tost < found.pairs.diff[0] < found.within.hi_tost
+    starts = {0: "Yes", 1: "No", 3: "Undecided whether new is worse than old by more than 1 percentage point"}
+    assert found.sentence().startswith(starts[status])
+    assert "It is better on" in found.sentence()
+
+
+def test_a_margin_on_tasks_like_these_asks_for_both_forms():
+    rows = over_tasks(-0.1, spread=0.9)
+    these, like = (
+        rs.compare(rows, metric="accuracy", on=on, not_worse=0.6) for on in ("these-tasks", "tasks-like-these")
+    )
+    assert these.verdicts[0] == "not worse"
+    assert like.verdicts[0] == "undecided"
+    d = like.means[1] - like.means[0]
+    alone = stats.ttest_1samp(d, -0.6, alternative="greater").pvalue
+    assert like.within.p_not_worse == pytest.approx(max(alone, these.within.p_not_worse))
+    assert rs.compare(rows, metric="accuracy").within is None
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"not_worse": 1.0, "equivalent": 1.0}, "one question"),
+        ({"not_worse": 0.0}, "no margin"),
+        ({"not_worse": 1.0, "normalise": "baseline", "baseline": "old"}, "normalise="),
+        ({"gap": 1.0}, "gap= has no effect on several tasks"),
+    ],
+)
+def test_margins_over_tasks_without_a_meaning_are_refused(more, said):
+    with pytest.raises(InputError, match=said):
+        rs.compare(over_tasks(0.0), metric="accuracy", **more)
+
+
+def test_a_margin_over_tasks_is_of_two_arms():
+    rows = over_tasks(0.0) + [{**row, "method": "third"} for row in over_tasks(0.5) if row["method"] == "new"]
+    with pytest.raises(InputError, match="a margin with 3 arms"):
+        rs.compare(rows, metric="accuracy", not_worse=1.0)
+    assert rs.compare(rows, metric="accuracy", not_worse=1.0, baseline="old", new_arm="new").verdicts == ("not worse",)

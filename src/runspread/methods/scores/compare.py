@@ -110,14 +110,14 @@ def compare_scores(old: Any, new: ArrayLike | None = None, **settings: Unpack[Co
     """
     check_keywords(settings, {**COMPARING, **READING}, "compare_scores")
     options: dict[str, Any] = {**COMPARING, **settings}
-    asked, margin = _asked(options)
+    asked, margin = asked_of(options)
     level = checked_level(options["confidence_level"])
     reading: dict[str, Any] = {name: value for name, value in settings.items() if name in READING}
     table = read_scores(old if new is None else {"old": _sequence(old), "new": _sequence(new)}, **reading)
     one_of_each(table)
     names = _two_arms(table, options["baseline"], options["new_arm"])
     lower = table.lower_is_better()
-    _check_margin(margin, table)
+    check_margin(margin, table)
     return _compared(table, names, options, asked, margin, level, lower=lower, found="lower_is_better" not in reading)
 
 
@@ -135,7 +135,7 @@ def _sequence(values: Any) -> list[float]:
     return found
 
 
-def _asked(options: dict[str, Any]) -> tuple[str, float | None]:
+def asked_of(options: dict[str, Any]) -> tuple[str, float | None]:
     """Return what is asked and its margin."""
     given = {name: options[name] for name in ("not_worse", "equivalent") if options[name] is not None}
     if len(given) > 1:
@@ -150,7 +150,8 @@ def _asked(options: dict[str, Any]) -> tuple[str, float | None]:
     return "better", None
 
 
-def _check_margin(margin: float | None, table: ScoreTable) -> None:
+def check_margin(margin: float | None, table: ScoreTable) -> None:
+    """Raise where a margin of a fraction is one of percentage points."""
     if margin is not None and margin > 0.5 and table.units[table.metrics[0]] == FRACTION:
         raise InputError(
             f"the margin is {margin:g}, and {table.metrics[0]} lies between 0 and 1",

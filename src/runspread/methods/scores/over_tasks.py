@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice, check_keywords
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreReading, ScoreTable, given_of, read_scores
-from ..._results import Part, Table
+from ..._results import Table
 from ..._words import listed, percent
 from ...errors import InputError
 from .._statistics import holm_adjusted
@@ -21,12 +20,13 @@ from .aggregates import TaskAggregates, percentile_interval, profiles, t_boot_in
 from .arm_runs import ArmRuns, runs_of_cell
 from .bands import improvement_intervals, profile_bands
 from .basis import ScoreResult
-from .compare import checked_level
+from .compare import asked_of, check_margin, checked_level
 from .defaults import GAMMA, LEVEL
 from .forms import Arm, pooled_sd
 from .modes import mode_words, shape
-from .one_arm import mean_of, standard_deviation, t_quantile
+from .one_arm import mean_of, standard_deviation
 from .paper import Paper, PaperColumn
+from .task_intervals import TaskIntervals, TaskMargin, task_intervals, task_margin, verdict_with
 from .task_words import words_of_many, words_of_two
 from .tasks import TaskPairs, TaskRanks, cell_means, task_pairs, task_ranks
 
@@ -41,6 +41,7 @@ OVER_TASKS: dict[str, Any] = {
     "gamma": GAMMA,
     "confidence_level": LEVEL,
 }
+MARGINS: dict[str, Any] = {"not_worse": None, "equivalent": None}
 _FEWEST_FOR_UNIT = 5  # runs of the baseline on a task below which its spread is a poor unit
 _SCALES_DIFFER = 0.01  # p below which the spread of runs is shown to differ between tasks
 _ONE_SCALE = 3.0  # largest ratio of the spreads of runs between tasks on one scale
@@ -61,6 +62,9 @@ class TaskSettings(ScoreReading, total=False):
         between two scores of each task, such as chance and perfect.
     gamma : float
         Score from which the optimality gap counts nothing; default 1.
+    not_worse, equivalent : float
+        Margin above 0 of the mean over tasks, in the unit of the metric: is the new one of two arms not worse by more,
+        or within it on both sides?
     confidence_level : float
         Of intervals; default 0.95.
     """
@@ -71,25 +75,9 @@ class TaskSettings(ScoreReading, total=False):
     tasks: str
     normalise: str | Mapping[str, tuple[float, float]]
     gamma: float
+    not_worse: float
+    equivalent: float
     confidence_level: float
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TaskIntervals(Part):
-    """Intervals of the mean difference of every pair, for both questions.
-
-    Attributes
-    ----------
-    these_lo, these_hi : ndarray of float64 [pairs]
-        On these tasks.
-    like_lo, like_hi : ndarray of float64 [pairs]
-        On tasks like these.
-    """
-
-    these_lo: Floats
-    these_hi: Floats
-    like_lo: Floats
-    like_hi: Floats
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,6 +114,8 @@ class ScoreTasks(Paper, ScoreResult):
         better, worse or undecided for the second arm, after Holm's correction over pairs.
     n_runs : tuple of int
         Fewest and most runs of an arm on a task.
+    within : TaskMargin or None
+        Of two arms, whether they differ by less than the margin that was asked for.
     """
 
     picture = ".plots_tasks:plot_score_tasks"
@@ -146,6 +136,7 @@ class ScoreTasks(Paper, ScoreResult):
     ranks: TaskRanks
     verdicts: tuple[str, ...]
     n_runs: tuple[int, int]
+    within: TaskMargin | None = None
 
     def table(self) -> Table:
         """Return a row for each pair, with both questions."""
@@ -267,8 +258,9 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
     >>> rs.methods.scores.compare_tasks(rows, metric="accuracy").verdicts
     ('better',)
     """
-    check_keywords(settings, {**OVER_TASKS, **READING}, "compare_tasks")
-    options: dict[str, Any] = {**OVER_TASKS, **settings}
+    check_keywords(settings, {**OVER_TASKS, **MARGINS, **READING}, "compare_tasks")
+    options: dict[str, Any] = {**OVER_TASKS, **MARGINS, **settings}
+    asked, margin = asked_of(options)
     level, on = checked_level(options["confidence_level"]), check_choice(options["on"], "question", ON)
     table = read_scores(source, **given_of(settings))
     metric = table.metrics[0]
@@ -282,6 +274,12 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
     pairs = task_pairs(cells)
     p = pairs.p_like_holm if on == ON[0] else holm_adjusted(pairs.p_these)
     counts = [len(x) for arm in cells for x in arm]
+    verdicts = tuple(_word(d, q, 1 - level) for d, q in zip(pairs.diff.tolist(), p.tolist(), strict=True))
+    within = None
+    if margin is not None:
+        _check_margin(margin, table, arms, options["normalise"])
+        within = task_margin(pairs, asked, margin, level, len(tasks), like=on == ON[0])
+        verdicts = (verdict_with(within, float(pairs.diff[0]), float(p[0]), 1 - level),)
     return ScoreTasks(
         names=arms,
         tasks=tasks,
@@ -294,25 +292,15 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
         cells=tuple(tuple(row) for row in cells),
         means=cell_means(cells),
         pairs=pairs,
-        intervals=_intervals(pairs, len(tasks), level),
+        intervals=task_intervals(pairs, len(tasks), level),
         aggregates=task_aggregates(cells, options["gamma"]),
         ranks=task_ranks(cell_means(cells)),
-        verdicts=tuple(_word(d, q, 1 - level) for d, q in zip(pairs.diff.tolist(), p.tolist(), strict=True)),
+        verdicts=verdicts,
+        within=within,
         n_runs=(min(counts), max(counts)),
         excluded=table.excluded,
         warnings=(*table.warnings, *warnings, *notes),
         modes=_mode_words(arms, tasks, runs),
-    )
-
-
-def _intervals(pairs: TaskPairs, tasks: int, level: float) -> TaskIntervals:
-    t_these = np.array([t_quantile((1 + level) / 2, df) if df > 0 else math.nan for df in pairs.df_these])
-    t_like = t_quantile((1 + level) / 2, tasks - 1)
-    return TaskIntervals(
-        these_lo=pairs.diff - t_these * pairs.se_these,
-        these_hi=pairs.diff + t_these * pairs.se_these,
-        like_lo=pairs.diff - t_like * pairs.se_like,
-        like_hi=pairs.diff + t_like * pairs.se_like,
     )
 
 
@@ -324,6 +312,15 @@ def _mode_words(arms: Sequence[str], tasks: Sequence[str], runs: Sequence[Sequen
         for task, one in zip(tasks, row, strict=True)
         for word in mode_words(f"{arm} on {task}", one.finite, shape(one.finite))
     )
+
+
+def _check_margin(margin: float, table: ScoreTable, arms: Sequence[str], normalise: Any) -> None:
+    """Raise where a margin of the mean over tasks has no meaning."""
+    check_margin(margin, table)
+    if len(arms) != 2:
+        raise InputError(f"a margin with {len(arms)} arms", "two", "Name them with baseline= and new_arm=.")
+    if normalise != "none":
+        raise InputError("a margin and normalise=", "a margin in the unit of the metric", "Drop one of them.")
 
 
 def _word(diff: float, p: float, alpha: float) -> str:

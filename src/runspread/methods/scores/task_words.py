@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._words import listed
+from ..._words import listed, percent
 from .amounts import Amounts
 
 if TYPE_CHECKING:
     from .over_tasks import ScoreTasks
+    from .task_intervals import TaskMargin
 
 
 def words_of_two(one: ScoreTasks) -> str:
@@ -26,12 +27,33 @@ def words_of_two(one: ScoreTasks) -> str:
         (True, False): f"{shown} on these {m} tasks, undecided on tasks like them",
     }.get((these, like), f"Undecided, on these {m} tasks and on tasks like them")
     wins = int((one.means[1] > one.means[0]).sum())
+    if one.within is not None and (one.verdicts[0] != "better" or one.within.asked == "equivalent"):
+        return f"{_of_margin(one, one.within, amounts)} It is better on {wins} of the {m}."
     return (
         f"{start}: {new} is {amounts.size(diff)} {side} than {old} on average (these tasks "
         f"{_ends(amounts, ends.these_lo[0], ends.these_hi[0])}; tasks like these "
         f"{_ends(amounts, ends.like_lo[0], ends.like_hi[0])}; {_runs(one)}). "
         f"It is better on {wins} of the {m}."
     )
+
+
+def _of_margin(one: ScoreTasks, found: TaskMargin, amounts: Amounts) -> str:
+    """Return whether two arms differ by less than a margin on average, with the interval that belongs to it."""
+    (old, new), diff, verdict = one.names, float(one.pairs.diff[0]), one.verdicts[0]
+    where, margin = f"on {one.on.replace('-', ' ')}", amounts.margin(found.margin)
+    apart = f"{amounts.size(diff)} {'better' if diff > 0 else 'worse'} on average"
+    level = percent(1 - 2 * (1 - one.confidence_level))
+    inside = f"({level} interval {_ends(amounts, found.lo_tost, found.hi_tost)}; {len(one.tasks)} tasks, {_runs(one)})"
+    if verdict == "equivalent":
+        return f"Yes, within {margin} {where}: {new} is {apart} than {old} {inside}."
+    if verdict == "not worse":
+        return f"Yes, {new} is not worse than {old} by more than {margin} {where}: it is {apart} {inside}."
+    by = f"by more than {margin} {where}"
+    if found.beyond:
+        return f"No, {new} differs from {old} {by}: it is {apart} {inside}."
+    known = f"; {new} is shown to be {verdict}" if verdict in ("better", "worse") else ""
+    far = "apart from" if found.asked == "equivalent" else "worse than"
+    return f"Undecided whether {new} is {far} {old} {by}{known}: it is {apart} {inside}."
 
 
 def _ends(amounts: Amounts, low: float, high: float) -> str:

@@ -148,12 +148,9 @@ def _of_scores(
     asked_margins = {**some(asked, MARGINS), "gap": own.pop("gap", None)}
     margin = margins(asked_margins, table, points=bool(options.get("points")))
     if len(table.tasks) > 1:
-        refuse(
-            {**margin, **some(own, ("spread", "paired", "examples", "threshold"))},
-            own.keys() | margin.keys(),
-            "several tasks",
-        )
-        question = {} if on is None else {"on": on}
+        single = ("spread", "paired", "examples", "threshold", "gap")
+        refuse({**margin, **some(own, single)}, single, "several tasks")
+        question: dict[str, Any] = {**margin, **({} if on is None else {"on": on})}
         how = some(own, {*OVER_TASKS, "lower_is_better"})
         return resting(compare_tasks(table, confidence_level=level, **{**how, **question}), "compare")
     if on in QUESTIONS:
