@@ -73,7 +73,10 @@ def noise_warnings(runs: Mapping[str, Sequence[float]], found: Noise) -> list[st
         if found.noise_sd > 0 and abs(value - float(np.median(values))) > FAR * _robust_sd(values)
     ]
     if far:
-        notes.append(f"A run lies far from the others of its state ({far[0]:.4g}): means mislead where runs fail.")
+        notes.append(
+            f"A run lies far from the others of its state ({far[0]:.4g}): means mislead where runs fail. "
+            "A campaign with statistic='median' (--statistic median) compares ranks."
+        )
     return notes
 
 
