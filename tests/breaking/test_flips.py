@@ -318,3 +318,63 @@ def test_an_ensemble_is_verified(tmp_path):
                 with pytest.raises(RunspreadError):
                     rs.load_ensemble(folder, network=torch.nn.Linear(3, 2))
     assert CliRunner().invoke(cli, ["verify", str(folder)]).exit_code == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 100])
+def test_corrupt_weights_are_one_exclusion_of_spectra(tmp_path, data):
+    """They stopped `spectra` and `paradox` for all other runs."""
+    study = rs.create_study(tmp_path / "s", splits={"test": LABELS})
+    for seed in range(4):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", logits(seed))
+            run.weights({"fc.weight": np.random.default_rng(seed).normal(size=(60, 50)).astype("f4")})
+    first = study.runs.ids[0]
+    files = [study.path / "shards" / study.shard_of(run) / "weights.safetensors" for run in study.runs.ids]
+    files[0].write_bytes(data)
+    found = rs.spectra(rs.open_study(study.path))
+    assert len(found.runs) == 3
+    assert [(item.run, "corrupt shard" in item.reason) for item in found.excluded] == [(first, True)]
+    with pytest.raises(CorruptShardError, match=r"weights\.safetensors cannot be read"):
+        rs.open_study(study.path).weights(first)
+    for file in files:
+        file.write_bytes(data)
+    with pytest.raises(CorruptShardError, match="weights of no run can be read"):
+        rs.spectra(rs.open_study(study.path))
+
+
+UNLIKE = {
+    "outputs of whole numbers": ("predictions", "logits/test", np.zeros((1, 12, 3), "i4")),
+    "outputs without classes": ("predictions", "logits/test", np.zeros((1, 12, 0), "f4")),
+    "outputs of one axis": ("predictions", "logits/test", np.zeros(1, "f4")),
+    "outputs of four axes": ("predictions", "logits/test", np.zeros((1, 12, 3, 1), "f4")),
+    "labels of two axes": ("predictions", "labels/test", np.zeros((12, 2), "u1")),
+    "no labels": ("predictions", "labels/test", np.zeros(0, "u1")),
+    "fractions of classes": ("digest", "class/hard", np.zeros((1, 12), "f4")),
+    "fractions of points": ("metrics", "lengths/loss", np.ones(1, "f4")),
+}
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_arrays_that_are_not_what_they_are_called_are_one_exclusion(whole, tmp_path, name):
+    """With right sums, as somebody can write them: raw errors of ten kinds."""
+    from safetensors.numpy import load_file, save_file
+
+    from runspread.studies.files import checksum_lines, sha256, write_json
+
+    file, key, array = UNLIKE[name]
+    folder = copied(whole, tmp_path / "study")
+    study = rs.open_study(folder)
+    shard = folder / "shards" / study.shard_of(study.runs.ids[0])
+    place = shard / f"{file}.safetensors"
+    save_file(load_file(place) | {key: array}, place)
+    write_json(shard / "shard.json", json.loads((shard / "shard.json").read_text()) | {"sums": {}})
+    names = [path.name for path in shard.iterdir() if path.name not in ("SHA256SUMS", "provenance.json")]
+    (shard / "SHA256SUMS").write_bytes(checksum_lines({name: sha256(shard / name) for name in names}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for split in ("test", "hard"):
+            found = rs.variance(rs.open_study(folder), split=split)
+            assert len(found.excluded) <= 1
+        rs.audit(rs.open_study(folder))
+        rs.open_study(folder).metrics()["loss"]
+    assert not verify_folder(folder, deep=True).ok

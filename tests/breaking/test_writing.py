@@ -191,20 +191,21 @@ RACE = (
     HEAD
     + """
 study = rs.create_study(folder, splits={"test": tools.LABELS, "hard": tools.LABELS}, exist_ok=True)
-tools.record(study, int(sys.argv[2]))
+for seed in range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3])):
+    tools.record(study, seed)
 """
 )
 
 
-def race(folder, processes):
+def race(folder, processes, runs=1):
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    calls = [[sys.executable, "-c", RACE, str(folder), str(k)] for k in range(processes)]
+    calls = [[sys.executable, "-c", RACE, str(folder), str(k * runs), str(runs)] for k in range(processes)]
     started = [subprocess.Popen(call, **pipes, env=environment()) for call in calls]
     errors = [process.communicate()[1].decode() for process in started]
     dead = [error for process, error in zip(started, errors, strict=True) if process.returncode]
     assert not dead, dead[0]
     study = rs.open_study(folder)
-    assert len(study.runs) == processes
+    assert len(study.runs) == processes * runs
     assert study.verify().ok
     return len(dead)
 
@@ -217,6 +218,12 @@ def test_several_processes_begin_one_study(tmp_path):
 def test_thirty_two_processes_begin_one_study_twenty_times(tmp_path, tally):
     dead = sum(race(tmp_path / f"study-{k}", 32) for k in range(20))
     tally("processes on a new folder, 32 at once, 20 rounds", 640, dead)
+
+
+@pytest.mark.slow
+def test_thirty_two_processes_record_fifty_runs_each(tmp_path, tally):
+    dead = race(tmp_path / "study", 32, 50)
+    tally("processes that record 50 runs each into one study, 32 at once", 32, dead)
 
 
 def test_threads_begin_one_study(tmp_path):
@@ -272,7 +279,9 @@ def test_a_folder_with_somebodys_files_is_left_alone(tmp_path, name):
     assert files_of(tmp_path / "study") == [path]
 
 
-def test_readers_see_a_whole_page_or_none(tmp_path):
+@pytest.mark.parametrize("rounds", [3, pytest.param(334, marks=pytest.mark.slow)])
+def test_readers_see_a_whole_page_or_none(tmp_path, rounds, tally):
+    """Three writers of ten pages each, so many rounds: 90 pages, in the full form 10,020."""
     from runspread._report.page import write_text
 
     target, torn, done = tmp_path / "report.html", [], threading.Event()
@@ -287,7 +296,7 @@ def test_readers_see_a_whole_page_or_none(tmp_path):
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    writers = [threading.Thread(target=lambda: [write_text(target, page) for page in pages * 3]) for _ in range(3)]
+    writers = [threading.Thread(target=lambda: [write_text(target, page) for page in pages * rounds]) for _ in range(3)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -295,8 +304,8 @@ def test_readers_see_a_whole_page_or_none(tmp_path):
     done.set()
     for reader in readers:
         reader.join()
-    assert not torn
     assert not leftovers(tmp_path)
+    tally("pages written while readers look", 3 * len(pages) * rounds, len(torn))
 
 
 # ---------------------------------------------------------------------- few handles

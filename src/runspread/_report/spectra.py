@@ -33,7 +33,7 @@ def spectra(study: Study) -> Section | None:
     steps = {step for run in with_weights for step in run.weights}
     everything = len(steps) * len(with_weights) <= _MOST_MODELS
     result = study_spectra(study, steps="all") if everything else study_spectra(study)
-    one = with_weights[0]
+    one = study.runs[result.runs[0]]
     model = spectra_of(study.weights(one, step=None if None in one.weights else one.weights[-1]))
     notes = notes_of(result) + (() if everything else ("Steps before the end of training were skipped to save time.",))
     judged = _judged(result, study)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from numpy.typing import NDArray
 
 from .._reading.plain_files import UnfitJsonError, check_depth, decode_json, parse_json, seal_holds
 from ..errors import FormatVersionError
@@ -269,3 +270,20 @@ def metric_keys(name: str) -> tuple[str, str, str]:
 def weight_key(step: int | None, parameter: str) -> str:
     """Return the name of an array of weights."""
     return f"final/{parameter}" if step is None else f"step-{step}/{parameter}"
+
+
+# Of an array, by the start of its name: kinds of numbers, how many axes, and the least length of one.
+_LIKE: dict[str, tuple[str, tuple[int, ...], int]] = {
+    "logits": ("f", (3,), 1),
+    "class": ("iu", (2,), 1),
+    "labels": ("iu", (1,), 1),
+    "values": ("f", (2,), 0),
+    "lengths": ("iu", (1,), 0),
+    "steps": ("iu", (1, 2), 0),
+}
+
+
+def fits_name(key: str, array: NDArray[Any]) -> bool:
+    """Whether an array is of the kind and shape that its name stands for."""
+    kinds, axes, least = _LIKE.get(key.partition("/")[0], (array.dtype.kind, (array.ndim,), 0))
+    return array.dtype.kind in kinds and array.ndim in axes and min(array.shape, default=0) >= least

@@ -103,6 +103,8 @@ class Predictions:
 
     def _read(self, part: ShardRows) -> None:
         """Read what is needed of a shard once; its labels are those of the others, or that is an error of its own."""
+        if self.split not in part.facts.labels:
+            raise CorruptShardError(f"{part.folder} lists outputs on split {self.split!r}, and no labels of it")
         read_predictions(part, self.split, self.step, part.facts.kinds.get(place_of(self.split, self.step)))
 
     def _is_intact(self, part: ShardRows, excluded: list[Excluded]) -> bool:

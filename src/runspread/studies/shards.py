@@ -34,6 +34,7 @@ from .layout import (
     RunMetadata,
     ShardMetadata,
     column_key,
+    fits_name,
     labels_key,
     metric_keys,
     place_of,
@@ -304,6 +305,9 @@ class Arrays:
             _compare(held, part, file, key)
             self._checked.add(at)
         array = held[key]
+        if not fits_name(key, array):
+            found = f"{part.folder / file} has {key} of type {array.dtype} and shape {array.shape}"
+            raise CorruptShardError(found, "what its name stands for", _verify_hint(part.folder))
         if array.nbytes <= min(_SMALL, self._left):
             self._left -= array.nbytes
             self._kept[at] = array = np.array(array)

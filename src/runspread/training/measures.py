@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .._checks import check_keywords
+from .._reading.outputs import CORRUPT_SHARD
 from .._results import Excluded
-from ..errors import InputError
+from ..errors import CorruptShardError, InputError
 from ..methods.spectra.norms import accuracy_of, margin_percentile, norm_measures, path_norm
 from ..methods.spectra.sharpness import sharpness_measures
 from ..methods.spectra.smoothing import svd_smoothing
@@ -130,13 +131,20 @@ def study_measures(
     if not facts:
         raise InputError(f"no completed run of {len(study.runs)} has final weights", "runs trained with keep_weights")
     tasks, rows, n_train = TaskCache(), list[dict[str, float]](), 0
+    corrupt: dict[str, str] = {}
     for number, run in enumerate(facts, start=1):
         task = tasks.get(own_recipe(known, run), "cpu")
         task.check_fingerprint(str((study.recipe or {}).get("data_fingerprint", "")))
-        rows.append(_Measured(study, run, task, chosen).measures())
+        try:
+            rows.append(_Measured(study, run, task, chosen).measures())
+        except CorruptShardError as error:
+            corrupt[run.id] = f"{CORRUPT_SHARD}: {error.found}"
+            if len(corrupt) == len(facts):
+                raise
         n_train = examples or len(task.splits["train"].labels)
         if progress is not None:
             progress(number, len(facts))
+    facts = [run for run in facts if run.id not in corrupt]
     return StudyMeasures(
         source=study.path.name,
         runs=tuple(run.id for run in facts),
@@ -145,7 +153,7 @@ def study_measures(
         accuracy=by_name([run.accuracy for run in facts]),
         n_train=n_train,
         excluded=tuple(
-            Excluded(run.id, "no weights" if run.status == "completed" else run.status)
+            Excluded(run.id, corrupt.get(run.id) or ("no weights" if run.status == "completed" else run.status))
             for run in study.runs
             if run not in facts
         ),

@@ -9,10 +9,10 @@ from typing import Any, Literal, Unpack
 import numpy as np
 
 from ..._checks import check_keywords
-from ..._reading.outputs import corrupt_shards
+from ..._reading.outputs import CORRUPT_SHARD, corrupt_shards
 from ..._reading.protocols import HoldsRuns
 from ..._results import Excluded
-from ...errors import InputError
+from ...errors import CorruptShardError, InputError
 from ..audit.auditing import warns_of_seeds
 from .models import ModelSpectra
 from .of_models import SpectraOptions, spectra_of_model
@@ -41,7 +41,7 @@ def study_spectra(
     Returns
     -------
     StudySpectra
-        Runs that did not complete, or have no weights, are counted and named.
+        Runs that did not complete, have no weights, or whose weights cannot be read, are counted and named.
 
     Raises
     ------
@@ -60,12 +60,17 @@ def study_spectra(
             "Record them with run.weights(model), or train with keep_weights=True.",
         )
     models: dict[tuple[int, int], ModelSpectra] = {}
-    for row, run in enumerate(facts):
-        for column, step in enumerate(wanted):
-            if step in run.weights:
-                models[row, column] = spectra_of_model(study.weights(run, step=step), options)
-            if progress is not None:
-                progress(row * len(wanted) + column + 1, len(facts) * len(wanted))
+    read: list[Any] = []
+    for number, run in enumerate(facts, start=1):
+        found = _of_run(study, run, wanted, options, without)
+        if found is not None:
+            models |= {(len(read), column): model for column, model in found.items()}
+            read.append(run)
+        if progress is not None:
+            progress(number * len(wanted), len(facts) * len(wanted))
+    if not read:
+        raise CorruptShardError("the weights of no run can be read", hint=f"The first: {without[-len(facts)].reason}")
+    facts = read
     metrics = _stacked({key: model.means for key, model in models.items()}, len(facts), len(wanted))
     layers = _stacked({key: _layer_values(model) for key, model in models.items()}, len(facts), len(wanted))
     return StudySpectra(
@@ -80,6 +85,21 @@ def study_spectra(
         skipped=dict(sum((Counter(model.skipped) for model in models.values()), Counter[str]())),
         excluded=(*corrupt_shards(study), *excluded, *without),
     )
+
+
+def _of_run(
+    study: HoldsRuns, run: Any, steps: Sequence[int | None], options: Any, excluded: list[Excluded]
+) -> dict[int, ModelSpectra] | None:
+    """Return the spectra of a run by number of the step; None, the run excluded by name, where its shard is corrupt."""
+    try:
+        return {
+            column: spectra_of_model(study.weights(run, step=step), options)
+            for column, step in enumerate(steps)
+            if step in run.weights
+        }
+    except CorruptShardError as error:
+        excluded.append(Excluded(str(run.id), f"{CORRUPT_SHARD}: {error.found}"))
+        return None
 
 
 def _depth(model: ModelSpectra) -> int:
