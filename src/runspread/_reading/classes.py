@@ -35,6 +35,12 @@ def predicted_classes(outputs: ArrayLike, *, nan: str = "raise") -> NDArray[np.s
     ------
     InputError
         A row holds NaN and `nan` is ``"raise"``; the first one and the count are named.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.variance.predicted_classes([[[2.0, 0.0], [0.0, 1.0]]])
+    array([[0, 1]], dtype=int8)
     """
     array = np.asarray(outputs)
     if array.dtype.kind != "f" or array.ndim < 2 or array.shape[-1] == 0:

@@ -37,6 +37,12 @@ def logit_gap(logits: ArrayLike) -> Floats:
     ------
     InputError
         The last axis is neither 1 nor 2 long, or there are NaN.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.trimming.logit_gap([[0.0, 2.0], [1.0, 0.5]])
+    array([ 2. , -0.5])
     """
     array = _as_float64(logits)
     if array.shape[-1] not in (1, 2):
@@ -77,6 +83,12 @@ def margins(
     ------
     InputError
         An unknown kind, one class only, NaN, or labels that are missing or do not fit.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.trimming.margins([[2.0, 0.0, 1.0]], "top-two")
+    array([1.])
     """
     check_choice(kind, "kind of margin", MARGINS)
     if kind == "gap":
@@ -113,6 +125,12 @@ def clip_gaps(
     -------
     ndarray [..., examples]
         The clipped values.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.trimming.clip_gaps([-20.0, 3.0, 40.0])
+    array([-15.,   3.,  15.])
     """
     check_choice(kind, "kind of clipping", ("saturate", "published"))
     array = np.asarray(gaps, dtype=np.float64)

@@ -72,9 +72,15 @@ def open_outputs(
 
     Examples
     --------
-    >>> outputs = rs.open_outputs("logits.npy", labels="labels.npy")  # doctest: +SKIP
-    >>> outputs = rs.open_outputs("runs/seed_*/test_logits.npy", labels="labels.npy")  # doctest: +SKIP
-    >>> print(rs.variance(outputs))  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> folder, labels = mkdtemp(), np.arange(60) % 3
+    >>> for seed in range(4):  # a file per run, or one of all runs
+    ...     np.save(f"{folder}/seed_{seed}.npy", np.eye(3)[labels] + np.random.default_rng(seed).normal(size=(60, 3)))
+    >>> outputs = rs.open_outputs(f"{folder}/seed_*.npy", labels)
+    >>> rs.variance(outputs).n_runs
+    4
     """
     said, name = check_kind(kind), key or tensor
     if isinstance(path, (str, os.PathLike)) and Path(path).is_file():

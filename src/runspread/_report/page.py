@@ -46,6 +46,17 @@ def report(source: Any, path: str | os.PathLike[str] | None = None, *, clusters:
         There is no study.
     StudyError
         A path holds no study.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine", splits={"test": [0, 1, 1]})
+    >>> for seed in range(3):
+    ...     with study.record(seeds=seed) as run:
+    ...         run.predictions("test", [[2.0, 0.0], [0.0, 1.0], [0.5, 0.1 * seed]])
+    >>> rs.report(study).name
+    'report.html'
     """
     studies = opened(source)
     built = [build_sections(study, clusters=clusters) for study in studies]

@@ -35,6 +35,15 @@ def merge_ledgers(paths: Sequence[str | os.PathLike[str]], out: str | os.PathLik
     ------
     InputError
         They are of different campaigns in kind, or two have a run with the same seed: one of them is a copy.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> folder = mkdtemp()
+    >>> for name in "ab":
+    ...     gate = rs.gate(f"{folder}/{name}.jsonl", metric="val_loss")
+    >>> merged = rs.campaigns.merge_ledgers([f"{folder}/a.jsonl", f"{folder}/b.jsonl"], f"{folder}/both.jsonl")
     """
     if Path(out).exists():
         raise InputError(f"{out} is there already", "a new ledger", "Name another with --out.")

@@ -105,6 +105,17 @@ def gate(
         No metric to begin with, or settings that are not those of the campaign in the ledger.
     LedgerError
         The ledger was cut or edited.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> gate = rs.gate(mkdtemp() + "/runs.gate.jsonl", metric="val_loss")
+    >>> attempt = gate.attempt("start", state="start")
+    >>> while (seed := attempt.next_seed()) is not None:
+    ...     decision = attempt.record(3.2 + 0.01 * (int(seed) % 2), seed=seed)
+    >>> decision
+    'start'
     """
     check_settings(settings, GateSettings.__annotations__, gate)
     found = Gate(path, one_writer=bool(settings.pop("one_writer", False)))

@@ -51,9 +51,17 @@ def import_runs(
 
     Examples
     --------
-    >>> runs = rs.import_runs("results")  # doctest: +SKIP
-    >>> print(runs)  # doctest: +SKIP
-    >>> study = runs.save("runs/imported")  # doctest: +SKIP
+    >>> import runspread as rs
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> with (folder / "training.log").open("w") as file:  # as Keras leaves it
+    ...     for row in ("epoch,loss,val_loss", "0,1.0,1.1", "1,0.5,0.7"):
+    ...         print(row, file=file)
+    >>> runs = rs.import_runs(folder)
+    >>> study = runs.save(mkdtemp() + "/imported")
+    >>> len(study.runs)
+    1
     """
     options = options_of(settings)
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
@@ -76,12 +84,40 @@ def _formats(name: str) -> list[Format]:
 
 
 def from_lightning(path: AnyPath, **settings: Unpack[ImportSettings]) -> ImportedRuns:
-    """Read the versions of Lightning's CSV and TensorBoard loggers; see `import_runs`."""
+    """Read the versions of Lightning's CSV and TensorBoard loggers; see `import_runs`.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp()) / "version_0"
+    >>> folder.mkdir()
+    >>> with (folder / "metrics.csv").open("w") as file:
+    ...     for row in ("epoch,step,val_loss", "0,7,1.0", "1,15,0.5"):
+    ...         print(row, file=file)
+    >>> rs.importers.from_lightning(folder.parent)[0].curves["val_loss"].values
+    array([1. , 0.5])
+    """
     return import_runs(path, format="lightning", **settings)
 
 
 def from_huggingface(path: AnyPath, **settings: Unpack[ImportSettings]) -> ImportedRuns:
-    """Read output folders of Hugging Face's Trainer; see `import_runs`."""
+    """Read output folders of Hugging Face's Trainer; see `import_runs`.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import json
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp()) / "run" / "checkpoint-10"
+    >>> folder.mkdir(parents=True)
+    >>> state = {"global_step": 10, "max_steps": 10, "log_history": [{"step": 10, "eval_loss": 0.5}]}
+    >>> _ = (folder / "trainer_state.json").write_text(json.dumps(state))
+    >>> rs.importers.from_huggingface(folder.parents[1])[0].curves["eval_loss"].values
+    array([0.5])
+    """
     return import_runs(path, format="huggingface", **settings)
 
 
@@ -106,12 +142,40 @@ def from_sacred(path: AnyPath, **settings: Unpack[ImportSettings]) -> ImportedRu
 
 
 def from_dvclive(path: AnyPath, **settings: Unpack[ImportSettings]) -> ImportedRuns:
-    """Read folders of DVCLive, the working tree alone; see `import_runs`."""
+    """Read folders of DVCLive, the working tree alone; see `import_runs`.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp()) / "dvclive"
+    >>> (folder / "plots" / "metrics").mkdir(parents=True)
+    >>> _ = (folder / "metrics.json").write_text('{"loss": 0.5, "step": 1}')
+    >>> with (folder / "plots" / "metrics" / "loss.tsv").open("w") as file:
+    ...     for row in (("step", "loss"), (0, 1.0), (1, 0.5)):
+    ...         print(*row, sep=chr(9), file=file)
+    >>> rs.importers.from_dvclive(folder)[0].curves["loss"].values
+    array([1. , 0.5])
+    """
     return import_runs(path, format="dvclive", **settings)
 
 
 def from_keras(path: AnyPath, **settings: Unpack[ImportSettings]) -> ImportedRuns:
-    """Read logs of Keras's CSVLogger; see `import_runs`."""
+    """Read logs of Keras's CSVLogger; see `import_runs`.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> folder = Path(mkdtemp())
+    >>> with (folder / "training.log").open("w") as file:
+    ...     for row in ("epoch,loss,val_loss", "0,1.0,1.1", "1,0.5,0.7"):
+    ...         print(row, file=file)
+    >>> len(rs.importers.from_keras(folder))
+    1
+    """
     return import_runs(path, format="keras", **settings)
 
 
@@ -132,7 +196,15 @@ def from_text(path: AnyPath, **settings: Unpack[ImportSettings]) -> ImportedRuns
 
     Examples
     --------
-    >>> rs.importers.from_text("logs", pattern=r"step:(?P<step>\d+) loss:(?P<loss>[\d.]+)")  # doctest: +SKIP
+    >>> import runspread as rs
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> with (Path(mkdtemp()) / "seed_0.txt").open("w") as file:
+    ...     for step in range(3):
+    ...         print(f"step:{step} loss:{1 / (step + 1)}", file=file)
+    >>> found = rs.importers.from_text(Path(file.name).parent, pattern=r"step:(?P<step>\d+) loss:(?P<loss>[\d.]+)")
+    >>> found[0].curves["loss"].values.round(2)
+    array([1.  , 0.5 , 0.33])
     """
     if settings.get("pattern") is None:
         raise InputError("there is no pattern", "pattern= with a named group for each metric")
@@ -170,8 +242,9 @@ def from_table(
 
     Examples
     --------
-    >>> rs.importers.from_table({"seed": [0, 1], "test_acc": [0.91, 0.93]}).table()["run"]
-    ['table row 1', 'table row 2']
+    >>> import runspread as rs
+    >>> rs.importers.from_table({"seed": [0, 1], "test_acc": [0.91, 0.93]}).table()["last test_acc"]
+    [0.91, 0.93]
     """
     given: dict[str, Any] = dict(settings)
     if seed is not None:

@@ -170,6 +170,16 @@ def follow(
                 run.log(epoch, {"loss": train_one_epoch(model)})
                 run.model(epoch, model)
             run.end(model)
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine")
+    >>> with rs.live.follow(study, seeds=0, weight_metrics=False, keep_weights=False) as run:
+    ...     run.log(1, {"loss": 0.5})
+    >>> len(study.runs)
+    1
     """
     return FollowedRun(
         study,

@@ -177,6 +177,14 @@ def tuning_loss(logits: Tensor, labels: Tensor, entropy: Tensor | float, tau: fl
         Mean entropy of the distributions.
     tau : float
         Weight of the entropy.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> logits, labels = torch.zeros(2, 3, 4), torch.tensor([0, 1, 2])  # members, examples, classes
+    >>> float(rs.nn.tuning_loss(logits, labels, 0.0, 0.0)) > 1
+    True
     """
     index = labels.expand(logits.shape[:2]).unsqueeze(-1)
     right = torch.log_softmax(logits, dim=-1).gather(-1, index).squeeze(-1)

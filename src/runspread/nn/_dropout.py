@@ -71,6 +71,14 @@ def mc_dropout(network: nn.Module, inputs: Tensor, *, passes: int = 30, seed: in
     References
     ----------
     Gal and Ghahramani (2016), arXiv 1506.02142.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Dropout(0.5), torch.nn.Linear(16, 4))
+    >>> rs.nn.mc_dropout(network, torch.randn(5, 8), passes=10).shape  # passes, examples, classes
+    torch.Size([10, 5, 4])
     """
     passes = int(check_integers(passes, "passes", 1, None))
     with dropout_active(network, seed):

@@ -211,6 +211,14 @@ def batch_ensemble(
     References
     ----------
     Wen et al. (2020), arXiv 2002.06715.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    >>> rs.nn.batch_ensemble(network, 3)(torch.randn(5, 8)).shape  # members, examples, classes
+    torch.Size([3, 5, 4])
     """
 
     def make(old: nn.Linear | nn.Conv2d) -> BatchLayer:
@@ -304,6 +312,15 @@ def hyper_batch_ensemble(
     References
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 4.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    >>> ensemble = rs.nn.hyper_batch_ensemble(network, 2).eval()
+    >>> ensemble(torch.randn(5, 8)).shape  # members, examples, classes
+    torch.Size([2, 5, 4])
     """
     check_keywords(options, HyperBatchOptions.__annotations__, "conversion")
     how = _Options(**options)
@@ -343,6 +360,14 @@ def layer_hyperparameters(
         Before conversion.
     l2, dropout : tuple of float
         Ranges; those of the paper's small networks by default.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    >>> [one.name for one in rs.nn.layer_hyperparameters(network)][:2]
+    ['l2 0', 'l2 2']
     """
     kernels = [name for name, module in network.named_modules() if type(module) in (nn.Linear, nn.Conv2d)]
     return (

@@ -32,7 +32,15 @@ class Factors(NamedTuple):
 
 
 def tile(x: Tensor, members: int) -> Tensor:
-    """Repeat a batch for every member, member-major: [B, ...] to [members * B, ...]."""
+    """Repeat a batch for every member, member-major: [B, ...] to [members * B, ...].
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> rs.nn.tile(torch.zeros(5, 8), 3).shape
+    torch.Size([15, 8])
+    """
     return x.repeat(members, *[1] * (x.ndim - 1))
 
 

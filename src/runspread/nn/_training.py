@@ -71,6 +71,16 @@ def train_ensemble(
     References
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 4.3 and appendix.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> network = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 4))
+    >>> ensemble = rs.nn.batch_ensemble(network, 2)
+    >>> log = rs.nn.train_ensemble(ensemble, torch.randn(64, 8), torch.randint(4, (64,)), steps=5)
+    >>> log.losses.shape
+    (5,)
     """
     chosen = settled(settings)
     _check_data((inputs, labels), validation)
@@ -145,6 +155,14 @@ def smoothed_cross_entropy(logits: Tensor, labels: Tensor, smoothing: Tensor | N
         Outputs of every member; true classes, the same for all.
     smoothing : Tensor [members, examples] or [], optional
         Weight of the uniform distribution in each row's target.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> logits, labels = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])
+    >>> rs.nn.smoothed_cross_entropy(logits, labels).shape
+    torch.Size([])
     """
     log_p = torch.log_softmax(logits, dim=-1)
     right = log_p.gather(-1, labels.expand(log_p.shape[:-1]).unsqueeze(-1)).squeeze(-1)

@@ -87,6 +87,16 @@ def add_digests(study: Study, *, dry_run: bool = False) -> list[str]:
     -------
     list of str
         Ids of the shards that got columns (or would).
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine", splits={"test": [0, 1]})
+    >>> with study.record(seeds=0) as run:
+    ...     run.predictions("test", [[2.0, 0.0], [0.0, 1.0]])
+    >>> len(rs.studies.add_digests(study, dry_run=True))
+    1
     """
     refuse_url(study.location, "add digests")
     with storage_errors(f"adding digests to {study.path}"):

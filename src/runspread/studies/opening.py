@@ -63,6 +63,16 @@ def create_study(
     ------
     StudyError
         The folder holds a study already, or another one than this call creates, or other files.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine", splits={"test": [0, 1, 1, 0]})
+    >>> with study.record(seeds=0, hyperparameters={"lr": 0.1}) as run:
+    ...     run.predictions("test", [[2.0, 0.0], [0.0, 1.0], [0.5, 0.0], [1.0, 0.5]])
+    >>> study.runs[0].accuracy
+    {'test': 0.75}
     """
     home = home_at(path, storage)
     labels = {str(name): check_labels(values) for name, values in check_mapping(splits, "splits").items()}
@@ -131,6 +141,15 @@ def open_study(path: str | os.PathLike[str], *, check: bool = True, storage: Map
         A newer runspread wrote the study.
     CorruptShardError
         The labels that it was created with are missing or not readable.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> folder = mkdtemp() + "/mine"
+    >>> made = rs.create_study(folder, splits={"test": [0, 1, 1]})
+    >>> len(rs.open_study(folder).runs)
+    0
     """
     study = _opened(home_at(path, storage), check=check)
     if study.corrupt:

@@ -123,6 +123,15 @@ def study_measures(
     References
     ----------
     Martin and Mahoney (2021), arXiv:2106.00734; Jiang et al. (2019); Dziugaite et al. (2020).
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,))
+    >>> study = rs.train(small, runs=2, out=mkdtemp() + "/digits", workers=1)
+    >>> len(rs.training.study_measures(study, examples=64).runs)
+    2
     """
     check_keywords(options, MeasureOptions.__annotations__, "study_measures")
     chosen = _Options(examples=examples, seed=seed, **options)

@@ -236,7 +236,14 @@ def _own_recipe(location: str) -> Recipe:
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of the recipes that runspread brings."""
+    """Return the names of the recipes that runspread brings.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> "digits-mlp" in rs.training.recipe_names()
+    True
+    """
     return tuple(sorted(CATALOG))
 
 

@@ -33,6 +33,13 @@ def load_split(recipe: str | Recipe, split: str = "test") -> tuple[NDArray[Any],
     ------
     InputError
         No such split, or no data.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> inputs, labels = rs.training.load_split("digits-mlp")
+    >>> inputs.shape, labels.shape
+    ((360, 64), (360,))
     """
     found = load_dataset(make_recipe(recipe)).split(split)
     return found.inputs, found.labels

@@ -215,6 +215,15 @@ def fold_batch_norm(module: Any) -> Any:
     -------
     torch.fx.GraphModule
         Computes the same outputs in evaluation mode.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> import torch
+    >>> module = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4)).eval()
+    >>> folded = rs.training.fold_batch_norm(module)
+    >>> torch.allclose(folded(torch.ones(1, 1, 8, 8)), module(torch.ones(1, 1, 8, 8)), atol=1e-5)
+    True
     """
     torch = require("torch", "folding batch normalisation")
     fusion = require("torch.nn.utils.fusion", "folding batch normalisation")

@@ -65,6 +65,15 @@ def train(
         The folder holds a study of another recipe or plan; the message says what differs.
     TrainingError
         Some shards could not be trained; the others are in the study, and the message names those that are not.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,))
+    >>> study = rs.train(small, runs=2, out=mkdtemp() + "/digits", workers=1)
+    >>> study.runs.count("completed")
+    2
     """
     require("torch", "training")
     chosen = make_recipe(recipe)

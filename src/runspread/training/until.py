@@ -111,6 +111,15 @@ def train_until(
         The baseline has too few accuracies on `split`, other examples, or is this very study.
     StudyError
         The study was trained under another plan of looks. Also what `train` raises.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,))
+    >>> found = rs.train_until(small, until="se=5", max_runs=6, out=mkdtemp() + "/digits", workers=1)
+    >>> found.look.verdict
+    'known'
     """
     check_keywords(options, TrainingDesign.__annotations__, "train_until")
     refuse_url(out, "train until a question is answered")

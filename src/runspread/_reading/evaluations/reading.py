@@ -55,6 +55,19 @@ def read_evals(paths: Any, **options: Unpack[EvaluationReading]) -> Answers:
     ------
     InputError
         No answer was found, or items that are other questions in other files.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> file = Path(mkdtemp()) / "answers.csv"
+    >>> rows = [f"{m},{i},{(i + k) % 3 > 0:d}" for k, m in enumerate("ab") for i in range(30)]
+    >>> with file.open("w") as opened:
+    ...     for row in ("model,item,score", *rows):
+    ...         print(row, file=opened)
+    >>> len(rs.methods.evaluations.read_evals(file))
+    60
     """
     check_keywords(options, DEFAULTS, "reading")
     how = checked(options)

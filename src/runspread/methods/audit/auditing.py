@@ -145,6 +145,16 @@ def audit(source: Any, labels: Any = None, **reading: Unpack[ReadingOptions]) ->
         There are no runs, or the source is none of these.
     MissingDataError
         The study has predictions, but none on `split`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> rs.audit(logits).findings
+    ()
     """
     how, _ = divided(audit, reading, {**DEFAULTS, "split": None}, {})
     if isinstance(source, RunEvidence):

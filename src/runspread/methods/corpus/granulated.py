@@ -94,6 +94,16 @@ def grid_scores(
     ----------
     Jiang et al. (2019), "Fantastic generalization measures", equation 5; Jiang et al. (2020), the PGDL contest, whose
     published scores this reproduces.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> depth, width = np.repeat([1, 2, 3], 6), np.tile([64, 128, 256], 6)
+    >>> metric = depth + 0.1 * rng.normal(size=18)
+    >>> rs.methods.corpus.grid_scores(metric, 1.0 * depth, {"depth": depth, "width": width}).axes
+    ('depth', 'width')
     """
     mu, g = np.asarray(metric, dtype=np.float64), np.asarray(gap, dtype=np.float64)
     lengths = {len(mu), len(g), *(len(column) for column in hyperparameters.values())}

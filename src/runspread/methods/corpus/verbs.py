@@ -86,6 +86,16 @@ def paradox(
     References
     ----------
     Martin and Mahoney (2021), arXiv:2106.00734; Jiang et al. (2019, 2020) for the scores over the grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> depth, x = np.repeat([1, 2, 4], 10), rng.normal(size=30)
+    >>> sweep = {"depth": depth, "test_accuracy": 3 * depth - x, "alpha": x + 2 * depth}
+    >>> rs.paradox(sweep, n_resamples=200)["alpha"].verdict
+    'reversal'
     """
     rows, corpora = _table_of(table, spectra_options or {})
     axes = tuple(hyperparameters or ())
@@ -126,6 +136,17 @@ def corpus_table(source: Any, *, spectra_options: SpectraOptions | None = None) 
     ------
     InputError
         Something else, or measures of a run that is there twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine")
+    >>> with study.record(seeds=0, hyperparameters={"lr": 0.1}) as run:
+    ...     run.weights({"fc.weight": np.random.default_rng(0).normal(size=(80, 60))})
+    >>> list(rs.methods.corpus.corpus_table(study).columns)[:5]
+    ['study', 'run', 'lr', 'depth', 'log_norm']
     """
     studies = [source] if _is_study(source) else source
     if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):

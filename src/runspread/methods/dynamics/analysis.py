@@ -97,6 +97,16 @@ def dynamics(
     -----
     Runs that were logged at different steps are compared in steps. Source: Hu, Chen, Saphra, Cho, *Latent State Models
     of Training Dynamics*, TMLR 2023 (arXiv 2308.09543).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.repeat([[0.0, 0.0], [3.0, 1.0]], 15, axis=0)  # two phases
+    >>> runs = {f"seed {k}": dict(zip(("l1", "l2"), (levels + 0.1 * rng.normal(size=(30, 2))).T)) for k in range(8)}
+    >>> rs.dynamics(runs, states=[2], restarts=2, standardize="pooled").map.n_routes
+    1
     """
     check_choice(preset, "preset", PRESETS)
     check_choice(direction, "direction", DIRECTIONS)

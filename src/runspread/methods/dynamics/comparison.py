@@ -154,6 +154,17 @@ def compare_maps(
     ------
     InputError
         The second lacks a metric of the first, or was standardised in another way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.repeat([[0.0, 0.0], [3.0, 1.0]], 15, axis=0)  # two phases
+    >>> runs = {f"seed {k}": dict(zip(("l1", "l2"), (levels + 0.1 * rng.normal(size=(30, 2))).T)) for k in range(8)}
+    >>> found = rs.dynamics(runs, states=[2], restarts=2, standardize="pooled", outcome=dict.fromkeys(runs, 15))
+    >>> rs.methods.dynamics.compare_maps(found, found, bootstraps=10).visits.shape
+    (2, 2)
     """
     frames = _in_units_of(before.prepared, after.prepared)
     model, n_states = before.model, before.model.n_states

@@ -52,6 +52,13 @@ def convergence_index(curves: Any, threshold: float, *, direction: str = "above"
     Notes
     -----
     Source: Hu et al. 2023, section 4 (convergence time).
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> curves = {"seed 0": [0.1, 0.6, 0.95, 0.97], "seed 1": [0.1, 0.3, 0.5, 0.92]}
+    >>> rs.methods.dynamics.convergence_index(curves, 0.9).index
+    array([2, 3])
     """
     check_choice(direction, "direction", ("above", "below"))
     rows = list(curves.values()) if isinstance(curves, Mapping) else list(curves)

@@ -260,6 +260,17 @@ def training_map(
     Notes
     -----
     Transitions that no run makes are excluded whatever their probability. Source: Hu et al. 2023, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.repeat([[0.0, 0.0], [3.0, 1.0]], 15, axis=0)  # two phases
+    >>> runs = [levels + 0.1 * rng.normal(size=(30, 2)) for _ in range(8)]
+    >>> model = rs.methods.hmm.fit_hmm(runs, 2, restarts=2)
+    >>> rs.methods.dynamics.training_map(model, runs).n_routes
+    1
     """
     frames = as_frames(sequences, model.n_metrics)
     capped = None

@@ -85,6 +85,12 @@ def trajectory_dissimilarity(occupancy: ArrayLike, *, ground: str = "tv") -> flo
     Notes
     -----
     Source: Hu et al. 2023, section 4 (trajectory dissimilarity); they do not state the ground distance.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.dynamics.trajectory_dissimilarity([[1.0, 0.0], [0.5, 0.5]])
+    0.5
     """
     shares = np.asarray(occupancy, dtype=np.float64)
     if ground not in ("tv", "label"):

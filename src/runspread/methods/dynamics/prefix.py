@@ -202,6 +202,21 @@ def predict_from_prefix(
     each run's own), only the prefix is decoded, and the model has not seen the run. The probability is the share among
     training runs with the same route so far, drawn towards the share for the same state and the share overall (one
     pseudo-run each). So is the probability of each route; routes are those of the result's map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> runs, finished = {}, {}
+    >>> for seed in range(20):  # half of the runs lose time in another phase
+    ...     lost = 12 * (seed % 2)
+    ...     path = np.repeat([0, 1, 2], [10, lost, 40 - lost])[:40]
+    ...     values = np.array([[0, 0], [2, -4], [5, 3]])[path] + 0.1 * rng.normal(size=(40, 2))
+    ...     runs[f"seed {seed}"], finished[f"seed {seed}"] = dict(zip(("l1", "l2"), values.T)), 10 + lost
+    >>> found = rs.dynamics(runs, outcome=finished, states=[3], restarts=2, standardize="pooled")
+    >>> rs.methods.dynamics.predict_from_prefix(found, (0.2, 0.4), folds=2, restarts=1).fractions
+    array([0.2, 0.4])
     """
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares < 1)).all():

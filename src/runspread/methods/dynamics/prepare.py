@@ -182,6 +182,16 @@ def prepare_sequences(
     A metric that is constant in every run, or was never recorded, is dropped; one constant in some runs is 0 there
     (constant: standard deviation at most 1e-12 · max(1, abs(mean))). Runs that were logged at different steps are kept
     where they have a grid in common, and counted in steps. Source: Hu et al. 2023, section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.repeat([[0.0, 0.0], [3.0, 1.0]], 15, axis=0)  # two phases
+    >>> runs = [levels + 0.1 * rng.normal(size=(30, 2)) for _ in range(8)]
+    >>> rs.methods.dynamics.prepare_sequences(np.stack(runs), columns=["l1", "l2"]).columns
+    ('l1', 'l2')
     """
     logs = read_logs(sequences, columns=columns, metrics=metrics, steps=steps, lengths=lengths)
     return prepared_logs(logs, first_n=first_n, diverged=diverged, standardize=standardize, redundant=redundant)

@@ -103,6 +103,17 @@ def map_stability(
     -------
     MapStability
         States are matched to those of the result by the assignment that agrees on most checkpoints.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.repeat([[0.0, 0.0], [3.0, 1.0]], 15, axis=0)  # two phases
+    >>> runs = {f"seed {k}": dict(zip(("l1", "l2"), (levels + 0.1 * rng.normal(size=(30, 2))).T)) for k in range(8)}
+    >>> found = rs.dynamics(runs, states=[2], restarts=2, standardize="pooled", outcome=dict.fromkeys(runs, 15))
+    >>> rs.methods.dynamics.map_stability(found, bootstraps=3, restarts=1).detours
+    ()
     """
     if bootstraps < 1:
         raise InputError(f"got bootstraps={bootstraps}", "at least 1")

@@ -136,6 +136,16 @@ def read_candidates(
     ------
     InputError
         No usable run, or numbers and labels that do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> rs.methods.ensembles.read_candidates(logits, labels).ids[:2]
+    ('run 0', 'run 1')
     """
     options: CandidateOptions = {"split": split, "kind": kind, "nan": nan, "ignore_index": ignore_index}
     return candidates_of(source, labels, options)

@@ -135,6 +135,16 @@ def diversity(
     References
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 5; Fort et al. (2019), arXiv 1912.02757, for the disagreement.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> bool(rs.methods.ensembles.diversity(logits, labels).disagreement > 0)
+    True
     """
     how = reading_of(reading, "diversity", ("kl_pairs", "ignore_index"))
     members = read_members(outputs, labels, **how, ignore_index=ignore_index)

@@ -195,6 +195,17 @@ def ensemble_scores(
     References
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, section 5; Guo et al. (2017), arXiv 1706.04599, for ECE.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> scores = rs.ensemble_scores(logits, labels)
+    >>> bool(scores.accuracy > 0.9)
+    True
     """
     how = reading_of(reading, "ensemble_scores", ("weights", "n_bins", "closed", "ignore_index"))
     members = read_members(outputs, labels, **how, ignore_index=ignore_index)
@@ -230,6 +241,16 @@ def ensemble_probabilities(
     -------
     ndarray of float64 [examples, classes]
         Averaged probabilities; never averaged logits or weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> rs.methods.ensembles.ensemble_probabilities(logits).shape
+    (200, 4)
     """
     members = read_members(outputs, kind=kind, nan=nan, needs_labels=False)
     averaged = mean_probabilities(members, weights)

@@ -251,6 +251,17 @@ def select_ensemble(
     References
     ----------
     Caruana et al. (2004), ICML; Wenzel et al. (2020), arXiv 2006.13570, algorithm 1 (``hyper_ens``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> chosen = rs.methods.ensembles.select_ensemble(logits, labels, 3)
+    >>> chosen.size
+    3
     """
     check_choice(objective, "objective", OBJECTIVES)
     size = int(check_integers(size, "size", 1, None))

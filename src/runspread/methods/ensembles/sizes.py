@@ -126,6 +126,20 @@ def ensemble_sizes(
     -------
     EnsembleSizes
         A curve for ``greedy``, ``top K`` and ``random`` (median), and the band of the random subsets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> choose, report = logits[:, :100], logits[:, 100:]
+    >>> found = rs.methods.ensembles.ensemble_sizes(
+    ...     choose, labels[:100], report=report, report_labels=labels[100:], sizes=(1, 2, 4)
+    ... )
+    >>> found.sizes
+    array([1, 2, 4])
     """
     check_choice(objective, "objective", OBJECTIVES)
     wanted = np.unique(check_integers(list(sizes), "sizes", 1, None))

@@ -175,7 +175,7 @@ def plan_evals(
     >>> known = rs.methods.evaluations.Spreads(seed=0.0004, item=0.05, inter=0.01, decode=0.1)
     >>> plan = rs.methods.evaluations.plan_evals(gap=0.05, spreads=known, cost={"training": 50, "sample": 0.01})
     >>> plan.designs[0].seeds
-    4
+    5
     """
     check_keywords(settings, {**READING, **_PLANNING}, "plan_evals")
     options: dict[str, Any] = {**_PLANNING, **settings}

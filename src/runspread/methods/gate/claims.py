@@ -140,6 +140,13 @@ def stand_in(losses: Floats, sd: float) -> float:
 
     `sd` must not depend on which run is on which side, or the permutation test would not be exact: it is the noise of
     the climb, or without one the spread of all `losses`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> round(rs.methods.gate.stand_in(np.array([3.1, 3.2, np.inf]), 0.01), 3)  # what a failed run counts as
+    3.3
     """
     finite = losses[np.isfinite(losses)]
     if not len(finite):

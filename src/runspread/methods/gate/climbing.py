@@ -32,6 +32,12 @@ def decide(outcomes: Sequence[float], bar: float, rule: str = "two", *, slack: f
     -------
     str
         keep, drop, run again or confirm.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.gate.decide([3.1, 3.2], bar=3.3)
+    'keep'
     """
     runs = RUNS[check_choice(rule, "rule", RUNS)]
     deciding = outcomes[: DECIDING[rule]]

@@ -39,6 +39,12 @@ def permutation_p(start: ArrayLike, end: ArrayLike, *, seed: int = 0) -> float:
     -----
     All arrangements are counted, not listed: the sums of all subsets of each half of the runs are sorted, and pairs of
     them are counted by bisection. 16 and 16 runs have 601,080,390 arrangements and take some milliseconds.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> round(rs.methods.gate.permutation_p([3.3, 3.4, 3.35, 3.38], [3.1, 3.2, 3.15, 3.12]), 4)
+    0.0143
     """
     first, second = _checked(start, "start"), _checked(end, "end")
     pooled = np.concatenate([first, second])
@@ -88,6 +94,12 @@ def sign_flip_p(start: ArrayLike, end: ArrayLike) -> float:
     -------
     float
         Share of the flips of signs whose sum of differences is at most as large as the one seen.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.gate.sign_flip_p([3.3, 3.4, 3.35, 3.38], [3.1, 3.2, 3.15, 3.12])
+    0.0625
     """
     first, second = _checked(start, "start"), _checked(end, "end")
     if len(first) != len(second) or len(first) > 20:
@@ -135,6 +147,12 @@ def welch_min_p(start: ArrayLike, end: ArrayLike) -> float:
     ----------
     start, end : array_like [runs]
         Finite outcomes, two or more per side, smaller is better.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> round(rs.methods.gate.welch_min_p([3.3, 3.4, 3.35, 3.38], [3.1, 3.2, 3.15, 3.12]), 5)
+    0.003
     """
     from scipy.stats import t
 

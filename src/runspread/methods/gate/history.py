@@ -14,6 +14,12 @@ def expected_best(runs: int) -> float:
     ----------
     runs : int
         From 1; 100 runs: 2.51.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> round(rs.methods.gate.expected_best(100), 2)  # standard deviations that the best of 100 looks too good
+    2.51
     """
     from scipy.integrate import quad
     from scipy.stats import norm
@@ -34,6 +40,12 @@ def noise_of_chance(gain: float, runs: int) -> float:
         How much better the best run is than the first.
     runs : int
         Runs after the first.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> round(rs.methods.gate.noise_of_chance(0.05, 100), 3)
+    0.02
     """
     best = expected_best(runs)
     return gain / best if best > 0 else math.inf

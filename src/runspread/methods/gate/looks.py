@@ -62,6 +62,12 @@ def certificate_looks(
     ------
     InputError
         No look has runs enough to reach its level.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> [look.runs for look in rs.methods.gate.certificate_looks(0.05)]
+    [5, 10, 16]
     """
     check_choice(test, "test", TESTS)
     if not 0 < spent < 1:
@@ -105,7 +111,14 @@ def judge(p: float, guards: list[float], look: Look, *, last: bool) -> str:
 
 
 def confirmation_level(wealth: float) -> float:
-    """Return the level of the next confirmation of a try under the rule "strict"."""
+    """Return the level of the next confirmation of a try under the rule "strict".
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> round(rs.methods.gate.confirmation_level(0.05), 3)
+    0.01
+    """
     return CONFIRMATION_SHARE * wealth
 
 
@@ -118,6 +131,12 @@ def confirmation_levels(certified: list[bool], alpha: float) -> list[float]:
         How each confirmation ended.
     alpha : float
         Wealth at first, which bounds the chance of any false keep.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> [round(level, 4) for level in rs.methods.gate.confirmation_levels([False, True], 0.05)]
+    [0.01, 0.008]
     """
     wealth, levels = alpha, list[float]()
     for kept in certified:

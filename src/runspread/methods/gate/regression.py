@@ -84,6 +84,12 @@ def regression_limits(baseline_runs: int, false_red: float = FALSE_RED, *, max_r
     Limits
         Each stage has the square root of the rate: fresh runs are independent given the baseline, and both limits are
         exceeded most by the same baselines, so the rates multiply.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.gate.regression_limits(20).baseline_runs
+    20
     """
     if max_runs == 1:
         return Limits(-math.inf, tolerance_factor(baseline_runs, 1, false_red), 1, baseline_runs)
@@ -219,6 +225,15 @@ def regression_test(
     Notes
     -----
     A tolerance bound, not a test at a level that holds on average over baselines: see `tolerance_factor`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> baseline = rng.normal(0.3, 0.01, 20)
+    >>> rs.methods.gate.regression_test([0.305, 0.298, 0.301, 0.299], baseline).red
+    False
     """
     values = check_values(baseline)
     scale = Scale.of(values, higher=higher)
@@ -264,6 +279,14 @@ def shown_not_worse(
     Judged
         With its verdict. Student's form and Welch's have to agree: a small level finds Welch's too sure of few new runs
         against many.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> rs.methods.gate.shown_not_worse(rng.normal(0.3, 0.01, 5), rng.normal(0.3, 0.01, 20), 0.1, level=0.05).verdict
+    'not worse'
     """
     old, arm = Arm.of(np.asarray(baseline, dtype=np.float64)), Arm.of(np.asarray(new, dtype=np.float64))
     forms = [form for form in (student_form(old, arm), welch_form(old, arm)) if not math.isnan(form.se)]

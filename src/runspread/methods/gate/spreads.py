@@ -48,6 +48,13 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Noise:
     -------
     Noise
         Standard deviation, degrees of freedom, and whether the spread differs by state.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> found = rs.methods.gate.noise({"start": [3.28, 3.31, 3.30], "wider": [3.20, 3.24]})
+    >>> round(float(found.noise_sd), 3)
+    0.021
     """
     groups = [np.asarray(values, dtype=np.float64) for values in runs.values() if len(values) > 1]
     df = sum(len(group) - 1 for group in groups)
@@ -58,7 +65,15 @@ def noise(runs: Mapping[str, Sequence[float]]) -> Noise:
 
 
 def noise_warnings(runs: Mapping[str, Sequence[float]], found: Noise) -> list[str]:
-    """Return what a reader of the noise should know, a sentence each."""
+    """Return what a reader of the noise should know, a sentence each.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> runs = {"start": [3.28, 3.31, 3.30], "wider": [3.20, 3.24]}
+    >>> rs.methods.gate.noise_warnings(runs, rs.methods.gate.noise(runs))
+    ['The noise rests on 3 degrees of freedom: run the start 4 times.']
+    """
     notes = list[str]()
     if found.noise_df < ENOUGH_DF:
         notes.append(f"The noise rests on {count(found.noise_df, 'degree')} of freedom: run the start 4 times.")

@@ -40,6 +40,12 @@ def tolerance_factor(baseline_runs: int, new_runs: int, false_red: float, *, sur
     quantile of ``1 - false_red`` (one-sided tolerance limits; Krishnamoorthy and Mathew, Statistical Tolerance
     Regions, 2009, section 2.2). A level that holds on average over baselines would not hold for the one that a
     repository has: with 10 runs, 5 % of baselines would give 5 % false alarms or more at a level of 1 %.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> round(rs.methods.gate.tolerance_factor(20, 1, 0.01), 2)
+    3.3
     """
     if baseline_runs < 2 or new_runs < 1:
         raise InputError(f"a baseline of {baseline_runs} and {new_runs} new runs", "at least 2, and 1")

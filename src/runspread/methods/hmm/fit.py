@@ -56,6 +56,16 @@ def fit_hmm(
     EM as in hmmlearn 0.3 (its formulas, stopping rule and, with ``prior=0.01``, its prior) on all restarts at once,
     with scaled recursions that are checked for lost paths and repeated in log space where they may have lost one.
     Source: Rabiner 1989; Hu et al. 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.repeat([[0.0, 0.0], [3.0, 1.0]], 15, axis=0)  # two phases
+    >>> runs = [levels + 0.1 * rng.normal(size=(30, 2)) for _ in range(8)]
+    >>> rs.methods.hmm.fit_hmm(runs, 2, restarts=2).n_states
+    2
     """
     frames, settings = as_frames(sequences), settings_of(options, fit_hmm)
     if n_states < 1:

@@ -247,6 +247,16 @@ def select_hmm(
     consistent for models fitted to the data it is computed on (Schwarz 1978), at the best restart. It takes checkpoints
     of one state as independent: metrics that drift or fluctuate slowly take more states than there are phases (of noise
     without any phases and an autocorrelation of 0.9 it did so every time).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> levels = np.repeat([[0.0, 0.0], [3.0, 1.0]], 15, axis=0)  # two phases
+    >>> runs = [levels + 0.1 * rng.normal(size=(30, 2)) for _ in range(8)]
+    >>> rs.methods.hmm.select_hmm(runs, [1, 2], restarts=2).n_states
+    2
     """
     check_choice(preset, "preset", PRESETS)
     published: Any = PAPER if preset == "paper" else {}

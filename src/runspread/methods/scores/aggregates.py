@@ -191,6 +191,14 @@ def t_boot_interval(
     Its standard error is the spread over stratified resamples with stretched deviations (of means, and so of the
     optimality gap, in closed form), and the degrees of freedom are those of the mean (Satterthwaite): percentile
     intervals cover 53 to 80 % at two runs of each task.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> arms = [[np.array([0.8, 0.9, 0.85])], [np.array([0.7, 0.75, 0.8])]]  # of each arm the runs by task
+    >>> len(rs.methods.scores.t_boot_interval(arms, "mean", 0.95))
+    3
     """
     check_choice(kind, "aggregate", AGGREGATES)
     estimates = [aggregate_of(arm, kind, gamma) for arm in arms]
@@ -218,7 +226,17 @@ def percentile_interval(
     draws: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Return the stratified percentile interval of rliable, which covers too little at few runs."""
+    """Return the stratified percentile interval of rliable, which covers too little at few runs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> arms = [[np.array([0.8, 0.9, 0.85])], [np.array([0.7, 0.75, 0.8])]]  # of each arm the runs by task
+    >>> low, high = rs.methods.scores.percentile_interval(arms, "iqm", 0.95)
+    >>> bool(low <= high)
+    True
+    """
     found = _drawn(arms, kind, gamma, draws, seed, stretched=False)
     low, high = np.quantile(found, [(1 - confidence_level) / 2, (1 + confidence_level) / 2])
     return float(low), float(high)

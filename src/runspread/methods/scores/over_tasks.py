@@ -252,8 +252,8 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
     --------
     >>> import runspread as rs
     >>> rows = [
-    ...     {"method": name, "task": task, "seed": seed, "accuracy": mean + 0.001 * seed + at / 99}
-    ...     for name, mean in (("old", 0.70), ("new", 0.72)) for at, task in enumerate("abcd") for seed in range(3)
+    ...     {"method": name, "task": task, "seed": seed, "accuracy": 0.7 + gain * (at + 9) + 0.001 * seed}
+    ...     for name, gain in (("old", 0.0), ("new", 0.002)) for at, task in enumerate("abcd") for seed in range(3)
     ... ]
     >>> rs.methods.scores.compare_tasks(rows, metric="accuracy").verdicts
     ('better',)

@@ -201,6 +201,15 @@ def layer_metrics(
     ----------
     Martin and Mahoney, "Post-mortem on a deep learning contest: a Simpson's paradox and the complementary roles of
     scale metrics versus shape metrics" (2021), arXiv:2106.00734.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> round(rs.methods.spectra.layer_metrics(weight)["stable_rank"], 1)
+    3.6
     """
     check_settings(settings, LayerSettings.__annotations__, layer_metrics)
     array, rest = np.asarray(weight), dict[str, Any](settings)

@@ -116,6 +116,15 @@ def fit_marchenko_pastur(eigenvalues: ArrayLike, N: int, M: int, *, require_bulk
     Nelder-Mead: the procedure of WeightWatcher 0.7, whose result it reproduces. The kernel estimate does not depend on
     the scale, so it is computed once, exactly, from prefix sums. Marchenko and Pastur (1967); spikes are counted above
     the edge plus a Tracy-Widom width.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> weight = np.random.default_rng(0).normal(size=(200, 100))
+    >>> values = rs.methods.spectra.spectrum(weight).eigenvalues
+    >>> rs.methods.spectra.fit_marchenko_pastur(values, 200, 100).num_spikes
+    0
     """
     values = np.sort(np.asarray(eigenvalues, dtype=np.float64).ravel())
     if not values.size or not np.isfinite(values).all() or values[0] < 0 or values[-1] <= 0:

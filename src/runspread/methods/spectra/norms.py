@@ -78,6 +78,12 @@ def output_margins(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
         Of one network.
     labels : array_like of int [examples]
         True classes.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.spectra.output_margins([[2.0, 0.5], [0.0, 1.0]], [0, 0])
+    array([ 1.5, -1. ])
     """
     scores = check_logits(logits, shape=(None, None)).astype(np.float64)
     truth = check_labels(labels, scores.shape[1])
@@ -98,6 +104,16 @@ def margin_percentile(logits: ArrayLike, labels: ArrayLike, share: float = 0.1) 
         As in `output_margins`, over training examples.
     share : float
         0.1 in Jiang et al. (2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> bool(rs.methods.spectra.margin_percentile(logits[0], labels) < 2)
+    True
     """
     margins = np.sort(output_margins(logits, labels))
     return float(margins[max(1, int(np.floor(share * len(margins) + 1e-9))) - 1])
@@ -135,6 +151,16 @@ def norm_measures(
     ----------
     Jiang et al., "Fantastic generalization measures and where to find them" (2019); Dziugaite et al., "In search of
     robust measures of generalization" (2020), appendix C.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> found = rs.methods.spectra.norm_measures({"fc.weight": weight}, n_train=1000)
+    >>> sorted(found.raw)[:2]
+    ['fro_over_spec', 'l2']
     """
     matrices = _matrices(weights)
     if not matrices or n_train < 1:
@@ -236,6 +262,17 @@ def accuracy_of(
         Examples.
     labels : array_like of int [examples]
         Their classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> class Network:
+    ...     def logits(self, weights, inputs):
+    ...         return inputs @ weights["w"]
+    >>> inputs, labels = np.eye(3), [0, 1, 2]
+    >>> rs.methods.spectra.accuracy_of(Network(), inputs, labels)({"w": np.eye(3)})
+    1.0
     """
     truth = check_labels(labels)
 

@@ -47,6 +47,18 @@ def study_spectra(
     ------
     InputError
         No run has weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine")
+    >>> for seed in range(3):
+    ...     with study.record(seeds=seed) as run:
+    ...         run.weights({"fc.weight": np.random.default_rng(seed).normal(size=(80, 60))})
+    >>> rs.methods.spectra.study_spectra(study).metrics["alpha"].shape  # runs, steps
+    (3, 1)
     """
     check_keywords(options, SpectraOptions.__annotations__, "study_spectra")
     progress = options.pop("progress", None)

@@ -187,6 +187,14 @@ def fit_power_law(
     References
     ----------
     Clauset, Shalizi, Newman (2009), "Power-law distributions in empirical data", sections 3 and 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> values = np.random.default_rng(0).pareto(2.0, size=2000) + 1  # exponent 3
+    >>> round(rs.methods.spectra.fit_power_law(values, xmin=1.0).alpha, 1)
+    3.0
     """
     check_settings(settings, TailSettings.__annotations__, fit_power_law)
     rules = TailRules(**settings)

@@ -102,6 +102,16 @@ def perturbation_tolerance(
         Bisection steps, and draws of noise in each.
     seed : int or Generator, optional
         Seed of the noise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> kept = lambda weights: float(np.abs(weights["fc.weight"] - weight).mean() < 0.05)  # stands for an accuracy
+    >>> bool(rs.methods.spectra.perturbation_tolerance({"fc.weight": weight}, kept, seed=0) > 0)
+    True
     """
     check_choice(noise, "noise", ("plain", "magnitude"))
     arrays = {name: np.asarray(weight) for name, weight in weights.items()}
@@ -305,6 +315,16 @@ def pac_bayes_measures(
         From `perturbation_tolerance`.
     n_train : int
         Number of training examples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> start = {"fc.weight": 0 * weight}
+    >>> len(rs.methods.spectra.pac_bayes_measures({"fc.weight": weight}, start, 0.1, 0.1, 1000))
+    6
     """
     if not (sigma > 0 and sigma_magnitude > 0 and n_train > 0):
         raise InputError(f"got noise levels {sigma} and {sigma_magnitude}, {n_train} examples", "positive numbers")

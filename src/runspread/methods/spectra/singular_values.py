@@ -147,6 +147,15 @@ def spectrum(
     -----
     Arithmetic is in float64. There is no division by N. The floor is the larger of the round-off of the computation
     and four times the edge of the spectrum of rounding noise, ``(u^2/3) mean(w^2) (sqrt(N)+sqrt(M))^2``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> len(rs.methods.spectra.spectrum(weight).eigenvalues)
+    100
     """
     check_choice(layout, "layout", LAYOUTS)
     check_choice(conv_mode, "conv_mode", CONV_MODES)

@@ -98,6 +98,16 @@ def truncate_weights(
     -----
     The data-dependent shape metric of Martin and Mahoney (2021), section 3.2, is the training accuracy of the result
     with 10 or 20 % kept. The truncation is exact.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> smooth = rs.methods.spectra.truncate_weights({"fc.weight": weight}, 0.2)
+    >>> int(np.linalg.matrix_rank(smooth["fc.weight"]))
+    20
     """
     factors = _Factors(weights, groups or {}, kinds or {}, stacked)
     return factors.truncated(_checked_keep(keep))
@@ -127,6 +137,15 @@ def svd_smoothing(
     References
     ----------
     Martin and Mahoney (2021), arXiv:2106.00734.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> len(rs.methods.spectra.svd_smoothing({"fc.weight": weight}, lambda weights: 0.5).table())
+    3
     """
     checked = [_checked_keep(one) for one in keep]
     if not checked:

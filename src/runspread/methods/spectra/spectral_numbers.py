@@ -113,6 +113,16 @@ def spectral_distance(first: ArrayLike, second: ArrayLike) -> float:
     ----------
     first, second : array_like [n]
         Eigenvalues.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> values = rs.methods.spectra.spectrum(weight).eigenvalues
+    >>> rs.methods.spectra.spectral_distance(values, values)
+    0.0
     """
     a, b = (np.sort(np.asarray(values, dtype=np.float64)) for values in (first, second))
     if a.shape != b.shape:
@@ -130,6 +140,16 @@ def density_distance(first: ArrayLike, second: ArrayLike) -> float:
     ----------
     first, second : array_like
         Eigenvalues, of any two lengths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> values = rs.methods.spectra.spectrum(weight).eigenvalues
+    >>> rs.methods.spectra.density_distance(values, values)
+    0.0
     """
     a, b = (np.sort(np.asarray(values, dtype=np.float64)) for values in (first, second))
     a, b = a / np.mean(a), b / np.mean(a)
@@ -175,6 +195,14 @@ def fit_without_fingers(
     Notes
     -----
     The search stops without accepting anything where the exponent falls to 2 or below.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> values = np.append(np.random.default_rng(0).pareto(2.0, size=500) + 1, 1e6)  # one value far out
+    >>> bool(rs.methods.spectra.fit_without_fingers(values).alpha > 1)
+    True
     """
     ordered = np.sort(np.asarray(values, dtype=np.float64))
 

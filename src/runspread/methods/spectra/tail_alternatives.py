@@ -159,6 +159,14 @@ def fit_truncated_power_law(
     References
     ----------
     Clauset, Shalizi, Newman (2009), table 2.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> values = np.random.default_rng(0).pareto(2.0, size=500) + 1
+    >>> bool(rs.methods.spectra.fit_truncated_power_law(values, xmin=1.0).alpha > 1)
+    True
     """
     check_choice(select, "select", ("power_law", "truncated"))
     plain = _usable(fit_power_law(values, xmin=xmin, min_tail=min_tail))
@@ -189,6 +197,16 @@ def compare_tails(fit: PowerLawFit, alternatives: tuple[str, ...] = ALTERNATIVES
     References
     ----------
     Vuong (1989); Clauset, Shalizi, Newman (2009), section 5.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> fit = rs.methods.spectra.fit_power_law(rs.methods.spectra.spectrum(weight).eigenvalues)
+    >>> rs.methods.spectra.compare_tails(fit).table()["alternative"]
+    ['truncated_power_law', 'lognormal', 'exponential', 'stretched_exponential']
     """
     if not isinstance(fit, PowerLawFit):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(

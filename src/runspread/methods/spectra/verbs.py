@@ -74,6 +74,15 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     References
     ----------
     Martin and Mahoney (2021), arXiv:2106.00734.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> model = rs.spectra({"fc.weight": rng.normal(size=(300, 200)), "fc.bias": rng.normal(size=300)})
+    >>> model.used
+    ('fc.weight',)
     """
     check_keywords(options, SpectraOptions.__annotations__, "spectra")
     check_choice(options.get("conv_mode", "slices"), "conv_mode", [mode for mode in CONV_MODES if mode != "fft"])

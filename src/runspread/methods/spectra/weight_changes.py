@@ -56,6 +56,15 @@ def clip_traps(
         As in `spectrum`.
     seed : int or Generator, optional
         Seed of the permutations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> rs.methods.spectra.clip_traps(weight, seed=0).weight.shape
+    (160, 100)
     """
     array, rng = np.asarray(weight), np.random.default_rng(check_seed(seed))
     blocks = matrices_of(array, layout=layout, groups=groups)
@@ -136,6 +145,15 @@ def weight_distances(first: Mapping[str, ArrayLike], second: Mapping[str, ArrayL
     ------
     InputError
         Names or shapes differ, or there are no matrices.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> weight = rng.normal(size=(160, 100)) @ np.diag(np.arange(1, 101.0) ** -0.6)  # a heavy tail
+    >>> rs.methods.spectra.weight_distances({"fc.weight": weight}, {"fc.weight": weight}).table()["relative"]
+    [0.0]
     """
     a = {name: np.asarray(weight, dtype=np.float64) for name, weight in first.items()}
     b = {name: np.asarray(weight, dtype=np.float64) for name, weight in second.items()}

@@ -182,6 +182,16 @@ def trimming_scores(
     ------
     InputError
         Fewer than four runs with both a level and scores; no labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 2
+    >>> outputs = 2 * np.eye(2)[labels] + rng.normal(size=(8, 200, 2))  # [runs, examples, classes]
+    >>> rs.methods.trimming.trimming_scores(outputs, labels, resamples=20).level.shape
+    (8,)
     """
     named = ("levels", "n_accuracy_bins", "n_bins", "confidence_level", "resamples", "seed")
     how = reading_of(reading, "trimming_scores", named)

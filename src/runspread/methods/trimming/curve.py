@@ -122,6 +122,15 @@ def trimming_curve(
     -------
     TrimmingCurve
         The curve; ``plot_trimming_curve`` and ``plot_trimmed_cdf`` draw it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> reference, candidate = rng.normal(size=300), np.append(rng.normal(size=240), rng.normal(5, 0.3, size=60))
+    >>> round(rs.methods.trimming.trimming_curve(reference, candidate).level, 2)
+    0.09
     """
     given = None if alphas is None else check_alphas(alphas)
     start = 0.0 if given is None else given[0]

@@ -129,6 +129,16 @@ def trimmed_examples(
     ------
     InputError
         Levels of other runs, other examples or other settings; or what `trimming` raises.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 2
+    >>> outputs = 2 * np.eye(2)[labels] + rng.normal(size=(8, 200, 2))  # [runs, examples, classes]
+    >>> rs.methods.trimming.trimmed_examples(outputs, labels=labels).trimmed.shape
+    (200,)
     """
     check_settings(settings, ScalarOptions.__annotations__, trimmed_examples)
     if levels is None:

@@ -215,6 +215,15 @@ def trimmed_distance(reference: ArrayLike, candidate: ArrayLike, alphas: ArrayLi
     Notes
     -----
     del Barrio, Inouzhe and Matran (arXiv 1903.08687) for the distance; Banerjee et al. (arXiv 2406.08307) for its use.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> reference, candidate = rng.normal(size=300), np.append(rng.normal(size=240), rng.normal(5, 0.3, size=60))
+    >>> rs.methods.trimming.trimmed_distance(reference, candidate, [0.0, 0.2]).round(2)
+    array([0.21, 0.07])
     """
     levels = check_alphas(alphas)
     pair = prepare(reference, candidate, mode)
@@ -265,6 +274,15 @@ def trimming_level(
     -----
     Exact: no grid and no bisection. Contamination below the threshold is invisible, and the level depends on the
     sample sizes through it, so compare levels of equal n, m and epsilon only. arXiv 2406.08307.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> reference, candidate = rng.normal(size=300), np.append(rng.normal(size=240), rng.normal(5, 0.3, size=60))
+    >>> round(float(rs.methods.trimming.trimming_level(reference, candidate)), 2)
+    0.09
     """
     pair = prepare(reference, candidate, mode)
     delta = threshold_terms(threshold, epsilon, pair.candidates.shape[1], pair.reference.size, mode)
@@ -303,6 +321,15 @@ def trimming_level_grid(
     -------
     float or ndarray [candidates]
         Levels of the grid, or `cap`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> reference, candidate = rng.normal(size=300), np.append(rng.normal(size=240), rng.normal(5, 0.3, size=60))
+    >>> float(rs.methods.trimming.trimming_level_grid(reference, candidate))
+    0.1
     """
     levels = check_alphas(grid)
     distances = np.atleast_2d(trimmed_distance(reference, candidate, levels, mode=mode))
@@ -338,6 +365,15 @@ def optimal_trimming(reference: ArrayLike, candidate: ArrayLike, alpha: float, *
     Trimming
         Distinct values, their weights, the fraction trimmed of each, and the distance. Optimal trimmings are not
         unique; this is the clipped mid-range one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> reference, candidate = rng.normal(size=300), np.append(rng.normal(size=240), rng.normal(5, 0.3, size=60))
+    >>> round(rs.methods.trimming.optimal_trimming(reference, candidate, 0.2).distance, 2)
+    0.07
     """
     pair = prepare(reference, check_samples(candidate, "candidate", (1,), mode), mode)
     return trimming_of(pair, check_alpha(alpha))

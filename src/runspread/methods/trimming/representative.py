@@ -221,6 +221,16 @@ def representative_size(
 
     The scalar outputs of all runs are held and sorted together: some 90 bytes per value at the
     peak, for every class of one-vs-rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 2
+    >>> outputs = 2 * np.eye(2)[labels] + rng.normal(size=(8, 200, 2))  # [runs, examples, classes]
+    >>> rs.representative_size(outputs, replicates=10).pool_size
+    4
     """
     _check_settings(kinds, tolerance)
     inputs = Inputs.of(representative_size, settings)

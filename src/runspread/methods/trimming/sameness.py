@@ -168,6 +168,16 @@ def same(
     share of disagreements (Szekely and Rizzo, doi 10.1016/j.jspi.2013.03.018), and by mean accuracy; with one run on a
     side they are not. The scalar outputs of all runs are held and sorted together: some 90 bytes per value at the peak,
     for every class of one-vs-rest.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 2
+    >>> outputs = 2 * np.eye(2)[labels] + rng.normal(size=(8, 200, 2))  # [runs, examples, classes]
+    >>> rs.same(outputs, outputs[:, ::-1], epsilon=0.05, permutations=99).same
+    True
     """
     allowed, inputs = check_alpha(alpha), Inputs.of(same, settings)
     given = [inputs.read(source) for source in (old, new)]

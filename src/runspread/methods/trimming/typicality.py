@@ -236,6 +236,17 @@ def trimming(
     more a thread, from then on; there are fewer threads where they would exceed 4 GiB), a block of candidates (some 200
     MiB), and the levels (8 bytes per class, replicate and run). 5,900 candidates of 5,000 examples against 40 take
     0.35 GiB in all. Without `references` half of the runs are the reference; hand in fewer to hold less.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> levels = rs.trimming(logits, replicates=20)
+    >>> levels.mean.shape
+    (8,)
     """
     for value, name, known in ((reference, "reference", REFERENCES), (mode, "mode", MODES)):
         check_choice(value, name, known)

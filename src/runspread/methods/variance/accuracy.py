@@ -105,6 +105,16 @@ def run_accuracies(
         As for `variance`.
     **options
         ``clusters``, and how outputs are read (``split``, ``kind``, ``nan``, ``missing``), as for `variance`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> rs.methods.variance.run_accuracies(logits, labels).accuracy.shape
+    (8,)
     """
     how, clusters = divided(run_accuracies, options, DEFAULTS_OF_OUTCOMES, {"clusters": None})
     if isinstance(source, VarianceResult):

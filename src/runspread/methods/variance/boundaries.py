@@ -50,6 +50,12 @@ def sequential_boundaries(information: Sequence[float], alpha: float, kind: str 
     -------
     ndarray of float64 [looks]
         abs(Z) at or above it stops the trial at that look.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.variance.sequential_boundaries([0.5, 1.0], 0.05).round(2)
+    array([2.16, 2.2 ])
     """
     check_choice(kind, "kind", SPENDING)
     times = np.asarray(information, np.float64) / information[-1]

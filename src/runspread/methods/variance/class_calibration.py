@@ -52,6 +52,16 @@ def calibration(
         Confidence level of the interval of the gap between disagreement and error.
     **reading : ReadingOptions
         How outputs are read: ``split``, ``kind``, ``nan``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> round(rs.calibration(logits, labels).errors.cace, 2)
+    0.35
     """
     bins = int(check_integers(bins, "bins", 1, None))
     check_confidence_level(confidence_level)

@@ -231,6 +231,12 @@ def holm_adjust(p_values: ArrayLike) -> NDArray[np.float64]:
     -------
     ndarray of float64 [comparisons]
         Reject where at most the level: the chance of any false rejection is then at most the level.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.variance.holm_adjust([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
     """
     p = np.asarray(p_values, np.float64)
     if p.ndim != 1 or p.size == 0 or not bool(((p >= 0) & (p <= 1)).all()):

@@ -157,6 +157,17 @@ def sources(
     ------
     InputError
         The seeds follow neither design.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> groups = {"all": logits[:4], "init": logits[4:]}  # in the second only the initialisation varied
+    >>> rs.methods.variance.sources(groups, labels).var_test.shape
+    (2,)
     """
     how, _ = divided(sources, reading, DEFAULTS, {})
     for key, given in (("source", source), ("correct", correct)):

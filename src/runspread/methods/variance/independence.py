@@ -115,6 +115,16 @@ def independence_test(
         Seed of the resampling.
     **reading : OutcomeOptions
         How outputs are read: ``split``, ``kind``, ``nan``, ``missing``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> bool(rs.methods.variance.independence_test(logits, labels, resamples=19).p_value <= 1)
+    True
     """
     resamples = int(check_integers(resamples, "resamples", 1, None))
     rng = np.random.default_rng(check_seed(seed))

@@ -123,6 +123,16 @@ def pair_deviations(
         Seed of the sample.
     **reading : OutcomeOptions
         How outputs are read: ``split``, ``kind``, ``nan``, ``missing``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> len(rs.methods.variance.pair_deviations(logits, labels).table()) > 0
+    True
     """
     how, _ = divided(pair_deviations, reading, DEFAULTS_OF_OUTCOMES, {})
     outcomes = as_outcomes(source, labels, correct=correct, **how)

@@ -143,6 +143,12 @@ def plan_gap(
         Runs of each configuration; 1 compares two single trainings, which shows noise only.
     source, labels, **options
         As for `plan_runs`.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> round(rs.methods.variance.plan_gap(10, error=0.05, n_examples=10_000).gap_needed, 4)
+    0.0021
     """
     if runs < 1:
         raise InputError(f"got runs={runs}", "at least one run of each")
@@ -193,6 +199,12 @@ def plan_variance(ratio: float, *, alpha: float = 0.05, power: float = 0.8) -> i
 
     The test is one-sided against zero (spec 5.2): the smallest R >= 2 with
     ``P(chi2_{R-1} > chi2_{1-alpha, R-1} / (1 + ratio)) >= power``.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.variance.plan_variance(2.0)  # runs each to tell variances that differ by a factor of two
+    11
     """
     from scipy.special import chdtrc, chdtri
 

@@ -150,6 +150,16 @@ def two_group_tasks(
     ------
     InputError
         There are fewer than two runs, more than 16 classes, or statistics without confusion matrices.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> len(rs.methods.variance.two_group_tasks(logits.argmax(-1), labels).table())
+    7
     """
     how, settings = divided(two_group_tasks, options, DEFAULTS, {"clusters": None})
     clusters: ArrayLike | None = settings["clusters"]

@@ -68,6 +68,16 @@ def best_seed_selection(
     normal, it gains ``e_N / c4(R)`` times the mean over i of ``Cov(a_-i, x_i) / sd(a_-i)`` (e_N: mean of the largest of
     N standard normals; c4: bias of a standard deviation from R runs). Nothing that picks is looked at again, so that
     equally good seeds gain exactly 0 on average.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> rs.methods.variance.best_seed_selection(logits, labels, counts=(2, 4)).fresh.gain.shape
+    (2,)
     """
     if isinstance(source, VarianceResult):
         beside = {"labels": labels, "correct": correct, "first_half": first_half, "clusters": clusters}

@@ -29,6 +29,17 @@ def run_statistics(source: Any, labels: Any = None, **options: Unpack[CountingOp
     **options
         How outputs are read (``split``, ``kind``, ``nan``), and what is counted, as in `RunStatistics` (``groups``,
         ``first_half``, ``votes``, ``keep_bits``, ``keep_confusion``, ``n_classes``).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(200) % 4
+    >>> logits = 2 * np.eye(4)[labels] + rng.normal(size=(8, 200, 4))  # [runs, examples, classes]
+    >>> counts = rs.methods.variance.run_statistics(logits, labels)
+    >>> counts.n_runs
+    8
     """
     reading, settings = divided(run_statistics, options, DEFAULTS, COUNTING)
     outcomes = as_outcomes(source, labels, n_classes=settings["n_classes"], **reading)

@@ -314,6 +314,16 @@ def load_ensemble(
         The weights differ from their checksum.
     InputError
         A network is needed, or the one given does not fit.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,), validation=300, evaluate=("test", "validation"))
+    >>> study = rs.train(small, runs=3, out=mkdtemp() + "/digits", workers=1)
+    >>> folder = rs.ensemble(study, size=2).save(mkdtemp() + "/best")
+    >>> rs.load_ensemble(folder).predict(rs.training.load_split(small)[0]).shape
+    (360, 10)
     """
     path = Path(folder)
     facts = read_facts(path)

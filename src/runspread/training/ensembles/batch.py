@@ -169,6 +169,14 @@ def train_batch_ensemble(
     References
     ----------
     Wen et al. (2020), arXiv 2002.06715; Wenzel et al. (2020), arXiv 2006.13570.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,), validation=300, evaluate=("test", "validation"))
+    >>> found = rs.training.train_batch_ensemble(small, members=2, hyper=False)
+    >>> found.scores.n_examples
+    360
     """
     own, training = _divided(settings)
     chosen = make_recipe(recipe)

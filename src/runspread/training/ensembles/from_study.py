@@ -59,6 +59,16 @@ def make_ensemble(
         A network is needed, or the one given does not fit.
     MissingDataError
         A run's weights were not recorded.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,), validation=300, evaluate=("test", "validation"))
+    >>> study = rs.train(small, runs=2, out=mkdtemp() + "/digits", workers=1)
+    >>> made = rs.training.make_ensemble(study, [run.id for run in study.runs])
+    >>> made.predict(rs.training.load_split(small)[0]).shape
+    (360, 10)
     """
     selection = chosen if isinstance(chosen, EnsembleSelection) else None
     return weighted_ensemble(study, _weights_by_run(chosen), selection, network=network, recipe=recipe, data=data)
@@ -98,6 +108,16 @@ def ensemble(
     ------
     MissingDataError
         Predictions on `split`, or weights of a member, were not recorded.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,), validation=300, evaluate=("test", "validation"))
+    >>> study = rs.train(small, runs=3, out=mkdtemp() + "/digits", workers=1)
+    >>> made = rs.ensemble(study, size=2)
+    >>> made.predict(rs.training.load_split(small, "test")[0]).shape
+    (360, 10)
     """
     chosen = select_ensemble(study, size=size, split=split, **options)
     return make_ensemble(study, chosen, network=network, recipe=recipe, data=data)

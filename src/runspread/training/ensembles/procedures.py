@@ -202,6 +202,15 @@ def deep_ensemble(
     References
     ----------
     Lakshminarayanan et al. (2017), arXiv 1612.01474.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,), validation=300, evaluate=("test", "validation"))
+    >>> found = rs.training.deep_ensemble(small, size=2, runs=2, out=mkdtemp() + "/deep", workers=1)
+    >>> found.scores.n_examples
+    360
     """
     work = _Work(recipe, search, out, seed, _divided(settings, DeepEnsembleSettings))
     own, size = work.own, int(check_integers(size, "size", 1, None))
@@ -267,6 +276,17 @@ def hyper_deep_ensemble(
     References
     ----------
     Wenzel et al. (2020), arXiv 2006.13570, algorithm 1.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> small = rs.recipe("digits-mlp", epochs=1, hidden=(8,), validation=300, evaluate=("test", "validation"))
+    >>> found = rs.hyper_deep_ensemble(
+    ...     small, search={"l2": "loguniform(1e-3,1e2)"}, size=2, runs=3, out=mkdtemp() + "/deep", workers=1
+    ... )
+    >>> found.scores.n_examples
+    360
     """
     check_choice(variant, "variant", VARIANTS)
     if not search:

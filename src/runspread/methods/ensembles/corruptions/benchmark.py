@@ -126,6 +126,16 @@ def corruption_benchmark(
     References
     ----------
     Hendrycks and Dietterich (2019), arXiv 1903.12261.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> images = np.random.default_rng(0).random((20, 1, 16, 16)).astype("float32")
+    >>> guess = {"a guess": lambda x: np.full((len(x), 2), 0.5)}
+    >>> found = rs.methods.ensembles.corruption_benchmark(guess, images, np.arange(20) % 2, corruptions=["contrast"])
+    >>> found.corrupted["nll"].shape  # predictors, corruptions, severities
+    (1, 1, 5)
     """
     named = _named(predictors)
     names = corruption_names() if corruptions is None else tuple(corruptions)

@@ -104,6 +104,14 @@ def ood_detection(
     References
     ----------
     Hendrycks and Gimpel (2017), arXiv 1610.02136; DeLong et al. (1988), Biometrics, for the interval.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> sure, unsure = np.tile([0.9, 0.1], (50, 1)), np.tile([0.6, 0.4], (50, 1))
+    >>> rs.methods.ensembles.ood_detection(sure[None], unsure[None]).auroc
+    1.0
     """
     check_choice(confidence, "confidence", CONFIDENCES)
     sets = {

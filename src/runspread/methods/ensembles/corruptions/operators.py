@@ -153,7 +153,14 @@ OPERATORS: dict[str, tuple[Operator, tuple[Any, ...]]] = {
 
 
 def corruption_names() -> tuple[str, ...]:
-    """Return the names of the 15 corruptions, in the order of the CIFAR-10-C data set."""
+    """Return the names of the 15 corruptions, in the order of the CIFAR-10-C data set.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> rs.methods.ensembles.corruption_names()[:3]
+    ('gaussian_noise', 'shot_noise', 'impulse_noise')
+    """
     return tuple(OPERATORS)
 
 
@@ -193,6 +200,14 @@ def corrupt(images: NDArray[Any], corruption: str, severity: int, *, seed: int =
     References
     ----------
     Hendrycks and Dietterich (2019), arXiv 1903.12261.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import runspread as rs
+    >>> images = np.random.default_rng(0).random((2, 1, 16, 16)).astype("float32")
+    >>> rs.methods.ensembles.corrupt(images, "contrast", 3).shape
+    (2, 1, 16, 16)
     """
     operator, parameters = OPERATORS[check_choice(corruption, "corruption", OPERATORS)]
     severity = int(check_integers(severity, "severity", 1, 5))
