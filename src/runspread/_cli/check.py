@@ -7,7 +7,7 @@ import click
 from .printing import say
 
 
-@click.command("check")
+@click.command("check", epilog="Example: runspread check memory://bucket")
 @click.argument("place", metavar="URL")
 def command(place: str) -> None:
     """Try a bucket or folder before runs are written: whether one of many writers at once wins, and only one.

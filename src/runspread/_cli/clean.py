@@ -18,7 +18,7 @@ def _age(_: click.Context, parameter: click.Parameter, text: str) -> float:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-@click.command("clean")
+@click.command("clean", epilog="Example: runspread clean runs/a --dry-run")
 @click.argument("place", metavar="URL")
 @click.option("--older-than", default="7d", show_default=True, callback=_age, help="Age of what is taken away.")
 @click.option("--dry-run", is_flag=True, help="Name it, and take nothing away.")

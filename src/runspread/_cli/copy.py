@@ -7,7 +7,7 @@ import click
 from .printing import say
 
 
-@click.command("copy")
+@click.command("copy", epilog="Example: runspread copy runs/a backup/a")
 @click.argument("source", metavar="FROM")
 @click.argument("target", metavar="TO")
 def command(source: str, target: str) -> None:

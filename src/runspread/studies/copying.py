@@ -38,6 +38,17 @@ def copy_study(
     ------
     StudyError
         The target holds another study, or the source holds corrupt shards. Nothing is copied then.
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine", splits={"test": [0, 1]})
+    >>> with study.record(seeds=0) as run:
+    ...     run.predictions("test", [[2.0, 0.0], [0.0, 1.0]])
+    >>> copy, shards = rs.studies.copy_study(study.path, mkdtemp() + "/copy")
+    >>> len(copy.runs), len(shards)
+    (1, 1)
     """
     here = open_study(source, storage=storage)
     found = here.verify()

@@ -49,6 +49,13 @@ def open_store(place: str | os.PathLike[str], storage: Mapping[str, Any] | None 
         folder.
     storage : mapping, optional
         Options of an object store (``endpoint``, ``region``, ``allow_http``, ...).
+
+    Examples
+    --------
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> type(rs.studies.open_store(mkdtemp())).__name__
+    'LocalStore'
     """
     if not is_url(place):
         return LocalStore(Path(place))
