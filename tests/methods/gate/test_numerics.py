@@ -269,3 +269,31 @@ def test_a_tolerance_factor_keeps_the_rate_in_95_percent_of_baselines():
         base = rng.normal(size=10)
         kept += norm.sf((base.mean() + k * base.std(ddof=1)) * math.sqrt(3)) <= 0.01
     assert 0.93 < kept / 2000 < 0.97
+
+
+@pytest.mark.parametrize("failing", [0.0, 0.1])
+def test_the_bound_of_a_median_gain_holds_as_often_as_it_says(failing):
+    """Of skewed runs too, one in ten of which may fail on either side: the shift of the others is what is bounded."""
+    draw, below, sets, level = np.random.default_rng(3), 0, 2000, 0.05
+    for _ in range(sets):
+        start, end = draw.exponential(size=8) + 1.0, draw.exponential(size=8)
+        for side in (start, end):
+            side[draw.random(8) < failing] = math.inf
+        below += Sides(start, end, median=True).gain(level).low <= 1.0
+    assert below / sets >= 1 - level - 4 * math.sqrt(level / sets)
+
+
+@pytest.mark.slow
+def test_certificates_by_ranks_err_no_more_than_they_say():
+    """Where one run in five fails on either side, at all three looks together."""
+    draw, looks, wrong, sets = np.random.default_rng(4), certificate_looks(0.05), 0, 600
+    for _ in range(sets):
+        sides = [draw.normal(size=16) for _ in range(2)]
+        for side in sides:
+            side[draw.random(16) < 0.2] = math.inf
+        for at, look in enumerate(looks):
+            verdict = judge_sides(Sides(*sides), look, 99.0, last=at == 2).verdict
+            if verdict != "go on":
+                wrong += verdict == "certified"
+                break
+    assert wrong / sets <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / sets)
