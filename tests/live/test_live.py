@@ -249,6 +249,23 @@ def test_transformers_itself(tmp_path, data):
     _answers(rs.open_study(tmp_path / "s"))
 
 
+@pytest.mark.slow
+def test_keras_itself(tmp_path, data, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    keras = pytest.importorskip("keras")
+    for seed in range(5):
+        keras.utils.set_random_seed(seed)
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer="sgd", loss=loss, metrics=["accuracy"])
+        recording = rs.live.KerasCallback(tmp_path / "s", seeds=seed, predictions={"test": data})
+        model.fit(*data, epochs=12, verbose=0, callbacks=[recording])
+    study = rs.open_study(tmp_path / "s")
+    _answers(study)
+    assert all(run.weights for run in study.runs)
+
+
 def _answers(study):
     assert len(study.runs) == 5
     assert {run.status for run in study.runs} == {"completed"}

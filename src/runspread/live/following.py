@@ -235,9 +235,9 @@ def torch_seed() -> int | None:
 
 
 class Following:
-    """Base of the callbacks: each instance also derives from the library's own class, imported when it is made.
+    """Base of the callbacks: each follows one run, and also derives from the library's own class.
 
-    A subclass says in ``_base`` which class that is.
+    A subclass says in ``_base`` which class that is; it is imported when an instance is made.
     """
 
     _base = ("", "")  # module and name
@@ -250,3 +250,23 @@ class Following:
         base = getattr(require(module, f"recording a training of {module.partition('.')[0]}"), name)
         real = type(cls.__name__, (cls, base), {"__module__": cls.__module__, "__doc__": cls.__doc__})
         return object.__new__(real)
+
+    def __init__(
+        self,
+        study: Study | str | os.PathLike[str],
+        *,
+        seeds: Any = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        predictions: Mapping[str, Any] | None = None,
+        weight_metrics: bool = True,
+        keep_weights: bool = True,
+    ) -> None:
+        super().__init__()
+        self.run: FollowedRun = follow(
+            study,
+            seeds=seeds,
+            hyperparameters=hyperparameters,
+            predictions=predictions,
+            weight_metrics=weight_metrics,
+            keep_weights=keep_weights,
+        )

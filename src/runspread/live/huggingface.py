@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Any
 
 from ..importers.huggingface import TOLD
-from ..studies.study import Study
-from .following import FollowedRun, Following, follow
+from .following import Following
 
 
 class RunspreadCallback(Following):
@@ -38,25 +35,6 @@ class RunspreadCallback(Following):
     """
 
     _base = ("transformers", "TrainerCallback")
-
-    def __init__(
-        self,
-        study: Study | str | os.PathLike[str],
-        *,
-        seeds: Any = None,
-        hyperparameters: Mapping[str, Any] | None = None,
-        predictions: Mapping[str, Any] | None = None,
-        weight_metrics: bool = True,
-        keep_weights: bool = True,
-    ) -> None:
-        self.run: FollowedRun = follow(
-            study,
-            seeds=seeds,
-            hyperparameters=hyperparameters,
-            predictions=predictions,
-            weight_metrics=weight_metrics,
-            keep_weights=keep_weights,
-        )
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Begin the run with the seeds and hyperparameters of the arguments."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from typing import Any
 
-from ..studies.study import Study
-from .following import FollowedRun, Following, follow
+from .following import Following
 
 
 class KerasCallback(Following):
@@ -36,26 +33,6 @@ class KerasCallback(Following):
     """
 
     _base = ("keras.callbacks", "Callback")
-
-    def __init__(
-        self,
-        study: Study | str | os.PathLike[str],
-        *,
-        seeds: Any = None,
-        hyperparameters: Mapping[str, Any] | None = None,
-        predictions: Mapping[str, Any] | None = None,
-        weight_metrics: bool = True,
-        keep_weights: bool = True,
-    ) -> None:
-        super().__init__()
-        self.run: FollowedRun = follow(
-            study,
-            seeds=seeds,
-            hyperparameters=hyperparameters,
-            predictions=predictions,
-            weight_metrics=weight_metrics,
-            keep_weights=keep_weights,
-        )
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin the run."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..importers.seeds import find_seeds
 from ..studies.study import Study
-from .following import FollowedRun, Following, follow, torch_seed
+from .following import Following, torch_seed
 
 
 class LightningCallback(Following):
@@ -38,25 +38,6 @@ class LightningCallback(Following):
     """
 
     _base = ("lightning.pytorch", "Callback")
-
-    def __init__(
-        self,
-        study: Study | str | os.PathLike[str],
-        *,
-        seeds: Any = None,
-        hyperparameters: Mapping[str, Any] | None = None,
-        predictions: Mapping[str, Any] | None = None,
-        weight_metrics: bool = True,
-        keep_weights: bool = True,
-    ) -> None:
-        self.run: FollowedRun = follow(
-            study,
-            seeds=seeds,
-            hyperparameters=hyperparameters,
-            predictions=predictions,
-            weight_metrics=weight_metrics,
-            keep_weights=keep_weights,
-        )
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin the run."""
@@ -111,8 +92,7 @@ class LightningLogger(Following):
         seeds: Any = None,
         hyperparameters: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__()
-        self.run: FollowedRun = follow(study, seeds=seeds, hyperparameters=hyperparameters)
+        super().__init__(study, seeds=seeds, hyperparameters=hyperparameters)
         self._values: dict[str, Any] = {}
 
     @property
