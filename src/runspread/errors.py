@@ -6,6 +6,7 @@
     ├── InputError (also ValueError)        an argument or an array is not what the function takes
     ├── MissingDependencyError (ImportError) an optional package is needed; names the extra to install
     ├── TrainingError                        a training could not start or finish
+    ├── EngineError                          workers of an analysis were lost again and again
     ├── LedgerError                          a ledger of a campaign was cut, edited, or is not one
     └── StudyError                           a study folder, or what is asked of it
         ├── NotAStudyError                   the folder holds no study
@@ -28,6 +29,7 @@ from ._words import visible
 __all__ = [
     "CorruptShardError",
     "DuplicateRunError",
+    "EngineError",
     "FormatVersionError",
     "InputError",
     "LedgerError",
@@ -90,6 +92,10 @@ class MissingDependencyError(RunspreadError, ImportError):
 
 class TrainingError(RunspreadError):
     """A training could not start or finish."""
+
+
+class EngineError(RunspreadError):
+    """Tasks of an analysis were lost with their workers, again and again."""
 
 
 class LedgerError(RunspreadError):

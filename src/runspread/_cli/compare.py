@@ -11,6 +11,7 @@ from .._reading.scores.files import holds_scores
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .completion import SourcePath
+from .engines import engine_options
 from .evaluations import finish_models, hold_answers
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
 from .printing import say
@@ -79,6 +80,7 @@ PLACES = {"distribution": "on the distribution", "test-set": "on this test set",
 @rows_option
 @latex_option
 @json_option
+@engine_options
 def command(
     a: str,
     b: str | None,

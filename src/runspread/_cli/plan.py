@@ -13,6 +13,7 @@ from ..errors import InputError
 from .choosing import choosing_runs
 from .clusters import clusters_option, read_clusters
 from .completion import SourcePath
+from .engines import engine_options
 from .evaluations import COSTS, cost_options, hold_answers, planned
 from .opening import kind_option, labels_option, open_sources, refuse_ignored
 from .scores import OF_SCORES, asked, reading_options
@@ -63,6 +64,7 @@ _NOT_OF_ANSWERS = (*_PILOT, *_MARGINS, "runs", "against", "baseline", "n_old", "
 @choosing_runs
 @plot_option("Draw the plan into this file.")
 @json_option
+@engine_options
 def command(
     study: str | None,
     gap: float | None,

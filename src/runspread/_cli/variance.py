@@ -9,6 +9,7 @@ import click
 from .._reading.kinds import NAN_POLICIES
 from ..methods.variance.run_distribution import DISTRIBUTIONS
 from .clusters import clusters_option, read_clusters
+from .engines import engine_options
 from .opening import kind_option, labels_option, open_source, refuse_ignored, samples_option
 from .show import json_option, level_option, show, split_option, study_argument
 
@@ -38,6 +39,7 @@ from .show import json_option, level_option, show, split_option, study_argument
 )
 @samples_option
 @json_option
+@engine_options
 def command(
     study: str,
     split: str,

@@ -103,15 +103,20 @@ class PredictedOutcomes:
     def left_out(self) -> dict[int, str]:
         """Why runs are excluded, by position."""
         if self.reasons is None:
-            self.reasons, start = {}, 0
-            for values, _, undecided in self.decided():
-                for row in () if undecided is None else np.flatnonzero(undecided.any(axis=1)).tolist():
-                    numbers = values[row] if self.classes is None else run_of(self.outputs, start + row)
-                    self.reasons[start + row] = why_unusable(numbers, known_kind(self.outputs))
-                start += len(values)
+            self.reasons = self.unusable()
             if len(self.reasons) == self.outputs.shape[0]:
                 raise nothing_left(self.excluded, len(self.reasons))
         return self.reasons
+
+    def unusable(self) -> dict[int, str]:
+        """Look at all runs, and return why some cannot be used, by position."""
+        reasons, start = dict[int, str](), 0
+        for values, _, undecided in self.decided():
+            for row in () if undecided is None else np.flatnonzero(undecided.any(axis=1)).tolist():
+                numbers = values[row] if self.classes is None else run_of(self.outputs, start + row)
+                reasons[start + row] = why_unusable(numbers, known_kind(self.outputs))
+            start += len(values)
+        return reasons
 
     def decided(self) -> Iterator[tuple[NDArray[Any], NDArray[np.signedinteger[Any]], NDArray[np.bool_] | None]]:
         """Yield the outputs (or classes) of consecutive runs, what they predict, and where they decide nothing."""

@@ -1,3 +1,4 @@
+from .._engine import engine
 from .copying import copy_study
 from .digests import add_digests
 from .layout import RunMetadata
@@ -23,6 +24,7 @@ __all__ = [
     "add_digests",
     "copy_study",
     "create_study",
+    "engine",
     "open_store",
     "open_study",
 ]

@@ -54,6 +54,11 @@ class FolderHome:
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def whole(self) -> str:
+        """What another process opens the study by."""
+        return str(self.path.resolve())
+
     def has_plan(self) -> bool:
         """Whether a study is there."""
         return holds_study(self.path)
@@ -96,6 +101,11 @@ class StoreHome(FolderHome):
         (folder / SHARDS).mkdir()
 
     def __str__(self) -> str:
+        return self.store.url
+
+    @property
+    def whole(self) -> str:
+        """The store's URL; whoever opens it finds credentials of its own."""
         return self.store.url
 
     def has_plan(self) -> bool:

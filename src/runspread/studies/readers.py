@@ -45,8 +45,16 @@ class Predictions:
 
     rounds = True  # what methods compute of single outputs is rounded as the columns of a digest are
 
-    def __init__(self, parts: list[ShardRows], split: str, step: int | None, corrupt: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        parts: list[ShardRows],
+        split: str,
+        step: int | None,
+        corrupt: Iterable[str] = (),
+        location: str | None = None,
+    ) -> None:
         self.split, self.step = split, step
+        self.location = location if step is None else None  # where a worker finds the same
         self._parts: list[ShardRows] = []
         excluded = [Excluded(f"shard {name}", "corrupt") for name in corrupt]
         for part in parts:

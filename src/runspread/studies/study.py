@@ -56,8 +56,7 @@ class Study:
     ) -> None:
         self._home, self.path, self.location = home, home.path, str(home)
         self._arrays, self._cleared = Arrays(check, home.fetch), False
-        self.recipe = facts.recipe
-        self.splits, self.example_ids = splits, facts.example_ids
+        self.recipe, self.splits, self.example_ids = facts.recipe, splits, facts.example_ids
         self._shards: dict[str, ShardMetadata] = {}
         self._chosen: frozenset[str] | None = None
         self.refresh()
@@ -152,7 +151,7 @@ class Study:
         --------
         ``rs.variance(study.where(lr=0.1))``
         """
-        return self._with(chosen_runs(self.runs, values))
+        return self.only(chosen_runs(self.runs, values))
 
     def by(self, name: str) -> dict[Any, Study]:
         """Return a view of the study for each value of a hyperparameter (or status, or seed by its role).
@@ -162,10 +161,11 @@ class Study:
         found: dict[Any, Study] = {}
         for value, ids in groups_of(self.runs, name):
             own = isinstance(value, (list, dict)) or value in found  # True and 1 are one key
-            found[json.dumps(value, sort_keys=True) if own else value] = self._with(ids)
+            found[json.dumps(value, sort_keys=True) if own else value] = self.only(ids)
         return found
 
-    def _with(self, ids: frozenset[str]) -> Study:
+    def only(self, ids: frozenset[str]) -> Study:
+        """Return the study with these runs alone; see `where`."""
         view = copy.copy(self)
         view._chosen = ids
         view._arranged = view._part_of = None
@@ -191,13 +191,13 @@ class Study:
         MissingDataError
             No completed run has such predictions; the message lists what was recorded.
         """
-        return Predictions(self._arrange()[1], split, step, self.corrupt)
+        return Predictions(self.parts, split, step, self.corrupt, self._home.whole)
 
     def digest(self, split: str = "test") -> DigestPredictions | None:
         """Return a reader of the digest columns of the final outputs on a split; None unless all runs have them."""
         parts = [part for part in self.parts if any((split, None) in run.predictions for run in part.runs)]
         known = bool(parts) and all(part.digest(split) is not None for part in parts)
-        return DigestPredictions(self.parts, split, None, self.corrupt) if known else None
+        return DigestPredictions(self.parts, split, None, self.corrupt, self._home.whole) if known else None
 
     def metrics(self) -> Metrics:
         """Return the logged metrics: a mapping from name to `Curves`."""

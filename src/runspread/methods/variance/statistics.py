@@ -238,10 +238,10 @@ class RunStatistics:
             array = getattr(self, name)
             setattr(fresh, name, None if array is None else array.copy())
         for outcome in outcomes:
-            fresh._add(outcome, start, run_ids)
+            fresh.add(outcome, start, run_ids)
         vars(self).update({**vars(fresh), **changed})
 
-    def _add(self, outcome: Outcome, start: int | None, run_ids: tuple[str, ...] = ()) -> None:
+    def add(self, outcome: Outcome, start: int | None, run_ids: tuple[str, ...] = ()) -> None:
         """Count outcomes, adding to the sums in place."""
         correct, predicted = np.ascontiguousarray(outcome.correct), outcome.predicted
         start = start if start is not None else self._taken[-1][1] if self._taken else 0
@@ -417,18 +417,23 @@ class RunStatistics:
 
     @classmethod
     def _from_all(cls, outcomes: Outcomes, given: Mapping[str, Any]) -> RunStatistics:
-        (runs, examples), settings = outcomes.shape, dict(given)
-        if settings.get("keep_bits") and runs * examples > _MOST_BITS:
+        statistics = cls.planned(outcomes, outcomes.shape[0], given)
+        for outcome in outcomes.chunks():
+            seen = statistics.n_runs
+            statistics.add(outcome, None, outcomes.run_ids[seen : seen + len(outcome.correct)])
+        statistics.excluded = outcomes.excluded
+        return statistics
+
+    @classmethod
+    def planned(cls, outcomes: Outcomes, n_runs: int, given: Mapping[str, Any]) -> RunStatistics:
+        """Return empty statistics for outcomes that are `n_runs` in all, or a part of those."""
+        examples, settings = outcomes.shape[1], dict(given)
+        if settings.get("keep_bits") and n_runs * examples > _MOST_BITS:
             settings["keep_bits"] = False
         plan: dict[str, Any] = {
             "n_examples": examples,
-            "n_runs": runs,
+            "n_runs": n_runs,
             "n_classes": outcomes.n_classes,
             "labels": outcomes.labels,
         }
-        statistics = cls(**(plan | settings))
-        for outcome in outcomes.chunks():
-            seen = statistics.n_runs
-            statistics._add(outcome, None, outcomes.run_ids[seen : seen + len(outcome.correct)])
-        statistics.excluded = outcomes.excluded
-        return statistics
+        return cls(**(plan | settings))

@@ -11,6 +11,7 @@ from ..._reading.correctness import Outcomes, as_outcomes
 from ..._reading.opening import opens
 from ..._reading.options import DEFAULTS, divided
 from ...errors import InputError
+from .counting_parts import count_all
 from .defaults import COUNTING, CountingOptions
 from .dropped import for_kept
 from .statistics import RunStatistics
@@ -43,7 +44,7 @@ def run_statistics(source: Any, labels: Any = None, **options: Unpack[CountingOp
     """
     reading, settings = divided(run_statistics, options, DEFAULTS, COUNTING)
     outcomes = as_outcomes(source, labels, n_classes=settings["n_classes"], **reading)
-    return RunStatistics.from_outcomes(outcomes, **{k: v for k, v in settings.items() if k in options})
+    return count_all(outcomes, {k: v for k, v in settings.items() if k in options})
 
 
 def counted(
@@ -67,4 +68,4 @@ def counted(
     half = settings.get("first_half")
     if half is not None:
         settings = {**settings, "first_half": for_kept(half, outcomes, outcomes.shape[1], "first_half")}
-    return RunStatistics.from_outcomes(outcomes, **settings), outcomes
+    return count_all(outcomes, settings), outcomes
