@@ -23,17 +23,19 @@ from ..errors import CorruptShardError, InputError, StorageError
 from .creating import begin_study
 from .facts import holds, read_facts
 from .files import sha256, sha256_bytes
-from .layout import CHECKSUMS, LABELS, SHARD, SHARDS, STUDY, StudyMetadata, holds_study, shard_folder
-from .publishing import FolderExistsError, copy_plain, publish_file, published_folder
+from .layout import CACHE, CHECKSUMS, LABELS, SHARD, SHARDS, STUDY, StudyMetadata, holds_study, shard_folder
+from .publishing import FolderExistsError, copy_plain, publish_file, published_folder, temporary_name
 from .records import RunRecord
 from .shards import write_shard
 from .stores.contract import Store
 from .stores.marks import Mark, mark_bytes, read_mark
+from .stores.pieces import add_piece, read_pieces
 from .stores.probing import probe
 from .stores.urls import checked_url, is_url, local_folder, open_store
 from .verify import read_plan
 
 _AT_ONCE = 64  # requests in flight
+_INDEX = f"{CACHE}/index/"
 
 
 class FolderHome:
@@ -141,11 +143,16 @@ class StoreHome(FolderHome):
         for gone in self._marks.keys() - there:
             shutil.rmtree(shard_folder(self.path, gone), ignore_errors=True)
             del self._marks[gone]
+        known = read_pieces(self.store, _INDEX) if not self._marks and there else {}
         new = sorted(there - self._marks.keys() - self.taken)
-        with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(new)))) as pool:
-            for name, data in zip(new, pool.map(self._mark_of, new), strict=True):
-                if data is not None:
-                    self._take(name, data)
+        unread = [name for name in new if name not in known]
+        with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(unread)))) as pool:
+            read = dict(zip(unread, pool.map(self._mark_of, unread), strict=True))
+        fresh = {name: data for name, data in read.items() if data is not None}
+        for name in new:
+            if (data := known.get(name) or fresh.get(name)) is not None:
+                self._take(name, data)
+        add_piece(self.store, _INDEX, fresh, known)
 
     def write(self, name: str, records: Sequence[RunRecord], **how: Any) -> bool:
         """Publish runs as a shard."""
@@ -222,7 +229,7 @@ class StoreHome(FolderHome):
         self._marks[name] = mark
         target = shard_folder(self.path, name)
         target.mkdir(exist_ok=True)
-        publish_file(target / SHARD, mark.shard.encode())
+        _put(target / SHARD, mark.shard.encode())
 
     def _fetch(self, under: str, name: str, file: str) -> None:
         """Bring a file of a shard here, if it is not and there is one."""
@@ -237,7 +244,14 @@ class StoreHome(FolderHome):
             raise CorruptShardError(
                 f"{file} of shard {name} in {self.store.url} differs from its mark", "the file as it was published"
             )
-        publish_file(target, data)
+        _put(target, data)
+
+
+def _put(target: Path, data: bytes) -> None:
+    """Let a file of the mirror appear whole; nothing of it has to outlive this process."""
+    temporary = target.with_name(temporary_name())
+    temporary.write_bytes(data)
+    temporary.replace(target)
 
 
 def _labels_object(facts: StudyMetadata) -> str:

@@ -171,6 +171,33 @@ def test_there_and_back_is_the_same(tmp_path):
         rs.studies.copy_study(tmp_path / "third", url)
 
 
+def test_marks_are_read_once_and_then_come_together(tmp_path, monkeypatch):
+    monkeypatch.setattr("runspread.studies.stores.pieces._FEWEST", 5)
+    monkeypatch.setattr("runspread.studies.stores.pieces._MOST", 2)
+    store = recorded(f"memory://{tmp_path}", runs=12)._home.store
+    store.delete([entry.key for entry in store.list(".cache/index/").objects])
+    asked: Counter[str] = Counter()
+    read = type(store).read
+
+    def counting(self, key):
+        asked[key.split("/")[0]] += 1
+        return read(self, key)
+
+    monkeypatch.setattr(type(store), "read", counting)
+    expected = rs.open_study(store.url).runs.ids
+    assert (len(expected), asked.pop("shards")) == (12, 12)
+    assert rs.open_study(store.url).runs.ids == expected
+    assert asked.pop("shards", 0) == 0
+    (piece,) = store.list(".cache/index/").objects
+    store.write(piece.key, store.read(piece.key)[:-3])  # torn: merely slower
+    assert rs.open_study(store.url).runs.ids == expected
+    assert asked.pop("shards") == 12
+    recorded(store.url, runs=7, shift=12)
+    for _ in range(3):
+        assert len(rs.open_study(store.url).runs) == 19
+    assert rs.open_study(store.url).verify().ok
+
+
 # ------------------------------------------------------------------ cleaning
 
 
