@@ -160,10 +160,13 @@ def plot_curves(curves: Curves, ax: Axes | None = None) -> Axes:
     """
     ax = new_axes(ax, height=2.8)
     steps = np.where(curves.steps >= 0, curves.steps, np.nan)
-    ax.plot(steps.T, curves.values.T, color=GREY, linewidth=0.6, alpha=max(0.08, min(0.6, 8 / len(steps))))
+    values = np.where(np.isfinite(curves.values), curves.values, np.nan)
+    ax.plot(steps.T, values.T, color=GREY, linewidth=0.6, alpha=max(0.08, min(0.6, 8 / len(steps))))
     shared = (curves.lengths == curves.lengths[0]).all() and (curves.steps == curves.steps[0]).all()
-    if shared and len(steps) > 2:
-        low, middle, high = np.nanpercentile(curves.values, [10, 50, 90], axis=0)
+    there = np.isfinite(values).any(axis=0)
+    if shared and len(steps) > 2 and there.any():
+        low, middle, high = np.full((3, values.shape[1]), np.nan)
+        low[there], middle[there], high[there] = np.nanpercentile(values[:, there], [10, 50, 90], axis=0)
         ax.fill_between(curves.steps[0], low, high, color=BLUE, alpha=0.2, linewidth=0, label="10 to 90 % of runs")
         ax.plot(curves.steps[0], middle, color=BLUE, linewidth=1.8, label="median run")
     ax.set(xlabel="step", ylabel=curves.name)

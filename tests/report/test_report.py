@@ -134,6 +134,23 @@ def test_the_page_of_several_studies_compares_them(tmp_path):
     assert {"better", "best", "side", "s1-variance", "s2-variance"} <= set(ids)
 
 
+def test_a_study_without_a_split_called_test_is_judged_on_what_it_has(tmp_path):
+    labels = np.arange(60) % 3
+    study = rs.create_study(tmp_path / "study", splits={"val": labels})
+    for seed in range(4):
+        with study.record(seeds=seed, hyperparameters={"lr": (0.1, 0.3)[seed % 2]}) as run:
+            run.log(1, loss=1.0, size=float("inf"))
+            run.log(2, loss=float("nan"), size=1.0)
+            run.predictions("val", np.eye(3)[labels] + np.random.default_rng(seed).normal(size=(60, 3)))
+    built = {section.key: section for section in sections.build_sections(study)}
+    assert not [section.title for section in built.values() if section.error]
+    assert built["variance"].lead == rs.variance(study, split="val").sentence()
+    assert built["variance"].notes[0] == "This is on split 'val': no run has predictions on a split 'test'."
+    assert built["trimming"].lead == rs.trimming(study, split="val").sentence()
+    assert built["configurations"].figures
+    assert built["curves"].figures
+
+
 def test_no_studies_are_no_report():
     with pytest.raises(InputError, match="no study to report on"):
         rs.report([])

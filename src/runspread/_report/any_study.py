@@ -30,6 +30,20 @@ def first_split(study: Study) -> str | None:
     return "test" if "test" in splits else next(iter(splits), None)
 
 
+def split_of(study: Study) -> str:
+    """Return the split that the methods look at: "test", or the first on which all completed runs have predictions."""
+    held = [{name for name, step in run.predictions if step is None} for run in study.runs if run.status == "completed"]
+    shared = list(dict.fromkeys(split for run in study.runs for split in run.accuracy))
+    shared = [split for split in shared if all(split in names for names in held)]
+    return "test" if not shared or any("test" in names for names in held) else shared[0]
+
+
+def other_split(study: Study) -> tuple[str, ...]:
+    """Say on which split a section is, where that is not "test"."""
+    split = split_of(study)
+    return () if split == "test" else (f"This is on split {split!r}: no run has predictions on a split 'test'.",)
+
+
 def accuracy(study: Study) -> Section:
     """Show the spread of accuracy over runs; of runs without predictions, that of a logged metric."""
     from .._plotting import plot_accuracy
@@ -85,7 +99,8 @@ def configurations(study: Study) -> Section | None:
 
     from ..methods.scores.ranking import ScoreRanking
 
-    runs = [run for run in study.runs if run.status == "completed" and ("test", None) in run.predictions]
+    split = split_of(study)
+    runs = [run for run in study.runs if run.status == "completed" and (split, None) in run.predictions]
     values = {
         name: {repr(run.hyperparameters.get(name)) for run in runs} for run in runs for name in run.hyperparameters
     }
@@ -93,7 +108,7 @@ def configurations(study: Study) -> Section | None:
     if len(differing) != 1 or len(values[differing[0]]) > len(runs) // 2:
         return None
     name = differing[0]
-    found = rs.rank(study.where(status="completed"), by=name)
+    found = rs.rank(study.where(status="completed"), by=name, split=split)
     if not isinstance(found, ScoreRanking):
         return None
     arms = [arm for arm, may in zip(found.names, found.maybe_best.tolist(), strict=True) if may]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._words import count
+from .any_study import other_split, split_of
 from .sections import PAPERS, Figure, Section, figure, notes_of, papers, titled
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def trimming(study: Study) -> Section:
 
     from ..methods.trimming.comparison import FEW_RUNS
 
-    levels = rs.trimming(study)
+    levels = rs.trimming(study, split=split_of(study))
     typical = figure(
         levels.plot,
         shows="The share of each run's outputs that must be discarded to make the rest indistinguishable from the "
@@ -37,11 +38,11 @@ def trimming(study: Study) -> Section:
             levels.sentence(),
             (typical,),
             (levels.table(),),
-            (*notes_of(levels), few),
+            (*other_split(study), *notes_of(levels), few),
             short=_stand_out(levels),
             **papers(PAPER.key),
         )
-    scores = rs.methods.trimming.trimming_scores(study, levels=levels)
+    scores = rs.methods.trimming.trimming_scores(study, levels=levels, split=split_of(study))
     beside = figure(
         scores.plot,
         shows="The trimming level of each run against its accuracy, and the spread of levels at nearly equal accuracy. "
@@ -58,7 +59,7 @@ def trimming(study: Study) -> Section:
         levels.sentence(),
         figures,
         tables,
-        (*notes, *more),
+        (*other_split(study), *notes, *more),
         short=_stand_out(levels),
         **papers(PAPER.key),
     )
@@ -88,7 +89,7 @@ def _sizes(study: Study, levels: TrimmingLevels) -> tuple[tuple[Figure, ...], tu
     if len(levels.run_ids) * (levels.n + levels.m) * statistics > MANY_VALUES:
         command = f"runspread trimming {study.path.name} --sizes"
         return (), (f"How many runs are representative takes minutes to compute for this study: {command}",)
-    sizes = rs.representative_size(study)
+    sizes = rs.representative_size(study, split=split_of(study))
     drawn = figure(
         sizes.plot,
         shows="The trimming level between M runs and the rest, for their average distribution and for their ensemble. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._words import listed
+from .any_study import other_split, split_of
 from .sections import PAPERS, Section, figure, notes_of, papers
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
     from .. import variance as variance_of
     from ..plots import plot_split_halves
 
-    result = variance_of(study, clusters=clusters)
+    result = variance_of(study, clusters=clusters, split=split_of(study))
     drawn = [
         figure(
             result.plot,
@@ -49,7 +50,7 @@ def variance(study: Study, clusters: ArrayLike | None = None) -> Section:
         result.sentence(),
         tuple(drawn),
         (result.table(),),
-        notes_of(result),
+        (*other_split(study), *notes_of(result)),
         short=_real(result),
         **papers("jordan2024variance"),
     )
@@ -70,7 +71,7 @@ def calibration(study: Study, clusters: ArrayLike | None = None) -> Section | No
     """Say how often runs disagree, and what that predicts."""
     from .. import calibration as calibration_of
 
-    result = calibration_of(study, clusters=clusters)
+    result = calibration_of(study, clusters=clusters, split=split_of(study))
     if result.n_runs < 2:
         return None
     drawn = figure(
@@ -87,7 +88,7 @@ def calibration(study: Study, clusters: ArrayLike | None = None) -> Section | No
         result.sentence(),
         (drawn,),
         (result.table(),),
-        notes_of(result),
+        (*other_split(study), *notes_of(result)),
         **papers("jiang2022disagreement", "jordan2024variance"),
     )
 
