@@ -401,3 +401,24 @@ def test_a_margin_over_tasks_is_of_two_arms():
     with pytest.raises(InputError, match="a margin with 3 arms"):
         rs.compare(rows, metric="accuracy", not_worse=1.0)
     assert rs.compare(rows, metric="accuracy", not_worse=1.0, baseline="old", new_arm="new").verdicts == ("not worse",)
+
+
+def test_what_has_no_spread_is_said_without_nan():
+    one_run = [row for row in over_tasks(1.0) if row["seed"] == 0]
+    for rows, more in (
+        (one_run, {}),
+        (one_run, {"not_worse": 1.0}),
+        (over_tasks(0.0, spread=0.0), {"equivalent": 1.0}),
+    ):
+        for on in ("these-tasks", "tasks-like-these"):
+            text = rs.compare(rows, metric="accuracy", on=on, **more).sentence()
+            assert "nan" not in text
+            assert "1 runs" not in text
+            assert "0.0000" not in text
+    assert "no interval" in rs.compare(one_run, metric="accuracy", not_worse=1.0).sentence()
+
+
+def test_warnings_of_one_metric_name_it():
+    rows = [{**row, "loss": 0.5} for row in TWO_METRICS]
+    for found in (rs.compare(rows, metric=("accuracy", "loss")), rs.rank(rows, metric=("accuracy", "loss"))):
+        assert "loss: The runs of old have no spread at all: are these different seeds?" in found.warnings

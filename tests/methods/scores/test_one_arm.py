@@ -102,6 +102,8 @@ def test_the_best_of_more_runs_than_there_are_is_extrapolated_and_marked():
         assert not many.expected_best(40).extrapolated
     with pytest.raises(InputError, match="the best of 0"):
         few.expected_best(0)
+    with pytest.raises(InputError, match="the best of 10 of 1 run"):
+        run_scores([0.9], metric="accuracy").arms[0].expected_best(10)
 
 
 def test_best_of_many_runs_agrees_with_best_of_few():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -177,8 +177,20 @@ def compare_metrics(source: Any, **settings: Unpack[CompareSettings]) -> ScoreMe
         beyond=tuple(one.refuted and compared(one.metric, confidence_level=strict).refuted for one in found),
         confidence_level=found[0].confidence_level,
         excluded=table.excluded,
-        warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
+        warnings=notes_by_metric(table.metrics, [one.warnings for one in found]),
     )
+
+
+def notes_by_metric(metrics: Sequence[str], notes: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the warnings of results by several metrics, each once; one that is not of all of them names its metric."""
+    common = [note for note in notes[0] if all(note in others for others in notes)]
+    own = [
+        f"{spoken(metric)}: {note}"
+        for metric, these in zip(metrics, notes, strict=True)
+        for note in these
+        if note not in common
+    ]
+    return tuple(dict.fromkeys([*common, *own]))
 
 
 def by_metric(name: str, given: Any, table: ScoreTable) -> dict[str, float]:

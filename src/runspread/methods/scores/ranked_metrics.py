@@ -18,6 +18,7 @@ from ...errors import InputError
 from .basis import ScoreResult
 from .compare import checked_level
 from .defaults import LEVEL
+from .metrics import notes_by_metric
 from .paper import Paper, PaperColumn
 from .ranking import RANKING, RankSettings, ScoreRanking, rank_scores
 
@@ -137,6 +138,6 @@ def rank_metrics(source: Any, **settings: Unpack[RankSettings]) -> ScoreRankings
         confidence_level=level,
         baseline=own.get("baseline"),
         excluded=table.excluded,
-        warnings=tuple(dict.fromkeys(note for one in found for note in one.warnings)),
+        warnings=notes_by_metric(table.metrics, [one.warnings for one in found]),
         modes=tuple(dict.fromkeys(word for one in found for word in one.modes)),
     )

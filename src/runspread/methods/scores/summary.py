@@ -145,8 +145,8 @@ class ArmScores(Part):
         InputError
             No runs, less than one of them, or a metric whose direction is not known.
         """
-        if runs < 1 or not len(self.best_of):
-            expected = "one run or more, of a metric whose direction is known"
+        if runs < 1 or not len(self.best_of) or (runs > 1 and len(self.values) < 2):
+            expected = "one run or more (two, to say more of), of a metric whose direction is known"
             raise InputError(f"the best of {runs} of {count(len(self.values), 'run')}", expected)
         if runs <= len(self.best_of):
             return ExpectedBest(float(self.best_of[runs - 1]), extrapolated=False)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._words import listed, percent
+from ..._words import count, listed, percent
 from .amounts import Amounts
 
 if TYPE_CHECKING:
     from .over_tasks import ScoreTasks
     from .task_intervals import TaskMargin
+
+
+_UNKNOWN = "no interval"  # without a spread of runs, or of tasks
 
 
 def words_of_two(one: ScoreTasks) -> str:
@@ -29,8 +33,9 @@ def words_of_two(one: ScoreTasks) -> str:
     wins = int((one.means[1] > one.means[0]).sum())
     if one.within is not None and (one.verdicts[0] != "better" or one.within.asked == "equivalent"):
         return f"{_of_margin(one, one.within, amounts)} It is better on {wins} of the {m}."
+    apart = f"{_apart(amounts, diff)} than {old}" if diff else f"as good as {old}"
     return (
-        f"{start}: {new} is {amounts.size(diff)} {side} than {old} on average (these tasks "
+        f"{start}: {new} is {apart} on average (these tasks "
         f"{_ends(amounts, ends.these_lo[0], ends.these_hi[0])}; tasks like these "
         f"{_ends(amounts, ends.like_lo[0], ends.like_hi[0])}; {_runs(one)}). "
         f"It is better on {wins} of the {m}."
@@ -41,11 +46,13 @@ def _of_margin(one: ScoreTasks, found: TaskMargin, amounts: Amounts) -> str:
     """Return whether two arms differ by less than a margin on average, with the interval that belongs to it."""
     (old, new), diff, verdict = one.names, float(one.pairs.diff[0]), one.verdicts[0]
     where, margin = f"on {one.on.replace('-', ' ')}", amounts.margin(found.margin)
-    apart = f"{amounts.size(diff)} {'better' if diff > 0 else 'worse'} on average"
+    apart = f"{_apart(amounts, diff)} on average"
     level = percent(1 - 2 * (1 - one.confidence_level))
-    inside = f"({level} interval {_ends(amounts, found.lo_tost, found.hi_tost)}; {len(one.tasks)} tasks, {_runs(one)})"
+    ends = _ends(amounts, found.lo_tost, found.hi_tost)
+    span = ends if ends == _UNKNOWN else f"{level} interval {ends}"
+    inside = f"({span}; {len(one.tasks)} tasks, {_runs(one)})"
     if verdict == "equivalent":
-        return f"Yes, within {margin} {where}: {new} is {apart} than {old} {inside}."
+        return f"Yes, {new} is within {margin} of {old} {where}: it is {apart} {inside}."
     if verdict == "not worse":
         return f"Yes, {new} is not worse than {old} by more than {margin} {where}: it is {apart} {inside}."
     by = f"by more than {margin} {where}"
@@ -56,14 +63,21 @@ def _of_margin(one: ScoreTasks, found: TaskMargin, amounts: Amounts) -> str:
     return f"Undecided whether {new} is {far} {old} {by}{known}: it is {apart} {inside}."
 
 
+def _apart(amounts: Amounts, diff: float) -> str:
+    """Return by how much the new arm is better or worse; one that is neither is equal."""
+    return f"{amounts.size(diff)} {'better' if diff > 0 else 'worse'}" if diff else "equal"
+
+
 def _ends(amounts: Amounts, low: float, high: float) -> str:
+    if math.isnan(low) or math.isnan(high):
+        return _UNKNOWN
     words = amounts.interval(float(low), float(high))
     return words.replace("lower", "worse").replace("higher", "better")
 
 
 def _runs(one: ScoreTasks) -> str:
     low, high = one.n_runs
-    return f"{low} runs per task" if low == high else f"{low} to {high} runs per task"
+    return f"{count(low, 'run')} per task" if low == high else f"{low} to {high} runs per task"
 
 
 def words_of_many(one: ScoreTasks) -> str:
