@@ -7,7 +7,7 @@ WORKERS ?= 2
 # One BLAS and OpenMP thread a test process: two test processes already fill two cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: install install-docs demo test test-kernels test-all check format bench docs package dist clean
+.PHONY: install install-docs demo test test-offline test-kernels test-all check format bench docs package dist clean
 
 install: $(STAMP)
 
@@ -22,6 +22,10 @@ demo: install
 
 test: install
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist loadfile -q
+
+# In a network namespace with the loopback alone: nothing may be fetched or sent.
+test-offline: install
+	unshare -rn sh -c 'ip link set lo up; $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist loadfile -q'
 
 # What ranks, ties or chooses, again under other kernels of OpenBLAS and NumPy than this processor's own.
 test-kernels: install

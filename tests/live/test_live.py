@@ -189,6 +189,7 @@ def test_a_library_that_is_missing_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the library's own are its own
 def test_lightning_itself(tmp_path, data):
     lightning = pytest.importorskip("lightning.pytorch")
     torch = pytest.importorskip("torch")
@@ -221,6 +222,7 @@ def test_lightning_itself(tmp_path, data):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the library's own are its own
 def test_transformers_itself(tmp_path, data):
     transformers = pytest.importorskip("transformers")
     torch = pytest.importorskip("torch")
@@ -250,6 +252,7 @@ def test_transformers_itself(tmp_path, data):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # the library's own are its own
 def test_keras_itself(tmp_path, data, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
