@@ -47,6 +47,8 @@ QUESTIONS = {
     "calibration": rs.calibration,
     "compare": compare,
     "independence": rs.methods.variance.independence_test,
+    "trimming": lambda study: rs.trimming(study, margin="true-class", replicates=3, seed=0),
+    "trimming, one against the rest": lambda study: rs.trimming(study, replicates=2, seed=0),
     "sums": lambda study: rs.methods.variance.run_statistics(study).sums,
 }
 

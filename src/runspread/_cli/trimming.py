@@ -11,6 +11,7 @@ from .._results import Result
 from ..errors import InputError
 from ..methods.trimming import defaults
 from ..methods.trimming.resampling import RESAMPLE
+from .engines import engine_options
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
@@ -68,6 +69,7 @@ OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no
 @runs_option(20)
 @json_option
 @click.pass_context
+@engine_options
 def command(
     context: click.Context,
     study: str,

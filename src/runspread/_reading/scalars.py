@@ -106,6 +106,16 @@ class Scalars:
     _rows: NDArray[np.intp]
 
     @property
+    def outputs(self) -> RunOutputs:
+        """Outputs of all runs that they are made of."""
+        return self._outputs
+
+    @property
+    def reading(self) -> Reading:
+        """How outputs become scalars."""
+        return self._reading
+
+    @property
     def n_classes(self) -> int:
         """Number of classes of the outputs."""
         return count_classes(None, self._outputs.shape[2])

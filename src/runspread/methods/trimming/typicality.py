@@ -34,6 +34,7 @@ from .defaults import (
 )
 from .inputs import Inputs
 from .levels import beyond_reach, default_threshold, round_up_to_grid, threshold_terms
+from .levels_apart import levels_apart
 from .nodes import SLACK
 from .records import LevelSettings
 from .resampling import Counter, Draw, Pool, ResamplingPlan, block_size, draw_examples, resampled_levels
@@ -325,6 +326,12 @@ def _levels(
     averaged = ensemble_of(pool, other) if design.reference == "ensemble" else None
     levels: list[Floats] = []
     for number in range(tested.n_statistics):
+        apart = None
+        if averaged is None and design.mode == "step":
+            apart = levels_apart(tested, own, pool, other, number, plan)
+        if apart is not None:
+            levels.append(apart)
+            continue
         reference = next(pool.blocks(number, other, len(other))) if averaged is None else averaged[number]
         ordered = Pool(_checked(reference, design.mode))
         del reference  # sorted anew in the pool
