@@ -49,6 +49,7 @@ QUESTIONS = {
     "independence": rs.methods.variance.independence_test,
     "trimming": lambda study: rs.trimming(study, margin="true-class", replicates=3, seed=0),
     "trimming, one against the rest": lambda study: rs.trimming(study, replicates=2, seed=0),
+    "selection": lambda study: rs.methods.ensembles.select_ensemble(study, size=4, split="test"),
     "sums": lambda study: rs.methods.variance.run_statistics(study).sums,
 }
 

@@ -11,6 +11,7 @@ import click
 
 from ..methods.ensembles import defaults
 from .choosing import file_of_value
+from .engines import engine_options
 from .opening import kind_option, labels_option, open_source
 from .printing import say
 from .show import json_option, refuse_written, show, show_cost, study_argument
@@ -50,6 +51,7 @@ NO_EARLY_STOP = (
 @labels_option
 @kind_option
 @json_option
+@engine_options
 def command(
     study: str,
     size: int,

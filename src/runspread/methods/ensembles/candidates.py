@@ -200,33 +200,41 @@ class NegativeLogLikelihood:
 
     def __init__(self, candidates: Candidates, rows: Indices | None = None) -> None:
         log_true = candidates.log_true if rows is None else candidates.log_true[:, rows]
-        shift = log_true.max(axis=0)
+        self._set_up(log_true)
+        self._scaled = log_true - self._shift
+        np.exp(self._scaled, out=self._scaled)
+
+    def _set_up(self, log_true: Floats) -> None:
+        self._shift = shift = log_true.max(axis=0)
         shift[np.isinf(shift)] = 0.0
         # Alone from the logs themselves: 745 nats below the best candidate would already be zero after scaling.
         self._alone = -log_true.mean(axis=1)
         self._offset = float(shift.mean())
-        self._scaled = log_true - shift
-        np.exp(self._scaled, out=self._scaled)
         self._total = np.zeros(len(shift))
-        self._buffer = np.empty((max(1, BLOCK // len(shift)), len(shift)))
         self._t = 0
 
     def scores(self) -> Floats:
         """Return the NLL with each candidate added [valid]."""
         if self._t == 0:
             return self._alone.copy()
-        result, rows = np.empty(len(self._alone)), len(self._buffer)
-        with np.errstate(divide="ignore"):
-            for start in range(0, len(result), rows):
-                block = self._scaled[start : start + rows]
-                sums = np.add(block, self._total, out=self._buffer[: len(block)])
-                result[start : start + rows] = np.log(sums, out=sums).mean(axis=1)
-        return np.log(self._t + 1) - self._offset - result
+        return np.log(self._t + 1) - self._offset - mean_logs(self._scaled, self._total)
 
     def add(self, position: int) -> None:
         """Choose a candidate."""
         self._total += self._scaled[position]
         self._t += 1
+
+
+def mean_logs(scaled: Floats, total: Floats) -> Floats:
+    """Return the mean over examples of the logarithm of `total` plus each row [rows], a block of rows at a time."""
+    buffer = np.empty((max(1, BLOCK // len(total)), len(total)))
+    result, rows = np.empty(len(scaled)), len(buffer)
+    with np.errstate(divide="ignore"):
+        for start in range(0, len(result), rows):
+            block = scaled[start : start + rows]
+            sums = np.add(block, total, out=buffer[: len(block)])
+            result[start : start + rows] = np.log(sums, out=sums).mean(axis=1)
+    return result
 
 
 class BrierScore:

@@ -11,6 +11,7 @@ from ..._checks import check_integers
 from ..._reading.probabilities import Floats
 from .._ties import ROUNDING, first_smallest, ranking
 from .candidates import OBJECTIVES, Candidates, Indices, Objective, mixture_losses
+from .likelihood_apart import likelihood
 from .proper_scores import standard_error
 
 
@@ -72,7 +73,8 @@ class GreedySettings:
 
     def start(self, candidates: Candidates, rows: Indices | None = None) -> Objective:
         """Return the objective without a member yet, on all examples or on some rows."""
-        return OBJECTIVES[self.objective](candidates, rows)
+        start = likelihood if self.objective == "nll" else OBJECTIVES[self.objective]
+        return start(candidates, rows)
 
 
 def greedy(start: Objective, settings: GreedySettings, n: int) -> tuple[Indices, Floats, str]:
