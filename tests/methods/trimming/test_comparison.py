@@ -13,7 +13,7 @@ from scipy import stats
 import runspread as rs
 from runspread.errors import InputError
 from runspread.methods.trimming import margins, optimal_trimming, trimmed_examples, trimming_scores
-from runspread.methods.trimming.comparison import spearman
+from runspread.methods.trimming.comparison import average_ranks, spearman
 
 
 def made_runs(runs=24, examples=300, classes=2, seed=0):
@@ -344,3 +344,11 @@ def test_the_deciding_class_is_trimmed_by_its_own_level():
     found = trimmed_examples(logits, levels=levels)
     own = np.minimum(levels.class_levels, 0.5).mean(1).max(0)
     assert found.mean_level == pytest.approx(own[own > 0].mean())
+
+
+def test_average_ranks_are_those_of_scipy():
+    rows = np.random.default_rng(0).integers(6, size=(200, 9)).astype(float)
+    rows[3, 4] = np.nan
+    rows[4] = 2.0
+    np.testing.assert_array_equal(average_ranks(rows), stats.rankdata(rows, axis=-1))
+    np.testing.assert_array_equal(average_ranks(rows[:5, :1]), np.where(np.isnan(rows[:5, :1]), np.nan, 1.0))

@@ -316,12 +316,28 @@ def _rank_correlations(
 
 def spearman(first: Floats, second: Floats) -> Floats:
     """Return the rank correlation of each pair of rows; NaN where a row is constant."""
-    from scipy.stats import rankdata
-
-    a, b = (np.asarray(rankdata(rows, axis=-1)) for rows in (first, second))
+    a, b = average_ranks(first), average_ranks(second)
     a, b = a - a.mean(-1, keepdims=True), b - b.mean(-1, keepdims=True)
     scale = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
     return np.divide((a * b).sum(-1), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+
+
+def average_ranks(rows: Floats) -> Floats:
+    """Return the rank of each value in its row, from 1; equal ones share their mean rank. NaN in a row with one.
+
+    That of SciPy comes with a second of imports.
+    """
+    order = np.argsort(rows, axis=-1)
+    ordered = np.take_along_axis(rows, order, -1)
+    place = np.broadcast_to(np.arange(rows.shape[-1], dtype=np.float64), rows.shape)
+    begins = np.ones(rows.shape, bool)
+    begins[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
+    ends = np.roll(begins, -1, axis=-1)
+    first = np.maximum.accumulate(np.where(begins, place, 0.0), axis=-1)
+    last = np.minimum.accumulate(np.where(ends, place, np.inf)[..., ::-1], axis=-1)[..., ::-1]
+    found = np.empty(rows.shape)
+    np.put_along_axis(found, order, (first + last) / 2 + 1, -1)
+    return np.where(np.isnan(rows).any(-1, keepdims=True), np.nan, found)
 
 
 def _limits(resampled: Floats, tail: float) -> tuple[float, float]:
