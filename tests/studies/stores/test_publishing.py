@@ -23,6 +23,7 @@ from runspread.studies.homes import StoreHome
 from runspread.studies.layout import SHARD
 from runspread.studies.stores.cleaning import clean
 from runspread.studies.stores.marks import read_mark, void_bytes
+from runspread.studies.stores.memory import MemoryStore
 from runspread.studies.stores.urls import open_store
 from runspread.testing import StudyTests
 
@@ -216,6 +217,21 @@ def test_only_what_no_mark_names_is_taken_away(tmp_path):
     assert read_mark(store.read(f"shards/dead/{SHARD}")).void
     assert rs.open_study(study.location).verify().ok
     assert len(rs.open_study(study.location).runs) == 2
+
+
+class Behind(MemoryStore):
+    """Its clock is two hours behind."""
+
+    def list(self, prefix: str = ""):
+        found = super().list(prefix)
+        return found._replace(objects=tuple(one._replace(changed=one.changed - 7200) for one in found.objects))
+
+
+def test_age_is_told_by_the_clock_of_the_store():
+    store = Behind()
+    store.write("shards/new/0123456789ab/metrics.safetensors", b"1")
+    assert clean(store, "shards/", SHARD, older_than=3600) == []
+    assert store.list().objects == ()
 
 
 def test_a_writer_whose_id_was_taken_publishes_under_the_next(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -36,9 +36,9 @@ def clean(store: Store, prefix: str, mark: str, *, older_than: float = WEEK, dry
     list of str
         Keys that were taken away, or would be.
     """
-    gone: list[str] = []
+    gone, now = list[str](), _clock(store)
     for place in store.list(prefix).prefixes:
-        stale = dict(_stale(store, place, time.time() - older_than))
+        stale = dict(_stale(store, place, now - older_than))
         named = _attempt_named(store, f"{place}{mark}")
         if stale and named is None and not dry_run and not store.create(f"{place}{mark}", void_bytes()):
             named = _attempt_named(store, f"{place}{mark}")  # somebody published in the meantime
@@ -47,6 +47,16 @@ def clean(store: Store, prefix: str, mark: str, *, older_than: float = WEEK, dry
             store.delete(keys)
         gone += keys
     return gone
+
+
+def _clock(store: Store) -> float:
+    """Return what time it is for the store, which may not be what it is here."""
+    key = f".clock-{uuid.uuid4().hex[:12]}"
+    store.write(key, b"")
+    try:
+        return next(entry.changed for entry in store.list().objects if entry.key == key)
+    finally:
+        store.delete([key])
 
 
 def _stale(store: Store, place: str, before: float) -> Iterator[tuple[str, list[str]]]:
