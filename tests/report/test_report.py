@@ -12,6 +12,7 @@ import runspread as rs
 import runspread._cli
 from runspread._report import any_study, sections
 from runspread._report.page import report as write_report
+from runspread._report.rendering import page_of_sections
 from runspread._report.variance import variance as variance_section
 from runspread.errors import InputError
 from tests.factories import make_study
@@ -242,6 +243,14 @@ def test_a_long_table_of_runs_is_cut_and_says_so(tmp_path, monkeypatch):
     (section,) = sections.build_sections(make_study(tmp_path / "study", runs=5))
     assert len(section.tables[0]) == 3
     assert "lists the first 3 of 5 rows" in section.notes[0]
+
+
+def test_a_long_table_of_any_page_is_cut_too(monkeypatch):
+    monkeypatch.setattr(sections, "ROWS_LISTED", 3)
+    table = rs.methods.Table({"a": range(5)}, title="Tries")
+    page = page_of_sections("name", "about", [sections.Section("One", "lead", tables=(table,))])
+    assert page.count("<tr>") == 1 + 3
+    assert "lists the first 3 of 5 rows" in page
 
 
 def test_one_run_and_nan_metrics(tmp_path):

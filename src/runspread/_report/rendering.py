@@ -49,7 +49,9 @@ def render_page(name: str, about: str, chapters: Sequence[Chapter]) -> str:
 
 def page_of_sections(name: str, about: str, sections: Sequence[Section]) -> str:
     """Return sections without a summary as the text of a page."""
-    keyed = [replace(section, key=section.key or f"s{at}") for at, section in enumerate(sections, 1)]
+    from .sections import cut
+
+    keyed = [replace(cut(section), key=section.key or f"s{at}") for at, section in enumerate(sections, 1)]
     return render_page(name, about, [Chapter("", tuple(keyed))])
 
 

@@ -79,7 +79,7 @@ def build_sections(study: Study, *, clusters: ArrayLike | None = None) -> list[S
     """
     names = study.run_names
     built = (_build(entry, study, clusters, names) for entry in (*SECTIONS, *sections_of_commands()))
-    found = [_cut(section) for section in built if section is not None]
+    found = [cut(section) for section in built if section is not None]
     return _notes_once(sorted(found, key=lambda section: section.folded))
 
 
@@ -111,7 +111,7 @@ def _build(entry: Entry, study: Study, clusters: ArrayLike | None, names: dict[s
     return None if made is None else replace(relabelled(made, names), key=key.replace("_", "-"))
 
 
-def _cut(section: Section) -> Section:
+def cut(section: Section) -> Section:
     """Return a section whose tables have no more rows than a page can show, and say so."""
     long = [table for table in section.tables if len(table) > ROWS_LISTED]
     if not long:
