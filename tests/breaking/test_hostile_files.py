@@ -136,10 +136,25 @@ def test_archives_that_unpack_to_far_more_are_refused(tmp_path):
         rs.open_outputs(path, np.arange(4) % 2)
 
 
+@pytest.mark.parametrize("method", [99, 12])
+def test_members_that_cannot_be_unpacked_are_refused_in_words(tmp_path, method):
+    """A method of packing that is not known, and damaged packed data: NotImplementedError, and others."""
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, logits=np.random.default_rng(0).normal(size=(2, 20, 2)))
+    data = path.read_bytes()
+    packed = struct.pack("<H", 8)
+    at, central = data.index(packed, 8), data.index(b"PK\x01\x02")
+    for place in (at, data.index(packed, central + 10)):
+        data = data[:place] + struct.pack("<H", method) + data[place + 2 :]
+    path.write_bytes(data)
+    with pytest.raises(RunspreadError):
+        rs.variance(rs.open_outputs(path, np.arange(20) % 2))
+
+
 TABLES = {
     "not text": b"arm,score\n\xff\xfe,1\n", "long cell": b"arm,score\n" + b"x" * 200_000 + b",1\n", "empty": b"",
     "underscores": b"arm,score\na,1_2\nb,3\n", "columns twice": b"arm,score,score\na,1,2\n",
-    "ragged": b"arm,score\na\n",
+    "ragged": b"arm,score\na\n", "many digits": b"arm,score\na,1" + b"9" * 400 + b"\nb,2\n",
 }  # fmt: skip
 
 

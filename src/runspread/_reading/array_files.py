@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,7 +71,7 @@ def npz_headers(path: Path) -> dict[str, Header]:
         It is no such file, an array occurs twice, or they unpack to far more than the file holds.
     """
     regular_size(path)
-    with zipfile.ZipFile(path) as archive:
+    with _unreadable_members(), zipfile.ZipFile(path) as archive:
         check_unpacked(archive)
         found: dict[str, Header] = {}
         for info in archive.infolist():
@@ -78,10 +80,19 @@ def npz_headers(path: Path) -> dict[str, Header]:
     return found
 
 
+@contextmanager
+def _unreadable_members() -> Generator[None]:
+    """Turn what says that a member is packed in another way, encrypted or damaged into a ValueError."""
+    try:
+        yield
+    except (NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
 def load_npz(path: Path, names: list[str] | None = None) -> dict[str, NDArray[Any]]:
     """Return arrays of a .npz file by name: those with one of the `names`, or all."""
     wanted = [name for name in npz_headers(path) if names is None or name in names]
-    with np.load(path, allow_pickle=False) as archive:
+    with _unreadable_members(), np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in wanted}
 
 

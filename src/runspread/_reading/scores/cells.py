@@ -34,7 +34,12 @@ def read_cell(cell: Any, column: str, at: int) -> Cell:
     if cell is None or _is_na(cell):
         return Cell(math.nan, MISSING)
     if isinstance(cell, (int, float, np.integer, np.floating)) and not isinstance(cell, bool):
-        return _number(float(cell))
+        try:
+            return _number(float(cell))
+        except OverflowError:
+            raise InputError(
+                f"row {at + 1} has a number of more than 308 digits in column {column!r}", "less"
+            ) from None
     text = str(cell).strip()
     if text.lower() in _MISSING:
         return Cell(math.nan, MISSING)
