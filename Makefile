@@ -6,8 +6,11 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 # One BLAS and OpenMP thread a test process: two test processes already fill two cores.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Old packages warn of newer ones, and of Python.
+OLD_WARNINGS := -W default::DeprecationWarning -W default::PendingDeprecationWarning
+WITHOUT_TORCH := tests/test_results.py tests/test_lowest_versions.py tests/cli/test_tables.py tests/reading tests/methods/trimming tests/methods/variance
 
-.PHONY: install install-docs demo test test-offline test-kernels test-all check format bench docs package dist clean
+.PHONY: install install-docs demo test test-offline test-kernels test-lowest test-all check format bench docs package dist clean
 
 install: $(STAMP)
 
@@ -36,6 +39,12 @@ test-stores: install
 	test -x .venv-stores/bin/python || $(PYTHON) -m venv .venv-stores
 	.venv-stores/bin/python -m pip install --quiet 'moto[s3]>=5.2' flask flask-cors
 	RUNSPREAD_MOTO=$(CURDIR)/.venv-stores/bin/python $(ONE_THREAD) $(BIN)/pytest -q -m '' tests/studies/stores
+
+# What needs no PyTorch, at the lowest versions that pyproject.toml allows, in an environment of its own.
+test-lowest:
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e '.[import]' pandas pyarrow pytest pytest-xdist hypothesis mpmath
+	$(ONE_THREAD) .venv-lowest/bin/pytest -n $(WORKERS) --dist loadfile -q $(OLD_WARNINGS) $(WITHOUT_TORCH)
 
 test-all: install
 	$(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist loadfile -q -m ''
@@ -67,4 +76,4 @@ dist: install
 	$(BIN)/python tests/built_package.py --demo
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-lowest .pytest_cache .ruff_cache .hypothesis dist build

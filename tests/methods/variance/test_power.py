@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy
 from scipy import integrate, stats
 
 from runspread.methods.variance import plan_gap, plan_runs
@@ -49,6 +50,9 @@ def test_noncentral_t_far_out_is_no_nan():
     assert plan_gap(2, variance=1e-4, power=0.99).gap_fixed_t == pytest.approx(0.0969, abs=0.001)
 
 
+SCIPY = 1e-12 if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 17) else 2e-9  # of its noncentral t
+
+
 @pytest.mark.parametrize("alpha", [0.2, 0.05, 0.001, 1e-6])
 def test_power_is_finite_and_grows_with_the_gap_and_the_runs(alpha):
     """A dense grid, where SciPy's noncentral t has holes."""
@@ -62,8 +66,8 @@ def test_power_is_finite_and_grows_with_the_gap_and_the_runs(alpha):
             ]
         )
         assert np.isfinite(now).all()
-        assert (np.diff(now) >= -1e-12).all()
-        assert (now >= before - 1e-12).all()
+        assert (np.diff(now) >= -SCIPY).all()
+        assert (now >= before - SCIPY).all()
         before = now
 
 
