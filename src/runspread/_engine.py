@@ -122,7 +122,18 @@ def engine(
 
     Examples
     --------
-    ``with rs.studies.engine("ray", address="head:6379"): rs.variance("s3://bucket/study")``
+    Elsewhere, ``with rs.studies.engine("ray", address="head:6379"): rs.variance("s3://bucket/study")``; and here:
+
+    >>> import runspread as rs
+    >>> from tempfile import mkdtemp
+    >>> study = rs.create_study(mkdtemp() + "/mine", splits={"test": [0, 1, 1, 0]})
+    >>> for seed in range(3):
+    ...     with study.record(seeds=seed) as run:
+    ...         run.predictions("test", [[2.0, 0.0], [0.0, 1.0], [0.5, 0.1 * seed], [1.0, 0.5]])
+    >>> with rs.studies.engine("local", workers=1):
+    ...     found = rs.variance(study)
+    >>> found.n_runs
+    3
     """
     if executor == "local":
         yield
