@@ -39,7 +39,7 @@ QUICK = (
 WRITES_OR_ASKS_FOR_OTHER_THINGS = {
     *("demo", "train", "import", "repair", "digest"),
     *("same", "gate", "sources", "evaluations", "hyper-deep", "hyper-batch"),
-    *("report", "cite"),
+    *("report", "cite", "copy", "check", "clean"),
 }
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?%?")
 
