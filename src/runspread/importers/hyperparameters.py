@@ -99,7 +99,7 @@ _IF_UNIQUE = frozenset(
         "experiment_id",
     ]
 )
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.]+")
 _HOME = re.compile(r"(/home|/Users|[A-Za-z]:\\Users|[A-Za-z]:/Users)[/\\][^/\\\s'\"]+|/root(?=/|$)")
 
 
