@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import types
@@ -12,6 +13,8 @@ import pytest
 
 import runspread as rs
 from runspread.errors import DuplicateRunError
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture
@@ -125,6 +128,32 @@ def test_the_callback_of_hugging_face(tmp_path, data, fake):
     assert run.hyperparameters == {"learning_rate": 0.1, "tag": "a"}
     assert run.accuracy["test"] > 0
     assert "epoch" not in run.metrics
+
+
+def test_the_three_lines_of_the_readme_record_a_run(tmp_path, data, fake, monkeypatch):
+    class Trainer:
+        def __init__(self, model, args, train_dataset):
+            self.model, self.args, self.callbacks = model, args, []
+            self.add_callback = self.callbacks.append
+
+        def train(self):
+            (callback,) = self.callbacks
+            callback.on_train_begin(self.args, None, None)
+            for step in (5, 10):
+                now = types.SimpleNamespace(global_step=step)
+                callback.on_log(self.args, now, None, logs={"loss": 1 / step}, model=self.model)
+            callback.on_train_end(self.args, None, None, model=self.model)
+
+    monkeypatch.chdir(tmp_path)
+    (lines,) = re.findall(r"^```py\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(lines.splitlines()) == 3
+    arguments = types.SimpleNamespace(seed=3, learning_rate=0.1)
+    known = {"rs": rs, "Trainer": Trainer, "model": Linear(weights(1)), "args": arguments, "train": data}
+    exec(lines, known | {"test_loader": data})
+    run = rs.open_study("runs/mine").runs[0]
+    assert (run.seeds.init, run.status, run.hyperparameters) == (3, "completed", {"learning_rate": 0.1})
+    assert run.accuracy["test"] > 0
+    assert {"loss", "l2"} <= set(run.metrics)
 
 
 def test_the_callback_of_lightning(tmp_path, data, fake):
