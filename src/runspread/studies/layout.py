@@ -3,7 +3,7 @@
 `docs/reference/format.md` is the page of it, and `tests/studies/test_format.py` holds the two together. A new version
 of the format is made in three files: here (a name, or a field with a default; `FORMAT_VERSION`; `version_of`; a step in
 `MIGRATIONS` where the default of a new field would say something wrong of an old study), in `shards.py`, which writes
-and reads the arrays, and on that page.
+and reads the arrays, and on that page. Where a run brings what it did not bring before, `RunRecord` has a field more.
 """
 
 from __future__ import annotations
