@@ -1,4 +1,4 @@
-"""A study and an ensemble of format 1, written before anything changed: every later version opens them, equally."""
+"""Studies of each format and an ensemble, as they were written then: every later version opens them, equally."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 
 import runspread as rs
+from runspread.studies.layout import FORMAT_VERSION
 from runspread.training import load_split
 
-FOLDER = Path(__file__).parents[1] / "data" / "studies" / "v1"
-ANSWERS: dict[str, Any] = json.loads((FOLDER / "answers.json").read_text())
+FOLDER = Path(__file__).parents[1] / "data" / "studies"
+ANSWERS: dict[str, dict[str, Any]] = {
+    version.name: json.loads((version / "answers.json").read_text()) for version in FOLDER.iterdir()
+}
+STUDIES = [("v1", "trained"), ("v1", "recorded"), ("v2", "classes"), ("v2", "probabilities")]
 
 
-@pytest.mark.parametrize("name", ["trained", "recorded"])
-def test_an_old_study_opens_with_equal_answers(name: str) -> None:
-    study, expected = rs.open_study(FOLDER / name), ANSWERS[name]
+@pytest.mark.parametrize(("version", "name"), STUDIES)
+def test_an_old_study_opens_with_equal_answers(version: str, name: str) -> None:
+    study, expected = rs.open_study(FOLDER / version / name), ANSWERS[version][name]
     assert not study.verify().corrupt
     found = [
         {
@@ -36,7 +40,8 @@ def test_an_old_study_opens_with_equal_answers(name: str) -> None:
             sums = {key: float(np.asarray(value, dtype=float).sum()) for key, value in study.weights(run).items()}
             assert sums == pytest.approx(before["weights_sum"], rel=1e-12)
     outputs = study.predictions("test")
-    assert np.asarray(outputs.to_array(), float).sum((1, 2)).tolist() == pytest.approx(expected["predictions_sum"])
+    array = np.asarray(outputs.to_array(), float)
+    assert array.reshape(len(array), -1).sum(1).tolist() == pytest.approx(expected["predictions_sum"])
     assert outputs.labels is not None
     assert int(outputs.labels.sum()) == expected["labels_sum"]
     metrics = study.metrics()
@@ -46,17 +51,22 @@ def test_an_old_study_opens_with_equal_answers(name: str) -> None:
         assert sums[key] == pytest.approx(values)
 
 
-@pytest.mark.parametrize("name", ["trained", "recorded"])
-def test_the_variance_of_an_old_study_is_what_it_was(name: str) -> None:
-    found = rs.variance(rs.open_study(FOLDER / name)).to_dict()
-    expected = ANSWERS[name]["variance"]
+@pytest.mark.parametrize(("version", "name"), STUDIES)
+def test_the_variance_of_an_old_study_is_what_it_was(version: str, name: str) -> None:
+    found = rs.variance(rs.open_study(FOLDER / version / name)).to_dict()
+    expected = ANSWERS[version][name]["variance"]
     assert {key: found[key] for key in expected} == pytest.approx(expected, rel=1e-12)
 
 
 def test_an_old_ensemble_predicts_what_it_did() -> None:
     pytest.importorskip("torch")
-    ensemble = rs.load_ensemble(FOLDER / "ensemble")
-    assert [member["id"] for member in ensemble.metadata.members] == ANSWERS["ensemble"]["members"]
+    ensemble = rs.load_ensemble(FOLDER / "v1" / "ensemble")
+    assert [member["id"] for member in ensemble.metadata.members] == ANSWERS["v1"]["ensemble"]["members"]
     inputs, _ = load_split(rs.recipe("digits-mlp"), "test")
-    expected = np.array(ANSWERS["ensemble"]["probabilities"])
+    expected = np.array(ANSWERS["v1"]["ensemble"]["probabilities"])
     assert np.asarray(ensemble.predict(inputs[:5])) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def test_every_format_is_kept() -> None:
+    kept = {json.loads(file.read_text())["version"] for file in FOLDER.glob("*/*/shards/*/shard.json")}
+    assert kept == set(range(1, FORMAT_VERSION + 1))
