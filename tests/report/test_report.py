@@ -218,6 +218,7 @@ def test_a_section_that_cannot_be_made_says_why(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sections, "broken", broken, raising=False)
     monkeypatch.setattr(sections, "SECTIONS", (sections.Entry("sections:broken", "Broken"),))
+    monkeypatch.setattr(sections, "sections_of_commands", list)
     study = make_study(tmp_path / "study", runs=2)
     assert "Not available: nothing to divide by. Expected two runs" in write_report(study).read_text()
 
@@ -240,6 +241,7 @@ def test_a_section_beside_a_command_is_found(tmp_path, monkeypatch):
 def test_a_long_table_of_runs_is_cut_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(sections, "ROWS_LISTED", 3)
     monkeypatch.setattr(sections, "SECTIONS", (sections.Entry("any_study:every_run", "The runs"),))
+    monkeypatch.setattr(sections, "sections_of_commands", list)
     (section,) = sections.build_sections(make_study(tmp_path / "study", runs=5))
     assert len(section.tables[0]) == 3
     assert "lists the first 3 of 5 rows" in section.notes[0]
