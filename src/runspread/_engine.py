@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -82,13 +82,22 @@ class Engine:
     ) -> Iterator[tuple[int, _Found]]:
         """Yield number and result of the tasks whose workers were not lost."""
         self._running = executor = self._running or self._make()
-        waiting = [(number, executor.submit(function, tasks[number])) for number in numbers]
-        for number, future in waiting:
+        waiting: dict[int, Future[_Found]] = {}
+        try:
+            for number in numbers:
+                waiting[number] = executor.submit(function, tasks[number])
+        except self._lost:  # a pool that breaks before it has all tasks takes no more
+            self._forget()
+        for number, future in waiting.items():
             try:
                 yield number, future.result()
             except self._lost:
-                if self._owned:
-                    self._running = None  # a broken pool takes no more
+                self._forget()
+
+    def _forget(self) -> None:
+        """Make another executor next time, in place of one whose workers were lost."""
+        if self._owned:
+            self._running = None
 
     def close(self) -> None:
         """End the workers."""

@@ -209,7 +209,7 @@ def test_the_audit_looks_at_what_is_intact_and_names_the_rest(whole, tmp_path, k
     if kind != "every metrics":
         assert shards[0].name in found.excluded[0].reason
     assert "loss curves" in found.not_seen or kind != "every metrics"
-    assert any("could not be looked at in all that" in note and first in note for note in noted.warnings)
+    assert any("was not looked at for signs of dependent seeds" in note and first in note for note in noted.warnings)
 
 
 def test_sums_can_be_left_unchecked(whole, tmp_path, right):

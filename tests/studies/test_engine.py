@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +121,7 @@ def test_a_task_that_was_lost_is_done_again(tmp_path):
 def test_tasks_that_are_always_lost_are_said():
     class Broken(ThreadPoolExecutor):
         def submit(self, *_):
-            from concurrent.futures import BrokenExecutor, Future
+            from concurrent.futures import Future
 
             future = Future()
             future.set_exception(BrokenExecutor())
@@ -129,6 +129,23 @@ def test_tasks_that_are_always_lost_are_said():
 
     with pytest.raises(EngineError, match="3 of 3 tasks were lost 4 times"):
         Engine(lambda: Broken(1), 1).map(abs, [1, 2, 3])
+
+
+def test_a_pool_that_breaks_before_it_has_all_tasks_is_made_again():
+    made: list[ThreadPoolExecutor] = []
+
+    class Breaks(ThreadPoolExecutor):
+        def submit(self, function, *task):
+            if len(made) == 1 and task[0] == -3:
+                raise BrokenExecutor
+            return super().submit(function, *task)
+
+    def make() -> ThreadPoolExecutor:
+        made.append(Breaks(1))
+        return made[-1]
+
+    assert Engine(make, 1).map(abs, [-1, -2, -3, -4]) == [1, 2, 3, 4]
+    assert len(made) == 2
 
 
 @pytest.mark.slow

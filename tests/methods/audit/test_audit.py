@@ -375,5 +375,5 @@ def test_files_that_only_the_audit_reads_may_be_corrupt(tmp_path):
     metrics.write_bytes(metrics.read_bytes()[:40])
     found = rs.variance(rs.open_study(study.path))
     assert found.n_runs == 6
-    assert "seeds are independent could not be looked at" in found.warnings[0]
+    assert "was not looked at for signs of dependent seeds" in found.warnings[0]
     assert metrics.parent.name in found.warnings[0]

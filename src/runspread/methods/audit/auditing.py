@@ -348,7 +348,7 @@ def _not_looked_at(unread: Sequence[Excluded]) -> tuple[str, ...]:
         return ()
     runs, first = count(len(unread), "run"), unread[0]
     return (
-        f"Whether the runs' seeds are independent could not be looked at in all that {runs} recorded "
+        f"A part of what {runs} recorded is corrupt, and was not looked at for signs of dependent seeds "
         f"({first.run}: {first.reason}).",
     )
 
