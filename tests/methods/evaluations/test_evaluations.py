@@ -574,6 +574,33 @@ def test_the_variance_of_a_mean_of_answers_is_that_of_a_ratio():
     assert rs.evaluations(rows, weights="rows", on="models").models[0].se == pytest.approx(spread, rel=0.05)
 
 
+def test_where_every_answer_weighs_the_same_so_do_those_that_are_missing():
+    """The mean lay outside of what it would be with all that is missing wrong, and right: those weighed items."""
+    rows = answered(seeds=1)
+    for row in rows:
+        row["score"] = math.nan if row["item"] % 9 == 0 or (row["item"] % 5 == 0 and row["sample"]) else row["score"]
+    found = rs.evaluations(rows, weights="rows", missing="drop")
+    for one in found.models:
+        score = np.array([row["score"] for row in rows if row["model"] == one.model], float)
+        ends = [np.where(np.isnan(score), value, score).mean() for value in (0, 1)]
+        assert (one.worst, one.best) == pytest.approx(ends)
+        assert one.worst < one.mean < one.best
+    rows = [row for row in rows if (row["model"], row["item"]) != ("new", 0)]
+    zero = rs.evaluations(rows, weights="rows", missing="zero")
+    score = [np.nan_to_num(row["score"]) for row in rows if row["model"] == "new"]
+    assert zero.models[1].mean == pytest.approx(np.mean([*score, 0]))
+    assert zero.models[1].best == pytest.approx(zero.models[1].mean)
+    assert not math.isnan(zero.differences[0].p)
+
+
+def test_items_that_tell_nothing_are_the_same_however_answers_are_weighed():
+    """Moved means are neither 0 nor 1: none of them was counted."""
+    rows = [{**row, "score": 1 if row["item"] < 10 else row["score"]} for row in answered(seeds=1)]
+    found = [rs.evaluations(rows, weights=weights).deciding_items for weights in ("items", "rows")]
+    assert found[0].all_right == found[1].all_right >= 10
+    assert found[0].all_wrong == found[1].all_wrong
+
+
 def test_trainings_of_equal_names_may_be_pairs():
     rows = answered(items=300, shared=1.5)
     apart, paired = (rs.evaluations(rows, pair_seeds=pairs).differences[0] for pairs in (False, True))

@@ -265,10 +265,10 @@ def _evaluated(
     decides = None
     if pairs:
         first, fewest = pairs[0], None
+        d = first.new.x - first.old.x
         if gaps[0].verdict in ("better", "worse"):
-            still = partial(decided, grid, first.old, first.new, how, p[1:])
-            fewest = fewest_items(first.new.x - first.old.x, first.rows, still)
-        decides = deciding_items(grid, first.old, first.new, first.rows, how.level, fewest)
+            fewest = fewest_items(d, first.rows, partial(decided, grid, *compared[0], how, p[1:]))
+        decides = deciding_items(grid, *compared[0], d, first.rows, how.level, fewest)
     return Evaluations(
         question=Asked(
             on=how.on,

@@ -102,12 +102,17 @@ def deciding_items(
     grid: Grid,
     old: ModelGrid,
     new: ModelGrid,
+    differences: Floats,
     rows: NDArray[np.bool_],
     level: float,
     fewest: int | None,
 ) -> DecidingItems:
-    """Return which of the common items `rows` [items] decide; `fewest` is what `fewest_items` found."""
-    items, d = np.flatnonzero(rows), (new.x - old.x)[rows]
+    """Return which of the common items `rows` [items] decide.
+
+    `differences` [items] are those of the verdict, which may weigh items by their answers; what the models answered is
+    theirs all the same. `fewest` is what `fewest_items` found.
+    """
+    items, d = np.flatnonzero(rows), differences[rows]
     grouping = grid.grouping(items)
     p = _item_p(grid, old, new, items)
     sums = grouping.sums(d)

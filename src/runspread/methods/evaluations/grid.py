@@ -34,6 +34,8 @@ class ModelGrid:
         That the model was asked with.
     answers, lost : int
         Answers with a score, and attempts without one that were excluded although their items have other answers.
+    asked : ndarray of int64 [items]
+        Answers to each item, with a score or without.
     worst, best : ndarray of float64 [items]
         Mean of each item with all that has no score wrong, and right.
     mean_rows : float
@@ -52,6 +54,7 @@ class ModelGrid:
     prompts: int
     answers: int
     lost: int
+    asked: NDArray[np.int64]
     worst: Floats
     best: Floats
     mean_rows: float
@@ -158,6 +161,7 @@ def _model(answers: Answers, asked: Answers, code: int) -> ModelGrid:
         prompts=len(np.unique(cells.prompt)),
         answers=len(own),
         lost=int((lost & ~np.isnan(x)[every.item]).sum()),
+        asked=np.bincount(every.item, minlength=items),
         worst=worst,
         best=best,
         mean_rows=float(own.score.mean()),

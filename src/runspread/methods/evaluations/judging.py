@@ -21,7 +21,7 @@ from .means import Level, Strata, mean_bar, prompts_of, same_items_bar, samples_
 from .posterior import Posterior, posterior_of
 from .resampling import resampled
 from .result import Counts, Discordant, ModelDifference, ModelScore
-from .row_weights import by_rows
+from .row_weights import by_rows, missing_by_rows
 
 
 class How(NamedTuple):
@@ -108,7 +108,8 @@ def score_of_model(grid: Grid, model: ModelGrid, how: How) -> ModelScore:
     else:
         lo, hi = interval(mean, bar, how.level, found.n_clusters, bounded=grid.bounded, most=most, method=how.method)
     items, every = int(rows.sum()), grid.strata(np.ones_like(rows))
-    worst, best = (stratified(one, every) if grid.bounded else math.nan for one in (model.worst, model.best))
+    bounds = missing_by_rows(model, every) if how.by_rows else (model.worst, model.best)
+    worst, best = (stratified(one, every) if grid.bounded else math.nan for one in bounds)
     return ModelScore(
         model=model.name,
         mean=mean,
