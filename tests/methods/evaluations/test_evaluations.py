@@ -644,6 +644,18 @@ def test_one_half_of_the_questions_chooses_and_the_other_reports():
         rs.evaluations(answered(models, seeds=1), split=True, baseline="m0")
 
 
+def test_a_model_of_a_few_items_that_leads_on_one_half_may_have_no_answer_to_the_other():
+    """It ended in a StopIteration for the half of the items that chooses."""
+    said = []
+    for item in range(8):
+        rows = [*answered(seeds=1, items=20), {"item": item, "model": "few", "seed": 0, "sample": 0, "score": 1}]
+        try:
+            said.append(rs.evaluations(rows, split=True).question.chosen)
+        except InputError as error:
+            said.append(str(error))
+    assert any("few, which leads on one half of the items and has no answer to the other" in one for one in said)
+
+
 @pytest.mark.slow
 def test_the_model_that_one_half_chose_is_not_too_good_on_the_other():
     """Ten equal models: the leader on all questions is 2 points too good, the chosen one is not."""

@@ -137,6 +137,9 @@ def evaluations(
             raise InputError(found, "two models or more, of which the best is chosen", "Drop split= (--split).")
         choosing, reporting = halves(grid)
         chosen, grid = leader(grid, choosing).name, grid_of(only_items(answers, reporting), missing)
+        if chosen not in [model.name for model in grid.models]:
+            found = f"split= with {chosen}, which leads on one half of the items and has no answer to the other"
+            raise InputError(found, "models that answered the same items", "Drop split= (--split), or this model.")
     how = How(
         _covered(grid, "models" if on is None and options["bayes"] else on),
         level,

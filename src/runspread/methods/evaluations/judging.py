@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError
 from .._statistics import holm_adjusted
-from ..scores.forms import Difference, Judged, judged
+from ..scores.forms import Difference, Judged, first_shown, judged
 from ..scores.one_arm import t_quantile
 from .bars import BOOTSTRAP, WILSON, Bar, Variances, bar_of, effective_items, interval, together
 from .defaults import FEW_DISCORDANT, FEW_ITEMS, POWER
@@ -213,11 +213,7 @@ def _verdict(pair: Pair, p: float, p_margin: float, how: How) -> str:
     """Return the verdict by p-values that are corrected for the number of comparisons."""
     if pair.forced or not pair.one.forms:
         return "undecided"
-    alpha, word = 1 - how.level, "undecided"
-    if p <= alpha and pair.one.value:
-        word = "better" if pair.one.value > 0 else "worse"
-    says_more = how.asked == "equivalent" or word != "better"
-    return how.asked if p_margin <= alpha and says_more else word
+    return first_shown(how.asked, pair.one.value, p, p_margin, 1 - how.level)
 
 
 def judged_pair(pair: Pair, p_holm: float, p_margin: float, how: How, compared: int) -> ModelDifference:
