@@ -125,6 +125,15 @@ def test_several_arms_by_several_metrics():
         rank_metrics(rows, metric="loss")
 
 
+def test_an_arm_without_runs_by_a_metric_is_not_ruled_out_there():
+    rows = [
+        {"method": name, "seed": k, "accuracy": 0.8 + k / 99, "loss": None if name == "c" else 0.3 + k % 2 / 9}
+        for name in "abc"
+        for k in range(4)
+    ]
+    assert rs.rank(rows, metric=("accuracy", "loss")).table()["loss: may be best"] == ["yes", "yes", None]
+
+
 def test_several_metrics_and_tasks_are_not_one_question():
     rows = [{**row, "task": task} for row in TWO_METRICS for task in ("x", "y")]
     for verb in (rs.compare, rs.rank):
@@ -139,6 +148,19 @@ def test_a_margin_that_is_text_is_refused(margin):
         rs.compare(TWO_METRICS, metric=("accuracy", "loss"), not_worse=margin)
     with pytest.raises(InputError, match="one number in the unit"):
         compare_scores(TWO_METRICS, metric="loss", not_worse=margin)
+
+
+@pytest.mark.parametrize("margin", [[0.1], "0.1", 10**400, {"loss": 0.1}])
+def test_a_margin_is_a_number_whatever_it_is_asked_of(margin):
+    rows = [{"model": name, "item": i, "score": i % 2} for name in "ab" for i in range(9)]
+    asks = [
+        lambda: compare_scores(TWO_METRICS, metric="loss", not_worse=margin),
+        lambda: rs.compare(TWO_METRICS, metric=("accuracy", "loss"), equivalent={"accuracy": margin, "loss": 0.1}),
+        lambda: rs.evaluations(rows, equivalent=margin),
+    ]
+    for ask in asks:
+        with pytest.raises(InputError, match="one number in the unit"):
+            ask()
 
 
 def test_shares_of_runs_beyond_a_threshold():

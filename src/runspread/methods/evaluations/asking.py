@@ -16,6 +16,7 @@ from ..._reading.evaluations.options import EvaluationReading, checked
 from ..._words import count, listed
 from ...errors import InputError
 from .._statistics import holm_adjusted
+from ..scores.forms import asked_of
 from .bars import BOOTSTRAP, METHODS, WILSON
 from .consistency import consistency_of
 from .deciding import deciding_items, fewest_items
@@ -125,7 +126,7 @@ def evaluations(
     for name in ("pair_seeds", "bayes", "split"):
         if not isinstance(options[name], (bool, np.bool_)):
             raise InputError(f"{name}={options[name]!r}", "True or False")
-    asked, margin = _asked(not_worse, equivalent)
+    asked, margin = asked_of({"not_worse": not_worse, "equivalent": equivalent})
     level = check_confidence_level(options["confidence_level"])
     reading = {name: value for name, value in settings.items() if name in READING}
     answers, missing = as_answers(source, labels, **reading), checked(reading)["missing"]
@@ -169,17 +170,6 @@ def _check_ways(how: How) -> None:
     if how.pair_seeds and how.on not in ("distribution", "test-set"):
         hint = "Drop pair_seeds= (--pair-seeds): only new trainings have pairs."
         raise InputError(f"pair_seeds=True with on={how.on!r}", "on='distribution' or on='test-set'", hint)
-
-
-def _asked(not_worse: float | None, equivalent: float | None) -> tuple[str, float | None]:
-    given = {name: one for name, one in (("not worse", not_worse), ("equivalent", equivalent)) if one is not None}
-    if len(given) > 1:
-        raise InputError("both not_worse= and equivalent= are given", "one question")
-    for name, margin in given.items():
-        if not 0 < margin < math.inf:
-            raise InputError(f"the margin is {margin}", "a number above 0 in the unit of the scores")
-        return name, float(margin)
-    return "better", None
 
 
 def _covered(grid: Grid, on: str | None) -> str:

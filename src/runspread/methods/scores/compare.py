@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
@@ -22,7 +21,7 @@ from .basis import error_floor
 from .comparison import BothArms, Diverged, MeanDifference, ScoreComparison
 from .defaults import LEVEL, POWER
 from .effect import effect
-from .forms import Arm, Difference, Judged, both_forms, difference, holds, judged
+from .forms import Arm, Difference, Judged, asked_of, both_forms, difference, holds, judged
 from .groups import GroupShares, dividing, group_shares
 from .modes import Shape, mode_words, shape
 from .one_arm import standard_deviation
@@ -133,21 +132,6 @@ def _sequence(values: Any) -> list[float]:
     if not found:
         raise InputError("an arm has no runs", "one number per run")
     return found
-
-
-def asked_of(options: dict[str, Any]) -> tuple[str, float | None]:
-    """Return what is asked and its margin."""
-    given = {name: options[name] for name in ("not_worse", "equivalent") if options[name] is not None}
-    if len(given) > 1:
-        raise InputError("both not_worse= and equivalent= are given", "one question")
-    for name, margin in given.items():
-        if isinstance(margin, (str, Mapping)):
-            raise InputError(f"{name} is {margin!r}", "one number in the unit of the metric", "See compare_metrics.")
-        if not 0 < margin < math.inf:
-            hint = "Not worse than 0 is better or equal, which no data show: name the loss that would not matter."
-            raise InputError(f"{name}={margin:g} asks for no margin", "one above 0 in the unit of the metric", hint)
-        return name.replace("_", " "), float(margin)
-    return "better", None
 
 
 def check_margin(margin: float | None, table: ScoreTable) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part
+from ...errors import InputError
 from .one_arm import mean_of, standard_deviation, t_above, t_quantile
 
 Floats = NDArray[np.float64]
@@ -279,6 +280,32 @@ def judged(one: Difference, margin: float | None, level: float, asked: str, *, l
         asked=asked or "better",
         shown=holds(verdict, asked or "better"),
     )
+
+
+def asked_of(options: Mapping[str, Any]) -> tuple[str, float | None]:
+    """Return what is asked, and its margin, by the keywords `not_worse` and `equivalent`."""
+    given = {name: options[name] for name in ("not_worse", "equivalent") if options[name] is not None}
+    if len(given) > 1:
+        raise InputError("both not_worse= and equivalent= are given", "one question")
+    for name, value in given.items():
+        margin = margin_of(name, value)
+        if not 0 < margin < math.inf:
+            hint = "Not worse than 0 is better or equal, which no data show: name the loss that would not matter."
+            raise InputError(f"{name}={margin:g} asks for no margin", "one above 0 in the unit of the metric", hint)
+        return name.replace("_", " "), margin
+    return "better", None
+
+
+def margin_of(name: str, given: Any) -> float:
+    """Return one margin as a number."""
+    expected = "one number in the unit of the metric"
+    if isinstance(given, (str, bytes)):
+        raise InputError(f"{name}={given!r} is text", expected)
+    try:
+        return float(given)
+    except (TypeError, ValueError, OverflowError):
+        hint = "Margins by metric are for several metrics: see compare_metrics." if isinstance(given, Mapping) else ""
+        raise InputError(f"{name}={given!r} is no number", expected, hint) from None
 
 
 def first_shown(asked: str, good: float, p: float, p_margin: float, alpha: float) -> str:

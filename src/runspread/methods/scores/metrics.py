@@ -21,7 +21,7 @@ from .amounts import Amounts
 from .basis import ScoreResult
 from .compare import COMPARING, CompareSettings, compare_scores
 from .comparison import ScoreComparison
-from .forms import first_shown, holds
+from .forms import first_shown, holds, margin_of
 
 Floats = NDArray[np.float64]
 _OF_ONE = ("gap", "threshold")  # in the unit of one metric
@@ -198,14 +198,14 @@ def by_metric(name: str, given: Any, table: ScoreTable) -> dict[str, float]:
     example = f"{name}={{{', '.join(f'{metric!r}: ...' for metric in table.metrics[:4])}}}"
     if isinstance(given, Mapping):
         pairs: Mapping[Any, Any] = given
-        known = {str(metric): _number(name, margin) for metric, margin in pairs.items()}
+        known = {str(metric): margin_of(name, margin) for metric, margin in pairs.items()}
         for metric in known:
             check_choice(metric, f"metric of {name}", table.metrics)
         missing = [metric for metric in table.metrics if metric not in known]
         if missing:
             raise InputError(f"{name} has no margin for {listed(missing)}", "one per metric", f"Write {example}.")
         return known
-    margin, units = _number(name, given), {table.units[metric] for metric in table.metrics}
+    margin, units = margin_of(name, given), {table.units[metric] for metric in table.metrics}
     if len(table.metrics) > 1 and units not in ({FRACTION}, {PERCENT}):
         raise InputError(
             f"{name}={margin:g} is one margin for {listed(table.metrics, 4)}, which differ in unit",
@@ -213,12 +213,6 @@ def by_metric(name: str, given: Any, table: ScoreTable) -> dict[str, float]:
             f"Write {example}, or name one metric with metric=.",
         )
     return dict.fromkeys(table.metrics, margin)
-
-
-def _number(name: str, margin: Any) -> float:
-    if isinstance(margin, (str, bytes)):
-        raise InputError(f"{name}={margin!r} is text", "a number in the unit of the metric")
-    return float(margin)
 
 
 def _p_of_margin(one: ScoreComparison) -> float:

@@ -20,9 +20,9 @@ from .aggregates import TaskAggregates, percentile_interval, profiles, t_boot_in
 from .arm_runs import ArmRuns, runs_of_cell
 from .bands import improvement_intervals, profile_bands
 from .basis import ScoreResult
-from .compare import asked_of, check_margin, checked_level
+from .compare import check_margin, checked_level
 from .defaults import GAMMA, LEVEL
-from .forms import Arm, pooled_sd
+from .forms import Arm, asked_of, pooled_sd
 from .modes import mode_words, shape
 from .one_arm import mean_of, standard_deviation
 from .paper import Paper, PaperColumn

@@ -59,12 +59,14 @@ class ScoreRankings(Paper, ScoreResult):
         return np.array([name in inside for name in self.names])
 
     def table(self) -> Table:
-        """Return a row for each arm: its mean by each metric, and whether it may be the best there."""
+        """Return a row for each arm: its mean by each metric, and whether it may be the best there, if it has runs."""
         columns: dict[str, list[Any]] = {"arm": list(self.names)}
         for one in self.rankings:
             means, best = dict(zip(one.names, one.mean.tolist(), strict=True)), _may_be_best(one)
             columns[one.metric] = [means.get(name) for name in self.names]
-            columns[f"{one.metric}: may be best"] = ["yes" if name in best else "no" for name in self.names]
+            columns[f"{one.metric}: may be best"] = [
+                ("yes" if name in best else "no") if name in means else None for name in self.names
+            ]
         return Table(columns, formats={one.metric: ".6g" for one in self.rankings})
 
     def sentence(self) -> str:
