@@ -320,7 +320,7 @@ def test_where_all_runs_of_a_side_fail_there_is_no_gain_and_no_nan_is_said(path,
     assert "inf" not in median.sentence()
 
 
-@pytest.mark.parametrize("value", ["x", None, [1.0], object()])
+@pytest.mark.parametrize("value", ["x", None, [1.0], object(), 10**400])
 def test_what_is_no_number_is_refused_and_nothing_is_lost(path, value):
     gate = improved(path)
     attempt = gate.attempt("next")

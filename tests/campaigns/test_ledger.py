@@ -89,6 +89,7 @@ def test_an_edit_is_named_by_its_line(gate, path):
             {"event": "certificate", "verdict": "begun", "trial": 0, "kind": "final", "spent": 7},
             "certificate .* not fit",
         ),
+        ({"event": "keep", "attempt": 0, "bar": 10**400}, "an event keep of the ledger does not fit"),
     ],
 )
 def test_an_event_with_right_sums_that_makes_no_sense_is_refused(gate, path, event, said):

@@ -56,7 +56,7 @@ def number_of(value: Any, what: str) -> float:
     """Return what a program reports as a number; an error that leaves the ledger as it is where it is none."""
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{what} is {value!r}", "a number; NaN for a run that failed") from None
 
 

@@ -43,7 +43,7 @@ class Campaign:
             return
         try:
             getattr(self, f"_{kind}")(event)
-        except (LookupError, TypeError, ValueError, StopIteration) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, StopIteration) as error:
             raise LedgerError(
                 f"an event {kind} of the ledger does not fit those before it: {error!r}",
                 hint="Its sums are right, so it was written by something else than runspread. Restore it from a copy.",
