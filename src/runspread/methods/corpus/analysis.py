@@ -45,7 +45,7 @@ _SAID = {  # verb of one metric, of several, and the rest; {} is the partition
     ),
     "not_shown_inside": ("tracks", "track", "it overall (not shown inside {})"),
     "mixed": ("differs", "differ", "in sign overall and inside {}, not alike everywhere (mixed)"),
-    "none": ("shows", "show", "no association, overall or inside {} (none)"),
+    "none": ("is", "are", "not shown to go with it, overall or inside {} (none)"),
 }
 
 

@@ -49,7 +49,8 @@ class ScoreMetrics(ScoreResult):
         Whether the opposite of what was asked is shown: worse, or with a margin a difference beyond it, at the level
         that is left to one metric.
     confidence_level : float
-        Of intervals; all verdicts together err in at most 1 - confidence_level of cases.
+        Of intervals. All verdicts of better and worse together err in at most 1 - confidence_level of cases, and all
+        verdicts on margins together in as many: each kind has a correction of its own.
     """
 
     says_excluded = True

@@ -34,7 +34,7 @@ class ScoreRankings(Paper, ScoreResult):
     rankings : tuple of ScoreRanking [metrics]
         By each metric, at the level that is left to it: 1 - (1 - confidence_level) / metrics.
     confidence_level : float
-        Of all sets of arms, and of all verdicts, together.
+        Of all sets of arms together, and of all verdicts together.
     baseline : str or None
         What the other arms are compared with.
     """
