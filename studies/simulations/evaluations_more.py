@@ -28,6 +28,7 @@ def promises(scale: float) -> Iterator[Promise]:
     """Yield the rows of this family; `scale` multiplies the number of data sets."""
     sets = max(40, round(400 * scale))
     yield from methods(sets)
+    yield from where_methods_differ(sets)
     yield from by_rows(sets)
     yield from pairs(sets)
     yield from posteriors(sets)
@@ -65,6 +66,20 @@ def methods(sets: int) -> Iterator[Promise]:
         what = f"95 % interval of a mean, method {method}"
         setting = f"{items} items, 3 trainings, {100 * mean:g} % right"
         yield promise(what, setting, COVERED, hits, assumed=method == "wilson")
+
+
+def where_methods_differ(sets: int) -> Iterator[Promise]:
+    """Cover a mean of few items, nearly all right, and one over few trainings: what each method is warned of."""
+    for number, (mean, items, trainings, on) in enumerate(((0.95, 20, 1, "models"), (0.5, 300, 2, "distribution"))):
+        for method in METHODS:
+            rng, hits = np.random.default_rng([75, number]), list[bool]()
+            for _ in range(sets if method != "bootstrap" else sets // 4):
+                one = asked({"m": drawn(rng, items, trainings, mean)[0]}, method=method, on=on).models[0]
+                hits.append(one.lo <= mean <= one.hi)
+            setting = f"{items} items, {trainings} training{'s' * (trainings > 1)}, {100 * mean:g} % right"
+            yield promise(
+                f"95 % interval of a mean, method {method}", setting, COVERED, hits, assumed=method == "wilson"
+            )
 
 
 def by_rows(sets: int) -> Iterator[Promise]:

@@ -535,7 +535,8 @@ def test_intervals_of_a_mean_by_name():
     assert (jeffreys.lo, jeffreys.hi) == pytest.approx(law.ppf([0.025, 0.975]))
     assert default.se == t.se == jeffreys.se
     assert not found["wilson"].warnings or "method=" not in found["wilson"].warnings[0]
-    assert "method='beta'" in found["beta"].warnings[0]
+    assert "method='beta', which counts few trainings" in found["beta"].warnings[0]
+    assert "method='t', which is too short with few items" in found["t"].warnings[0]
 
 
 def test_the_bootstrap_of_a_mean_has_the_spread_of_its_standard_error():

@@ -297,10 +297,14 @@ def _may_be_best(grid: Grid, scores: tuple[ModelScore, ...], how: How) -> tuple[
     return tuple(one.model for one in scores if one.model not in below)
 
 
+_ITEMS = "is too short with few items of which nearly all are right, or nearly all wrong"
+_TOO_SHORT = {"t": _ITEMS, BOOTSTRAP: _ITEMS, "beta": "counts few trainings, or clusters, as if they were many"}
+
+
 def _warnings(grid: Grid, scores: tuple[ModelScore, ...], gaps: tuple[ModelDifference, ...], how: How) -> list[str]:
     found: list[str] = []
     if how.method != WILSON:
-        found.append(f"Intervals of means are by method={how.method!r}, which covers less than it says with few items.")
+        found.append(f"Intervals of means are by method={how.method!r}, which {_TOO_SHORT[how.method]}.")
     clusters = min(one.counts.n_clusters for one in scores)
     if grid.cluster is not None and clusters < FEW_CLUSTERS and how.on in ("models", "distribution"):
         noun = grid.answers.cluster_name
