@@ -367,7 +367,7 @@ def test_a_baseline_that_was_edited_wrongly_is_refused(tmp_path, changes):
         read_baseline(made.path)
 
 
-@pytest.mark.parametrize("shape", [(8, 19), (160,), (8, 21)])
+@pytest.mark.parametrize("shape", [(8, 19), (160,), (8, 21), (-8, -20), (2**40, 2**40), (0, 160)])
 def test_predictions_that_are_not_what_they_state_are_refused(tmp_path, shape):
     old = np.random.default_rng(0).integers(2, size=(8, 20))
     made = write_baseline(tmp_path / "a.json", np.linspace(0.4, 0.6, 8), range(8), predictions=old)

@@ -100,13 +100,15 @@ class Baseline:
         if not self.predictions:
             return None
         size = math.prod(self.shape)
+        if len(self.shape) != 2 or min(self.shape) < 1 or size > 2**40:
+            raise InputError(f"the predictions of {self.name} do not have the shape {self.shape} that they state")
         try:
             data = zlib.decompressobj().decompress(base64.b64decode(self.predictions), size + 1)
         except (ValueError, zlib.error) as error:
             raise InputError(
                 f"the predictions of {self.name} are damaged: {error}", hint="Restore the file."
             ) from error
-        if len(self.shape) != 2 or len(data) != size:
+        if len(data) != size:
             raise InputError(f"the predictions of {self.name} do not have the shape {self.shape} that they state")
         return np.frombuffer(data, dtype=np.uint8).reshape(self.shape)
 
