@@ -134,6 +134,7 @@ def test_a_pilot_is_planned_for_at_its_upper_bound():
         ({"items_max": 0}, "items_max is 0"),
         ({"items_max": 99.5}, "items_max is 99.5"),
         ({"cost": {"sample": -1.0}}, "the cost of sample is -1"),
+        ({"cost": {"sample": "1"}}, "the cost of sample is 1. Expected a number"),
         ({"cost": {"prompt": 1.0}}, "unknown cost keyword 'prompt'"),
         ({"spreads": KNOWN._replace(item=-0.1)}, "the spread of item is -0.1"),
         ({"on": "checkpoints"}, "unknown on 'checkpoints'"),

@@ -196,9 +196,9 @@ def _costs(given: Any) -> Costs:
     return Costs(found["training"], found["item"], found["sample"])
 
 
-def _check_amounts(amounts: Mapping[str, float], what: str) -> None:
+def _check_amounts(amounts: Mapping[str, Any], what: str) -> None:
     for name, value in amounts.items():
-        if not 0 <= value < math.inf:
+        if not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
             raise InputError(f"the {what} of {name} is {value}", "a number from 0 on")
 
 
