@@ -10,7 +10,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 OLD_WARNINGS := -W default::DeprecationWarning -W default::PendingDeprecationWarning
 WITHOUT_TORCH := tests/test_results.py tests/test_lowest_versions.py tests/cli/test_tables.py tests/reading tests/methods/trimming tests/methods/variance
 
-.PHONY: install install-docs demo test test-offline test-kernels test-lowest test-all check format bench docs package dist clean
+.PHONY: install install-docs demo test test-offline test-kernels test-stores test-lowest test-all check format bench docs package dist clean
 
 install: $(STAMP)
 
@@ -76,4 +76,4 @@ dist: install
 	$(BIN)/python tests/built_package.py --demo
 
 clean:
-	rm -rf $(VENV) .venv-lowest .pytest_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-lowest .venv-stores .pytest_cache .ruff_cache .hypothesis dist build
