@@ -123,3 +123,4 @@ def test_the_command_is_repeatable_and_damage_is_named(tmp_path):
     assert f"digests/{file.parent.name}" in rs.open_study(study.path).verify().files
     (file.parent / "digest.json").write_bytes(b"{")
     assert rs.variance(rs.open_study(study.path)).to_json() == expected  # from the outputs
+    assert "0 shards of 2 got" in run("digest", str(study.path))  # what cannot be used lies in its place

@@ -45,13 +45,19 @@ def digests_beside(study: Path, arrays: Arrays) -> Beside:
     there = {place.name for place in folder.iterdir()} if folder.is_dir() else set[str]()
 
     def beside(name: str, facts: ShardMetadata, rows: tuple[int, ...]) -> ShardRows | None:
-        made = read_digest_facts(digest_folder(study, name)) if name in there else None
-        if made is None or made.of != _sum_of_predictions(shard_folder(study, name)):
+        made = _usable(study, name) if name in there else None
+        if made is None:
             return None
         own = msgspec.structs.replace(facts, sums={DIGEST: made.sums})
         return ShardRows(study, name, own, rows, arrays, under=DIGESTS)
 
     return beside
+
+
+def _usable(study: Path, name: str) -> DigestMetadata | None:
+    """Return what is said of a shard's later columns; None where they were not made of the outputs that are there."""
+    made = read_digest_facts(digest_folder(study, name))
+    return made if made is not None and made.of == _sum_of_predictions(shard_folder(study, name)) else None
 
 
 def read_digest_facts(folder: Path) -> DigestMetadata | None:
@@ -86,7 +92,8 @@ def add_digests(study: Study, *, dry_run: bool = False) -> list[str]:
     Returns
     -------
     list of str
-        Ids of the shards that got columns (or would).
+        Ids of the shards that got columns (or would); not those where older columns lie that cannot be used, which
+        `Study.verify` names.
 
     Examples
     --------
@@ -106,7 +113,7 @@ def add_digests(study: Study, *, dry_run: bool = False) -> list[str]:
             columns = {} if dry_run or not splits else _made(part, splits)
             if columns:
                 _publish(study.path, part, columns)
-            if columns or (dry_run and splits):
+            if (columns and _usable(study.path, part.name)) or (dry_run and splits):
                 done.append(part.name)
     study.refresh()
     return done
@@ -115,15 +122,17 @@ def add_digests(study: Study, *, dry_run: bool = False) -> list[str]:
 def wrong_digests(study: Path, intact: Mapping[str, ShardMetadata], *, deep: bool) -> dict[str, list[str]]:
     """Return what is wrong with columns that were made of intact shards; in depth each is made again and compared."""
     found: dict[str, list[str]] = {}
+    beside = digests_beside(study, Arrays())
     for name, facts in intact.items():
-        folder, rows = digest_folder(study, name), tuple(range(len(facts.runs)))
-        if not folder.exists():
+        if not digest_folder(study, name).exists():
             continue
-        beside = digests_beside(study, Arrays())(name, facts, rows)
+        rows = tuple(range(len(facts.runs)))
+        made = beside(name, facts, rows)
         problem = "it cannot be used; delete it, and runspread digest makes it again"
         try:
-            if beside is not None and TensorFile(folder / DIGEST).sums() == beside.facts.sums[DIGEST]:
-                problem = _unlike_outputs(ShardRows(study, name, facts, rows), folder) if deep else ""
+            held = None if made is None else TensorFile(made.file(DIGEST))
+            if made is not None and held is not None and held.sums() == made.facts.sums[DIGEST]:
+                problem = _unlike_outputs(ShardRows(study, name, facts, rows), held) if deep else ""
         except CorruptShardError as error:
             problem = error.found
         if problem:
@@ -131,9 +140,8 @@ def wrong_digests(study: Path, intact: Mapping[str, ShardMetadata], *, deep: boo
     return found
 
 
-def _unlike_outputs(part: ShardRows, folder: Path) -> str:
+def _unlike_outputs(part: ShardRows, held: TensorFile) -> str:
     """Return which columns differ from those that the outputs give now."""
-    held = TensorFile(folder / DIGEST)
     splits = {key.partition("/")[2] for key in held.entries}
     again = _made(part, sorted(splits))
     differ = [

@@ -80,8 +80,13 @@ class FolderHome:
         FolderExistsError
             Another process was first with other content.
         """
-        with published_folder(shard_folder(self.path, name)) as folder:
-            copy_plain(source, folder)
+        target = shard_folder(self.path, name)
+        try:
+            with published_folder(target) as folder:
+                copy_plain(source, folder)
+        except FolderExistsError:
+            if not holds(target, read_facts(source), (source / CHECKSUMS).read_bytes()):
+                raise
 
     def write(self, name: str, records: Sequence[RunRecord], **how: Any) -> bool:
         """Publish runs as a shard; False where other content was there before, which stays as it was."""

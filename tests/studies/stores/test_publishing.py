@@ -19,8 +19,10 @@ import runspread as rs
 from runspread._cli import cli
 from runspread.errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StudyError
 from runspread.studies.files import sha256_bytes
-from runspread.studies.homes import StoreHome
-from runspread.studies.layout import SHARD
+from runspread.studies.homes import FolderHome, StoreHome
+from runspread.studies.layout import SHARD, shard_folder
+from runspread.studies.publishing import FolderExistsError
+from runspread.studies.stores import pieces
 from runspread.studies.stores.cleaning import clean
 from runspread.studies.stores.marks import read_mark, void_bytes
 from runspread.studies.stores.memory import MemoryStore
@@ -197,6 +199,26 @@ def test_marks_are_read_once_and_then_come_together(tmp_path, monkeypatch):
     for _ in range(3):
         assert len(rs.open_study(store.url).runs) == 19
     assert rs.open_study(store.url).verify().ok
+
+
+def test_joined_pieces_hold_all_that_the_single_ones_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "_FEWEST", 1)
+    monkeypatch.setattr(pieces, "_MOST", 2)
+    store, marks = open_store(f"memory://{tmp_path}"), {str(k): b"mark" for k in range(6)}
+    for name, mark in marks.items():  # by a process that is open for long, and read no pieces since
+        pieces.add_piece(store, ".cache/index/", {name: mark}, {})
+    assert len(store.list(".cache/index/").objects) <= 2
+    assert pieces.read_pieces(store, ".cache/index/") == marks
+
+
+def test_who_copies_an_equal_shard_second_was_not_wrong(tmp_path):
+    study, other = recorded(str(tmp_path / "study"), runs=2), recorded(str(tmp_path / "other"), runs=2, shift=7)
+    home, (name, *_), (foreign, *_) = FolderHome(tmp_path / "copy"), study.shards, other.shards
+    (home.path / "shards").mkdir(parents=True)
+    for _ in range(2):
+        home.add(name, shard_folder(study.path, name))
+    with pytest.raises(FolderExistsError):
+        home.add(name, shard_folder(other.path, foreign))
 
 
 # ------------------------------------------------------------------ cleaning

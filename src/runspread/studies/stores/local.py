@@ -118,11 +118,10 @@ def _create_without_links(target: Path, data: bytes) -> bool:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return target.read_bytes() == data
-    try:
-        os.write(descriptor, data)
+    with os.fdopen(descriptor, "wb") as file:  # which writes all, or raises
+        file.write(data)
+        file.flush()
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
     return True
 
 

@@ -36,7 +36,7 @@ def add_piece(store: Store, prefix: str, new: Mapping[str, bytes], known: Mappin
     with suppress(StorageError):
         before = _keys(store, prefix)
         joined = len(before) >= _MOST
-        body = msgspec.msgpack.encode({**known, **new} if joined else dict(new))
+        body = msgspec.msgpack.encode({**known, **read_pieces(store, prefix), **new} if joined else dict(new))
         key = f"{prefix}{hashlib.sha256(body).hexdigest()[:16]}"
         store.write(key, b"%08x" % zlib.crc32(body) + body)
         store.delete([old for old in before if joined and old != key])
