@@ -195,7 +195,7 @@ class ParadoxAnalysis(Result):
                 parts.append(f"{listed(names, most=4)} {verb} {rest.format(self.partition)}")
         return (
             f"Against {self.target}, {'; '.join(parts)}. This is of {count(len(self.analyses), 'metric')} over "
-            f"{count(self.n, 'model')}, at 5 % after Holm's correction over the metrics. An association is not a cause."
+            f"{count(self.n, 'model')}, at 5 % after Holm's correction. An association is not a cause."
         )
 
 
