@@ -26,7 +26,6 @@ from tests.breaking.tools import (
     failing,
     files_of,
     kill_at,
-    logits,
     make_study,
     record,
 )
@@ -306,53 +305,6 @@ def test_readers_see_a_whole_page_or_none(tmp_path, rounds, tally):
         reader.join()
     assert not leftovers(tmp_path)
     tally("pages written while readers look", 3 * len(pages) * rounds, len(torn))
-
-
-# ---------------------------------------------------------------------- few handles
-
-
-FEW = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-import runspread as rs
-study = rs.open_study(sys.argv[1])
-assert len(study.predictions().to_array()) == len(study.runs)
-print(rs.variance(study).sentence(), rs.audit(study).sentence(), study.verify().sentence(), sep="\\n")
-for chunk in list(study.predictions().chunks()): pass
-held = [study.weights(run) for run in study.runs if run.weights]
-metrics = study.metrics()["loss"]
-from click.testing import CliRunner
-from runspread._cli import cli
-for command in sys.argv[2:]:
-    found = CliRunner().invoke(cli, command.split() + [sys.argv[1]])
-    assert found.exit_code in (0, 1, 2, 3), found.output
-    assert "open files" not in found.output and "is corrupt" not in found.output, found.output
-"""
-
-
-def few_handles(folder, runs, commands):
-    study = rs.create_study(folder, splits={"test": LABELS})
-    for seed in range(runs):
-        with study.record(seeds=seed, hyperparameters={"lr": 0.1 * (1 + seed % 3)}) as run:
-            run.log(1, loss=1.0 + seed % 7)
-            run.log(2, loss=0.5 + seed % 7)
-            run.predictions("test", logits(seed))
-            if seed % 10 == 0:
-                run.weights({"w": np.ones((2, 2)) * seed})
-    code = [sys.executable, "-c", FEW, str(folder), *commands]
-    done = subprocess.run(code, capture_output=True, text=True, env=environment(), check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-def test_more_runs_than_handles(tmp_path):
-    few_handles(tmp_path / "study", 300, ["info", "variance", "verify"])
-
-
-@pytest.mark.slow
-def test_three_thousand_runs_at_256_handles(tmp_path, tally):
-    commands = ["info", "variance", "verify", "audit", "plan", "trimming", "summary", "dynamics", "spectra", "repair"]
-    few_handles(tmp_path / "study", 3000, commands)
-    tally("commands on 3,000 runs at 256 open files", len(commands), 0)
 
 
 def test_large_maps_hold_no_descriptor(tmp_path):

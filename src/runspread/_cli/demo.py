@@ -10,6 +10,7 @@ import click
 
 from .printing import say
 from .progress import duration, training_progress
+from .targets import target_folder
 
 if TYPE_CHECKING:
     from .._report.sections import Section
@@ -44,7 +45,7 @@ QUESTIONS = {  # what each of the five methods answers, by the section of the re
     "--out",
     default="runspread-demo",
     show_default=True,
-    type=click.Path(file_okay=False),
+    type=target_folder,
     help="Folder of the new study.",
 )
 @click.option("--runs", type=click.IntRange(min=2), default=48, show_default=True, help="Number of networks to train.")

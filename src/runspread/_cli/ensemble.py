@@ -15,6 +15,7 @@ from .engines import engine_options
 from .opening import kind_option, labels_option, open_source
 from .printing import say
 from .show import json_option, refuse_written, show, show_cost, study_argument
+from .targets import target_folder
 
 if TYPE_CHECKING:
     from ..studies.study import Study
@@ -46,7 +47,7 @@ NO_EARLY_STOP = (
     "--no-replacement", is_flag=True, help="Choose each run at most once, so that all members have equal weights."
 )
 @click.option("--no-early-stop", is_flag=True, help=NO_EARLY_STOP)
-@click.option("-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
+@click.option("-o", "--out", type=target_folder, help="Folder to write the ensemble to.")
 @click.option("--data", help="With -o: where the recipe's data are, from which the input scaling is taken.")
 @labels_option
 @kind_option

@@ -14,6 +14,7 @@ from .completion import SourcePath
 from .printing import say
 from .show import fraction, json_option, level_option, plot_option, save_plot, show
 from .statuses import status_of
+from .targets import target_file
 
 if TYPE_CHECKING:
     from .._results import Result
@@ -86,7 +87,7 @@ def hold_answers(*paths: str | None) -> bool:
 @cost_options
 @click.option("--strict", is_flag=True, help="A file or row that cannot be read is an error.")
 @click.option("--latex", is_flag=True, help="Print a table for a paper instead.")
-@click.option("--report", "page", type=click.Path(dir_okay=False), help="Write a page with all of it into this file.")
+@click.option("--report", "page", type=target_file, help="Write a page with all of it into this file.")
 @level_option
 @plot_option("Draw the models with their intervals into this file.")
 @json_option

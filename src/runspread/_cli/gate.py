@@ -14,6 +14,7 @@ from ..methods.gate.looks import STATISTICS, TESTS
 from .gate_runs import answer, certify, ledger_option, opened, say_next, try_command
 from .printing import say
 from .show import json_option, show, show_data
+from .targets import target_file
 
 if TYPE_CHECKING:
     from ..campaigns.gates import Gate
@@ -177,7 +178,7 @@ def import_(table: str, metric: str, higher: bool, ledger: str, one_writer: bool
 
 @command.command("merge", epilog="Example: runspread gate merge a.jsonl b.jsonl --out both.jsonl")
 @click.argument("ledgers", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@click.option("--out", required=True, type=click.Path(dir_okay=False), help="The new ledger.")
+@click.option("--out", required=True, type=target_file, help="The new ledger.")
 def merge(ledgers: tuple[str, ...], out: str) -> None:
     """Write ledgers of two machines into a new one, by time; refuses ledgers that share a seed."""
     from ..campaigns.merging import merge_ledgers
@@ -186,7 +187,7 @@ def merge(ledgers: tuple[str, ...], out: str) -> None:
 
 
 @command.command("report", epilog="Example: runspread gate report")
-@click.option("--out", type=click.Path(dir_okay=False), help="Where to write; by default beside the ledger.")
+@click.option("--out", type=target_file, help="Where to write; by default beside the ledger.")
 @ledger_option
 def report(out: str | None, ledger: str, one_writer: bool) -> None:
     """Write a page that shows the climb, the noise, and what is certified and what is not."""

@@ -12,6 +12,7 @@ import click
 from ..errors import InputError
 from .printing import say
 from .show import json_option, show_data
+from .targets import target_file
 
 if TYPE_CHECKING:
     from ..campaigns.attempts import Attempt
@@ -44,9 +45,9 @@ def ledger_option(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--one-writer", is_flag=True, help="Go without a lock, on file systems that have none.")(
         command
     )
-    return click.option(
-        "--ledger", default=LEDGER, show_default=True, type=click.Path(), help="The campaign's ledger."
-    )(command)
+    return click.option("--ledger", default=LEDGER, show_default=True, type=target_file, help="The campaign's ledger.")(
+        command
+    )
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:

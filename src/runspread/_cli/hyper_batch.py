@@ -11,6 +11,7 @@ from .opening import refuse_ignored
 from .printing import say
 from .progress import step_progress
 from .show import json_option, refuse_written, show, show_cost
+from .targets import target_folder
 
 
 @click.command("hyper-batch", epilog="Example: runspread hyper-batch digits-mlp --members 2 --set validation=300")
@@ -43,9 +44,7 @@ from .show import json_option, refuse_written, show, show_cost
 @click.option(
     "--training", multiple=True, metavar="NAME=VALUE", help="Option of the training: tau=0, tuning_every=5, ..."
 )
-@click.option(
-    "-o", "--out", type=click.Path(file_okay=False), help="Folder to write the ensemble and its training log to."
-)
+@click.option("-o", "--out", type=target_folder, help="Folder to write the ensemble and its training log to.")
 @click.option(
     "--data", help="Location of the data: a folder of image parquet files, or a name on the Hugging Face hub."
 )

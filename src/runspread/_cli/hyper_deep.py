@@ -10,6 +10,7 @@ from .completion import recipe_names
 from .printing import say
 from .progress import training_progress
 from .show import json_option, refuse_written, show, show_cost
+from .targets import target_folder
 
 VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
 
@@ -39,7 +40,7 @@ VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
     help="Which runs may become members; deep trains the best of the search from several seeds.",
 )
 @click.option("-o", "--out", required=True, type=click.Path(file_okay=False), help="Folder of the study.")
-@click.option("--ship", type=click.Path(file_okay=False), help="Folder to write the ensemble to.")
+@click.option("--ship", type=target_folder, help="Folder to write the ensemble to.")
 @click.option(
     "--data", help="Location of the data: a folder of image parquet files, or a name on the Hugging Face hub."
 )

@@ -13,6 +13,7 @@ from .completion import SourcePath
 from .opening import open_chosen, refuse_ignored
 from .progress import counted
 from .show import json_option, show
+from .targets import target_file
 
 if TYPE_CHECKING:
     from ..methods.spectra.quality import StudySpectra
@@ -42,9 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--worst-case", is_flag=True, help="With --measures: also find the worst-case perturbation, by gradient ascent."
 )
-@click.option(
-    "--save", type=click.Path(dir_okay=False), help="With studies: CSV file to write the table to, one row per model."
-)
+@click.option("--save", type=target_file, help="With studies: CSV file to write the table to, one row per model.")
 @click.option(
     "--random-seed", "seed", default=0, show_default=True, help="Seed for the permutations and the bootstrap."
 )
@@ -72,6 +71,9 @@ def command(
     """
     import runspread as rs
 
+    from ..studies.files import storage_errors
+    from ..studies.publishing import publish_file
+
     paths = list(sources)
     folders = [path for path in paths if Path(path).is_dir()]
     if len(paths) > 1 and len(folders) < len(paths):
@@ -86,7 +88,8 @@ def command(
         raise rs.errors.InputError("--data and --worst-case have no effect without --measures", "--measures too")
     corpora = _corpora([open_chosen(path) for path in folders], measures, data=data, worst_case=worst_case, seed=seed)
     if save:
-        Path(save).write_text(rs.methods.corpus.corpus_table(corpora).to_csv(), encoding="utf-8")
+        with storage_errors(f"writing {save}"):
+            publish_file(Path(save), rs.methods.corpus.corpus_table(corpora).to_csv().encode(errors="replace"))
     result = rs.paradox(
         corpora or paths[0],
         list(metrics) or None,

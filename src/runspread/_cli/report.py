@@ -12,6 +12,7 @@ from .choosing import file_of_value, grouping_runs
 from .clusters import clusters_option, read_clusters
 from .opening import open_chosen
 from .printing import say
+from .targets import target_file
 
 if TYPE_CHECKING:
     from .._report.model import Section
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.command("report", epilog="Example: runspread report runs/a runs/b -o both.html")
 @click.argument("studies", metavar="STUDY...", nargs=-1, required=True, type=click.Path())
 @grouping_runs(lambda options: options["studies"])
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File to write [default: STUDY/report.html].")
+@click.option("-o", "--output", type=target_file, help="File to write [default: STUDY/report.html].")
 @click.option("--open", "shown", is_flag=True, help="Open the page in the browser.")
 @clusters_option
 def command(studies: tuple[str, ...], output: str | None, shown: bool, clusters: str | None) -> None:

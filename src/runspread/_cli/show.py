@@ -17,6 +17,7 @@ from ..errors import InputError
 from .choosing import collected, file_of_value, grouping_runs, run_names
 from .completion import SourcePath
 from .printing import plain_console, say
+from .targets import target_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,7 +69,7 @@ def runs_option(default: int) -> Callable[..., Any]:
 
 def plot_option(text: str) -> Any:
     """Return the option that draws a picture into a file, which is looked at before any work is done."""
-    return click.option("--plot", type=click.Path(dir_okay=False), callback=_check_plot, help=text)
+    return click.option("--plot", type=target_file, callback=_check_plot, help=text)
 
 
 def _check_plot(_: click.Context, __: click.Parameter, path: str | None) -> Path | None:

@@ -27,6 +27,17 @@ def refuse_url(path: str | os.PathLike[str], action: str) -> None:
         )
 
 
+def target_path(path: str | os.PathLike[str], what: str = "a file") -> Path:
+    """Return the path of what is to be written; a URL is refused, for as a path it is a folder called ``s3:``."""
+    if is_url(path):
+        raise InputError(
+            f"{path} is a URL, and only studies are written into stores",
+            f"the path of {what} on this machine",
+            "Write it here, and copy it with the store's own tools.",
+        )
+    return Path(path)
+
+
 def is_study_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a study lies at a path; a URL names nothing else."""
     return is_url(path) or bool(importlib.import_module(_LAYOUT, __package__).holds_study(Path(path)))

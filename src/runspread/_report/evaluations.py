@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._reading.study_folders import target_path
 from .rendering import page_of_sections, write_text
 from .sections import Section, figure
 
@@ -26,7 +27,7 @@ def write_evaluations_page(found: Evaluations, path: str | Path) -> Path:
     if found.deciding_items is not None:
         sections.append(_deciding(found))
     about = "Models on questions, with error bars that say what they cover."
-    return write_text(Path(path), page_of_sections("Evaluation", about, sections))
+    return write_text(target_path(path), page_of_sections("Evaluation", about, sections))
 
 
 def _models(found: Evaluations) -> Section:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .._reading.study_folders import target_path
 from .._results import Table
 from .._words import count
 from .rendering import page_of_sections, write_text
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def write_gate_page(gate: Gate, path: str | os.PathLike[str] | None = None) -> Path:
     """Write a campaign as one HTML page that opens offline, by default beside its ledger."""
     own = gate.ledger.path
-    target = own.with_name(f"{own.name.removesuffix('.jsonl')}.html") if path is None else Path(path)
+    target = own.with_name(f"{own.name.removesuffix('.jsonl')}.html") if path is None else target_path(path)
     found = gate.status()
     page = page_of_sections(
         f"Campaign {own.name.removesuffix('.gate.jsonl')}",

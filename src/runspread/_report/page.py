@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._reading.study_folders import refuse_url, target_path
 from ..errors import InputError
 from .model import Chapter, Section
 from .rendering import render_page
@@ -80,7 +81,6 @@ def write_page(study: Study, sections: list[Section], path: str | os.PathLike[st
 
 def place_of(studies: Sequence[Study]) -> Path:
     """Return where a page is written by default: in the folder of the study, or beside the first of several."""
-    from .._reading.study_folders import refuse_url
     from ..studies.layout import REPORT
 
     refuse_url(studies[0].location, "write a page: say -o FILE")
@@ -92,7 +92,7 @@ def write_pages(
     studies: Sequence[Study], built: Sequence[Sequence[Section]], path: str | os.PathLike[str] | None = None
 ) -> Path:
     """Write sections that are built, those of each study, as one page: see `report`."""
-    target = place_of(studies) if path is None else Path(path)
+    target = place_of(studies) if path is None else target_path(path)
     if len(studies) == 1:
         return write_text(target, render(studies[0], built[0]))
     from .several import comparison, names_of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 from .._words import count
 from .any_study import other_split, split_of
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from ..studies.study import Study
 
 _NAMED = 3  # runs that stand out, in the summary
+MANY_CLASSES = 100
+MANY_OUTPUTS = 20_000_000  # beyond which, of many classes, one number per example is looked at
 MANY_VALUES = 500_000  # scalar outputs beyond which the sizes take minutes: a page then names the command
 PAPER = PAPERS["banerjee2024variability"]
 
@@ -23,7 +26,8 @@ def trimming(study: Study) -> Section:
 
     from ..methods.trimming.comparison import FEW_RUNS
 
-    levels = rs.trimming(study, split=split_of(study))
+    reading, one_number = _margin(study)
+    levels = rs.trimming(study, **reading)
     typical = figure(
         levels.plot,
         shows="The share of each run's outputs that must be discarded to make the rest indistinguishable from the "
@@ -38,7 +42,7 @@ def trimming(study: Study) -> Section:
             levels.sentence(),
             (typical,),
             (levels.table(),),
-            (*other_split(study), *notes_of(levels), few),
+            (*other_split(study), *one_number, *notes_of(levels), few),
             short=_stand_out(levels),
             **papers(PAPER.key),
         )
@@ -51,7 +55,7 @@ def trimming(study: Study) -> Section:
         paper=PAPER,
     )
     notes = tuple(dict.fromkeys(note for result in (levels, scores) for note in notes_of(result)))
-    sized, more = _sizes(study, levels)
+    sized, more = _sizes(study, levels, many=bool(one_number))
     figures = (typical, *sized, beside)
     tables = (titled(scores.table(), "Levels beside other scores"), titled(scores.bins(), "Levels by accuracy"))
     return Section(
@@ -59,9 +63,21 @@ def trimming(study: Study) -> Section:
         levels.sentence(),
         figures,
         tables,
-        (*other_split(study), *notes, *more),
+        (*other_split(study), *one_number, *notes, *more),
         short=_stand_out(levels),
         **papers(PAPER.key),
+    )
+
+
+def _margin(study: Study) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return which outputs are looked at: of many of many classes the margins of the true classes, and a note."""
+    split = split_of(study)
+    shape = study.predictions(split).shape
+    if len(shape) < 3 or shape[2] <= MANY_CLASSES or math.prod(shape) <= MANY_OUTPUTS:
+        return {"split": split}, ()
+    command = f"runspread trimming {study.path.name}"
+    return {"split": split, "margin": "true-class"}, (
+        f"These are the margins of the true classes: all outputs of {shape[2]:,} classes take minutes ({command}).",
     )
 
 
@@ -81,12 +97,12 @@ def _stand_out(levels: TrimmingLevels) -> str:
     return f"By how their outputs are distributed, {len(odd)} of {count(total, 'run')} differ from the others{named}."
 
 
-def _sizes(study: Study, levels: TrimmingLevels) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
+def _sizes(study: Study, levels: TrimmingLevels, *, many: bool) -> tuple[tuple[Figure, ...], tuple[str, ...]]:
     """Return the figure of how many runs are representative, and notes; only the command where that takes minutes."""
     import runspread as rs
 
     statistics = 1 if levels.class_levels is None else len(levels.class_levels)
-    if len(levels.run_ids) * (levels.n + levels.m) * statistics > MANY_VALUES:
+    if many or len(levels.run_ids) * (levels.n + levels.m) * statistics > MANY_VALUES:
         command = f"runspread trimming {study.path.name} --sizes"
         return (), (f"How many runs are representative takes minutes to compute for this study: {command}",)
     sizes = rs.representative_size(study, split=split_of(study))

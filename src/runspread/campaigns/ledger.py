@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from .._reading.plain_files import UnfitJsonError, decode_json
+from .._reading.study_folders import target_path
 from ..errors import LedgerError
 from .lines import FORMAT, decoded, encoded
 from .locks import locked
@@ -33,7 +34,7 @@ class Ledger:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, one_writer: bool = False) -> None:
-        self.path = Path(path)
+        self.path = target_path(path)
         self.one_writer = one_writer
         self.lines = 0  # that were read
         self.torn = 0  # bytes at the end that are no whole line

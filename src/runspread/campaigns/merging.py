@@ -5,9 +5,9 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from .._reading.study_folders import target_path
 from ..errors import InputError
 from .gates import Gate
 from .ledger import Ledger
@@ -45,7 +45,7 @@ def merge_ledgers(paths: Sequence[str | os.PathLike[str]], out: str | os.PathLik
     ...     gate = rs.gate(f"{folder}/{name}.jsonl", metric="val_loss")
     >>> merged = rs.campaigns.merge_ledgers([f"{folder}/a.jsonl", f"{folder}/b.jsonl"], f"{folder}/both.jsonl")
     """
-    if Path(out).exists():
+    if target_path(out).exists():
         raise InputError(f"{out} is there already", "a new ledger", "Name another with --out.")
     read = [Ledger(path).read_new() for path in paths]
     if len(read) < 2 or not all(read):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -308,10 +309,13 @@ class Curves:
 
     def of(self, run: str) -> tuple[NDArray[np.int64], NDArray[np.floating[Any]]]:
         """Return ``(steps, values)`` of one run, without padding."""
-        check_choice(run, "run", self.run_ids)
-        row = self.run_ids.index(run)
+        row = self._rows[check_choice(run, "run", self._rows)]
         length = int(self.lengths[row])
         return self.steps[row, :length], self.values[row, :length]
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {run: row for row, run in enumerate(self.run_ids)}
 
 
 class Metrics(Mapping[str, Curves]):

@@ -62,11 +62,12 @@ def study_logs(study: Any, metrics: Sequence[str] | None, outcome: Any, diverged
     names, dropped = _names(study, curves, metrics, outcome)
     wanted = dict.fromkeys([*names, outcome] if isinstance(outcome, str) else names)
     read = {name: curves[check_choice(name, "metric", list(curves))] for name in wanted}
+    logged = {name: set(curve.run_ids) for name, curve in read.items()}
     runs: dict[str, Log] = {}
     excluded: list[Excluded] = []
     recorded = [name for name in names if not np.isnan(read[name].values).all()]
     for run in study.runs:
-        found = _common_rows(run.id, read, names) if run.status in ("completed", "diverged") else run.status
+        found = _common_rows(run.id, read, names, logged) if run.status in ("completed", "diverged") else run.status
         if run.status == "diverged":
             found = _sound_rows(found, names, recorded, run.error, keep=diverged == "truncate")
         if isinstance(found, str):
@@ -94,8 +95,9 @@ def _names(
     if not names:
         raise MissingDataError("no metrics were logged", "run.log(...) during training", LOG_WEIGHTS)
     runs = [run.id for run in study.runs if run.status in ("completed", "diverged")]
-    logged = {name: set(curves[name].run_ids) for name in names}
-    return shared_metrics([{n: curves[n].of(run)[0] for n in names if run in logged[n]} for run in runs])
+    read = {name: curves[name] for name in names}  # once: each reads every shard
+    logged = {name: set(curve.run_ids) for name, curve in read.items()}
+    return shared_metrics([{n: read[n].of(run)[0] for n in names if run in logged[n]} for run in runs])
 
 
 def _sound_rows(
@@ -117,15 +119,13 @@ def _sound_rows(
     return f"diverged: {what}{why}{TOO_FEW if keep else ''}"
 
 
-def _common_rows(run: str, read: Mapping[str, Any], names: Sequence[str]) -> Log | str:
+def _common_rows(run: str, read: Mapping[str, Any], names: Sequence[str], logged: Mapping[str, set[str]]) -> Log | str:
     """Return a run's values at the steps at which it logged all metrics; or why there are none."""
-    absent = [name for name, curve in read.items() if run not in curve.run_ids]
+    absent = [name for name in read if run not in logged[name]]
     if absent:
         return f"no metric {absent[0]}"
-    logged: dict[str, tuple[NDArray[np.int64], NDArray[Any]]] = {name: read[name].of(run) for name in names}
-    steps = common_steps({name: at for name, (at, _) in logged.items()}, names)
+    rows: dict[str, tuple[NDArray[np.int64], NDArray[Any]]] = {name: read[name].of(run) for name in names}
+    steps = common_steps({name: at for name, (at, _) in rows.items()}, names)
     if not len(steps):
         return "its metrics were logged at no common step"
-    return Log(
-        steps, np.stack([logged[name][1][np.isin(logged[name][0], steps)] for name in names], axis=1).astype(float)
-    )
+    return Log(steps, np.stack([rows[name][1][np.isin(rows[name][0], steps)] for name in names], axis=1).astype(float))

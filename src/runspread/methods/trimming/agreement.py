@@ -63,18 +63,28 @@ class Agreement:
         """Return the mean difference [arrangements] of two old runs, of an old and a new one, of two new ones."""
         n_new = int(new[0].sum())
         n_old = new.shape[1] - n_new
+        to_new = self._sums(new)
+        to_old = self.differences.sum(0) - to_new if self.differences.dtype.kind == "i" else self._sums(~new)
         return (
-            self._mean(~new, ~new, n_old * (n_old - 1)),
-            self._mean(~new, new, n_old * n_new),
-            self._mean(new, new, n_new * (n_new - 1)),
+            _mean(to_old, ~new, n_old * (n_old - 1)),
+            _mean(to_old, new, n_old * n_new),
+            _mean(to_new, new, n_new * (n_new - 1)),
         )
 
-    def _mean(self, first: Rows, second: Rows, pairs: int) -> Floats:
-        """Return the mean difference [arrangements] between runs of two sets; NaN where there are no pairs."""
-        kind = self.differences.dtype
-        sums = np.einsum("ar,rs->as", first.astype(kind), self.differences)  # no BLAS: equal sums are equal numbers
-        total = np.where(second, sums, 0).sum(1)
-        return total / pairs if pairs else np.full(len(first), np.nan)
+    def _sums(self, chosen: Rows) -> Numbers:
+        """Return the sum [arrangements, runs] of the differences of each run from the chosen ones.
+
+        Equal sums are equal numbers: of whole numbers a product of matrices is exact, of others it is not.
+        """
+        if self.differences.dtype.kind == "i":
+            return np.rint(chosen.astype(np.float64) @ self.differences.astype(np.float64)).astype(np.int64)
+        return np.einsum("ar,rs->as", chosen.astype(np.float64), self.differences)
+
+
+def _mean(sums: Numbers, others: Rows, pairs: int) -> Floats:
+    """Return the mean difference [arrangements] from some other runs; NaN where there are no pairs."""
+    total = np.where(others, sums, 0).sum(1)
+    return total / pairs if pairs else np.full(len(others), np.nan)
 
 
 def differences(answers: NDArray[Any]) -> Numbers:

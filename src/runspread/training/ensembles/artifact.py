@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..._checks import check_integers, to_numpy
 from ..._optional import require
+from ..._reading.study_folders import target_path
 from ...errors import InputError
 from ...nn import BatchEnsemble, EnsembleTraining
 from ...nn._dropout import dropout_active
@@ -207,8 +208,10 @@ class Ensemble:
         ------
         StorageError
             The folder exists, or the file system refused.
+        InputError
+            It is a URL.
         """
-        target = Path(folder)
+        target = target_path(folder, "a folder")
         refuse_existing(target)
         with storage_errors(f"saving the ensemble to {target}"):
             clear_leftovers(target.parent)

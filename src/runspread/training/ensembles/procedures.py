@@ -383,7 +383,7 @@ class _Work:
             raise InputError(f"some members have no predictions ({lost})", "members that completed")
         return TrainedEnsemble(
             kind=kind,
-            study_path=str(self.study.path),
+            study_path=self.study.location,
             member_ids=tuple(weights),
             weights=np.array(list(weights.values())),
             hyperparameters=tuple(plan.hyperparameters for plan in members),
