@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,7 +15,6 @@ from click.testing import CliRunner
 import runspread as rs
 from runspread._cli import cli
 from runspread.errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StudyError
-from runspread.studies.files import sha256_bytes
 from runspread.studies.homes import FolderHome, StoreHome
 from runspread.studies.layout import SHARD, shard_folder
 from runspread.studies.publishing import FolderExistsError
@@ -29,8 +25,9 @@ from runspread.studies.stores.memory import MemoryStore
 from runspread.studies.stores.urls import open_store
 from runspread.testing import StudyTests
 
+from .campaign import home_of, left_over, publish_all
 from .servers import BUCKET, OPTIONS, FaultProxy, has_server, s3_server
-from .writers import shard_id, staged
+from .writers import staged
 
 _NUMBERS = itertools.count()
 LABELS = np.arange(60) % 3
@@ -271,92 +268,41 @@ def test_a_writer_whose_id_was_taken_publishes_under_the_next(tmp_path):
 # ------------------------------------------------------------------ writers that die
 
 
-def publish_all(place: str, writers: int, shards: int, chance: float, seconds: float, **env: str) -> Counter[str]:
-    """Let many processes publish the same shards, starting those that die again; return what came of it."""
-    counts: Counter[str] = Counter()
-    reported: set[str] = set()
-    command = [sys.executable, "-m", "tests.studies.stores.writers", place, str(shards)]
-    root = Path(__file__).parents[3]
-
-    def start(writer: int, seed: int) -> subprocess.Popen[str]:
-        words = [*command, str(writer), str(seed), str(chance)]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, **env})
-
-    running = {writer: start(writer, writer) for writer in range(writers)}
-    until = time.time() + seconds
-    while running:
-        for writer, process in list(running.items()):
-            output, _ = process.communicate()
-            reported |= {json.loads(line)[1] for line in output.splitlines() if json.loads(line)[2]}
-            del running[writer]
-            if process.returncode < 0:
-                counts["killed"] += 1
-                running[writer] = start(writer, 1000 * counts["killed"] + writer)
-            else:
-                assert process.returncode == 0
-        assert time.time() < until, "the writers do not come to an end"
-    return counts | judged(
-        StoreHome(open_store(place, {**OPTIONS, "endpoint": env["S3"]} if "S3" in env else None)), reported, shards
-    )
-
-
-def judged(home: StoreHome, reported: set[str], shards: int) -> Counter[str]:
-    """Return how many shards are published, half-visible, lost or missing, and keys that no mark names."""
-    store, counts = home.store, Counter()
-    home.refresh()
-    for prefix in store.list("shards/").prefixes:
-        try:
-            mark = read_mark(store.read(f"{prefix}{SHARD}"))
-        except KeyError:
-            continue
-        if mark.void:
-            counts["void"] += 1
-            continue
-        bodies = {file: store.read(f"{prefix}{mark.at}/{file}") for file in mark.files}
-        whole = all((len(data), sha256_bytes(data)) == tuple(mark.files[file]) for file, data in bodies.items())
-        counts["published" if whole else "half-visible"] += 1
-    there = {
-        prefix.split("/")[1] for prefix in store.list("shards/").prefixes if f"{prefix}" and _has_mark(store, prefix)
-    }
-    counts["lost"] = len(reported - there)
-    counts["missing"] = sum(not any(name.startswith(shard_id(k)) for name in there) for k in range(shards))
-    return counts
-
-
-def _has_mark(store, prefix: str) -> bool:
-    try:
-        return not read_mark(store.read(f"{prefix}{SHARD}")).void
-    except KeyError:
-        return False
-
-
 def check(counts: Counter[str], shards: int, home: StoreHome) -> None:
-    assert (counts["half-visible"], counts["lost"], counts["missing"]) == (0, 0, 0)
+    assert [counts[name] for name in ("half-visible", "lost", "missing", "double")] == [0, 0, 0, 0]
     assert counts["published"] == shards
-    clean(home.store, "shards/", SHARD, older_than=-60)
-    keys = [
-        entry.key
-        for shard in home.store.list("shards/").prefixes
-        for attempt in home.store.list(shard).prefixes
-        for entry in home.store.list(attempt).objects
-    ]
-    assert len(keys) == 3 * shards  # three files each, and nothing that no mark names
+    assert left_over(home, shards) == 0  # three files each, and nothing that no mark names
 
 
 def test_writers_that_die_leave_whole_shards_or_none(tmp_path):
-    counts = publish_all(str(tmp_path), writers=3, shards=8, chance=0.01, seconds=100)
-    check(counts, 8, StoreHome(open_store(tmp_path)))
+    counts = publish_all(str(tmp_path), writers=3, shards=8, dies=0.01, fails=0.05)
+    check(counts, 8, home_of(str(tmp_path)))
+
+
+def test_writers_that_die_in_memory(tmp_path):
+    counts = publish_all(f"memory://{tmp_path}", writers=16, shards=30, dies=0.01, fails=0.05, claimants=3)
+    assert counts["killed"] > 3
+    assert counts["failed"] > 3
+    check(counts, 30, home_of(f"memory://{tmp_path}"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writers", [8])
-def test_writers_that_die_before_a_store_that_fails(s3, writers):
+@pytest.mark.parametrize("store", ["folder", "memory"])
+def test_32_writers_that_die_and_1000_shards(tmp_path, store):
+    place = str(tmp_path) if store == "folder" else f"memory://{tmp_path}"
+    counts = publish_all(place, writers=32, shards=1000, dies=0.002, fails=0.05, claimants=2)
+    assert counts["killed"] > 3
+    check(counts, 1000, home_of(place))
+
+
+@pytest.mark.slow
+def test_writers_that_die_before_a_store_that_fails(s3):
     place = f"s3://{BUCKET}/dying-{next(_NUMBERS)}"
-    counts = publish_all(place, writers, shards=50, chance=0.002, seconds=280, S3=s3.address)
+    counts = publish_all(place, writers=8, shards=50, dies=0.002, S3=s3.address)
     assert counts["killed"] > 3
     assert sum(s3.faults.values()) > 50
     time.sleep(1)  # what is late has come
-    check(counts, 50, StoreHome(open_store(place)))
+    check(counts, 50, home_of(place, s3.address))
 
 
 def test_equal_content_is_the_same_and_other_content_is_told(tmp_path):
