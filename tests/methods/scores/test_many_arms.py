@@ -9,6 +9,7 @@ import pytest
 
 from runspread.errors import InputError
 from runspread.methods.scores import (
+    compare_scores,
     compare_tasks,
     e_value,
     look_levels,
@@ -108,6 +109,34 @@ def test_tasks_that_cannot_be_averaged_are_named():
     assert by_rank.means.sum(axis=0) == pytest.approx(np.ones(6))
     ends = {task: (0.0, 1.0) if task in "abc" else (0.0, 50.0) for task in "abcdef"}
     assert compare_tasks(scaled, metric="return", value="accuracy", normalise=ends).verdicts == ("better",)
+
+
+@pytest.mark.parametrize(("tasks", "verdict"), [("abcde", "undecided"), ("abcdef", "better")])
+@pytest.mark.parametrize("normalise", ["none", "rank"])
+def test_differences_equal_on_every_task_are_judged_by_their_signs(tasks, verdict, normalise):
+    """Rounding made their spread 1e-17, and the verdict hung on it: t was infinite or unknown."""
+    same = [
+        {"method": arm, "task": task, "seed": seed, "accuracy": 0.1 + at / 11 + 0.1 * (arm == "new") + 0.007 * seed}
+        for arm in ("old", "new")
+        for at, task in enumerate(tasks)
+        for seed in range(4)
+    ]
+    found = compare_tasks(same, metric="accuracy", normalise=normalise)
+    assert found.verdicts == (verdict,)
+    assert found.pairs.se_like[0] == 0
+    assert found.pairs.p_like[0] == 2.0 ** (1 - len(tasks))
+    assert math.isnan(found.intervals.like_lo[0])
+    assert "tasks like these no interval" in found.sentence()
+
+
+def test_the_same_runs_in_another_order_are_no_difference():
+    runs = np.random.default_rng(0).normal(92, 0.3, size=10)
+    for seed in range(20):
+        found = compare_scores(runs, np.random.default_rng(seed).permutation(runs), lower_is_better=False)
+        assert found.difference.diff == 0
+        assert "is equal to that of" in found.sentence()
+    noisy = compare_scores([0.3, 0.1 + 0.2, 0.3], [0.4, 0.4, 0.4], lower_is_better=False)
+    assert noisy.difference.form == "none"
 
 
 def test_the_resampled_interval_of_a_mean_is_near_its_closed_form():

@@ -70,8 +70,8 @@ class Amounts(NamedTuple):
         return self._with_unit(f"{self.scale * value:.3g}")
 
     def apart(self, value: float) -> str:
-        """Return a difference in words: 0.6 percentage points higher."""
-        return f"{self.size(value)} {_side(value)}"
+        """Return a difference in words: 0.6 percentage points higher; none is equal."""
+        return f"{self.size(value)} {_side(value)}" if value else "equal"
 
     def interval(self, low: float, high: float) -> str:
         """Return an interval in words: 0.2 to 0.4 lower, 0.9 lower to 1.7 higher."""

@@ -241,7 +241,8 @@ def _answer(one: ScoreComparison) -> str:
         within = amounts.margin(one.judged.margin or 0.0)
         certain = " A difference is shown, smaller than that." if one.difference.p <= 1 - one.confidence_level else ""
         same = f"{new} and {old} have the same mean {amounts.name}"
-        return f"Yes, within {within}: {same}, {apart} for {new} ({inside}).{certain}"
+        by = f", {apart} for {new}" if one.difference.diff else ""
+        return f"Yes, within {within}: {same}{by} ({inside}).{certain}"
     if verdict == "not worse":
         return _not_worse(one, amounts, f"{apart} ({inside})")
     if verdict in ("better", "worse"):
@@ -277,7 +278,8 @@ def _undecided(one: ScoreComparison, amounts: Amounts, inside: str) -> str:
             f"Undecided: {new} is {apart}, but two runs of each hardly measure a spread ({inside}). "
             "A third run of each narrows it more than any other test of these four numbers."
         )
-    text = f"Undecided: the {amounts.name} of {new} is {apart} than that of {old} ({inside})."
+    beside = f"{apart} than" if one.difference.diff else "equal to"
+    text = f"Undecided: the {amounts.name} of {new} is {beside} that of {old} ({inside})."
     if one.runs_needed is not None and one.judged.gap is not None:
         gap = f"a gap of {amounts.margin(one.judged.gap)} takes {one.runs_needed:,} runs of each"
         return f"{text} To be shown in four cases of five, {gap}."
@@ -315,7 +317,7 @@ def _no_spread(one: ScoreComparison) -> str:
         start = "Undecided: one run of each says nothing about the spread between runs."
         return f"{start} It takes two runs of one of them."
     amounts = _amounts(one)
-    apart = amounts.apart(one.difference.diff) if one.difference.diff else "equal"
+    apart = amounts.apart(one.difference.diff)
     return (
         f"Undecided: the {amounts.name} of {one.names['new']} is {apart}, but the runs show no spread at all "
         f"({_runs(one)}). Are these different seeds?"

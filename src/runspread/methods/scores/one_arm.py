@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 _NODES = 400  # of the noncentral t: with 80 an interval far out is off in its fourth digit
 _OUTLIER_LEVEL, _FEWEST_FOR_OUTLIERS = 0.01, 6
 _SMALL, _LARGE = 1e-150, 1e150  # beyond, squares leave the range of doubles
+_EQUAL_UP_TO = 64 * float(np.finfo(np.float64).eps)  # of the largest: what sums of equal numbers differ by
 _MANY = 60  # runs above which binomials are taken as logarithms
 _ALL_SIZES, _MOST_WORK = 2000, 10**7  # runs up to which every number of them has a best; runs times numbers beyond
 _FOLDS = 30  # a run is dropped from the best of N where its weight falls below exp(-30)
@@ -95,13 +96,20 @@ class Target(Part):
     beat_normal_hi: float
 
 
+def equal_but_for_rounding(x: Floats, size: float) -> bool:
+    """Return whether values differ by no more than rounding leaves of numbers of some size: 0.1 + 0.2 and 0.3 do."""
+    return float(x.max() / 2 - x.min() / 2) <= size / 2 * _EQUAL_UP_TO  # halves do not overflow
+
+
 def standard_deviation(x: Floats) -> float:
-    """Return the standard deviation (divisor n - 1): exactly 0 for equal values, NaN for one.
+    """Return the standard deviation (divisor n - 1): exactly 0 for values equal but for rounding, NaN for one.
 
     Values are scaled by the largest, so that neither 1e308 nor 1e-308 overflows or vanishes when squared.
     """
     if len(x) < 2:
         return math.nan
+    if equal_but_for_rounding(x, float(np.abs(x).max())):
+        return 0.0
     size = float(np.abs(x).max())
     if size and not _SMALL < size < _LARGE:
         return size * standard_deviation(x / size)
@@ -113,12 +121,12 @@ def standard_deviation(x: Floats) -> float:
 
 
 def mean_of(x: Floats) -> float:
-    """Return the mean, without overflow, and equal to the value where all are equal."""
+    """Return the mean, without overflow, the same in any order of the runs, and the value where all are equal."""
     if not len(x):
         return math.nan
     if np.ptp(x) == 0:
         return float(x[0])
-    return float(np.mean(x)) if float(np.abs(x).max()) < 1e300 else float((x / len(x)).sum())
+    return math.fsum(x) / len(x) if float(np.abs(x).max()) < 1e300 else math.fsum(x / len(x))
 
 
 def moments(x: Floats) -> Moments:

@@ -65,14 +65,13 @@ class TaskMargin(Part):
 
 
 def task_intervals(pairs: TaskPairs, tasks: int, level: float) -> TaskIntervals:
-    """Return the intervals of the mean difference of every pair."""
+    """Return the intervals of the mean difference of every pair; NaN without a spread of runs, or of tasks."""
     t_these = np.array([t_quantile((1 + level) / 2, df) if df > 0 else math.nan for df in pairs.df_these])
     t_like = t_quantile((1 + level) / 2, tasks - 1)
+    these = t_these * np.where(pairs.se_these > 0, pairs.se_these, np.nan)
+    like = t_like * np.where(pairs.se_like > 0, pairs.se_like, np.nan)
     return TaskIntervals(
-        these_lo=pairs.diff - t_these * pairs.se_these,
-        these_hi=pairs.diff + t_these * pairs.se_these,
-        like_lo=pairs.diff - t_like * pairs.se_like,
-        like_hi=pairs.diff + t_like * pairs.se_like,
+        these_lo=pairs.diff - these, these_hi=pairs.diff + these, like_lo=pairs.diff - like, like_hi=pairs.diff + like
     )
 
 

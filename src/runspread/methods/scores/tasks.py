@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..._results import Part
 from .._statistics import holm_adjusted
-from .one_arm import mean_of, standard_deviation, t_above
+from .one_arm import equal_but_for_rounding, mean_of, standard_deviation, t_above
 
 Floats = NDArray[np.float64]
 Cells = Sequence[Sequence[Floats]]  # [arms][tasks], each of runs [n]; goodness upwards
@@ -106,14 +106,14 @@ def task_pairs(cells: Cells) -> TaskPairs:
 
 def _pair(means: Floats, noise: Floats, degrees: Floats) -> dict[str, float]:
     """Return the numbers of one pair [2, tasks]."""
-    apart = means[1] - means[0]
-    m, diff = len(apart), float(apart.mean())
+    apart = _exactly(means[1] - means[0], float(np.abs(means).max()))
+    m, diff = len(apart), mean_of(apart)
     se_these = math.sqrt(float(noise.sum())) / m
     df = satterthwaite(noise, degrees)
     sd = standard_deviation(apart)
     se_like = sd / math.sqrt(m)
     p_these = 2 * t_above(abs(diff) / se_these, df) if se_these > 0 else math.nan
-    p_like = 2 * t_above(abs(diff) / se_like, m - 1) if se_like > 0 else math.nan
+    p_like = 2 * t_above(abs(diff) / se_like, m - 1) if se_like > 0 else _all_equal(diff, m)
     return {
         "diff": diff,
         "se_these": se_these,
@@ -125,6 +125,18 @@ def _pair(means: Floats, noise: Floats, degrees: Floats) -> dict[str, float]:
         "omega2": max(0.0, sd**2 - float(noise.sum()) / m) if m > 1 else math.nan,
         "p_wilcoxon": _signed_ranks(apart),
     }
+
+
+def _exactly(apart: Floats, size: float) -> Floats:
+    """Return differences of numbers of some size; those equal but for rounding, to zero or all to one another, are."""
+    if equal_but_for_rounding(np.append(apart, 0.0), size):
+        return np.zeros_like(apart)
+    return np.full_like(apart, np.median(apart)) if equal_but_for_rounding(apart, size) else apart
+
+
+def _all_equal(diff: float, m: int) -> float:
+    """Return the p-value of m equal differences, where t is infinite at any size: of both signs out of 2^m."""
+    return 2.0 ** (1 - m) if diff and m > 1 else math.nan
 
 
 def _signed_ranks(apart: Floats) -> float:
