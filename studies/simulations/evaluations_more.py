@@ -33,6 +33,7 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from pairs(sets)
     yield from posteriors(sets)
     yield from halves(sets)
+    yield from margins(2 * sets)
 
 
 def answers(rng: np.random.Generator, level: np.ndarray, mean: float, trained: np.ndarray, samples: int) -> np.ndarray:
@@ -139,3 +140,18 @@ def halves(sets: int) -> Iterator[Promise]:
             hits.append(one.lo <= 0.6 <= one.hi)
         setting = f"{models} equal models, 200 items, 2 trainings"
         yield promise("95 % interval of the chosen model, on the other half", setting, COVERED, hits)
+
+
+def margins(sets: int) -> Iterator[Promise]:
+    """Say "not worse" or "equivalent" of any of several models that differ by the margin in at most 5 % of cases."""
+    for models, items in itertools.product((2, 4), (100, 400)):
+        rng, wrong = np.random.default_rng([76, models, items]), {"not worse": [], "equivalent": []}
+        for _ in range(sets):
+            made = drawn(rng, items, 3, 0.65, *[0.6] * (models - 1))
+            source = {f"m{k}": each for k, each in enumerate(made)}
+            for word, asking in (("not worse", "not_worse"), ("equivalent", "equivalent")):
+                found = asked(source, on="distribution", baseline="m0", **{asking: 0.05})
+                wrong[word].append(any(one.verdict == word for one in found.differences))
+        setting = f"{models - 1} model{'s' * (models > 2)} worse by the margin than a baseline, {items} items"
+        for word, hits in wrong.items():
+            yield promise(f"some model that differs by the margin is {word}, after Holm", setting, (0.0, 0.055), hits)

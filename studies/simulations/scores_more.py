@@ -31,7 +31,7 @@ FIVE, AT_LEAST = (0.0, 0.05), (0.95, 1.0)
 def promises(scale: float) -> Iterator[Promise]:
     """Yield the rows of this family; `scale` multiplies the number of data sets."""
     sets = max(60, round(600 * scale))
-    yield from shared(sets)
+    yield from shared(sets, sets if scale >= 1 else sets // 6)
     yield from best_of_several(sets)
     yield from metrics(max(30, round(200 * scale)))
     yield from shares(sets)
@@ -46,15 +46,15 @@ def _normal(mean: float, sd: float = 1.0) -> float:
     return 0.5 * math.erfc(-mean / sd / math.sqrt(2))
 
 
-def shared(sets: int) -> Iterator[Promise]:
-    """Err with any arm in at most 5 % of cases where all spread alike (Dunnett, Tukey)."""
+def shared(sets: int, tested: int) -> Iterator[Promise]:
+    """Err with any arm in at most 5 % of cases where all spread alike (Dunnett, Tukey: their quadratures take long)."""
     cells = [(5, n, 1.0) for n in (2, 3, 5, 10)] + [(5, 3, 3.0)]
     for number, (k, n, ratio) in enumerate(cells):
         rng, dunnett, tukey, kept = np.random.default_rng([60, number]), [], [], []
         for at in range(sets):
             values = [scale * rng.normal(size=n) for scale in np.linspace(1, ratio, k)]
             kept.append(bool(maybe_best(values, 0.95, lower=False, spread="shared")[0]))
-            if at < sets // 6:  # their quadratures take long
+            if at < tested:
                 tukey.append(bool((all_pairs(values, spread="shared").p_pairs_tukey <= 0.05).any()))
                 found = versus_baseline(values, 0, 0.95, spread="shared")
                 dunnett.append(bool((found.p_baseline_holm <= 0.05).any()))
@@ -90,6 +90,19 @@ def metrics(sets: int) -> Iterator[Promise]:
             found = compare_metrics(table, metric=tuple(columns))
             wrong.append(any(word != "undecided" for word in found.verdicts))
         yield promise("some of 3 correlated metrics is said to differ", f"{n} runs each, equal arms", FIVE, wrong)
+    for number, (n, asked) in enumerate([(n, asked) for n in (3, 5, 10) for asked in ("not worse", "equivalent")]):
+        rng, wrong = np.random.default_rng([71, number]), []
+        for _ in range(sets):
+            common = rng.normal(size=2 * n)
+            worse = np.repeat([0.0, 1.0], n)  # of a loss: the new arm is worse by the margin in each
+            columns = {
+                name: (worse + 0.7 * common + 0.7 * rng.normal(size=2 * n)).tolist() for name in ("a_loss", "b_loss")
+            }
+            table = {"method": ["old"] * n + ["new"] * n, "seed": [*range(n), *range(n)], **columns}
+            margins = {"not_worse" if asked == "not worse" else "equivalent": dict.fromkeys(columns, 1.0)}
+            wrong.append(asked in compare_metrics(table, metric=tuple(columns), **margins).verdicts)
+        setting = f"{n} runs each, the new arm worse by the margin in both"
+        yield promise(f"some of 2 correlated metrics is said to be {asked}", setting, FIVE, wrong)
 
 
 def shares(sets: int) -> Iterator[Promise]:
