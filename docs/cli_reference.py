@@ -48,7 +48,8 @@ def _section(context: click.Context, name: str) -> Iterator[str]:
             yield from _section(own, inner)
         return
     if command.epilog:
-        yield f"Example: `{command.epilog.removeprefix('Example: ')}`\n"
+        example = command.epilog.removeprefix("\b\n").removeprefix("Example: ")
+        yield f"Example: `{' '.join(example.replace(chr(92), ' ').split())}`\n"
     yield "| option | what it does |"
     yield "|---|---|"
     records = [option.get_help_record(own) for option in command.params if isinstance(option, click.Option)]

@@ -212,6 +212,13 @@ def shelf(tmp_path_factory):
     return folder
 
 
+def example_of(command: click.Command) -> str:
+    """Return the example of a command's help, which a backslash may continue on a second line."""
+    said = (command.epilog or "").removeprefix("\b\n")
+    assert max(map(len, said.splitlines()), default=0) < 78
+    return said.removeprefix("Example: ").replace("\\\n", "")
+
+
 def examples(group: click.Group, path: str = "") -> list[tuple[str, list[str]]]:
     """Return every command with the example in its help."""
     context, found = click.Context(group), []
@@ -221,7 +228,7 @@ def examples(group: click.Group, path: str = "") -> list[tuple[str, list[str]]]:
         if isinstance(command, click.Group):
             found += examples(command, f"{path}{name} ")
         else:
-            found.append((f"{path}{name}", shlex.split((command.epilog or "").removeprefix("Example: "))))
+            found.append((f"{path}{name}", shlex.split(example_of(command))))
     return found
 
 
@@ -229,11 +236,10 @@ EXAMPLES = dict(examples(cli))
 TRAINS = ("demo", "train", "hyper-deep", "hyper-batch")
 
 
-def test_every_help_has_an_example_on_one_line():
+def test_every_help_has_an_example():
     assert [
         name for name, words in EXAMPLES.items() if " ".join(words[: 1 + len(name.split())]) != f"runspread {name}"
     ] == []
-    assert max(len(" ".join(words)) for words in EXAMPLES.values()) < 69
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in TRAINS and "gate " not in name])

@@ -20,7 +20,7 @@ ROOT = Path(rs.__file__).parent
 REPOSITORY = Path(__file__).parents[1]
 FLOORS = (  # a module imports from its own line and from those above it; names are what follows "runspread."
     (
-        *("_words", "_optional", "_cores", "_compiled", "errors", "_namespace", "_checks", "_engine"),
+        *("_words", "_optional", "_cores", "_compiled", "errors", "_namespace", "_arguments", "_checks", "_engine"),
         *("_latex", "_papers", "_results", "_relabelling", "_plotting"),
     ),
     ("_reading",),

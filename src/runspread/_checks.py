@@ -64,6 +64,19 @@ def check_integers(values: ArrayLike, name: str, low: int, high: int | None) -> 
     return array.astype(np.int64)
 
 
+def check_numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Return values as float64; an InputError where they are no numbers, or rows of different lengths."""
+    try:
+        return np.asarray(to_numpy(values), np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} are of type {type(values).__name__} and hold no numbers", "numbers") from error
+
+
+def check_workers(workers: int | None) -> int | None:
+    """Return a number of threads, or None for as many as there are processors."""
+    return None if workers is None else int(check_integers(workers, "workers", 1, None))
+
+
 def check_confidence_level(value: float) -> float:
     """Return a confidence level if it lies between 0 and 1."""
     if not 0 < value < 1:

@@ -33,10 +33,21 @@ def lazy_names(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[
         home, attribute = homes[name]
         found = importlib.import_module(home)
         value = getattr(found, attribute) if attribute else found
+        if type(value) is type(get):
+            value = _explained(value, found, attribute)
         vars(sys.modules[module])[name] = value
         return value
 
     return get, lambda: sorted(homes), sorted(homes)
+
+
+def _explained(function: Any, home: Any, name: str) -> Any:
+    """Return a public function that says which argument it failed on, also where it lives: pickle looks there."""
+    if not hasattr(function, "explained"):
+        from ._arguments import explained
+
+        vars(home)[name] = explained(function)
+    return vars(home)[name]
 
 
 def _homes(stub: str, package: str) -> dict[str, tuple[str, str]]:

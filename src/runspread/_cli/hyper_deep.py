@@ -17,7 +17,7 @@ VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
 
 @click.command(
     "hyper-deep",
-    epilog="Example: runspread hyper-deep digits-mlp --search 'l2=uniform(1,9)' -o deep",
+    epilog="\b\nExample: runspread hyper-deep digits-mlp --set validation=300 \\\n  --search 'l2=uniform(1,9)' -o deep",
 )
 @click.argument("recipe", shell_complete=recipe_names)
 @click.option(

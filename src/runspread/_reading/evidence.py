@@ -197,7 +197,7 @@ def _has_none(values: Any) -> bool:
 
 def _names(sources: Sequence[Any], kind: str, given: Mapping[str, Any]) -> tuple[str, ...]:
     """Return how the arms are called: as was said, else by their files, else old and new."""
-    if given.get("names"):
+    if given.get("names") is not None:
         names = tuple(str(name) for name in given["names"])
         if len(names) != len(sources):
             raise InputError(f"names= has {len(names)} names", f"{len(sources)}, one for each source")

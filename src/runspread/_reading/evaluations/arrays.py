@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,7 +199,7 @@ def _clustered(answers: Answers, clusters: Any) -> Answers:
     if isinstance(clusters, Mapping):
         values = [clusters.get(item, f"item {item}") for item in answers.items]
     else:
-        values = list(clusters)
+        values = list(clusters) if isinstance(clusters, Iterable) else [clusters]
         if len(values) != len(answers.items):
             raise InputError(f"{len(values)} clusters for {len(answers.items)} items", "one value an item")
     names, codes = np.unique(np.asarray(values).astype(str), return_inverse=True)

@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_seed
+from ..._checks import check_choice, check_integers, check_seed
 from ..._results import Excluded, Result, Table
 from ..._words import count, listed
 from ...errors import InputError
@@ -217,8 +217,8 @@ def analyse_corpus(
     """Return the analysis of every metric of a corpus (see `paradox`)."""
     if not corpus.metrics:
         raise InputError("there are no metrics", "at least one column")
-    if n_resamples is not None and n_resamples < 1:
-        raise InputError(f"got n_resamples {n_resamples}", "at least 1")
+    if n_resamples is not None:
+        n_resamples = int(check_integers(n_resamples, "n_resamples", 1, None))
     found: list[MetricAnalysis] = []
     rng_of = _Draws(check_seed(seed), n_resamples, len(corpus.metrics))
     for name in corpus.metrics:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..._checks import check_choice
 from ...errors import InputError
 from .prepare import PreparedSequences
-from .reading import Logs
+from .reading import Logs, by_run
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ def convergence_of(
     if outcome is None:
         return None
     order = dict.fromkeys([*logs.entries])
-    rows = dict(outcome) if isinstance(outcome, Mapping) else dict(zip(order, outcome, strict=True))
+    rows = by_run(outcome, order, "outcome")
     rows = {str(run): values if isinstance(values, Curve) else np.asarray(values) for run, values in rows.items()}
     absent = [run for run in prepared.run_ids if run not in rows]
     if absent:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice
+from ..._checks import check_choice, check_integers
+from ..._words import count
 from ...errors import InputError
 from ..hmm.parameters import ONE_METRIC, Array
 from .shared import shared_metrics
@@ -73,7 +74,7 @@ def read_logs(
     tables = _cut({run: _as_array(run, log, known, wanted) for run, log in source.items()}, lengths)
     entries = {run: _entries(run, source[run], table, clock) for run, table in tables.items()}
     if steps is not None:
-        given = dict(steps) if isinstance(steps, Mapping) else dict(zip(source, steps, strict=True))
+        given = by_run(steps, source, "steps")
         entries = {run: _given_steps(run, given[run], len(table)) for run, table in tables.items()}
     merge = _merged if clock else _sorted
     runs = {run: merge(entries[run], table) for run, table in tables.items()}
@@ -170,12 +171,25 @@ def _as_array(run: str, log: Any, known: Sequence[str], names: Sequence[str]) ->
     return array
 
 
+def by_run(given: Any, runs: Collection[str], name: str) -> dict[str, Any]:
+    """Return what is given for each run, as a mapping or in their order."""
+    if isinstance(given, Mapping):
+        absent = [run for run in runs if run not in given]
+        if absent and name == "steps":
+            raise InputError(f"{name} has no {absent[0]}", "one entry for each run")
+        return dict(given)
+    values = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if len(values) != len(runs):
+        raise InputError(f"{count(len(values), 'value')} of {name} for {count(len(runs), 'run')}", "one for each run")
+    return dict(zip(runs, values, strict=True))
+
+
 def _cut(tables: dict[str, Array], lengths: ArrayLike | None) -> dict[str, Array]:
     """Cut padding."""
     if lengths is None:
         return tables
-    sizes = np.asarray(lengths, dtype=np.int64)
-    if sizes.shape != (len(tables),) or sizes.min() < 1:
+    sizes = check_integers(lengths, "lengths", 1, None)
+    if sizes.shape != (len(tables),):
         raise InputError(f"got lengths {sizes.tolist()} for {len(tables)} runs", "one positive length per run")
     return {run: table[:size] for (run, table), size in zip(tables.items(), sizes, strict=True)}
 

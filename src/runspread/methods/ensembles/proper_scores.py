@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._checks import check_numbers
 from ..._reading.opening import opens
 from ..._reading.options import ReadingOptions, reading_of
 from ..._reading.probabilities import Floats, Member, Members, read_members
@@ -280,8 +281,7 @@ def _check_weights(weights: Any, members: Members) -> Floats | None:
         weights = dict(zip(weights.run_ids, weights.weights.tolist(), strict=True))
     if isinstance(weights, Mapping):
         weights = _by_id(weights, members)
-    array = np.asarray(weights, dtype=np.float64)
-    n_runs = len(ids)
+    array, n_runs = check_numbers(weights, "weights"), len(ids)
     if array.shape != (n_runs,):
         raise InputError(
             f"got weights of shape {array.shape} for {n_runs} runs",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
-from ..._checks import check_alpha_and_power, check_choice, check_integers, check_keywords, check_mapping
+from ..._checks import check_alpha_and_power, check_choice, check_integers, check_keywords, check_mapping, check_numbers
 from ..._reading.evaluations.arrays import as_answers
 from ..._reading.evaluations.options import DEFAULTS as READING
 from ..._reading.evaluations.options import EvaluationReading, checked
@@ -206,7 +206,10 @@ def _known(source: Any, options: Mapping[str, Any], reading: dict[str, Any]) -> 
     if options["on"] is not None:
         check_choice(options["on"], "on", ("distribution", "models"))
     if options["spreads"] is not None:
-        spreads = Spreads(*options["spreads"])
+        known = check_numbers(options["spreads"], "spreads")
+        if known.shape != (len(Spreads._fields),):
+            raise InputError(f"spreads have shape {known.shape}", f"{len(Spreads._fields)}: {listed(Spreads._fields)}")
+        spreads = Spreads(*known.tolist())
         _check_amounts(spreads._asdict(), "spread")
         return Known(spreads, spreads, None, 1.0), options["on"] or "distribution", True
     if source is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_keywords, check_seed, check_settings
+from ..._checks import check_choice, check_keywords, check_numbers, check_seed, check_settings
 from ..._cores import available_cores, blas_threads
 from ...errors import InputError
 from .defaults import COVARIANCE, COVARIANCES, ITERATIONS, RESTARTS, TOLERANCE, FitOptions
@@ -61,7 +61,7 @@ class FitSettings:
         if isinstance(self.prior, str):
             each = 1e-2 if check_choice(self.prior, "prior", ("noise", "identity")) == "identity" else 0.0
             return each * np.eye(n_metrics) if self.covariance == "full" else np.full(shape, each)
-        prior = np.asarray(self.prior, dtype=np.float64)
+        prior = check_numbers(self.prior, "the prior's entries")
         if prior.shape not in ((), shape):
             raise InputError(f"got a prior of shape {prior.shape}", f"one number or {shape}")
         return np.broadcast_to(prior, shape)

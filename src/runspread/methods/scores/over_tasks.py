@@ -9,11 +9,11 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_keywords
+from ..._checks import check_choice, check_keywords, check_numbers
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import ScoreReading, ScoreTable, given_of, read_scores
 from ..._results import Table
-from ..._words import listed, percent
+from ..._words import count, listed, percent
 from ...errors import InputError
 from .._statistics import holm_adjusted
 from .aggregates import TaskAggregates, percentile_interval, profiles, t_boot_interval, task_aggregates
@@ -398,7 +398,10 @@ def _by_rank(cells: list[list[Floats]]) -> list[list[Floats]]:
 def _ends_of(how: Mapping[str, tuple[float, float]], task: str) -> tuple[float, float]:
     if task not in how:
         raise InputError(f"normalise has no low and high for {task}", "both for each task")
-    low, high = how[task]
+    ends = check_numbers(how[task], f"low and high of {task}")
+    if ends.shape != (2,):
+        raise InputError(f"{count(ends.size, 'value')} for {task}", "its low and its high")
+    low, high = ends.tolist()
     if low == high:
         raise InputError(f"low and high of {task} are both {low}", "two different scores")
     return low, high

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..._checks import check_choice, check_keywords
+from ..._checks import check_choice, check_integers, check_keywords
 from ..._results import Table
 from ..._words import count
 from ...errors import InputError
@@ -234,13 +234,14 @@ def plan_scores(gap: float | None = None, **settings: Unpack[PlanSettings]) -> S
         return _superior(margin or 0.0, alpha, power)
     spread = _spread_of(options)
     if options["runs"] is not None:
-        return _gap_shown(spread, int(options["runs"]), alpha, power)
+        return _gap_shown(spread, int(check_integers(options["runs"], "runs", 1, None)), alpha, power)
     if gap is None and question == "better":
         raise InputError("no gap is given", "gap= or runs=", "Plan for a gap that would matter, not the one just seen.")
     true = 0.0 if gap is None else float(gap)
     if not math.isfinite(true) or (question == "better" and not true > 0):
         raise InputError(f"gap={true:g} is no difference to show", "one above 0, in the unit of the metric")
-    solve = _solver(question, true, margin or 0.0, alpha, power, options["n_old"])
+    n_old = None if options["n_old"] is None else int(check_integers(options["n_old"], "n_old", 1, None))
+    solve = _solver(question, true, margin or 0.0, alpha, power, n_old)
     upper = spread.quantile(SAFE)
     exact, safe = (solve(_exactly(spread, pair)) for pair in (spread.variances, upper))
     runs = exact if spread.known else solve(spread)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._checks import check_choice, check_keywords
+from ..._checks import check_choice, check_integers, check_keywords, check_numbers
 from ..._reading.scores.table import DEFAULTS as READING
 from ..._reading.scores.table import Place, ScoreCell, ScoreReading, ScoreTable, given_of, read_scores
 from ..._results import Part, Table
@@ -145,6 +145,7 @@ class ArmScores(Part):
         InputError
             No runs, less than one of them, or a metric whose direction is not known.
         """
+        runs = int(check_integers(runs, "runs", 0, None))
         if runs < 1 or not len(self.best_of) or (runs > 1 and len(self.values) < 2):
             expected = "one run or more (two, to say more of), of a metric whose direction is known"
             raise InputError(f"the best of {runs} of {count(len(self.values), 'run')}", expected)
@@ -328,6 +329,8 @@ def run_scores(source: Any, **settings: Unpack[SummarySettings]) -> RunScores:
     check_keywords(settings, {**DESCRIBING, **READING}, "run_scores")
     options: dict[str, Any] = {**DESCRIBING, **settings}
     level = checked_level(options["confidence_level"])
+    if options["target"] is not None and not np.isfinite(check_numbers(options["target"], "target")):
+        raise InputError(f"target is {options['target']}", "a finite number")
     table = read_scores(_as_source(source), one_arm=True, **given_of(settings))
     arms = [_arm(table, place, cell, options, level) for place, cell in table.cells.items()]
     notes = [note for one in arms for note in arm_warnings(one.arm, one.values, one.shape)]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..._checks import check_workers
 from ..._cores import available_cores, blas_threads
 from ..._reading.weights.tensors import LayerSlice, WeightTensor, is_depthwise, parts_of
 from ..._results import Result, Table
@@ -172,7 +173,7 @@ def analyse_tensors(
     progress : callable, optional
         Called with the number of tensors done and in all.
     """
-    listed = list(tensors)
+    listed, workers = list(tensors), check_workers(workers)
     if not listed:
         raise InputError(f"{source} holds no tensors", "at least one weight matrix")
     shapes = {tensor.name: tensor.shape for tensor in listed}

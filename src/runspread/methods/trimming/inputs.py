@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..._checks import check_settings
+from ..._checks import check_settings, check_workers
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from .defaults import TrimmingSettings
-from .resampling import Progress, check_workers
+from .resampling import Progress
 
 _SCALARS = ("margin", "classes", "clip")
 _AS_THEY_ARE = Reading()

@@ -256,11 +256,6 @@ def block_size(n_examples: int) -> int:
     return max(1, TABLE_BYTES // (32 * n_examples))
 
 
-def check_workers(workers: int | None) -> int | None:
-    """Return a number of threads, or None for as many as there are processors."""
-    return None if workers is None else int(check_integers(workers, "workers", 1, None))
-
-
 def in_threads(
     function: Callable[[int], T], count: int, workers: int | None, counter: Counter | None = None
 ) -> list[T]:

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..._checks import check_numbers
 from ...errors import InputError
 
 BETTER, WORSE, NOT_WORSE, EQUIVALENT, UNDECIDED = "better", "worse", "not worse", "equivalent", "undecided"
@@ -154,6 +155,7 @@ class Asked(NamedTuple):
         if len(given) > 1:
             raise InputError("got both not_worse and equivalent", "one of them", "Equivalent within a margin is both.")
         for what, margin in given.items():
+            check_numbers(margin, what)
             if not 0 < margin < 1:
                 raise InputError(
                     f"got {what.replace(' ', '_')}={margin:g}",

@@ -141,8 +141,9 @@ def compare(
 def _are_samples(sources: tuple[Any, Any], settings: Mapping[str, Any]) -> bool:
     """Return whether the first axis holds samples of one model, after checks of what goes with that."""
     seeds = settings["seeds"]
-    if seeds is not None and len(seeds) != 2:
-        raise InputError(f"got seeds of {len(seeds)} configurations", "seeds=(a, b), with one seed per run")
+    if seeds is not None and (not hasattr(seeds, "__len__") or len(seeds) != 2):
+        found = len(seeds) if hasattr(seeds, "__len__") else 1
+        raise InputError(f"got seeds of {count(found, 'configuration')}", "seeds=(a, b), one seed per run")
     samples = check_choice(settings["samples_are"], "samples_are", SAMPLES_ARE) == "samples"
     if samples:
         _refuse_for_samples(sources, pairing=settings["paired"] or seeds is not None)
@@ -153,7 +154,7 @@ def _pairs(old: Side, new: Side, settings: Mapping[str, Any]) -> Pairs | None:
     """Return the pairs of runs with the same seeds, None where they were not asked for."""
     if not settings["paired"] and settings["seeds"] is None:
         return None
-    of_a, of_b = settings["seeds"] or (None, None)
+    of_a, of_b = (None, None) if settings["seeds"] is None else settings["seeds"]
     return pair_runs(old.seeds(of_a), new.seeds(of_b), settings["names"])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..._checks import check_numbers
 from ...errors import InputError
 from .._statistics import sample_variance
 from .clusters import Grouping
@@ -19,7 +20,7 @@ from .sums import RunSums, number
 
 def checked_weights(weights: ArrayLike, n_examples: int) -> NDArray[np.float64]:
     """Return weights [examples] normalised to sum 1."""
-    array = np.asarray(weights, np.float64)
+    array = check_numbers(weights, "weights")
     if array.shape != (n_examples,):
         raise InputError(f"got weights of shape {array.shape}", f"one weight per example, ({n_examples},)")
     bad = ~(np.isfinite(array) & (array >= 0))

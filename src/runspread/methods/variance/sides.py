@@ -128,7 +128,8 @@ def both_sides(
 
     Of `samples` of one model equal ones are no copies.
     """
-    if correct is not None and (len(correct) != 2 or sources != (None, None)):
+    both = any(source is not None for source in sources)
+    if correct is not None and (both or not hasattr(correct, "__len__") or len(correct) != 2):
         raise InputError("got neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
     known = correct if correct is not None else (None, None)
     if correct is not None and reading["missing"] == "intersect":

@@ -72,7 +72,11 @@ class Dataset:
     def split(self, name: str) -> Split:
         """Return a split, or say which there are."""
         if name not in self.splits:
-            hint = "Hold examples out with validation=NUMBER in the recipe." if name == "validation" else ""
+            hint = (
+                "Hold examples out with validation=NUMBER in the recipe, or --set validation=NUMBER."
+                if name == "validation"
+                else ""
+            )
             raise InputError(f"there is no split {name!r}", f"one of {', '.join(self.splits)}", hint)
         return self.splits[name]
 
