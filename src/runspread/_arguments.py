@@ -8,6 +8,7 @@ than plain types and classes are not looked at.
 from __future__ import annotations
 
 import ast
+import errno
 import functools
 import inspect
 import itertools
@@ -40,7 +41,7 @@ def explained(function: Callable[..., Any]) -> Callable[..., Any]:
     def explaining(*given: Any, **named: Any) -> Any:
         try:
             return function(*given, **named)
-        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, OSError) as error:
             if not isinstance(error, RunspreadError):
                 _explain(bare, {**dict(zip(names, given, strict=False)), **named}, error)
             raise
@@ -51,6 +52,9 @@ def explained(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _explain(function: Callable[..., Any], given: Mapping[str, Any], error: Exception) -> None:
     """Raise an InputError for the first argument that is of no kind that is expected of it."""
+    if "embedded null" in str(error) or getattr(error, "errno", None) == errno.ENAMETOOLONG:
+        named = next((value for value in given.values() if isinstance(value, (str, PathLike))), "")
+        raise InputError(f"no file can be named {str(named)[:40]!r}...", "a shorter name without null bytes") from error
     expected = _expected(function)
     for name, value in given.items():
         kinds = expected.get(name)

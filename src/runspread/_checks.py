@@ -152,9 +152,9 @@ def check_logits(logits: ArrayLike, *, shape: tuple[int | None, ...], name: str 
 
 def check_choice(value: Any, name: str, choices: Collection[str], renamed: Mapping[str, str] | None = None) -> str:
     """Return `value` if it is one of `choices`; else raise an InputError that suggests its new name, or the nearest."""
-    if value in choices:
+    if getattr(value, "__hash__", None) and value in choices:
         return value
-    now = (renamed or {}).get(value)
+    now = (renamed or {}).get(value) if isinstance(value, str) else None
     hint = f"Did you mean {now!r}?" if now in choices else ""  # else the nearest
     raise InputError(f"unknown {name} {value!r}", f"one of {', '.join(sorted(choices))}", hint)
 

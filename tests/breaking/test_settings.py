@@ -120,6 +120,36 @@ def test_the_argument_is_named_with_what_is_expected_of_it(asked, words):
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+@pytest.mark.parametrize("verb", [rs.variance, rs.dynamics, rs.paradox, rs.spectra, rs.open_study, rs.open_outputs])
+def test_a_name_that_no_file_can_have_is_refused_in_words(verb, name):
+    with pytest.raises(RunspreadError):
+        verb(name)
+
+
+@pytest.mark.parametrize("value", ["0.1", b"x", 3, [1, 2], [[1, 2]], object(), {}, [], None])
+def test_what_holds_no_metrics_of_runs_is_refused_in_words(value):
+    with pytest.raises(InputError):
+        rs.dynamics(value)
+
+
+def test_the_path_of_a_study_is_opened_by_every_verb_that_reads_studies(tmp_path):
+    """`dynamics`, `paradox` and `ensemble` did not, and ended in an IndexError and in words that named a type."""
+    study = rs.create_study(tmp_path / "study", splits={"test": LABELS, "validation": LABELS})
+    for seed in range(4):
+        with study.record(seeds=seed, hyperparameters={"lr": 0.1}) as run:
+            run.predictions("test", LOGITS[seed])
+            run.predictions("validation", LOGITS[seed + 1])
+            run.weights({"layer": RNG.normal(size=(60, 50))})
+            for step in range(12):
+                run.log(step, loss=1 / (step + 1 + 0.1 * RNG.random()), accuracy=RNG.random())
+    how = {"states": [1, 2], "restarts": 1, "covariance": "diag"}
+    assert "4 runs" in rs.dynamics(str(study.path), **how).sentence()
+    assert rs.paradox(study.path, target="test_accuracy", n_resamples=50).n == 4
+    with pytest.raises(RunspreadError, match="network"):
+        rs.ensemble(str(study.path), size=2)
+
+
 def test_a_failure_that_no_argument_explains_stays_what_it_is():
     def divided(by: float, names: tuple[str, ...] = (), *, note: str | None = None) -> float:
         return 1 / by

@@ -7,7 +7,9 @@ there are outputs (a metric was named, or several arms are ranked), `rests_on` s
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,6 +146,8 @@ def _looked_at(source: Any) -> tuple[str, Any]:
     if isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
         return TABLE, source
     if isinstance(source, (int, float)) and not isinstance(source, bool):
+        if abs(source) > sys.float_info.max and source not in (math.inf, -math.inf):
+            raise InputError("the number has more than 308 digits", "one that is a value of a metric")
         return NUMBERS, ([float(source)], "")
     if isinstance(source, (list, tuple)) and are_numbers(source):
         return NUMBERS, (list(source), "")

@@ -37,6 +37,14 @@ def opened(source: Any) -> Any:
     return open_outputs(source)
 
 
+def opened_studies(source: Any) -> Any:
+    """Return the study that lies at a path, or the studies of a list of paths; all else as it is."""
+    if isinstance(source, (list, tuple)):
+        sources = cast("list[Any]", list(source))  # pyright: ignore[reportUnknownArgumentType]
+        return [opened_studies(one) for one in sources] if is_path(sources) else source
+    return open_study(source) if isinstance(source, (str, os.PathLike)) and is_study_folder(source) else source
+
+
 def opened_labels(labels: Any) -> Any:
     """Return labels, read from a file where a path was given."""
     if not isinstance(labels, (str, os.PathLike)):
@@ -46,7 +54,7 @@ def opened_labels(labels: Any) -> Any:
     return read_labels(Path(labels))
 
 
-def opens(*names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+def opens(*names: str, by: Callable[[Any], Any] = opened) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     """Return a decorator: these arguments of a method may be paths, and are opened before it is called."""
 
     def decorate(method: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -57,9 +65,9 @@ def opens(*names: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
             given: list[Any] = [*args]
             for name, place in places:
                 if place < len(given):
-                    given[place] = opened(given[place])
+                    given[place] = by(given[place])
                 elif name in kwargs:
-                    kwargs[name] = opened(kwargs[name])
+                    kwargs[name] = by(kwargs[name])
             call: Any = method
             return call(*given, **kwargs)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._reading.opening import opened_studies
 from ..._reading.protocols import HoldsRuns
 from ..._reading.tables import as_table
 from ..._results import Table
@@ -97,7 +98,7 @@ def paradox(
     >>> rs.paradox(sweep, n_resamples=200)["alpha"].verdict
     'reversal'
     """
-    rows, corpora = _table_of(table, spectra_options or {})
+    rows, corpora = _table_of(opened_studies(table), spectra_options or {})
     axes = tuple(hyperparameters or ())
     chosen = [metrics] if isinstance(metrics, str) else list(metrics or _measured(corpora))
     notes: list[str] = []
@@ -148,6 +149,7 @@ def corpus_table(source: Any, *, spectra_options: SpectraOptions | None = None) 
     >>> list(rs.methods.corpus.corpus_table(study).columns)[:5]
     ['study', 'run', 'lr', 'depth', 'log_norm']
     """
+    source = opened_studies(source)
     studies = [source] if _is_study(source) else source
     if not (isinstance(studies, (list, tuple)) and studies and all(map(_is_study, studies))):
         raise InputError(f"got a {type(source).__name__}", "studies, their spectra and their measures")

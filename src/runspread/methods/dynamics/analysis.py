@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_settings
+from ..._reading.opening import opened_studies, opens
 from ..._reading.protocols import is_study
 from ..._results import Excluded
 from ...errors import InputError
@@ -40,6 +41,7 @@ from .reading import STEPS, Logs, column, column_names, named_runs, read_logs, w
 from .result import TrainingDynamics
 
 
+@opens("source", by=opened_studies)
 @warns_of_seeds(pooled=False)
 def dynamics(
     source: Any,
@@ -57,7 +59,7 @@ def dynamics(
 
     Parameters
     ----------
-    source : study, sequence or mapping of runs, or ndarray [runs, T, D]
+    source : study or the path of one, sequence or mapping of runs, or ndarray [runs, T, D]
         A study with logged metrics, or the logs themselves; a run is an array [T, D], a mapping of metric name to
         values [T], or a data frame (cells may be empty, and a column ``step`` says when a row was logged).
     metrics : sequence of str, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers
+from ..._reading.opening import is_path
 from ..._words import count
 from ...errors import InputError
 from ..hmm.parameters import ONE_METRIC, Array
@@ -84,6 +86,9 @@ def read_logs(
 
 def named_runs(sequences: Any) -> dict[str, Any]:
     """Return run name to log; a list or a 3-D array gives ``run 0``, ``run 1``, ..."""
+    if isinstance(sequences, (str, bytes, os.PathLike)) or not isinstance(sequences, Iterable):
+        found = f"no study lies at {str(sequences)!r}" if is_path(sequences) else f"one {type(sequences).__name__}"
+        raise InputError(found, "a study, or the metrics of runs", "Logs become a study by rs.import_runs.")
     pairs = sequences.items() if isinstance(sequences, Mapping) else ((f"run {i}", s) for i, s in enumerate(sequences))
     named = {str(run): log for run, log in pairs}
     if not named:
@@ -116,7 +121,7 @@ def column_names(run: Any, columns: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names of a log's columns: its own, those given, or numbers."""
     if is_table(run):
         return tuple(str(name) for name in run)
-    if np.ndim(run) == 1:
+    if np.ndim(run) < 2:
         raise InputError(f"run 0 has shape {np.shape(run)}", "[checkpoints, metrics]", ONE_METRIC)
     return tuple(columns) if columns is not None else tuple(f"metric {i}" for i in range(np.shape(run)[-1]))
 

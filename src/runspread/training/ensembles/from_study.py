@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..._checks import check_choice
+from ..._reading.opening import opened_studies, opens
 from ...errors import InputError, MissingDataError
 from ...methods.ensembles.selection import EnsembleSelection, select_ensemble
 from ...studies.layout import RunMetadata
@@ -74,6 +75,7 @@ def make_ensemble(
     return weighted_ensemble(study, _weights_by_run(chosen), selection, network=network, recipe=recipe, data=data)
 
 
+@opens("study", by=opened_studies)
 def ensemble(
     study: Study,
     *,
@@ -88,7 +90,7 @@ def ensemble(
 
     Parameters
     ----------
-    study : Study
+    study : Study or path
         With predictions on `split`, and with weights.
     size : int
         Distinct members, at most.
