@@ -23,7 +23,21 @@ from ..errors import CorruptShardError, InputError, StorageError
 from .creating import begin_study
 from .facts import holds, read_facts
 from .files import sha256, sha256_bytes
-from .layout import CACHE, CHECKSUMS, LABELS, SHARD, SHARDS, STUDY, StudyMetadata, holds_study, shard_folder
+from .layout import (
+    CACHE,
+    CHECKSUMS,
+    DIGEST,
+    LABELS,
+    METRICS,
+    PREDICTIONS,
+    SHARD,
+    SHARDS,
+    STUDY,
+    WEIGHTS,
+    StudyMetadata,
+    holds_study,
+    shard_folder,
+)
 from .publishing import FolderExistsError, copy_plain, publish_file, published_folder, temporary_name
 from .records import RunRecord
 from .shards import write_shard
@@ -36,6 +50,7 @@ from .verify import read_plan
 
 _AT_ONCE = 64  # requests in flight
 _INDEX = f"{CACHE}/index/"
+_PARTS = {"predictions": (DIGEST, PREDICTIONS), "metrics": (METRICS,), "weights": (WEIGHTS,)}  # the first that is there
 
 
 class FolderHome:
@@ -94,6 +109,11 @@ class FolderHome:
 
     def complete(self) -> None:
         """Fetch all that is not here yet."""
+
+    def unfetched(self, part: str) -> int:
+        """Return the bytes that reading predictions, metrics or weights would still have to fetch."""
+        del part
+        return 0
 
 
 class StoreHome(FolderHome):
@@ -214,6 +234,15 @@ class StoreHome(FolderHome):
         for name, mark in self._marks.items():
             for file in mark.files or self._files_beside(name):
                 self._fetch(SHARDS, name, file)
+
+    def unfetched(self, part: str) -> int:
+        """Return the bytes that reading a part of all runs would still have to fetch; of predictions, their columns."""
+        wanted, missing = _PARTS[part], 0
+        for name, mark in self._marks.items():
+            file = next((file for file in wanted if file in mark.files), None)
+            if file is not None and not (shard_folder(self.path, name) / file).exists():
+                missing += mark.files[file][0]
+        return missing
 
     def _files_beside(self, name: str) -> Iterator[str]:
         for entry in self.store.list(f"{SHARDS}/{name}/").objects:

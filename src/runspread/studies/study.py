@@ -55,7 +55,7 @@ class Study:
         self, home: FolderHome, facts: StudyMetadata, splits: dict[str, NDArray[np.int64]], *, check: bool = True
     ) -> None:
         self._home, self.path, self.location = home, home.path, str(home)
-        self._arrays, self._cleared = Arrays(check, home.fetch), False
+        self._arrays, self._cleared, self.unfetched = Arrays(check, home.fetch), False, home.unfetched
         self.recipe, self.splits, self.example_ids = facts.recipe, splits, facts.example_ids
         self._shards: dict[str, ShardMetadata] = {}
         self._chosen: frozenset[str] | None = None

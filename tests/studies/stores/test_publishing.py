@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import runspread as rs
 from runspread._cli import cli
 from runspread.errors import CorruptShardError, FormatVersionError, InputError, NotAStudyError, StudyError
+from runspread.methods.audit import auditing
 from runspread.studies.homes import FolderHome, StoreHome
 from runspread.studies.layout import SHARD, shard_folder
 from runspread.studies.publishing import FolderExistsError
@@ -311,3 +312,30 @@ def test_equal_content_is_the_same_and_other_content_is_told(tmp_path):
     assert second.publish("a", staged(tmp_path / "two", 1))
     assert not second.publish("a", staged(tmp_path / "three", 2))
     assert len(first.store.list("shards/a/").prefixes) == 1  # the others took their parts away
+
+
+def test_an_answer_does_not_fetch_all_weights_to_look_at_seeds(monkeypatch):
+    """`variance` of a study in a bucket fetched every file of weights, to see whether two runs had equal ones."""
+    labels = np.arange(300) % 10
+    study = rs.create_study("memory://weights-stay", splits={"test": labels})
+    for seed in range(3):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", np.random.default_rng(seed).normal(size=(300, 10)))
+            run.weights({"layer": np.random.default_rng(seed).normal(size=(60, 50))})
+            run.log(0, loss=1.0 + seed)
+    read: list[str] = []
+    whole = MemoryStore.read
+    monkeypatch.setattr(MemoryStore, "read", lambda self, key: (read.append(key), whole(self, key))[1])
+    small = rs.variance("memory://weights-stay")
+    assert sum("weights" in key for key in read) == 3  # so few bytes are looked at
+    assert not any("not fetched" in note for note in small.warnings)
+    monkeypatch.setattr(auditing, "_MOST_BYTES", 10_000)
+    read.clear()
+    found = rs.variance("memory://weights-stay")
+    assert not any("weights" in key for key in read)
+    assert sum("metrics" in key for key in read) == 3
+    assert any("The weights of this study lie in a store" in note for note in found.warnings)
+    assert found.mean_acc == small.mean_acc
+    read.clear()
+    rs.audit("memory://weights-stay")
+    assert sum("weights" in key for key in read) == 3

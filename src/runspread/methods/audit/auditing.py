@@ -31,7 +31,7 @@ from ..._reading.outputs import (
 )
 from ..._reading.protocols import is_study
 from ..._results import Excluded, Result, Table
-from ..._words import count
+from ..._words import count, listed
 from ...errors import CorruptShardError, InputError
 from .evidence import RunEvidence, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
@@ -52,6 +52,7 @@ _RUNS = frozenset(  # arguments that hold runs, each other than its neighbours: 
     ("source", "outputs", "candidates", "references", "old", "new", "a", "b", "base", "fresh")
 )
 _OF_COPIES = ("copied runs", "repeated seeds")
+_MOST_BYTES = 2**26  # that the other methods fetch of a study in a store, of each part, to look at its seeds
 _MOST_WEIGHTS = 1000  # runs whose weights the other methods look at; opening each takes a fraction of a millisecond
 
 
@@ -328,38 +329,44 @@ def partly_copied(copies: Copies, run_ids: Sequence[str]) -> tuple[str, ...]:
     return _judged(RunEvidence(run_ids=tuple(run_ids), configurations=("",) * copies.n_runs, copies=rest)).warnings
 
 
-_Known = tuple[tuple[Finding, ...], tuple[str, ...], Copies, tuple[Excluded, ...]]
+_Known = tuple[tuple[Finding, ...], tuple[str, ...], Copies, tuple[str, ...]]
 _KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], _Known]] = WeakKeyDictionary()
 
 
 def _flaws(study: Any, set_aside: Collection[str]) -> tuple[str, ...]:
     """Return the flaws of a study as sentences, without those of copies that are excluded."""
     try:
-        found, _, _, unread = _known(study)
+        found, _, _, unseen = _known(study)
         told = (flaw.text for flaw in found if flaw.kind not in _OF_COPIES or set(flaw.runs) - set(set_aside))
-        return (*told, *_not_looked_at(unread))
+        return (*told, *unseen)
     except CorruptShardError as error:  # of what the method itself may have no use for
         return (f"Whether the runs' seeds are independent could not be looked at: {error}",)
 
 
-def _not_looked_at(unread: Sequence[Excluded]) -> tuple[str, ...]:
-    """Return what to say where a part of what runs recorded is corrupt."""
-    if not unread:
-        return ()
-    runs, first = count(len(unread), "run"), unread[0]
-    return (
-        f"A part of what {runs} recorded is corrupt, and was not looked at for signs of dependent seeds "
-        f"({first.run}: {first.reason}).",
-    )
+def _not_looked_at(evidence: RunEvidence) -> tuple[str, ...]:
+    """Return what to say where a part of what runs recorded is corrupt, or would have to be fetched."""
+    notes: list[str] = []
+    if evidence.unread:
+        runs, first = count(len(evidence.unread), "run"), evidence.unread[0]
+        notes.append(
+            f"A part of what {runs} recorded is corrupt, and was not looked at for signs of dependent seeds "
+            f"({first.run}: {first.reason})."
+        )
+    if evidence.away:
+        notes.append(
+            f"The {listed(evidence.away)} of this study lie in a store, and were not fetched to look for signs of "
+            "dependent seeds. `audit` does that."
+        )
+    return tuple(notes)
 
 
 def _known(study: Any) -> _Known:
-    """Return flaws, ids of the runs, copies and what is corrupt, from memory where the runs are those of before."""
+    """Return flaws, ids of the runs, copies and what was not seen, from memory where the runs are those of before."""
     runs = tuple((run.id, run.status) for run in study.runs)
     if study not in _KNOWN or _KNOWN[study][0] != runs:
-        evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS)
+        evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS, most_bytes=_MOST_BYTES)
         flaws = _judged(evidence).flaws if evidence.run_ids else ()
-        _KNOWN[study] = runs, (flaws, evidence.run_ids, copies_in(evidence), evidence.unread)
+        _KNOWN[study] = runs, (flaws, evidence.run_ids, copies_in(evidence), _not_looked_at(evidence))
     return _KNOWN[study][1]
 
 

@@ -52,6 +52,8 @@ class RunEvidence:
         A loss logged at the same steps in all runs; NaN where it was not.
     unread : tuple of Excluded
         Runs of which a part is recorded but corrupt, and was not looked at.
+    away : tuple of str
+        What was not looked at because it would have to be fetched: metrics, predictions, weights.
     """
 
     run_ids: tuple[str, ...]
@@ -64,6 +66,7 @@ class RunEvidence:
     copies: Copies | None = None
     losses: NDArray[np.float64] | None = None
     unread: tuple[Excluded, ...] = ()
+    away: tuple[str, ...] = ()
 
     @classmethod
     def from_arrays(
@@ -143,7 +146,13 @@ def _first_values(curves: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(np.isfinite(first) & (moves | alone), first, np.nan)
 
 
-def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_weights: int | None = None) -> RunEvidence:
+def study_evidence(
+    study: HoldsEvidence,
+    *,
+    split: str | None = "test",
+    most_weights: int | None = None,
+    most_bytes: int | None = None,
+) -> RunEvidence:
     """Return the evidence in a study.
 
     Runs that failed are excluded: there is nothing of them to count twice. Of predictions and weights only the first
@@ -157,15 +166,19 @@ def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_wei
         Whose predictions to compare; None takes "test", or the first that there is.
     most_weights : int, optional
         Look at the weights of so many runs only, the first.
+    most_bytes : int, optional
+        Of a study in a store, leave alone what takes more than that to fetch.
     """
     runs = [run for run in study.runs if run.status != "failed"]
     ids = tuple(run.id for run in runs)
     unread: dict[str, str] = {}
-    first, losses = _losses(study, ids, unread)
+    away = _away(study, most_bytes)
+    first, losses = (None, None) if "metrics" in away else _losses(study, ids, unread)
     rest: Fingerprints = () if most_weights is None else (None,) * (len(runs) - most_weights)
     looked = runs[:most_weights]
-    copies, fingerprints = _predictions(study, ids, split, unread)
-    initial, final = (_weights(study, looked, step, unread) for step in (0, None))
+    copies, fingerprints = (None, ()) if "predictions" in away else _predictions(study, ids, split, unread)
+    initial, final = ((), ()) if "weights" in away else (_weights(study, looked, step, unread) for step in (0, None))
+    rest = () if "weights" in away else rest
     return RunEvidence(
         run_ids=ids,
         seeds={role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
@@ -177,7 +190,16 @@ def study_evidence(study: HoldsEvidence, *, split: str | None = "test", most_wei
         first_losses=first,
         losses=losses,
         unread=tuple(Excluded(name, reason) for name, reason in unread.items()),
+        away=away,
     )
+
+
+def _away(study: HoldsEvidence, most_bytes: int | None) -> tuple[str, ...]:
+    """Return the parts of a study in a store that take more than so many bytes to fetch."""
+    unfetched = getattr(study, "unfetched", None)
+    if most_bytes is None or unfetched is None:
+        return ()
+    return tuple(part for part in ("metrics", "predictions", "weights") if unfetched(part) > most_bytes)
 
 
 def _told_apart(runs: Sequence[Any], read: Callable[[Any], Sequence[NDArray[Any]] | None]) -> Fingerprints:
