@@ -39,9 +39,12 @@ def command(what: tuple[str, ...]) -> None:
 def _family_of(file: Path) -> str:
     """Return the family of methods of a result in a JSON file: that of the class whose keys it has, most of them."""
     from .._papers import METHODS
-    from .._reading.plain_files import read_json
+    from .._reading.plain_files import UnfitJsonError, read_json
 
-    record = read_json(file)
+    try:
+        record = read_json(file, constants=True)
+    except (OSError, UnfitJsonError) as error:
+        raise InputError(f"{file} cannot be read ({error})", "the output of a command with --json") from error
     if not isinstance(record, dict):
         raise InputError(f"{file} holds no result", "the output of a command with --json")
     there = set(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import itertools
 import os
 from collections import Counter
@@ -16,6 +17,8 @@ from .._results import Table
 from ..errors import InputError
 from .plain_files import UnfitJsonError, parse_json, regular_size
 
+MAX_TABLE = 2**30  # bytes of a table, which is held whole
+_CELLS, _CELLS_PER_BYTE = 10**6, 100  # of Parquet: more cells than that, and as many for each byte, are a trap
 _AT_ONCE = 500  # rows of text: of more at once the garbage collector would look at each again and again
 
 
@@ -59,7 +62,8 @@ def as_table(source: Any) -> Table:
 def readable(path: Path) -> Generator[None]:
     """Raise an InputError where a file is no text, no Parquet, a pipe or a device, or may not be read."""
     try:
-        regular_size(path)
+        if (size := regular_size(path)) > MAX_TABLE:
+            raise OSError(errno.EFBIG, f"it has {size} bytes, more than the {MAX_TABLE} of a table that is read")
         yield
     except FileNotFoundError as error:
         raise InputError(f"the file {path} does not exist", "a table") from error
@@ -75,9 +79,7 @@ def readable(path: Path) -> Generator[None]:
 
 def _from_path(path: Path) -> Table:
     if path.suffix == ".parquet":
-        read = require("pyarrow.parquet", "reading a Parquet table").read_table(path)
-        _refuse_twins(read.column_names, str(path))
-        return Table(read.to_pydict())
+        return _from_parquet(path)
     if path.suffix == ".jsonl":
         return as_table(_from_json_lines(path))
     if path.suffix not in (".csv", ".tsv"):
@@ -87,6 +89,17 @@ def _from_path(path: Path) -> Table:
         )
     with path.open(newline="", encoding="utf-8-sig") as file:
         return _from_text(path, file, "\t" if path.suffix == ".tsv" else ",")
+
+
+def _from_parquet(path: Path) -> Table:
+    parquet = require("pyarrow.parquet", "reading a Parquet table")
+    facts = parquet.read_metadata(path)
+    cells = facts.num_rows * facts.num_columns
+    if cells > max(_CELLS, _CELLS_PER_BYTE * regular_size(path)):
+        raise InputError(f"{path} would unpack to {cells:,} cells", f"at most {_CELLS_PER_BYTE} for each of its bytes")
+    read = parquet.read_table(path)
+    _refuse_twins(read.column_names, str(path))
+    return Table(read.to_pydict())
 
 
 def _from_text(path: Path, file: Iterable[str], separator: str) -> Table:

@@ -233,11 +233,11 @@ def environment(study: Study) -> Section:
 
 
 def _environments(study: Study) -> Iterator[Mapping[str, Any]]:
-    from .._reading.plain_files import read_json
+    from .._reading.plain_files import UnfitJsonError, read_json
     from ..studies.layout import PROVENANCE, shard_folder
 
     shards = dict.fromkeys(study.shard_of(run.id) for run in study.runs[:_RUNS_ASKED])
     for shard in list(shards)[:_SHARDS]:
-        with suppress(RunspreadError, OSError):  # what a report can do without
+        with suppress(RunspreadError, OSError, UnfitJsonError):  # what a report can do without
             found = read_json(shard_folder(study.path, shard) / PROVENANCE)
             yield found if isinstance(found, dict) else {}

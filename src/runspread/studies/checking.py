@@ -15,7 +15,7 @@ from .._reading.plain_files import UnfitJsonError, read_json, read_whole, seal_h
 from .._reading.safetensors import TensorFile, need_not_be_damaged
 from .._results import Result, Table
 from ..errors import CorruptShardError
-from .files import sha256
+from .files import sha256_of_sound
 from .layout import CACHE, METRICS, SHARDS, WEIGHTS, RunMetadata, ShardMetadata, metric_keys, weight_key
 from .shards import ShardRows, labels_digest, read_labels, read_predictions
 
@@ -138,8 +138,7 @@ def wrong_ensemble(folder: Path) -> list[str]:
         training = facts.get("training")
         if isinstance(training, dict) and training.get("sha256") is not None:
             expected[ENSEMBLE_LOG] = training["sha256"]
-        return [
-            f"{name} differs from its checksum" for name, known in expected.items() if sha256(folder / name) != known
-        ]
+        found = {name: sha256_of_sound(folder / name) for name in expected}
+        return [f"{name} differs from its checksum" for name, known in expected.items() if found[name] != known]
     except (OSError, UnfitJsonError) as error:
         return [str(error)]

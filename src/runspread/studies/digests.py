@@ -17,7 +17,7 @@ from .._reading.safetensors import TensorFile
 from .._reading.study_folders import refuse_url
 from ..errors import CorruptShardError
 from .columns import columns_beside
-from .files import storage_errors, write_json, write_tensors
+from .files import listed_sums, storage_errors, write_json, write_tensors
 from .layout import (
     CHECKSUMS,
     DIGEST,
@@ -71,11 +71,8 @@ def read_digest_facts(folder: Path) -> DigestMetadata | None:
 
 
 def _sum_of_predictions(shard: Path) -> str:
-    with suppress(OSError):
-        for line in (shard / CHECKSUMS).read_text().splitlines():
-            known, _, name = line.partition("  ")
-            if name == PREDICTIONS:
-                return known
+    with suppress(OSError, ValueError):
+        return listed_sums(read_whole(shard / CHECKSUMS)).get(PREDICTIONS, "")
     return ""
 
 

@@ -113,7 +113,7 @@ def alone_in(folder: Path) -> Generator[None]:
     except ImportError:
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # a pipe would wait for a writer
     try:
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)

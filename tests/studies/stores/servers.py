@@ -57,6 +57,15 @@ def s3_server() -> Iterator[str]:
         process.wait()
 
 
+class _Quiet(ThreadingHTTPServer):
+    """Says nothing of clients that were killed."""
+
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 class FaultProxy:
     """Passes requests on; with a probability each fails in one of some ways, before or after it was carried out."""
 
@@ -80,7 +89,7 @@ class FaultProxy:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = _Quiet(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.address = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()

@@ -76,6 +76,6 @@ def _spec(file: OneFile) -> Mapping[str, Any]:
     path = file.path.with_name("run_spec.json")
     try:
         found = read_json(path, constants=True) if path.is_file() else {}
-    except UnfitJsonError as error:
+    except (OSError, UnfitJsonError) as error:
         raise InputError(f"{path.name} beside {file.path.name} is not what HELM writes ({error})") from error
     return found if isinstance(found, Mapping) else {}

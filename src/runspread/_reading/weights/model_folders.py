@@ -90,6 +90,8 @@ def model_files(path: Path, endings: Sequence[str] = (SAFETENSORS,)) -> ModelFil
     if path.is_file():
         _refuse_part(path)
         return ModelFiles((path,))
+    if not path.is_dir():
+        raise InputError(f"{path} is no file and no folder", "a file of weights, or a folder of them")
     indexes = sorted(one for ending in endings for one in path.glob(f"*.{ending}{_INDEX}"))
     if len(indexes) > 1:
         raise InputError(

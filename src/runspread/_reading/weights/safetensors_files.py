@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ..array_files import header_length, tensor_entries
 from ..plain_files import regular_size
+from ..safetensors import unreadable
 from .file_kinds import refuse_other_kinds
 from .number_formats import TYPES, widened
 
@@ -41,7 +42,10 @@ class Entry:
         """Return the tensor as float64, float32, float16 or integers; a view of the file where NumPy has the type."""
         if not self.readable:
             raise InputError(f"{self.file.name} holds numbers of type {self.dtype}", f"one of {', '.join(TYPES)}")
-        raw = np.memmap(self.file, dtype=TYPES[self.dtype][0], mode="r", offset=self.offset, shape=self.shape)
+        try:
+            raw = np.memmap(self.file, dtype=TYPES[self.dtype][0], mode="r", offset=self.offset, shape=self.shape)
+        except (OSError, ValueError) as error:
+            raise unreadable(self.file, error) from error
         return widened(raw, self.stored)
 
 

@@ -33,6 +33,19 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _RETRIES = {"max_retries": 3}
 _LONGEST = 300  # characters of an answer that are shown
+_ANSWERS = (  # what a store will say again, whoever asks how often: by the words of S3, Google Cloud Storage, Azure
+    ("NoSuchBucket|ContainerNotFound|specified (bucket|container) does not exist",
+     "there is no such bucket", "Make it, or check its name."),
+    ("RequestTimeTooSkewed|RequestExpired|current time is too large",
+     "the clock of this machine is not that of the store", "Set this machine's clock, and try again."),
+    ("ExpiredToken|TokenRefreshRequired|InvalidToken|token has expired|InvalidAuthenticationToken",
+     "the credentials have expired", "Log in again as the cloud's own tools do: nothing that was published is lost."),
+    ("PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint|incorrectly configured region",
+     "the bucket is in another region", "Say which: the variable AWS_REGION, or storage={'region': ...}."),
+    ("NotImplemented|MethodNotAllowed",
+     "the store cannot do what was asked of it", "Use a store that runspread check accepts."),
+)  # fmt: skip
+_REASON = re.compile(r"<Code>([^<]*)</Code>(?:\s*<Message>([^<]*)</Message>)?")
 
 _T = TypeVar("_T")
 
@@ -85,7 +98,9 @@ class ObjectStore:
         found: list[Any] = []
 
         def ask() -> bytes:
-            found[:] = [self._asked(prefix, lambda: self._obstore.list_with_delimiter(self._store, where))]
+            found[:] = [
+                self._asked(prefix, lambda: self._obstore.list_with_delimiter(self._store, where), missing=False)
+            ]
             return b""
 
         persistent(ask)
@@ -133,7 +148,7 @@ class ObjectStore:
             self._obstore.put(self._store, checked_key(key), data)
             return b""
 
-        persistent(lambda: self._asked(key, put))
+        persistent(lambda: self._asked(key, put, missing=False))
 
     def create(self, key: str, data: bytes) -> bool:
         """Let exactly one body stand at a key."""
@@ -146,7 +161,7 @@ class ObjectStore:
         def read() -> bytes:
             return self._read_once(key)
 
-        return settled(lambda: self._asked(key, put), lambda: self._asked(key, read), data, key)
+        return settled(lambda: self._asked(key, put, missing=False), lambda: self._asked(key, read), data, key)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Take objects away."""
@@ -163,21 +178,40 @@ class ObjectStore:
         """Return None: nothing is a file."""
         return None
 
-    def _asked(self, key: str, ask: Callable[[], _T]) -> _T:
-        """Return an answer; what the package raises becomes what a store says, without what it may quote."""
+    def _asked(self, key: str, ask: Callable[[], _T], *, missing: bool = True) -> _T:
+        """Return an answer; what the package raises becomes what a store says, without what it may quote.
+
+        Where nothing can be `missing`, because it is written or listed, a store that does not find it cannot be used.
+        """
         exceptions = self._obstore.exceptions
         try:
             return ask()
         except (exceptions.NotFoundError, FileNotFoundError) as error:
-            if "bucket" in str(error).lower() and "NoSuchKey" not in str(error):
-                raise Refused(f"{self.url}: there is no such bucket", hint="Make it, or check its name.") from None
+            self._refuse(str(error))
+            if not missing:
+                raise Refused(f"{self.url}: {reason(str(error))}", hint="Check its name and its endpoint.") from None
             raise KeyError(key) from None
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            self._refuse(str(error))
             hint = "Check the credentials: they are found as the cloud's own tools find them, and may have expired."
             raise Refused(f"{self.url} may not be used ({type(error).__name__})", hint=hint) from None
         except exceptions.BaseError as error:
-            said = " ".join(str(error).split())[:_LONGEST]
+            self._refuse(str(error))
+            said = reason(str(error))
             raise StorageError(f"{self.url}/{key}: {said}", hint="Check the network, and try again.") from None
+
+    def _refuse(self, answer: str) -> None:
+        """Raise where a store says what it will say again."""
+        for words, found, hint in _ANSWERS:
+            if re.search(words, answer):
+                raise Refused(f"{self.url}: {found}", hint=hint) from None
+
+
+def reason(answer: str) -> str:
+    """Return what an answer of a store says, without what it was asked and how the package came to know."""
+    if found := _REASON.search(answer):
+        return f"the store answers {': '.join(part for part in found.groups() if part)}"[:_LONGEST]
+    return " ".join(answer.partition("Debug source")[0].split())[:_LONGEST]
 
 
 def public(options: Mapping[str, Any]) -> dict[str, Any]:

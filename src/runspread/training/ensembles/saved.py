@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._reading.plain_files import UnfitJsonError, parse_json, read_whole, seal_holds
 from ..._reading.safetensors import map_tensors
 from ...errors import CorruptShardError, InputError, NotAStudyError, RunspreadError
-from ...studies.files import sha256
+from ...studies.files import sha256_of_sound
 from ...studies.layout import refuse_newer
 from .conversion import Conversion
 
@@ -77,7 +77,11 @@ def as_saved(file: Path) -> Generator[None]:
 
 def checked_tensors(file: Path, checksum: str) -> dict[str, NDArray[Any]]:
     """Return the arrays of a file that is as it was saved."""
-    if not file.is_file() or sha256(file) != checksum:
+    try:
+        intact = sha256_of_sound(file) == checksum
+    except OSError:
+        intact = False
+    if not intact:
         raise CorruptShardError(f"{file} is missing or differs from its checksum", "the file as saved")
     return map_tensors(file)
 
