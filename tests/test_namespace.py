@@ -27,6 +27,33 @@ def test_import_loads_nothing_heavy():
     assert not [name for name in (*HEAVY, "numpy", "typing", "re") if name in modules]
 
 
+NOT_OF_VARIANCE = (
+    *(name for name in HEAVY if name not in {"rich", "click"}),
+    *(
+        "scipy.optimize",
+        "scipy.linalg",
+        "runspread.training",
+        "runspread.nn",
+        "runspread.importers",
+        "runspread._report",
+    ),
+)
+
+
+def test_a_command_loads_no_more_than_its_question_needs(tmp_path):
+    study = rs.create_study(tmp_path / "s", splits={"test": [0, 1, 1, 0]})
+    for seed in range(3):
+        with study.record(seeds=seed) as run:
+            run.predictions("test", [[1.0, seed], [0.0, 1.0], [0.5, 0.0], [1.0, 0.5]])
+    code = (
+        "import sys; from runspread._cli import cli; "
+        f"cli.main(['variance', {str(study.path)!r}], standalone_mode=False); print(*sys.modules)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "runspread.methods.variance.estimate" in printed
+    assert not [name for name in NOT_OF_VARIANCE if name in printed]
+
+
 def test_import_takes_at_most_twice_as_long_as_numpy():
     def seconds(module):
         code = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"

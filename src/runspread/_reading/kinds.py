@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._checks import check_choice
 from ..errors import InputError
-from .half import half_argmax
+from .half import half_argmax, half_decided
 
 Floats = NDArray[np.float64]
 
@@ -70,11 +70,14 @@ def decided(
 
     That is a row with a NaN or a positive infinity, or without any finite entry.
     """
-    best = class_of(values, kind)
     if values.shape[-1] == 1:
+        best = class_of(values, kind)
         top = check_share(values[..., 0], kind)
         undecided = np.isnan(top) | (top == np.inf) if kind == "log-probabilities" else ~np.isfinite(top)
+    elif values.dtype == np.float16:
+        best, undecided = half_decided(values)
     else:  # the largest is NaN, +inf or -inf exactly where a row has a NaN, a +inf, or nothing finite
+        best = class_of(values, kind)
         undecided = ~np.isfinite(np.take_along_axis(values, best[..., None], axis=-1)[..., 0])
     return best, undecided if undecided.any() else None
 

@@ -119,6 +119,20 @@ def test_argmax_of_float16(monkeypatch, compiled):
     np.testing.assert_array_equal(half.half_argmax(rows), rows.argmax(axis=1))
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("columns", [2, 5, 200])
+def test_rows_of_any_bits_are_decided_as_numpy_decides_them(monkeypatch, compiled, columns):
+    if compiled:
+        pytest.importorskip("numba")
+        monkeypatch.setattr(half, "_COMPILE_FROM", 0)
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)  # NaN of all kinds, both infinities, both zeros
+    rows = np.random.default_rng(4).permutation(np.tile(every, columns)).reshape(-1, columns)
+    rows[: len(rows) // 4] = rows[: len(rows) // 4, :1]  # ties
+    best, odd = half.half_decided(rows)
+    np.testing.assert_array_equal(best, rows.argmax(axis=1))
+    np.testing.assert_array_equal(odd, ~np.isfinite(np.take_along_axis(rows, best[:, None].astype(int), axis=1)[:, 0]))
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint16, np.int64])
 def test_classes_beyond_a_byte(kind):
     high = min(250, np.iinfo(kind).max)

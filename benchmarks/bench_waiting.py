@@ -1,0 +1,143 @@
+"""Where people wait: each path beside its peer or its limit, in turn, in one run; answers of both sides are compared.
+
+    python benchmarks/bench_waiting.py --only outputs [--runs 6000]
+
+Times are the least of several, on the clock and of the processor. What is read comes from the page cache where it fits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import runspread as rs
+
+BLOCK = 2**24
+
+
+class Side:
+    """One side of a comparison: its least times, and its last answer."""
+
+    def __init__(self, name: str, action: Callable[[], Any]) -> None:
+        self.name, self.action, self.answer = name, action, None
+        self.clock = self.processor = float("inf")
+
+    def take_turn(self) -> None:
+        """Run once."""
+        clock, processor = time.perf_counter(), _processor()
+        self.answer = self.action()
+        self.clock = min(self.clock, time.perf_counter() - clock)
+        self.processor = min(self.processor, _processor() - processor)
+
+
+def _processor() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def in_turns(limit: Side, *others: Side, repeats: int = 5) -> None:
+    """Run the sides in turn, and print each beside the first."""
+    for _ in range(repeats):
+        for side in (limit, *others):
+            side.take_turn()
+    for side in (limit, *others):
+        times = f"{side.clock / limit.clock:6.2f} times the first on the clock"
+        print(f"  {side.name:52s} {side.clock:8.3f} s {side.processor:8.3f} s of processor time {times}")
+
+
+def read(path: Path) -> int:
+    """Read a file's bytes, as plainly as can be."""
+    block, total = bytearray(BLOCK), 0
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(block):
+            total += size
+    return total
+
+
+def same(*answers: Any) -> None:
+    """Stop where answers differ."""
+    if any(answer != answers[0] for answer in answers[1:]):
+        raise SystemExit(f"the answers differ: {answers}")
+    print("  the answers are equal")
+
+
+# ------------------------------------------------------------------ the rows
+
+
+def start(folder: Path, _: argparse.Namespace) -> None:
+    """Start a command, beside Python that imports NumPy and scipy.special."""
+    study = folder / "study"
+    rs.train(rs.recipe("digits-mlp", epochs=2), runs=8, out=study)
+    plain = [sys.executable, "-c", "import numpy, scipy.special"]
+    command = [sys.executable, "-m", "runspread", "variance", str(study)]
+
+    def run(arguments: list[str]) -> Callable[[], str]:
+        return lambda: subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+
+    asked = Side("runspread variance STUDY", run(command))
+    in_turns(Side("python -c 'import numpy, scipy.special'", run(plain)), asked, repeats=9)
+    same(" ".join(str(asked.answer).split())[:60], " ".join(rs.variance(rs.open_study(study)).sentence().split())[:60])
+
+
+def trimming(_: Path, __: argparse.Namespace) -> None:
+    """Find levels of 64 runs on 360 examples with all defaults, with the loops of NumPy and with the compiled ones."""
+    from runspread.methods.trimming import resampling
+
+    rng, labels = np.random.default_rng(0), np.arange(360) % 10
+    logits = rng.normal(size=(64, 360, 10)).astype(np.float32)
+    logits[:, np.arange(360), labels] += rng.normal(2, 1, 360)
+
+    def levels(least: int) -> Callable[[], list[float]]:
+        def ask() -> list[float]:
+            resampling.COMPILE_FROM = least
+            return rs.trimming(logits, labels=labels).levels.ravel().tolist()
+
+        return ask
+
+    usual = Side("rs.trimming(logits, labels)", levels(resampling.COMPILE_FROM))
+    compiled = Side("the same, compiled (loading them not counted)", levels(0))
+    in_turns(usual, compiled)
+    same(usual.answer, compiled.answer)
+
+
+def outputs(folder: Path, options: argparse.Namespace) -> None:
+    """Measure the variance of half-precision logits in a file, beside reading its bytes."""
+    path, rng = folder / "logits.npy", np.random.default_rng(0)
+    out = np.lib.format.open_memmap(path, "w+", np.float16, (options.runs, 10_000, 10))
+    usual = 3 * rng.standard_normal((10_000, 10), dtype=np.float32)
+    labels = usual.argmax(1)
+    for run in range(options.runs):
+        out[run] = usual + rng.standard_normal(usual.shape, dtype=np.float32)
+    out.flush()
+    classes = np.concatenate([out[k : k + 50].astype(np.float32).argmax(2) for k in range(0, options.runs, 50)])
+    print(f"  {path.stat().st_size / 1e9:.2f} GB")
+    ours = Side("rs.variance(rs.open_outputs(path, labels))", lambda: rs.variance(rs.open_outputs(path, labels)))
+    in_turns(Side("plain read", lambda: read(path)), ours, repeats=3)
+    same(ours.answer.to_dict(), rs.variance(classes, labels).to_dict())
+
+
+ROWS: dict[str, Callable[[Path, argparse.Namespace], None]] = {"start": start, "trimming": trimming, "outputs": outputs}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=ROWS, action="append")
+    parser.add_argument("--runs", type=int, default=6_000, help="runs of the row 'outputs' (default 6,000: 1.2 GB)")
+    options = parser.parse_args()
+    for name in options.only or ROWS:
+        print(f"{name}: {ROWS[name].__doc__}")
+        with tempfile.TemporaryDirectory() as folder:
+            ROWS[name](Path(folder), options)
+
+
+if __name__ == "__main__":
+    main()
