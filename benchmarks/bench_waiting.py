@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import runspread as rs
+from runspread.methods.ensembles import read_candidates
 
 BLOCK = 2**24
 
@@ -66,7 +67,7 @@ def read(path: Path) -> int:
 def same(*answers: Any) -> None:
     """Stop where answers differ."""
     if any(answer != answers[0] for answer in answers[1:]):
-        raise SystemExit(f"the answers differ: {answers}")
+        raise SystemExit(f"the answers differ: {str(answers)[:1000]}")
     print("  the answers are equal")
 
 
@@ -125,13 +126,48 @@ def outputs(folder: Path, options: argparse.Namespace) -> None:
     same(ours.answer.to_dict(), rs.variance(classes, labels).to_dict())
 
 
-ROWS: dict[str, Callable[[Path, argparse.Namespace], None]] = {"start": start, "trimming": trimming, "outputs": outputs}
+def ensembles(folder: Path, options: argparse.Namespace) -> None:
+    """Read candidates for ensembles from a file of 100 classes, beside reading its bytes and the plain formula."""
+    for kind in (np.float32, np.float16):
+        path, rng = folder / f"{kind.__name__}.npy", np.random.default_rng(0)
+        out = np.lib.format.open_memmap(path, "w+", kind, (options.candidates, 10_000, 100))
+        for run in range(options.candidates):
+            out[run] = 3 * rng.standard_normal(out.shape[1:], dtype=np.float32)
+        out.flush()
+        labels = np.arange(10_000) % 100
+        print(f"  {path.stat().st_size / 1e9:.2f} GB of {kind.__name__}")
+        ours = Side(
+            "read_candidates(np.load(path, mmap_mode='r'), labels)",
+            lambda path=path: read_candidates(np.load(path, mmap_mode="r"), labels, kind="logits").log_true,
+        )
+        plain = Side("log-softmax of every class, run by run", lambda out=out: _plain_log_softmax(out, labels))
+        in_turns(Side("plain read", lambda path=path: read(path)), ours, plain, repeats=2)
+        same(ours.answer.tobytes(), plain.answer.tobytes())
+        path.unlink()
+
+
+def _plain_log_softmax(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    rows, found = np.arange(len(labels)), []
+    for run in logits:
+        shifted = run.astype(np.float64)
+        shifted -= shifted.max(axis=1, keepdims=True)
+        found.append((shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))[rows, labels])
+    return np.array(found)
+
+
+ROWS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
+    "start": start,
+    "trimming": trimming,
+    "outputs": outputs,
+    "ensembles": ensembles,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=ROWS, action="append")
     parser.add_argument("--runs", type=int, default=6_000, help="runs of the row 'outputs' (default 6,000: 1.2 GB)")
+    parser.add_argument("--candidates", type=int, default=1_000, help="of the row 'ensembles' (1,000: 4 GB and 2 GB)")
     options = parser.parse_args()
     for name in options.only or ROWS:
         print(f"{name}: {ROWS[name].__doc__}")

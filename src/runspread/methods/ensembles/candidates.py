@@ -163,9 +163,9 @@ def candidates_of(source: Any, labels: Any, options: CandidateOptions, *, object
         log_true, valid = _from_columns(members, members.outputs)
     else:
         log_true, valid = np.empty((len(members), len(members.labels))), list[int]()
-        for member in members:
-            log_true[len(valid)] = rounded(member.true_class(members.labels), members.outputs)
-            valid.append(member.index)
+        for index, of_true in members.true_classes():
+            log_true[len(valid)] = rounded(of_true, members.outputs)
+            valid.append(index)
     if not valid:
         raise members.nothing_left()
     return Candidates(members, np.array(valid), log_true[: len(valid)])
