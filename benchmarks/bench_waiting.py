@@ -128,13 +128,13 @@ def outputs(folder: Path, options: argparse.Namespace) -> None:
 
 def ensembles(folder: Path, options: argparse.Namespace) -> None:
     """Read candidates for ensembles from a file of 100 classes, beside reading its bytes and the plain formula."""
+    labels = np.arange(10_000) % 100
     for kind in (np.float32, np.float16):
         path, rng = folder / f"{kind.__name__}.npy", np.random.default_rng(0)
         out = np.lib.format.open_memmap(path, "w+", kind, (options.candidates, 10_000, 100))
         for run in range(options.candidates):
             out[run] = 3 * rng.standard_normal(out.shape[1:], dtype=np.float32)
         out.flush()
-        labels = np.arange(10_000) % 100
         print(f"  {path.stat().st_size / 1e9:.2f} GB of {kind.__name__}")
         ours = Side(
             "read_candidates(np.load(path, mmap_mode='r'), labels)",
