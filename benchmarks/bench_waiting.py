@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 import runspread as rs
 from runspread.methods.ensembles import read_candidates
+from runspread.studies.index import index_path, stamps_of, write_index
 
 BLOCK = 2**24
 
@@ -155,11 +158,46 @@ def _plain_log_softmax(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
+def index(folder: Path, options: argparse.Namespace) -> None:
+    """Open a study with its index, and ask what it holds, beside reading the index's bytes."""
+    for per_shard in (100, 1):
+        path = folder / f"by {per_shard}"
+        _write_index(path, 100_000, per_shard)
+        at = index_path(path)
+        print(f"  100,000 runs in shards of {per_shard}, an index of {at.stat().st_size / 1e6:.0f} MB")
+        asked = [sys.executable, "-m", "runspread", "info", str(path)]
+        opened = Side("rs.open_study(path)", lambda path=path: len(rs.open_study(path).runs))
+        info = Side(
+            "runspread info STUDY",
+            lambda asked=asked: subprocess.run(asked, check=True, capture_output=True, text=True).stdout,
+        )
+        in_turns(Side("plain read of the index", lambda at=at: read(at)), opened, info, repeats=3)
+        same(f"runs         {opened.answer}", next(line for line in info.answer.splitlines() if line[:5] == "runs "))
+
+
+def _write_index(path: Path, runs: int, per_shard: int) -> None:
+    """Write the index and the folders of a study; opening one reads no more where nothing changed."""
+    study = rs.create_study(path, splits={"test": [0, 1, 1, 0]})
+    with study.record(seeds=0, hyperparameters={"lr": 0.1, "width": 64}) as run:
+        run.log(1, loss=0.5, accuracy=0.5)
+        run.predictions("test", [[2.0, 0.0], [0.0, 1.0], [0.5, 0.0], [1.0, 0.5]])
+    first = study.parts[0]
+    shutil.rmtree(first.folder)
+    shards = {}
+    for shard in range(runs // per_shard):
+        (path / "shards" / f"{shard:016x}").mkdir()
+        numbers = range(shard * per_shard, (shard + 1) * per_shard)
+        own = (replace(first.runs[0], id=f"{k:016x}", seeds=rs.Seeds(init=k, order=k)) for k in numbers)
+        shards[f"{shard:016x}"] = replace(first.facts, position=shard, runs=tuple(own))
+    write_index(path, shards, stamps_of(path))
+
+
 ROWS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "start": start,
     "trimming": trimming,
     "outputs": outputs,
     "ensembles": ensembles,
+    "index": index,
 }
 
 

@@ -57,7 +57,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     supersedes: str | None = None
 
 
-class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
+class RunMetadata(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a study knows of a run without opening its arrays.
 
     Attributes
@@ -83,6 +83,10 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
         Names of the logged metrics.
     imported : Imported or UNSET
         Of a run that was imported: what its source said, and where it came from.
+
+    Notes
+    -----
+    Plain content has no cycles, so the collector need not look at it (``gc=False``): a study has 100,000 of them.
     """
 
     id: str
@@ -112,7 +116,7 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
         return self.imported.supersedes if self.imported else None
 
 
-class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ShardMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The content of ``shard.json``; `position` orders shards in a study, `runs` follow the arrays' first axis.
 
     `labels` and `example_ids` hold a digest for each split; the latter only where the examples' ids were given. `kinds`

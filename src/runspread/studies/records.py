@@ -23,7 +23,7 @@ _DEEPEST = 8  # levels of nesting in hyperparameters, so that a record of them s
 STATUSES: tuple[Status, ...] = ("completed", "diverged", "failed")
 
 
-class Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Seeds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Seeds of one run, by the role that each plays. None where the role's seed is unknown or does not exist.
 
     Parameters

@@ -374,7 +374,8 @@ class ShardRows:
     @property
     def runs(self) -> tuple[RunMetadata, ...]:
         """Facts of the runs in `rows`."""
-        return tuple(self.facts.runs[row] for row in self.rows)
+        runs = self.facts.runs
+        return runs if len(runs) == len(self.rows) else tuple(runs[row] for row in self.rows)
 
     def keep(self, rows: list[int]) -> ShardRows:
         """Return the part with fewer rows."""
