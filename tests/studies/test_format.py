@@ -17,11 +17,12 @@ import runspread as rs
 from runspread._reading.plain_files import sealed
 from runspread.studies import layout
 
+from .keeping import write_everything
+
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "format.md").read_text()
 PACKAGE = Path(rs.__file__).parent
-FILES = [layout.STUDY, layout.LABELS, layout.SHARD, layout.METRICS, layout.PREDICTIONS, layout.DIGEST, layout.WEIGHTS,
-         layout.DIGEST_FACTS, layout.PROVENANCE, layout.CHECKSUMS, layout.PLAN_OF_LOOKS, layout.REPORT]  # fmt: skip
-FOLDERS = [layout.SHARDS, layout.CACHE, layout.DAMAGED, layout.DIGESTS]
+FOLDERS = {layout.SHARDS, layout.CACHE, layout.DAMAGED, layout.DIGESTS}
+FILES = {v for k, v in vars(layout).items() if k.isupper() and isinstance(v, str)} - FOLDERS - {layout.STUDY_FORMAT}
 
 
 def section(title: str) -> str:
@@ -44,23 +45,8 @@ def keys_of(before: str) -> list[str]:
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that uses all of the format."""
-    folder, labels = tmp_path_factory.mktemp("format") / "study", np.arange(12) % 3
-    study = rs.create_study(
-        folder, splits={"test": labels, "other": labels, "hard": labels}, example_ids={"test": np.arange(12)}
-    )
-    logits = np.random.default_rng(0).normal(size=(12, 3))
-    with study.record(seeds=0, hyperparameters={"lr": 0.1}) as run:
-        for step in (0, 1):
-            run.log(step, loss=1.0 / (1 + step))
-        run.predictions("test", logits, example_ids=np.arange(12))
-        run.predictions("test", logits, step=1)
-        run.predictions("other", np.full((12, 3), 1 / 3), kind="probabilities")
-        run.predictions("hard", labels)
-        run.predictions("hard", labels, step=1)
-        run.weights({"w": np.ones((2, 2))})
-        run.weights({"w": np.ones((2, 2))}, step=1)
-        run._record.source_status = "finished"  # as an importer does
-    rs.studies.add_digests(rs.open_study(folder))
+    folder = tmp_path_factory.mktemp("format") / "study"
+    write_everything(folder)
     return folder
 
 
@@ -127,13 +113,13 @@ def test_files_hold_the_keys_that_the_page_lists(everything):
 
 def test_the_page_has_every_file_that_is_written(everything):
     there = {path.name for path in everything.rglob("*") if path.is_file()}
-    assert there == set(FILES) - {layout.PLAN_OF_LOOKS, layout.REPORT}
+    assert there == FILES - {layout.PLAN_OF_LOOKS, layout.REPORT}
     assert rs.report(rs.open_study(everything)).name == layout.REPORT
 
 
 def test_no_other_module_names_files_of_a_study():
     """Prose may."""
-    names = {*FILES, *FOLDERS}
+    names = FILES | FOLDERS
     own = {PACKAGE / "studies" / "layout.py", PACKAGE / "training" / "ensembles" / "saved.py"}  # of an ensemble
     found: set[tuple[str, str]] = set()
     for path in {*PACKAGE.rglob("*.py")} - own:

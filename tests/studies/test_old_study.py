@@ -13,42 +13,27 @@ import runspread as rs
 from runspread.studies.layout import FORMAT_VERSION
 from runspread.training import load_split
 
-FOLDER = Path(__file__).parents[1] / "data" / "studies"
+from .keeping import FOLDER, facts_of, keep
+
 ANSWERS: dict[str, dict[str, Any]] = {
-    version.name: json.loads((version / "answers.json").read_text()) for version in FOLDER.iterdir()
+    version.name: json.loads((version / "answers.json").read_text()) for version in FOLDER.glob("v*")
 }
-STUDIES = [("v1", "trained"), ("v1", "recorded"), ("v2", "classes"), ("v2", "probabilities")]
+STUDIES = [(version, name) for version, kept in ANSWERS.items() for name in kept if name != "ensemble"]
 
 
 @pytest.mark.parametrize(("version", "name"), STUDIES)
 def test_an_old_study_opens_with_equal_answers(version: str, name: str) -> None:
     study, expected = rs.open_study(FOLDER / version / name), ANSWERS[version][name]
     assert not study.verify().corrupt
-    found = [
-        {
-            "id": run.id,
-            "status": run.status,
-            "seeds": run.seeds.to_dict(),
-            "hyperparameters": run.hyperparameters,
-            "accuracy": run.accuracy,
-        }
-        for run in study.runs
-    ]
-    assert found == [{key: run[key] for key in found[0]} for run in expected["runs"]]
-    for run, before in zip(study.runs, expected["runs"], strict=True):
-        if before["weights_sum"] is not None:
-            sums = {key: float(np.asarray(value, dtype=float).sum()) for key, value in study.weights(run).items()}
-            assert sums == pytest.approx(before["weights_sum"], rel=1e-12)
-    outputs = study.predictions("test")
-    array = np.asarray(outputs.to_array(), float)
-    assert array.reshape(len(array), -1).sum(1).tolist() == pytest.approx(expected["predictions_sum"])
-    assert outputs.labels is not None
-    assert int(outputs.labels.sum()) == expected["labels_sum"]
-    metrics = study.metrics()
-    sums = {key: np.nansum(np.asarray(metrics[key].values, dtype=float), 1).tolist() for key in metrics}
-    assert sums.keys() == expected["metrics"].keys()
+    found = facts_of(study)
+    assert found["labels_sum"] == expected["labels_sum"]
+    assert found["metrics"].keys() == expected["metrics"].keys()
     for key, values in expected["metrics"].items():
-        assert sums[key] == pytest.approx(values)
+        assert found["metrics"][key] == pytest.approx(values)
+    assert found["predictions_sum"] == pytest.approx(expected["predictions_sum"])
+    for now, before in zip(found["runs"], expected["runs"], strict=True):
+        sums = before["weights_sum"]
+        assert now == before | {"weights_sum": sums and pytest.approx(sums, rel=1e-12)}
 
 
 @pytest.mark.parametrize(("version", "name"), STUDIES)
@@ -69,4 +54,14 @@ def test_an_old_ensemble_predicts_what_it_did() -> None:
 
 def test_every_format_is_kept() -> None:
     kept = {json.loads(file.read_text())["version"] for file in FOLDER.glob("*/*/shards/*/shard.json")}
-    assert kept == set(range(1, FORMAT_VERSION + 1))
+    assert kept == set(range(1, FORMAT_VERSION + 1)), "python -m tests.studies.keeping"
+
+
+def test_a_study_of_the_newest_format_is_kept_by_one_command(tmp_path: Path) -> None:
+    keep(tmp_path / "v9")
+    known = json.loads((tmp_path / "v9" / "answers.json").read_text())["everything"]
+    assert facts_of(rs.open_study(tmp_path / "v9" / "everything")) == known
+    versions = [json.loads(file.read_text())["version"] for file in tmp_path.rglob("shard.json")]
+    assert versions == [FORMAT_VERSION] * 2
+    with pytest.raises(SystemExit, match="does not change"):
+        keep(tmp_path / "v9")

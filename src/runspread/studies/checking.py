@@ -16,8 +16,8 @@ from .._reading.safetensors import TensorFile, need_not_be_damaged
 from .._results import Result, Table
 from ..errors import CorruptShardError
 from .files import sha256_of_sound
-from .layout import CACHE, METRICS, SHARDS, WEIGHTS, RunMetadata, ShardMetadata, metric_keys, weight_key
-from .shards import ShardRows, labels_digest, read_labels, read_predictions
+from .layout import CACHE, METRICS, SHARDS, WEIGHTS, RunMetadata, ShardMetadata, metric_keys, place_of
+from .shards import ShardRows, labels_digest, read_labels, read_predictions, weights_at
 
 ENSEMBLE, ENSEMBLE_LOG = "ensemble.json", "training.safetensors"
 _DEEPEST = 3  # folders below the study in which ensembles are looked for
@@ -47,7 +47,7 @@ def wrong_in_depth(folder: Path, facts: ShardMetadata) -> list[str]:
 def _wrong_run(part: ShardRows, run: RunMetadata) -> Iterator[str]:
     row = part.facts.runs.index(run)
     for split, step in run.predictions:
-        kind = part.facts.kinds.get(split if step is None else f"{split}@{step}")
+        kind = part.facts.kinds.get(place_of(split, step))
         labels, outputs = read_labels(part, split, kind), read_predictions(part, split, step, kind)[row]
         if labels_digest(labels) != part.facts.labels.get(split):
             yield f"the labels of split {split!r} are not those that it lists"
@@ -59,11 +59,8 @@ def _wrong_run(part: ShardRows, run: RunMetadata) -> Iterator[str]:
         lengths = part.array(METRICS, metric_keys(name)[1])
         if int(lengths[row]) < 0 or int(lengths[row]) > part.array(METRICS, metric_keys(name)[0]).shape[-1]:
             yield f"run {run.id} lists {int(lengths[row])} points of {name}"
-    if run.weights:
-        names = TensorFile(part.folder / WEIGHTS).entries
-        for step in run.weights:
-            if not any(name.startswith(weight_key(step, "")) for name in names):
-                yield f"run {run.id} lists weights that are not there"
+    if any(not weights_at(part, step)[1] for step in run.weights):
+        yield f"run {run.id} lists weights that are not there"
 
 
 def _agrees(accuracy: float, outputs: Any, labels: Any, kind: str | None) -> bool:

@@ -17,7 +17,7 @@ from .._reading.safetensors import TensorFile
 from .._reading.study_folders import refuse_url
 from ..errors import CorruptShardError
 from .columns import columns_beside
-from .files import listed_sums, storage_errors, write_json, write_tensors
+from .files import listed_sums, storage_errors, write_json
 from .layout import (
     CHECKSUMS,
     DIGEST,
@@ -31,7 +31,7 @@ from .layout import (
     shard_folder,
 )
 from .publishing import FolderExistsError, clear_leftovers, published_folder
-from .shards import Arrays, ShardRows, read_predictions
+from .shards import Arrays, ShardRows, read_predictions, write_arrays
 
 if TYPE_CHECKING:
     from .study import Study
@@ -170,6 +170,6 @@ def _publish(study: Path, part: ShardRows, columns: Mapping[str, NDArray[Any]]) 
     target.parent.mkdir(exist_ok=True)
     clear_leftovers(target.parent)
     with suppress(FolderExistsError), published_folder(target) as folder:  # who was first made the same
-        write_tensors(folder / DIGEST, columns)
-        of, sums = _sum_of_predictions(part.folder), TensorFile(folder / DIGEST).sums()
-        write_json(folder / DIGEST_FACTS, DigestMetadata(definitions=VERSION, of=of, sums=sums))
+        held = write_arrays(folder, {DIGEST: columns})[DIGEST]
+        facts = DigestMetadata(definitions=VERSION, of=_sum_of_predictions(part.folder), sums=held.sums())
+        write_json(folder / DIGEST_FACTS, facts)

@@ -26,14 +26,11 @@ from .files import sha256, sha256_bytes
 from .layout import (
     CACHE,
     CHECKSUMS,
-    DIGEST,
     LABELS,
-    METRICS,
-    PREDICTIONS,
+    PARTS,
     SHARD,
     SHARDS,
     STUDY,
-    WEIGHTS,
     StudyMetadata,
     holds_study,
     shard_folder,
@@ -50,7 +47,6 @@ from .verify import read_plan
 
 _AT_ONCE = 64  # requests in flight
 _INDEX = f"{CACHE}/index/"
-_PARTS = {"predictions": (DIGEST, PREDICTIONS), "metrics": (METRICS,), "weights": (WEIGHTS,)}  # the first that is there
 
 
 class FolderHome:
@@ -237,7 +233,7 @@ class StoreHome(FolderHome):
 
     def unfetched(self, part: str) -> int:
         """Return the bytes that reading a part of all runs would still have to fetch; of predictions, their columns."""
-        wanted, missing = _PARTS[part], 0
+        wanted, missing = PARTS[part], 0
         for name, mark in self._marks.items():
             file = next((file for file in wanted if file in mark.files), None)
             if file is not None and not (shard_folder(self.path, name) / file).exists():

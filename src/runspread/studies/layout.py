@@ -3,7 +3,8 @@
 `docs/reference/format.md` is the page of it, and `tests/studies/test_format.py` holds the two together. A new version
 of the format is made in three files: here (a name, or a field with a default; `FORMAT_VERSION`; `version_of`; a step in
 `MIGRATIONS` where the default of a new field would say something wrong of an old study), in `shards.py`, which writes
-and reads the arrays, and on that page. Where a run brings what it did not bring before, `RunRecord` has a field more.
+and reads the arrays, and on that page. Then `python -m tests.studies.keeping` keeps a study of it for the tests. Where
+a run brings what it did not bring before, `RunRecord` has a field more.
 """
 
 from __future__ import annotations
@@ -32,8 +33,16 @@ CACHE, PLAN_OF_LOOKS, REPORT = ".cache", "until.json", "report.html"
 DAMAGED = "damaged"  # a folder, to which `repair` moves what cannot be used
 DIGESTS = "digests"  # a folder, with a folder for each shard whose columns were made later
 DIGEST_FACTS = "digest.json"
+PARTS = {  # what readers ask for, and the files that hold it: the first that is there
+    "predictions": (DIGEST, PREDICTIONS),
+    "metrics": (METRICS,),
+    "weights": (WEIGHTS,),
+}
 
-FORMAT_VERSION = 2  # the newest that is read
+FORMAT_VERSION = 2  # the newest that is read, of studies and shards
+# Of marks in stores, which are counted on their own. They lie where a folder has `shard.json`, and began above the
+# versions that know no marks, so that these refuse them. A mark holds the text of `shard.json`, which says its own.
+MARK_VERSION = 3
 STUDY_FORMAT = "runspread-study"
 
 

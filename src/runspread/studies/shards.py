@@ -73,9 +73,7 @@ def write_shard(
     sums = b""
     try:
         with storage_errors(f"writing shard {target.name}"), published_folder(target) as folder:
-            for name, tensors in files.items():
-                write_tensors(folder / name, tensors)
-            written = {name: TensorFile(folder / name) for name in files}
+            written = write_arrays(folder, files)
             facts = msgspec.structs.replace(facts, sums={name: held.sums() for name, held in written.items()})
             text = json_bytes(facts)
             sums = checksum_lines({name: held.sha256() for name, held in written.items()} | {SHARD: sha256_bytes(text)})
@@ -84,6 +82,13 @@ def write_shard(
     except FolderExistsError:
         return holds(target, facts, sums)
     return True
+
+
+def write_arrays(folder: Path, files: Mapping[str, Mapping[str, NDArray[Any]]]) -> dict[str, TensorFile]:
+    """Write files of arrays, and return them as they can be read."""
+    for name, tensors in files.items():
+        write_tensors(folder / name, tensors)
+    return {name: TensorFile(folder / name) for name in files}
 
 
 def _shard_facts(
@@ -432,7 +437,11 @@ def read_weights(part: ShardRows, run: RunMetadata, step: int | None) -> dict[st
             f"one of: {recorded}" if recorded else "a run with weights",
             "" if recorded else "Record them with run.weights(model), or train with keep_weights=True.",
         )
-    prefix, row = weight_key(step, ""), part.facts.runs.index(run)
-    held = TensorFile(part.file(WEIGHTS))
-    names = [name for name in held.entries if name.startswith(prefix)]
-    return {name.removeprefix(prefix): part.arrays.of(part, WEIGHTS, name, held)[row] for name in names}
+    row, (held, names) = part.facts.runs.index(run), weights_at(part, step)
+    return {name: part.arrays.of(part, WEIGHTS, key, held)[row] for name, key in names.items()}
+
+
+def weights_at(part: ShardRows, step: int | None) -> tuple[TensorFile, dict[str, str]]:
+    """Return the file of the weights at a step, and for each parameter the name of its array there."""
+    prefix, held = weight_key(step, ""), TensorFile(part.file(WEIGHTS))
+    return held, {name.removeprefix(prefix): name for name in held.entries if name.startswith(prefix)}

@@ -8,9 +8,7 @@ from typing import Any
 import msgspec
 
 from ..._reading.plain_files import UnfitJsonError, decode_json
-from ...errors import FormatVersionError
-
-VERSION = 3  # of a mark that names an attempt; files that lie beside a mark have it as in a folder
+from ..layout import MARK_VERSION, refuse_newer
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -19,7 +17,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes
     ----------
     version : int
-        Version of the format.
+        Version of marks; 0 of a ``shard.json`` that was copied from a folder.
     at : str
         Under which name the attempt's files lie; empty where they lie beside the mark.
     files : dict of str to (int, str)
@@ -39,12 +37,12 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def mark_bytes(*, at: str, files: dict[str, tuple[int, str]], shard: str) -> bytes:
     """Return the mark of an attempt."""
-    return msgspec.json.encode(Mark(version=VERSION, at=at, files=files, shard=shard)) + b"\n"
+    return msgspec.json.encode(Mark(version=MARK_VERSION, at=at, files=files, shard=shard)) + b"\n"
 
 
 def void_bytes() -> bytes:
     """Return a mark that takes an id; no two are equal."""
-    return msgspec.json.encode(Mark(version=VERSION, void=uuid.uuid4().hex)) + b"\n"
+    return msgspec.json.encode(Mark(version=MARK_VERSION, void=uuid.uuid4().hex)) + b"\n"
 
 
 def read_mark(data: bytes) -> Mark:
@@ -63,8 +61,5 @@ def read_mark(data: bytes) -> Mark:
         mark = decode_json(data, Mark)
     except UnfitJsonError:
         return Mark(version=0, shard=text)
-    if mark.version > VERSION:
-        raise FormatVersionError(
-            f"a mark has format version {mark.version}", f"at most {VERSION}", "Upgrade runspread."
-        )
+    refuse_newer(mark.version, MARK_VERSION, "a mark")
     return mark
