@@ -1,4 +1,7 @@
-"""Write docs/reference/cli.md from the commands themselves: ``python docs/cli_reference.py``."""
+"""Write what pages say of the commands and formats, from these themselves: ``python docs/cli_reference.py``.
+
+The page of the command line is written whole, the table of formats into the page about imports.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from pathlib import Path
 import click
 
 from runspread._cli import COMMANDS, cli
+from runspread.importers.registry import FORMATS, PROPOSED
 
 PAGE = Path(__file__).parent / "reference" / "cli.md"
+IMPORTS = Path(__file__).parent / "how-to" / "import-runs.md"
+TABLE = "| tool | `--from` | recognised by |\n|---|---|---|\n"
 HEAD = """# Command line
 
 `runspread COMMAND --help` shows the same texts. Exit status: 0 if the verdict that was asked for holds (or none was
@@ -57,6 +63,14 @@ def _section(context: click.Context, name: str) -> Iterator[str]:
     yield ""
 
 
+def page_of_imports() -> str:
+    """Return the page about imports with the formats that there are now."""
+    before, _, after = IMPORTS.read_text().partition(TABLE)
+    after = after[after.index("\n\n") :]
+    rows = (f"| {kind.tool} | `{kind.name}` | {_quoted(kind.looks_for)} |" for kind in (*FORMATS, *PROPOSED))
+    return before + TABLE + "\n".join(rows) + after
+
+
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", r"\|")
 
@@ -68,3 +82,4 @@ def _quoted(text: str) -> str:
 if __name__ == "__main__":
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page())
+    IMPORTS.write_text(page_of_imports())

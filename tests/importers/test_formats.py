@@ -1,29 +1,35 @@
-"""That a format of the package is named wherever users look for it."""
+"""That a format is named once, by its `FORMAT`: what users look at takes it from there."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections import Counter
 
 import pytest
+from click.testing import CliRunner
 
 import runspread as rs
-from runspread._cli.import_ import command
+from runspread._cli import cli
+from runspread._namespace import modules_that_define
 from runspread.importers.registry import FORMATS, PROPOSED
 
-PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "import-runs.md"
-KINDS = {kind.name: kind for kind in (*FORMATS, *PROPOSED)}
+KINDS = (*FORMATS, *PROPOSED)
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_the_format_is_named_in_python_and_has_its_importer(name):
-    assert re.search(rf"\b{name}\b", rs.import_runs.__doc__ or "")
-    assert f"from_{name.partition('-')[0]}" in rs.importers.__all__
+def test_every_format_is_registered_once():
+    folder = rs.importers.__path__
+    modules = {kind.find.__module__.rpartition(".")[2] for kind in KINDS}
+    assert modules == {*modules_that_define("find", folder)} & {*modules_that_define("read", folder)}
+    assert Counter(kind.name for kind in KINDS).most_common(1)[0][1] == 1
+    assert Counter(kind.tool for kind in KINDS).most_common(1)[0][1] == 1
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_the_tool_is_named_on_the_command_line_and_on_the_page(name):
-    tool = re.search(r"(?:\((?:--from )?|with )([^()\s]+)[^()]*\)?$", KINDS[name].looks_for)
-    assert tool is not None, "the last word of what is looked for is the tool, or the option"
-    assert tool[1] in (command.help or "")
-    assert tool[1] in PAGE.read_text()
+def test_the_command_and_messages_name_every_format(tmp_path):
+    shown = "".join(CliRunner().invoke(cli, ["import", "--help"]).output.split())  # lines break at hyphens too
+    with pytest.raises(rs.errors.InputError) as nothing:
+        rs.import_runs(tmp_path)
+    with pytest.raises(rs.errors.InputError) as unknown:
+        rs.import_runs(tmp_path, format="comet")
+    for kind in KINDS:
+        assert f"{kind.name}," in shown or f"{kind.name}." in shown
+        assert f"{kind.looks_for} ({kind.tool})" in str(nothing.value)
+        assert kind.name in str(unknown.value)

@@ -8,11 +8,13 @@ import click
 
 from .._reading.kinds import KINDS
 from .._words import count
+from ..importers.registry import FORMATS, PROPOSED
 from .completion import SourcePath
 from .opening import refuse_ignored
 from .printing import say
 from .show import json_option, show_data, show_runs
 
+_FORMATS = [kind.name for kind in (*FORMATS, *PROPOSED)]
 _RESTARTS = ("last", "first", "split", "refuse")
 _SPANS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -40,7 +42,8 @@ def _span(_: click.Context, parameter: click.Parameter, text: str) -> float:
 @click.command("import", epilog="Example: runspread import lightning_logs --out runs/imported")
 @click.argument("paths", metavar="PATH", nargs=-1, required=True, type=SourcePath())
 @click.option("--out", type=click.Path(file_okay=False), help="Folder of the study, new or one that an import made.")
-@click.option("--from", "format", metavar="FORMAT", help="Look for this format alone, such as tensorboard or table.")
+@click.option("--from", "format", metavar="FORMAT", type=click.Choice(_FORMATS),
+              help=f"Look for this format alone: {', '.join(_FORMATS)}.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would be imported, and write nothing.")
 @click.option("--seed", "seeds", metavar="KEY=ROLE", multiple=True, callback=_pairs,
               help="Which key is which seed: init, order, augment, all, none. Can be repeated.")  # fmt: skip
@@ -83,9 +86,8 @@ def command(
 ) -> None:
     """Import runs that were trained and logged elsewhere into a study; called again, it adds what is new.
 
-    \b
-    Reads W&B, MLflow, TensorBoard, Lightning, Hugging Face, sacred, DVCLive, Keras, Trackio, Neptune's Parquet; tables
-    and JSON with --from table, text logs with --pattern. Nothing is written into the source.
+    Logs of the tools that --from lists are found by themselves. Tables and JSON are read with --from table, text logs
+    with --pattern. Nothing is written into the source.
 
     \b
     runspread import lightning_logs --out runs/imported

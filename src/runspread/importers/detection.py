@@ -118,7 +118,7 @@ def _refuse_nothing(
 ) -> None:
     """Raise with what was looked for and the nearest miss."""
     miss = _nearest_miss(trees, problems)
-    looked = "; ".join(kind.looks_for for kind in formats or (*FORMATS, *PROPOSED))
+    looked = "; ".join(f"{kind.looks_for} ({kind.tool})" for kind in formats or (*FORMATS, *PROPOSED))
     where = ", ".join(str(path) for path in paths)
     raise InputError(f"{where} holds no run that can be read" + (f": {miss}" if miss else ""), f"one of {looked}")
 

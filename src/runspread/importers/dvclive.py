@@ -125,4 +125,4 @@ def _add_parameters(run: RawRun, folder: Folder, options: Options) -> None:
         run.config, run.has_config = found, True
 
 
-FORMAT = Format("dvclive", "plots/metrics/*.tsv beside metrics.json (DVCLive)", find, read)
+FORMAT = Format("dvclive", "DVCLive", "plots/metrics/*.tsv beside metrics.json", find, read)

@@ -43,9 +43,11 @@ class Format:
     Attributes
     ----------
     name : str
-        For the command line, such as ``tensorboard``.
+        What ``--from`` and ``format=`` call it, such as ``tensorboard``.
+    tool : str
+        What it is called where users read of it; help, messages and the page take it from here.
     looks_for : str
-        What its runs are told by, for the message where nothing is found.
+        What its runs are recognised by.
     find : callable
         From a tree, what is taken, and options to claims.
     read : callable
@@ -55,6 +57,7 @@ class Format:
     """
 
     name: str
+    tool: str
     looks_for: str
     find: Callable[[Tree, Taken, Options], list[Claim]]
     read: Callable[[Claim, Options, Clock], list[RawRun]]

@@ -206,4 +206,4 @@ def _of_card(owner: Folder, options: Options) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-FORMAT = Format("huggingface", "trainer_state.json with log_history (Hugging Face Trainer)", find, read)
+FORMAT = Format("huggingface", "Hugging Face Trainer", "trainer_state.json with log_history", find, read)

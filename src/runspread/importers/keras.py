@@ -82,4 +82,4 @@ def _add_config(run: RawRun, folder: Folder, options: Options) -> None:
         run.files.append(folder.path / "config.json")
 
 
-FORMAT = Format("keras", "a table whose first column is epoch (Keras CSVLogger)", find, read)
+FORMAT = Format("keras", "Keras CSVLogger", "a table whose first column is epoch", find, read)

@@ -154,5 +154,5 @@ def _continues(earlier: RawRun, run: RawRun) -> bool:
 
 
 FORMAT = Format(
-    "lightning", "metrics.csv with step and epoch, or event files beside hparams.yaml (Lightning)", find, read, join
+    "lightning", "Lightning", "metrics.csv with step and epoch, or event files beside hparams.yaml", find, read, join
 )

@@ -114,4 +114,4 @@ def _add_metric(run: RawRun, name: str, path: Path, clock: Clock) -> None:
         run.left_out[f"lines of {name} that are no points"] += bad
 
 
-FORMAT = Format("mlflow", "meta.yaml with run_id beside metrics, params and tags (MLflow files)", find, read)
+FORMAT = Format("mlflow", "MLflow files", "meta.yaml with run_id beside metrics, params and tags", find, read)

@@ -123,4 +123,6 @@ def _put_rows(
     return newest
 
 
-FORMAT = Format("mlflow-sqlite", "a database with tables runs, metrics and alembic_version (MLflow SQLite)", find, read)
+FORMAT = Format(
+    "mlflow-sqlite", "MLflow SQLite", "a database with tables runs, metrics and alembic_version", find, read
+)

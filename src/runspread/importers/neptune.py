@@ -110,4 +110,4 @@ def _add_value(run: RawRun, path: str, kind: str, columns: dict[str, list[Any]],
     run.config[path.replace("/", ".")] = value
 
 
-FORMAT = Format("neptune", "RUN_part_N.parquet (Neptune's exporter)", find, read)
+FORMAT = Format("neptune", "Neptune's exporter", "RUN_part_N.parquet", find, read)

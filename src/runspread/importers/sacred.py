@@ -157,4 +157,4 @@ def _join_events(run: RawRun, folder: Folder, options: Options, clock: Clock) ->
     run.log.join(points.take(np.flatnonzero(np.isin(points.which, wanted))), other.log.names)
 
 
-FORMAT = Format("sacred", "run.json beside config.json (sacred)", find, read)
+FORMAT = Format("sacred", "sacred", "run.json beside config.json", find, read)

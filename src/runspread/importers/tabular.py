@@ -322,4 +322,10 @@ def read_matching(paths: Sequence[Path], options: Options) -> list[RawRun]:
     return runs
 
 
-FORMAT = Format("table", "CSV with a run or seed column, or a JSON file per seed (--from table)", find, read)
+FORMAT = Format(
+    "table",
+    "tables and JSON",
+    "CSV with a run or seed column, or a JSON file per seed, read with --from table",
+    find,
+    read,
+)

@@ -179,4 +179,4 @@ def _put(run: RawRun, parent: RawRun, prefix: str) -> None:
     parent.left_out.update(run.left_out)
 
 
-FORMAT = Format("tensorboard", "events.out.tfevents.* (TensorBoard)", find, read, join)
+FORMAT = Format("tensorboard", "TensorBoard", "events.out.tfevents.*", find, read, join)

@@ -100,4 +100,4 @@ def _numbers(cells: tuple[str, ...], name: str, run: RawRun) -> NDArray[np.compl
     return found
 
 
-FORMAT = Format("text", "plain text, read with --pattern", find, read)
+FORMAT = Format("text", "text logs", "lines of plain text, read with --pattern", find, read)

@@ -106,4 +106,4 @@ def _add_configs(connection: Any, tables: dict[str, list[str]], runs: dict[str, 
                 run.has_config = True
 
 
-FORMAT = Format("trackio", "a database with metrics per run_name and step (Trackio)", find, read)
+FORMAT = Format("trackio", "Trackio", "a database with metrics per run_name and step", find, read)

@@ -34,8 +34,8 @@ def import_runs(
     path : str, Path, or a list of them
         A folder, or a file.
     format : str, optional
-        Look for this format alone: lightning, huggingface, tensorboard, mlflow, mlflow-sqlite, wandb, sacred, dvclive,
-        keras, trackio, neptune, table, text.
+        Look for this format alone, by its name, such as ``"tensorboard"``, ``"table"`` or ``"text"``. What is none is
+        answered with all names; they are those of the command's ``--from``.
     **settings
         See `ImportSettings`.
 

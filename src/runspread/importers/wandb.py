@@ -403,4 +403,4 @@ def _append(run: RawRun, later: RawRun) -> None:
     run.outputs += later.outputs
 
 
-FORMAT = Format("wandb", "run-ID.wandb (W&B)", find, read, join)
+FORMAT = Format("wandb", "W&B", "run-ID.wandb", find, read, join)
