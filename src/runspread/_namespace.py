@@ -35,6 +35,9 @@ def lazy_names(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[
         value = getattr(found, attribute) if attribute else found
         if type(value) is type(get):
             value = _explained(value, found, attribute)
+        for public in () if attribute else vars(found).get("__all__", ()):  # of a namespace that is a plain module
+            if type(vars(found).get(public)) is type(get):
+                _explained(vars(found)[public], found, public)
         vars(sys.modules[module])[name] = value
         return value
 

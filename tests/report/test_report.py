@@ -233,7 +233,7 @@ def test_a_section_beside_a_command_is_found(tmp_path, monkeypatch):
         "def section(study):\n    return Section('Range', f'{len(study.runs)} runs have a range.')\n"
     )
     monkeypatch.setattr(runspread._cli, "__path__", [*runspread._cli.__path__, str(tmp_path)])
-    assert "runspread._cli.range_of_runs:section" in [entry.make for entry in sections.sections_of_commands()]
+    assert "_cli.range_of_runs:section" in [entry.make for entry in sections.sections_of_commands()]
     found = sections.build_sections(make_study(tmp_path / "study", runs=2))
     assert ("Range", "2 runs have a range.", "range-of-runs") in [(one.title, one.lead, one.key) for one in found]
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
+from .._words import listed
 from .opening import kind_option, labels_option, open_source
 from .show import json_option, show, study_argument
+
+if TYPE_CHECKING:
+    from .._report.model import Section
+    from ..methods.audit.auditing import Audit
+    from ..studies.study import Study
 
 
 @click.command("audit", epilog="Example: runspread audit runs/a")
@@ -31,3 +38,26 @@ def command(study: str, split: str | None, labels: str | None, kind: str, as_jso
     result = rs.audit(open_source(study, labels), kind=kind, **chosen)
     show(result, as_json=as_json)
     sys.exit(2 if result.n_runs < 2 else 0 if result.passed else 1)
+
+
+def section(study: Study) -> Section:
+    """Say in the report whether the seeds of the runs were independent."""
+    import runspread as rs
+
+    from .._report.sections import Section, notes_of
+
+    result = rs.audit(study)
+    tables = (result.table(),) if result.findings else ()
+    return Section("Seed audit", result.sentence(), (), tables, notes_of(result), short=_independent(result))
+
+
+def _independent(result: Audit) -> str:
+    if result.n_runs < 2:
+        return ""
+    if result.flaws:
+        kinds = listed(list(dict.fromkeys(finding.kind for finding in result.flaws)))
+        return f"They are not: {kinds}. Until that is mended, intervals are too short."
+    seen = listed(result.looked_at)
+    return (
+        f"No sign of dependence in {seen}{f'; {listed(result.not_seen)} were not recorded' if result.not_seen else ''}."
+    )

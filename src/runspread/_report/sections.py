@@ -30,7 +30,8 @@ class Entry(NamedTuple):
     Attributes
     ----------
     make : str
-        "module:function", the function from a Study to a Section, or to None where there is nothing to say.
+        "module:function", the function from a Study to a Section, or to None where there is nothing to say. A module
+        with a dot is one of the package's others: `section` beside a command.
     title : str
         What a reader calls it, where it cannot be made.
     needs : str
@@ -43,12 +44,12 @@ class Entry(NamedTuple):
 
 
 _OUTPUTS = "predictions on a split: run.predictions(...), or import with --predictions"
-# In the order of the page; those of other methods follow, and what is folded comes last.
+# In the order of the page; a `section` beside a command that has no place here follows, and what is folded comes last.
 SECTIONS = (
     Entry("any_study:accuracy", "Accuracy over runs", "predictions on a split, or a logged metric"),
     Entry("any_study:configurations", "Configurations"),
     Entry("variance:variance", "Variance of training", _OUTPUTS),
-    Entry("variance:audit", "Seed audit", "runs"),
+    Entry("_cli.audit:section", "Seed audit", "runs"),
     Entry("trimming:trimming", "Typical runs", _OUTPUTS),
     Entry(
         "dynamics:dynamics",
@@ -84,16 +85,17 @@ def build_sections(study: Study, *, clusters: ArrayLike | None = None) -> list[S
 
 
 def sections_of_commands() -> list[Entry]:
-    """Return the sections that are not in `SECTIONS`: those beside commands."""
+    """Return the sections beside commands that have no place in `SECTIONS`."""
     from .. import _cli
 
-    modules = modules_that_define("section", _cli.__path__)
-    return [Entry(f"{_cli.__name__}.{module}:section", module.replace("_", " ").capitalize()) for module in modules]
+    made = [(f"_cli.{module}:section", module) for module in modules_that_define("section", _cli.__path__)]
+    placed = {entry.make for entry in SECTIONS}
+    return [Entry(make, module.replace("_", " ").capitalize()) for make, module in made if make not in placed]
 
 
 def _build(entry: Entry, study: Study, clusters: ArrayLike | None, names: dict[str, str]) -> Section | None:
     module, _, name = entry.make.partition(":")
-    place = module if "." in module else f"{__package__}.{module}"
+    place = f"runspread.{module}" if "." in module else f"{__package__}.{module}"
     make: Callable[..., Section | None] = getattr(importlib.import_module(place), name)
     options = {"clusters": clusters} if "clusters" in inspect.signature(make).parameters else {}
     key = place.rpartition(".")[2] if name == "section" else name

@@ -1,17 +1,15 @@
-"""The report's sections on the variance of training: what is real, what calibration predicts, the seeds."""
+"""The report's sections on the variance of training: what is real, and what calibration predicts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._words import listed
 from .any_study import other_split, split_of
 from .sections import PAPERS, Section, figure, notes_of, papers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ..methods.audit.auditing import Audit
     from ..methods.variance.result import VarianceResult
     from ..studies.study import Study
 
@@ -90,25 +88,4 @@ def calibration(study: Study, clusters: ArrayLike | None = None) -> Section | No
         (result.table(),),
         (*other_split(study), *notes_of(result)),
         **papers("jiang2022disagreement", "jordan2024variance"),
-    )
-
-
-def audit(study: Study) -> Section:
-    """Say whether the seeds of the runs were independent."""
-    from .. import audit as audit_of
-
-    result = audit_of(study)
-    tables = (result.table(),) if result.findings else ()
-    return Section("Seed audit", result.sentence(), (), tables, notes_of(result), short=_independent(result))
-
-
-def _independent(result: Audit) -> str:
-    if result.n_runs < 2:
-        return ""
-    if result.flaws:
-        kinds = listed(list(dict.fromkeys(finding.kind for finding in result.flaws)))
-        return f"They are not: {kinds}. Until that is mended, intervals are too short."
-    seen = listed(result.looked_at)
-    return (
-        f"No sign of dependence in {seen}{f'; {listed(result.not_seen)} were not recorded' if result.not_seen else ''}."
     )

@@ -1,20 +1,28 @@
-"""Write what pages say of the commands and formats, from these themselves: ``python docs/cli_reference.py``.
+"""Write what follows from the code, so that nobody keeps a list: ``python docs/derived.py``.
 
-The page of the command line is written whole, the table of formats into the page about imports.
+The page of the command line and the stub of `rs.plots` are written whole, the table of formats into the page about
+imports. Of a plot that the gallery does not show, the example in its docstring is put at the end of the gallery.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
+import runspread
 from runspread._cli import COMMANDS, cli
 from runspread.importers.registry import FORMATS, PROPOSED
 
-PAGE = Path(__file__).parent / "reference" / "cli.md"
-IMPORTS = Path(__file__).parent / "how-to" / "import-runs.md"
+DOCS, PACKAGE = Path(__file__).parent, Path(runspread.__file__).parent
+COMMAND_LINE, IMPORTS, GALLERY = DOCS / "reference" / "cli.md", DOCS / "how-to" / "import-runs.md", DOCS / "gallery.md"
+PLOTS = PACKAGE / "plots.pyi"
 TABLE = "| tool | `--from` | recognised by |\n|---|---|---|\n"
 HEAD = """# Command line
 
@@ -79,7 +87,50 @@ def _quoted(text: str) -> str:
     return text.replace("<", r"\<").replace("*", r"\*")
 
 
+def _plots() -> dict[str, list[str]]:
+    """Return the functions that draw, by the module of a method, of training or of layers that they are in."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(path for part in ("methods", "nn", "training") for path in (PACKAGE / part).rglob("*.py")):
+        names = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
+        if drawing := sorted(name for name in names if name.startswith("plot_")):
+            found[".".join(path.relative_to(PACKAGE).with_suffix("").parts)] = drawing
+    return found
+
+
+def stub_of_plots() -> str:
+    """Return the stub of `rs.plots`."""
+    imports = "".join(_import(module, names) for module, names in _plots().items())
+    listed = "".join(f'    "{name}",\n' for name in sorted(name for names in _plots().values() for name in names))
+    return f"{imports}\n__all__ = [\n{listed}]\n"
+
+
+def _import(module: str, names: list[str]) -> str:
+    line = f"from .{module} import {', '.join(names)}\n"
+    return (
+        line
+        if len(line) <= 121
+        else f"from .{module} import (\n{''.join(f'    {name},{chr(10)}' for name in names)})\n"
+    )
+
+
+def page_of_plots() -> str:
+    """Return the gallery with the plots that there are now."""
+    page = GALLERY.read_text()
+    every = [(module, name) for module, names in _plots().items() for name in names]
+    absent = [(module, name) for module, name in every if not re.search(rf"\b{name}\b", page)]
+    return page + "".join(_shown(name, getattr(import_module(f"runspread.{module}"), name)) for module, name in absent)
+
+
+def _shown(name: str, plot: Any) -> str:
+    """Return what a plot draws and the lines of its example, as a block of the gallery."""
+    text = inspect.getdoc(plot) or ""
+    example = re.findall(r"^(?:>>>|\.\.\.) ?(.*)", text.partition("Examples\n")[2], re.MULTILINE)
+    assert example, f"{name} needs an example in its docstring, which the gallery shows"
+    return f"\n{text.partition(chr(10))[0]}\n\n```python\n{chr(10).join(example)}\n# {name}\n```\n"
+
+
+DERIVED = {COMMAND_LINE: page, IMPORTS: page_of_imports, PLOTS: stub_of_plots, GALLERY: page_of_plots}
+
 if __name__ == "__main__":
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page())
-    IMPORTS.write_text(page_of_imports())
+    for file, text in DERIVED.items():
+        file.write_text(text())
