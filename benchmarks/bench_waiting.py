@@ -8,6 +8,7 @@ Times are the least of several, on the clock and of the processor. What is read 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -192,12 +193,47 @@ def _write_index(path: Path, runs: int, per_shard: int) -> None:
     write_index(path, shards, stamps_of(path))
 
 
+def checkpoint(folder: Path, _: argparse.Namespace) -> None:
+    """Analyse a checkpoint of 2 GB in four shards, beside reading its bytes; its memory, and the progress it shows."""
+    from safetensors.numpy import save_file
+
+    places, rng = {}, np.random.default_rng(0)
+    weight = rng.normal(size=(256, 16_384)).astype(np.float32)
+    for shard in range(1, 5):
+        name = f"model-0000{shard}-of-00004.safetensors"
+        tensors = {f"layers.{shard}.{k}.linear.weight": np.roll(weight, 31 * k + shard) for k in range(32)}
+        save_file(tensors, folder / name)
+        places |= dict.fromkeys(tensors, name)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    files = sorted(folder.glob("*.safetensors"))
+    print(f"  {sum(file.stat().st_size for file in files) / 1e9:.2f} GB")
+    code = (
+        "import runspread as rs, sys, pathlib; told = []\n"
+        "found = rs.spectra(sys.argv[1], progress=lambda done, of: told.append((done, of)))\n"
+        "print(found.layers[0].metrics['stable_rank'], told[0], told[-1])\n"
+        "status = pathlib.Path('/proc/self/status').read_text()\n"
+        "print('  largest resident', status.split('VmHWM:')[1].split()[0], 'kB, pages of the files included')"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    ours = Side(
+        "rs.spectra(folder)", lambda: subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
+    in_turns(Side("plain read", lambda: [read(file) for file in files]), ours, repeats=1)
+    first, memory = ours.answer.splitlines()
+    print(memory)
+    values = np.linalg.svd(np.roll(weight, 1).astype(np.float64), compute_uv=False) ** 2
+    rank, progress = first.split(maxsplit=1)
+    same(round(float(values.sum() / values.max()), 9), round(float(rank), 9))
+    same(progress, "(1, 128) (128, 128)")
+
+
 ROWS: dict[str, Callable[[Path, argparse.Namespace], None]] = {
     "start": start,
     "trimming": trimming,
     "outputs": outputs,
     "ensembles": ensembles,
     "index": index,
+    "checkpoint": checkpoint,
 }
 
 
