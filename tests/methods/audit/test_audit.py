@@ -377,3 +377,22 @@ def test_files_that_only_the_audit_reads_may_be_corrupt(tmp_path):
     assert found.n_runs == 6
     assert "was not looked at for signs of dependent seeds" in found.warnings[0]
     assert metrics.parent.name in found.warnings[0]
+
+
+def test_outputs_of_which_every_shard_is_corrupt_are_named_and_the_rest_is_judged(tmp_path):
+    """The audit ended in an error, and a method did not say what seeds showed; copies were seen by correctness."""
+    study = rs.create_study(tmp_path / "study", splits={name: np.arange(60) % 3 for name in ("test", "other")})
+    for number in range(10):
+        split, outputs = ("test", "other")[number // 5], np.random.default_rng(min(number, 8)).normal(size=(60, 3))
+        with study.record(seeds=number) as run:
+            run.predictions(split, outputs)
+    spoilt = [run for run in study.runs if ("test", None) in run.predictions]
+    for path in (study.path / "shards").glob("*/*.safetensors"):
+        if b"/test" in path.read_bytes():
+            path.write_bytes(path.read_bytes()[:40])
+    study = rs.open_study(study.path)
+    audit, variance = rs.audit(study), rs.variance(study, split="other")
+    assert [item.run for item in audit.excluded] == [run.id for run in spoilt]
+    assert "no predictions on 'test' can be read" in audit.excluded[0].reason
+    assert any(text.startswith("A part of what 5 runs recorded is corrupt") for text in variance.warnings)
+    assert any("1 pair of runs has identical outcomes" in text for text in variance.warnings)

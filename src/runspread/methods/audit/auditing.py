@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, Unpack
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -32,7 +32,7 @@ from ..._reading.outputs import (
 from ..._reading.protocols import is_study
 from ..._results import Excluded, Result, Table
 from ..._words import count, listed
-from ...errors import CorruptShardError, InputError
+from ...errors import InputError
 from .evidence import RunEvidence, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
 
@@ -310,11 +310,9 @@ def copied_runs(source: Any, statistics: RunStatistics, outcomes: Outcomes | Non
         What `counted` made of it.
     """
     if outcomes is not None and is_study(source):
-        try:
-            _, ids, copies, _ = _known(source)
-        except CorruptShardError:  # of weights, which the comparison does without; the notes say so
-            return statistics.copies
-        return copies.placed(ids, outcomes.run_ids)
+        known = _known(source)
+        found = known.copies.placed(known.run_ids, outcomes.run_ids)
+        return found if known.compared else found.joined(statistics.copies)
     outputs = _bare_outputs(source)
     if outcomes is None or outputs is None or len(outcomes.keep) != outputs.shape[0]:
         return statistics.copies
@@ -329,18 +327,24 @@ def partly_copied(copies: Copies, run_ids: Sequence[str]) -> tuple[str, ...]:
     return _judged(RunEvidence(run_ids=tuple(run_ids), configurations=("",) * copies.n_runs, copies=rest)).warnings
 
 
-_Known = tuple[tuple[Finding, ...], tuple[str, ...], Copies, tuple[str, ...]]
+class _Known(NamedTuple):
+    """What the audit found in a study; `compared` says whether it saw outputs, without which copies are of weights."""
+
+    flaws: tuple[Finding, ...]
+    run_ids: tuple[str, ...]
+    copies: Copies
+    compared: bool
+    unseen: tuple[str, ...]
+
+
 _KNOWN: WeakKeyDictionary[Any, tuple[tuple[Any, ...], _Known]] = WeakKeyDictionary()
 
 
 def _flaws(study: Any, set_aside: Collection[str]) -> tuple[str, ...]:
     """Return the flaws of a study as sentences, without those of copies that are excluded."""
-    try:
-        found, _, _, unseen = _known(study)
-        told = (flaw.text for flaw in found if flaw.kind not in _OF_COPIES or set(flaw.runs) - set(set_aside))
-        return (*told, *unseen)
-    except CorruptShardError as error:  # of what the method itself may have no use for
-        return (f"Whether the runs' seeds are independent could not be looked at: {error}",)
+    known = _known(study)
+    told = (flaw.text for flaw in known.flaws if flaw.kind not in _OF_COPIES or set(flaw.runs) - set(set_aside))
+    return (*told, *known.unseen)
 
 
 def _not_looked_at(evidence: RunEvidence) -> tuple[str, ...]:
@@ -361,12 +365,14 @@ def _not_looked_at(evidence: RunEvidence) -> tuple[str, ...]:
 
 
 def _known(study: Any) -> _Known:
-    """Return flaws, ids of the runs, copies and what was not seen, from memory where the runs are those of before."""
+    """Return what the audit found in a study, from memory where the runs are those of before."""
     runs = tuple((run.id, run.status) for run in study.runs)
     if study not in _KNOWN or _KNOWN[study][0] != runs:
         evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS, most_bytes=_MOST_BYTES)
         flaws = _judged(evidence).flaws if evidence.run_ids else ()
-        _KNOWN[study] = runs, (flaws, evidence.run_ids, copies_in(evidence), _not_looked_at(evidence))
+        compared = evidence.copies is not None
+        known = _Known(flaws, evidence.run_ids, copies_in(evidence), compared, _not_looked_at(evidence))
+        _KNOWN[study] = runs, known
     return _KNOWN[study][1]
 
 

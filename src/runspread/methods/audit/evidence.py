@@ -250,6 +250,10 @@ def _predictions(
         if recorded:  # of another split: the name is misspelt, or the wrong one
             raise
         return None, ()
+    except CorruptShardError:  # of every run
+        without = [run.id for run in study.runs if (wanted, None) in run.predictions]
+        unread |= dict.fromkeys(without, f"{CORRUPT_SHARD}: no predictions on {wanted!r} can be read")
+        return None, ()
     unread |= {item.run: item.reason for item in outputs.excluded if item.reason.startswith(CORRUPT_SHARD)}
     copies, fingerprints = copied_outputs(outputs)
     known = dict(zip(outputs.run_ids, fingerprints, strict=True))
