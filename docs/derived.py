@@ -106,11 +106,8 @@ def stub_of_plots() -> str:
 
 def _import(module: str, names: list[str]) -> str:
     line = f"from .{module} import {', '.join(names)}\n"
-    return (
-        line
-        if len(line) <= 121
-        else f"from .{module} import (\n{''.join(f'    {name},{chr(10)}' for name in names)})\n"
-    )
+    wrapped = "".join(f"    {name},\n" for name in names)
+    return line if len(line) <= 121 else f"from .{module} import (\n{wrapped})\n"
 
 
 def page_of_plots() -> str:
