@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -12,7 +14,7 @@ from click.testing import CliRunner
 import runspread as rs
 from runspread._cli import cli
 from runspread.errors import RunspreadError
-from tests.breaking.tools import copied, make_study
+from tests.breaking.tools import copied, environment, make_study
 
 LARGE = 10**12  # bytes of a sparse file, which takes no room and whose sum would take an hour
 
@@ -93,3 +95,59 @@ def test_a_small_parquet_table_that_becomes_large_is_refused(tmp_path):
     parquet.write_table(arrow.table({"arm": arms, "score": arms}), tmp_path / "t.parquet", compression="zstd")
     with pytest.raises(RunspreadError, match="unpack to 4,000,000 cells"):
         rs.summary(tmp_path / "t.parquet")
+
+
+AS_NOBODY = """
+import os, sys, warnings
+import runspread as rs
+from click.testing import CliRunner
+from runspread._cli import cli
+warnings.simplefilter("ignore")
+COMMANDS = ["info", "verify", "variance", "audit", "digest", "copy", "repair", "ensemble"]
+def call(command, study):
+    return CliRunner().invoke(cli, [command, study] + [study + "-copy"] * (command == "copy"))
+def opened(study):
+    try:
+        return str(rs.open_study(study).predictions().to_array())
+    except rs.errors.RunspreadError as error:
+        return str(error)
+warm = [call(command, sys.argv[2]) for command in COMMANDS], opened(sys.argv[2])  # nobody may read what is imported
+if os.geteuid() == 0:
+    os.seteuid(65534)
+for command in COMMANDS:
+    done = call(command, sys.argv[1])
+    assert isinstance(done.exception, (SystemExit, type(None))), (command, done.exc_info)
+    assert done.exit_code in (1, 2), (command, done.output)
+    assert done.exit_code == 1 or done.output.count("error: ") == 1, (command, done.output)
+print(opened(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("place", [".", "shards", "study.json"])
+def test_what_may_not_be_read_is_one_error(study, whole, tmp_path, place):
+    """It ended in a PermissionError."""
+    kept = (study / place).stat().st_mode
+    for folder in study.parents:
+        if folder.stat().st_uid == os.geteuid() and folder != folder.parent and "pytest" in folder.name:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    (study / place).chmod(0)
+    try:
+        call = [sys.executable, "-c", AS_NOBODY, str(study), str(copied(whole, tmp_path / "other"))]
+        done = subprocess.run(call, capture_output=True, text=True, env=environment(), check=False)
+    finally:
+        (study / place).chmod(kept)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "cannot be" in done.stdout
+
+
+def test_a_name_that_is_too_long_is_one_error(tmp_path, whole):
+    name = tmp_path / ("n" * 300)
+    for words in (
+        ["info"],
+        ["copy", whole],
+        ["ensemble", whole, "--split", "test", "-o"],
+        ["gate", "init", "--ledger"],
+    ):
+        assert answer(*words, name)[0] == 2, words
+    with pytest.raises(RunspreadError, match="cannot be looked at"):
+        rs.open_study(name)

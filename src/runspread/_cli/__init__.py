@@ -109,6 +109,10 @@ class _Commands(click.Group):
         except BrokenPipeError:  # click would exit with 1, which is an answer
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the end
             ctx.exit(2)
+        except OSError as error:  # of a file that may not be read or written: what is in it may be as it was
+            place = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            say(f"error: {place}{error.strerror or error}. Check that it is there, and its permissions.", err=True)
+            ctx.exit(2)
 
 
 def _module(command: str) -> str:

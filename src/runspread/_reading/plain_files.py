@@ -13,9 +13,12 @@ import stat
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+
+from ..errors import StorageError
 
 MAX_DEPTH = 12  # levels of nesting
 LOG_DEPTH = 100  # of logs that other tools wrote
@@ -67,6 +70,28 @@ def open_regular(path: str | os.PathLike[str]) -> tuple[int, int]:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return descriptor, found.st_size
+
+
+def lies_at(path: str | os.PathLike[str]) -> bool:
+    """Whether a file, or a link to one, lies at a path.
+
+    Raises
+    ------
+    StorageError
+        It may not be looked for, or its name is none: that says nothing of what is there.
+    """
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise cannot_look(path, error) from error
+
+
+def cannot_look(path: str | os.PathLike[str], error: OSError | ValueError) -> StorageError:
+    """Return the error for a path at which this process may not, or cannot, look."""
+    said = getattr(error, "strerror", None) or error
+    return StorageError(f"{os.fspath(path)} cannot be looked at ({said})", hint="Check its name and its permissions.")
 
 
 def regular_size(path: str | os.PathLike[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._reading.kinds import class_of, why_unusable
-from .._reading.plain_files import UnfitJsonError, read_json, read_whole, seal_holds
+from .._reading.plain_files import UnfitJsonError, lies_at, read_json, read_whole, seal_holds
 from .._reading.safetensors import TensorFile, need_not_be_damaged
 from .._results import Result, Table
 from ..errors import CorruptShardError
@@ -78,7 +78,7 @@ def wrong_ensembles(folder: Path) -> dict[str, list[str]]:
 
 def holds_ensemble(folder: Path) -> bool:
     """Whether a folder is that of a saved ensemble."""
-    return (folder / ENSEMBLE).is_file()
+    return lies_at(folder / ENSEMBLE)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .._reading.plain_files import MAX_BYTES, read_whole, regular_size, sealed
+from .._reading.plain_files import MAX_BYTES, cannot_look, read_whole, regular_size, sealed
 from .._reading.safetensors import TensorFile, need_not_be_damaged
 from ..errors import CorruptShardError, StorageError
 from .layout import CHECKSUMS, PROVENANCE, SHARD
@@ -25,7 +25,11 @@ _SMALL = 2**20  # bytes of arrays that are put together in memory
 
 def refuse_existing(target: Path) -> None:
     """Raise if there is something where a folder is to be written."""
-    if target.exists():
+    try:
+        there = target.exists()
+    except OSError as error:
+        raise cannot_look(target, error) from error
+    if there:
         raise StorageError(f"{target} already exists", "a new folder", "Choose another name, or move it away.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from .._reading.plain_files import read_whole
+from .._reading.plain_files import cannot_look, read_whole
 from .layout import CACHE, FORMAT_VERSION, SHARDS, ShardMetadata
 from .publishing import publish_file
 
@@ -30,10 +30,14 @@ def index_path(study: Path) -> Path:
 def stamps_of(study: Path) -> Stamps:
     """Return the shards of a study that are published, each with what tells its folder from one put in its place."""
     folder = study / SHARDS
-    if not folder.is_dir():
+    try:
+        with os.scandir(folder) as found:
+            entries = [entry for entry in found if entry.name[0] != "." and entry.name not in _SYSTEM]
+            stamps = {entry.name: _stamp(entry) for entry in entries}
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    with os.scandir(folder) as found:
-        stamps = {entry.name: _stamp(entry) for entry in found if entry.name[0] != "." and entry.name not in _SYSTEM}
+    except OSError as error:
+        raise cannot_look(folder, error) from error
     return dict(sorted(stamps.items()))
 
 

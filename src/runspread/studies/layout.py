@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 from numpy.typing import NDArray
 
-from .._reading.plain_files import UnfitJsonError, check_depth, decode_json, parse_json, seal_holds
+from .._reading.plain_files import UnfitJsonError, check_depth, decode_json, lies_at, parse_json, seal_holds
 from ..errors import FormatVersionError
 from .records import Seeds, Status
 
@@ -226,7 +226,7 @@ def refuse_newer(version: int, newest: int, path: Path | str) -> None:
 
 def holds_study(folder: Path) -> bool:
     """Whether a folder is that of a study."""
-    return (folder / STUDY).is_file()
+    return lies_at(folder / STUDY)
 
 
 def study_around(path: Path) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -175,7 +176,7 @@ def _wrong_provenance(folder: Path, facts: ShardMetadata) -> list[str]:
 def _wrong_others(path: Path, intact: dict[str, ShardMetadata], *, deep: bool) -> dict[str, list[str]]:
     """Return what is wrong with the index, the plan of looks and ensembles, by the name of the file."""
     found: dict[str, list[str]] = {}
-    if index_path(path).exists():
+    if os.path.lexists(index_path(path)):
         try:
             known = stored_index(path)
             stamps = stamps_of(path)
