@@ -101,3 +101,12 @@ def test_the_offset_and_the_scale_of_a_study_that_lost_accuracy(tmp_path):
         with study.record(seeds=0) as run:
             run.predictions("test", array)
         assert study.runs[0].accuracy == {"test": right}
+
+
+def test_numbers_whose_squares_are_none_are_refused_in_words():
+    """They ended in errors of SciPy and LAPACK."""
+    for verb in (rs.summary, lambda runs: rs.compare(runs, [0.1, 0.2], metric="loss")):
+        with pytest.raises(rs.errors.InputError, match="whose square is no number"):
+            verb([2.5e307, 5e307, 7.5e307])
+    with pytest.raises(rs.errors.InputError, match="whose squares are no numbers"):
+        rs.spectra({"w": np.random.default_rng(0).normal(size=(60, 60)) * 1e300})

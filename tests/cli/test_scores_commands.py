@@ -516,7 +516,7 @@ def test_statuses_over_tasks(tmp_path):
     lines = ["method,task,seed,accuracy"]
     for arm, gain in (("old", 0.0), ("new", 0.03), ("same", 0.0)):
         lines += [
-            f"{arm},{task},{seed},{0.6 + 0.05 * at + gain + 0.001 * ((7 * seed + 3 * at + len(arm)) % 5)}"
+            f"{arm},{task},{seed},{0.6 + 0.05 * at + gain * (1 + at / 9) + (7 * seed + 3 * at + len(arm)) % 5 / 1000}"
             for at, task in enumerate("wxyz")
             for seed in range(3)
         ]

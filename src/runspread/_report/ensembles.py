@@ -76,6 +76,8 @@ def _cost(study: Study, result: EnsembleSelection) -> tuple[str, ...]:
     if any(None not in study.runs[name].weights for name in wanted):
         return ()
     *members, single = (sum(array.size for array in study.weights(name).values()) for name in wanted)
+    if not single:
+        return ()
     passes = f"{result.size} forward passes instead of one" if result.size > 1 else "one forward pass"
     return (
         f"Cost: {sum(members):,} stored numbers against {single:,} for the best single run "

@@ -18,6 +18,8 @@ from .cells import DIVERGED, INFINITE, MISSING, NUMBER
 from .rows import Ints, Place, Rows, first_of, numbered, run_name
 from .words import direction
 
+LARGEST = 1e150  # of a score: squares of larger ones, and their sums, are infinite
+
 
 @dataclass(frozen=True)
 class ScoreCell:
@@ -116,16 +118,22 @@ def _chosen(keys: list[Any], codes: Ints) -> tuple[Any, ...]:
 
 
 def _judged(rows: Rows, directions: Mapping[str, bool | None]) -> NDArray[np.int8]:
-    """Return what each value stands for; an infinity on the good side is an error."""
+    """Return what each value stands for; an infinity on the good side is an error, and so is too large a number."""
     kind = rows.kind.copy()
+    for row in np.flatnonzero((kind == NUMBER) & (np.abs(rows.value) > LARGEST)).tolist():
+        hint = "Leave out the runs that diverged, or write the values in another unit."
+        raise InputError(f"{_called(rows, row)} has {rows.value[row]:g}, whose square is no number", "less", hint)
     for row in np.flatnonzero(kind == INFINITE).tolist():
         metric = rows.places[int(rows.place[row])].metric
         if (rows.value[row] > 0) != direction(metric, directions[metric]):
-            name, at = rows.name(row), f"row {rows.at[row] + 1}"
-            called = name if name.endswith(at) else f"{name} ({at})"
-            raise InputError(f"{called} has {rows.value[row]}, better than anything", "a finite value")
+            raise InputError(f"{_called(rows, row)} has {rows.value[row]}, better than anything", "a finite value")
         kind[row] = DIVERGED
     return kind
+
+
+def _called(rows: Rows, row: int) -> str:
+    name, at = rows.name(row), f"row {rows.at[row] + 1}"
+    return name if name.endswith(at) else f"{name} ({at})"
 
 
 def _stand_in(diverged: str | float, place: Place, directions: Mapping[str, bool | None]) -> float:

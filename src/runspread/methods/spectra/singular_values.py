@@ -252,7 +252,10 @@ def gram_eigenvalues(blocks: NDArray[Any], solver: Solver | None = None) -> Floa
     """Return the eigenvalues [blocks, M] of the smaller Gram matrix of each block, ascending, not negative."""
     conjugate = blocks.conj() if np.iscomplexobj(blocks) else blocks  # a view of one array lets matmul halve its work
     adjoint = np.swapaxes(conjugate, 1, 2)
-    gram = blocks @ adjoint if blocks.shape[1] < blocks.shape[2] else adjoint @ blocks
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = blocks @ adjoint if blocks.shape[1] < blocks.shape[2] else adjoint @ blocks
+    if not np.isfinite(gram).all():
+        raise InputError(f"weights of up to {np.abs(blocks).max():.3g}, whose squares are no numbers", "smaller ones")
     return np.maximum((solver or np.linalg.eigvalsh)(gram), 0.0)
 
 
