@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,17 @@ from ..._reading.opening import opened
 from ..._reading.scalars import Reading, Scalars, read_scalars
 from ...errors import StudyError
 from .resampling import Pool, ResamplingPlan, block_size, resampled_levels
+
+
+class SomeRuns(NamedTuple):
+    """Some runs of those that scalars hold, by their positions."""
+
+    scalars: Scalars
+    runs: NDArray[np.intp]
+
+    def blocks(self, number: int, size: int) -> Iterator[Floats]:
+        """Yield one statistic of them, `size` runs [size, examples] at a time."""
+        return self.scalars.blocks(number, self.runs, size)
 
 
 @dataclass(frozen=True)
@@ -29,15 +40,16 @@ class Source:
     run_ids: tuple[str, ...]
 
     @classmethod
-    def of(cls, scalars: Scalars, runs: Sequence[int]) -> Source | None:
+    def of(cls, some: SomeRuns) -> Source | None:
         """Return where the scalars of some runs come from; None where that is no study."""
+        scalars = some.scalars
         outputs: Any = scalars.outputs
         outputs = getattr(outputs, "source", outputs)  # of a view
         location = getattr(outputs, "location", None)
         if location is None:
             return None
         kind = getattr(scalars.outputs, "kind", None) or "auto"
-        return cls(location, outputs.split, kind, scalars.reading, tuple(scalars.run_ids[run] for run in runs))
+        return cls(location, outputs.split, kind, scalars.reading, tuple(scalars.run_ids[run] for run in some.runs))
 
     def open(self) -> Scalars:
         """Read them."""
@@ -58,19 +70,13 @@ class Part:
     plan: ResamplingPlan
 
 
-def levels_apart(
-    tested: Scalars,
-    own: NDArray[np.intp],
-    pool: Scalars,
-    other: NDArray[np.intp],
-    number: int,
-    plan: ResamplingPlan,
-) -> Floats | None:
+def levels_apart(own: SomeRuns, other: SomeRuns, number: int, plan: ResamplingPlan) -> Floats | None:
     """Return the levels [replicates, own runs] of one statistic; None where there are no workers for them."""
-    engine, others = current_engine(), Source.of(pool, other.tolist())
-    if engine is None or others is None or Source.of(tested, []) is None:
+    engine, others = current_engine(), Source.of(other)
+    if engine is None or others is None or Source.of(own) is None:
         return None
-    sources = [Source.of(tested, own[part.start : part.stop].tolist()) for part in engine.parts(len(own))]
+    parts = engine.parts(len(own.runs))
+    sources = [Source.of(own._replace(runs=own.runs[part.start : part.stop])) for part in parts]
     tasks = [Part(source, others, number, plan) for source in sources if source is not None]
     return np.concatenate(engine.map(levels_of_part, tasks), axis=1)
 

@@ -34,7 +34,7 @@ from .defaults import (
 )
 from .inputs import Inputs
 from .levels import beyond_reach, default_threshold, round_up_to_grid, threshold_terms
-from .levels_apart import levels_apart
+from .levels_apart import SomeRuns, levels_apart
 from .nodes import SLACK
 from .records import LevelSettings
 from .resampling import Counter, Draw, Pool, ResamplingPlan, block_size, draw_examples, resampled_levels
@@ -281,7 +281,8 @@ def _against_pool(
     )
     runs, everyone = np.arange(len(tested.run_ids)), np.arange(len(pool.run_ids))
     counter = _counter(tested, [runs], design, plan)
-    return _levels(tested, runs, pool, everyone, design, plan, counter), np.full(len(runs), len(everyone))
+    levels = _levels(SomeRuns(tested, runs), SomeRuns(pool, everyone), design, plan, counter)
+    return levels, np.full(len(runs), len(everyone))
 
 
 def _counter(tested: Scalars, parts: list[NDArray[np.intp]], design: Design, plan: ResamplingPlan) -> Counter:
@@ -297,46 +298,37 @@ def _size(scalars: Scalars) -> str:
 def _across_halves(tested: Scalars, design: Design, plan: ResamplingPlan) -> tuple[Floats, NDArray[np.int64]]:
     if len(tested.run_ids) < 2:
         raise InputError("got 1 run", "at least two, or references", "A run needs others to be compared with.")
-    first, second = parts = halves(len(tested.run_ids))
+    parts = halves(len(tested.run_ids))
     counter = _counter(tested, parts, design, plan)
-    levels = [_levels(tested, own, tested, other, design, plan, counter) for own, other in (parts, parts[::-1])]
-    sizes = np.repeat([len(second), len(first)], [len(first), len(second)])
+    first, second = (SomeRuns(tested, part) for part in parts)
+    levels = [_levels(own, other, design, plan, counter) for own, other in ((first, second), (second, first))]
+    sizes = np.repeat([len(second.runs), len(first.runs)], [len(first.runs), len(second.runs)])
     return np.concatenate(levels, axis=2), sizes
 
 
-def _levels(
-    tested: Scalars,
-    own: NDArray[np.intp],
-    pool: Scalars,
-    other: NDArray[np.intp],
-    design: Design,
-    plan: ResamplingPlan,
-    counter: Counter,
-) -> Floats:
-    """Return the levels [statistics, replicates, own runs] of runs `own` against runs `other` of the pool.
+def _levels(own: SomeRuns, other: SomeRuns, design: Design, plan: ResamplingPlan, counter: Counter) -> Floats:
+    """Return the levels [statistics, replicates, own runs] of some runs against others.
 
     Held at a time: one statistic of the other runs, sorted, and one block of the own.
     """
-    if design.reference == "single" and len(other) != 1:
+    n_others = len(other.runs)
+    if design.reference == "single" and n_others != 1:
         raise InputError(
-            f"got {len(other)} reference runs for reference='single'",
+            f"got {n_others} reference runs for reference='single'",
             "exactly one",
             "Give one run as the references, on the command line as --against.",
         )
-    averaged = ensemble_of(pool, other) if design.reference == "ensemble" else None
+    averaged = ensemble_of(*other) if design.reference == "ensemble" else None
     levels: list[Floats] = []
-    for number in range(tested.n_statistics):
-        apart = None
-        if averaged is None and design.mode == "step":
-            apart = levels_apart(tested, own, pool, other, number, plan)
+    for number in range(own.scalars.n_statistics):
+        apart = levels_apart(own, other, number, plan) if averaged is None and design.mode == "step" else None
         if apart is not None:
             levels.append(apart)
             continue
-        reference = next(pool.blocks(number, other, len(other))) if averaged is None else averaged[number]
+        reference = next(other.blocks(number, n_others)) if averaged is None else averaged[number]
         ordered = Pool(_checked(reference, design.mode))
         del reference  # sorted anew in the pool
-        blocks = tested.blocks(number, own, block_size(tested.n_examples))
-        candidates = (_checked(block, design.mode) for block in blocks)
+        candidates = (_checked(block, design.mode) for block in own.blocks(number, block_size(own.scalars.n_examples)))
         levels.append(resampled_levels(candidates, ordered, plan, design.inputs.workers, counter))
     return np.stack(levels)
 
