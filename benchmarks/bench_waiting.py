@@ -123,7 +123,9 @@ def outputs(folder: Path, options: argparse.Namespace) -> None:
     for run in range(options.runs):
         out[run] = usual + rng.standard_normal(usual.shape, dtype=np.float32)
     out.flush()
-    classes = np.concatenate([out[k : k + 50].astype(np.float32).argmax(2) for k in range(0, options.runs, 50)])
+    classes = np.concatenate(
+        [out[k : k + 50].astype(np.float32).argmax(2).astype(np.uint8) for k in range(0, options.runs, 50)]
+    )
     print(f"  {path.stat().st_size / 1e9:.2f} GB")
     ours = Side("rs.variance(rs.open_outputs(path, labels))", lambda: rs.variance(rs.open_outputs(path, labels)))
     in_turns(Side("plain read", lambda: read(path)), ours, repeats=3)
