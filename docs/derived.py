@@ -123,7 +123,8 @@ def _shown(name: str, plot: Any) -> str:
     text = inspect.getdoc(plot) or ""
     example = re.findall(r"^(?:>>>|\.\.\.) ?(.*)", text.partition("Examples\n")[2], re.MULTILINE)
     assert example, f"{name} needs an example in its docstring, which the gallery shows"
-    return f"\n{text.partition(chr(10))[0]}\n\n```python\n{chr(10).join(example)}\n# {name}\n```\n"
+    code = re.sub(r"\A((?:(?:import|from) .*\n)+)(?!\n)", r"\1\n", "\n".join(example))  # as ruff has it
+    return f"\n{text.partition(chr(10))[0]}\n\n```python\n{code}\n# {name}\n```\n"
 
 
 DERIVED = {COMMAND_LINE: page, IMPORTS: page_of_imports, PLOTS: stub_of_plots, GALLERY: page_of_plots}
