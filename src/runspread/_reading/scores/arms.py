@@ -121,7 +121,7 @@ def _judged(rows: Rows, directions: Mapping[str, bool | None]) -> NDArray[np.int
     """Return what each value stands for; an infinity on the good side is an error, and so is too large a number."""
     kind = rows.kind.copy()
     for row in np.flatnonzero((kind == NUMBER) & (np.abs(rows.value) > LARGEST)).tolist():
-        hint = "Leave out the runs that diverged, or write the values in another unit."
+        hint = "Exclude the runs that diverged, or write the values in another unit."
         raise InputError(f"{_called(rows, row)} has {rows.value[row]:g}, whose square is no number", "less", hint)
     for row in np.flatnonzero(kind == INFINITE).tolist():
         metric = rows.places[int(rows.place[row])].metric
