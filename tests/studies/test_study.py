@@ -27,6 +27,7 @@ from runspread.errors import (
 from runspread.methods import Excluded
 from runspread.methods.dynamics import weight_metrics
 from runspread.methods.spectra import study_spectra
+from runspread.studies.layout import FORMAT_VERSION
 from runspread.studies.opening import verify_folder
 from runspread.studies.records import RunRecord
 
@@ -338,7 +339,7 @@ def test_no_study_and_newer_study(tmp_path, filled):
         rs.create_study(tmp_path)
     facts = json.loads((filled.path / "study.json").read_text())
     (filled.path / "study.json").write_text(json.dumps(facts | {"version": 99}))
-    with pytest.raises(FormatVersionError, match=r"version 99. Expected at most 2\. Upgrade"):
+    with pytest.raises(FormatVersionError, match=rf"version 99. Expected at most {FORMAT_VERSION}\. Upgrade"):
         rs.open_study(filled.path)
     (filled.path / "study.json").write_text("{")
     with pytest.raises(NotAStudyError, match="cannot be read"):

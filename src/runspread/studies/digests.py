@@ -16,6 +16,7 @@ from .._reading.plain_files import UnfitJsonError, decode_json, read_whole, seal
 from .._reading.safetensors import TensorFile
 from .._reading.study_folders import refuse_url
 from ..errors import CorruptShardError
+from .arrays import Arrays
 from .columns import columns_beside
 from .files import listed_sums, storage_errors, write_json
 from .layout import (
@@ -31,7 +32,7 @@ from .layout import (
     shard_folder,
 )
 from .publishing import FolderExistsError, clear_leftovers, published_folder
-from .shards import Arrays, ShardRows, read_predictions, write_arrays
+from .shards import ShardRows, read_predictions, write_arrays
 
 if TYPE_CHECKING:
     from .study import Study
