@@ -230,7 +230,7 @@ class RawRun:
     summary : dict of str to float
         Single values that have no step.
     status, evidence : str
-        How it ended, and what says so.
+        How it ended, in the words of `statuses.STATUSES`, and what says so.
     """
 
     id: str
