@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BUCKET = "runs"
@@ -116,6 +116,10 @@ class FaultProxy:
         connection.close()
         return response.status, kept, data
 
+    def carry_out_late(self, request: tuple[str, str, bytes, dict[str, str]]) -> None:
+        with suppress(OSError, http.client.HTTPException):  # the server may be gone by then
+            self.carry_out(request)
+
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("Content-Length") or 0)
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in ("connection",)}
@@ -125,7 +129,7 @@ class FaultProxy:
         if fault == "503 before":
             return self.reply(handler, 503, {}, b"")
         if fault == "late":
-            threading.Timer(0.1 + 0.4 * self._random.random(), self.carry_out, [request]).start()
+            threading.Timer(0.1 + 0.4 * self._random.random(), self.carry_out_late, [request]).start()
             return self.reply(handler, 503, {}, b"")
         status, kept, data = self.carry_out(request)
         if fault == "503 after":

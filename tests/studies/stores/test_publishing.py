@@ -299,7 +299,7 @@ def test_32_writers_that_die_and_1000_shards(tmp_path, store):
 @pytest.mark.slow
 def test_writers_that_die_before_a_store_that_fails(s3):
     place = f"s3://{BUCKET}/dying-{next(_NUMBERS)}"
-    counts = publish_all(place, writers=8, shards=50, dies=0.002, S3=s3.address)
+    counts = publish_all(place, writers=8, shards=50, dies=0.005, S3=s3.address)
     assert counts["killed"] > 3
     assert sum(s3.faults.values()) > 50
     time.sleep(1)  # what is late has come
