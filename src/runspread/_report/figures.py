@@ -82,13 +82,27 @@ def figure(
         draw(drawing.subplots())
         plain_texts(drawing)
         _as_one_family(drawing, own_sizes=own_sizes)
-        buffer = io.StringIO()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a drawing without room for its labels is still a drawing
-            drawing.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        text = _drawn_once(drawing)
     shown = size[0] * (_ENLARGED if own_sizes else 1.0)
-    svg = _for_page(buffer.getvalue(), shows, shown)
+    svg = _for_page(text, shows, shown)
     return Figure(svg, shows, does_not_show, paper, wide=shown > WIDTH_AND_HEIGHT[0])
+
+
+def _drawn_once(drawing: Any) -> str:
+    """Return a drawing as transparent SVG, as `savefig` writes it, which draws everything a first time for the layout.
+
+    Drawing lays out by itself; the first time is for what is cut to its contents.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    drawing.patch.set(facecolor="none", edgecolor="none")
+    for ax in drawing.axes:
+        ax.patch.set(facecolor="none", edgecolor="none")
+    buffer = io.StringIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a drawing without room for its labels is still a drawing
+        FigureCanvasSVG(drawing).print_svg(buffer, metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def size_of_rows(names: Sequence[str]) -> tuple[float, float]:

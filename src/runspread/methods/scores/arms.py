@@ -129,13 +129,22 @@ def _form(a: Arm, b: Arm, shared: SharedSpread | None) -> Form | None:
 
 def _tukey(arms: Sequence[Arm], pairs: Sequence[tuple[int, int]]) -> Floats:
     """Return Tukey and Kramer's p of each pair; NaN without spread, with an arm of one run, or beyond 50 arms."""
-    from scipy.stats import studentized_range
-
     sd, df = pooled_sd(*arms), sum(arm.n - 1 for arm in arms)
     if math.isnan(sd) or len(arms) > _STUDENTIZED or min(arm.n for arm in arms) < 2:
         return np.full(len(pairs), math.nan)
     apart = [abs(arms[i].mean - arms[j].mean) / (sd * math.sqrt((1 / arms[i].n + 1 / arms[j].n) / 2)) for i, j in pairs]
-    return np.asarray(studentized_range.sf(apart, len(arms), df), np.float64)
+    return _beyond_studentized(np.array(apart), len(arms), df)
+
+
+def _beyond_studentized(ranges: Floats, arms: int, df: float) -> Floats:
+    """Return the chance of a studentized range beyond each; of two arms it is t, without SciPy's statistics."""
+    from scipy.special import stdtr
+
+    if arms == 2:
+        return 2 * np.asarray(stdtr(df, -ranges / math.sqrt(2)), np.float64)
+    from scipy.stats import studentized_range
+
+    return np.asarray(studentized_range.sf(ranges, arms, df), np.float64)
 
 
 def versus_baseline(

@@ -128,7 +128,7 @@ def judge(few: Any, sizes: Any, mass: Any, nodes: Any, delta: Any) -> tuple[floa
 
 
 @compiled
-def mixtures(merged: Any, place: Any, members: Any, pool: Any, examples: Any, delta: Any) -> Any:
+def mixtures(merged: Any, place: Any, members: Any, mass: Any, examples: Any, delta: Any) -> Any:
     """Return [sizes, 3]: levels in both directions and distance of the mixtures of the first runs in an order.
 
     Parameters
@@ -139,14 +139,13 @@ def mixtures(merged: Any, place: Any, members: Any, pool: Any, examples: Any, de
         Place of each run in the order.
     members : ndarray of int64 [sizes]
         How many of the first runs.
-    pool : ndarray of int64 [runs]
-        Whether each run is in the pool.
+    mass : ndarray [3, values + 1]
+        The pool's cumulative mass on the candidates' examples, the reference's, and those of the distance.
     examples : ndarray of int64 [3, examples]
         How often each example counts for the candidates, for the reference, and for the distance.
     delta : ndarray [2]
         The threshold.
     """
-    mass = masses(merged, pool, examples)
     found = np.zeros((len(members), 3))
     few = np.empty((3, 4, merged.shape[1] + 1), np.int64)
     nodes = np.empty((4, merged.shape[1] + 2))
@@ -189,9 +188,7 @@ def kept(few: Any, size: int, most: int) -> int:
 
 
 @compiled
-def ensembles(
-    merged: Any, ordered: Any, values: Any, orders: Any, equal_up_to: float, pool: Any, examples: Any, delta: Any
-) -> Any:
+def ensembles(ordered: Any, values: Any, orders: Any, equal_up_to: float, mass: Any, examples: Any, delta: Any) -> Any:
     """Return [sizes, 3] as `mixtures` does, for ensembles, whose values are not among the merged ones.
 
     Parameters
@@ -203,7 +200,6 @@ def ensembles(
     equal_up_to : float
         Values that differ by no more are equal.
     """
-    mass = masses(merged, pool, examples)
     found = np.zeros((len(values), 3))
     few = np.empty((3, 3, values.shape[1] + 1), np.int64)
     nodes = np.empty((4, values.shape[1] + 1))

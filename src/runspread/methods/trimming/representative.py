@@ -368,13 +368,11 @@ class Subsets:
         members = place < self.sizes[:, None]
         pool = (place >= len(order) // 2).astype(np.int64)
         averaged = self.scalars.of_ensembles(members) if "ensemble" in self.kinds else None
+        if self.is_compiled:
+            found = self._compiled(place, pool, draw, averaged)
+            return found[..., :2].transpose(0, 2, 1), found[..., 2]
         levels = np.zeros((len(self.kinds), len(DIRECTIONS), len(self.sizes)))
         distances = np.zeros((len(self.kinds), len(self.sizes)))
-        if self.is_compiled:
-            for i, kind in enumerate(self.kinds):
-                found = self._compiled(kind, place, pool, draw, averaged)
-                levels[i], distances[i] = found[:, :2].T, found[:, 2]
-            return levels, distances
         for statistic, merged in enumerate(self.merged):
             against = Pooled(merged, pool, draw, self.delta)
             for k, runs in enumerate(members):
@@ -386,23 +384,25 @@ class Subsets:
         return levels, distances
 
     def _compiled(
-        self, kind: str, place: NDArray[np.intp], pool: NDArray[np.int64], draw: Draw, averaged: Floats | None
+        self, place: NDArray[np.intp], pool: NDArray[np.int64], draw: Draw, averaged: Floats | None
     ) -> Floats:
-        """Return [sizes, 3]: levels in both directions and distances, the largest over the statistics."""
+        """Return [kinds, sizes, 3]: levels in both directions and distances, the largest over the statistics."""
         from . import levels_numba
 
         delta, n_examples = np.array(self.delta), self.scalars.n_examples
         counts = np.stack([*(np.bincount(half, minlength=n_examples) for half in draw), np.ones(n_examples, np.int64)])
-        largest = np.zeros((len(self.sizes), 3))
+        largest = np.zeros((len(self.kinds), len(self.sizes), 3))
         for statistic, merged in enumerate(self.merged):
-            if kind == "ensemble" and averaged is not None:
-                few = merged.values, averaged[statistic], averaged[statistic].argsort(axis=-1), merged.equal_up_to
-                found = levels_numba.ensembles(merged.places, *few, pool, counts, delta)
-            else:
-                found = levels_numba.mixtures(merged.places, place, self.sizes, pool, counts, delta)
-            if np.isnan(found).any():
-                raise unsettled()
-            np.maximum(largest, found, out=largest)
+            mass = levels_numba.masses(merged.places, pool, counts)
+            for i, kind in enumerate(self.kinds):
+                if kind == "ensemble" and averaged is not None:
+                    few = merged.values, averaged[statistic], averaged[statistic].argsort(axis=-1), merged.equal_up_to
+                    found = levels_numba.ensembles(*few, mass, counts, delta)
+                else:
+                    found = levels_numba.mixtures(merged.places, place, self.sizes, mass, counts, delta)
+                if np.isnan(found).any():
+                    raise unsettled()
+                np.maximum(largest[i], found, out=largest[i])
         return largest
 
 
