@@ -31,7 +31,8 @@ asked for), 1 if its opposite is shown, 3 if it is undecided, 2 if there is no a
 interrupted.
 
 `--json` prints a result for programs. Of arrays of more than 1,000 numbers it holds the shape, under `omitted`;
-`--json-all` prints them too. A command that is silent for two seconds shows on a terminal that it still works.
+`--json-all` prints them too. `--latex` and `--markdown` print the table of a result for a paper or a page, with all its
+rows. A command that is silent for two seconds shows on a terminal that it still works.
 
 A shell completes commands, options, names of recipes, and paths of studies and of files with data:
 

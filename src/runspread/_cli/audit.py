@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .._words import listed
+from .forms import form_options
 from .opening import kind_option, labels_option, open_source
 from .show import json_option, show, study_argument
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--split", help="Split whose predictions are compared [default: test, or the first split there is].")
 @labels_option
 @kind_option
+@form_options
 @json_option
 def command(study: str, split: str | None, labels: str | None, kind: str, as_json: bool) -> None:
     """Whether the seeds of the runs were independent: equal starts, equal data orders, copies, repeats.

@@ -14,6 +14,7 @@ import click
 
 from .._reading.study_folders import is_study_folder
 from ..errors import InputError, RunspreadError
+from .forms import form_asked
 from .printing import say
 
 _WHERE, _BY, _NAMES, _JSON = (f"runspread.{name}" for name in ("where", "by", "names", "json"))
@@ -82,7 +83,7 @@ def _once_a_value(call: Callable[[], Any], by: str, paths: Sequence[str], *, as_
         name = f"{by}={value}"
         _meta()[_BY] = by, value
         if not as_json:
-            click.secho(f"\n{by} = {value}", bold=True)
+            click.secho(f"\n{'% ' if form_asked() == 'latex' else ''}{by} = {value}", bold=True)
         try:
             call()
             statuses.add(0)

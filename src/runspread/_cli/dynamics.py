@@ -10,6 +10,7 @@ import click
 from ..errors import InputError
 from ..methods.dynamics.defaults import DIVERGED, DIVERGED_RUNS, STANDARDIZATIONS, STANDARDIZE
 from ..methods.hmm.defaults import COVARIANCE, COVARIANCES, PRESET, PRESETS, STATES
+from .forms import form_asked, form_options
 from .opening import open_chosen
 from .show import console, json_option, plot_option, save_plot, show, show_table, study_argument
 
@@ -61,6 +62,7 @@ from .show import console, json_option, plot_option, save_plot, show, show_table
     help="How to treat diverged runs: exclude them, or truncate them before they diverge.",
 )
 @plot_option("File to draw the training map into.")
+@form_options
 @json_option
 def command(
     study: str, metrics: tuple[str, ...], states: int, below: bool, plot: Path | None, as_json: bool, **options: Any
@@ -82,5 +84,6 @@ def command(
     show(found, as_json=as_json)
     if not as_json:
         show_table(found.map.table())
+    if not as_json and form_asked() is None:
         console().print(found.selection.sentence())
     save_plot(found, plot)

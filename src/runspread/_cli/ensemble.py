@@ -12,6 +12,7 @@ import click
 from ..methods.ensembles import defaults
 from .choosing import file_of_value
 from .engines import engine_options
+from .forms import form_options
 from .opening import kind_option, labels_option, open_source
 from .printing import say
 from .show import json_option, refuse_written, show, show_cost, study_argument
@@ -51,6 +52,7 @@ NO_EARLY_STOP = (
 @click.option("--data", help="With -o: where the recipe's data are, from which the input scaling is taken.")
 @labels_option
 @kind_option
+@form_options
 @json_option
 @engine_options
 def command(

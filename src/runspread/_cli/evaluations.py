@@ -11,6 +11,7 @@ import click
 
 from ..errors import InputError
 from .completion import SourcePath
+from .forms import markdown_option
 from .printing import say
 from .show import fraction, json_option, level_option, plot_option, save_plot, show
 from .statuses import status_of
@@ -87,6 +88,7 @@ def hold_answers(*paths: str | None) -> bool:
 @cost_options
 @click.option("--strict", is_flag=True, help="A file or row that cannot be read is an error.")
 @click.option("--latex", is_flag=True, help="Print a table for a paper instead.")
+@markdown_option
 @click.option("--report", "page", type=target_file, help="Write a page with all of it into this file.")
 @level_option
 @plot_option("Draw the models with their intervals into this file.")

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .completion import recipe_names
+from .forms import form_options
 from .opening import refuse_ignored
 from .printing import say
 from .progress import step_progress
@@ -57,6 +58,7 @@ from .targets import target_folder
 )
 @click.option("--seed", default=0, show_default=True, help="Seed of the training.")
 @click.option("--device", default="auto", show_default=True, help="Device to train on, such as cpu, cuda or cuda:1.")
+@form_options
 @json_option
 def command(
     recipe: str,

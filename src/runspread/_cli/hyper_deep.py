@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .completion import recipe_names
+from .forms import form_options
 from .printing import say
 from .progress import training_progress
 from .show import json_option, refuse_written, show, show_cost
@@ -56,6 +57,7 @@ VARIANTS = ("stratified", "unstratified", "same-budget", "fixed-init", "deep")
     "--workers", type=click.IntRange(min=1), help="Number of shards to train at once [default: one per core or GPU]."
 )
 @click.option("--device", default="auto", show_default=True, help="Device to train on, such as cpu, cuda or cuda:1.")
+@form_options
 @json_option
 def command(
     recipe: str,

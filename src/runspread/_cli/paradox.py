@@ -10,6 +10,7 @@ import click
 
 from .choosing import choosing_runs
 from .completion import SourcePath
+from .forms import form_options
 from .opening import open_chosen, refuse_ignored
 from .progress import counted
 from .show import json_option, show
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     "--random-seed", "seed", default=0, show_default=True, help="Seed for the permutations and the bootstrap."
 )
 @choosing_runs
+@form_options
 @json_option
 def command(
     sources: tuple[str, ...],

@@ -15,6 +15,7 @@ from .clusters import clusters_option, read_clusters
 from .completion import SourcePath
 from .engines import engine_options
 from .evaluations import COSTS, cost_options, hold_answers, planned
+from .forms import form_options
 from .opening import kind_option, labels_option, open_sources, refuse_ignored
 from .scores import OF_SCORES, asked, reading_options
 from .show import json_option, plot_option, save_plot, show, split_option
@@ -63,6 +64,7 @@ _NOT_OF_ANSWERS = (*_PILOT, *_MARGINS, "runs", "against", "baseline", "n_old", "
 @clusters_option
 @choosing_runs
 @plot_option("Draw the plan into this file.")
+@form_options
 @json_option
 @engine_options
 def command(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from .completion import recipe_names
+from .forms import form_options
 from .show import json_option, show_data, show_table
 
 
 @click.command("recipes", epilog="Example: runspread recipes digits-mlp")
 @click.argument("name", required=False, shell_complete=recipe_names)
+@form_options
 @json_option
 def command(name: str | None, as_json: bool) -> None:
     """List the recipes that can be trained by name, or show all settings of one."""

@@ -11,6 +11,7 @@ from ..methods.trimming import defaults
 from .choosing import grouping_runs
 from .compare import ON, show_verdict
 from .completion import SourcePath
+from .forms import form_options
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import fraction, json_option, show, split_option
@@ -61,6 +62,7 @@ from .trimming import number_or_name
 @kind_option
 @scalar_options
 @grouping_runs(lambda options: [options["old"], options["new"]])
+@form_options
 @json_option
 def command(
     old: str,

@@ -19,6 +19,7 @@ from .._reading.scores.files import holds_scores
 from .._results import Result
 from ..errors import InputError
 from .choosing import where_asked
+from .forms import comment, form_asked, markdown_option
 from .hints import hints_in_options, in_options
 from .opening import is_outputs, open_chosen, open_sources, refuse_ignored, typed
 from .printing import say
@@ -129,11 +130,12 @@ normalise_option: Callable[..., Any] = click.option(
 rows_option: Callable[..., Any] = click.option(
     "--rows", default=30, show_default=True, help="Number of rows of the table to print (0: none, -1: all)."
 )
-latex_option: Callable[..., Any] = click.option(
-    "--latex",
-    is_flag=True,
-    help="Print a LaTeX table (booktabs) of one number per run, with the sentence as a comment above it.",
-)
+_LATEX = "Print a LaTeX table (booktabs) of one number per run, with the sentence as a comment above it."
+
+
+def latex_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--latex``, the table of a paper with an arm in each row, and ``--markdown``."""
+    return click.option("--latex", is_flag=True, help=_LATEX)(markdown_option(command))
 
 
 class Asked(NamedTuple):
@@ -197,6 +199,7 @@ def _print_latex(result: Result) -> None:
         raise InputError(f"{type(result).__name__} has no LaTeX table", hint="Drop --latex.")
     if typed("as_json"):
         raise InputError("both --latex and --json were given", "one of them")
-    for line in (result.sentence(), *(f"warning: {note}" for note in result.warnings)):
-        say(f"% {line}")
+    if form_asked() is not None:
+        raise InputError("both --latex and --markdown were given", "one of them")
+    comment(result)
     say(text(), nl=False)

@@ -16,6 +16,7 @@ from .._results import Result, Table, json_safe, to_plain
 from ..errors import InputError
 from .choosing import collected, file_of_value, grouping_runs, run_names
 from .completion import SourcePath
+from .forms import form_asked, refuse_json, say_result, say_table
 from .printing import plain_console, say
 from .targets import target_file
 
@@ -111,6 +112,9 @@ def show(result: Result, *, as_json: bool, n_runs: int | None = None, option: st
         show_data(result.to_dict())
         return
     result = relabelled(result, run_names())
+    if (form := form_asked()) is not None:
+        say_result(result, form)
+        return
     from rich.text import Text
 
     out = console()
@@ -130,6 +134,9 @@ def show(result: Result, *, as_json: bool, n_runs: int | None = None, option: st
 def show_table(table: Table, *, cut_after: int = 0) -> None:
     """Print a table, unless it is empty: in a pipe as wide as it is; with a rule where rows are omitted."""
     if not len(table):
+        return
+    if (form := form_asked()) is not None:
+        say_table(table, form)
         return
     from rich.measure import Measurement
 
@@ -175,6 +182,7 @@ def show_cost(ensemble: Ensemble, recipe: Recipe, split: str, *, as_json: bool) 
 
 def show_data(data: Any) -> None:
     """Print plain data as strict JSON: of arrays of many numbers the shape, unless ``--json-all`` asks for them."""
+    refuse_json()
     plain = json_safe(to_plain(data))
     if not click.get_current_context().meta.get(_ALL):
         plain = _without_large(plain)

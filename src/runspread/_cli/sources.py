@@ -12,6 +12,7 @@ from .choosing import grouping_runs
 from .completion import SourcePath
 from .engines import engine_options
 from .evaluations import hold_answers
+from .forms import form_options
 from .opening import kind_option, labels_option, open_source, open_sources, refuse_ignored
 from .show import json_option, show, split_option
 
@@ -22,6 +23,7 @@ from .show import json_option, show, split_option
 @labels_option
 @kind_option
 @grouping_runs(lambda options: [_named(word)[1] for word in options["studies"]])
+@form_options
 @json_option
 @engine_options
 def command(studies: tuple[str, ...], split: str, labels: str | None, kind: str, as_json: bool) -> None:

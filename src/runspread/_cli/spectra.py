@@ -11,6 +11,7 @@ from .._reading.study_folders import is_study_folder
 from .._results import Result
 from .choosing import grouping_runs
 from .completion import SourcePath
+from .forms import form_options
 from .opening import open_chosen, refuse_ignored
 from .progress import counted
 from .show import json_option, show, show_table
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
 @click.option("--all", "all_tensors", is_flag=True, help="Also list tensors that are not matrices.")
 @click.option("--random-seed", "seed", default=0, show_default=True, help="Seed for the shuffles and the bootstrap.")
 @grouping_runs(lambda options: [options["noise"] or options["paths"][0]])
+@form_options
 @json_option
 def command(
     paths: tuple[str, ...],

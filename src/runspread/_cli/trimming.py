@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..methods.trimming import defaults
 from ..methods.trimming.resampling import RESAMPLE
 from .engines import engine_options
+from .forms import form_options
 from .opening import kind_option, labels_option, open_sources, refuse_ignored, scalar_options
 from .progress import counted
 from .show import json_option, runs_option, show, show_data, show_table, split_option, study_argument
@@ -67,6 +68,7 @@ OWN_REFERENCE = ("against", "reference", "mode")  # settings that --sizes has no
 @kind_option
 @scalar_options
 @runs_option(20)
+@form_options
 @json_option
 @click.pass_context
 @engine_options

@@ -10,6 +10,7 @@ from .._reading.kinds import NAN_POLICIES
 from ..methods.variance.run_distribution import DISTRIBUTIONS
 from .clusters import clusters_option, read_clusters
 from .engines import engine_options
+from .forms import form_options
 from .opening import kind_option, labels_option, open_source, refuse_ignored, samples_option
 from .show import json_option, level_option, show, split_option, study_argument
 
@@ -38,6 +39,7 @@ from .show import json_option, level_option, show, split_option, study_argument
     "holds where one training in ten or more fails.",
 )
 @samples_option
+@form_options
 @json_option
 @engine_options
 def command(
