@@ -9,12 +9,13 @@ from pathlib import Path
 
 import runspread
 
-sys.path.insert(0, str(Path(__file__).parent))  # executed.py
+sys.path.insert(0, str(Path(__file__).parent))  # executed.py, printed.py
 
 project = "runspread"
 author = "The runspread developers"
 release = version = runspread.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "executed"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions += ["executed", "printed"]
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "_made"]

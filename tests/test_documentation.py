@@ -385,3 +385,17 @@ def test_the_changelog_begins_with_this_version_or_what_is_not_released():
     first = re.search(r"^## (.+)$", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert first is not None
     assert first[1] == "Unreleased" if "dev" in rs.__version__ else first[1].startswith(rs.__version__)
+
+
+def test_the_cheat_sheet_is_one_page_of_pdf(tmp_path):
+    spec = importlib.util.spec_from_file_location("printed", DOCS / "printed.py")
+    printed = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(printed)
+    printed.draw(DOCS / "cheat-sheet.md", tmp_path / "sheet.pdf")
+    assert (tmp_path / "sheet.pdf").read_bytes().startswith(b"%PDF")
+    said = "\n".join(text for line in printed.laid_out((DOCS / "cheat-sheet.md").read_text()) for _, text, _ in line)
+    assert "runspread plan runs/a --gap 1" in said
+    assert not re.search(r"[`<]|\*\*", said)
+    (tmp_path / "long.md").write_text("a line\n\n" * 60)
+    with pytest.raises(ValueError, match="no longer fits"):
+        printed.draw(tmp_path / "long.md", tmp_path / "long.pdf")
