@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -55,6 +56,21 @@ def test_one_form_at_a_time(study, name, flags):
     found = invoke(*name.split(), study, *flags)
     assert found.exit_code == 2
     assert "one of them" in found.output
+
+
+def test_a_comparison_of_outputs_in_latex(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(100) % 4
+    for name in ("old", "new"):
+        np.save(tmp_path / f"{name}.npy", 2 * np.eye(4)[labels] + rng.normal(size=(6, 100, 4)))
+    np.save(tmp_path / "labels.npy", labels)
+    words = ("compare", tmp_path / "old.npy", tmp_path / "new.npy", "--labels", tmp_path / "labels.npy", "--latex")
+    found = invoke(*words)
+    before, table, after = found.stdout.partition("\\begin{table}")
+    assert table, found.output
+    assert all(line.startswith("%") for line in before.strip().splitlines())
+    assert after.partition("\\end{table}")[2].strip().startswith("% Verdict")
+    assert invoke(*words, "--markdown").exit_code == 2
 
 
 def test_of_scores_too(tmp_path):

@@ -13,6 +13,7 @@ from .clusters import clusters_option, read_clusters
 from .completion import SourcePath
 from .engines import engine_options
 from .evaluations import finish_models, hold_answers
+from .forms import ask_for, form_asked
 from .opening import kind_option, labels_option, refuse_ignored, samples_option
 from .printing import say
 from .scores import Asked, asked, finish, latex_option, margin, normalise_option, reading_options, rows_option
@@ -133,12 +134,14 @@ def command(
     if found.scores:
         result = rs.compare(*found.sources, **questions, **found.options, **how, **named)
         finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)
-    refuse_ignored("on outputs per example", "spread", "gap", "threshold", "normalise", "latex", "diverged", "examples")
+    refuse_ignored("on outputs per example", "spread", "gap", "threshold", "normalise", "diverged", "examples")
     questions |= {"not_worse": fraction(not_worse, "--not-worse"), "equivalent": fraction(equivalent, "--equivalent")}
     how |= {"kind": kind, "samples_are": samples_are, "clusters": read_clusters(clusters, a)}
     result = rs.compare(*found.sources, **questions, **_without_points(found), **how, **named)
     if not isinstance(result, rs.methods.variance.Comparison):
         finish(result, as_json=as_json, latex=latex, plot=plot, rows=rows)
+    if latex:
+        ask_for("latex")
     show_verdict(result, on or ON[0], as_json=as_json, plot=plot)
 
 
@@ -163,5 +166,6 @@ def show_verdict(result: Comparison, on: str, *, as_json: bool, plot: Path | Non
     show(result, as_json=as_json)
     status = SHOWN[result.shown]
     if not as_json:
-        say(f"\nVerdict: {result.verdict()} {PLACES[on]} (exit status {status})")
+        before = "% " if form_asked() == "latex" else "\n"
+        say(f"{before}Verdict: {result.verdict()} {PLACES[on]} (exit status {status})")
     sys.exit(status)

@@ -22,7 +22,14 @@ def _option(form: Form, text: str) -> Callable[..., Any]:
 
 
 def _ask(context: click.Context, option: click.Parameter, asked: bool) -> None:
-    if asked and context.meta.setdefault(_FORM, option.name) != option.name:
+    if asked:
+        ask_for("latex" if option.name == "latex" else "markdown", context)
+
+
+def ask_for(form: Form, context: click.Context | None = None) -> None:
+    """Let `show` and `show_table` print in a form."""
+    context = context or click.get_current_context()
+    if context.meta.setdefault(_FORM, form) != form:
         raise InputError("both --latex and --markdown were given", "one of them")
 
 
