@@ -211,5 +211,5 @@ def test_the_command_prints_p_and_its_exit_status_is_the_verdict(tmp_path):
     np.save(tmp_path / "old.npy", old[:4])
     done = call("few")
     assert done.exit_code == 2
-    assert "cannot tell: 4 old and 4 new runs" in done.stderr
-    assert "6 and 6 runs can" in done.stderr
+    assert "cannot tell: 4 old and 4 new runs" in done.output
+    assert "6 and 6 runs can" in done.output
