@@ -20,7 +20,7 @@ from parity_runs import parity_runs
 from runspread._cores import blas_threads
 from runspread.methods.dynamics import prepare_sequences
 from runspread.methods.hmm import fit_hmm, select_hmm
-from runspread.methods.hmm.fitting import Settings, fit_batch, starting_points
+from runspread.methods.hmm.fitting import FitSettings, fit_batch, starting_points
 from runspread.methods.hmm.parameters import Frames, Parameters, as_frames
 
 try:
@@ -68,7 +68,7 @@ def peer(frames: Frames, start: Parameters, restart: int, implementation: str = 
 
 def compare(frames: Frames, covariance: str, n_states: int, repeats: int) -> tuple[float, float, float, int]:
     """Return seconds of ours, of hmmlearn (scaled), the largest relative difference, and log-space fallbacks."""
-    settings = Settings(
+    settings = FitSettings(
         covariance=covariance,
         restarts=RESTARTS,
         iterations=ITERATIONS,
