@@ -397,8 +397,10 @@ def test_a_gap_that_is_none(gap):
 
 
 def test_huge_numbers_are_written_short():
-    found = rs.compare([1e308, 1.1e308, 1.05e308], [1.2e308, 1.4e308, 1.3e308], metric="loss")
+    found = rs.compare([1e149, 1.1e149, 1.05e149], [1.2e149, 1.4e149, 1.3e149], metric="loss")
     assert len(found.sentence()) < 400
+    with pytest.raises(InputError, match="whose square is no number"):
+        rs.compare([1e308, 1.1e308, 1.05e308], [1.2e308, 1.4e308, 1.3e308], metric="loss")
 
 
 def test_an_arm_that_spreads_more_is_named_in_a_plan():
