@@ -1,8 +1,8 @@
 """What a public function was given, where it failed, held against the types that its annotations name.
 
-The namespaces hand out every public function so (`explained`). What functions refuse themselves, they say better; this
-is for the rest, which would end in an error of Python or NumPy somewhere inside. Annotations that name anything else
-than plain types and classes are not looked at.
+The namespaces hand out every public function so (`explained`); within the package functions call each other as they
+are. What functions refuse themselves, they say better; this is for the rest, which would end in an error of Python or
+NumPy somewhere inside. Annotations that name anything else than plain types and classes are not looked at.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from .errors import InputError, RunspreadError
 
 _MOST = 1000  # items of a sequence that are looked at
+_PUBLIC: dict[Callable[..., Any], Callable[..., Any]] = {}  # functions as users have them, by those of the package
 
 
 class Kind(NamedTuple):
@@ -32,8 +33,20 @@ class Kind(NamedTuple):
     words: str
 
 
-def explained(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose failure names the argument that is of another type than its annotation names."""
+def explained(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
+    """Return a function whose failure names the argument that is of another type than its annotation names.
+
+    One and the same for all namespaces; it belongs to the first that asks.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+    module, name : str
+        Where users, and pickle, find what is returned.
+    """
+    if function in _PUBLIC:
+        return _PUBLIC[function]
     bare = inspect.unwrap(function)
     names = bare.__code__.co_varnames[: bare.__code__.co_argcount]
 
@@ -46,15 +59,19 @@ def explained(function: Callable[..., Any]) -> Callable[..., Any]:
                 _explain(bare, {**dict(zip(names, given, strict=False)), **named}, error)
             raise
 
+    explaining.__module__, explaining.__qualname__ = module, name
     vars(explaining)["explained"] = True
+    _PUBLIC[function] = explaining
     return explaining
 
 
 def _explain(function: Callable[..., Any], given: Mapping[str, Any], error: Exception) -> None:
-    """Raise an InputError for the first argument that is of no kind that is expected of it."""
+    """Raise an InputError for a name that no file can have, or the first argument of no kind that is expected of it."""
     if "embedded null" in str(error) or getattr(error, "errno", None) == errno.ENAMETOOLONG:
         named = next((value for value in given.values() if isinstance(value, (str, PathLike))), "")
         raise InputError(f"no file can be named {str(named)[:40]!r}...", "a shorter name without null bytes") from error
+    if isinstance(error, OSError):  # says itself what it is about
+        return
     expected = _expected(function)
     for name, value in given.items():
         kinds = expected.get(name)

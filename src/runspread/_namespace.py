@@ -33,24 +33,21 @@ def lazy_names(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[
         home, attribute = homes[name]
         found = importlib.import_module(home)
         value = getattr(found, attribute) if attribute else found
-        if type(value) is type(get):
-            value = _explained(value, found, attribute)
+        vars(sys.modules[module])[name] = value = _explained(value, module, name)
         for public in () if attribute else vars(found).get("__all__", ()):  # of a namespace that is a plain module
-            if type(vars(found).get(public)) is type(get):
-                _explained(vars(found)[public], found, public)
-        vars(sys.modules[module])[name] = value
+            vars(found)[public] = _explained(getattr(found, public), home, public)
         return value
 
     return get, lambda: sorted(homes), sorted(homes)
 
 
-def _explained(function: Any, home: Any, name: str) -> Any:
-    """Return a public function that says which argument it failed on, also where it lives: pickle looks there."""
-    if not hasattr(function, "explained"):
-        from ._arguments import explained
+def _explained(value: Any, module: str, name: str) -> Any:
+    """Return a function as a namespace hands it out: it says which argument it failed on. All else stays as it is."""
+    if type(value) is not type(_explained) or hasattr(value, "explained"):
+        return value
+    from ._arguments import explained
 
-        vars(home)[name] = explained(function)
-    return vars(home)[name]
+    return explained(value, module, name)
 
 
 def _homes(stub: str, package: str) -> dict[str, tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import pickle
 import warnings
@@ -156,11 +157,15 @@ def test_a_failure_that_no_argument_explains_stays_what_it_is():
 
     divided.__annotations__ = {"by": "float", "names": "tuple[str, ...]", "note": "str | None"}
     with pytest.raises(ZeroDivisionError):
-        explained(divided)(0, ("a",), note="b")
+        explained(divided, __name__, "divided")(0, ("a",), note="b")
     with pytest.raises(InputError, match=r"names is \[1\], of type list. Expected a sequence of texts"):
-        explained(divided)(0, [1])
+        explained(divided, __name__, "divided")(0, [1])
 
 
 def test_a_public_function_is_one_and_the_same_everywhere():
     assert pickle.loads(pickle.dumps(rs.variance)) is rs.variance is M.variance.variance
     assert inspect.signature(rs.variance).parameters["confidence_level"].default == 0.95
+    inside = importlib.import_module("runspread.methods.variance.estimate").variance
+    assert inside is not rs.variance  # within the package nothing depends on what a user asked for first
+    with pytest.raises(TypeError):
+        inside(LOGITS, LABELS, confidence_level="high")
