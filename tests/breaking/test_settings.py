@@ -147,8 +147,12 @@ def test_the_path_of_a_study_is_opened_by_every_verb_that_reads_studies(tmp_path
     how = {"states": [1, 2], "restarts": 1, "covariance": "diag"}
     assert "4 runs" in rs.dynamics(str(study.path), **how).sentence()
     assert rs.paradox(study.path, target="test_accuracy", n_resamples=50).n == 4
-    with pytest.raises(RunspreadError, match="network"):
-        rs.ensemble(str(study.path), size=2)
+    assert M.spectra.study_spectra(str(study.path)).sentence()
+    assert len(rs.studies.add_digests(study.path, dry_run=True)) == 4
+    for ask in (rs.ensemble, lambda path: rs.training.make_ensemble(path, ["x"]), rs.training.study_measures):
+        with pytest.raises(RunspreadError) as caught:
+            ask(str(study.path))
+        assert "of type str" not in str(caught.value)
 
 
 def test_a_failure_that_no_argument_explains_stays_what_it_is():

@@ -7,7 +7,6 @@ there are outputs (a metric was named, or several arms are ranked), `rests_on` s
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -146,7 +145,7 @@ def _looked_at(source: Any) -> tuple[str, Any]:
     if isinstance(source, list) and source and all(isinstance(row, Mapping) for row in source):
         return TABLE, source
     if isinstance(source, (int, float)) and not isinstance(source, bool):
-        if abs(source) > sys.float_info.max and source not in (math.inf, -math.inf):
+        if isinstance(source, int) and abs(source) > sys.float_info.max:
             raise InputError("the number has more than 308 digits", "one that is a value of a metric")
         return NUMBERS, ([float(source)], "")
     if isinstance(source, (list, tuple)) and are_numbers(source):

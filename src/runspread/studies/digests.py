@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._reading.digest_columns import VERSION
+from .._reading.opening import opened_studies, opens
 from .._reading.plain_files import UnfitJsonError, decode_json, read_whole, seal_holds
 from .._reading.safetensors import TensorFile
 from .._reading.study_folders import refuse_url
@@ -77,13 +78,14 @@ def _sum_of_predictions(shard: Path) -> str:
     return ""
 
 
+@opens("study", by=opened_studies)
 def add_digests(study: Study, *, dry_run: bool = False) -> list[str]:
     """Make digest columns of the final outputs of every shard that has none; it can be stopped and started again.
 
     Parameters
     ----------
-    study : Study
-        An open study.
+    study : Study or path
+        A study in a folder.
     dry_run : bool
         Whether only to name the shards.
 

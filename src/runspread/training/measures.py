@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .._checks import check_keywords
+from .._reading.opening import opened_studies, opens
 from .._reading.outputs import CORRUPT_SHARD
 from .._results import Excluded
 from ..errors import CorruptShardError, InputError
@@ -72,6 +73,7 @@ class _Options:
     draws: int = 10
 
 
+@opens("study", by=opened_studies)
 def study_measures(
     study: Study,
     *,
@@ -89,7 +91,7 @@ def study_measures(
 
     Parameters
     ----------
-    study : Study
+    study : Study or path
         Trained by runspread, with weights; its recipe says which network, and which data.
     data : path, optional
         Where the recipe's data set lies.

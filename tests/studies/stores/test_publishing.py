@@ -336,6 +336,12 @@ def test_an_answer_does_not_fetch_all_weights_to_look_at_seeds(monkeypatch):
     assert sum("metrics" in key for key in read) == 3
     assert any("The weights of this study lie in a store" in note for note in found.warnings)
     assert found.mean_acc == small.mean_acc
+    opened = rs.open_study("memory://weights-stay")
+    assert any("weights" in note for note in rs.variance(opened).warnings)
+    opened.weights(opened.runs[0])
+    opened.weights(opened.runs[1])
+    opened.weights(opened.runs[2])  # then they are here, and are looked at
+    assert not any("not fetched" in note for note in rs.variance(opened).warnings)
     read.clear()
     rs.audit("memory://weights-stay")
     assert sum("weights" in key for key in read) == 3

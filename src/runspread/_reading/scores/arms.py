@@ -122,7 +122,8 @@ def _judged(rows: Rows, directions: Mapping[str, bool | None]) -> NDArray[np.int
     kind = rows.kind.copy()
     for row in np.flatnonzero((kind == NUMBER) & (np.abs(rows.value) > LARGEST)).tolist():
         hint = "Exclude the runs that diverged, or write the values in another unit."
-        raise InputError(f"{_called(rows, row)} has {rows.value[row]:g}, whose square is no number", "less", hint)
+        found = f"{_called(rows, row)} has {rows.value[row]:g}, whose square is no number"
+        raise InputError(found, f"numbers of at most {LARGEST:g}", hint)
     for row in np.flatnonzero(kind == INFINITE).tolist():
         metric = rows.places[int(rows.place[row])].metric
         if (rows.value[row] > 0) != direction(metric, directions[metric]):

@@ -33,7 +33,7 @@ from ..._reading.protocols import is_study
 from ..._results import Excluded, Result, Table
 from ..._words import count, listed
 from ...errors import InputError
-from .evidence import RunEvidence, outputs_evidence, study_evidence
+from .evidence import RunEvidence, away_from, outputs_evidence, study_evidence
 from .looks import LOOKS, MOST_RUNS, Finding, comparable_losses, copies_in, first_losses_tell
 
 if TYPE_CHECKING:
@@ -365,8 +365,8 @@ def _not_looked_at(evidence: RunEvidence) -> tuple[str, ...]:
 
 
 def _known(study: Any) -> _Known:
-    """Return what the audit found in a study, from memory where the runs are those of before."""
-    runs = tuple((run.id, run.status) for run in study.runs)
+    """Return what the audit found in a study, from memory while its runs, and what is here of them, stay the same."""
+    runs = (*((run.id, run.status) for run in study.runs), away_from(study, _MOST_BYTES))
     if study not in _KNOWN or _KNOWN[study][0] != runs:
         evidence = study_evidence(study, split=None, most_weights=_MOST_WEIGHTS, most_bytes=_MOST_BYTES)
         flaws = _judged(evidence).flaws if evidence.run_ids else ()

@@ -172,13 +172,12 @@ def study_evidence(
     runs = [run for run in study.runs if run.status != "failed"]
     ids = tuple(run.id for run in runs)
     unread: dict[str, str] = {}
-    away = _away(study, most_bytes)
+    away = away_from(study, most_bytes)
     first, losses = (None, None) if "metrics" in away else _losses(study, ids, unread)
-    rest: Fingerprints = () if most_weights is None else (None,) * (len(runs) - most_weights)
-    looked = runs[:most_weights]
+    looked = runs[: 0 if "weights" in away else most_weights]
+    rest: Fingerprints = (None,) * (len(runs) - len(looked))
     copies, fingerprints = (None, ()) if "predictions" in away else _predictions(study, ids, split, unread)
-    initial, final = ((), ()) if "weights" in away else (_weights(study, looked, step, unread) for step in (0, None))
-    rest = () if "weights" in away else rest
+    initial, final = (_weights(study, looked, step, unread) for step in (0, None))
     return RunEvidence(
         run_ids=ids,
         seeds={role: tuple(getattr(run.seeds, role) for run in runs) for role in ROLES},
@@ -194,7 +193,7 @@ def study_evidence(
     )
 
 
-def _away(study: HoldsEvidence, most_bytes: int | None) -> tuple[str, ...]:
+def away_from(study: Any, most_bytes: int | None) -> tuple[str, ...]:
     """Return the parts of a study in a store that take more than so many bytes to fetch."""
     unfetched = getattr(study, "unfetched", None)
     if most_bytes is None or unfetched is None:

@@ -77,6 +77,8 @@ def read_logs(
     entries = {run: _entries(run, source[run], table, clock) for run, table in tables.items()}
     if steps is not None:
         given = by_run(steps, source, "steps")
+        if absent := [run for run in tables if run not in given]:
+            raise InputError(f"steps has no {absent[0]}", "one entry for each run")
         entries = {run: _given_steps(run, given[run], len(table)) for run, table in tables.items()}
     merge = _merged if clock else _sorted
     runs = {run: merge(entries[run], table) for run, table in tables.items()}
@@ -179,9 +181,6 @@ def _as_array(run: str, log: Any, known: Sequence[str], names: Sequence[str]) ->
 def by_run(given: Any, runs: Collection[str], name: str) -> dict[str, Any]:
     """Return what is given for each run, as a mapping or in their order."""
     if isinstance(given, Mapping):
-        absent = [run for run in runs if run not in given]
-        if absent and name == "steps":
-            raise InputError(f"{name} has no {absent[0]}", "one entry for each run")
         return dict(given)
     values = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
     if len(values) != len(runs):

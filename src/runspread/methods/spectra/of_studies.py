@@ -9,6 +9,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 
 from ..._checks import check_keywords
+from ..._reading.opening import opened_studies, opens
 from ..._reading.outputs import CORRUPT_SHARD, corrupt_shards
 from ..._reading.protocols import HoldsRuns
 from ..._results import Excluded
@@ -20,6 +21,7 @@ from .quality import StudySpectra, step_name
 from .study_measures import by_name
 
 
+@opens("study", by=opened_studies)
 @warns_of_seeds(pooled=False)
 def study_spectra(
     study: HoldsRuns,
@@ -31,7 +33,7 @@ def study_spectra(
 
     Parameters
     ----------
-    study : Study
+    study : Study or path
         With weights.
     steps : sequence of (int or None), "all", optional
         At which steps; None in it is the end of training. Only the end when None; every recorded step with "all".

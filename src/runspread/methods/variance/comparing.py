@@ -141,8 +141,7 @@ def compare(
 def _are_samples(sources: tuple[Any, Any], settings: Mapping[str, Any]) -> bool:
     """Return whether the first axis holds samples of one model, after checks of what goes with that."""
     seeds = settings["seeds"]
-    if seeds is not None and (not hasattr(seeds, "__len__") or len(seeds) != 2):
-        found = len(seeds) if hasattr(seeds, "__len__") else 1
+    if seeds is not None and (found := len(seeds) if hasattr(seeds, "__len__") else 1) != 2:
         raise InputError(f"got seeds of {count(found, 'configuration')}", "seeds=(a, b), one seed per run")
     samples = check_choice(settings["samples_are"], "samples_are", SAMPLES_ARE) == "samples"
     if samples:

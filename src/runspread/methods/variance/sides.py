@@ -128,9 +128,11 @@ def both_sides(
 
     Of `samples` of one model equal ones are no copies.
     """
-    both = any(source is not None for source in sources)
-    if correct is not None and (both or not hasattr(correct, "__len__") or len(correct) != 2):
-        raise InputError("got neither two sources nor two arrays of correctness", "a and b, or correct=(xa, xb)")
+    expected = "a and b, or correct=(xa, xb)"
+    if correct is not None and any(source is not None for source in sources):
+        raise InputError("got both sources and correct=", expected)
+    if correct is not None and (not hasattr(correct, "__len__") or len(correct) != 2):
+        raise InputError("got correct= that is not two arrays", expected)
     known = correct if correct is not None else (None, None)
     if correct is not None and reading["missing"] == "intersect":
         known = on_common_examples(*correct)

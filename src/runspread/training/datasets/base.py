@@ -72,12 +72,9 @@ class Dataset:
     def split(self, name: str) -> Split:
         """Return a split, or say which there are."""
         if name not in self.splits:
-            hint = (
-                "Hold examples out with validation=NUMBER in the recipe, or --set validation=NUMBER."
-                if name == "validation"
-                else ""
-            )
-            raise InputError(f"there is no split {name!r}", f"one of {', '.join(self.splits)}", hint)
+            hint = "Hold examples out: validation=NUMBER in the recipe, or --set validation=NUMBER."
+            expected = f"one of {', '.join(self.splits)}"
+            raise InputError(f"there is no split {name!r}", expected, hint if name == "validation" else "")
         return self.splits[name]
 
 

@@ -26,6 +26,7 @@ from .conversion import filled
 from .members import EnsembleModule, MemberStack
 
 
+@opens("study", by=opened_studies)
 def make_ensemble(
     study: Study,
     chosen: EnsembleSelection | Sequence[str],
@@ -38,7 +39,7 @@ def make_ensemble(
 
     Parameters
     ----------
-    study : Study
+    study : Study or path
         Where the weights are.
     chosen : EnsembleSelection or sequence of str
         What `select_ensemble` returned, with its weights; or ids of runs, with equal weights.
