@@ -17,6 +17,7 @@ from runspread.methods.scores.bands import improvement_intervals, profile_bands
 from runspread.methods.scores.forms import Arm, difference
 from runspread.methods.scores.groups import group_shares
 from runspread.methods.scores.one_arm import against_target, share_interval
+from runspread.methods.scores.over_tasks import by_rank
 from runspread.methods.scores.prior import Prior, moderated_form
 from runspread.methods.scores.ranks import rank_sum_p
 from runspread.methods.scores.task_intervals import task_margin
@@ -36,6 +37,7 @@ def promises(scale: float) -> Iterator[Promise]:
     yield from metrics(max(30, round(200 * scale)))
     yield from shares(sets)
     yield from task_margins(4 * sets)
+    yield from ranked_tasks(sets)
     yield from over_tasks(max(30, round(150 * scale)))
     yield from priors(sets)
     yield from single(sets)
@@ -137,6 +139,18 @@ def task_margins(sets: int) -> Iterator[Promise]:
         setting = f"{m} tasks, {n} runs per task, the difference varies by {shift:g} sd from task to task"
         for word, hits in wrong.items():
             yield promise(f"arms that differ by the margin on tasks like these are {word}", setting, FIVE, hits)
+
+
+def ranked_tasks(sets: int) -> Iterator[Promise]:
+    """Decide between arms that are equal over tasks like these in at most 5 % of cases, by ranks within each task."""
+    for number, (m, n) in enumerate([(m, n) for m in (3, 6, 10, 20) for n in (3, 5)]):
+        rng, wrong = np.random.default_rng([72, number]), []
+        for _ in range(sets):
+            own = 3.0 * rng.normal(size=m)
+            cells = [[rng.normal(size=n) for _ in range(m)], [rng.normal(size=n) + at for at in own]]
+            wrong.append(task_pairs(by_rank(cells), ranked=True).p_like_used[0] <= 0.05)
+        setting = f"{m} tasks, {n} runs per task, the difference varies by 3 sd from task to task"
+        yield promise("arms equal over tasks like these are said to differ, normalise='rank'", setting, FIVE, wrong)
 
 
 def over_tasks(sets: int) -> Iterator[Promise]:

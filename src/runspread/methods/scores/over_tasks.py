@@ -58,7 +58,8 @@ class TaskSettings(ScoreReading, total=False):
         What to do with tasks on which an arm has no runs: leave them out and name them (default), or an error.
     normalise : {"none", "baseline", "rank"} or mapping of task to (low, high)
         How scores of different scales become one: not at all (default), in standard deviations of the baseline's runs,
-        by the share of the runs of a task that a run is better than (which hangs on the arms that are compared), or
+        by the share of the runs of a task that a run is better than (which hangs on the arms that are compared; on
+        tasks like these the signs of their differences decide, six tasks at least, and there is no interval), or
         between two scores of each task, such as chance and perfect.
     gamma : float
         Score from which the optimality gap counts nothing; default 1.
@@ -271,7 +272,7 @@ def compare_tasks(source: Any, **settings: Unpack[TaskSettings]) -> ScoreTasks:
     runs = tuple(tuple(runs_of_cell(table.cell(arm, task), table) for task in tasks) for arm in arms)
     cells = [[one.values for one in row] for row in runs]
     cells, unit, notes = _on_one_scale(cells, tasks, table, options["normalise"])
-    pairs = task_pairs(cells)
+    pairs = task_pairs(cells, ranked=isinstance(options["normalise"], str) and options["normalise"] == "rank")
     p = pairs.p_like_holm if on == ON[0] else holm_adjusted(pairs.p_these)
     counts = [len(x) for arm in cells for x in arm]
     verdicts = tuple(_word(d, q, 1 - level) for d, q in zip(pairs.diff.tolist(), p.tolist(), strict=True))
@@ -370,7 +371,7 @@ def _on_one_scale(
         return scaled, "plain", []
     check_choice(how, "normalisation", ("none", "baseline", "rank"))
     if how == "rank":
-        return _by_rank([[sign * x for x in arm] for arm in cells]), "plain", []
+        return by_rank([[sign * x for x in arm] for arm in cells]), "plain", []
     if how == "none":
         warnings = _check_scales(cells, tasks)
         return [[sign * x for x in arm] for arm in cells], table.units[table.metrics[0]], warnings
@@ -384,7 +385,7 @@ def _on_one_scale(
     return scaled, "plain", [note] if few else []
 
 
-def _by_rank(cells: list[list[Floats]]) -> list[list[Floats]]:
+def by_rank(cells: list[list[Floats]]) -> list[list[Floats]]:
     """Return for each run the share of the runs on its task that it is better than, ties half [arms][tasks][n]."""
     from scipy.stats import rankdata
 

@@ -17,6 +17,8 @@ from .one_arm import equal_but_for_rounding, mean_of, standard_deviation, t_abov
 Floats = NDArray[np.float64]
 Cells = Sequence[Sequence[Floats]]  # [arms][tasks], each of runs [n]; goodness upwards
 _EXACT_TASKS = 25  # up to which Wilcoxon's test over tasks is exact
+_EQUAL_SUMS = 1e-12  # of all sizes: sums of the same differences in another order
+_SIGNED_TASKS = 14  # up to which all signs of the differences are tried; of more, t is near enough
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,7 +34,9 @@ class TaskPairs(Part):
     se_these, df_these, p_these : ndarray of float64 [pairs]
         On these tasks: the noise of runs alone.
     se_like, p_like, p_like_used : ndarray of float64 [pairs]
-        On tasks like these: how the difference varies from task to task; `p_like_used` asks for both.
+        On tasks like these: how the difference varies from task to task; `p_like_used` asks for both. Differences that
+        are all equal, for which t is infinite at any size, are judged by their signs, and so are those of ranks, which
+        are bounded and so alike where arms lie apart. `se_like` is NaN for ranks: there is no interval.
     p_like_holm : ndarray of float64 [pairs]
         The same after Holm.
     omega2 : ndarray of float64 [pairs]
@@ -93,18 +97,18 @@ def satterthwaite(noise: Floats, degrees: Floats) -> float:
     return float(noise[known].sum() ** 2 / (noise[known] ** 2 / degrees[known]).sum())
 
 
-def task_pairs(cells: Cells) -> TaskPairs:
-    """Return the difference of every pair of arms on these tasks and on tasks like them."""
+def task_pairs(cells: Cells, *, ranked: bool = False) -> TaskPairs:
+    """Return the difference of every pair of arms on these tasks and on tasks like them; `ranked` cells are bounded."""
     means, (noise, degrees) = cell_means(cells), cell_noise(cells)
     pairs = list(itertools.combinations(range(len(cells)), 2))
-    rows = [_pair(means[[i, j]], noise[[i, j]], degrees[[i, j]]) for i, j in pairs]
+    rows = [_pair(means[[i, j]], noise[[i, j]], degrees[[i, j]], ranked) for i, j in pairs]
     columns = {name: np.array([row[name] for row in rows]) for name in (rows[0] if rows else ())}
     return TaskPairs(
         pairs=np.array(pairs, np.int64).reshape(-1, 2), p_like_holm=holm_adjusted(columns["p_like_used"]), **columns
     )
 
 
-def _pair(means: Floats, noise: Floats, degrees: Floats) -> dict[str, float]:
+def _pair(means: Floats, noise: Floats, degrees: Floats, ranked: bool) -> dict[str, float]:
     """Return the numbers of one pair [2, tasks]."""
     apart = _exactly(means[1] - means[0], float(np.abs(means).max()))
     m, diff = len(apart), mean_of(apart)
@@ -113,13 +117,15 @@ def _pair(means: Floats, noise: Floats, degrees: Floats) -> dict[str, float]:
     sd = standard_deviation(apart)
     se_like = sd / math.sqrt(m)
     p_these = 2 * t_above(abs(diff) / se_these, df) if se_these > 0 else math.nan
-    p_like = 2 * t_above(abs(diff) / se_like, m - 1) if se_like > 0 else _all_equal(diff, m)
+    p_like = 2 * t_above(abs(diff) / se_like, m - 1) if se_like > 0 else by_signs(apart)
+    if ranked and se_like > 0 and m <= _SIGNED_TASKS:
+        p_like = max(p_like, by_signs(apart))
     return {
         "diff": diff,
         "se_these": se_these,
         "df_these": df,
         "p_these": p_these,
-        "se_like": se_like,
+        "se_like": math.nan if ranked else se_like,
         "p_like": p_like,
         "p_like_used": max(p_these, p_like) if not math.isnan(p_these + p_like) else math.nan,
         "omega2": max(0.0, sd**2 - float(noise.sum()) / m) if m > 1 else math.nan,
@@ -134,9 +140,16 @@ def _exactly(apart: Floats, size: float) -> Floats:
     return np.full_like(apart, np.median(apart)) if equal_but_for_rounding(apart, size) else apart
 
 
-def _all_equal(diff: float, m: int) -> float:
-    """Return the p-value of m equal differences, where t is infinite at any size: of both signs out of 2^m."""
-    return 2.0 ** (1 - m) if diff and m > 1 else math.nan
+def by_signs(apart: Floats) -> float:
+    """Return the share of all signs of differences whose sum is as far from zero; NaN where they are zero, or one."""
+    m, size = len(apart), float(np.abs(apart).sum())
+    if m < 2 or not size:
+        return math.nan
+    if np.ptp(apart) == 0:  # of both signs, out of 2^m
+        return 2.0 ** (1 - m)
+    others = 1.0 - 2.0 * (np.arange(2 ** (m - 1))[:, None] >> np.arange(m - 1) & 1)  # the first keeps its sign
+    sums = np.abs(apart[0] + others @ apart[1:])
+    return float(np.mean(sums >= abs(float(apart.sum())) - _EQUAL_SUMS * size))
 
 
 def _signed_ranks(apart: Floats) -> float:
