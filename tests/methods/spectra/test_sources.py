@@ -337,6 +337,23 @@ def test_only_the_model_of_a_checkpoint_is_read(tmp_path, trained, style, prefix
     assert set(statuses(found)) == {prefix + name for name in weights}
     assert found.means == pytest.approx(rs.spectra(weights).means, rel=1e-12)
     assert [item.run for item in found.excluded] == left_out
+    in_memory = rs.spectra(checkpoint(style, *trained))
+    assert statuses(in_memory) == statuses(found)
+    assert in_memory.means == pytest.approx(found.means, rel=1e-12)
+    assert [item.run for item in in_memory.excluded] == left_out
+
+
+def test_parameters_in_nested_mappings_are_read_as_layers():
+    rng = np.random.default_rng(0)
+    kernels = [rng.normal(size=shape).astype(np.float32) for shape in ((80, 60), (60, 70))]
+    layers = {f"Dense_{i}": {"kernel": kernel, "bias": kernel[0]} for i, kernel in enumerate(kernels)}
+    found = rs.spectra({"params": layers, "batch_stats": {"norm": {"mean": kernels[0]}}, "step": np.int64(3)})
+    assert set(found.used) == {"params.Dense_0.kernel", "params.Dense_1.kernel"}
+    plain = rs.spectra({"a.weight": kernels[0].T, "b.weight": kernels[1].T})
+    assert found.means["alpha"] == pytest.approx(plain.means["alpha"])
+    assert [item.run for item in found.excluded] == ["batch_stats"]
+    with pytest.raises(InputError, match=r"without tensors of a model \(keys 'args' and 'step'\)"):
+        rs.spectra({"args": {"lr": 0.1}, "step": 3})
 
 
 def test_two_models_and_tensors_named_like_training_are_kept(tmp_path, trained):

@@ -10,7 +10,7 @@ import json
 import pickle
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,19 @@ def limit(memory: int, seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
-def found_tensors(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Yield the tensors in nested mappings and lists with the names that lead to them."""
+def of_torch(value: Any) -> bool:
+    """Whether it is a tensor; torch is imported here, after the limits of the script are set."""
     import torch
 
-    if isinstance(value, torch.Tensor):
-        yield name, value.detach()
+    return isinstance(value, torch.Tensor)
+
+
+def found_tensors(
+    value: Any, name: str, depth: int = 0, is_tensor: Callable[[Any], bool] = of_torch
+) -> Iterator[tuple[str, Any]]:
+    """Yield the tensors in nested mappings and lists with the names that lead to them."""
+    if is_tensor(value):
+        yield name, value.detach() if hasattr(value, "detach") else value
         return
     items: Any = ()
     if depth < _DEEPEST and isinstance(value, Mapping):
@@ -51,7 +58,7 @@ def found_tensors(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, 
     elif depth < _DEEPEST and isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         items = enumerate(value)
     for key, item in items:
-        yield from found_tensors(item, f"{name}.{key}" if name else str(key), depth + 1)
+        yield from found_tensors(item, f"{name}.{key}" if name else str(key), depth + 1, is_tensor)
 
 
 def lists_of_numbers(value: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -67,33 +74,35 @@ def lists_of_numbers(value: Any, name: str = "", depth: int = 0) -> Iterator[tup
         yield from lists_of_numbers(item, f"{name}.{key}" if name else str(key), depth + 1)
 
 
-def model_tensors(value: Any, name: str, left_out: dict[str, int]) -> Iterator[tuple[str, Any]]:
+def model_tensors(
+    value: Any, name: str, left_out: dict[str, int], is_tensor: Callable[[Any], bool] = of_torch
+) -> Iterator[tuple[str, Any]]:
     """Yield the tensors of the model in a checkpoint, and count in `left_out` those that belong to its training."""
     if not isinstance(value, Mapping):
-        yield from found_tensors(value, name)
+        yield from found_tensors(value, name, 0, is_tensor)
         return
-    counts = {key: sum(1 for _ in found_tensors(item, "")) for key, item in value.items()}
+    counts = {key: sum(1 for _ in found_tensors(item, "", 0, is_tensor)) for key, item in value.items()}
     holders = [key for key, item in value.items() if isinstance(item, Mapping) and counts[key]]
     models = [key for key in holders if str(key).lower() in _MODEL]
     alone = not name and len(models) == 1
-    kept = models if alone else _without_training(value, counts)
+    kept = models if alone else _without_training(value, counts, is_tensor)
     for key, item in value.items():
         full = f"{name}.{key}" if name else str(key)
         if key not in kept:
             left_out |= {full: counts[key]} if counts[key] else {}
         elif key in models:
-            yield from found_tensors(item, full)
+            yield from found_tensors(item, full, 0, is_tensor)
         else:
-            yield from model_tensors(item, full, left_out)
+            yield from model_tensors(item, full, left_out, is_tensor)
 
 
-def _without_training(value: Mapping[Any, Any], counts: Mapping[Any, int]) -> list[Any]:
+def _without_training(
+    value: Mapping[Any, Any], counts: Mapping[Any, int], is_tensor: Callable[[Any], bool]
+) -> list[Any]:
     """Return the keys that may hold a model; only containers are told by their name, never a tensor of a state dict."""
-    import torch
-
     if _is_optimizer(value):
         return []
-    containers = [key for key, item in value.items() if not isinstance(item, torch.Tensor)]
+    containers = [key for key, item in value.items() if not is_tensor(item)]
     training = [key for key in containers if _TRAINING.search(str(key)) or _is_optimizer(value[key])]
     kept = [key for key in value if key not in training]
     plain = [key for key in kept if key not in containers or not _AVERAGE.search(str(key))]

@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from ..._checks import to_numpy
 from ..._results import Excluded
+from ..._words import listed
 from ...errors import InputError
 from ..plain_files import read_json
 from .file_kinds import refuse_other_kinds
 from .files import raw_tensors
 from .model_config import knowledge_of
 from .model_folders import ModelFiles, pickled_files
-from .sorting import Knowledge, Load, sorted_tensors, tensor_of_array
+from .sorting import Knowledge, Load, sorted_tensors, tensor_of_array, tensors_of_arrays
 from .tensors import WeightTensor
+from .torch_child import model_tensors
 
 _CHILD = Path(__file__).with_name("torch_child.py")
 _FLOAT8 = {"float8_e4m3fn": "float8_e4m3", "float8_e8m0fnu": "float8_e8m0"}
@@ -90,6 +92,32 @@ def _scaling(layers: Mapping[str, Any], layer: str, adapter: str, rank: int) -> 
 def tensors_of_state(state: Mapping[str, Any], kinds: Mapping[str, str] | None = None) -> list[WeightTensor]:
     """Return the tensors of a state dict; names of one storage become aliases of the first."""
     return sorted_tensors(_raw_tensors(state), kinds)
+
+
+def tensors_of_containers(
+    source: Mapping[str, Any], kinds: Mapping[str, str] | None = None
+) -> tuple[list[WeightTensor], list[Excluded]]:
+    """Return the tensors of the model in nested mappings, by the rules for files, and what was excluded.
+
+    ``torch.load`` returns such for a checkpoint of a training, Flax keeps parameters so.
+    """
+    counts: dict[str, int] = {}
+    found = dict(model_tensors(source, "", counts, _is_array))
+    if not found:
+        raise InputError(
+            f"got nested mappings without tensors of a model (keys {listed([repr(key) for key in source])})",
+            "arrays or tensors by name",
+        )
+    read = tensors_of_state if any(hasattr(value, "data_ptr") for value in found.values()) else tensors_of_arrays
+    return read(found, kinds), _beside_the_model(counts)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype") and not isinstance(value, np.generic)
+
+
+def _beside_the_model(counts: Mapping[str, int]) -> list[Excluded]:
+    return [Excluded(name, _not_the_models(count)) for name, count in counts.items()]
 
 
 def _raw_tensors(state: Mapping[str, Any]) -> list[WeightTensor]:
@@ -249,7 +277,7 @@ def _converted(
         if twice is not None:
             raise InputError(f"{twice} is in {file.name} and in an earlier shard", "each tensor in one shard")
         tensors |= {one.name: one for one in kept}
-        left_out += [Excluded(name, _not_the_models(count)) for name, count in facts["left_out"].items()]
+        left_out += _beside_the_model(facts["left_out"])
     files.check(names)
     return list(tensors.values()), left_out
 

@@ -15,7 +15,7 @@ from ..._reading.protocols import Module
 from ..._reading.weights.files import tensors_of_safetensors
 from ..._reading.weights.sorting import tensors_of_arrays
 from ..._reading.weights.tensors import WeightTensor
-from ..._reading.weights.torch_files import TorchCheckpoint, tensors_of_module, tensors_of_state
+from ..._reading.weights.torch_files import TorchCheckpoint, tensors_of_containers, tensors_of_module, tensors_of_state
 from ..._results import Excluded
 from ...errors import InputError
 from .defaults import MIN_EVALS
@@ -93,6 +93,9 @@ def tensors_of(
     if hasattr(source, "named_modules"):
         return tensors_of_module(source, kinds), type(source).__name__, ()
     if isinstance(source, Mapping):
+        if any(isinstance(value, Mapping) for value in source.values()):
+            tensors, left_out = tensors_of_containers(source, kinds)
+            return tensors, "the weights", left_out
         torch_values = any(hasattr(value, "data_ptr") for value in source.values())
         return (tensors_of_state if torch_values else tensors_of_arrays)(source, kinds), "the weights", ()
     raise InputError(

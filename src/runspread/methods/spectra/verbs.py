@@ -24,7 +24,8 @@ def spectra(source: Any, **options: Unpack[SpectraOptions]) -> ModelSpectra | St
     ----------
     source : path, module, mapping, checkpoint or study
         A safetensors file, an index of shards, or a folder that holds one model so; a ``torch.nn.Module``; a mapping
-        of name to array or tensor (a state dict, ``study.weights(run)``); what `from_torch_checkpoint` returns; or a
+        of name to array or tensor (a state dict, ``study.weights(run)``), also nested, as a checkpoint of a training
+        or the parameters of Flax are; what `from_torch_checkpoint` returns; or a
         study, all of whose runs are then read at the end of training (`study_spectra` reads other steps too).
     parity : "weightwatcher", optional
         Give the numbers of WeightWatcher 0.7.7 (see `layer_metrics`); failed fits then enter the averages as -1.
