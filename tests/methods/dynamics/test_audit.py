@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -433,6 +434,18 @@ def test_the_difference_of_convergence_is_welch():
     assert np.isnan(difference_interval([3.0], b)).all()
     low, high = difference_interval([30.0] * 5, [60.0] * 15)
     assert low < 30 < high  # times are known to a checkpoint only
+
+
+def test_a13a_an_interval_of_less_than_a_checkpoint_is_not_printed_as_a_point():
+    levels, runs, when = {"plain": [0.0, 4.0], "detour": [0.0, 2.0, 4.0]}, {}, []
+    for run in range(24):
+        kind = "plain" if run % 4 else "detour"
+        frames = np.repeat(levels[kind], [20, 40] if kind == "plain" else [20, 18, 22])[:, None]
+        runs[f"run {run}"] = frames + 0.05 * np.random.default_rng(run).normal(size=frames.shape)
+        when.append(20 if kind == "plain" else 38)
+    sentence = rs.dynamics(runs, outcome=when, states=[3], restarts=2, standardize="none").sentence()
+    found = re.search(r"\+18\.0, 95 % \+(17\.\d) to \+(18\.\d)", sentence)
+    assert found is not None, sentence
 
 
 # ------------------------------------------------------------------------------------------------- what was simulated

@@ -296,7 +296,7 @@ def _useless(
         raise InputError(
             f"got one checkpoint per run of {words(names, most=3)}",
             "several",
-            "Drop from metrics= what was logged once.",
+            "Drop from metrics= what was logged once, or log more often during training.",
         )
     if standardize == "run":
         flat = is_constant(*of_runs).all(axis=0)

@@ -239,8 +239,9 @@ class TrainingDynamics(Result):
             odd = "" if slow > fast else ", though others are slower"
             return f"state {state} (coefficient {self.regression.coef[state]:.2f}, {runs}, {times}{odd})"
         gap, low, high = self.convergence_difference(state)
-        interval = f", 95 % {low:+.0f} to {high:+.0f}" if low <= high else ""
-        return f"state {state} ({runs}, {times}: {gap:+.0f}{interval}, {p_text(self.detour_pvalue[state])})"
+        digits = 1 if high - low < 2 else 0  # an interval within rounding would look like certainty
+        interval = f", 95 % {low:+.{digits}f} to {high:+.{digits}f}" if low <= high else ""
+        return f"state {state} ({runs}, {times}: {gap:+.{digits}f}{interval}, {p_text(self.detour_pvalue[state])})"
 
     def _shortcut(self, state: int) -> str:
         slow, fast = self.mean_convergence_with(state)
