@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import runspread as rs
-from runspread.methods import corpus, dynamics, ensembles, spectra, trimming
+from runspread.methods import corpus, dynamics, ensembles, spectra, trimming, variance
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 3, 200)
@@ -120,3 +121,36 @@ def test_a_sentence_is_short_and_plain(name):
         assert said[-1] == "."
         for text in (said, *result.warnings):
             assert not ODD.search(text), text
+
+
+def of_other_levels(level: float) -> Iterator[tuple[str, Any]]:
+    right = RNG.random((6, 300)) < 0.8
+    better = RNG.random((6, 300)) < 0.85
+    asked = {"confidence_level": level}
+    yield "CI", rs.variance(correct=right, **asked)
+    yield "CI", rs.compare(correct=(right, better), **asked)
+    yield "CI", rs.calibration(LOGITS, LABELS, **asked)
+    yield "CI", variance.best_seed_selection(correct=right, **asked)
+    yield "CI", variance.score_variance(RNG.normal(size=(5, 60)), **asked)
+    yield "CI", trimming.trimming_scores(LOGITS, LABELS, **asked)
+    yield "interval", rs.compare([0.81, 0.82, 0.83], [0.84, 0.86, 0.85], **asked)
+
+
+@pytest.mark.parametrize("level", [0.995, 0.999, 0.975])
+def test_levels_are_said_as_they_were_given(level):
+    for noun, result in of_other_levels(level):
+        printed = f"{result.sentence()} {result.table()} {' '.join(result.warnings)}"
+        said = set(re.findall(rf"([\d.]+)% {noun}", printed))
+        assert said == {f"{100 * level:g}"}, printed
+
+
+def test_settings_of_a_plan_are_said_as_they_were_given():
+    planned = variance.plan_runs(0.02, variance=1e-4, alpha=0.001, power=0.999).sentence()
+    assert "power 99.9%, level 0.1%" in planned
+
+
+def test_no_level_is_rounded_in_the_source():
+    """A level of 99.5 % that is printed without decimals is a claim of certainty: "100% CI"."""
+    rounded = re.compile(r"\{[\w.]*(level|alpha|power|epsilon|failures|fractions\[[^}]*\])\w*:\.0%\}")
+    for path in Path(rs.__file__).parent.rglob("*.py"):
+        assert not rounded.search(path.read_text(encoding="utf-8")), path

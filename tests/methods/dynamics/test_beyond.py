@@ -271,7 +271,7 @@ def test_early_states_foretell_nothing_when_the_outcome_is_noise():
     result = rs.dynamics(runs, outcome=noise, states=[4], standardize="pooled", **FAST)
     prediction = predict_from_prefix(result, (0.2, 0.5), covariance="diag")
     assert (prediction.auc_low < 0.5).all()
-    assert "not shown to distinguish slow runs" in prediction.sentence()
+    assert "not shown to distinguish slow runs from fast ones: AUC at most" in prediction.sentence()
 
 
 def test_a_single_state_tells_nothing_and_the_auc_says_so():

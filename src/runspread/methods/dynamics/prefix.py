@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..._checks import check_seed
 from ..._results import Result, Table
+from ..._words import percent
 from ...errors import InputError
 from ..hmm.defaults import FitOptions
 from ..hmm.fit import fit_hmm
@@ -130,7 +131,7 @@ class PrefixPrediction(Result):
         odds = {f"P({name})": chances[judged, route] for route, name in enumerate(names[:most])}
         if len(names) > most:
             odds["P(another)"] = chances[judged, most:].sum(axis=1)
-        title = f"Held-out probability of each route after the first {self.fractions[found[0]]:.0%}"
+        title = f"Held-out probability of each route after the first {percent(self.fractions[int(found[0])])}"
         return Table(columns | odds, formats=dict.fromkeys(odds, ".2f"), title=title)
 
     def signs_table(self) -> Table:
@@ -158,8 +159,8 @@ class PrefixPrediction(Result):
         if len(clear):
             i = int(clear[0])
             return (
-                f"The states of the first {self.fractions[i]:.0%} of training distinguish slow runs from fast ones: "
-                f"AUC {self.auc[i]:.2f} (95 % {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}{looks}; "
+                f"The states of the first {percent(self.fractions[i])} of training distinguish slow runs from fast ones"
+                f": AUC {self.auc[i]:.2f} (95 % {self.auc_low[i]:.2f} to {self.auc_high[i]:.2f}{looks}; "
                 f"{self.at_risk[i]} held-out runs that had not converged). That leaving a state sooner would help is "
                 "not shown."
             )

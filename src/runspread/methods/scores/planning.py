@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers, check_keywords
 from ..._results import Table
-from ..._words import count
+from ..._words import count, percent
 from ...errors import InputError
 from ..variance.pilot import SAFE, Arm, Spread
 from ..variance.power import runs_for_welch, smallest, welch_power, welch_rejection
@@ -144,7 +144,7 @@ class ScorePlan(ScoreResult):
     def sentence(self) -> str:
         """Return the runs, and what they rest on."""
         runs, amounts = _runs_text(self.runs_assurance), Amounts(self.metric, self.unit, self.gap)
-        cases = "in four cases of five" if self.power == POWER else f"in {self.power:.0%} of cases"
+        cases = "in four cases of five" if self.power == POWER else f"in {percent(self.power)} of cases"
         gap, margin = amounts.margin(self.gap), amounts.margin(self.margin or 0.0)
         if self.solved_for == "gap":
             return f"{runs} of each arm show a gap of {amounts.rounded(self.gap)} {cases} ({_basis(self)})."
@@ -156,7 +156,9 @@ class ScorePlan(ScoreResult):
             start = f"No number of new runs shows a gap of {gap} {cases}"
             return f"{start}: more than {self.n_old} runs of old are needed."
         if self.question == "superior":
-            return f"{runs} {of} show that new is better, if its run wins {self.margin:.0%} of pairs, {cases}."
+            return (
+                f"{runs} {of} show that new is better, if its run wins {percent(self.margin or 0.0)} of pairs, {cases}."
+            )
         if math.isnan(self.runs_assurance):
             return (
                 f"A pilot of {count(int(self.df) + 1, 'run')} is too small to plan with: run one more pilot first "

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_choice, check_integers, check_seed, check_settings
 from ..._results import Result, Table
+from ..._words import percent
 from ...errors import InputError
 from .defaults import CONFIDENCE_LEVEL, MIN_TAIL, TailSettings
 from .tails import Floats, Tails, tails_from, tails_of
@@ -127,8 +128,8 @@ class PowerLawFit(Result):
         low, high = self.alpha_interval
         verdict = "a power law is rejected" if self.p_value < 0.1 else "a power law is not rejected"
         return (
-            f"{text}; {self.confidence_level:.0%} bootstrap CI {low:.2f} to {high:.2f}, p = {self.p_value:.3f} from "
-            f"{self.n_bootstrap} samples: {verdict}; others may fit as well."
+            f"{text}; {percent(self.confidence_level)} bootstrap CI {low:.2f} to {high:.2f}, p = {self.p_value:.3f} "
+            f"from {self.n_bootstrap} samples: {verdict}; others may fit as well."
         )
 
 

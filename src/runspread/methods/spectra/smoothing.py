@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._reading.weights.sorting import layers_of_arrays
 from ..._results import Result, Table
+from ..._words import percent
 from ...errors import InputError
 from .marchenko_pastur import fit_marchenko_pastur
 from .powerlaw import fit_power_law
@@ -152,7 +153,7 @@ def svd_smoothing(
         raise InputError("got nothing to keep", "at least one share or rule")
     factors = _Factors(weights, groups or {}, kinds or {}, stacked)
     return SmoothingResult(
-        kept=tuple(one.replace("_", " ") if isinstance(one, str) else f"{one:.0%}" for one in checked),
+        kept=tuple(one.replace("_", " ") if isinstance(one, str) else percent(one) for one in checked),
         accuracy=np.array([evaluate(factors.truncated(one)) for one in checked], dtype=np.float64),
         unchanged=np.asarray(evaluate({name: np.asarray(w) for name, w in weights.items()}), dtype=np.float64),
     )

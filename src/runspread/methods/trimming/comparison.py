@@ -17,6 +17,7 @@ from ..._reading.opening import opens
 from ..._reading.options import ReadingOptions, reading_of
 from ..._reading.outputs import RunOutputs, kind_of
 from ..._results import Excluded, Result, Table
+from ..._words import percent
 from ...errors import InputError
 from .._statistics import sample_variance
 from .._ties import predicted_class, snap
@@ -120,8 +121,8 @@ class TrimmingScores(Result):
         if np.isnan(self.correlation[0]):
             return "has no rank correlation with accuracy, which all runs share"
         return (
-            f"has rank correlation {self.correlation[0]:+.2f} ({self.confidence_level:.0%} CI {self.low[0]:+.2f} to "
-            f"{self.high[0]:+.2f}) with accuracy"
+            f"has rank correlation {self.correlation[0]:+.2f} ({percent(self.confidence_level)} CI {self.low[0]:+.2f} "
+            f"to {self.high[0]:+.2f}) with accuracy"
         )
 
     def _share_words(self) -> str:

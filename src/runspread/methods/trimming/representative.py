@@ -16,7 +16,7 @@ from ..._reading.margins import Floats
 from ..._reading.opening import opens
 from ..._reading.scalars import Scalars
 from ..._results import Result, Table
-from ..._words import count
+from ..._words import count, percent
 from ...errors import InputError
 from ..audit.auditing import warns_of_seeds
 from .defaults import EPSILON, KINDS, MODE, REFERENCE, REPLICATES, TOLERANCE, Threshold, TrimmingSettings
@@ -133,8 +133,9 @@ class RepresentativeSize(Result):
             ]
             formats |= {level: ".3f", share: ".0%"}
         title = (
-            f"Representative: a trimming level of at most {self.tolerance:g} in both directions for {COVERAGE:.0%} of "
-            f"subsets (threshold {sum(self.delta):.4f}), for exchangeable runs and this number of examples"
+            f"Representative: a trimming level of at most {self.tolerance:g} in both directions for "
+            f"{percent(COVERAGE)} of subsets (threshold {sum(self.delta):.4f}), for exchangeable runs and "
+            "this number of examples"
         )
         return Table(columns, formats=formats, title=title)
 

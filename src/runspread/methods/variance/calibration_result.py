@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part, Result, Table
-from ..._words import count
+from ..._words import count, percent
 from .wording import points, root
 
 _UNBIASED = 100  # runs from which on the error of calibrated runs is at most a fifth above that of many runs
@@ -264,7 +264,7 @@ class CalibrationResult(Result):
             return f"the gap is {100 * self.disagreement.gap:+.2f} percentage points, the same on every example"
         unit = "examples" if self.n_clusters is None else "clusters"
         low, high = f"{100 * self.disagreement.gap_low:+.2f}", f"{100 * self.disagreement.gap_high:+.2f}"
-        interval = f"{self.confidence_level:.0%} CI {low} to {high}, for new {unit}, these runs"
+        interval = f"{percent(self.confidence_level)} CI {low} to {high}, for new {unit}, these runs"
         if self.disagreement.gap_low <= 0 <= self.disagreement.gap_high:
             return f"no gap is shown between them ({100 * self.disagreement.gap:+.2f} percentage points, {interval})"
         word = "over" if self.disagreement.gap > 0 else "under"

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._reading.opening import opens
 from ..._reading.options import DEFAULTS_OF_OUTCOMES, divided
-from ..._words import count
+from ..._words import count, percent
 from ...errors import InputError
 from .._statistics import holm_adjusted
 from .answers import Asked
@@ -185,7 +185,7 @@ def _of_distribution(result: Comparison) -> tuple[str, ...]:
     up_to = shares[0] if runs[0] == runs[1] else f"{shares[0]} and {shares[1]}"
     return (
         f"This takes accuracies as normal over runs: with {of}, failures in up to {up_to} of trainings may not have "
-        f"been seen ({result.confidence_level:.0%} bound).",
+        f"been seen ({percent(result.confidence_level)} bound).",
     )
 
 
@@ -214,7 +214,7 @@ def _if_alike(names: tuple[str, str], fields: Mapping[str, Any], level: float) -
     alone = names[0 if fields["n_runs_a"] == 1 else 1]
     low, high = answer.interval(level)
     return (
-        f"If {alone} spread as the other does, the {level:.0%} CI for the configurations would be "
+        f"If {alone} spread as the other does, the {percent(level)} CI for the configurations would be "
         f"{100 * low:+.2f} to {100 * high:+.2f} percentage points; a second run of it tells whether it does.",
     )
 

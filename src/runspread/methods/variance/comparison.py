@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ..._checks import check_choice
 from ..._results import Part, Result, Table
+from ..._words import percent
 from .answers import EQUIVALENT, Answer, Asked
 from .run_distribution import unseen_share
 from .sums import ratio
@@ -249,7 +250,7 @@ class Comparison(Result):
         }
         formats = dict.fromkeys(("difference", "low", "high"), f"+.{self.decimals}f") | {"p": ".3g"}
         old, new = self.names
-        title = f"{new} minus {old}, percentage points, {asked.level:.0%} CI{self._at_margin()}"
+        title = f"{new} minus {old}, percentage points, {percent(asked.level)} CI{self._at_margin()}"
         return Table(columns, formats=formats, title=title)
 
     def _at_margin(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ..._words import count, p_text
+from ..._words import count, p_text, percent
 from .answers import BETTER, EQUIVALENT, NOT_WORSE, UNDECIDED, WORSE
 from .pairing import PAIRING_LEVEL
 from .run_distribution import share_text
@@ -96,7 +96,7 @@ def _interval(result: Comparison) -> str:
     if math.isnan(low):
         return ""
     here = "on the distribution " if _split(result) else ""
-    return f"{level:.0%} CI {here}{_points(result, low)} to {_points(result, high)}; "
+    return f"{percent(level)} CI {here}{_points(result, low)} to {_points(result, high)}; "
 
 
 def _split(result: Comparison) -> bool:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..._results import Result, Table
+from ..._words import percent
 from .basis import range_of
 from .wording import points
 
@@ -176,7 +177,8 @@ class GapPlan(Result):
         if self.runs == 1:
             return (
                 f"One run of each configuration shows no gap: that takes two runs of one of them; differences below "
-                f"{points(self.gap_noise)} percentage points are within noise (level {self.alpha:.0%}; {self.basis})."
+                f"{points(self.gap_noise)} percentage points are within noise "
+                f"(level {percent(self.alpha)}; {self.basis})."
             )
         dist = "" if math.isnan(self.gap_needed_dist) else f", of {points(self.gap_needed_dist)} on the distribution"
         return (
@@ -190,4 +192,4 @@ class GapPlan(Result):
 
 
 def _asked(power: float, alpha: float) -> str:
-    return f"power {power:.0%}, level {alpha:.0%}"
+    return f"power {percent(power)}, level {percent(alpha)}"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._plotting import BLUE, GREY, ORANGE, draw_interval, finish, new_axes
+from ..._words import percent
 from ...errors import InputError
 from .null import poisson_binomial_pmf
 from .result import root
@@ -163,7 +164,7 @@ def plot_best_seed_selection(result: BestSeedSelection, ax: Axes | None = None) 
     gain, low, high = (np.maximum(value, 0.0) for value in (gain, 100 * result.fresh.low, 100 * result.fresh.high))
     ax.bar(at - 0.2, looks, 0.38, color="white", edgecolor=GREY, hatch="///", label="looks better by")
     ax.bar(at + 0.2, gain, 0.38, color=BLUE, label="is better by, on fresh examples")
-    ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{result.confidence_level:.0%} CI")
+    ax.vlines(at + 0.2, low, high, color="black", linewidth=1.5, label=f"{percent(result.confidence_level)} CI")
     ax.axhline(0, color="black", linewidth=0.8)
     ax.set_xticks(at, [f"best\nof {count}" for count in result.counts])
     ax.set_ylabel("above the mean run (percentage points)")
@@ -262,7 +263,7 @@ def plot_comparison(result: Comparison, ax: Axes | None = None) -> Axes:
         ax.set_xlim(min(shown[0], -110 * result.margin), max(shown[1], 110 * result.margin))
     ax.set_yticks(range(len(rows)), [name for _, name, *_ in rows])
     old, new = result.names
-    ax.set(ylim=(2.6, -0.6), xlabel=f"accuracy of {new} minus {old} (percentage points, {level:.0%} CI)")
+    ax.set(ylim=(2.6, -0.6), xlabel=f"accuracy of {new} minus {old} (percentage points, {percent(level)} CI)")
     return finish(ax, legend=False)
 
 
@@ -396,7 +397,7 @@ def plot_plan(result: RunPlan | GapPlan, ax: Axes | None = None) -> Axes:
         ax.plot(counts, dist, color=ORANGE, linewidth=1.8, linestyle="--", label="the distribution")
     _draw_plan(result, ax)
     ax.set(xscale="log", yscale="log", xlabel="runs of each configuration")
-    ax.set_ylabel(f"gap shown with {result.power:.0%} power (percentage points)")
+    ax.set_ylabel(f"gap shown with {percent(result.power)} power (percentage points)")
     _plain_numbers(ax)
     return finish(ax, 3 if not exact else 1)
 

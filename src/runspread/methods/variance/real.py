@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..._checks import check_confidence_level
 from ..._results import Result, Table
-from ..._words import count
+from ..._words import count, percent
 from ...errors import InputError
 from .._statistics import sample_variance
 from .clusters import clusters_of, few_clusters, single_groups
@@ -82,7 +82,7 @@ class ScoreVariance(Result):
             "low": [math.nan, math.nan, self.sd_interval[0]],
             "high": [math.nan, math.nan, self.sd_interval[1]],
         }
-        return Table(columns, title=f"Standard deviations in units of the score, {self.confidence_level:.0%} CI")
+        return Table(columns, title=f"Standard deviations in units of the score, {percent(self.confidence_level)} CI")
 
     def sentence(self) -> str:
         """Return the answer in one sentence."""
@@ -98,7 +98,7 @@ class ScoreVariance(Result):
         return (
             f"Of the spread of {test:.4g} in the mean score between {self.n_runs} runs, "
             f"{how_much_is_real(test, ind, low, high, '{:.4g} is'.format)}: the distribution-wise standard deviation "
-            f"is {root(self.var_dist):.4g} ({self.confidence_level:.0%} CI {low:.4g} to {high:.4g}, assuming "
+            f"is {root(self.var_dist):.4g} ({percent(self.confidence_level)} CI {low:.4g} to {high:.4g}, assuming "
             "normality), "
             f"independent {self._unit} give {ind:.4g} (mean {self.mean:.4g} on {on}). Other {self._unit} may differ."
         )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..._reading.copies import Copies
 from ..._results import Result, Table, to_plain
+from ..._words import percent
 from ...errors import InputError
 from .null import poisson_binomial_pmf
 from .result_groups import Components, Distribution, Forms, Halves, Intervals, Jackknife, NullTest, Outcomes
@@ -191,7 +192,7 @@ class VarianceResult(Result):
         return Table(
             {"spread": names, **{name: [100 * value for value in column] for name, column in scaled.items()}},
             formats=dict.fromkeys(scaled, ".3f"),
-            title=f"Standard deviations in percentage points, {self.confidence_level:.0%} CI",
+            title=f"Standard deviations in percentage points, {percent(self.confidence_level)} CI",
         )
 
     def sentence(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..._words import count, listed
+from ..._words import count, listed, percent
 from .._statistics import deviations, sample_variance
 
 DISTRIBUTIONS = ("any", "normal")
@@ -116,7 +116,7 @@ def log_jackknife(values: NDArray[np.float64]) -> float:
 def unseen(n_runs: int, level: float) -> str:
     """Say which share of trainings may do worse than all of so many runs, at `level`."""
     up_to = f"up to {share_text(unseen_share(n_runs, level))} of trainings may do worse than the worst one here"
-    return f"With {count(n_runs, 'run')}, {up_to} ({level:.0%} bound, for any distribution)."
+    return f"With {count(n_runs, 'run')}, {up_to} ({percent(level)} bound, for any distribution)."
 
 
 def share_text(share: float) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..._checks import check_choice
 from ..._reading.scores.words import direction, is_share, spoken
 from ..._results import Result, Table
+from ..._words import percent
 from ...errors import InputError
 from .._statistics import sample_variance
 from .boundaries import sequential_boundaries
@@ -90,7 +91,7 @@ class InterimLook(Result):
     def sentence(self) -> str:
         """Return the answer in one sentence."""
         state, rule = self.verdict[0].upper() + self.verdict[1:], self.rule
-        error = f"chance of a wrong stop at most {rule.alpha:.0%} over all looks, {rule.assumes}"
+        error = f"chance of a wrong stop at most {percent(rule.alpha)} over all looks, {rule.assumes}"
         of = f" in {spoken(rule.metric)}" if rule.metric else ""
         if rule.against:
             interval = f"interval {rule.signed(self.low)} to {rule.signed(self.high)}"
@@ -175,7 +176,7 @@ class StoppingRule:
         """What the chance of a wrong stop rests on."""
         what = f"values of {self.metric}" if self.metric else "accuracies"
         if self.failures:
-            return f"if {what} are normal or {self.failures:.0%} of runs or more fail"
+            return f"if {what} are normal or {percent(self.failures)} of runs or more fail"
         return f"if {what} are normal over runs"
 
     def next_look(self, runs: int) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..._results import Part, Result, Table
-from ..._words import count
+from ..._words import count, percent
 from .selection_model import BestSeedModel
 from .wording import points
 
@@ -145,7 +145,7 @@ class BestSeedSelection(Result):
             "low": low,
             "high": high,
         }
-        title = f"Advantage over the mean run, percentage points, {self.confidence_level:.0%} CI on fresh examples"
+        title = f"Advantage over the mean run, percentage points, {percent(self.confidence_level)} CI on fresh examples"
         return Table(columns, formats=dict.fromkeys(list(columns)[1:], ".3f"), title=title)
 
     @property
@@ -164,7 +164,7 @@ class BestSeedSelection(Result):
             f"mean run on {count(self.n_examples, 'example')}"
         )
         gain, low, high = (points(value) for value in self._possible[:, -1])
-        interval = f"{self.confidence_level:.0%} CI, estimate {gain}"
+        interval = f"{percent(self.confidence_level)} CI, estimate {gain}"
         if self.shown:
             return (
                 f"Part of a lucky seed's advantage transfers: {looks} and is {low} to {high} better on fresh ones "

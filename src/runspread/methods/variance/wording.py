@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..._words import count
+from ..._words import count, percent
 from ...errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def variance_sentence(result: VarianceResult) -> str:
     others = "configurations" if covers != "runs" else f"{result.unit}s"
     assumed = "not assuming normality" if result.intervals.accuracies == "any" else "assuming normality"
     real = how_much_is_real(result.sd_test, result.sd_ind, low, high, lambda value: f"{points(value)} are")
-    interval = f"{result.confidence_level:.0%} CI {points(low)} to {points(high)}, {assumed}"
+    interval = f"{percent(result.confidence_level)} CI {points(low)} to {points(high)}, {assumed}"
     return (
         f"Of the {points(result.sd_test)} percentage points of spread between {result.n_runs} runs, {real}: the "
         f"distribution-wise standard deviation is {points(result.sd_dist)} ({interval}); independent {_errors(result)} "
@@ -84,7 +84,7 @@ def _errors(result: VarianceResult) -> str:
 
 
 def _mean_interval(result: VarianceResult) -> str:
-    return f"{result.confidence_level:.0%} CI {result.intervals.mean_low:.2%} to {result.intervals.mean_high:.2%}"
+    return f"{percent(result.confidence_level)} CI {result.intervals.mean_low:.2%} to {result.intervals.mean_high:.2%}"
 
 
 def _no_spread(result: VarianceResult) -> str:
