@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -10,8 +11,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def can_compile() -> bool:
-    """Return whether numba is installed."""
-    return importlib.util.find_spec("numba") is not None
+    """Return whether numba is installed and not told to run its functions uncompiled, which some of them cannot be."""
+    return importlib.util.find_spec("numba") is not None and os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 
 
 def compiled(function: _Function) -> _Function:

@@ -346,6 +346,16 @@ def test_a13h_c2_with_numba_and_without_the_same_number_of_states_is_chosen(seed
 
 
 @pytest.mark.slow
+def test_a13h_c2_where_numba_may_not_compile_the_choice_is_the_same():
+    """In a process of its own: numba reads the variable when it is loaded."""
+    pytest.importorskip("numba")
+    code = "from tests.methods.dynamics.test_audit import choices\nprint(choices(0, restarts=2))"
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout == f"{choices(0, restarts=2)}\n"
+
+
+@pytest.mark.slow
 def test_a13h_c2_the_choice_is_the_same_on_other_processors():
     """In processes of their own: linear algebra and NumPy's loops choose their code when they are loaded."""
     code = (
@@ -399,7 +409,7 @@ def test_a14_how_much_is_known_of_a_run_does_not_tell_when_it_ends():
     found = rs.dynamics(runs, outcome=when.tolist(), states=[2], standardize="pooled", **FAST)
     known = predict_from_prefix(found, (0.25, 0.3, 0.35), folds=4)
     assert (known.auc_low < 0.5).all()
-    assert "not shown to distinguish slow runs" in known.sentence()
+    assert "not shown to distinguish slow runs from fast ones: AUC at most" in known.sentence()
 
 
 # ------------------------------------------------------------------------------------------------- intervals, words
